@@ -1,0 +1,34 @@
+# Every target first makes .venv if it is missing or older than the pins.
+PYTHON ?= python3.11
+BIN := .venv/bin
+READY := .venv/.installed
+
+.PHONY: setup run test lint format viz bench
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+run: $(READY)
+	$(BIN)/kedro run
+
+test: $(READY)
+	$(BIN)/pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+viz: $(READY)
+	$(BIN)/kedro viz run
+
+bench: $(READY)
+	$(BIN)/python benchmarks/train_step.py

@@ -1,0 +1,9 @@
+"""Ganvas: a Kedro project that teaches GANs to paint."""
+
+import os
+
+__version__ = "0.1.0"
+
+# TensorFlow prints pages of start-up notes unless told before its first import.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")

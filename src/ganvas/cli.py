@@ -1,0 +1,44 @@
+"""The project's commands: `kedro run` with errors told in one sentence."""
+
+import copy
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import click
+from kedro.framework.cli.project import run as kedro_run
+
+from ganvas.errors import GanvasError
+
+
+def _find_cause(error: BaseException | None) -> GanvasError | None:
+    """Kedro wraps what a dataset raises, so the sentence may lie further down the chain."""
+    while error is not None and not isinstance(error, GanvasError):
+        error = error.__cause__
+    return error
+
+
+def _in_one_sentence(callback: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(callback)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return callback(*args, **kwargs)
+        except Exception as error:
+            cause = _find_cause(error)
+            if cause is None:
+                raise
+            raise click.ClickException(str(cause)) from error
+
+    return wrapped
+
+
+run = copy.copy(kedro_run)
+run.callback = _in_one_sentence(kedro_run.callback)
+
+
+@click.group(name="ganvas")
+def cli() -> None:
+    """Ganvas's own commands, which take the place of Kedro's of the same name."""
+
+
+cli.add_command(run)

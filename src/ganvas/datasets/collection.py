@@ -1,0 +1,39 @@
+"""A packed collection in the catalog."""
+
+from pathlib import Path
+from typing import Any
+
+from kedro.io import AbstractDataset, DatasetError
+
+from ganvas.sources.collection import MANIFEST, Collection, open_collection
+
+
+class CollectionDataset(AbstractDataset[Collection, Collection]):
+    """Loads as a `Collection` whose pictures stay on disk, memory-mapped.
+
+    Packing writes shard by shard, while pictures are decoded, and puts the finished folder in its
+    place; saving checks that this has happened.
+
+    Args:
+        filepath: The collection's folder.
+        metadata: For plugins such as kedro-viz.
+    """
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._folder = Path(filepath)
+        self.metadata = metadata
+
+    def load(self) -> Collection:
+        """Open the collection."""
+        return open_collection(self._folder)
+
+    def save(self, data: Collection) -> None:
+        """Check that the collection lies in the folder."""
+        if len(open_collection(self._folder).images) != len(data.images):
+            raise DatasetError(f"{self._folder} holds another collection than the one to save.")
+
+    def _exists(self) -> bool:
+        return (self._folder / MANIFEST).is_file()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._folder)}

@@ -1,0 +1,83 @@
+"""Pictures in the catalog: one PNG with a preview, and a folder of them."""
+
+import base64
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from kedro.io import AbstractDataset
+from kedro_datasets._typing import ImagePreview
+
+from ganvas.figures.grid import read_png, write_png
+
+
+class PictureDataset(AbstractDataset[np.ndarray, np.ndarray]):
+    """One PNG file, uint8 of shape (H, W, 3), that kedro-viz shows.
+
+    Args:
+        filepath: The file; it is never seen half written.
+        metadata: For plugins such as kedro-viz.
+    """
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._file = Path(filepath)
+        self.metadata = metadata
+
+    def load(self) -> np.ndarray:
+        """Read the pixels."""
+        return read_png(self._file)
+
+    def save(self, data: np.ndarray) -> None:
+        """Write the pixels."""
+        write_png(self._file, data)
+
+    def preview(self) -> ImagePreview:
+        """Give the file's bytes to kedro-viz, in base64."""
+        return ImagePreview(base64.b64encode(self._file.read_bytes()).decode())
+
+    def _exists(self) -> bool:
+        return self._file.is_file()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._file)}
+
+
+class PictureFolderDataset(
+    AbstractDataset[Iterable[tuple[str, np.ndarray]], dict[str, Callable[[], np.ndarray]]]
+):
+    """A folder of PNG files that always belong together.
+
+    Saving takes (name, pixels) one by one, so that memory stays bounded, and replaces the folder
+    as a whole at the end: pictures of an earlier, longer run never stay among the new ones.
+
+    Args:
+        filepath: The folder.
+        metadata: For plugins such as kedro-viz.
+    """
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._folder = Path(filepath)
+        self.metadata = metadata
+
+    def load(self) -> dict[str, Callable[[], np.ndarray]]:
+        """Map the names, sorted, to functions that read the pixels, uint8 (H, W, 3)."""
+        files = sorted(self._folder.glob("*.png"))
+        return {file.stem: PictureDataset(filepath=str(file)).load for file in files}
+
+    def save(self, data: Iterable[tuple[str, np.ndarray]]) -> None:
+        """Write all pictures, then put the folder in the place of the old one."""
+        partial = self._folder.with_name(f".{self._folder.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for name, pixels in data:
+            write_png(partial / f"{name}.png", pixels)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        partial.rename(self._folder)
+
+    def _exists(self) -> bool:
+        return self._folder.is_dir()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._folder)}

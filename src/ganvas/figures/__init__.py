@@ -1,0 +1,1 @@
+"""How results are shown: grids, strips, curves and the report page."""

@@ -1,0 +1,52 @@
+"""The progress strip: the same latents at successive epochs."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ganvas.figures.curves import render
+from ganvas.figures.grid import cut_grid, lay_grid, read_png
+
+COLUMNS, ROWS = 9, 4
+
+
+def snapshot_file(folder: Path, epoch: int) -> Path:
+    """Name the file of an epoch's snapshot grid."""
+    return folder / f"epoch_{epoch:05d}.png"
+
+
+def list_snapshots(folder: Path) -> dict[int, Path]:
+    """Find a run's snapshot grids by their epochs, in order."""
+    return {int(file.stem.removeprefix("epoch_")): file for file in sorted(folder.glob("epoch_*"))}
+
+
+def choose_epochs(epochs: list[int], count: int) -> list[int]:
+    """Choose at most `count` epochs, first and last among them, closer together at the start.
+
+    Pictures change most in the first epochs, so steps grow by a constant factor.
+    """
+    steps = np.geomspace(epochs[0], epochs[-1], count)
+    return sorted({min(epochs, key=lambda epoch: abs(epoch - step)) for step in steps})
+
+
+def draw_strip(folder: Path, height: int, width: int) -> np.ndarray:
+    """Draw a column of pictures for each chosen epoch.
+
+    Args:
+        folder: A run's snapshot grids.
+        height: H of one picture in pixels.
+        width: W of one picture in pixels.
+
+    Returns:
+        uint8 of shape (H', W', 3).
+    """
+    files = list_snapshots(folder)
+    epochs = choose_epochs(list(files), COLUMNS)
+    figure = Figure(figsize=(1.22 * len(epochs), 1.2 * ROWS + 0.4), dpi=144, layout="constrained")
+    for axes, epoch in zip(figure.subplots(1, len(epochs), squeeze=False)[0], epochs, strict=True):
+        pictures = cut_grid(read_png(files[epoch]), height, width)[:ROWS]
+        axes.imshow(lay_grid(pictures, columns=1), interpolation="lanczos")
+        axes.set_title(f"epoch {epoch}", fontsize=9)
+        axes.set_axis_off()
+    return render(figure)

@@ -1,0 +1,86 @@
+"""Before and after a run: parameters checked, the catalog's paths chosen, results named."""
+
+import logging
+from typing import Any
+
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from omegaconf import OmegaConf
+from rich.logging import RichHandler
+
+from ganvas.configuration import Configuration
+from ganvas.errors import GanvasError
+from ganvas.params import check_params
+from ganvas.progress import in_terminal
+
+logger = logging.getLogger(__name__)
+
+LOG_FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
+
+
+class GanvasHooks:
+    """Kedro's hooks for this project."""
+
+    def __init__(self) -> None:
+        self._paths: dict[str, str] = {}
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Check all parameters, and let the catalog's paths follow what they choose."""
+        if not in_terminal():
+            _log_plainly()
+        parameters = check_params(Configuration, context.config_loader["parameters"])
+        choices = parameters.choices()
+        OmegaConf.register_new_resolver("chosen", choices.__getitem__, replace=True)
+
+    @hook_impl
+    def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
+        """Remember where the datasets lie, to name their places."""
+        self._paths = {name: entry.get("filepath", "") for name, entry in conf_catalog.items()}
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Say what to run first when an input of the pipeline has not been made yet.
+
+        Raises:
+            GanvasError: An input is missing.
+        """
+        for name in sorted(pipeline.inputs()):
+            if name.startswith("params:") or name == "parameters" or catalog.exists(name):
+                continue
+            makers = [key for key, other in pipelines.items() if name in other.all_outputs()]
+            maker = min(makers, key=lambda key: len(pipelines[key].nodes))
+            raise GanvasError(
+                f"There is no {name} yet at {self._paths[name]}: make it by "
+                f"`kedro run --pipelines={maker}` with the same --env and --params."
+            )
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        """End a run whose training diverged, once its last good models are safe.
+
+        Raises:
+            GanvasError: Training diverged.
+        """
+        if dataset_name == "training_summary" and data["ended_by"] == "diverged":
+            raise GanvasError(data["message"])
+
+    @hook_impl
+    def after_pipeline_run(self, pipeline: Pipeline) -> None:
+        """Name the results that a person wants to open."""
+        for name, title in {"samples": "Samples", "report": "Report"}.items():
+            if name in pipeline.all_outputs():
+                logger.info("%s: %s", title, self._paths[name])
+
+
+def _log_plainly() -> None:
+    """Write whole lines: rich's handler, made for terminals, folds them at 80 columns in a log."""
+    plain = logging.StreamHandler()
+    plain.setFormatter(logging.Formatter(LOG_FORMAT, datefmt="%Y-%m-%d %H:%M:%S"))
+    root = logging.getLogger()
+    for handler in [each for each in root.handlers if isinstance(each, RichHandler)]:
+        root.removeHandler(handler)
+        root.addHandler(plain)

@@ -1,0 +1,48 @@
+"""Nearest neighbours among the training pictures, in pixels."""
+
+import numpy as np
+
+CHUNK = 512
+
+
+def find_nearest(
+    queries: np.ndarray, pictures: np.ndarray, positions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find for each query the picture that differs least from it.
+
+    Candidates are found by matrix products in float32, chunk by chunk, so memory stays bounded;
+    the distance to the one found is then computed exactly.
+
+    Args:
+        queries: uint8 of shape (n, H, W, 3).
+        pictures: uint8 of shape (N, H, W, 3); may be memory-mapped.
+        positions: Which of them to search, int64 of shape (m,), m at least 1.
+
+    Returns:
+        The positions of the nearest pictures, int64 of shape (n,), and their distances, float64
+        of shape (n,): the root of the mean squared difference, in grey levels (0 to 255).
+    """
+    rows = _flatten(queries)
+    best = np.full(len(rows), np.inf)
+    nearest = np.zeros(len(rows), np.int64)
+    for start in range(0, len(positions), CHUNK):
+        chunk = positions[start : start + CHUNK]
+        columns = _flatten(pictures[chunk])
+        # The query's own norm is the same for all candidates.
+        distances = (columns**2).sum(1) - 2 * rows @ columns.T
+        candidates = distances.argmin(1)
+        lowest = distances[np.arange(len(rows)), candidates]
+        better = lowest < best
+        best[better], nearest[better] = lowest[better], chunk[candidates[better]]
+    return nearest, measure_distances(queries, pictures[nearest])
+
+
+def measure_distances(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Root mean squared differences, float64 (n,), of uint8 pictures (n, H, W, 3), pair by pair."""
+    differences = some.astype(np.float64) - others
+    return np.sqrt((differences**2).mean(axis=(1, 2, 3)))
+
+
+def _flatten(pictures: np.ndarray) -> np.ndarray:
+    # Centred and scaled, so that little is lost to cancellation.
+    return pictures.reshape(len(pictures), -1).astype(np.float32) / 255 - 0.5

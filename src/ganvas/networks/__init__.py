@@ -1,0 +1,31 @@
+"""What is trained: each network in a file of its own, chosen by name."""
+
+from typing import Literal
+
+import keras
+
+from ganvas.networks.dcgan import DcganParams, build_dcgan
+from ganvas.params import Params
+
+
+class NetworkParams(Params):
+    """Which network, and the parameters of each under its own name."""
+
+    name: Literal["dcgan"] = "dcgan"
+    dcgan: DcganParams = DcganParams()
+
+
+def build(
+    params: NetworkParams, image_shape: tuple[int, int, int]
+) -> tuple[keras.Model, keras.Model]:
+    """Build the chosen network.
+
+    Args:
+        params: Which network, with which parameters.
+        image_shape: (H, W, 3) of the pictures.
+
+    Returns:
+        The generator, latent (N, Z) to pictures (N, H, W, 3) in [-1, 1]; and the discriminator,
+        such pictures to logits (N, 1), positive for real.
+    """
+    return build_dcgan(params.dcgan, image_shape)

@@ -1,0 +1,57 @@
+"""What all typed parameters share, and the check that speaks of a wrong one in one sentence."""
+
+import difflib
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ganvas.errors import GanvasError
+
+
+class Params(BaseModel):
+    """Base of every group of parameters: unknown keys are errors, values can't be changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+
+
+Model = TypeVar("Model", bound=Params)
+
+
+def check_params(model: type[Model], raw: dict[str, Any]) -> Model:
+    """Make a model of raw parameters.
+
+    Args:
+        model: The group's model.
+        raw: The parameters as read from configuration files and the command line.
+
+    Raises:
+        GanvasError: One sentence for each wrong parameter: its key, its value, what is allowed.
+    """
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        sentences = [_describe(model, details) for details in error.errors()]
+        raise GanvasError(" ".join(sentences)) from error
+
+
+def _describe(model: type[Params], details: Any) -> str:
+    *parents, last = map(str, details["loc"])
+    key = ".".join([*parents, last])
+    if details["type"] == "extra_forbidden":
+        allowed = _keys_at(model, parents)
+        close = difflib.get_close_matches(last, allowed, n=1)
+        hint = f" (did you mean '{close[0]}'?)" if close else ""
+        where = f"in '{'.'.join(parents)}'" if parents else "at the top"
+        return f"Unknown parameter '{key}'{hint}: allowed {where} are {', '.join(allowed)}."
+    if details["type"] == "missing":
+        return f"Parameter '{key}' is missing: set it in conf or by --params={key}=…."
+    rule = details["msg"][0].lower() + details["msg"][1:]
+    return f"Parameter '{key}' can't be {details['input']!r}: {rule}."
+
+
+def _keys_at(model: type[Params], parents: list[str]) -> list[str]:
+    for name in parents:
+        annotation = model.model_fields[name].annotation
+        assert isinstance(annotation, type) and issubclass(annotation, Params)
+        model = annotation
+    return list(model.model_fields)

@@ -1,0 +1,24 @@
+"""The pipelines that `kedro run --pipelines=…` knows."""
+
+from kedro.pipeline import Pipeline
+
+from ganvas.pipelines.evaluate.pipeline import create_pipeline as create_evaluate
+from ganvas.pipelines.ingest.pipeline import create_pipeline as create_ingest
+from ganvas.pipelines.report.pipeline import create_pipeline as create_report
+from ganvas.pipelines.sample.pipeline import create_pipeline as create_sample
+from ganvas.pipelines.train.pipeline import create_pipeline as create_train
+
+
+def register_pipelines() -> dict[str, Pipeline]:
+    """Name the pipelines; training takes ingestion along, which is quick when nothing changed."""
+    ingest = create_ingest()
+    train = ingest + create_train()
+    evaluate, report = create_evaluate(), create_report()
+    return {
+        "__default__": train + evaluate + report,
+        "ingest": ingest,
+        "train": train,
+        "evaluate": evaluate,
+        "report": report,
+        "sample": create_sample(),
+    }

@@ -1,0 +1,1 @@
+"""Evaluation: figures for a trained generator."""

@@ -1,0 +1,104 @@
+"""Nodes of evaluation."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from ganvas.metrics.neighbours import find_nearest
+from ganvas.metrics.scores import accuracy, judge
+from ganvas.networks.sampling import draw_latents, paint
+from ganvas.params import Params
+from ganvas.sources.collection import Collection
+
+Metrics = dict[str, dict[str, Any]]
+
+HISTORY_TITLES = {
+    "loss_g": "Generator loss",
+    "loss_d": "Discriminator loss",
+    "real_score": "Score of real pictures",
+    "fake_score": "Score of generated pictures",
+}
+
+
+class EvaluateParams(Params):
+    """Parameters of evaluation.
+
+    Attributes:
+        count: Generated pictures that are judged.
+        seed: Of their latents.
+    """
+
+    count: int = Field(500, ge=1, le=100_000)
+    seed: int = Field(0, ge=0)
+
+
+def paint_for_judgement(generator: keras.Model, params: EvaluateParams) -> np.ndarray:
+    """Paint pictures from the evaluation's own seed, uint8 of shape (count, H, W, 3)."""
+    return paint(generator, draw_latents(generator, params.count, params.seed))
+
+
+def summarise_history(history: pd.DataFrame, training_summary: dict[str, Any]) -> Metrics:
+    """Give the losses and scores of the last epoch."""
+    protocol = f"mean over epoch {training_summary['epochs']}, training pictures"
+    last = history.iloc[-1]
+    return {
+        name: _figure(title, last[name], protocol, "nats" if "loss" in name else "")
+        for name, title in HISTORY_TITLES.items()
+    }
+
+
+def judge_by_discriminator(
+    discriminator: keras.Model, generated: np.ndarray, collection: Collection
+) -> Metrics:
+    """Give the share of pictures that the discriminator takes for what they are."""
+    count = len(generated)
+    groups = {
+        "held_out": ("real, held-out", _first(collection, "validation", count), True),
+        "training": ("real, training", _first(collection, "train", count), True),
+        "generated": ("generated", generated, False),
+    }
+    return {
+        f"discriminator_accuracy_{name}": _figure(
+            f"Discriminator accuracy on {title} pictures",
+            accuracy(judge(discriminator, pictures), real=real),
+            f"N={len(pictures)}, inference mode",
+        )
+        for name, (title, pictures, real) in groups.items()
+        if len(pictures)
+    }
+
+
+def measure_memorising(generated: np.ndarray, collection: Collection) -> Metrics:
+    """Give the distance to the nearest training picture, for generated and for held-out ones."""
+    training = collection.split("train")
+    groups = {
+        "generated": generated,
+        "held_out": _first(collection, "validation", len(generated)),
+    }
+    return {
+        f"nearest_training_distance_{name}": _figure(
+            f"Distance of {name.replace('_', '-')} pictures to the nearest training picture",
+            find_nearest(pictures, collection.images, training)[1].mean(),
+            f"mean over N={len(pictures)} of root mean squared pixel differences to the nearest "
+            f"of {len(training)}, range 0 to 255",
+            "grey levels",
+        )
+        for name, pictures in groups.items()
+        if len(pictures)
+    }
+
+
+def join_metrics(*parts: Metrics) -> Metrics:
+    """Put all figures into one table."""
+    return {name: figure for part in parts for name, figure in part.items()}
+
+
+def _figure(title: str, value: float, protocol: str, unit: str = "") -> dict[str, Any]:
+    return {"title": title, "value": float(value), "unit": unit, "protocol": protocol}
+
+
+def _first(collection: Collection, split: str, count: int) -> np.ndarray:
+    return collection.images[collection.split(split)[:count]]

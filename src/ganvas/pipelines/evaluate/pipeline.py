@@ -1,0 +1,51 @@
+"""The evaluate pipeline."""
+
+from kedro.pipeline import Node, Pipeline
+
+from ganvas.pipelines.evaluate.nodes import (
+    join_metrics,
+    judge_by_discriminator,
+    measure_memorising,
+    paint_for_judgement,
+    summarise_history,
+)
+
+
+def create_pipeline() -> Pipeline:
+    """From trained networks to a table of figures."""
+    return Pipeline(
+        [
+            Node(
+                paint_for_judgement,
+                inputs=["generator", "params:evaluate"],
+                outputs="generated",
+                name="paint_for_judgement",
+            ),
+            Node(
+                summarise_history,
+                inputs=["history", "training_summary"],
+                outputs="history_metrics",
+                name="summarise_history",
+            ),
+            Node(
+                judge_by_discriminator,
+                inputs=["discriminator", "generated", "collection"],
+                outputs="discriminator_metrics",
+                name="judge_by_discriminator",
+            ),
+            Node(
+                measure_memorising,
+                inputs=["generated", "collection"],
+                outputs="memorising_metrics",
+                name="measure_memorising",
+            ),
+            Node(
+                join_metrics,
+                inputs=["history_metrics", "discriminator_metrics", "memorising_metrics"],
+                outputs="metrics",
+                name="join_metrics",
+            ),
+        ],
+        namespace="evaluate",
+        prefix_datasets_with_namespace=False,
+    )

@@ -1,0 +1,1 @@
+"""Ingestion: from a source's folder to a packed collection."""

@@ -1,0 +1,33 @@
+"""Nodes of ingestion."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from ganvas.sources import IngestParams, find_pictures
+from ganvas.sources.collection import Collection
+from ganvas.sources.packing import pack
+
+
+def list_source(raw_pictures: Path, params: IngestParams) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """List the source's files with their labels, and its artists."""
+    return find_pictures(raw_pictures, params.source)
+
+
+def pack_pictures(
+    records: pd.DataFrame, raw_pictures: Path, folder: Path, params: IngestParams
+) -> Collection:
+    """Decode every listed picture into the collection, unless nothing has changed."""
+    return pack(
+        records,
+        raw_pictures,
+        folder,
+        size=params.size,
+        validation_share=params.validation_share,
+        max_rejected_share=params.max_rejected_share,
+    )
+
+
+def show_tables(collection: Collection) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Take the index and the table of rejected files out of the collection, for people."""
+    return collection.index, collection.rejected

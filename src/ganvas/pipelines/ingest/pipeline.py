@@ -1,0 +1,38 @@
+"""The ingest pipeline."""
+
+from kedro.pipeline import Node, Pipeline
+
+from ganvas.pipelines.ingest.nodes import list_source, pack_pictures, show_tables
+
+
+def create_pipeline() -> Pipeline:
+    """From a source's folder to the packed collection and its tables."""
+    return Pipeline(
+        [
+            Node(
+                list_source,
+                inputs=["raw_pictures", "params:ingest"],
+                outputs=["picture_records", "artists"],
+                name="list_source",
+            ),
+            Node(
+                pack_pictures,
+                inputs=[
+                    "picture_records",
+                    "raw_pictures",
+                    "collection_folder",
+                    "params:ingest",
+                ],
+                outputs="collection",
+                name="pack_pictures",
+            ),
+            Node(
+                show_tables,
+                inputs="collection",
+                outputs=["image_index", "rejected"],
+                name="show_tables",
+            ),
+        ],
+        namespace="ingest",
+        prefix_datasets_with_namespace=False,
+    )

@@ -1,0 +1,95 @@
+"""Nodes of reporting."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from ganvas.figures.curves import draw_curves
+from ganvas.figures.grid import lay_grid
+from ganvas.figures.report import render_report
+from ganvas.figures.strip import draw_strip
+from ganvas.networks.sampling import draw_latents, paint
+from ganvas.params import Params
+from ganvas.sources.collection import Collection
+
+PAIR = 36
+
+
+class ReportParams(Params):
+    """Parameters of the report.
+
+    Attributes:
+        rows: Rows of the sample grid.
+        columns: Columns of the sample grid.
+        seed: Of the sample grid's latents, and of the choice of real pictures.
+    """
+
+    rows: int = Field(6, ge=1, le=64)
+    columns: int = Field(12, ge=1, le=64)
+    seed: int = Field(1, ge=0)
+
+
+def draw_samples(generator: keras.Model, params: ReportParams) -> np.ndarray:
+    """Lay generated pictures in a grid."""
+    latents = draw_latents(generator, params.rows * params.columns, params.seed)
+    return lay_grid(paint(generator, latents), params.columns)
+
+
+def draw_real(collection: Collection, params: ReportParams) -> np.ndarray:
+    """Lay held-out pictures, chosen by the seed, in a square grid."""
+    candidates = collection.split("validation")
+    if not len(candidates):
+        candidates = collection.split("train")
+    chosen = np.random.default_rng(params.seed).permutation(candidates)[:PAIR]
+    return lay_grid(collection.images[np.sort(chosen)], columns=_side(len(chosen)))
+
+
+def draw_generated(generator: keras.Model, params: ReportParams) -> np.ndarray:
+    """Lay generated pictures in a square grid, to stand beside the real ones."""
+    latents = draw_latents(generator, PAIR, params.seed + 1)
+    return lay_grid(paint(generator, latents), columns=_side(PAIR))
+
+
+def draw_progress(
+    snapshots: Path, training_summary: dict[str, Any], generator: keras.Model
+) -> np.ndarray:
+    """Draw the progress strip of the run that made the generator."""
+    height, width = generator.output_shape[1:3]
+    return draw_strip(snapshots / training_summary["snapshots"], height, width)
+
+
+def draw_history(history: pd.DataFrame) -> np.ndarray:
+    """Draw the curves of losses and scores."""
+    return draw_curves(history)
+
+
+def write_report(
+    sample_grid: np.ndarray,
+    real_grid: np.ndarray,
+    generated_grid: np.ndarray,
+    progress_strip: np.ndarray,
+    curves: np.ndarray,
+    metrics: dict[str, Any],
+    training_summary: dict[str, Any],
+    collection: Collection,
+) -> str:
+    """Put everything on one page."""
+    pictures = {
+        "samples": sample_grid,
+        "real": real_grid,
+        "generated": generated_grid,
+        "progress": progress_strip,
+        "curves": curves,
+    }
+    # One line a reason: which file is the duplicate of which does not matter here.
+    reasons = collection.rejected["reason"].str.replace(r" of .*|:.*", "", regex=True)
+    rejected = reasons.value_counts().to_dict()
+    return render_report(pictures, metrics, training_summary, rejected)
+
+
+def _side(count: int) -> int:
+    return int(np.ceil(np.sqrt(count)))

@@ -1,0 +1,62 @@
+"""The report pipeline."""
+
+from kedro.pipeline import Node, Pipeline
+
+from ganvas.pipelines.report.nodes import (
+    draw_generated,
+    draw_history,
+    draw_progress,
+    draw_real,
+    draw_samples,
+    write_report,
+)
+
+
+def create_pipeline() -> Pipeline:
+    """From trained networks, their history and figures to one page."""
+    return Pipeline(
+        [
+            Node(
+                draw_samples,
+                inputs=["generator", "params:report"],
+                outputs="sample_grid",
+                name="draw_samples",
+            ),
+            Node(
+                draw_real,
+                inputs=["collection", "params:report"],
+                outputs="real_grid",
+                name="draw_real",
+            ),
+            Node(
+                draw_generated,
+                inputs=["generator", "params:report"],
+                outputs="generated_grid",
+                name="draw_generated",
+            ),
+            Node(
+                draw_progress,
+                inputs=["snapshots", "training_summary", "generator"],
+                outputs="progress_strip",
+                name="draw_progress",
+            ),
+            Node(draw_history, inputs="history", outputs="curves", name="draw_history"),
+            Node(
+                write_report,
+                inputs=[
+                    "sample_grid",
+                    "real_grid",
+                    "generated_grid",
+                    "progress_strip",
+                    "curves",
+                    "metrics",
+                    "training_summary",
+                    "collection",
+                ],
+                outputs="report",
+                name="write_report",
+            ),
+        ],
+        namespace="report",
+        prefix_datasets_with_namespace=False,
+    )

@@ -1,0 +1,1 @@
+"""Sampling: pictures from a saved generator."""

@@ -1,0 +1,1 @@
+"""Training: from a packed collection to a generator and a discriminator."""

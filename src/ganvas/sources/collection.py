@@ -1,0 +1,56 @@
+"""A packed collection: what ingestion leaves on disk and everything after it reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+IMAGES, INDEX, REJECTED, MANIFEST = (
+    "images.npy",
+    "index.parquet",
+    "rejected.parquet",
+    "manifest.json",
+)
+
+
+class Collection(NamedTuple):
+    """Pictures of one size with what is known of each.
+
+    Attributes:
+        images: uint8 of shape (N, H, W, 3), memory-mapped, read-only.
+        index: One row a picture, in the order of `images`: path, label columns, split, hash.
+        rejected: One row a file that could not be used: path, reason.
+    """
+
+    images: np.ndarray
+    index: pd.DataFrame
+    rejected: pd.DataFrame
+
+    def split(self, name: str) -> np.ndarray:
+        """Positions in `images` of the pictures of a split, int64 of shape (n,)."""
+        return np.flatnonzero((self.index["split"] == name).to_numpy())
+
+
+def read_fingerprint(folder: Path) -> str | None:
+    """What the collection in a folder was packed from; None where there is no collection."""
+    try:
+        return str(json.loads((folder / MANIFEST).read_text())["fingerprint"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def open_collection(folder: Path) -> Collection:
+    """Open a packed collection; its pictures stay on disk until they are looked at.
+
+    Raises:
+        FileNotFoundError: There is no collection in the folder.
+    """
+    return Collection(
+        images=np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False),
+        index=pd.read_parquet(folder / INDEX),
+        rejected=pd.read_parquet(folder / REJECTED),
+    )

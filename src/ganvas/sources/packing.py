@@ -1,0 +1,176 @@
+"""Packing: every picture decoded once, into one array that is memory-mapped ever after."""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ganvas.errors import GanvasError
+from ganvas.progress import track
+from ganvas.sources.collection import (
+    IMAGES,
+    INDEX,
+    MANIFEST,
+    REJECTED,
+    Collection,
+    open_collection,
+    read_fingerprint,
+)
+from ganvas.sources.decode import Rejection, decode_picture
+
+logger = logging.getLogger(__name__)
+
+# To be raised whenever the same files and parameters would be packed to other bytes.
+FORMAT = 1
+# Pictures in flight at once: enough to keep every core busy, few enough to bound the memory.
+BLOCK = 256
+# What a listing holds for the fingerprint alone.
+FILE_FACTS = ["bytes", "modified_ns"]
+
+
+def pack(
+    records: pd.DataFrame,
+    raw: Path,
+    folder: Path,
+    size: int,
+    validation_share: float,
+    max_rejected_share: float,
+) -> Collection:
+    """Pack the listed pictures into a folder, or do nothing when they are packed already.
+
+    The folder is replaced as a whole at the end, so a run that is stopped on the way leaves the
+    collection of the run before it.
+
+    Args:
+        records: One row a file: path below `raw`, bytes, modified_ns and label columns.
+        raw: The source's folder.
+        folder: Where the collection lies.
+        size: Side of the packed pictures in pixels.
+        validation_share: Share of the pictures, chosen by content, that training never sees.
+        max_rejected_share: Above this share of files that can't be used, the run stops.
+
+    Raises:
+        GanvasError: Too many files can't be used.
+    """
+    fingerprint = _fingerprint(records, size, validation_share)
+    if read_fingerprint(folder) == fingerprint:
+        collection = open_collection(folder)
+        logger.info("%d pictures unchanged since they were packed", len(collection.index))
+        return collection
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        index, rejected = _write_images(records, raw, partial / IMAGES, size)
+        _check_share(records, rejected, max_rejected_share, raw)
+        index["split"] = _choose_split(index["hash"], validation_share)
+        index.to_parquet(partial / INDEX)
+        rejected.to_parquet(partial / REJECTED)
+        (partial / MANIFEST).write_text(json.dumps({"fingerprint": fingerprint}))
+        _replace(folder, partial)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    logger.info(
+        "%d of %d files packed at %d×%d, %d rejected",
+        *(len(index), len(records), size, size, len(rejected)),
+    )
+    return open_collection(folder)
+
+
+def _fingerprint(records: pd.DataFrame, size: int, validation_share: float) -> str:
+    rows = pd.util.hash_pandas_object(records, index=False).to_numpy()
+    parameters = json.dumps([FORMAT, size, validation_share, list(records.columns)])
+    return hashlib.blake2b(rows.tobytes() + parameters.encode(), digest_size=16).hexdigest()
+
+
+def _write_images(
+    records: pd.DataFrame, raw: Path, file: Path, size: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Decode all pictures into one .npy file; return the rows that went in and the rejected."""
+    scratch = file.with_suffix(".scratch.npy")
+    shape = (len(records), size, size, 3)
+    images = np.lib.format.open_memmap(scratch, mode="w+", dtype=np.uint8, shape=shape)
+    kept: list[int] = []
+    rejected: list[dict[str, str]] = []
+    first_with: dict[str, str] = {}
+    hashes: list[str] = []
+    decoded = _decode_all(records["path"].tolist(), raw, size)
+    for row, (path, answer) in enumerate(track(decoded, "Ingesting", total=len(records))):
+        if isinstance(answer, tuple) and answer[1] in first_with:
+            answer = f"duplicate of {first_with[answer[1]]}"
+        if isinstance(answer, str):
+            rejected.append({"path": path, "reason": answer})
+            continue
+        pixels, content_hash = answer
+        first_with[content_hash] = path
+        images[len(kept)] = pixels
+        kept.append(row)
+        hashes.append(content_hash)
+    images.flush()
+    _trim(scratch, images, len(kept), file)
+    index = records.iloc[kept].drop(columns=FILE_FACTS).reset_index(drop=True)
+    index["hash"] = pd.Series(hashes, dtype="str")
+    return index, pd.DataFrame(rejected, columns=["path", "reason"], dtype="str")
+
+
+def _decode_all(
+    paths: list[str], raw: Path, size: int
+) -> Iterator[tuple[str, tuple[np.ndarray, str] | str]]:
+    def decode(path: str) -> tuple[np.ndarray, str] | str:
+        try:
+            return decode_picture(raw / path, size)
+        except Rejection as rejection:
+            return str(rejection)
+
+    # Pillow lets go of the interpreter lock while it decodes and resizes.
+    with ThreadPoolExecutor(os.cpu_count()) as executor:
+        for start in range(0, len(paths), BLOCK):
+            block = paths[start : start + BLOCK]
+            yield from zip(block, executor.map(decode, block), strict=True)
+
+
+def _trim(scratch: Path, images: np.memmap, count: int, file: Path) -> None:
+    """Leave out the room that was kept for rejected pictures."""
+    if count == len(images):
+        scratch.rename(file)
+        return
+    shape = (count, *images.shape[1:])
+    trimmed = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+    for start in range(0, count, BLOCK):
+        trimmed[start : start + BLOCK] = images[start : min(start + BLOCK, count)]
+    trimmed.flush()
+    scratch.unlink()
+
+
+def _check_share(records: pd.DataFrame, rejected: pd.DataFrame, allowed: float, raw: Path) -> None:
+    unusable = rejected[~rejected["reason"].str.startswith("duplicate of")]
+    if len(unusable) <= allowed * len(records) and len(rejected) < len(records):
+        return
+    examples = "; ".join(f"{row.path}: {row.reason}" for row in unusable.head(3).itertuples())
+    raise GanvasError(
+        f"{len(unusable)} of {len(records)} files below {raw} can't be used ({examples}): "
+        f"at most a share of {allowed:g} is allowed; mend them or raise "
+        "'ingest.max_rejected_share'."
+    )
+
+
+def _choose_split(hashes: pd.Series, validation_share: float) -> np.ndarray:
+    """By content, so that a picture keeps its split when others are added."""
+    position = hashes.str[:8].map(lambda text: int(text, 16) / 16**8)
+    return np.where(position < validation_share, "validation", "train")
+
+
+def _replace(folder: Path, by: Path) -> None:
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    by.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""How networks are trained: the step, its losses, the loop around it."""
