@@ -12,6 +12,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 # leaves Lanczos enough to work with.
 DRAFT_FACTOR = 2
 MIN_SIDE = 8
+# A decoded pixel takes three bytes or more, and several pictures are decoded at once.
+MAX_PIXELS = 90_000_000
+TOO_LARGE = "too large to decode safely"
+# Pillow's own warning comes below its own limit; here such a picture is rejected and listed.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 class Rejection(Exception):  # noqa: N818 - it is an answer about a picture, not a failure
@@ -40,30 +45,29 @@ def decode_picture(path: Path, size: int) -> tuple[np.ndarray, str]:
         raise Rejection(f"can't be read: {error.strerror or error}") from error
     if not content:
         raise Rejection("empty file")
-    square = _decode_square(content, size)
-    pixels = np.asarray(square.resize((size, size), Image.Resampling.LANCZOS), dtype=np.uint8)
-    return pixels, hashlib.blake2b(content, digest_size=16).hexdigest()
+    picture = _to_rgb(ImageOps.exif_transpose(_decode(content, size)))
+    square = picture.resize((size, size), Image.Resampling.LANCZOS, box=_centre_box(picture))
+    return np.asarray(square), hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
-def _decode_square(content: bytes, size: int) -> Image.Image:
+def _decode(content: bytes, size: int) -> Image.Image:
     try:
-        # Pillow only warns about a picture of suspicious size; decoding it could fill the memory.
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(content))
-            if min(picture.size) < MIN_SIDE:
-                raise Rejection(f"too small: {picture.width}×{picture.height} pixels")
-            picture.draft("RGB", (size * DRAFT_FACTOR, size * DRAFT_FACTOR))
-            picture.load()
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise Rejection("too large to decode safely") from error
+        picture = Image.open(io.BytesIO(content))
+        if picture.width * picture.height > MAX_PIXELS:
+            raise Rejection(TOO_LARGE)
+        if min(picture.size) < MIN_SIDE:
+            raise Rejection(f"too small: {picture.width}×{picture.height} pixels")
+        picture.draft("RGB", (size * DRAFT_FACTOR, size * DRAFT_FACTOR))
+        picture.load()
+    except Image.DecompressionBombError as error:
+        raise Rejection(TOO_LARGE) from error
     except UnidentifiedImageError as error:
         raise Rejection("not an image") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         # Pillow's codecs raise all of these for files that end early or hold garbage.
         reason = "truncated" if "truncated" in str(error) else f"damaged: {error}"
         raise Rejection(reason) from error
-    return _crop_centre(_to_rgb(ImageOps.exif_transpose(picture)))
+    return picture
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
@@ -78,7 +82,8 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, layer).convert("RGB")
 
 
-def _crop_centre(picture: Image.Image) -> Image.Image:
+def _centre_box(picture: Image.Image) -> tuple[float, float, float, float]:
+    # In fractions of a pixel: of a picture decoded at an eighth, half a pixel is four.
     side = min(picture.size)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    return picture.crop((left, top, left + side, top + side))
+    left, top = (picture.width - side) / 2, (picture.height - side) / 2
+    return left, top, left + side, top + side

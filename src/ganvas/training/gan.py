@@ -59,7 +59,7 @@ class GAN(keras.Model):
 
     def train_step(self, batch: tuple[tf.Tensor]) -> dict[str, tf.Tensor]:
         """Update the discriminator on real and generated pictures, then the generator."""
-        (images,) = batch
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
         real = ops.cast(images, "float32") / 127.5 - 1.0
         shape = (ops.shape(real)[0], self.generator.input_shape[-1])
         latents = keras.random.normal(shape, seed=self.latent_seed)

@@ -108,9 +108,9 @@ def bristles(
 
 
 def blur_mask(mask: np.ndarray, radius: float) -> np.ndarray:
-    """Blur a mask (side, side) with a Gaussian whose radius is a fraction of the side."""
+    """Blur a mask (height, width) with a Gaussian whose radius is given in its pixels."""
     image = Image.fromarray((np.clip(mask, 0, 1) * 255).astype(np.uint8))
-    blurred = image.filter(ImageFilter.GaussianBlur(radius * len(mask)))
+    blurred = image.filter(ImageFilter.GaussianBlur(radius))
     return np.asarray(blurred, dtype=np.float32) / 255
 
 

@@ -16,6 +16,7 @@ from .canvas import (
     paper,
     pick,
     shrink,
+    window,
 )
 
 # Block colours; the shapes take white and the colours of the other blocks.
@@ -80,14 +81,29 @@ def _leaf(rng: np.random.Generator, draw, side: int, centre, length: float, up: 
     _stroke(draw, side, _arm(spine[0] - 0.08 * length * ahead, up, 0.3 * length, 0), 0.07 * length)
 
 
-def _cut(rng: np.random.Generator, side: int, centre, length: float) -> np.ndarray:
-    """Return the mask (side, side) of one cut shape: mostly a frond."""
+def _cut(rng: np.random.Generator, side: int, centre, length: float, part) -> np.ndarray:
+    """Return the mask of one cut shape, mostly a frond, in this part of the picture."""
     image = Image.new("L", (side, side))
     up = -math.pi / 2 + rng.uniform(-0.35, 0.35)
     shape = pick(rng, (_frond, _frond, _frond, _coral, _leaf))
     shape(rng, ImageDraw.Draw(image), side, centre, length, up)
     # Blurring and cutting at one half rounds the corners, as scissors do.
-    return np.clip((blur_mask(from_image(image), 0.006) - 0.5) * 5 + 0.5, 0, 1)
+    return np.clip((blur_mask(from_image(image)[part], 0.006 * side) - 0.5) * 5 + 0.5, 0, 1)
+
+
+def _blocks(canvas: np.ndarray, x: float, y: float, palette: np.ndarray) -> list:
+    """Divide the canvas at x and y into four blocks of colour; returns their centres."""
+    side = len(canvas)
+    edges_x, edges_y = (0, x, 1), (0, y, 1)
+    centres = []
+    for k, colour in enumerate(palette[:4]):
+        (left, right), (top, bottom) = edges_x[k % 2 :][:2], edges_y[k // 2 :][:2]
+        block = np.s_[
+            round(top * side) : round(bottom * side), round(left * side) : round(right * side)
+        ]
+        canvas[block] = colour
+        centres.append(((left + right) / 2, (top + bottom) / 2))
+    return centres
 
 
 def paint_paper_cutouts(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -95,32 +111,18 @@ def paint_paper_cutouts(rng: np.random.Generator, size: int) -> np.ndarray:
     side = 2 * size
     palette = pick(rng, PALETTES)[rng.permutation(5)]
     canvas = blank(side, WHITE)
-    x, y = rng.uniform(0.45, 0.55), rng.uniform(0.45, 0.55)
-    column, row = round(x * side), round(y * side)
-    blocks = [
-        np.s_[:row, :column],
-        np.s_[:row, column:],
-        np.s_[row:, :column],
-        np.s_[row:, column:],
-    ]
-    centres = [
-        (x / 2, y / 2),
-        ((1 + x) / 2, y / 2),
-        (x / 2, (1 + y) / 2),
-        ((1 + x) / 2, (1 + y) / 2),
-    ]
-    for block, colour in zip(blocks, palette, strict=False):
-        canvas[block] = colour
+    centres = _blocks(canvas, rng.uniform(0.45, 0.55), rng.uniform(0.45, 0.55), palette)
     bristles(rng, canvas, 0.015)
     whites = pick(rng, [(0, 3), (1, 2)])
     mask, shapes = np.zeros((side, side), np.float32), canvas.copy()
     for k, centre in enumerate(centres):
-        cut = _cut(rng, side, centre, rng.uniform(0.38, 0.43))
+        part = window(side, centre[0] - 0.3, centre[1] - 0.3, centre[0] + 0.3, centre[1] + 0.3)
+        cut = _cut(rng, side, centre, rng.uniform(0.38, 0.43), part)
         contrast = np.abs(palette - palette[k]).sum(axis=1)
         bright = palette[pick(rng, contrast.argsort()[-2:])]
-        lay(shapes, WHITE if k in whites else bright, cut)
-        mask = np.maximum(mask, cut)
-    shade = blur_mask(np.roll(mask, (side // 90, side // 90), (0, 1)), 0.007)
+        lay(shapes[part], WHITE if k in whites else bright, cut)
+        mask[part] = np.maximum(mask[part], cut)
+    shade = blur_mask(np.roll(mask, (side // 90, side // 90), (0, 1)), 0.007 * side)
     lay(canvas, 0.45 * canvas, 0.6 * shade)
     lay(canvas, shapes, mask)
     canvas = shrink(canvas, size)

@@ -101,7 +101,7 @@ def _dot_layer(rng, canvas, scene, per_side: int, radius: float) -> None:
     u = (x * cos + y * sin) * per_side
     v = (y * cos - x * sin) * per_side + per_side
     reach = 2 * per_side + 2
-    cells = v.astype(np.int32) * reach + u.astype(np.int32)
+    cells = v.astype(np.intp) * reach + u.astype(np.intp)
     slack = 0.5 - radius
     jitter = rng.uniform(-slack, slack, (2, reach * reach)).astype(np.float32)
     row, column = np.divmod(np.arange(reach * reach), reach)
@@ -113,8 +113,8 @@ def _dot_layer(rng, canvas, scene, per_side: int, radius: float) -> None:
     paint = scene[at[0], at[1]]
     # Divided colour: each dot strays from the true tone, and the eye mixes them again.
     paint = paint * rng.uniform(0.9, 1.12, (len(paint), 1)) + rng.normal(0, 0.05, paint.shape)
-    distance = np.hypot(u - centre_u[cells], v - centre_v[cells])
-    touches = paint.T.astype(np.float32)[:, cells].transpose(1, 2, 0)
+    distance = np.hypot(u - np.take(centre_u, cells), v - np.take(centre_v, cells))
+    touches = np.take(paint.T.astype(np.float32), cells, axis=1).transpose(1, 2, 0)
     lay(canvas, touches, inside(distance - radius, 0.12))
 
 

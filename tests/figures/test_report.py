@@ -1,0 +1,60 @@
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganvas.figures.report import render_report
+
+NAMES = ["samples", "real", "generated", "progress", "curves"]
+
+
+@pytest.fixture
+def training():
+    return {
+        "dataset": "sample",
+        "network": "dcgan",
+        "finished": "2026-01-01 12:00:00",
+        "ended_by": "epochs",
+        "message": "Training is complete after 3 epochs.",
+        "epochs": 3,
+        "pictures": 1234,
+        "held_out": 56,
+        "images_seen": 3702,
+        "seconds": 90.0,
+        "parameters": {"train": {"seed": 7, "max_minutes": None}, "network": {"name": "dcgan"}},
+        "versions": {"keras": "3.15"},
+    }
+
+
+def render(training, **changes):
+    pictures = {name: np.full((5, 6, 3), k * 40, np.uint8) for k, name in enumerate(NAMES)}
+    metrics = {"loss": {"title": "A <loss>", "value": 1.23456, "unit": "nats", "protocol": "N=3"}}
+    return render_report(pictures, metrics, training | changes, {"not an image": 2})
+
+
+def test_pictures_are_inside_and_unchanged(training):
+    page = render(training)
+    sources = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    levels = [np.asarray(Image.open(io.BytesIO(base64.b64decode(s))))[0, 0, 0] for s in sources]
+    assert sorted(levels) == [0, 40, 80, 120, 160]
+
+
+def test_nothing_is_asked_of_a_network(training):
+    page = render(training)
+    assert not re.search(r'(src|href)="(?!data:)|url\(|https?://|@import', page)
+
+
+def test_figures_parameters_versions_and_rejected_are_told(training):
+    page = render(training)
+    for words in ("A &lt;loss&gt;", "1.235 nats", "N=3", "train.max_minutes", "none", "3.15"):
+        assert words in page
+    assert "2 × not an image." in page and "1,234" in page
+
+
+def test_a_run_that_ended_early_says_so(training):
+    assert 'class="warning"' not in render(training)
+    page = render(training, ended_by="interrupted", message="Kept epoch 2.")
+    assert 'class="warning"' in page and "Kept epoch 2." in page

@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+
+from ganvas.metrics import neighbours
+from ganvas.metrics.neighbours import find_nearest
+
+
+@pytest.mark.parametrize("chunk", [3, 512])
+def test_agrees_with_a_naive_loop(monkeypatch, chunk):
+    monkeypatch.setattr(neighbours, "CHUNK", chunk)
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (17, 8, 8, 3), dtype=np.uint8)
+    queries = rng.integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+    positions = np.array([0, 2, 3, 5, 8, 9, 10, 16])
+    nearest, distances = find_nearest(queries, pictures, positions)
+    for query, found, distance in zip(queries, nearest, distances, strict=True):
+        naive = {
+            position: np.sqrt(((query.astype(float) - pictures[position]) ** 2).mean())
+            for position in positions
+        }
+        assert found == min(naive, key=naive.get)
+        assert distance == pytest.approx(min(naive.values()))
+
+
+def test_a_copy_is_found_at_distance_zero():
+    pictures = np.random.default_rng(1).integers(0, 256, (9, 16, 16, 3), dtype=np.uint8)
+    nearest, distances = find_nearest(pictures[[4]], pictures, np.arange(9))
+    assert nearest.tolist() == [4] and distances.tolist() == [0.0]
+
+
+def test_the_unit_is_grey_levels():
+    black, grey = np.zeros((1, 4, 4, 3), np.uint8), np.full((1, 4, 4, 3), 10, np.uint8)
+    assert find_nearest(black, grey, np.array([0]))[1] == pytest.approx([10.0])

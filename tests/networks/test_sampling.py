@@ -1,0 +1,34 @@
+import numpy as np
+
+from ganvas.networks.sampling import draw_latents, paint, to_float, to_uint8
+
+
+def test_a_picture_depends_on_seed_and_number_alone(networks):
+    generator, _ = networks
+    few = paint(generator, draw_latents(generator, 3, seed=5))
+    many = paint(generator, draw_latents(generator, 130, seed=5))
+    assert many.shape == (130, 32, 32, 3) and many.dtype == np.uint8
+    np.testing.assert_array_equal(few, many[:3])
+
+
+def test_another_seed_paints_other_pictures(networks):
+    generator, _ = networks
+    one, other = (paint(generator, draw_latents(generator, 3, seed)) for seed in (1, 2))
+    assert (one != other).any(axis=(1, 2, 3)).all()
+
+
+def test_painting_agrees_with_the_generator(networks):
+    generator, _ = networks
+    latents = draw_latents(generator, 70, seed=0)
+    expected = (np.asarray(generator(latents, training=False)) + 1) * 127.5
+    assert np.abs(paint(generator, latents) - expected).max() <= 0.5 + 1e-3
+
+
+def test_the_way_to_floats_and_back_loses_nothing():
+    levels = np.arange(256, dtype=np.uint8)
+    np.testing.assert_array_equal(to_uint8(to_float(levels)), levels)
+    assert to_float(levels)[[0, -1]].tolist() == [-1, 1]
+
+
+def test_values_beyond_the_range_are_clipped():
+    assert to_uint8(np.array([-1.2, 1.2])).tolist() == [0, 255]

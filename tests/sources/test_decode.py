@@ -1,0 +1,136 @@
+import io
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganvas.sources.decode import Rejection, decode_picture
+
+RED, BLUE = (220, 30, 20), (20, 40, 200)
+
+
+def halves(size: tuple[int, int] = (60, 40), left: tuple = RED, right: tuple = BLUE) -> Image.Image:
+    picture = Image.new("RGB", size, left)
+    picture.paste(right, (size[0] // 2, 0, size[0], size[1]))
+    return picture
+
+
+def assert_halves(pixels: np.ndarray, tolerance: int = 12) -> None:
+    assert pixels.shape == (32, 32, 3) and pixels.dtype == np.uint8
+    for part, colour in ((pixels[:, :12], RED), (pixels[:, 20:], BLUE)):
+        assert np.abs(part.astype(int) - colour).max() <= tolerance
+
+
+def reason(path: Path) -> str:
+    with pytest.raises(Rejection) as caught:
+        decode_picture(path, 32)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.gif", "a.bmp", "a.tif"])
+def test_common_formats(tmp_path, name):
+    halves().save(tmp_path / name, **({"quality": 98} if name in ("a.jpg", "a.webp") else {}))
+    assert_halves(decode_picture(tmp_path / name, 32)[0], tolerance=30)
+
+
+def test_centre_square_of_a_wide_picture(tmp_path):
+    wide = Image.new("RGB", (140, 40), "white")
+    wide.paste(halves((40, 40)), (50, 0))
+    wide.save(tmp_path / "wide.png")
+    assert_halves(decode_picture(tmp_path / "wide.png", 32)[0])
+
+
+def test_resizing_is_antialiased(tmp_path):
+    checks = (np.indices((512, 512)).sum(0) % 2 * 255).astype(np.uint8)
+    Image.fromarray(checks).save(tmp_path / "checks.png")
+    pixels, _ = decode_picture(tmp_path / "checks.png", 32)
+    assert np.abs(pixels.astype(int) - 128).max() <= 2
+
+
+def test_draft_decoding_agrees_with_full_decoding(tmp_path):
+    y, x = np.mgrid[:600, :800]
+    waves = np.stack([np.sin(x / 31) + np.cos(y / 47), np.sin((x + y) / 53), np.cos(x / 71)], -1)
+    full = Image.fromarray(((waves + 2) / 4 * 255).astype(np.uint8))
+    full.save(tmp_path / "large.jpg", quality=95)
+    expected = Image.open(tmp_path / "large.jpg").crop((100, 0, 700, 600))
+    expected = np.asarray(expected.resize((32, 32), Image.Resampling.LANCZOS)).astype(int)
+    assert np.abs(decode_picture(tmp_path / "large.jpg", 32)[0] - expected).mean() < 1.5
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    turned = halves().rotate(90, expand=True)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned.save(tmp_path / "turned.jpg", exif=exif, quality=98, subsampling=0)
+    assert_halves(decode_picture(tmp_path / "turned.jpg", 32)[0], tolerance=20)
+
+
+def test_cmyk(tmp_path):
+    halves().convert("CMYK").save(tmp_path / "cmyk.jpg", quality=98, subsampling=0)
+    assert_halves(decode_picture(tmp_path / "cmyk.jpg", 32)[0], tolerance=20)
+
+
+def test_greyscale(tmp_path):
+    Image.new("L", (40, 40), 100).save(tmp_path / "grey.png")
+    assert (decode_picture(tmp_path / "grey.png", 32)[0] == 100).all()
+
+
+def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path):
+    Image.fromarray(np.full((40, 40), 100 * 257, np.uint16)).save(tmp_path / "deep.png")
+    assert (decode_picture(tmp_path / "deep.png", 32)[0] == 100).all()
+
+
+def test_transparent_palette_lies_on_white(tmp_path):
+    layer = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
+    layer.paste((220, 30, 20, 255), (0, 0, 20, 40))
+    layer.quantize(4).save(tmp_path / "palette.png")
+    pixels, _ = decode_picture(tmp_path / "palette.png", 32)
+    assert np.abs(pixels[:, :12].astype(int) - RED).max() <= 3
+    assert (pixels[:, 20:] >= 252).all()
+
+
+def test_truncated_jpeg(tmp_path):
+    buffer = io.BytesIO()
+    Image.effect_noise((200, 200), 80).convert("RGB").save(buffer, "JPEG")
+    (tmp_path / "cut.jpg").write_bytes(buffer.getvalue()[: buffer.tell() // 2])
+    assert reason(tmp_path / "cut.jpg") == "truncated"
+
+
+def test_text_named_as_picture(tmp_path):
+    (tmp_path / "note.jpg").write_text("not a picture at all")
+    assert reason(tmp_path / "note.jpg") == "not an image"
+
+
+def test_empty_file(tmp_path):
+    (tmp_path / "empty.png").touch()
+    assert reason(tmp_path / "empty.png") == "empty file"
+
+
+def test_missing_file(tmp_path):
+    assert reason(tmp_path / "gone.png").startswith("can't be read")
+
+
+def test_too_small(tmp_path):
+    Image.new("RGB", (7, 300)).save(tmp_path / "thin.png")
+    assert reason(tmp_path / "thin.png") == "too small: 7×300 pixels"
+
+
+@pytest.mark.parametrize("side", [10_000, 30_000])
+def test_decompression_bomb(tmp_path, side):
+    buffer = io.BytesIO()
+    Image.new("L", (8, 8)).save(buffer, "PNG")
+    content = bytearray(buffer.getvalue())
+    content[16:24] = side.to_bytes(4) * 2
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4)
+    (tmp_path / "bomb.png").write_bytes(content)
+    assert reason(tmp_path / "bomb.png") == "too large to decode safely"
+
+
+def test_hash_depends_on_content_alone(tmp_path):
+    halves().save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes())
+    halves(left=BLUE).save(tmp_path / "c.png")
+    a, b, c = (decode_picture(tmp_path / f"{name}.png", 32)[1] for name in "abc")
+    assert a == b != c

@@ -1,0 +1,118 @@
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from ganvas.errors import GanvasError
+from ganvas.sources import packing
+from ganvas.sources.artworks import list_files
+from ganvas.sources.packing import pack
+
+
+@pytest.fixture
+def raw(tmp_path):
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    for number in range(12):
+        Image.new("RGB", (40, 40), (number * 20, 0, 0)).save(folder / f"p{number:02d}.png")
+    return folder
+
+
+def listing(raw):
+    records = pd.DataFrame(list_files(raw, ""), columns=["path", "bytes", "modified_ns"])
+    return records.sort_values("path", ignore_index=True).assign(artist="A")
+
+
+def pack_all(raw, folder, size=32, validation_share=0.3, max_rejected_share=0.25):
+    return pack(listing(raw), raw, folder, size, validation_share, max_rejected_share)
+
+
+def test_pictures_index_and_order(raw, tmp_path):
+    collection = pack_all(raw, tmp_path / "packed")
+    assert collection.images.shape == (12, 32, 32, 3) and collection.images.dtype == np.uint8
+    assert isinstance(collection.images, np.memmap)
+    assert list(collection.images[:, 0, 0, 0]) == [number * 20 for number in range(12)]
+    assert list(collection.index.columns) == ["path", "artist", "hash", "split"]
+    assert len(collection.rejected) == 0
+
+
+def test_unusable_files_are_rejected_by_name_and_leave_no_gap(raw, tmp_path):
+    (raw / "p05.png").write_text("no picture")
+    (raw / "p07b.png").write_bytes((raw / "p07.png").read_bytes())
+    collection = pack_all(raw, tmp_path / "packed")
+    assert collection.rejected.set_index("path")["reason"].to_dict() == {
+        "p05.png": "not an image",
+        "p07b.png": "duplicate of p07.png",
+    }
+    assert list(collection.images[:, 0, 0, 0]) == [n * 20 for n in range(12) if n != 5]
+    assert len(collection.index) == 11
+
+
+def test_every_file_is_in_exactly_one_table(raw, tmp_path):
+    (raw / "p03.png").write_bytes(b"")
+    collection = pack_all(raw, tmp_path / "packed")
+    both = [*collection.index["path"], *collection.rejected["path"]]
+    assert sorted(both) == sorted(file.name for file in raw.iterdir())
+
+
+def test_too_many_unusable_files_stop_and_keep_the_old_collection(raw, tmp_path):
+    before = pack_all(raw, tmp_path / "packed").images.copy()
+    for number in range(4):
+        (raw / f"p{number:02d}.png").write_text("spoilt")
+    with pytest.raises(GanvasError, match=r"4 of 12 files .*max_rejected_share"):
+        pack_all(raw, tmp_path / "packed")
+    assert (packing.open_collection(tmp_path / "packed").images == before).all()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["packed", "raw"]
+
+
+def test_nothing_usable_stops_whatever_share_is_allowed(tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "a.jpg").write_text("a")
+    with pytest.raises(GanvasError, match="not an image"):
+        pack_all(raw, tmp_path / "packed", max_rejected_share=1.0)
+
+
+def test_an_unchanged_source_is_not_decoded_again(raw, tmp_path, monkeypatch):
+    first = pack_all(raw, tmp_path / "packed")
+    monkeypatch.setattr(packing, "decode_picture", lambda *_: pytest.fail("decoded again"))
+    second = pack_all(raw, tmp_path / "packed")
+    assert (first.images == second.images).all() and first.index.equals(second.index)
+
+
+@pytest.mark.parametrize("change", ["size", "file", "share"])
+def test_a_change_is_packed_anew(raw, tmp_path, change):
+    pack_all(raw, tmp_path / "packed")
+    if change == "file":
+        Image.new("RGB", (40, 40), (7, 7, 7)).save(raw / "p00.png")
+    options = {"size": {"size": 16}, "share": {"validation_share": 0.0}}.get(change, {})
+    collection = pack_all(raw, tmp_path / "packed", **options)
+    assert {
+        "size": collection.images.shape[1] == 16,
+        "file": collection.images[0, 0, 0, 0] == 7,
+        "share": len(collection.split("validation")) == 0,
+    }[change]
+
+
+def test_splits_are_stable_when_pictures_are_added(raw, tmp_path):
+    before = pack_all(raw, tmp_path / "packed").index.set_index("path")["split"]
+    assert set(before) == {"train", "validation"}
+    for number in range(12, 20):
+        Image.new("RGB", (40, 40), (0, number, 0)).save(raw / f"a{number}.png")
+    after = pack_all(raw, tmp_path / "packed").index.set_index("path")["split"]
+    assert (after[before.index] == before).all()
+
+
+def test_a_run_stopped_on_the_way_leaves_the_old_collection(raw, tmp_path, monkeypatch):
+    before = pack_all(raw, tmp_path / "packed").images.copy()
+    Image.new("RGB", (40, 40), (1, 2, 3)).save(raw / "new.png")
+
+    def stop(path, size):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(packing, "decode_picture", stop)
+        with pytest.raises(KeyboardInterrupt):
+            pack_all(raw, tmp_path / "packed")
+    assert (packing.open_collection(tmp_path / "packed").images == before).all()
+    assert len(pack_all(raw, tmp_path / "packed").images) == 13

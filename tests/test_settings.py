@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import yaml
+from kedro.config import OmegaConfigLoader
+from omegaconf import OmegaConf
+
+from ganvas import settings
+from ganvas.configuration import Configuration
+from ganvas.params import Params, check_params
+
+CONF = Path(__file__).parents[1] / "conf"
+LAYERS = {"raw", "intermediate", "primary", "models", "model output", "reporting"}
+
+
+def load(kind: str, env: str) -> dict:
+    return OmegaConfigLoader(str(CONF), env=env, **settings.CONFIG_LOADER_ARGS)[kind]
+
+
+def keys(model: type[Params]) -> dict:
+    """The tree of a model's keys."""
+    fields = model.model_fields.items()
+    return {
+        name: keys(field.annotation)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Params)
+        else None
+        for name, field in fields
+    }
+
+
+def keys_of(tree: object) -> dict | None:
+    return {key: keys_of(value) for key, value in tree.items()} if isinstance(tree, dict) else None
+
+
+def test_base_shows_every_parameter():
+    raw = load("parameters", "base")
+    assert keys_of(raw) == keys(Configuration)
+
+
+def test_every_environment_is_valid_and_keeps_what_it_does_not_change():
+    base = check_params(Configuration, load("parameters", "base"))
+    artworks = check_params(Configuration, load("parameters", "artworks"))
+    assert artworks.choices()["dataset"] == "artworks" != base.choices()["dataset"]
+    assert artworks.network.dcgan.generator_width == 64
+    assert artworks.train.beta_1 == base.train.beta_1 == 0.5
+
+
+def test_every_dataset_has_a_layer():
+    OmegaConf.register_new_resolver("chosen", str, replace=True)
+    for name, entry in load("catalog", "base").items():
+        assert entry["metadata"]["kedro-viz"]["layer"] in LAYERS, name
+
+
+def test_telemetry_is_off_for_everyone():
+    assert yaml.safe_load((CONF.parent / ".telemetry").read_text()) == {"consent": False}
+    assert "kedro-telemetry" in settings.DISABLE_HOOKS_FOR_PLUGINS

@@ -1,0 +1,140 @@
+import logging
+
+import numpy as np
+import pytest
+
+from ganvas.errors import GanvasError
+from ganvas.training import callbacks
+from ganvas.training.gan import SCORES
+from ganvas.training.loop import TrainParams, train
+
+COLUMNS = ["epoch", *SCORES, "seconds", "images_per_second"]
+
+
+def run(networks, pictures, save=lambda epoch, grid: None, **params):
+    params = TrainParams(**({"epochs": 3, "batch_size": 8, "snapshot_rows": 1} | params))
+    return train(*networks, pictures, np.arange(20), params, save)
+
+
+def weights(networks) -> list[np.ndarray]:
+    return [array.copy() for model in networks for array in model.get_weights()]
+
+
+def assert_same(some, others) -> None:
+    for one, other in zip(some, others, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_history_has_a_row_an_epoch(networks, pictures):
+    result = run(networks, pictures)
+    assert list(result.history.columns) == COLUMNS
+    assert result.history["epoch"].tolist() == [1, 2, 3]
+    assert result.history[["real_score", "fake_score"]].to_numpy().min() >= 0
+    assert result.history[["real_score", "fake_score"]].to_numpy().max() <= 1
+    rate = 16 / result.history["seconds"]
+    np.testing.assert_allclose(result.history["images_per_second"], rate)
+    assert result.ended_by == "epochs" and result.images_seen == 3 * 16
+
+
+def test_the_same_seed_trains_the_same_networks(pictures, networks):
+    start = weights(networks)
+    run(networks, pictures, seed=4)
+    first = weights(networks)
+    for model, count in zip(networks, (0, len(networks[0].get_weights())), strict=True):
+        model.set_weights(start[count : count + len(model.get_weights())])
+    run(networks, pictures, seed=4)
+    assert_same(weights(networks), first)
+
+
+def test_snapshots_follow_the_same_latents(networks, pictures):
+    shown = {}
+    run(
+        networks,
+        pictures,
+        save=shown.__setitem__,
+        epochs=5,
+        snapshot_every=2,
+        snapshot_columns=3,
+        generator_learning_rate=5e-3,
+    )
+    assert list(shown) == [1, 2, 4]
+    assert all(grid.shape == (3, 32, 32, 3) for grid in shown.values())
+    change = np.abs(shown[2].astype(int) - shown[1]).mean()
+    assert 0 < change < 50
+    assert (shown[4][0] != shown[4][1]).any()
+
+
+def test_time_ends_a_run(networks, pictures):
+    result = run(networks, pictures, epochs=10_000, max_minutes=0.03)
+    assert result.ended_by == "time" and 1 <= len(result.history) < 10_000
+    assert "0.03 minutes" in result.message
+
+
+def test_an_interrupted_run_keeps_the_last_complete_epoch(networks, pictures, monkeypatch):
+    kept = {}
+
+    def keep(epoch, grid):
+        kept[epoch] = weights(networks)
+
+    def press_ctrl_c(self, batch, logs=None):
+        if 2 in kept and batch == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(callbacks.TimeLimit, "on_train_batch_end", press_ctrl_c)
+    result = run(networks, pictures, save=keep, epochs=9)
+    assert result.ended_by == "interrupted" and result.history["epoch"].tolist() == [1, 2]
+    assert "epoch 2 is kept" in result.message
+    assert_same(weights(networks), kept[2])
+
+
+def test_nothing_is_kept_before_the_first_epoch_is_complete(networks, pictures, monkeypatch):
+    def interrupt(self, batch, logs=None):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(callbacks.TimeLimit, "on_train_batch_end", interrupt)
+    with pytest.raises(GanvasError, match="first epoch"):
+        run(networks, pictures)
+
+
+def test_a_loss_that_is_no_number_ends_with_the_last_good_epoch(networks, pictures):
+    kept = {}
+
+    def poison(epoch, grid):
+        if epoch == 2:
+            kept["weights"] = weights(networks)
+            kernel = networks[1].trainable_weights[0]
+            kernel.assign(np.full(kernel.shape, np.nan, np.float32))
+
+    result = run(networks, pictures, save=poison, epochs=5)
+    assert result.ended_by == "diverged" and result.history["epoch"].tolist() == [1, 2]
+    assert "became nan in epoch 3" in result.message and "learning_rate" in result.message
+    assert_same(weights(networks), kept["weights"])
+
+
+def test_too_few_pictures_for_a_batch(networks, pictures):
+    with pytest.raises(GanvasError, match=r"train\.batch_size \(now 21\) to at most 20"):
+        run(networks, pictures, batch_size=21)
+
+
+def test_without_a_terminal_there_is_one_line_an_epoch(networks, pictures, caplog):
+    with caplog.at_level(logging.INFO):
+        run(networks, pictures)
+    lines = [record.message for record in caplog.records if record.message.startswith("epoch ")]
+    assert [line.split()[1] for line in lines] == ["1/3", "2/3", "3/3"]
+    assert all(name in lines[0] for name in SCORES)
+
+
+def test_training_learns(networks):
+    """Pictures of one colour are soon painted in that colour."""
+    red = np.zeros((32, 32, 32, 3), np.uint8) + np.array([230, 40, 40], np.uint8)
+    shown = {}
+    params = TrainParams(
+        epochs=40,
+        batch_size=16,
+        generator_learning_rate=5e-3,
+        discriminator_learning_rate=1e-3,
+        snapshot_every=40,
+    )
+    train(*networks, red, np.arange(32), params, shown.__setitem__)
+    first, last = (np.abs(shown[epoch].astype(int) - red[0]).mean() for epoch in (1, 40))
+    assert last < 0.75 * first
