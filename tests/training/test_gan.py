@@ -3,7 +3,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ganvas.training.gan import GAN, SCORES
+from ganvas.training.gan import (
+    GAN,
+    SCORES,
+    FusedAdam,
+    FusedBatchNormalization,
+    with_fused_norms,
+)
 
 RATE = 0.05
 
@@ -73,3 +79,41 @@ def test_latents_differ_from_step_to_step(networks, pictures):
     scores = [gan.train_on_batch(pictures[:8], return_dict=True)["fake_score"] for _ in range(2)]
     gan.reset_metrics()
     assert float(scores[0]) != float(scores[1])
+
+
+def test_a_fused_norm_does_what_the_plain_one_does():
+    norm = keras.layers.BatchNormalization(momentum=0.7, epsilon=1e-3)
+    inputs = keras.Input((5, 4, 3))
+    network = keras.Model(inputs, norm(inputs))
+    norm.set_weights(
+        [np.array([1.0, 2.0, -1.0]), np.array([0.5, 0.0, 3.0]), *norm.get_weights()[2:]]
+    )
+    twin, start = with_fused_norms(network), norm.get_weights()
+    assert any(isinstance(layer, FusedBatchNormalization) for layer in twin.layers)
+    pictures = np.random.default_rng(0).normal(2, 3, (6, 5, 4, 3)).astype(np.float32)
+    answers = []
+    for model in (network, twin):
+        norm.set_weights(start)
+        with tf.GradientTape() as tape:
+            x = tf.constant(pictures)
+            tape.watch(x)
+            y = model(x, training=True)
+            loss = tf.reduce_sum(y**3)
+        gradients = tape.gradient(loss, [x, norm.gamma.value, norm.beta.value])
+        answers.append([y, *gradients, *norm.get_weights(), model(pictures, training=False)])
+    for plain, fused in zip(*answers, strict=True):
+        np.testing.assert_allclose(plain, fused, rtol=2e-4, atol=2e-3)
+
+
+def test_fused_adam_does_what_adam_does():
+    rng = np.random.default_rng(0)
+    start, gradients = rng.normal(size=(4, 3)), rng.normal(size=(10, 4, 3))
+    ends = []
+    for optimizer_class in (keras.optimizers.Adam, FusedAdam):
+        optimizer = optimizer_class(0.03, beta_1=0.5, beta_2=0.99, epsilon=1e-8)
+        variable = keras.Variable(start, dtype="float32")
+        for gradient in gradients:
+            optimizer.apply([tf.constant(gradient, "float32")], [variable])
+        ends.append(variable.numpy())
+    np.testing.assert_allclose(*ends, rtol=1e-5)
+    assert np.abs(ends[0] - start).max() > 0.05

@@ -44,7 +44,8 @@ class IngestParams(Params):
     @property
     def raw_path(self) -> str:
         """The source's folder; a relative one is seen from the project's root."""
-        return self.source.path or f"data/01_raw/{self.dataset_name}"
+        path = self.source.path or f"data/01_raw/{self.dataset_name}"
+        return str(Path(path).expanduser())
 
 
 def find_pictures(folder: Path, params: SourceParams) -> tuple[pd.DataFrame, pd.DataFrame]:

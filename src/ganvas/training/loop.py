@@ -22,7 +22,7 @@ from ganvas.training.callbacks import (
     Snapshots,
     TimeLimit,
 )
-from ganvas.training.gan import GAN
+from ganvas.training.gan import GAN, FusedAdam
 
 logger = logging.getLogger(__name__)
 
@@ -114,16 +114,13 @@ def train(
     gan.compile(
         generator_optimizer=_adam(params, params.generator_learning_rate),
         discriminator_optimizer=_adam(params, params.discriminator_learning_rate),
-        jit_compile=False,
     )
     batches = Batches(images, positions, params.batch_size, params.seed)
     return _fit(gan, batches, params, save_snapshot)
 
 
 def _adam(params: TrainParams, learning_rate: float) -> keras.Optimizer:
-    return keras.optimizers.Adam(
-        learning_rate, beta_1=params.beta_1, beta_2=params.beta_2, epsilon=1e-8
-    )
+    return FusedAdam(learning_rate, beta_1=params.beta_1, beta_2=params.beta_2, epsilon=1e-8)
 
 
 def _fit(gan: GAN, batches: Batches, params: TrainParams, save_snapshot: SaveSnapshot) -> Training:

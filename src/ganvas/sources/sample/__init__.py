@@ -1,5 +1,5 @@
 """A small collection of pictures in eight styles, painted by this package itself from a seed."""
 
-from .collection import STYLES, paint_collection, paint_picture
+from ganvas.sources.sample.collection import STYLES, paint_collection, paint_picture
 
 __all__ = ["STYLES", "paint_collection", "paint_picture"]

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .abstract import paint_colour_fields, paint_neoplastic_grid
-from .cutouts import paint_paper_cutouts
-from .discs import paint_concentric_circles
-from .landscape import paint_pointillist_landscape
-from .night import paint_night_sky
-from .painters import PAINTERS
-from .still_life import paint_still_life
-from .waves import paint_ink_waves
+from ganvas.sources.sample.abstract import paint_colour_fields, paint_neoplastic_grid
+from ganvas.sources.sample.cutouts import paint_paper_cutouts
+from ganvas.sources.sample.discs import paint_concentric_circles
+from ganvas.sources.sample.landscape import paint_pointillist_landscape
+from ganvas.sources.sample.night import paint_night_sky
+from ganvas.sources.sample.painters import PAINTERS
+from ganvas.sources.sample.still_life import paint_still_life
+from ganvas.sources.sample.waves import paint_ink_waves
 
 Painter = Callable[[np.random.Generator, int], np.ndarray]
 Progress = Callable[[Iterable, int], Iterable]

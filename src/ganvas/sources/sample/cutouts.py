@@ -5,7 +5,7 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .canvas import (
+from ganvas.sources.sample.canvas import (
     blank,
     blur_mask,
     bristles,

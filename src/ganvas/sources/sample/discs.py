@@ -2,7 +2,18 @@
 
 import numpy as np
 
-from .canvas import axes, blank, bristles, colours, finish, lay, pick, shrink, smooth_noise, weave
+from ganvas.sources.sample.canvas import (
+    axes,
+    blank,
+    bristles,
+    colours,
+    finish,
+    lay,
+    pick,
+    shrink,
+    smooth_noise,
+    weave,
+)
 
 PALETTES = [
     colours("#e4572e", "#f3a712", "#f6e7c1", "#2e86ab", "#1b3a5c", "#a8c686", "#d64570"),

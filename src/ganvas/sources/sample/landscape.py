@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .canvas import (
+from ganvas.sources.sample.canvas import (
     axes,
     blank,
     colours,

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import ImageDraw
 
-from .canvas import (
+from ganvas.sources.sample.canvas import (
     as_ink,
     axes,
     blank,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .canvas import (
+from ganvas.sources.sample.canvas import (
     axes,
     blank,
     bristles,

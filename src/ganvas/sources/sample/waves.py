@@ -5,7 +5,7 @@ import math
 import numpy as np
 from PIL import ImageDraw
 
-from .canvas import (
+from ganvas.sources.sample.canvas import (
     as_ink,
     axes,
     blank,
