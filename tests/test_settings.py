@@ -1,8 +1,7 @@
 from pathlib import Path
 
+import pytest
 import yaml
-from kedro.config import OmegaConfigLoader
-from omegaconf import OmegaConf
 
 from ganvas import settings
 from ganvas.configuration import Configuration
@@ -13,7 +12,7 @@ LAYERS = {"raw", "intermediate", "primary", "models", "model output", "reporting
 
 
 def load(kind: str, env: str) -> dict:
-    return OmegaConfigLoader(str(CONF), env=env, **settings.CONFIG_LOADER_ARGS)[kind]
+    return settings.CONFIG_LOADER_CLASS(str(CONF), env=env, **settings.CONFIG_LOADER_ARGS)[kind]
 
 
 def keys(model: type[Params]) -> dict:
@@ -45,7 +44,6 @@ def test_every_environment_is_valid_and_keeps_what_it_does_not_change():
 
 
 def test_every_dataset_has_a_layer():
-    OmegaConf.register_new_resolver("chosen", str, replace=True)
     for name, entry in load("catalog", "base").items():
         assert entry["metadata"]["kedro-viz"]["layer"] in LAYERS, name
 
@@ -53,3 +51,14 @@ def test_every_dataset_has_a_layer():
 def test_telemetry_is_off_for_everyone():
     assert yaml.safe_load((CONF.parent / ".telemetry").read_text()) == {"consent": False}
     assert "kedro-telemetry" in settings.DISABLE_HOOKS_FOR_PLUGINS
+
+
+@pytest.mark.parametrize("env", ["base", "artworks"])
+def test_catalog_paths_follow_the_parameters(env):
+    params = {"ingest": {"dataset": "mine", "source": {"path": "/elsewhere"}}}
+    loader = settings.CONFIG_LOADER_CLASS(
+        str(CONF), env=env, runtime_params=params, **settings.CONFIG_LOADER_ARGS
+    )
+    catalog = loader["catalog"]
+    assert catalog["generator"]["filepath"] == "data/06_models/mine/dcgan/generator.keras"
+    assert catalog["raw_pictures"]["filepath"] == "/elsewhere"

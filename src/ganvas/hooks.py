@@ -1,19 +1,15 @@
-"""Before and after a run: parameters checked, the catalog's paths chosen, results named."""
+"""Around a run: missing inputs explained, diverged training stopped, results named."""
 
 import logging
 from typing import Any
 
-from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
-from omegaconf import OmegaConf
 from rich.logging import RichHandler
 
-from ganvas.configuration import Configuration
 from ganvas.errors import GanvasError
-from ganvas.params import check_params
 from ganvas.progress import in_terminal
 
 logger = logging.getLogger(__name__)
@@ -28,13 +24,10 @@ class GanvasHooks:
         self._paths: dict[str, str] = {}
 
     @hook_impl
-    def after_context_created(self, context: KedroContext) -> None:
-        """Check all parameters, and let the catalog's paths follow what they choose."""
+    def after_context_created(self) -> None:
+        """Write whole lines to a log."""
         if not in_terminal():
             _log_plainly()
-        parameters = check_params(Configuration, context.config_loader["parameters"])
-        choices = parameters.choices()
-        OmegaConf.register_new_resolver("chosen", choices.__getitem__, replace=True)
 
     @hook_impl
     def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:

@@ -1,13 +1,12 @@
 """Kedro's settings for this project."""
 
-from kedro.config import OmegaConfigLoader
-
+from ganvas.config_loader import GanvasConfigLoader
 from ganvas.hooks import GanvasHooks
 
 HOOKS = (GanvasHooks(),)
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)
 
-CONFIG_LOADER_CLASS = OmegaConfigLoader
+CONFIG_LOADER_CLASS = GanvasConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
