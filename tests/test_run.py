@@ -134,6 +134,13 @@ def test_sampling_before_training_says_what_to_run(kedro_run):
     assert "no generator yet" in message and "kedro run --pipelines=train" in message
 
 
+def test_a_generator_of_another_size_is_not_judged(kedro_run):
+    kedro_run("--pipelines=train", train__epochs=1)
+    kedro_run("--pipelines=ingest", ingest__size=64)
+    message = sentence(kedro_run("--pipelines=evaluate", ingest__size=64))
+    assert "32×32" in message and "64×64" in message and "ingest.size" in message
+
+
 def test_the_artworks_preset_follows_its_own_paths(project, kedro_run):
     kedro_run("--pipelines=ingest")
     params = {"ingest__source__path": "data/01_raw/sample"}

@@ -45,10 +45,13 @@ class GanvasHooks:
             if name.startswith("params:") or name == "parameters" or catalog.exists(name):
                 continue
             makers = [key for key, other in pipelines.items() if name in other.all_outputs()]
+            if not makers:
+                continue
             maker = min(makers, key=lambda key: len(pipelines[key].nodes))
+            place = f" at {self._paths[name]}" if self._paths.get(name) else ""
             raise GanvasError(
-                f"There is no {name} yet at {self._paths[name]}: make it by "
-                f"`kedro run --pipelines={maker}` with the same --env and --params."
+                f"There is no {name} yet{place}: make it by `kedro run --pipelines={maker}` "
+                "with the same --env and --params."
             )
 
     @hook_impl

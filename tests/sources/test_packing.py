@@ -80,6 +80,13 @@ def test_an_unchanged_source_is_not_decoded_again(raw, tmp_path, monkeypatch):
     assert (first.images == second.images).all() and first.index.equals(second.index)
 
 
+@pytest.mark.parametrize("lost", ["images.npy", "index.parquet", "manifest.json"])
+def test_a_collection_with_a_file_lost_is_packed_anew(raw, tmp_path, lost):
+    pack_all(raw, tmp_path / "packed")
+    (tmp_path / "packed" / lost).unlink()
+    assert len(pack_all(raw, tmp_path / "packed").images) == 12
+
+
 @pytest.mark.parametrize("change", ["size", "file", "share"])
 def test_a_change_is_packed_anew(raw, tmp_path, change):
     pack_all(raw, tmp_path / "packed")

@@ -1,33 +1,19 @@
-import keras
+from itertools import islice
+
 import numpy as np
 
-from ganvas.training.batches import Batches
+from ganvas.training.batches import draw_batches
+from ganvas.training.gan import stream
 
 
 def images(count: int) -> np.ndarray:
     return np.arange(count, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
 
 
-class Witness(keras.Model):
-    """Notes which pictures `fit` shows it."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = []
-
-    def train_step(self, data):
-        (batch,) = data
-        self.seen.append(np.asarray(batch)[:, 0, 0, 0].tolist())
-        return {"pictures": float(len(batch))}
-
-
 def orders(seed: int, epochs: int) -> list[list[int]]:
-    witness = Witness()
-    witness.compile(run_eagerly=True)
-    positions = np.arange(1, 21)
-    batches = Batches(images(30), positions, batch_size=5, seed=seed)
-    witness.fit(batches, epochs=epochs, verbose=0, shuffle=False)
-    seen = [number for batch in witness.seen for number in batch]
+    """What each epoch shows, of the pictures 1 to 20."""
+    batches = draw_batches(images(30), np.arange(1, 21), batch_size=5, seed=seed)
+    seen = [int(number) for batch in islice(batches, 4 * epochs) for number in batch[:, 0, 0, 0]]
     return [seen[start : start + 20] for start in range(0, 20 * epochs, 20)]
 
 
@@ -42,5 +28,15 @@ def test_the_seed_decides_the_order():
 
 
 def test_an_incomplete_batch_is_left_out():
-    batches = Batches(images(30), np.arange(13), batch_size=5, seed=0)
-    assert len(batches) == 2 and all(len(batches[k][0]) == 5 for k in range(2))
+    batches = list(islice(draw_batches(images(30), np.arange(13), batch_size=5, seed=0), 4))
+    assert all(len(batch) == 5 for batch in batches)
+    numbers = [batch[:, 0, 0, 0].tolist() for batch in batches]
+    assert len({*numbers[0], *numbers[1]}) == len({*numbers[2], *numbers[3]}) == 10
+
+
+def test_the_stream_gives_the_batches_in_their_order():
+    expected = list(islice(draw_batches(images(30), np.arange(30), 4, seed=2), 9))
+    given = stream(draw_batches(images(30), np.arange(30), 4, seed=2), (4, 2, 2, 3)).take(9)
+    for one, other in zip(given.as_numpy_iterator(), expected, strict=True):
+        assert one.dtype == np.uint8
+        np.testing.assert_array_equal(one, other)

@@ -24,9 +24,9 @@ def list_snapshots(folder: Path) -> dict[int, Path]:
 def choose_epochs(epochs: list[int], count: int) -> list[int]:
     """Choose at most `count` epochs, first and last among them, closer together at the start.
 
-    Pictures change most in the first epochs, so steps grow by a constant factor.
+    Pictures change most in the first epochs, so steps grow evenly.
     """
-    steps = np.geomspace(epochs[0], epochs[-1], count)
+    steps = np.linspace(np.sqrt(epochs[0]), np.sqrt(epochs[-1]), count) ** 2
     return sorted({min(epochs, key=lambda epoch: abs(epoch - step)) for step in steps})
 
 
@@ -43,7 +43,7 @@ def draw_strip(folder: Path, height: int, width: int) -> np.ndarray:
     """
     files = list_snapshots(folder)
     epochs = choose_epochs(list(files), COLUMNS)
-    figure = Figure(figsize=(1.22 * len(epochs), 1.2 * ROWS + 0.4), dpi=144, layout="constrained")
+    figure = Figure(figsize=(1.22 * len(epochs), 1.12 * ROWS + 0.35), dpi=144, layout="constrained")
     for axes, epoch in zip(figure.subplots(1, len(epochs), squeeze=False)[0], epochs, strict=True):
         pictures = cut_grid(read_png(files[epoch]), height, width)[:ROWS]
         axes.imshow(lay_grid(pictures, columns=1), interpolation="lanczos")

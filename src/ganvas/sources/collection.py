@@ -37,6 +37,8 @@ class Collection(NamedTuple):
 
 def read_fingerprint(folder: Path) -> str | None:
     """What the collection in a folder was packed from; None where there is no collection."""
+    if not all((folder / name).is_file() for name in (IMAGES, INDEX, REJECTED)):
+        return None
     try:
         return str(json.loads((folder / MANIFEST).read_text())["fingerprint"])
     except (OSError, ValueError, KeyError):

@@ -1,40 +1,30 @@
 """Batches of real pictures, in an order that the seed and the epoch decide."""
 
-import keras
+import itertools
+from collections.abc import Iterator
+
 import numpy as np
 
 
-class Batches(keras.utils.PyDataset):
-    """Whole batches of pictures, read from a memory-mapped array as they are needed.
+def draw_batches(
+    images: np.ndarray, positions: np.ndarray, batch_size: int, seed: int
+) -> Iterator[np.ndarray]:
+    """Draw whole batches without end, epoch after epoch.
 
-    Every epoch sees every picture once, but for the few that don't fill a last batch.
+    An epoch of n // batch_size batches shows every picture once, but for the few that don't fill
+    a last batch. Pictures are read from a memory-mapped array as they are needed.
 
     Args:
         images: uint8 of shape (N, H, W, 3).
-        positions: Which of them to train on, int64 of shape (n,).
+        positions: Which of them to draw, int64 of shape (n,).
         batch_size: Pictures a batch, at most n.
         seed: With the epoch's number it decides the order.
+
+    Yields:
+        uint8 of shape (batch_size, H, W, 3).
     """
-
-    def __init__(
-        self, images: np.ndarray, positions: np.ndarray, batch_size: int, seed: int
-    ) -> None:
-        super().__init__()
-        self.images, self.positions = images, positions
-        self.batch_size, self.seed, self.epoch = batch_size, seed, 0
-        self._shuffle()
-
-    def __len__(self) -> int:
-        return len(self.positions) // self.batch_size
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray]:
-        chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]
-        return (self.images[chosen],)
-
-    def on_epoch_end(self) -> None:
-        """Go on to the next epoch's order."""
-        self.epoch += 1
-        self._shuffle()
-
-    def _shuffle(self) -> None:
-        self.order = np.random.default_rng([self.seed, self.epoch]).permutation(self.positions)
+    whole = len(positions) // batch_size * batch_size
+    for epoch in itertools.count():
+        order = np.random.default_rng([seed, epoch]).permutation(positions)
+        for start in range(0, whole, batch_size):
+            yield images[order[start : start + batch_size]]

@@ -4,9 +4,11 @@ This file alone knows the backend, TensorFlow: its gradient tape, and two of its
 one pass over memory what the general code does in many.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
@@ -102,6 +104,16 @@ class GAN(keras.Model):
         for tracker, value in zip(self.trackers.values(), values, strict=True):
             tracker.update_state(value)
         return {name: tracker.result() for name, tracker in self.trackers.items()}
+
+
+def stream(batches: Iterator[np.ndarray], shape: tuple[int, ...]) -> tf.data.Dataset:
+    """Give `fit` batches without end, uint8 of the given shape, drawn ahead of their use."""
+    signature = tf.TensorSpec(shape, "uint8")
+    dataset = tf.data.Dataset.from_generator(lambda: batches, output_signature=signature)
+    options = tf.data.Options()
+    # Its thread sleeps for seconds now and then, and whoever ends the iteration waits for it.
+    options.autotune.enabled = False
+    return dataset.prefetch(2).with_options(options)
 
 
 class FusedBatchNormalization(layers.Layer):

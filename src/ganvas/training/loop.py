@@ -2,7 +2,7 @@
 
 import logging
 import time
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ from pydantic import Field
 from ganvas.errors import GanvasError
 from ganvas.networks.sampling import draw_latents
 from ganvas.params import Params
-from ganvas.training.batches import Batches
+from ganvas.training.batches import draw_batches
 from ganvas.training.callbacks import (
     Diverged,
     EpochReport,
@@ -22,7 +22,7 @@ from ganvas.training.callbacks import (
     Snapshots,
     TimeLimit,
 )
-from ganvas.training.gan import GAN, FusedAdam
+from ganvas.training.gan import GAN, FusedAdam, stream
 
 logger = logging.getLogger(__name__)
 
@@ -115,28 +115,32 @@ def train(
         generator_optimizer=_adam(params, params.generator_learning_rate),
         discriminator_optimizer=_adam(params, params.discriminator_learning_rate),
     )
-    batches = Batches(images, positions, params.batch_size, params.seed)
-    return _fit(gan, batches, params, save_snapshot)
+    batches = draw_batches(images, positions, params.batch_size, params.seed)
+    dataset = stream(batches, (params.batch_size, *images.shape[1:]))
+    return _fit(gan, dataset, len(positions) // params.batch_size, params, save_snapshot)
 
 
 def _adam(params: TrainParams, learning_rate: float) -> keras.Optimizer:
     return FusedAdam(learning_rate, beta_1=params.beta_1, beta_2=params.beta_2, epsilon=1e-8)
 
 
-def _fit(gan: GAN, batches: Batches, params: TrainParams, save_snapshot: SaveSnapshot) -> Training:
+def _fit(
+    gan: GAN, dataset: Any, steps: int, params: TrainParams, save_snapshot: SaveSnapshot
+) -> Training:
     count = params.snapshot_rows * params.snapshot_columns
     latents = draw_latents(gan.generator, count, params.seed)
     last_good, clock = LastGoodEpoch(), TimeLimit(params.max_minutes)
     table = EpochTable(params.batch_size)
-    report = EpochReport(params.epochs, len(batches), params.max_minutes)
+    report = EpochReport(params.epochs, steps, params.max_minutes)
     painter = Snapshots(latents, params.snapshot_every, save_snapshot)
     start = time.monotonic()
     ended_by: EndedBy = "epochs"
     cause = ""
     try:
         gan.fit(
-            batches,
+            dataset,
             epochs=params.epochs,
+            steps_per_epoch=steps,
             verbose=0,
             shuffle=False,
             callbacks=[last_good, clock, table, painter, report],

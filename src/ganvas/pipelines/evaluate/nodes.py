@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from ganvas.errors import GanvasError
 from ganvas.metrics.neighbours import find_nearest
 from ganvas.metrics.scores import accuracy, judge
 from ganvas.networks.sampling import draw_latents, paint
@@ -35,8 +36,21 @@ class EvaluateParams(Params):
     seed: int = Field(0, ge=0)
 
 
-def paint_for_judgement(generator: keras.Model, params: EvaluateParams) -> np.ndarray:
-    """Paint pictures from the evaluation's own seed, uint8 of shape (count, H, W, 3)."""
+def paint_for_judgement(
+    generator: keras.Model, collection: Collection, params: EvaluateParams
+) -> np.ndarray:
+    """Paint pictures from the evaluation's own seed, uint8 of shape (count, H, W, 3).
+
+    Raises:
+        GanvasError: The generator's pictures and the collection's differ in size.
+    """
+    painted, packed = generator.output_shape[1:3], collection.images.shape[1:3]
+    if painted != packed:
+        raise GanvasError(
+            f"The generator paints {painted[0]}×{painted[1]} pixels, but the collection was packed "
+            f"at {packed[0]}×{packed[1]}: set ingest.size to {painted[0]} and run ingest, or train "
+            "again."
+        )
     return paint(generator, draw_latents(generator, params.count, params.seed))
 
 

@@ -17,7 +17,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 paint_for_judgement,
-                inputs=["generator", "params:evaluate"],
+                inputs=["generator", "collection", "params:evaluate"],
                 outputs="generated",
                 name="paint_for_judgement",
             ),
