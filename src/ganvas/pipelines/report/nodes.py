@@ -45,7 +45,7 @@ def draw_real(collection: Collection, params: ReportParams) -> np.ndarray:
     if not len(candidates):
         candidates = collection.split("train")
     chosen = np.random.default_rng(params.seed).permutation(candidates)[:PAIR]
-    return lay_grid(collection.images[np.sort(chosen)], columns=_side(len(chosen)))
+    return lay_grid(collection.images[chosen], columns=_side(len(chosen)))
 
 
 def draw_generated(generator: keras.Model, params: ReportParams) -> np.ndarray:
