@@ -1,4 +1,5 @@
 import io
+import os
 import zlib
 from pathlib import Path
 
@@ -110,6 +111,32 @@ def test_empty_file(tmp_path):
 
 def test_missing_file(tmp_path):
     assert reason(tmp_path / "gone.png").startswith("can't be read")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert reason(tmp_path / "pipe.jpg") == "not a file"
+
+
+def test_a_link_to_itself(tmp_path):
+    (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
+    assert reason(tmp_path / "loop.jpg").startswith("can't be read")
+
+
+def test_random_damage_is_answered_and_never_raised(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("a.png", "a.jpg", "a.gif", "a.tif", "a.webp"):
+        Image.effect_noise((40, 40), 60).convert("RGB").save(tmp_path / name)
+        whole = (tmp_path / name).read_bytes()
+        for _ in range(60):
+            content = bytearray(whole)
+            for place in rng.integers(0, len(content), 8):
+                content[place] = rng.integers(256)
+            (tmp_path / name).write_bytes(content[: rng.integers(1, len(content) + 1)])
+            try:
+                assert decode_picture(tmp_path / name, 32)[0].shape == (32, 32, 3)
+            except Rejection as rejection:
+                assert str(rejection)
 
 
 def test_too_small(tmp_path):

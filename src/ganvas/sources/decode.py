@@ -39,34 +39,45 @@ def decode_picture(path: Path, size: int) -> tuple[np.ndarray, str]:
     Raises:
         Rejection: The file can't be used; the message is the reason.
     """
+    content = _read(path)
+    try:
+        picture = _to_rgb(ImageOps.exif_transpose(_decode(content, size)))
+    except Rejection:
+        raise
+    except UnidentifiedImageError as error:
+        raise Rejection("not an image") from error
+    except Image.DecompressionBombError as error:
+        raise Rejection(TOO_LARGE) from error
+    except Exception as error:
+        # Pillow's codecs raise whatever they stumble over in files that hold garbage, and no
+        # single file may stop a run.
+        reason = "truncated" if "truncated" in str(error) else f"damaged: {error}"
+        raise Rejection(reason) from error
+    square = picture.resize((size, size), Image.Resampling.LANCZOS, box=_centre_box(picture))
+    return np.asarray(square), hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _read(path: Path) -> bytes:
+    # Reading a pipe would wait for ever.
+    if path.exists() and not path.is_file():
+        raise Rejection("not a file")
     try:
         content = path.read_bytes()
     except OSError as error:
         raise Rejection(f"can't be read: {error.strerror or error}") from error
     if not content:
         raise Rejection("empty file")
-    picture = _to_rgb(ImageOps.exif_transpose(_decode(content, size)))
-    square = picture.resize((size, size), Image.Resampling.LANCZOS, box=_centre_box(picture))
-    return np.asarray(square), hashlib.blake2b(content, digest_size=16).hexdigest()
+    return content
 
 
 def _decode(content: bytes, size: int) -> Image.Image:
-    try:
-        picture = Image.open(io.BytesIO(content))
-        if picture.width * picture.height > MAX_PIXELS:
-            raise Rejection(TOO_LARGE)
-        if min(picture.size) < MIN_SIDE:
-            raise Rejection(f"too small: {picture.width}×{picture.height} pixels")
-        picture.draft("RGB", (size * DRAFT_FACTOR, size * DRAFT_FACTOR))
-        picture.load()
-    except Image.DecompressionBombError as error:
-        raise Rejection(TOO_LARGE) from error
-    except UnidentifiedImageError as error:
-        raise Rejection("not an image") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        # Pillow's codecs raise all of these for files that end early or hold garbage.
-        reason = "truncated" if "truncated" in str(error) else f"damaged: {error}"
-        raise Rejection(reason) from error
+    picture = Image.open(io.BytesIO(content))
+    if picture.width * picture.height > MAX_PIXELS:
+        raise Rejection(TOO_LARGE)
+    if min(picture.size) < MIN_SIDE:
+        raise Rejection(f"too small: {picture.width}×{picture.height} pixels")
+    picture.draft("RGB", (size * DRAFT_FACTOR, size * DRAFT_FACTOR))
+    picture.load()
     return picture
 
 
