@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from ganvas.sources.decode import Rejection, decode_picture
 
@@ -71,6 +71,52 @@ def test_exif_orientation_is_applied(tmp_path):
 def test_cmyk(tmp_path):
     halves().convert("CMYK").save(tmp_path / "cmyk.jpg", quality=98, subsampling=0)
     assert_halves(decode_picture(tmp_path / "cmyk.jpg", 32)[0], tolerance=20)
+
+
+def swapped_profile() -> bytes:
+    """The sRGB profile with its red and its blue primary exchanged."""
+    content = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    table = content[128:400]
+    table = table.replace(b"rXYZ", b"????").replace(b"bXYZ", b"rXYZ").replace(b"????", b"bXYZ")
+    return content[:128] + table + content[400:]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_colour_profiles_are_converted(tmp_path, mode):
+    halves(left=(255, 0, 0), right=(0, 0, 255)).convert(mode).save(
+        tmp_path / "a.png", icc_profile=swapped_profile()
+    )
+    pixels, _ = decode_picture(tmp_path / "a.png", 32)
+    assert np.abs(pixels[:, :12].astype(int) - (0, 0, 255)).max() <= 3
+    assert np.abs(pixels[:, 20:].astype(int) - (255, 0, 0)).max() <= 3
+
+
+def test_a_broken_profile_is_left_out_of_account(tmp_path):
+    halves().save(tmp_path / "a.png", icc_profile=b"nothing that a profile would say")
+    assert_halves(decode_picture(tmp_path / "a.png", 32)[0])
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_crops_of_a_long_picture(tmp_path, upright):
+    long = Image.new("RGB", (160, 40), BLUE)
+    long.paste(Image.effect_noise((40, 40), 200).convert("RGB"), (110, 0))
+    (long.transpose(Image.Transpose.TRANSPOSE) if upright else long).save(tmp_path / "long.png")
+    crops = {
+        crop: decode_picture(tmp_path / "long.png", 32, crop)[0].astype(int)
+        for crop in ("centre", "smart", "pad")
+    }
+    if upright:
+        crops = {crop: pixels.transpose(1, 0, 2) for crop, pixels in crops.items()}
+    assert np.abs(crops["centre"] - BLUE).max() <= 6
+    noisy = np.abs(crops["smart"] - BLUE).max((0, 2)) > 30
+    assert noisy.mean() > 0.9
+    assert (crops["pad"][:10] == 255).all() and (crops["pad"][22:] == 255).all()
+    assert np.abs(crops["pad"][14:18, :20] - BLUE).max() <= 6
+
+
+def test_a_plain_picture_is_cropped_at_its_centre_by_the_smart_choice(tmp_path):
+    Image.new("RGB", (90, 40), RED).save(tmp_path / "plain.png")
+    assert (decode_picture(tmp_path / "plain.png", 32, "smart")[0] == RED).all()
 
 
 def test_greyscale(tmp_path):

@@ -6,7 +6,7 @@ from PIL import Image
 from ganvas.errors import GanvasError
 from ganvas.sources import packing
 from ganvas.sources.artworks import list_files
-from ganvas.sources.packing import pack
+from ganvas.sources.packing import PackParams, pack
 
 
 @pytest.fixture
@@ -24,7 +24,10 @@ def listing(raw):
 
 
 def pack_all(raw, folder, size=32, validation_share=0.3, max_rejected_share=0.25):
-    return pack(listing(raw), raw, folder, size, validation_share, max_rejected_share)
+    params = PackParams(
+        size=size, validation_share=validation_share, max_rejected_share=max_rejected_share
+    )
+    return pack(listing(raw), raw, folder, params)
 
 
 def test_pictures_index_and_order(raw, tmp_path):
@@ -92,10 +95,10 @@ def test_a_change_is_packed_anew(raw, tmp_path, change):
     pack_all(raw, tmp_path / "packed")
     if change == "file":
         Image.new("RGB", (40, 40), (7, 7, 7)).save(raw / "p00.png")
-    options = {"size": {"size": 16}, "share": {"validation_share": 0.0}}.get(change, {})
+    options = {"size": {"size": 64}, "share": {"validation_share": 0.0}}.get(change, {})
     collection = pack_all(raw, tmp_path / "packed", **options)
     assert {
-        "size": collection.images.shape[1] == 16,
+        "size": collection.images.shape[1] == 64,
         "file": collection.images[0, 0, 0, 0] == 7,
         "share": len(collection.split("validation")) == 0,
     }[change]
@@ -110,11 +113,17 @@ def test_splits_are_stable_when_pictures_are_added(raw, tmp_path):
     assert (after[before.index] == before).all()
 
 
+def test_a_split_of_the_source_counts(raw, tmp_path):
+    own = ["train", "validation", "test"] * 4
+    collection = pack(listing(raw).assign(split=own), raw, tmp_path / "packed", PackParams(size=32))
+    assert collection.index["split"].tolist() == own
+
+
 def test_a_run_stopped_on_the_way_leaves_the_old_collection(raw, tmp_path, monkeypatch):
     before = pack_all(raw, tmp_path / "packed").images.copy()
     Image.new("RGB", (40, 40), (1, 2, 3)).save(raw / "new.png")
 
-    def stop(path, size):
+    def stop(path, size, crop):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

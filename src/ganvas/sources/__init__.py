@@ -8,6 +8,7 @@ from pydantic import Field
 
 from ganvas.params import Params
 from ganvas.sources.artworks import ArtworksParams, read_artworks
+from ganvas.sources.packing import PackParams
 from ganvas.sources.sample_source import SampleParams, ensure_sample
 
 
@@ -20,21 +21,16 @@ class SourceParams(Params):
     artworks: ArtworksParams = ArtworksParams()
 
 
-class IngestParams(Params):
+class IngestParams(PackParams):
     """Parameters of ingestion.
 
     Attributes:
         dataset: Name of the collection's folders; by default the source's name.
-        size: Side of the packed pictures in pixels, a power of two.
-        validation_share: Share of the pictures that training never sees.
-        max_rejected_share: Above this share of unusable files the run stops.
+        source: Where the pictures come from.
     """
 
     dataset: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
     source: SourceParams = SourceParams()
-    size: Literal[32, 64, 128, 256] = 64
-    validation_share: float = Field(0.1, ge=0, le=0.5)
-    max_rejected_share: float = Field(0.25, ge=0, le=1)
 
     @property
     def dataset_name(self) -> str:

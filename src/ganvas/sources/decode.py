@@ -2,16 +2,22 @@
 
 import hashlib
 import io
+import logging
 import warnings
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+logger = logging.getLogger(__name__)
 
 # JPEG files can be decoded at a half, a quarter or an eighth of their size; twice the target
 # leaves Lanczos enough to work with.
 DRAFT_FACTOR = 2
 MIN_SIDE = 8
+# Longer side of the miniature on which detail is looked for.
+DETAIL_SIDE = 96
 # A decoded pixel takes three bytes or more, and several pictures are decoded at once.
 MAX_PIXELS = 90_000_000
 TOO_LARGE = "too large to decode safely"
@@ -19,19 +25,25 @@ TOO_LARGE = "too large to decode safely"
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
+Crop = Literal["centre", "smart", "pad"]
+
+
 class Rejection(Exception):  # noqa: N818 - it is an answer about a picture, not a failure
     """The reason, in a few words, why a file can't become part of a collection."""
 
 
-def decode_picture(path: Path, size: int) -> tuple[np.ndarray, str]:
-    """Read one picture, turn it upright, crop its centre square and resize it.
+def decode_picture(path: Path, size: int, crop: Crop = "centre") -> tuple[np.ndarray, str]:
+    """Read one picture, turn it upright, make it square and resize it.
 
-    Greyscale, palette, CMYK and 16-bit pictures become RGB, transparent parts white, and the
-    EXIF orientation is applied. Of an animation the first frame is taken.
+    Greyscale, palette, CMYK and 16-bit pictures become RGB, colour profiles are converted to
+    sRGB, transparent parts become white, and the EXIF orientation is applied. Of an animation the
+    first frame is taken.
 
     Args:
         path: The picture file.
         size: Side of the result in pixels.
+        crop: The square to keep: the centre, the one with most detail in it (smart), or all of
+            the picture on white (pad).
 
     Returns:
         The pixels, uint8 of shape (size, size, 3), and a hash of the file's content.
@@ -41,7 +53,7 @@ def decode_picture(path: Path, size: int) -> tuple[np.ndarray, str]:
     """
     content = _read(path)
     try:
-        picture = _to_rgb(ImageOps.exif_transpose(_decode(content, size)))
+        picture = _to_srgb(ImageOps.exif_transpose(_decode(content, size)))
     except Rejection:
         raise
     except UnidentifiedImageError as error:
@@ -53,8 +65,8 @@ def decode_picture(path: Path, size: int) -> tuple[np.ndarray, str]:
         # single file may stop a run.
         reason = "truncated" if "truncated" in str(error) else f"damaged: {error}"
         raise Rejection(reason) from error
-    square = picture.resize((size, size), Image.Resampling.LANCZOS, box=_centre_box(picture))
-    return np.asarray(square), hashlib.blake2b(content, digest_size=16).hexdigest()
+    content_hash = hashlib.blake2b(content, digest_size=16).hexdigest()
+    return np.asarray(_square(picture, size, crop)), content_hash
 
 
 def _read(path: Path) -> bytes:
@@ -81,6 +93,21 @@ def _decode(content: bytes, size: int) -> Image.Image:
     return picture
 
 
+def _to_srgb(picture: Image.Image) -> Image.Image:
+    """Convert to RGB by the picture's own colour profile, or plainly where it has none of use."""
+    profile = picture.info.get("icc_profile")
+    # A profile of ink or of grey levels knows nothing of RGB.
+    picture = picture if profile and picture.mode in ("CMYK", "L") else _to_rgb(picture)
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            srgb = ImageCms.createProfile("sRGB")
+            picture = ImageCms.profileToProfile(picture, source, srgb, outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            logger.debug("A colour profile that can't be used is left out of account.")
+    return picture.convert("RGB")
+
+
 def _to_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I"):
         # Pillow would clip 16-bit grey levels to 255 instead of scaling them.
@@ -93,8 +120,27 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, layer).convert("RGB")
 
 
-def _centre_box(picture: Image.Image) -> tuple[float, float, float, float]:
+def _square(picture: Image.Image, size: int, crop: Crop) -> Image.Image:
+    if crop == "pad":
+        return ImageOps.pad(picture, (size, size), Image.Resampling.LANCZOS, color="white")
     # In fractions of a pixel: of a picture decoded at an eighth, half a pixel is four.
     side = min(picture.size)
-    left, top = (picture.width - side) / 2, (picture.height - side) / 2
-    return left, top, left + side, top + side
+    share = 0.5 if crop == "centre" else _find_detail(picture)
+    left, top = (picture.width - side) * share, (picture.height - side) * share
+    box = (left, top, left + side, top + side)
+    return picture.resize((size, size), Image.Resampling.LANCZOS, box=box)
+
+
+def _find_detail(picture: Image.Image) -> float:
+    """Where along the longer side, from 0 to 1, a square holds most edges."""
+    picture = picture.convert("L")
+    picture.thumbnail((DETAIL_SIDE, DETAIL_SIDE))
+    levels = np.asarray(picture, dtype=np.float64)
+    levels = levels if picture.width > picture.height else levels.T
+    edges = sum(np.abs(slope) for slope in np.gradient(levels)).sum(0)
+    side = min(picture.size)
+    windows = np.convolve(edges, np.ones(side), mode="valid")
+    offsets = np.arange(len(windows)) - (len(windows) - 1) / 2
+    # Of squares with about as much in them, the one nearest the centre.
+    best = np.argmax(windows / windows.max() - 0.02 * np.abs(offsets) / side) if edges.any() else 0
+    return float(best / (len(windows) - 1)) if edges.any() and len(windows) > 1 else 0.5

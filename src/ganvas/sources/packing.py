@@ -8,11 +8,14 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from ganvas.errors import GanvasError
+from ganvas.params import Params
 from ganvas.progress import track
 from ganvas.sources.collection import (
     IMAGES,
@@ -23,7 +26,7 @@ from ganvas.sources.collection import (
     open_collection,
     read_fingerprint,
 )
-from ganvas.sources.decode import Rejection, decode_picture
+from ganvas.sources.decode import Crop, Rejection, decode_picture
 
 logger = logging.getLogger(__name__)
 
@@ -35,31 +38,40 @@ BLOCK = 256
 FILE_FACTS = ["bytes", "modified_ns"]
 
 
-def pack(
-    records: pd.DataFrame,
-    raw: Path,
-    folder: Path,
-    size: int,
-    validation_share: float,
-    max_rejected_share: float,
-) -> Collection:
+class PackParams(Params):
+    """How pictures are packed.
+
+    Attributes:
+        size: Side of the packed pictures in pixels.
+        crop: The square to keep of each: its centre, where most detail is, or all on white.
+        validation_share: Share of the pictures, chosen by content, that training never sees;
+            where a source has a split of its own, that one counts.
+        max_rejected_share: Above this share of files that can't be used, the run stops.
+    """
+
+    size: Literal[32, 64, 128, 256] = 64
+    crop: Crop = "centre"
+    validation_share: float = Field(0.1, ge=0, le=0.5)
+    max_rejected_share: float = Field(0.25, ge=0, le=1)
+
+
+def pack(records: pd.DataFrame, raw: Path, folder: Path, params: PackParams) -> Collection:
     """Pack the listed pictures into a folder, or do nothing when they are packed already.
 
     The folder is replaced as a whole at the end, so a run that is stopped on the way leaves the
     collection of the run before it.
 
     Args:
-        records: One row a file: path below `raw`, bytes, modified_ns and label columns.
+        records: One row a file: path below `raw`, bytes, modified_ns, label columns, and `split`
+            where the source has its own.
         raw: The source's folder.
         folder: Where the collection lies.
-        size: Side of the packed pictures in pixels.
-        validation_share: Share of the pictures, chosen by content, that training never sees.
-        max_rejected_share: Above this share of files that can't be used, the run stops.
+        params: How to pack.
 
     Raises:
         GanvasError: Too many files can't be used.
     """
-    fingerprint = _fingerprint(records, size, validation_share)
+    fingerprint = _fingerprint(records, params)
     if read_fingerprint(folder) == fingerprint:
         collection = open_collection(folder)
         logger.info("%d pictures unchanged since they were packed", len(collection.index))
@@ -68,9 +80,10 @@ def pack(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        index, rejected = _write_images(records, raw, partial / IMAGES, size)
-        _check_share(records, rejected, max_rejected_share, raw)
-        index["split"] = _choose_split(index["hash"], validation_share)
+        index, rejected = _write_images(records, raw, partial / IMAGES, params)
+        _check_share(records, rejected, params.max_rejected_share, raw)
+        if "split" not in index:
+            index["split"] = _choose_split(index["hash"], params.validation_share)
         index.to_parquet(partial / INDEX)
         rejected.to_parquet(partial / REJECTED)
         (partial / MANIFEST).write_text(json.dumps({"fingerprint": fingerprint}))
@@ -79,29 +92,30 @@ def pack(
         shutil.rmtree(partial, ignore_errors=True)
     logger.info(
         "%d of %d files packed at %d×%d, %d rejected",
-        *(len(index), len(records), size, size, len(rejected)),
+        *(len(index), len(records), params.size, params.size, len(rejected)),
     )
     return open_collection(folder)
 
 
-def _fingerprint(records: pd.DataFrame, size: int, validation_share: float) -> str:
+def _fingerprint(records: pd.DataFrame, params: PackParams) -> str:
     rows = pd.util.hash_pandas_object(records, index=False).to_numpy()
-    parameters = json.dumps([FORMAT, size, validation_share, list(records.columns)])
+    chosen = params.model_dump(include=set(PackParams.model_fields))
+    parameters = json.dumps([FORMAT, chosen, list(records.columns)])
     return hashlib.blake2b(rows.tobytes() + parameters.encode(), digest_size=16).hexdigest()
 
 
 def _write_images(
-    records: pd.DataFrame, raw: Path, file: Path, size: int
+    records: pd.DataFrame, raw: Path, file: Path, params: PackParams
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Decode all pictures into one .npy file; return the rows that went in and the rejected."""
     scratch = file.with_suffix(".scratch.npy")
-    shape = (len(records), size, size, 3)
+    shape = (len(records), params.size, params.size, 3)
     images = np.lib.format.open_memmap(scratch, mode="w+", dtype=np.uint8, shape=shape)
     kept: list[int] = []
     rejected: list[dict[str, str]] = []
     first_with: dict[str, str] = {}
     hashes: list[str] = []
-    decoded = _decode_all(records["path"].tolist(), raw, size)
+    decoded = _decode_all(records["path"].tolist(), raw, params)
     for row, (path, answer) in enumerate(track(decoded, "Ingesting", total=len(records))):
         if isinstance(answer, tuple) and answer[1] in first_with:
             answer = f"duplicate of {first_with[answer[1]]}"
@@ -121,11 +135,11 @@ def _write_images(
 
 
 def _decode_all(
-    paths: list[str], raw: Path, size: int
+    paths: list[str], raw: Path, params: PackParams
 ) -> Iterator[tuple[str, tuple[np.ndarray, str] | str]]:
     def decode(path: str) -> tuple[np.ndarray, str] | str:
         try:
-            return decode_picture(raw / path, size)
+            return decode_picture(raw / path, params.size, params.crop)
         except Rejection as rejection:
             return str(rejection)
 

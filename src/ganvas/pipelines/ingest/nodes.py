@@ -18,14 +18,7 @@ def pack_pictures(
     records: pd.DataFrame, raw_pictures: Path, folder: Path, params: IngestParams
 ) -> Collection:
     """Decode every listed picture into the collection, unless nothing has changed."""
-    return pack(
-        records,
-        raw_pictures,
-        folder,
-        size=params.size,
-        validation_share=params.validation_share,
-        max_rejected_share=params.max_rejected_share,
-    )
+    return pack(records, raw_pictures, folder, params)
 
 
 def show_tables(collection: Collection) -> tuple[pd.DataFrame, pd.DataFrame]:
