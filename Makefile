@@ -1,5 +1,5 @@
 # Every target first makes .venv if it is missing or older than the pins.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.installed
 

@@ -35,12 +35,15 @@ def test_base_shows_every_parameter():
     assert keys_of(raw) == keys(Configuration)
 
 
-def test_every_environment_is_valid_and_keeps_what_it_does_not_change():
+@pytest.mark.parametrize("env", ["artworks", "wikiart", "celeba"])
+def test_an_environment_names_its_source_and_keeps_what_it_does_not_change(env):
     base = check_params(Configuration, load("parameters", "base"))
-    artworks = check_params(Configuration, load("parameters", "artworks"))
-    assert artworks.choices()["dataset"] == "artworks" != base.choices()["dataset"]
-    assert artworks.network.dcgan.generator_width == 64
-    assert artworks.train.beta_1 == base.train.beta_1 == 0.5
+    preset = check_params(Configuration, load("parameters", env))
+    assert preset.ingest.source.name == preset.choices()["dataset"] == env
+    assert preset.choices()["source"] == f"data/01_raw/{env}"
+    assert preset.network.dcgan.generator_width == 64
+    assert preset.train.beta_1 == base.train.beta_1 == 0.5
+    assert preset.train.batch_size == 64 and preset.train.generator_learning_rate == 2e-4
 
 
 def test_every_dataset_has_a_layer():

@@ -5,8 +5,10 @@ from PIL import Image
 
 from ganvas.errors import GanvasError
 from ganvas.sources import packing
-from ganvas.sources.artworks import list_files
+from ganvas.sources.listing import list_files
 from ganvas.sources.packing import PackParams, pack
+
+NONE = pd.DataFrame({"path": [], "reason": []}, dtype="str")
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def pack_all(raw, folder, size=32, validation_share=0.3, max_rejected_share=0.25
     params = PackParams(
         size=size, validation_share=validation_share, max_rejected_share=max_rejected_share
     )
-    return pack(listing(raw), raw, folder, params)
+    return pack(listing(raw), NONE, raw, folder, params)
 
 
 def test_pictures_index_and_order(raw, tmp_path):
@@ -56,6 +58,15 @@ def test_every_file_is_in_exactly_one_table(raw, tmp_path):
     collection = pack_all(raw, tmp_path / "packed")
     both = [*collection.index["path"], *collection.rejected["path"]]
     assert sorted(both) == sorted(file.name for file in raw.iterdir())
+
+
+def test_what_a_source_leaves_out_is_listed_but_does_not_count_against_the_share(raw, tmp_path):
+    names = [f"other{number}.png" for number in range(100)]
+    remarks = pd.DataFrame({"path": names, "reason": "no label"}, dtype="str")
+    folder, params = tmp_path / "packed", PackParams(size=32)
+    collection = pack(listing(raw), remarks, raw, folder, params)
+    assert collection.rejected["path"].tolist() == names and len(collection.index) == 12
+    assert len(pack(listing(raw), remarks[:50], raw, folder, params).rejected) == 50
 
 
 def test_too_many_unusable_files_stop_and_keep_the_old_collection(raw, tmp_path):
@@ -115,7 +126,8 @@ def test_splits_are_stable_when_pictures_are_added(raw, tmp_path):
 
 def test_a_split_of_the_source_counts(raw, tmp_path):
     own = ["train", "validation", "test"] * 4
-    collection = pack(listing(raw).assign(split=own), raw, tmp_path / "packed", PackParams(size=32))
+    records = listing(raw).assign(split=own)
+    collection = pack(records, NONE, raw, tmp_path / "packed", PackParams(size=32))
     assert collection.index["split"].tolist() == own
 
 

@@ -26,7 +26,8 @@ def test_somebody_elses_folder_is_left_alone(tmp_path):
 
 def test_the_sample_is_read_like_the_real_collection(tmp_path):
     params = SourceParams(sample=SampleParams(pictures=16))
-    records, artists = find_pictures(tmp_path / "sample", params)
+    records, remarks, artists = find_pictures(tmp_path / "sample", params)
+    assert len(remarks) == 0
     assert len(records) == 16 and len(artists) == 8
     counts = records["artist"].value_counts()
     assert counts[artists["name"]].tolist() == artists["paintings"].tolist()

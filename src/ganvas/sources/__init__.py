@@ -1,24 +1,31 @@
 """Where pictures come from, and how a source becomes a packed collection."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import pandas as pd
 from pydantic import Field
 
 from ganvas.params import Params
 from ganvas.sources.artworks import ArtworksParams, read_artworks
+from ganvas.sources.celeba import CelebaParams, read_celeba
+from ganvas.sources.folder import FolderParams, read_folder
+from ganvas.sources.listing import make_remarks
 from ganvas.sources.packing import PackParams
 from ganvas.sources.sample_source import SampleParams, ensure_sample
+from ganvas.sources.wikiart import WikiartParams, read_wikiart
 
 
 class SourceParams(Params):
     """Which source, and the parameters of each under its own name."""
 
-    name: Literal["sample", "artworks"] = "sample"
+    name: Literal["sample", "artworks", "wikiart", "celeba", "folder"] = "sample"
     path: str | None = None
     sample: SampleParams = SampleParams()
     artworks: ArtworksParams = ArtworksParams()
+    wikiart: WikiartParams = WikiartParams()
+    celeba: CelebaParams = CelebaParams()
+    folder: FolderParams = FolderParams()
 
 
 class IngestParams(PackParams):
@@ -44,21 +51,48 @@ class IngestParams(PackParams):
         return str(Path(path).expanduser())
 
 
-def find_pictures(folder: Path, params: SourceParams) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """List a source's files with their labels, and its table of artists.
+class Listing(NamedTuple):
+    """What a source knows before a picture is opened.
+
+    Attributes:
+        records: One row a file to pack, sorted by path: path below the source's folder, bytes,
+            modified_ns, label columns, and `split` where the source has its own.
+        remarks: One row a file that is no record, and a file that a list names in vain: path and
+            reason.
+        artists: One row an artist; empty where the source knows none.
+    """
+
+    records: pd.DataFrame
+    remarks: pd.DataFrame
+    artists: pd.DataFrame
+
+
+def find_pictures(folder: Path, params: SourceParams) -> Listing:
+    """List a source's files with their labels.
 
     Args:
         folder: The source's folder. The sample source paints its pictures there on first use.
         params: The source's parameters.
 
-    Returns:
-        The records, one row a file: path below the folder, bytes, modified_ns, label columns;
-        and the artists, one row each.
-
     Raises:
         GanvasError: The folder is not in the source's layout.
     """
-    if params.name == "sample":
-        ensure_sample(folder, params.sample)
-        return read_artworks(folder, ArtworksParams())
-    return read_artworks(folder, params.artworks)
+    if params.name in ("sample", "artworks"):
+        if params.name == "sample":
+            ensure_sample(folder, params.sample)
+        chosen = params.artworks if params.name == "artworks" else ArtworksParams()
+        records, artists = read_artworks(folder, chosen)
+        return Listing(records, make_remarks([], ""), artists)
+    if params.name == "wikiart":
+        records, remarks = read_wikiart(folder, params.wikiart)
+    elif params.name == "celeba":
+        records, remarks = read_celeba(folder, params.celeba)
+    else:
+        records, remarks = read_folder(folder, params.folder)
+    return Listing(records, remarks, _count_artists(records))
+
+
+def _count_artists(records: pd.DataFrame) -> pd.DataFrame:
+    names = records["artist"] if "artist" in records else pd.Series([], dtype="str")
+    counts = names[names != ""].value_counts().sort_index()
+    return counts.rename_axis("name").rename("paintings").reset_index()

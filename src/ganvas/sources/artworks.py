@@ -1,6 +1,5 @@
 """Best Artworks of All Time: artists.csv beside one folder of pictures an artist."""
 
-import os
 import re
 import unicodedata
 from pathlib import Path
@@ -10,6 +9,7 @@ import pandas as pd
 
 from ganvas.errors import GanvasError
 from ganvas.params import Params
+from ganvas.sources.listing import FACTS, list_files
 
 ARTISTS = "artists.csv"
 COLUMNS = ["id", "name", "years", "genre", "nationality", "bio", "wikipedia", "paintings"]
@@ -43,7 +43,7 @@ def read_artworks(folder: Path, params: ArtworksParams) -> tuple[pd.DataFrame, p
             f"No picture below {folder / params.pictures}: ingest.source.path must name a folder "
             f"with pictures in {params.pictures}/."
         )
-    records = pd.DataFrame(files, columns=["path", "bytes", "modified_ns"])
+    records = pd.DataFrame(files, columns=["path", *FACTS])
     records = records.sort_values("path", ignore_index=True)
     records["artist"] = records["path"].map(_artist_of)
     known = artists.assign(name=artists["name"].map(_plain)).drop_duplicates("name")
@@ -77,28 +77,6 @@ def read_artists(folder: Path) -> pd.DataFrame:
             f"must have {', '.join(COLUMNS)}."
         )
     return table
-
-
-def list_files(folder: Path, below: str) -> list[tuple[str, int, int]]:
-    """List every file below a subfolder but hidden ones: path, bytes, modification time in ns."""
-    found: list[tuple[str, int, int]] = []
-    pending = [folder / below]
-    while pending:
-        here = pending.pop()
-        try:
-            entries = list(os.scandir(here))
-        except FileNotFoundError:
-            continue
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                pending.append(Path(entry.path))
-            else:
-                stat = entry.stat(follow_symlinks=False)
-                path = Path(entry.path).relative_to(folder).as_posix()
-                found.append((path, stat.st_size, stat.st_mtime_ns))
-    return found
 
 
 def _artist_of(path: str) -> str:

@@ -27,6 +27,7 @@ from ganvas.sources.collection import (
     read_fingerprint,
 )
 from ganvas.sources.decode import Crop, Rejection, decode_picture
+from ganvas.sources.listing import FACTS
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +35,6 @@ logger = logging.getLogger(__name__)
 FORMAT = 1
 # Pictures in flight at once: enough to keep every core busy, few enough to bound the memory.
 BLOCK = 256
-# What a listing holds for the fingerprint alone.
-FILE_FACTS = ["bytes", "modified_ns"]
 
 
 class PackParams(Params):
@@ -55,7 +54,9 @@ class PackParams(Params):
     max_rejected_share: float = Field(0.25, ge=0, le=1)
 
 
-def pack(records: pd.DataFrame, raw: Path, folder: Path, params: PackParams) -> Collection:
+def pack(
+    records: pd.DataFrame, remarks: pd.DataFrame, raw: Path, folder: Path, params: PackParams
+) -> Collection:
     """Pack the listed pictures into a folder, or do nothing when they are packed already.
 
     The folder is replaced as a whole at the end, so a run that is stopped on the way leaves the
@@ -64,6 +65,8 @@ def pack(records: pd.DataFrame, raw: Path, folder: Path, params: PackParams) -> 
     Args:
         records: One row a file: path below `raw`, bytes, modified_ns, label columns, and `split`
             where the source has its own.
+        remarks: One row a file that the source itself leaves out: path and reason. They are
+            listed among the rejected, but not counted against their allowed share.
         raw: The source's folder.
         folder: Where the collection lies.
         params: How to pack.
@@ -71,7 +74,7 @@ def pack(records: pd.DataFrame, raw: Path, folder: Path, params: PackParams) -> 
     Raises:
         GanvasError: Too many files can't be used.
     """
-    fingerprint = _fingerprint(records, params)
+    fingerprint = _fingerprint(records, remarks, params)
     if read_fingerprint(folder) == fingerprint:
         collection = open_collection(folder)
         logger.info("%d pictures unchanged since they were packed", len(collection.index))
@@ -85,23 +88,26 @@ def pack(records: pd.DataFrame, raw: Path, folder: Path, params: PackParams) -> 
         if "split" not in index:
             index["split"] = _choose_split(index["hash"], params.validation_share)
         index.to_parquet(partial / INDEX)
+        rejected = pd.concat([rejected, remarks], ignore_index=True)
         rejected.to_parquet(partial / REJECTED)
         (partial / MANIFEST).write_text(json.dumps({"fingerprint": fingerprint}))
         _replace(folder, partial)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     logger.info(
-        "%d of %d files packed at %d×%d, %d rejected",
+        "%d of %d files packed at %d×%d, %d rejected or left out",
         *(len(index), len(records), params.size, params.size, len(rejected)),
     )
     return open_collection(folder)
 
 
-def _fingerprint(records: pd.DataFrame, params: PackParams) -> str:
-    rows = pd.util.hash_pandas_object(records, index=False).to_numpy()
+def _fingerprint(records: pd.DataFrame, remarks: pd.DataFrame, params: PackParams) -> str:
     chosen = params.model_dump(include=set(PackParams.model_fields))
-    parameters = json.dumps([FORMAT, chosen, list(records.columns)])
-    return hashlib.blake2b(rows.tobytes() + parameters.encode(), digest_size=16).hexdigest()
+    state = hashlib.blake2b(json.dumps([FORMAT, chosen]).encode(), digest_size=16)
+    for table in (records, remarks):
+        state.update(json.dumps(list(table.columns)).encode())
+        state.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
+    return state.hexdigest()
 
 
 def _write_images(
@@ -129,7 +135,7 @@ def _write_images(
         hashes.append(content_hash)
     images.flush()
     _trim(scratch, images, len(kept), file)
-    index = records.iloc[kept].drop(columns=FILE_FACTS).reset_index(drop=True)
+    index = records.iloc[kept].drop(columns=list(FACTS)).reset_index(drop=True)
     index["hash"] = pd.Series(hashes, dtype="str")
     return index, pd.DataFrame(rejected, columns=["path", "reason"], dtype="str")
 

@@ -4,21 +4,25 @@ from pathlib import Path
 
 import pandas as pd
 
-from ganvas.sources import IngestParams, find_pictures
+from ganvas.sources import IngestParams, Listing, find_pictures
 from ganvas.sources.collection import Collection
 from ganvas.sources.packing import pack
 
 
-def list_source(raw_pictures: Path, params: IngestParams) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """List the source's files with their labels, and its artists."""
+def list_source(raw_pictures: Path, params: IngestParams) -> Listing:
+    """List the source's files with their labels, those that it leaves out, and its artists."""
     return find_pictures(raw_pictures, params.source)
 
 
 def pack_pictures(
-    records: pd.DataFrame, raw_pictures: Path, folder: Path, params: IngestParams
+    records: pd.DataFrame,
+    remarks: pd.DataFrame,
+    raw_pictures: Path,
+    folder: Path,
+    params: IngestParams,
 ) -> Collection:
     """Decode every listed picture into the collection, unless nothing has changed."""
-    return pack(records, raw_pictures, folder, params)
+    return pack(records, remarks, raw_pictures, folder, params)
 
 
 def show_tables(collection: Collection) -> tuple[pd.DataFrame, pd.DataFrame]:

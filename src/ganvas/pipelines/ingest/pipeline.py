@@ -12,13 +12,14 @@ def create_pipeline() -> Pipeline:
             Node(
                 list_source,
                 inputs=["raw_pictures", "params:ingest"],
-                outputs=["picture_records", "artists"],
+                outputs=["picture_records", "left_out", "artists"],
                 name="list_source",
             ),
             Node(
                 pack_pictures,
                 inputs=[
                     "picture_records",
+                    "left_out",
                     "raw_pictures",
                     "collection_folder",
                     "params:ingest",

@@ -1,0 +1,103 @@
+"""Any folder of pictures, labelled by folders or by a table."""
+
+import csv
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+from pydantic import Field
+
+from ganvas.errors import GanvasError
+from ganvas.params import Params
+from ganvas.sources.listing import (
+    FACTS,
+    LIST,
+    drop_other_files,
+    first_folder,
+    join_remarks,
+    match_listed,
+    read_lines,
+    scan,
+)
+
+SPLITS = ["train", "validation", "test"]
+# No label can be called so: columns of the collection's own.
+TAKEN = [*FACTS, "hash"]
+
+
+class FolderParams(Params):
+    """Parameters of a folder of pictures.
+
+    Attributes:
+        labels: `folders`: a picture's class is its first folder; `csv`: the columns of a table;
+            `none`: pictures have no labels.
+        csv: The table in the folder: columns `path`, one or more labels and, for pictures that
+            are split, `split` with train, validation or test.
+    """
+
+    labels: Literal["folders", "csv", "none"] = "folders"
+    csv: str = Field("labels.csv", min_length=1)
+
+
+def read_folder(folder: Path, params: FolderParams) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """List the pictures of any folder, however deep they lie.
+
+    Args:
+        folder: Holds the pictures. The table of labels in it counts as no picture.
+        params: Where the labels come from.
+
+    Returns:
+        The records, one row a file, sorted by path: path below the folder, bytes, modified_ns
+        and the labels: `class` (the first folder; "" for a picture at the top), the table's
+        columns, or none. And the remarks, path and reason, on each file that is no record and
+        on each picture that the table names but the folder lacks.
+
+    Raises:
+        GanvasError: The folder, the table, one of its columns or every picture is missing, or a
+            line of the table can't be read.
+    """
+    files, remarks = scan(folder)
+    files = files[files["path"] != params.csv]
+    if params.labels == "csv":
+        listed = _read_table(folder / params.csv)
+        records, more = match_listed(files, listed, [params.csv])
+    else:
+        records, more = drop_other_files(files)
+    if params.labels == "folders":
+        records["class"] = first_folder(records["path"])
+    if records.empty:
+        named = f" that {params.csv} names" if params.labels == "csv" else ""
+        hint = "set ingest.source.path to a folder with pictures"
+        raise GanvasError(f"No picture{named} in {folder}: {hint}.")
+    return records, join_remarks(remarks, more)
+
+
+def _read_table(file: Path) -> pd.DataFrame:
+    if not file.is_file():
+        hint = "put a table there, or set ingest.source.folder.labels to folders or none"
+        raise GanvasError(f"There is no {file.name} in {file.parent}: {hint}.")
+    lines = csv.reader(f"{line}\n" for line in read_lines(file))
+    columns = next(lines, [])
+    _check_columns(columns, file)
+    rows = []
+    for row in filter(None, lines):
+        split = dict(zip(columns, row, strict=False)).get("split", "train")
+        if len(row) != len(columns) or split not in SPLITS:
+            raise GanvasError(
+                f"Line {lines.line_num} of {file} can't be read: it must have {len(columns)} "
+                f"fields, {', '.join(columns)}, and a split is one of {', '.join(SPLITS)}."
+            )
+        rows.append(row)
+    table = pd.DataFrame(rows, columns=columns, dtype="str").assign(**{LIST: file.name})
+    return table.assign(path=table["path"].str.removeprefix("./"))
+
+
+def _check_columns(columns: list[str], file: Path) -> None:
+    wrong = [name for name in columns if columns.count(name) > 1 or name in [*TAKEN, ""]]
+    if "path" not in columns or not set(columns) - {"path", "split"} or wrong:
+        lacking = "a label column" if "path" in columns else "the column path"
+        problem = f"can't have the column '{wrong[0]}'" if wrong else f"lacks {lacking}"
+        raise GanvasError(
+            f"{file} {problem}: its first line is '{','.join(columns)}', but must be path and one "
+            f"or more labels, each once, with commas between them and none of {', '.join(TAKEN)}."
+        )
