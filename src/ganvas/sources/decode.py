@@ -12,9 +12,9 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 logger = logging.getLogger(__name__)
 
-# JPEG files can be decoded at a half, a quarter or an eighth of their size; twice the target
-# leaves Lanczos enough to work with.
-DRAFT_FACTOR = 2
+# JPEG files can be decoded at a half, a quarter or an eighth of their size; three times the target
+# keeps within 1.5 grey levels of decoding them whole (benchmarks/ingest.py).
+DRAFT_FACTOR = 3
 MIN_SIDE = 8
 # Longer side of the miniature on which detail is looked for.
 DETAIL_SIDE = 96

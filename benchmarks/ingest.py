@@ -1,0 +1,93 @@
+"""Ingestion against the plain loop of notebooks, in one run, on large copies of real paintings.
+
+    python benchmarks/ingest.py FOLDER [--count 200] [--rounds 3] [--size 64]
+
+FOLDER holds paintings; up to `count` of them are enlarged to about 1500×1200 JPEG in a temporary
+folder first. Prints pictures a second of both, their ratio, and how far our pictures lie from
+full-resolution Lanczos.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from ganvas.sources.listing import FACTS, list_files, make_remarks
+from ganvas.sources.packing import PackParams, pack
+
+AREA = 1500 * 1200
+
+
+def enlarge(folder: Path, raw: Path, count: int) -> None:
+    """Write large copies: the same shapes, about 1.8 million pixels each."""
+    files = sorted(path for path in folder.rglob("*.jpg"))[:: max(1, 1978 // count)][:count]
+    for number, file in enumerate(files):
+        with Image.open(file) as picture:
+            scale = (AREA / (picture.width * picture.height)) ** 0.5
+            size = round(picture.width * scale), round(picture.height * scale)
+            large = picture.convert("RGB").resize(size, Image.Resampling.BICUBIC)
+        large.save(raw / f"{number:05d}.jpg", quality=90)
+
+
+def plain_loop(raw: Path, size: int) -> np.ndarray:
+    """What notebooks do."""
+    pictures = []
+    for file in sorted(raw.iterdir()):
+        picture = Image.open(file).convert("RGB").resize((size, size))
+        pictures.append(np.array(picture))
+    return np.stack(pictures)
+
+
+def full_lanczos(raw: Path, size: int) -> np.ndarray:
+    """The centre squares, decoded whole and resized once: what ours should look like."""
+    pictures = []
+    for file in sorted(raw.iterdir()):
+        with Image.open(file) as picture:
+            side = min(picture.size)
+            left, top = (picture.width - side) / 2, (picture.height - side) / 2
+            box = (left, top, left + side, top + side)
+            small = picture.convert("RGB").resize((size, size), Image.Resampling.LANCZOS, box=box)
+        pictures.append(np.array(small))
+    return np.stack(pictures)
+
+
+def main() -> None:
+    """Enlarge, measure in turn, compare."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--size", type=int, default=64)
+    options = parser.parse_args()
+    ratios = []
+    with tempfile.TemporaryDirectory() as scratch:
+        raw = Path(scratch) / "raw"
+        raw.mkdir()
+        enlarge(options.folder, raw, options.count)
+        files = sorted(list_files(raw, ""))
+        records = pd.DataFrame(files, columns=["path", *FACTS])
+        params = PackParams(size=options.size)
+        for number in range(options.rounds):
+            start = time.perf_counter()
+            target = Path(scratch) / f"packed{number}"
+            collection = pack(records, make_remarks([], ""), raw, target, params)
+            ours = len(files) / (time.perf_counter() - start)
+            start = time.perf_counter()
+            plain_loop(raw, options.size)
+            plain = len(files) / (time.perf_counter() - start)
+            ratios.append(ours / plain)
+            line = f"ours {ours:.1f} pictures/s, plain loop {plain:.1f}, ratio {ratios[-1]:.2f}"
+            print(f"round {number + 1}: {line}", flush=True)
+        reference = full_lanczos(raw, options.size)
+        distance = np.abs(collection.images.astype(int) - reference).mean()
+    print(f"ratio: median {statistics.median(ratios):.2f}")
+    print(f"mean distance to full-resolution Lanczos: {distance:.2f} grey levels")
+
+
+if __name__ == "__main__":
+    main()
