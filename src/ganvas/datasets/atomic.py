@@ -1,0 +1,57 @@
+"""Kedro's datasets of single files, saved under a temporary name that is then changed.
+
+A run that is killed while it saves leaves the file of the run before it, never half a file.
+"""
+
+from pathlib import PurePosixPath
+from typing import Any
+
+from kedro.io.core import get_filepath_str
+from kedro_datasets.json import JSONDataset
+from kedro_datasets.pandas import CSVDataset, ParquetDataset
+from kedro_datasets.tensorflow import TensorFlowModelDataset
+from kedro_datasets.text import TextDataset
+
+
+class AtomicSave:
+    """Put before a versioned file dataset of Kedro's: its `save` writes beside the file."""
+
+    _saving = False
+
+    def save(self, data: Any) -> None:
+        """Save under a temporary name, then rename."""
+        self._saving = True
+        try:
+            # The plain function: its wrapper would look for the version before it is in place.
+            super().save.__wrapped__(self, data)
+            partial = get_filepath_str(self._get_save_path(), self._protocol)
+        finally:
+            self._saving = False
+        target = get_filepath_str(self._get_save_path(), self._protocol)
+        self._fs.mv(partial, target)
+        self._invalidate_cache()
+
+    def _get_save_path(self) -> PurePosixPath:
+        path = super()._get_save_path()
+        # The suffix stays: some libraries choose the format by it.
+        return path.with_name(f".partial.{path.name}") if self._saving else path
+
+
+class AtomicCSVDataset(AtomicSave, CSVDataset):
+    """`pandas.CSVDataset`, saved whole."""
+
+
+class AtomicParquetDataset(AtomicSave, ParquetDataset):
+    """`pandas.ParquetDataset`, saved whole."""
+
+
+class AtomicJSONDataset(AtomicSave, JSONDataset):
+    """`json.JSONDataset`, saved whole."""
+
+
+class AtomicTextDataset(AtomicSave, TextDataset):
+    """`text.TextDataset`, saved whole."""
+
+
+class AtomicModelDataset(AtomicSave, TensorFlowModelDataset):
+    """`tensorflow.TensorFlowModelDataset`, saved whole."""

@@ -1,0 +1,69 @@
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from kedro.io import DatasetError
+from kedro.io.core import Version
+
+from ganvas.datasets.atomic import (
+    AtomicCSVDataset,
+    AtomicJSONDataset,
+    AtomicModelDataset,
+    AtomicParquetDataset,
+    AtomicTextDataset,
+)
+
+TABLE = pd.DataFrame({"epoch": [1, 2], "loss": [0.5, 0.25]})
+CASES = [
+    (AtomicCSVDataset, "a.csv", TABLE, {"save_args": {"index": False}}),
+    (AtomicParquetDataset, "a.parquet", TABLE, {}),
+    (AtomicJSONDataset, "a.json", {"loss": 0.5}, {}),
+    (AtomicTextDataset, "a.html", "<p>ü</p>", {}),
+]
+
+
+def names(folder) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
+
+
+@pytest.mark.parametrize(("kind", "name", "data", "options"), CASES)
+def test_what_is_saved_is_loaded_and_nothing_lies_beside_it(tmp_path, kind, name, data, options):
+    dataset = kind(filepath=str(tmp_path / name), **options)
+    for _ in range(2):
+        dataset.save(data)
+        loaded = dataset.load()
+        assert loaded.equals(data) if isinstance(data, pd.DataFrame) else loaded == data
+    assert names(tmp_path) == [name]
+
+
+@pytest.mark.parametrize(("kind", "name", "data", "options"), CASES[:3])
+def test_a_failing_save_keeps_the_old_file(tmp_path, kind, name, data, options):
+    dataset = kind(filepath=str(tmp_path / name), **options)
+    dataset.save(data)
+    before = (tmp_path / name).read_bytes()
+    with pytest.raises(DatasetError):
+        dataset.save({"a set is no": {"table", "and no JSON"}} if name == "a.json" else object())
+    assert (tmp_path / name).read_bytes() == before
+
+
+def test_models_are_versioned_as_ever(tmp_path, networks):
+    generator, _ = networks
+    latents = np.random.default_rng(0).standard_normal((2, 6), dtype=np.float32)
+    paintings = []
+    for version in ("2026-01-01T00.00.00.000Z", "2026-01-02T00.00.00.000Z"):
+        generator.set_weights([weights * 0.9 for weights in generator.get_weights()])
+        paintings.append(np.asarray(generator(latents)))
+        dataset = AtomicModelDataset(
+            filepath=str(tmp_path / "g.keras"), version=Version(None, version)
+        )
+        dataset.save(generator)
+    assert names(tmp_path)[1:] == [
+        "g.keras/2026-01-01T00.00.00.000Z",
+        "g.keras/2026-01-01T00.00.00.000Z/g.keras",
+        "g.keras/2026-01-02T00.00.00.000Z",
+        "g.keras/2026-01-02T00.00.00.000Z/g.keras",
+    ]
+    newest = AtomicModelDataset(filepath=str(tmp_path / "g.keras"), version=Version(None, None))
+    loaded = newest.load()
+    assert isinstance(loaded, keras.Model)
+    np.testing.assert_array_equal(np.asarray(loaded(latents)), paintings[1])
