@@ -11,8 +11,8 @@ from ganvas.sources.collection import MANIFEST, Collection, open_collection
 class CollectionDataset(AbstractDataset[Collection, Collection]):
     """Loads as a `Collection` whose pictures stay on disk, memory-mapped.
 
-    Packing writes shard by shard, while pictures are decoded, and puts the finished folder in its
-    place; saving checks that this has happened.
+    Packing writes while pictures are decoded, and puts the finished folder in its place; saving
+    checks that this has happened.
 
     Args:
         filepath: The collection's folder.
