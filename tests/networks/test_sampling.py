@@ -1,5 +1,7 @@
+import keras
 import numpy as np
 
+from ganvas.networks.dcgan import DcganParams, build_dcgan
 from ganvas.networks.sampling import draw_latents, paint, to_float, to_uint8
 
 
@@ -32,3 +34,17 @@ def test_the_way_to_floats_and_back_loses_nothing():
 
 def test_values_beyond_the_range_are_clipped():
     assert to_uint8(np.array([-1.2, 1.2])).tolist() == [0, 255]
+
+
+def test_rounding_does_not_depend_on_the_size_of_a_batch():
+    """In a wide network sums are taken in another order for another size of batch."""
+    keras.utils.set_random_seed(0)
+    params = DcganParams(generator_width=32, discriminator_width=1)
+    generator, _ = build_dcgan(params, (64, 64, 3))
+    # As vivid as a trained one, so that rounding has something to round.
+    weights = [array * 6 if array.ndim == 4 else array for array in generator.get_weights()]
+    generator.set_weights(weights)
+    many = paint(generator, draw_latents(generator, 64, seed=0))
+    for count in (1, 3, 5, 33):
+        few = paint(generator, draw_latents(generator, count, seed=0))
+        np.testing.assert_array_equal(few, many[:count])

@@ -118,7 +118,7 @@ def test_a_change_is_packed_anew(raw, tmp_path, change):
 def test_splits_are_stable_when_pictures_are_added(raw, tmp_path):
     before = pack_all(raw, tmp_path / "packed").index.set_index("path")["split"]
     assert set(before) == {"train", "validation"}
-    for number in range(12, 20):
+    for number in range(12, 19):
         Image.new("RGB", (40, 40), (0, number, 0)).save(raw / f"a{number}.png")
     after = pack_all(raw, tmp_path / "packed").index.set_index("path")["split"]
     assert (after[before.index] == before).all()
