@@ -92,7 +92,7 @@ def test_nothing_is_kept_before_the_first_epoch_is_complete(networks, pictures, 
         raise KeyboardInterrupt
 
     monkeypatch.setattr(callbacks.TimeLimit, "on_train_batch_end", interrupt)
-    with pytest.raises(GanvasError, match="first epoch"):
+    with pytest.raises(GanvasError, match=r"first epoch was complete \(interrupted\)"):
         run(networks, pictures)
 
 
@@ -109,6 +109,36 @@ def test_a_loss_that_is_no_number_ends_with_the_last_good_epoch(networks, pictur
     assert result.ended_by == "diverged" and result.history["epoch"].tolist() == [1, 2]
     assert "became nan in epoch 3" in result.message and "learning_rate" in result.message
     assert_same(weights(networks), kept["weights"])
+
+
+def test_weights_that_the_last_step_of_an_epoch_spoilt_are_not_kept(
+    networks, pictures, monkeypatch
+):
+    kept = {}
+    look = callbacks.TimeLimit.on_train_batch_end
+
+    def spoil(self, batch, logs=None):
+        look(self, batch, logs)
+        if 2 in kept and batch == 1:
+            kernel = networks[0].trainable_weights[0]
+            kernel.assign(np.full(kernel.shape, np.inf, np.float32))
+
+    monkeypatch.setattr(callbacks.TimeLimit, "on_train_batch_end", spoil)
+    result = run(
+        networks,
+        pictures,
+        save=lambda epoch, grid: kept.__setitem__(epoch, weights(networks)),
+        epochs=5,
+    )
+    assert result.ended_by == "diverged" and "overflowed in epoch 3" in result.message
+    assert_same(weights(networks), kept[2])
+
+
+def test_a_loss_that_is_no_number_in_the_first_epoch_is_told(networks, pictures):
+    kernel = networks[1].trainable_weights[0]
+    kernel.assign(np.full(kernel.shape, np.nan, np.float32))
+    with pytest.raises(GanvasError, match=r"first epoch was complete \(\w+ became nan"):
+        run(networks, pictures)
 
 
 def test_too_few_pictures_for_a_batch(networks, pictures):

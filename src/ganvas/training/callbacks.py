@@ -38,7 +38,7 @@ class LastGoodEpoch(keras.callbacks.Callback):
     def __init__(self) -> None:
         super().__init__()
         self.epochs = 0
-        self.weights: tuple[list[np.ndarray], list[np.ndarray]] | None = None
+        self.weights: list[list[np.ndarray]] | None = None
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Look at the losses now and then, since an epoch of a large collection is long."""
@@ -48,22 +48,27 @@ class LastGoodEpoch(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Copy both networks' weights."""
         self._check(logs)
-        self.epochs = epoch + 1
-        self.weights = (
-            self.model.generator.get_weights(),
-            self.model.discriminator.get_weights(),
-        )
+        networks = self.model.generator, self.model.discriminator
+        weights = [network.get_weights() for network in networks]
+        for network, arrays in zip(networks, weights, strict=True):
+            # The last step may have spoilt them, after its losses were taken.
+            if not all(np.isfinite(array).all() for array in arrays):
+                raise Diverged(f"weights of the {network.name} overflowed in epoch {epoch + 1}")
+        self.epochs, self.weights = epoch + 1, weights
 
-    def restore(self) -> None:
+    def restore(self, cause: str) -> None:
         """Put the kept weights back.
+
+        Args:
+            cause: Why training stopped, for the message.
 
         Raises:
             GanvasError: No epoch was completed.
         """
         if self.weights is None:
             raise GanvasError(
-                "Training stopped before its first epoch was complete, so there is no model to "
-                "keep; what an earlier run has saved is untouched."
+                f"Training stopped before its first epoch was complete ({cause}), so there is no "
+                "model to keep; what an earlier run has saved is untouched."
             )
         self.model.generator.set_weights(self.weights[0])
         self.model.discriminator.set_weights(self.weights[1])

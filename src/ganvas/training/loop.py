@@ -147,13 +147,13 @@ def _fit(
         )
         ended_by = "time" if clock.reached else "epochs"
     except (KeyboardInterrupt, Diverged) as error:
-        last_good.restore()
         ended_by = "diverged" if isinstance(error, Diverged) else "interrupted"
-        cause = str(error)
+        cause = str(error) or "interrupted"
+        last_good.restore(cause)
     finally:
         report.close()
     message = _tell_end(ended_by, cause, last_good.epochs, params)
-    logger.log(logging.WARNING if cause or ended_by == "interrupted" else logging.INFO, message)
+    logger.log(logging.WARNING if cause else logging.INFO, message)
     history = pd.DataFrame(table.rows[: last_good.epochs])
     return Training(history, ended_by, message, table.images_seen, time.monotonic() - start)
 
