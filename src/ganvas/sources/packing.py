@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 import pandas as pd
@@ -114,30 +114,33 @@ def _write_images(
     records: pd.DataFrame, raw: Path, file: Path, params: PackParams
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Decode all pictures into one .npy file; return the rows that went in and the rejected."""
-    scratch = file.with_suffix(".scratch.npy")
-    shape = (len(records), params.size, params.size, 3)
-    images = np.lib.format.open_memmap(scratch, mode="w+", dtype=np.uint8, shape=shape)
     kept: list[int] = []
     rejected: list[dict[str, str]] = []
     first_with: dict[str, str] = {}
-    hashes: list[str] = []
     decoded = _decode_all(records["path"].tolist(), raw, params)
-    for row, (path, answer) in enumerate(track(decoded, "Ingesting", total=len(records))):
-        if isinstance(answer, tuple) and answer[1] in first_with:
-            answer = f"duplicate of {first_with[answer[1]]}"
-        if isinstance(answer, str):
-            rejected.append({"path": path, "reason": answer})
-            continue
-        pixels, content_hash = answer
-        first_with[content_hash] = path
-        images[len(kept)] = pixels
-        kept.append(row)
-        hashes.append(content_hash)
-    images.flush()
-    _trim(scratch, images, len(kept), file)
+    with file.open("wb") as stream:
+        _write_header(stream, 0, params.size)
+        for row, (path, answer) in enumerate(track(decoded, "Ingesting", total=len(records))):
+            if isinstance(answer, tuple) and answer[1] in first_with:
+                answer = f"duplicate of {first_with[answer[1]]}"
+            if isinstance(answer, str):
+                rejected.append({"path": path, "reason": answer})
+                continue
+            pixels, content_hash = answer
+            first_with[content_hash] = path
+            stream.write(pixels.tobytes())
+            kept.append(row)
+        _write_header(stream, len(kept), params.size)
     index = records.iloc[kept].drop(columns=list(FACTS)).reset_index(drop=True)
-    index["hash"] = pd.Series(hashes, dtype="str")
+    index["hash"] = pd.Series(list(first_with), dtype="str")
     return index, pd.DataFrame(rejected, columns=["path", "reason"], dtype="str")
+
+
+def _write_header(stream: BinaryIO, count: int, size: int) -> None:
+    # NumPy leaves room in a header for the first axis to grow, so it can be written anew.
+    stream.seek(0)
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
+    np.lib.format.write_array_header_1_0(stream, header)
 
 
 def _decode_all(
@@ -154,19 +157,6 @@ def _decode_all(
         for start in range(0, len(paths), BLOCK):
             block = paths[start : start + BLOCK]
             yield from zip(block, executor.map(decode, block), strict=True)
-
-
-def _trim(scratch: Path, images: np.memmap, count: int, file: Path) -> None:
-    """Leave out the room that was kept for rejected pictures."""
-    if count == len(images):
-        scratch.rename(file)
-        return
-    shape = (count, *images.shape[1:])
-    trimmed = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
-    for start in range(0, count, BLOCK):
-        trimmed[start : start + BLOCK] = images[start : min(start + BLOCK, count)]
-    trimmed.flush()
-    scratch.unlink()
 
 
 def _check_share(records: pd.DataFrame, rejected: pd.DataFrame, allowed: float, raw: Path) -> None:
