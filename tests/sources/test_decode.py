@@ -119,6 +119,13 @@ def test_a_plain_picture_is_cropped_at_its_centre_by_the_smart_choice(tmp_path):
     assert (decode_picture(tmp_path / "plain.png", 32, "smart")[0] == RED).all()
 
 
+@pytest.mark.parametrize("size", [(900, 8), (8, 900), (40, 40), (41, 40)])
+@pytest.mark.parametrize("crop", ["centre", "smart", "pad"])
+def test_every_shape_can_be_cropped(tmp_path, size, crop):
+    Image.effect_noise(size, 90).convert("RGB").save(tmp_path / "shape.png")
+    assert decode_picture(tmp_path / "shape.png", 32, crop)[0].shape == (32, 32, 3)
+
+
 def test_greyscale(tmp_path):
     Image.new("L", (40, 40), 100).save(tmp_path / "grey.png")
     assert (decode_picture(tmp_path / "grey.png", 32)[0] == 100).all()

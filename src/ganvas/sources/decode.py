@@ -137,10 +137,15 @@ def _find_detail(picture: Image.Image) -> float:
     picture.thumbnail((DETAIL_SIDE, DETAIL_SIDE))
     levels = np.asarray(picture, dtype=np.float64)
     levels = levels if picture.width > picture.height else levels.T
+    if levels.shape[0] < 2 or levels.shape[0] == levels.shape[1]:
+        # A line has no edges to look at across, a square nowhere else to go.
+        return 0.5
     edges = sum(np.abs(slope) for slope in np.gradient(levels)).sum(0)
     side = min(picture.size)
     windows = np.convolve(edges, np.ones(side), mode="valid")
+    if windows.max() == 0:
+        return 0.5
     offsets = np.arange(len(windows)) - (len(windows) - 1) / 2
     # Of squares with about as much in them, the one nearest the centre.
-    best = np.argmax(windows / windows.max() - 0.02 * np.abs(offsets) / side) if edges.any() else 0
-    return float(best / (len(windows) - 1)) if edges.any() and len(windows) > 1 else 0.5
+    best = np.argmax(windows / windows.max() - 0.02 * np.abs(offsets) / side)
+    return float(best / (len(windows) - 1))

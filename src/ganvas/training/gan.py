@@ -153,6 +153,7 @@ def with_fused_norms(network: keras.Model) -> keras.Model:
     """Make a twin of a network that shares its layers and weights, with fused batch norms."""
 
     def share(layer: layers.Layer) -> layers.Layer:
+        """Wrap a batch norm that the kernel can do; take any other layer as it is."""
         simple = (
             type(layer) is layers.BatchNormalization
             and len(layer.input.shape) == 4
