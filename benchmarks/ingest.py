@@ -84,7 +84,7 @@ def main() -> None:
             line = f"ours {ours:.1f} pictures/s, plain loop {plain:.1f}, ratio {ratios[-1]:.2f}"
             print(f"round {number + 1}: {line}", flush=True)
         reference = full_lanczos(raw, options.size)
-        distance = np.abs(collection.images.astype(int) - reference).mean()
+        distance = np.abs(collection.images[:].astype(int) - reference).mean()
     print(f"ratio: median {statistics.median(ratios):.2f}")
     print(f"mean distance to full-resolution Lanczos: {distance:.2f} grey levels")
 

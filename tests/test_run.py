@@ -46,7 +46,7 @@ def test_the_default_pipeline_leads_from_nothing_to_a_report(project, kedro_run,
     assert all(figure["protocol"] for figure in metrics.values())
     snapshots = sorted(path.name for path in (project / OUTPUT / "snapshots").rglob("*.png"))
     assert snapshots == ["epoch_00001.png", "epoch_00002.png"]
-    assert len(pd.read_csv(project / "data/02_intermediate/sample/artists.csv")) == 8
+    assert len(pd.read_parquet(project / "data/02_intermediate/sample/artists.parquet")) == 8
     index = pd.read_parquet(project / "data/03_primary/sample/image_index.parquet")
     assert len(index) == 24 and {"path", "artist", "genre", "split", "hash"} <= set(index.columns)
     sample_after_training(project, kedro_run)

@@ -6,12 +6,14 @@ from ganvas.pipelines.evaluate.nodes import EvaluateParams
 from ganvas.pipelines.report.nodes import ReportParams
 from ganvas.pipelines.sample.nodes import SampleParams
 from ganvas.sources import IngestParams
+from ganvas.sources.fetching import FetchParams
 from ganvas.training.loop import TrainParams
 
 
 class Configuration(Params):
     """All parameters; checked as a whole before any work begins."""
 
+    fetch: FetchParams
     ingest: IngestParams
     network: NetworkParams
     train: TrainParams

@@ -3,6 +3,7 @@
 from kedro.pipeline import Pipeline
 
 from ganvas.pipelines.evaluate.pipeline import create_pipeline as create_evaluate
+from ganvas.pipelines.fetch.pipeline import create_pipeline as create_fetch
 from ganvas.pipelines.ingest.pipeline import create_pipeline as create_ingest
 from ganvas.pipelines.report.pipeline import create_pipeline as create_report
 from ganvas.pipelines.sample.pipeline import create_pipeline as create_sample
@@ -16,6 +17,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     evaluate, report = create_evaluate(), create_report()
     return {
         "__default__": train + evaluate + report,
+        "fetch": create_fetch(),
         "ingest": ingest,
         "train": train,
         "evaluate": evaluate,

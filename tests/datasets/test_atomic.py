@@ -1,3 +1,5 @@
+import json
+
 import keras
 import numpy as np
 import pandas as pd
@@ -67,3 +69,13 @@ def test_models_are_versioned_as_ever(tmp_path, networks):
     loaded = newest.load()
     assert isinstance(loaded, keras.Model)
     np.testing.assert_array_equal(np.asarray(loaded(latents)), paintings[1])
+
+
+def test_a_parquet_preview_shows_lists_and_gaps(tmp_path):
+    table = pd.DataFrame({"name": ["A", "B", "C"], "genres": [["x", "y"], [], ["z"]]})
+    table["first_year"] = pd.Series([1900, None, 1950], dtype="Int64")
+    dataset = AtomicParquetDataset(filepath=str(tmp_path / "a.parquet"))
+    dataset.save(table)
+    preview = json.loads(json.dumps(dataset.preview(nrows=2)))
+    assert preview["columns"] == ["name", "genres", "first_year"]
+    assert preview["data"] == [["A", "x, y", 1900], ["B", "", None]]

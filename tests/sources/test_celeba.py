@@ -58,6 +58,16 @@ def test_the_partition_alone(tmp_path):
     assert list(remarks["path"]) == ["img_align_celeba/000009.jpg"]
 
 
+@pytest.mark.parametrize("below", ["img_celeba", "img_celeba/img_celeba"])
+def test_the_unaligned_pictures_have_the_same_lists(tmp_path, below):
+    folder = build(tmp_path, LISTS, below)
+    records, _ = read_celeba(folder, CelebaParams(pictures="img_celeba", lists=True))
+    labelled = [[f"{below}/{name}", *labels] for name, *labels in LABELLED]
+    assert records.drop(columns=["bytes", "modified_ns"]).values.tolist() == labelled
+    with pytest.raises(GanvasError, match=r"No picture .*img_align_celeba"):
+        read_celeba(folder, CelebaParams())
+
+
 def test_a_face_without_a_split_is_a_remark(tmp_path):
     lists = LISTS | {PARTITION: b"000001.jpg 0\n"}
     records, remarks = read_celeba(build(tmp_path, lists), CelebaParams())

@@ -105,6 +105,7 @@ def test_a_picture_with_two_labels_is_a_remark(folder):
         ("path,kind,\ntop.png,a,\n", ["can't have the column ''"]),
         ("path,kind\ntop.png,a\ncats/a.JPG,a,b\n", ["Line 3", "2 fields, path, kind"]),
         ("path,kind,split\ntop.png,a,val\n", ["Line 2", "train, validation, test"]),
+        ("path,kind\n,a\n", ["Line 2", "a path is not empty"]),
         ("path,kind\nnowhere.png,a\n", ["No picture that labels.csv names"]),
     ],
 )

@@ -4,9 +4,9 @@ import pytest
 from PIL import Image
 
 from ganvas.errors import GanvasError
-from ganvas.sources import packing
+from ganvas.sources import chunks, packing
 from ganvas.sources.listing import list_files
-from ganvas.sources.packing import PackParams, pack
+from ganvas.sources.packing import PackParams, choose_split, pack
 
 NONE = pd.DataFrame({"path": [], "reason": []}, dtype="str")
 
@@ -35,8 +35,7 @@ def pack_all(raw, folder, size=32, validation_share=0.3, max_rejected_share=0.25
 def test_pictures_index_and_order(raw, tmp_path):
     collection = pack_all(raw, tmp_path / "packed")
     assert collection.images.shape == (12, 32, 32, 3) and collection.images.dtype == np.uint8
-    assert isinstance(collection.images, np.memmap)
-    assert list(collection.images[:, 0, 0, 0]) == [number * 20 for number in range(12)]
+    assert list(collection.images[:][:, 0, 0, 0]) == [number * 20 for number in range(12)]
     assert list(collection.index.columns) == ["path", "artist", "hash", "split"]
     assert len(collection.rejected) == 0
 
@@ -49,7 +48,7 @@ def test_unusable_files_are_rejected_by_name_and_leave_no_gap(raw, tmp_path):
         "p05.png": "not an image",
         "p07b.png": "duplicate of p07.png",
     }
-    assert list(collection.images[:, 0, 0, 0]) == [n * 20 for n in range(12) if n != 5]
+    assert list(collection.images[:][:, 0, 0, 0]) == [n * 20 for n in range(12) if n != 5]
     assert len(collection.index) == 11
 
 
@@ -70,13 +69,24 @@ def test_what_a_source_leaves_out_is_listed_but_does_not_count_against_the_share
 
 
 def test_too_many_unusable_files_stop_and_keep_the_old_collection(raw, tmp_path):
-    before = pack_all(raw, tmp_path / "packed").images.copy()
+    before = pack_all(raw, tmp_path / "packed").images[:]
     for number in range(4):
         (raw / f"p{number:02d}.png").write_text("spoilt")
     with pytest.raises(GanvasError, match=r"4 of 12 files .*max_rejected_share"):
         pack_all(raw, tmp_path / "packed")
-    assert (packing.open_collection(tmp_path / "packed").images == before).all()
+    assert (packing.open_collection(tmp_path / "packed").images[:] == before).all()
+
+
+def test_a_larger_allowed_share_goes_on_with_what_is_done(raw, tmp_path, monkeypatch):
+    for number in range(4):
+        (raw / f"p{number:02d}.png").write_text("spoilt")
+    with pytest.raises(GanvasError, match="4 of 12"):
+        pack_all(raw, tmp_path / "packed")
+    monkeypatch.setattr(chunks, "decode_picture", lambda *_: pytest.fail("decoded again"))
+    assert len(pack_all(raw, tmp_path / "packed", max_rejected_share=0.5).images) == 8
     assert sorted(path.name for path in tmp_path.iterdir()) == ["packed", "raw"]
+    with pytest.raises(GanvasError, match="4 of 12"):
+        pack_all(raw, tmp_path / "packed")
 
 
 def test_nothing_usable_stops_whatever_share_is_allowed(tmp_path):
@@ -89,12 +99,12 @@ def test_nothing_usable_stops_whatever_share_is_allowed(tmp_path):
 
 def test_an_unchanged_source_is_not_decoded_again(raw, tmp_path, monkeypatch):
     first = pack_all(raw, tmp_path / "packed")
-    monkeypatch.setattr(packing, "decode_picture", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(chunks, "decode_picture", lambda *_: pytest.fail("decoded again"))
     second = pack_all(raw, tmp_path / "packed")
-    assert (first.images == second.images).all() and first.index.equals(second.index)
+    assert (first.images[:] == second.images[:]).all() and first.index.equals(second.index)
 
 
-@pytest.mark.parametrize("lost", ["images.npy", "index.parquet", "manifest.json"])
+@pytest.mark.parametrize("lost", ["images-00000.npy", "index.parquet", "manifest.json"])
 def test_a_collection_with_a_file_lost_is_packed_anew(raw, tmp_path, lost):
     pack_all(raw, tmp_path / "packed")
     (tmp_path / "packed" / lost).unlink()
@@ -110,18 +120,30 @@ def test_a_change_is_packed_anew(raw, tmp_path, change):
     collection = pack_all(raw, tmp_path / "packed", **options)
     assert {
         "size": collection.images.shape[1] == 64,
-        "file": collection.images[0, 0, 0, 0] == 7,
+        "file": collection.images[0][0, 0, 0] == 7,
         "share": len(collection.split("validation")) == 0,
     }[change]
 
 
 def test_splits_are_stable_when_pictures_are_added(raw, tmp_path):
     before = pack_all(raw, tmp_path / "packed").index.set_index("path")["split"]
-    assert set(before) == {"train", "validation"}
+    assert {"train", "validation"} <= set(before)
     for number in range(12, 19):
         Image.new("RGB", (40, 40), (0, number, 0)).save(raw / f"a{number}.png")
     after = pack_all(raw, tmp_path / "packed").index.set_index("path")["split"]
     assert (after[before.index] == before).all()
+
+
+def test_shares_of_splits_are_kept_and_move_no_other_split():
+    rng = np.random.default_rng(0)
+    hashes = pd.Series([rng.bytes(16).hex() for _ in range(20_000)])
+    splits = pd.Series(choose_split(hashes, validation_share=0.1, test_share=0.2))
+    assert splits.value_counts(normalize=True).to_dict() == pytest.approx(
+        {"train": 0.7, "validation": 0.1, "test": 0.2}, abs=0.01
+    )
+    without = pd.Series(choose_split(hashes, validation_share=0.1, test_share=0.0))
+    assert ((splits == "validation") == (without == "validation")).all()
+    assert not (without == "test").any()
 
 
 def test_a_split_of_the_source_counts(raw, tmp_path):
@@ -132,15 +154,15 @@ def test_a_split_of_the_source_counts(raw, tmp_path):
 
 
 def test_a_run_stopped_on_the_way_leaves_the_old_collection(raw, tmp_path, monkeypatch):
-    before = pack_all(raw, tmp_path / "packed").images.copy()
+    before = pack_all(raw, tmp_path / "packed").images[:]
     Image.new("RGB", (40, 40), (1, 2, 3)).save(raw / "new.png")
 
-    def stop(path, size, crop):
+    def stop(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(packing, "decode_picture", stop)
+        patch.setattr(chunks, "decode_picture", stop)
         with pytest.raises(KeyboardInterrupt):
             pack_all(raw, tmp_path / "packed")
-    assert (packing.open_collection(tmp_path / "packed").images == before).all()
+    assert (packing.open_collection(tmp_path / "packed").images[:] == before).all()
     assert len(pack_all(raw, tmp_path / "packed").images) == 13

@@ -10,7 +10,6 @@ from ganvas.params import Params
 from ganvas.sources.artworks import ArtworksParams, read_artworks
 from ganvas.sources.celeba import CelebaParams, read_celeba
 from ganvas.sources.folder import FolderParams, read_folder
-from ganvas.sources.listing import make_remarks
 from ganvas.sources.packing import PackParams
 from ganvas.sources.sample_source import SampleParams, ensure_sample
 from ganvas.sources.wikiart import WikiartParams, read_wikiart
@@ -59,7 +58,8 @@ class Listing(NamedTuple):
             modified_ns, label columns, and `split` where the source has its own.
         remarks: One row a file that is no record, and a file that a list names in vain: path and
             reason.
-        artists: One row an artist; empty where the source knows none.
+        artists: One row an artist: name, files and what else the source knows; empty where it
+            knows none.
     """
 
     records: pd.DataFrame
@@ -81,8 +81,7 @@ def find_pictures(folder: Path, params: SourceParams) -> Listing:
         if params.name == "sample":
             ensure_sample(folder, params.sample)
         chosen = params.artworks if params.name == "artworks" else ArtworksParams()
-        records, artists = read_artworks(folder, chosen)
-        return Listing(records, make_remarks([], ""), artists)
+        return Listing(*read_artworks(folder, chosen))
     if params.name == "wikiart":
         records, remarks = read_wikiart(folder, params.wikiart)
     elif params.name == "celeba":
@@ -95,4 +94,4 @@ def find_pictures(folder: Path, params: SourceParams) -> Listing:
 def _count_artists(records: pd.DataFrame) -> pd.DataFrame:
     names = records["artist"] if "artist" in records else pd.Series([], dtype="str")
     counts = names[names != ""].value_counts().sort_index()
-    return counts.rename_axis("name").rename("paintings").reset_index()
+    return counts.rename_axis("name").rename("files").reset_index()

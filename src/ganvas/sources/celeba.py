@@ -1,7 +1,8 @@
-"""CelebA: aligned faces in one folder, lists of their attributes and of their split beside it."""
+"""CelebA: faces in one folder, lists of their attributes and of their split beside it."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -16,7 +17,6 @@ from ganvas.sources.listing import (
     scan,
 )
 
-PICTURES = "img_align_celeba"
 ATTRIBUTES = "list_attr_celeba"
 PARTITION = "list_eval_partition"
 ANSWERS = {"1": "yes", "-1": "no"}
@@ -29,10 +29,12 @@ class CelebaParams(Params):
     """Parameters of the CelebA layout.
 
     Attributes:
+        pictures: The folder of the pictures: the aligned faces, or the unaligned originals.
         lists: True: both lists must be there; False: they are not read; None: each is read if
             it is there.
     """
 
+    pictures: Literal["img_align_celeba", "img_celeba"] = "img_align_celeba"
     lists: bool | None = None
 
 
@@ -40,9 +42,9 @@ def read_celeba(folder: Path, params: CelebaParams) -> tuple[pd.DataFrame, pd.Da
     """List the pictures of a folder in this layout.
 
     Args:
-        folder: Holds `img_align_celeba/` and, as .txt or as Kaggle's .csv, `list_attr_celeba`
-            and `list_eval_partition`.
-        params: Whether to read the lists.
+        folder: Holds the folder of the pictures and, as .txt or as Kaggle's .csv,
+            `list_attr_celeba` and `list_eval_partition`.
+        params: Which pictures, and whether to read the lists.
 
     Returns:
         The records, one row a file, sorted by path: path below the folder, bytes, modified_ns;
@@ -54,27 +56,27 @@ def read_celeba(folder: Path, params: CelebaParams) -> tuple[pd.DataFrame, pd.Da
         GanvasError: The folder, a list that must be there or every picture is missing, or a
             line of a list can't be read.
     """
-    records, remarks = scan(folder, PICTURES)
+    records, remarks = scan(folder, params.pictures)
     lists = _find_lists(folder, params)
     if lists:
-        records, more = _match_lists(folder, records, lists)
+        records, more = _match_lists(folder, records, lists, params.pictures)
     else:
         records, more = drop_other_files(records)
     if records.empty:
         named = "".join(f" that {file.name} names" for file in lists[:1])
         raise GanvasError(
-            f"No picture{named} below {folder / PICTURES}: ingest.source.path must name the "
-            f"folder that holds {PICTURES}/ and the lists that belong to it."
+            f"No picture{named} below {folder / params.pictures}: ingest.source.path must name the "
+            f"folder that holds {params.pictures}/ and the lists that belong to it."
         )
     return records, join_remarks(remarks, more)
 
 
 def _match_lists(
-    folder: Path, files: pd.DataFrame, lists: list[Path]
+    folder: Path, files: pd.DataFrame, lists: list[Path], pictures: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give the files what each list says; one that a list leaves out becomes a remark."""
     # Kaggle's archive has the folder in a folder of the same name.
-    below = f"{PICTURES}/" * (2 if (folder / PICTURES / PICTURES).is_dir() else 1)
+    below = f"{pictures}/" * (2 if (folder / pictures / pictures).is_dir() else 1)
     records, remarks = files, []
     for file in lists:
         listed = _read_list(file)

@@ -9,24 +9,21 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-IMAGES, INDEX, REJECTED, MANIFEST = (
-    "images.npy",
-    "index.parquet",
-    "rejected.parquet",
-    "manifest.json",
-)
+from ganvas.sources.shards import ShardedImages, open_shards
+
+INDEX, REJECTED, MANIFEST = "index.parquet", "rejected.parquet", "manifest.json"
 
 
 class Collection(NamedTuple):
     """Pictures of one size with what is known of each.
 
     Attributes:
-        images: uint8 of shape (N, H, W, 3), memory-mapped, read-only.
+        images: uint8 of shape (N, H, W, 3), read from disk where it is looked at.
         index: One row a picture, in the order of `images`: path, label columns, split, hash.
         rejected: One row a file that could not be used: path, reason.
     """
 
-    images: np.ndarray
+    images: ShardedImages
     index: pd.DataFrame
     rejected: pd.DataFrame
 
@@ -37,9 +34,10 @@ class Collection(NamedTuple):
 
 def read_fingerprint(folder: Path) -> str | None:
     """What the collection in a folder was packed from; None where there is no collection."""
-    if not all((folder / name).is_file() for name in (IMAGES, INDEX, REJECTED)):
+    if not all((folder / name).is_file() for name in (INDEX, REJECTED)):
         return None
     try:
+        open_shards(folder)
         return str(json.loads((folder / MANIFEST).read_text())["fingerprint"])
     except (OSError, ValueError, KeyError):
         return None
@@ -52,7 +50,13 @@ def open_collection(folder: Path) -> Collection:
         FileNotFoundError: There is no collection in the folder.
     """
     return Collection(
-        images=np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False),
+        images=open_shards(folder),
         index=pd.read_parquet(folder / INDEX),
         rejected=pd.read_parquet(folder / REJECTED),
     )
+
+
+def count_reasons(rejected: pd.DataFrame) -> dict[str, int]:
+    """Count rejected files by reason, the most frequent first; names and details don't count."""
+    reasons = rejected["reason"].str.replace(r" of .*|:.*", "", regex=True)
+    return {str(reason): int(count) for reason, count in reasons.value_counts().items()}

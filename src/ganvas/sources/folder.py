@@ -81,11 +81,12 @@ def _read_table(file: Path) -> pd.DataFrame:
     _check_columns(columns, file)
     rows = []
     for row in filter(None, lines):
-        split = dict(zip(columns, row, strict=False)).get("split", "train")
-        if len(row) != len(columns) or split not in SPLITS:
+        named = {"split": "train"} | dict(zip(columns, row, strict=False))
+        if len(row) != len(columns) or named["split"] not in SPLITS or not named["path"]:
             raise GanvasError(
                 f"Line {lines.line_num} of {file} can't be read: it must have {len(columns)} "
-                f"fields, {', '.join(columns)}, and a split is one of {', '.join(SPLITS)}."
+                f"fields, {', '.join(columns)}; a path is not empty, and a split is one of "
+                f"{', '.join(SPLITS)}."
             )
         rows.append(row)
     table = pd.DataFrame(rows, columns=columns, dtype="str").assign(**{LIST: file.name})

@@ -47,8 +47,10 @@ def scan(folder: Path, below: str = "") -> tuple[pd.DataFrame, pd.DataFrame]:
         files whose names are not text.
     """
     if not folder.is_dir():
-        hint = "set ingest.source.path to the folder that holds the pictures"
-        raise GanvasError(f"The folder {folder} does not exist: {hint}.")
+        raise GanvasError(
+            f"The folder {folder} does not exist: set ingest.source.path to the folder that holds "
+            "the pictures, or bring artworks, wikiart or celeba by kedro run --pipelines=fetch."
+        )
     found = sorted(list_files(folder, below))
     # Neither a table nor a web page can hold a name that is not UTF-8.
     bad = [ascii(name)[1:-1] for name, *_ in found if NOT_TEXT.search(name)]

@@ -1,14 +1,11 @@
-"""Packing: every picture decoded once, into one array that is memory-mapped ever after."""
+"""Packing: every picture decoded once, into shards that are memory-mapped ever after."""
 
 import hashlib
 import json
 import logging
-import os
 import shutil
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -16,25 +13,27 @@ from pydantic import Field
 
 from ganvas.errors import GanvasError
 from ganvas.params import Params
-from ganvas.progress import track
+from ganvas.sources.chunks import Recipe
 from ganvas.sources.collection import (
-    IMAGES,
     INDEX,
     MANIFEST,
     REJECTED,
     Collection,
+    count_reasons,
     open_collection,
     read_fingerprint,
 )
-from ganvas.sources.decode import Crop, Rejection, decode_picture
+from ganvas.sources.decode import Align, Crop
+from ganvas.sources.executors import Place
 from ganvas.sources.listing import FACTS
+from ganvas.sources.work import DUPLICATE, open_work, pack_shards
 
 logger = logging.getLogger(__name__)
 
 # To be raised whenever the same files and parameters would be packed to other bytes.
-FORMAT = 1
-# Pictures in flight at once: enough to keep every core busy, few enough to bound the memory.
-BLOCK = 256
+FORMAT = 2
+# The bytes do not depend on these parameters.
+HOW = {"max_rejected_share", "workers", "scheduler"}
 
 
 class PackParams(Params):
@@ -43,15 +42,24 @@ class PackParams(Params):
     Attributes:
         size: Side of the packed pictures in pixels.
         crop: The square to keep of each: its centre, where most detail is, or all on white.
-        validation_share: Share of the pictures, chosen by content, that training never sees;
-            where a source has a split of its own, that one counts.
+        align: What to find and put upright first: nothing, or the largest face.
+        validation_share: Share of the pictures, chosen by content, that training never sees and
+            that choices are made by; where a source has a split of its own, that one counts.
+        test_share: Share of the pictures, chosen by content, kept for the last judgement.
         max_rejected_share: Above this share of files that can't be used, the run stops.
+        workers: Processes that decode; None: one a core.
+        scheduler: Address of a Dask scheduler whose workers decode instead; they must see the
+            source and the collection under the same paths as this machine.
     """
 
     size: Literal[32, 64, 128, 256] = 64
     crop: Crop = "centre"
-    validation_share: float = Field(0.1, ge=0, le=0.5)
+    align: Align = "none"
+    validation_share: float = Field(0.1, ge=0, le=0.4)
+    test_share: float = Field(0.05, ge=0, le=0.4)
     max_rejected_share: float = Field(0.25, ge=0, le=1)
+    workers: int | None = Field(None, ge=1, le=256)
+    scheduler: str | None = Field(None, pattern=r"^(tcp|tls|ws|wss|ucx)://.+$")
 
 
 def pack(
@@ -59,8 +67,9 @@ def pack(
 ) -> Collection:
     """Pack the listed pictures into a folder, or do nothing when they are packed already.
 
-    The folder is replaced as a whole at the end, so a run that is stopped on the way leaves the
-    collection of the run before it.
+    A run that is stopped on the way leaves the collection of the run before it, and beside it
+    what is done so far, with which the next run goes on. The folder is replaced as a whole at the
+    end; its bytes do not depend on where and in how many runs the work was done.
 
     Args:
         records: One row a file: path below `raw`, bytes, modified_ns, label columns, and `split`
@@ -72,37 +81,51 @@ def pack(
         params: How to pack.
 
     Raises:
-        GanvasError: Too many files can't be used.
+        GanvasError: Too many files can't be used, or the workers can't do their work.
     """
     fingerprint = _fingerprint(records, remarks, params)
-    if read_fingerprint(folder) == fingerprint:
-        collection = open_collection(folder)
-        logger.info("%d pictures unchanged since they were packed", len(collection.index))
-        return collection
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        index, rejected = _write_images(records, raw, partial / IMAGES, params)
-        _check_share(records, rejected, params.max_rejected_share, raw)
-        if "split" not in index:
-            index["split"] = _choose_split(index["hash"], params.validation_share)
-        index.to_parquet(partial / INDEX)
+    work = folder.with_name(f".{folder.name}.partial")
+    if read_fingerprint(folder) != fingerprint:
+        open_work(work, fingerprint)
+        recipe = Recipe(raw.resolve(), params.size, params.crop, params.align)
+        place = Place(params.scheduler, params.workers)
+        rows = None
+        for rows in pack_shards(records["path"], recipe, work, place):
+            _check_share(rows, len(records), raw, params.max_rejected_share)
+        assert rows is not None
+        index, rejected = _make_tables(records, rows, params)
         rejected = pd.concat([rejected, remarks], ignore_index=True)
-        rejected.to_parquet(partial / REJECTED)
-        (partial / MANIFEST).write_text(json.dumps({"fingerprint": fingerprint}))
-        _replace(folder, partial)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    logger.info(
-        "%d of %d files packed at %d×%d, %d rejected or left out",
-        *(len(index), len(records), params.size, params.size, len(rejected)),
-    )
+        _complete(work / "whole", index, rejected, fingerprint)
+        _replace(folder, work / "whole")
+        _report(len(records), index, rejected, params.size)
+    else:
+        rejected = open_collection(folder).rejected
+        listed = rejected["path"].map(set(records["path"]).__contains__).astype(bool)
+        _check_share(rejected[listed], len(records), raw, params.max_rejected_share)
+        logger.info("The pictures are unchanged since they were packed.")
+    shutil.rmtree(work, ignore_errors=True)
     return open_collection(folder)
 
 
+def choose_split(hashes: pd.Series, validation_share: float, test_share: float) -> np.ndarray:
+    """Choose splits by content, so that a picture keeps its own when others are added.
+
+    Args:
+        hashes: Hexadecimal digits.
+        validation_share: From 0 to 1.
+        test_share: From 0 to 1; another share moves no picture in or out of validation.
+
+    Returns:
+        train, validation or test for each.
+    """
+    position = hashes.str[:8].map(lambda text: int(text, 16) / 16**8)
+    # From the two ends, so that neither share moves the other's pictures.
+    ends = [position < validation_share, position >= 1 - test_share]
+    return np.select(ends, ["validation", "test"], "train")
+
+
 def _fingerprint(records: pd.DataFrame, remarks: pd.DataFrame, params: PackParams) -> str:
-    chosen = params.model_dump(include=set(PackParams.model_fields))
+    chosen = params.model_dump(include=set(PackParams.model_fields) - HOW)
     state = hashlib.blake2b(json.dumps([FORMAT, chosen]).encode(), digest_size=16)
     for table in (records, remarks):
         state.update(json.dumps(list(table.columns)).encode())
@@ -110,71 +133,33 @@ def _fingerprint(records: pd.DataFrame, remarks: pd.DataFrame, params: PackParam
     return state.hexdigest()
 
 
-def _write_images(
-    records: pd.DataFrame, raw: Path, file: Path, params: PackParams
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Decode all pictures into one .npy file; return the rows that went in and the rejected."""
-    kept: list[int] = []
-    rejected: list[dict[str, str]] = []
-    first_with: dict[str, str] = {}
-    decoded = _decode_all(records["path"].tolist(), raw, params)
-    with file.open("wb") as stream:
-        _write_header(stream, 0, params.size)
-        for row, (path, answer) in enumerate(track(decoded, "Ingesting", total=len(records))):
-            if isinstance(answer, tuple) and answer[1] in first_with:
-                answer = f"duplicate of {first_with[answer[1]]}"
-            if isinstance(answer, str):
-                rejected.append({"path": path, "reason": answer})
-                continue
-            pixels, content_hash = answer
-            first_with[content_hash] = path
-            stream.write(pixels.tobytes())
-            kept.append(row)
-        _write_header(stream, len(kept), params.size)
-    index = records.iloc[kept].drop(columns=list(FACTS)).reset_index(drop=True)
-    index["hash"] = pd.Series(list(first_with), dtype="str")
-    return index, pd.DataFrame(rejected, columns=["path", "reason"], dtype="str")
-
-
-def _write_header(stream: BinaryIO, count: int, size: int) -> None:
-    # NumPy leaves room in a header for the first axis to grow, so it can be written anew.
-    stream.seek(0)
-    header = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
-    np.lib.format.write_array_header_1_0(stream, header)
-
-
-def _decode_all(
-    paths: list[str], raw: Path, params: PackParams
-) -> Iterator[tuple[str, tuple[np.ndarray, str] | str]]:
-    def decode(path: str) -> tuple[np.ndarray, str] | str:
-        try:
-            return decode_picture(raw / path, params.size, params.crop)
-        except Rejection as rejection:
-            return str(rejection)
-
-    # Pillow lets go of the interpreter lock while it decodes and resizes.
-    with ThreadPoolExecutor(os.cpu_count()) as executor:
-        for start in range(0, len(paths), BLOCK):
-            block = paths[start : start + BLOCK]
-            yield from zip(block, executor.map(decode, block), strict=True)
-
-
-def _check_share(records: pd.DataFrame, rejected: pd.DataFrame, allowed: float, raw: Path) -> None:
-    unusable = rejected[~rejected["reason"].str.startswith("duplicate of")]
-    if len(unusable) <= allowed * len(records) and len(rejected) < len(records):
+def _check_share(rows: pd.DataFrame, count: int, raw: Path, allowed: float) -> None:
+    """Stop as soon as it is certain that too many files can't be used."""
+    bad = rows[(rows["reason"] != "") & ~rows["reason"].str.startswith(DUPLICATE)]
+    if len(bad) <= allowed * count and len(bad) < count:
         return
-    examples = "; ".join(f"{row.path}: {row.reason}" for row in unusable.head(3).itertuples())
+    examples = "; ".join(f"{row.path}: {row.reason}" for row in bad.head(3).itertuples())
     raise GanvasError(
-        f"{len(unusable)} of {len(records)} files below {raw} can't be used ({examples}): "
-        f"at most a share of {allowed:g} is allowed; mend them or raise "
-        "'ingest.max_rejected_share'."
+        f"{len(bad)} of {count} files below {raw} can't be used ({examples}): at most a share of "
+        f"{allowed:g} is allowed; mend them or raise 'ingest.max_rejected_share'."
     )
 
 
-def _choose_split(hashes: pd.Series, validation_share: float) -> np.ndarray:
-    """By content, so that a picture keeps its split when others are added."""
-    position = hashes.str[:8].map(lambda text: int(text, 16) / 16**8)
-    return np.where(position < validation_share, "validation", "train")
+def _make_tables(
+    records: pd.DataFrame, rows: pd.DataFrame, params: PackParams
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    kept = (rows["reason"] == "").to_numpy()
+    index = records[kept].drop(columns=list(FACTS)).reset_index(drop=True)
+    index["hash"] = rows.loc[kept, "hash"].reset_index(drop=True)
+    if "split" not in index:
+        index["split"] = choose_split(index["hash"], params.validation_share, params.test_share)
+    return index, rows.loc[~kept, ["path", "reason"]]
+
+
+def _complete(folder: Path, index: pd.DataFrame, rejected: pd.DataFrame, fingerprint: str) -> None:
+    index.to_parquet(folder / INDEX)
+    rejected.to_parquet(folder / REJECTED)
+    (folder / MANIFEST).write_text(json.dumps({"fingerprint": fingerprint}))
 
 
 def _replace(folder: Path, by: Path) -> None:
@@ -184,3 +169,12 @@ def _replace(folder: Path, by: Path) -> None:
         folder.rename(old)
     by.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _report(count: int, index: pd.DataFrame, rejected: pd.DataFrame, size: int) -> None:
+    reasons = [f"{number} {reason}" for reason, number in count_reasons(rejected).items()]
+    told = f"; rejected or left out: {', '.join(reasons)}" if reasons else ""
+    splits = ", ".join(f"{number} {name}" for name, number in index["split"].value_counts().items())
+    logger.info(
+        "%d of %d files packed at %d×%d (%s)%s", len(index), count, size, size, splits, told
+    )

@@ -14,7 +14,7 @@ from ganvas.figures.report import render_report
 from ganvas.figures.strip import draw_strip
 from ganvas.networks.sampling import draw_latents, paint
 from ganvas.params import Params
-from ganvas.sources.collection import Collection
+from ganvas.sources.collection import Collection, count_reasons
 
 PAIR = 36
 
@@ -85,9 +85,7 @@ def write_report(
         "progress": progress_strip,
         "curves": curves,
     }
-    # One line a reason: which file is the duplicate of which does not matter here.
-    reasons = collection.rejected["reason"].str.replace(r" of .*|:.*", "", regex=True)
-    rejected = reasons.value_counts().to_dict()
+    rejected = count_reasons(collection.rejected)
     return render_report(pictures, metrics, training_summary, rejected)
 
 

@@ -1,0 +1,1 @@
+"""Fetching: a source's pictures from a hub to the raw folder."""

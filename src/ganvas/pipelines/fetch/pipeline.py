@@ -1,0 +1,27 @@
+"""The fetch pipeline."""
+
+from kedro.pipeline import Node, Pipeline
+
+from ganvas.pipelines.fetch.nodes import fetch_pictures
+
+
+def create_pipeline() -> Pipeline:
+    """From a hub to a source's folder."""
+    return Pipeline(
+        [
+            Node(
+                fetch_pictures,
+                inputs=[
+                    "raw_pictures",
+                    "params:ingest",
+                    "params:fetch",
+                    "kaggle_credentials",
+                    "huggingface_credentials",
+                ],
+                outputs="fetched",
+                name="fetch_pictures",
+            )
+        ],
+        namespace="fetch",
+        prefix_datasets_with_namespace=False,
+    )
