@@ -15,8 +15,8 @@ from ganvas.errors import GanvasError
 ALIGNED = (178, 218)
 # Left eye, right eye, nose and corners of the mouth as the picture shows them, x and y from the
 # centre of the first pixel. Medians, rounded to half a pixel, of what MTCNN finds in 299 of 300
-# aligned pictures; the means of the dataset's own list_landmarks_align_celeba are within a pixel.
-# Measured, not taken from that list, so that what MTCNN always puts a little aside cancels out.
+# aligned pictures, so what it always puts a little aside cancels out. The published function
+# align_face_celeba.m puts the eyes and the middle of the mouth within a pixel of these.
 LANDMARKS = np.array([(69, 111.5), (108, 111.5), (88, 135.5), (71, 152), (105.5, 152)])
 # Longer sides of the copies on which faces are looked for. The time grows with the area, so the
 # finer copy is for pictures whose largest face is small in the coarser.
@@ -167,8 +167,8 @@ def _load_detector() -> Any:  # mtcnn.MTCNN, of a package that may be missing
         ) from error
     import keras
 
-    # On the processor, a run gives the same figures on every machine, and many processes don't
-    # ask one accelerator for memory.
+    # On the processor: the pictures must not depend on whether there is an accelerator, and many
+    # processes would ask one accelerator for all its memory.
     with keras.device("cpu:0"):
         stages = [StagePNet(), StageRNet(), StageONet()]
         stages[0]._model = _limit_proposals(stages[0].model)

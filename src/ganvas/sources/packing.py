@@ -100,8 +100,8 @@ def pack(
         _report(len(records), index, rejected, params.size)
     else:
         rejected = open_collection(folder).rejected
-        listed = rejected["path"].map(set(records["path"]).__contains__).astype(bool)
-        _check_share(rejected[listed], len(records), raw, params.max_rejected_share)
+        own = rejected[~rejected["path"].isin(remarks["path"])]
+        _check_share(own, len(records), raw, params.max_rejected_share)
         logger.info("The pictures are unchanged since they were packed.")
     shutil.rmtree(work, ignore_errors=True)
     return open_collection(folder)
