@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from ganvas.networks import NetworkParams, build
 from ganvas.training.callbacks import EpochTable
 from ganvas.training.gan import SCORES
 
@@ -37,14 +39,15 @@ def test_the_default_pipeline_leads_from_nothing_to_a_report(project, kedro_run,
     assert f"Report: {report}" in caplog.text
     assert "<h1>sample, painted by dcgan</h1>" in report.read_text()
     history = pd.read_csv(project / REPORTING / "history.csv")
-    assert list(history.columns) == ["epoch", *SCORES, "seconds", "images_per_second"]
+    measured = ["diversity", "novelty", "warnings"]
+    assert list(history.columns) == ["epoch", *SCORES, "seconds", "images_per_second", *measured]
     assert len(history) == 2
     metrics = json.loads((project / REPORTING / "metrics.json").read_text())
     assert metrics["loss_g"]["value"] == pytest.approx(history["loss_g"].iloc[-1])
     assert 0 <= metrics["discriminator_accuracy_generated"]["value"] <= 1
     assert metrics["nearest_training_distance_generated"]["value"] > 0
     assert all(figure["protocol"] for figure in metrics.values())
-    snapshots = sorted(path.name for path in (project / OUTPUT / "snapshots").rglob("*.png"))
+    snapshots = sorted(path.name for path in (project / OUTPUT / "snapshots").rglob("epoch_*.png"))
     assert snapshots == ["epoch_00001.png", "epoch_00002.png"]
     assert len(pd.read_parquet(project / "data/02_intermediate/sample/artists.parquet")) == 8
     index = pd.read_parquet(project / "data/03_primary/sample/image_index.parquet")
@@ -86,6 +89,109 @@ def test_training_again_with_other_parameters_keeps_the_first_model(project, ked
     content = first.read_bytes()
     kedro_run("--pipelines=train", train__epochs=1, train__seed=1)
     assert newest(project, "generator") != first and first.read_bytes() == content
+
+
+def test_the_same_command_again_trains_no_further_and_more_epochs_go_on(project, kedro_run, caplog):
+    kedro_run("--pipelines=train")
+    weights = keras.saving.load_model(newest(project, "generator")).get_weights()
+    with caplog.at_level(logging.INFO):
+        assert kedro_run("--pipelines=train").exit_code == 0
+        again = keras.saving.load_model(newest(project, "generator")).get_weights()
+        assert "Training goes on after epoch 2." in caplog.text and "epoch 3/" not in caplog.text
+        kedro_run("--pipelines=train", train__epochs=3)
+        assert "epoch 3/3" in caplog.text and "epoch 1/3" not in caplog.text
+    assert all((a == b).all() for a, b in zip(weights, again, strict=True))
+    history = pd.read_csv(project / REPORTING / "history.csv")
+    assert history["epoch"].tolist() == [1, 2, 3]
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        kedro_run("--pipelines=train", train__epochs=1, train__loss__name="hinge")
+        assert "train.loss.name non_saturating → hinge" in caplog.text
+        assert "epoch 1/1" in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        kedro_run("--pipelines=train", train__epochs=1, train__resume="false")
+        assert "epoch 1/1" in caplog.text and "the earlier run is kept in" in caplog.text
+
+
+def test_a_run_starts_from_the_weights_of_another(project, kedro_run, caplog):
+    kedro_run("--pipelines=train", train__epochs=1)
+    folder = project / "data/06_models/sample/dcgan"
+    still = {"train__generator_learning_rate": 1e-12, "train__discriminator_learning_rate": 1e-12}
+    other = {"train__epochs": 1, "train__weights_from": folder}
+    expected = keras.saving.load_model(newest(project, "generator")).trainable_weights
+    with caplog.at_level(logging.INFO):
+        assert kedro_run("--pipelines=train", **other, **still).exit_code == 0
+    assert re.search(r"generator starts from (\d+) of \1 layers", caplog.text)
+    taken = keras.saving.load_model(newest(project, "generator")).trainable_weights
+    for ours, theirs in zip(taken, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-7)
+    other["train__weights_from"] = project / "nowhere"
+    words = sentence(kedro_run("--pipelines=train", **other))
+    assert "generator.keras" in words and "train.weights_from" in words
+
+
+def test_a_dry_run_tells_sizes_and_keeps_nothing(project, kedro_run):
+    result = kedro_run("--pipelines=train", train__dry_run="true", train__epochs=10)
+    assert result.exit_code == 0 and "Traceback" not in result.output
+    generator, discriminator = build(
+        NetworkParams(dcgan={"latent": 6, "generator_width": 2, "discriminator_width": 2}),
+        (32, 32, 3),
+    )
+    for words in (
+        f"generator: {generator.count_params():,} parameters",
+        f"discriminator: {discriminator.count_params():,} parameters",
+        "memory of this process",
+        "steps an epoch: 2 of 8 pictures",
+        "all 10 epochs: ",
+    ):
+        assert words in result.output
+    assert not (project / "data/06_models/sample").exists()
+    assert not (project / REPORTING).exists()
+
+
+def test_every_part_of_the_engine_goes_through_a_run(project, kedro_run):
+    result = kedro_run(
+        network__dcgan__discriminator_norm="none",
+        train__epochs=3,
+        train__loss__name="relativistic",
+        train__augment__name="ada",
+        train__average=0.9,
+        train__penalty__r1=1.0,
+        train__penalty__every=2,
+        train__accumulate=2,
+        train__simultaneous="true",
+        train__precision="mixed_bfloat16",
+        train__schedule__name="cosine",
+        train__judge__every=2,
+        train__judge__pictures=10,
+        train__judge__keep="best",
+        train__tensorboard="true",
+    )
+    assert result.exit_code == 0, result.output
+    history = pd.read_csv(project / REPORTING / "history.csv")
+    assert history["kernel_distance"].notna().tolist() == [False, True, False]
+    assert {"diversity", "novelty", "augment_probability"} <= set(history.columns)
+    summary = json.loads((project / REPORTING / "training.json").read_text())
+    assert summary["best"]["epoch"] == 2
+    logs = [path.name for path in (project / OUTPUT / "snapshots").glob("*/tensorboard/*")]
+    assert sorted(logs) == ["snapshots", "train"]
+    for name in ("generator", "discriminator"):
+        network = keras.saving.load_model(newest(project, name), safe_mode=True)
+        assert all(layer.compute_dtype == "float32" for layer in network.layers)
+
+
+def test_a_warning_stands_in_log_history_and_report(project, kedro_run, caplog, monkeypatch):
+    monkeypatch.setattr("ganvas.training.monitors.NEW", 1)
+    with caplog.at_level(logging.WARNING):
+        # Nothing is learnt, so all is alike as at the start.
+        kedro_run(train__generator_learning_rate=1e-12)
+    assert "epoch 1: mode collapse: samples differ" in caplog.text
+    assert caplog.text.count("mode collapse") == 1
+    history = pd.read_csv(project / REPORTING / "history.csv")
+    assert history["warnings"].tolist() == ["mode collapse"] * 2
+    page = (project / REPORTING / "report.html").read_text()
+    assert "<b>Mode collapse</b> in epoch 1" in page
 
 
 def test_a_diverged_run_fails_but_its_last_good_model_is_saved(project, kedro_run, monkeypatch):

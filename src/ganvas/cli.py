@@ -8,12 +8,12 @@ from typing import Any
 import click
 from kedro.framework.cli.project import run as kedro_run
 
-from ganvas.errors import GanvasError
+from ganvas.errors import Finished, GanvasError
 
 
-def _find_cause(error: BaseException | None) -> GanvasError | None:
+def _find_cause(error: BaseException | None) -> GanvasError | Finished | None:
     """Kedro wraps what a dataset raises, so the sentence may lie further down the chain."""
-    while error is not None and not isinstance(error, GanvasError):
+    while error is not None and not isinstance(error, GanvasError | Finished):
         error = error.__cause__
     return error
 
@@ -27,6 +27,9 @@ def _in_one_sentence(callback: Callable[..., Any]) -> Callable[..., Any]:
             cause = _find_cause(error)
             if cause is None:
                 raise
+            if isinstance(cause, Finished):
+                click.echo(str(cause))
+                return None
             raise click.ClickException(str(cause)) from error
 
     return wrapped

@@ -7,7 +7,7 @@ from ganvas.pipelines.report.nodes import ReportParams
 from ganvas.pipelines.sample.nodes import SampleParams
 from ganvas.sources import IngestParams
 from ganvas.sources.fetching import FetchParams
-from ganvas.training.loop import TrainParams
+from ganvas.training.params import TrainParams
 
 
 class Configuration(Params):

@@ -7,3 +7,7 @@ class GanvasError(Exception):
     The message says what is wrong, where, what is allowed and what to do; the command line
     prints it alone, without a traceback.
     """
+
+
+class Finished(Exception):  # noqa: N818 - it ends a run that has done what it was asked to
+    """A run that ends before its last node, as it should; the message is its answer."""

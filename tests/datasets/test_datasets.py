@@ -7,7 +7,7 @@ from kedro.io import DatasetError
 from PIL import Image
 
 from ganvas.datasets.folder import FolderDataset
-from ganvas.datasets.pictures import PictureDataset, PictureFolderDataset
+from ganvas.datasets.pictures import AnimationDataset, PictureDataset, PictureFolderDataset
 
 
 def test_a_picture_goes_round_and_has_a_preview(tmp_path, pictures):
@@ -17,6 +17,16 @@ def test_a_picture_goes_round_and_has_a_preview(tmp_path, pictures):
     np.testing.assert_array_equal(dataset.load(), pictures[0])
     preview = Image.open(io.BytesIO(base64.b64decode(dataset.preview())))
     np.testing.assert_array_equal(np.asarray(preview), pictures[0])
+
+
+def test_an_animation_goes_round_and_has_a_preview(tmp_path, pictures):
+    dataset = AnimationDataset(filepath=str(tmp_path / "a" / "film.webp"))
+    assert not dataset.exists()
+    dataset.save(pictures[:4])
+    assert dataset.load().shape == (4, 32, 32, 3)
+    # Lossy, and colours at half the resolution.
+    assert np.abs(dataset.load().astype(int) - pictures[:4]).mean() < 20
+    assert Image.open(io.BytesIO(base64.b64decode(dataset.preview()))).n_frames == 4
 
 
 def test_a_folder_of_pictures_is_replaced_as_a_whole(tmp_path, pictures):

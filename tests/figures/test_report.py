@@ -24,6 +24,7 @@ def training():
         "held_out": 56,
         "images_seen": 3702,
         "seconds": 90.0,
+        "warnings": [],
         "parameters": {"train": {"seed": 7, "max_minutes": None}, "network": {"name": "dcgan"}},
         "versions": {"keras": "3.15"},
     }
@@ -32,7 +33,8 @@ def training():
 def render(training, **changes):
     pictures = {name: np.full((5, 6, 3), k * 40, np.uint8) for k, name in enumerate(NAMES)}
     metrics = {"loss": {"title": "A <loss>", "value": 1.23456, "unit": "nats", "protocol": "N=3"}}
-    return render_report(pictures, metrics, training | changes, {"not an image": 2})
+    film = np.zeros((3, 8, 8, 3), np.uint8)
+    return render_report(pictures, film, metrics, training | changes, {"not an image": 2})
 
 
 def test_pictures_are_inside_and_unchanged(training):
@@ -58,3 +60,14 @@ def test_a_run_that_ended_early_says_so(training):
     assert 'class="warning"' not in render(training)
     page = render(training, ended_by="interrupted", message="Kept epoch 2.")
     assert 'class="warning"' in page and "Kept epoch 2." in page
+
+
+def test_early_warnings_are_told(training):
+    warning = {"epoch": 7, "name": "mode collapse", "figure": "12% <", "advice": "try less"}
+    page = render(training, warnings=[warning])
+    assert "<b>Mode collapse</b> in epoch 7: 12% &lt;" in page and "try less." in page
+
+
+def test_the_film_is_inside(training):
+    (film,) = re.findall(r'src="data:image/webp;base64,([^"]+)"', render(training))
+    assert Image.open(io.BytesIO(base64.b64decode(film))).size == (8, 8)

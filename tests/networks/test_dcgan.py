@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from ganvas.networks.dcgan import DcganParams, build_dcgan
+from ganvas.training.gan import GAN, with_fused_norms
 
 
 def count_trainable(model: keras.Model) -> int:
@@ -53,3 +54,79 @@ def test_saved_networks_load_in_safe_mode_and_paint_the_same(networks, tmp_path)
         model.save(file)
         loaded = keras.saving.load_model(file, safe_mode=True)
         np.testing.assert_array_equal(loaded(inputs), model(inputs))
+
+
+@pytest.fixture
+def normalised() -> tuple[keras.Model, keras.Model]:
+    keras.utils.set_random_seed(0)
+    params = DcganParams(
+        latent=6, generator_width=2, discriminator_width=4, kernel=3, spectral_norm=True
+    )
+    return build_dcgan(params, (32, 32, 3))
+
+
+def largest_singular_values(model: keras.Model) -> list[float]:
+    kernels = [layer.layer.kernel.numpy() for layer in model.layers if hasattr(layer, "layer")]
+    return [np.linalg.norm(kernel.reshape(-1, kernel.shape[-1]), 2) for kernel in kernels]
+
+
+def test_spectral_norm_is_the_discriminators_alone_and_costs_no_parameters(normalised, networks):
+    generator, discriminator = normalised
+    plain = build_dcgan(DcganParams(discriminator_width=4, kernel=3), (32, 32, 3))[1]
+    assert count_trainable(discriminator) == count_trainable(plain)
+    assert len(largest_singular_values(discriminator)) == 4
+    assert largest_singular_values(generator) == largest_singular_values(networks[1]) == []
+
+
+def test_training_holds_the_largest_singular_values_at_1(normalised, pictures):
+    _, discriminator = normalised
+    assert max(largest_singular_values(discriminator)) < 0.5
+    gan = GAN(*normalised, seed=0)
+    gan.compile(keras.optimizers.Adam(2e-4), keras.optimizers.Adam(2e-4))
+    for _ in range(20):
+        gan.train_on_batch(pictures[:4])
+    assert largest_singular_values(discriminator) == pytest.approx([1] * 4, abs=0.03)
+
+
+def test_the_fused_twin_shares_normalised_layers(normalised, pictures):
+    _, discriminator = normalised
+    twin = with_fused_norms(discriminator)
+    shared = [layer for layer in discriminator.layers if hasattr(layer, "layer")]
+    assert [layer for layer in twin.layers if hasattr(layer, "layer")] == shared
+    inputs = pictures[:4].astype(np.float32) / 127.5 - 1
+    start, answers = discriminator.get_weights(), []
+    for model in (discriminator, twin):
+        discriminator.set_weights(start)
+        answers.append([model(inputs, training=True), *discriminator.get_weights()])
+    for plain, fused in zip(*answers, strict=True):
+        np.testing.assert_allclose(plain, fused, atol=1e-4)
+
+
+def test_a_normalised_discriminator_is_saved_with_its_singular_vectors(normalised, tmp_path):
+    _, discriminator = normalised
+    inputs = np.random.default_rng(0).uniform(-1, 1, (3, 32, 32, 3)).astype(np.float32)
+    discriminator(inputs, training=True)
+    discriminator.save(tmp_path / "discriminator.keras")
+    loaded = keras.saving.load_model(tmp_path / "discriminator.keras", safe_mode=True)
+    for training in (False, True, False):
+        np.testing.assert_array_equal(
+            loaded(inputs, training=training), discriminator(inputs, training=training)
+        )
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_spectral_norm_keeps_full_precision_weights(policy):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        params = DcganParams(generator_width=1, discriminator_width=2, spectral_norm=True)
+        _, discriminator = build_dcgan(params, (32, 32, 3))
+    finally:
+        keras.config.set_dtype_policy(before)
+    discriminator(np.ones((2, 32, 32, 3), np.float32), training=True)
+    for layer in discriminator.layers:
+        if hasattr(layer, "layer"):
+            kernel = layer.layer.kernel.value
+            rounded = keras.ops.cast(keras.ops.cast(kernel, layer.layer.compute_dtype), "float32")
+            assert layer.layer.compute_dtype == policy.removeprefix("mixed_")
+            assert (np.asarray(rounded) != np.asarray(kernel)).mean() > 0.5

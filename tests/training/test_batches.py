@@ -1,20 +1,32 @@
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
+import pytest
 
-from ganvas.training.batches import draw_batches
-from ganvas.training.gan import stream
+from ganvas.training.batches import Batch, draw_batches
+from ganvas.training.feeding import stream
 
 
 def images(count: int) -> np.ndarray:
     return np.arange(count, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
 
 
+def draw(count: int, seed: int = 0, **options) -> list[Batch]:
+    """The first batches of 5 of the pictures 1 to 20, four of them an epoch, with latents of 6."""
+    return list(islice(draw_batches(images(30), np.arange(1, 21), 6, 5, seed, **options), count))
+
+
 def orders(seed: int, epochs: int) -> list[list[int]]:
-    """What each epoch shows, of the pictures 1 to 20."""
-    batches = draw_batches(images(30), np.arange(1, 21), batch_size=5, seed=seed)
-    seen = [int(number) for batch in islice(batches, 4 * epochs) for number in batch[:, 0, 0, 0]]
+    """What each epoch shows."""
+    seen = [int(number) for shown, _ in draw(4 * epochs, seed) for number in shown[:, 0, 0, 0]]
     return [seen[start : start + 20] for start in range(0, 20 * epochs, 20)]
+
+
+def assert_equal(ours: list[Batch], theirs: list[Batch]) -> None:
+    for one, other in zip(ours, theirs, strict=True):
+        for array, expected in zip(one, other, strict=True):
+            assert array.dtype == expected.dtype
+            np.testing.assert_array_equal(array, expected)
 
 
 def test_every_epoch_shows_every_picture_once_in_another_order():
@@ -28,15 +40,51 @@ def test_the_seed_decides_the_order():
 
 
 def test_an_incomplete_batch_is_left_out():
-    batches = list(islice(draw_batches(images(30), np.arange(13), batch_size=5, seed=0), 4))
-    assert all(len(batch) == 5 for batch in batches)
-    numbers = [batch[:, 0, 0, 0].tolist() for batch in batches]
+    batches = list(islice(draw_batches(images(30), np.arange(13), 6, 5, seed=0), 4))
+    numbers = [shown[:, 0, 0, 0].tolist() for shown, _ in batches]
+    assert all(len(shown) == len(latents) == 5 for shown, latents in batches)
     assert len({*numbers[0], *numbers[1]}) == len({*numbers[2], *numbers[3]}) == 10
 
 
+@pytest.mark.parametrize("start", [(0, 0), (0, 3), (1, 0), (2, 1), (0, 4)])
+def test_a_later_start_leaves_out_what_came_before_and_changes_nothing_else(start):
+    epoch, step = start
+    before = 4 * epoch + step
+    assert_equal(draw(7, start=start), draw(before + 7)[before:])
+
+
+@pytest.mark.parametrize("cuts", [(0, 2, 5), (0, 1, 2, 3, 4, 5)])
+def test_the_shares_of_several_machines_make_up_the_batches(cuts):
+    shares = [draw(6, share=slice(*ends)) for ends in pairwise(cuts)]
+    joined = [
+        tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        for parts in zip(*shares, strict=True)
+    ]
+    assert_equal(joined, draw(6))
+
+
+def test_latents_are_standard_normal_and_alike_for_the_same_seed():
+    batches = islice(draw_batches(images(30), np.arange(30), 100, 10, seed=4), 30)
+    latents = np.concatenate([latents for _, latents in batches])
+    assert latents.dtype == np.float32
+    assert latents.shape == (300, 100)
+    assert abs(latents.mean()) < 0.03
+    assert abs(latents.std() - 1) < 0.03
+    assert_equal(draw(5, seed=3), draw(5, seed=3))
+
+
+def test_latents_differ_from_picture_to_picture_step_to_step_and_by_seed():
+    rows = [tuple(row) for seed in (0, 1) for _, latents in draw(9, seed) for row in latents]
+    assert len(set(rows)) == len(rows) == 2 * 9 * 5
+
+
+def test_no_latents_are_made_of_the_numbers_that_decide_an_order():
+    orders = [np.random.default_rng([0, epoch]) for epoch in range(3)]
+    used = [rng.standard_normal((5, 6), dtype=np.float32) for rng in orders]
+    drawn = [latents for _, latents in draw(12)]
+    assert not any((one == other).all() for one in used for other in drawn)
+
+
 def test_the_stream_gives_the_batches_in_their_order():
-    expected = list(islice(draw_batches(images(30), np.arange(30), 4, seed=2), 9))
-    given = stream(draw_batches(images(30), np.arange(30), 4, seed=2), (4, 2, 2, 3)).take(9)
-    for one, other in zip(given.as_numpy_iterator(), expected, strict=True):
-        assert one.dtype == np.uint8
-        np.testing.assert_array_equal(one, other)
+    given = stream(iter(draw(9, seed=2)), 5, (2, 2, 3), 6).take(9)
+    assert_equal(list(given.as_numpy_iterator()), draw(9, seed=2))

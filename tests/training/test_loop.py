@@ -5,15 +5,27 @@ import pytest
 
 from ganvas.errors import GanvasError
 from ganvas.training import callbacks
+from ganvas.training.checkpoints import CheckpointStore
 from ganvas.training.gan import SCORES
-from ganvas.training.loop import TrainParams, train
+from ganvas.training.loop import Networks, Watchers, train
+from ganvas.training.params import TrainParams
 
-COLUMNS = ["epoch", *SCORES, "seconds", "images_per_second"]
+COLUMNS = ["epoch", *SCORES, "seconds", "images_per_second", "warnings"]
 
 
-def run(networks, pictures, save=lambda epoch, grid: None, **params):
-    params = TrainParams(**({"epochs": 3, "batch_size": 8, "snapshot_rows": 1} | params))
-    return train(*networks, pictures, np.arange(20), params, save)
+@pytest.fixture
+def run(networks, pictures, tmp_path):
+    """One call of `train`, on the store of the calls before it in the same test."""
+
+    def call(save=lambda epoch, grid: None, images=pictures, **params):
+        store = CheckpointStore(tmp_path / "store", keep=2)
+        store.folder.mkdir(exist_ok=True)
+        params = TrainParams(**({"epochs": 3, "batch_size": 8, "snapshot_rows": 1} | params))
+        watchers = Watchers(lambda record, *shown: save(*shown), lambda rows, pictures: [])
+        pair = Networks(*networks, networks[0])
+        return train(pair, images, np.arange(20), params, store, watchers)
+
+    return call
 
 
 def weights(networks) -> list[np.ndarray]:
@@ -25,8 +37,8 @@ def assert_same(some, others) -> None:
         np.testing.assert_array_equal(one, other)
 
 
-def test_history_has_a_row_an_epoch(networks, pictures):
-    result = run(networks, pictures)
+def test_history_has_a_row_an_epoch(run, networks):
+    result = run()
     assert list(result.history.columns) == COLUMNS
     assert result.history["epoch"].tolist() == [1, 2, 3]
     assert result.history[["real_score", "fake_score"]].to_numpy().min() >= 0
@@ -36,21 +48,20 @@ def test_history_has_a_row_an_epoch(networks, pictures):
     assert result.ended_by == "epochs" and result.images_seen == 3 * 16
 
 
-def test_the_same_seed_trains_the_same_networks(pictures, networks):
+def test_the_same_seed_trains_the_same_networks(run, networks, tmp_path):
     start = weights(networks)
-    run(networks, pictures, seed=4)
+    run(seed=4)
     first = weights(networks)
     for model, count in zip(networks, (0, len(networks[0].get_weights())), strict=True):
         model.set_weights(start[count : count + len(model.get_weights())])
-    run(networks, pictures, seed=4)
+    (tmp_path / "store").rename(tmp_path / "aside")
+    run(seed=4)
     assert_same(weights(networks), first)
 
 
-def test_snapshots_follow_the_same_latents(networks, pictures):
+def test_snapshots_follow_the_same_latents(run, networks):
     shown = {}
     run(
-        networks,
-        pictures,
         save=shown.__setitem__,
         epochs=5,
         snapshot_every=2,
@@ -64,13 +75,13 @@ def test_snapshots_follow_the_same_latents(networks, pictures):
     assert (shown[4][0] != shown[4][1]).any()
 
 
-def test_time_ends_a_run(networks, pictures):
-    result = run(networks, pictures, epochs=10_000, max_minutes=0.03)
+def test_time_ends_a_run(run):
+    result = run(epochs=10_000, max_minutes=0.03)
     assert result.ended_by == "time" and 1 <= len(result.history) < 10_000
     assert "0.03 minutes" in result.message
 
 
-def test_an_interrupted_run_keeps_the_last_complete_epoch(networks, pictures, monkeypatch):
+def test_an_interrupted_run_keeps_the_last_complete_epoch(run, networks, monkeypatch):
     kept = {}
 
     def keep(epoch, grid):
@@ -81,22 +92,22 @@ def test_an_interrupted_run_keeps_the_last_complete_epoch(networks, pictures, mo
             raise KeyboardInterrupt
 
     monkeypatch.setattr(callbacks.TimeLimit, "on_train_batch_end", press_ctrl_c)
-    result = run(networks, pictures, save=keep, epochs=9)
+    result = run(save=keep, epochs=9)
     assert result.ended_by == "interrupted" and result.history["epoch"].tolist() == [1, 2]
     assert "epoch 2 is kept" in result.message
     assert_same(weights(networks), kept[2])
 
 
-def test_nothing_is_kept_before_the_first_epoch_is_complete(networks, pictures, monkeypatch):
+def test_nothing_is_kept_before_the_first_epoch_is_complete(run, networks, monkeypatch):
     def interrupt(self, batch, logs=None):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(callbacks.TimeLimit, "on_train_batch_end", interrupt)
     with pytest.raises(GanvasError, match=r"first epoch was complete \(interrupted\)"):
-        run(networks, pictures)
+        run()
 
 
-def test_a_loss_that_is_no_number_ends_with_the_last_good_epoch(networks, pictures):
+def test_a_loss_that_is_no_number_ends_with_the_last_good_epoch(run, networks):
     kept = {}
 
     def poison(epoch, grid):
@@ -105,15 +116,13 @@ def test_a_loss_that_is_no_number_ends_with_the_last_good_epoch(networks, pictur
             kernel = networks[1].trainable_weights[0]
             kernel.assign(np.full(kernel.shape, np.nan, np.float32))
 
-    result = run(networks, pictures, save=poison, epochs=5)
+    result = run(save=poison, epochs=5)
     assert result.ended_by == "diverged" and result.history["epoch"].tolist() == [1, 2]
     assert "became nan in epoch 3" in result.message and "learning_rate" in result.message
     assert_same(weights(networks), kept["weights"])
 
 
-def test_weights_that_the_last_step_of_an_epoch_spoilt_are_not_kept(
-    networks, pictures, monkeypatch
-):
+def test_weights_that_the_last_step_of_an_epoch_spoilt_are_not_kept(run, networks, monkeypatch):
     kept = {}
     look = callbacks.TimeLimit.on_train_batch_end
 
@@ -125,8 +134,6 @@ def test_weights_that_the_last_step_of_an_epoch_spoilt_are_not_kept(
 
     monkeypatch.setattr(callbacks.TimeLimit, "on_train_batch_end", spoil)
     result = run(
-        networks,
-        pictures,
         save=lambda epoch, grid: kept.__setitem__(epoch, weights(networks)),
         epochs=5,
     )
@@ -134,37 +141,43 @@ def test_weights_that_the_last_step_of_an_epoch_spoilt_are_not_kept(
     assert_same(weights(networks), kept[2])
 
 
-def test_a_loss_that_is_no_number_in_the_first_epoch_is_told(networks, pictures):
+def test_a_loss_that_is_no_number_in_the_first_epoch_is_told(run, networks):
     kernel = networks[1].trainable_weights[0]
     kernel.assign(np.full(kernel.shape, np.nan, np.float32))
     with pytest.raises(GanvasError, match=r"first epoch was complete \(\w+ became nan"):
-        run(networks, pictures)
+        run()
 
 
-def test_too_few_pictures_for_a_batch(networks, pictures):
-    with pytest.raises(GanvasError, match=r"train\.batch_size \(now 21\) to at most 20"):
-        run(networks, pictures, batch_size=21)
+def test_too_few_pictures_for_a_batch(run, networks):
+    with pytest.raises(GanvasError, match=r"train\.batch_size \(now 21\) times .* to at most 20"):
+        run(batch_size=21)
 
 
-def test_without_a_terminal_there_is_one_line_an_epoch(networks, pictures, caplog):
+def test_without_a_terminal_there_is_one_line_an_epoch(run, networks, caplog):
     with caplog.at_level(logging.INFO):
-        run(networks, pictures)
+        run()
     lines = [record.message for record in caplog.records if record.message.startswith("epoch ")]
     assert [line.split()[1] for line in lines] == ["1/3", "2/3", "3/3"]
     assert all(name in lines[0] for name in SCORES)
 
 
-def test_training_learns(networks):
+def test_a_batch_that_can_not_be_cut_is_told(run):
+    with pytest.raises(GanvasError, match=r"A batch of 8 can't be cut into 3 pieces"):
+        run(accumulate=3)
+
+
+def test_training_learns(run):
     """Pictures of one colour are soon painted in that colour."""
-    red = np.zeros((32, 32, 32, 3), np.uint8) + np.array([230, 40, 40], np.uint8)
+    red = np.zeros((20, 32, 32, 3), np.uint8) + np.array([230, 40, 40], np.uint8)
     shown = {}
-    params = TrainParams(
-        epochs=40,
+    run(
+        save=shown.__setitem__,
+        images=red,
+        epochs=140,
         batch_size=16,
         generator_learning_rate=5e-3,
         discriminator_learning_rate=1e-3,
-        snapshot_every=40,
+        snapshot_every=140,
     )
-    train(*networks, red, np.arange(32), params, shown.__setitem__)
-    first, last = (np.abs(shown[epoch].astype(int) - red[0]).mean() for epoch in (1, 40))
+    first, last = (np.abs(shown[epoch].astype(int) - red[0]).mean() for epoch in (1, 140))
     assert last < 0.75 * first

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import ImagePreview
+from PIL import Image
+from PIL.ImageSequence import Iterator
 
+from ganvas.figures.animation import encode_webp
 from ganvas.figures.grid import read_png, write_png
 
 
@@ -32,6 +35,41 @@ class PictureDataset(AbstractDataset[np.ndarray, np.ndarray]):
     def save(self, data: np.ndarray) -> None:
         """Write the pixels."""
         write_png(self._file, data)
+
+    def preview(self) -> ImagePreview:
+        """Give the file's bytes to kedro-viz, in base64."""
+        return ImagePreview(base64.b64encode(self._file.read_bytes()).decode())
+
+    def _exists(self) -> bool:
+        return self._file.is_file()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._file)}
+
+
+class AnimationDataset(AbstractDataset[np.ndarray, np.ndarray]):
+    """An animated WebP of frames, uint8 of shape (n, H, W, 3); compressed with loss.
+
+    Args:
+        filepath: The file; it is never seen half written.
+        metadata: For plugins such as kedro-viz.
+    """
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._file = Path(filepath)
+        self.metadata = metadata
+
+    def load(self) -> np.ndarray:
+        """Read the frames."""
+        with Image.open(self._file) as film:
+            return np.stack([np.asarray(frame.convert("RGB")) for frame in Iterator(film)])
+
+    def save(self, data: np.ndarray) -> None:
+        """Write the frames."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        partial = self._file.with_name(f".{self._file.name}.partial")
+        partial.write_bytes(encode_webp(data))
+        partial.replace(self._file)
 
     def preview(self) -> ImagePreview:
         """Give the file's bytes to kedro-viz, in base64."""

@@ -32,7 +32,7 @@ def draw_curves(history: pd.DataFrame) -> np.ndarray:
     """
     figure = Figure(figsize=(11, 4), dpi=144, layout="constrained")
     losses, scores = figure.subplots(1, 2)
-    _draw(losses, history, ["loss_g", "loss_d"], "Losses", "cross-entropy (nats)")
+    _draw(losses, history, ["loss_g", "loss_d"], "Losses", "mean over the epoch")
     _draw(scores, history, ["real_score", "fake_score"], "Scores", "mean sigmoid output")
     scores.set_ylim(0, 1)
     scores.axhline(0.5, color="#9ca3af", linewidth=1, linestyle=":")

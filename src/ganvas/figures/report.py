@@ -8,6 +8,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
+from ganvas.figures.animation import encode_webp
+
 _TEMPLATES = Environment(
     loader=PackageLoader("ganvas.figures"),
     autoescape=True,
@@ -19,6 +21,7 @@ _TEMPLATES = Environment(
 
 def render_report(
     pictures: dict[str, np.ndarray],
+    animation: np.ndarray,
     metrics: dict[str, dict[str, Any]],
     training: dict[str, Any],
     rejected: dict[str, int],
@@ -27,6 +30,7 @@ def render_report(
 
     Args:
         pictures: uint8 of shape (H, W, 3) under the names samples, real, progress and curves.
+        animation: Frames of the progress animation, uint8 of shape (n, H, W, 3).
         metrics: Figures by name: title, value, unit and protocol of each.
         training: The facts of the training run.
         rejected: How many files ingestion could not use, by reason.
@@ -36,7 +40,8 @@ def render_report(
     """
     template = _TEMPLATES.get_template("report.html.j2")
     return template.render(
-        pictures={name: _data_uri(pixels) for name, pixels in pictures.items()},
+        pictures={name: _data_uri(_encode_png(pixels)) for name, pixels in pictures.items()},
+        animation=_data_uri(encode_webp(animation), "webp"),
         metrics=metrics,
         training=training,
         parameters=_flatten(training["parameters"]),
@@ -44,10 +49,14 @@ def render_report(
     )
 
 
-def _data_uri(pixels: np.ndarray) -> str:
+def _encode_png(pixels: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return buffer.getvalue()
+
+
+def _data_uri(content: bytes, form: str = "png") -> str:
+    return f"data:image/{form};base64,{base64.b64encode(content).decode()}"
 
 
 def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

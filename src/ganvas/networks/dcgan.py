@@ -4,6 +4,8 @@ Layers, initialisation and the settings of batch normalisation follow pytorch/ex
 pixels and width 64 the generator has 3,576,704 trainable parameters, the discriminator 2,765,568.
 """
 
+from typing import Any, Literal
+
 import keras
 from keras import layers
 from pydantic import Field
@@ -22,12 +24,19 @@ class DcganParams(Params):
             of the side.
         discriminator_width: Channels of the discriminator's first layer, doubled likewise.
         kernel: Side of the strided convolutions' kernels.
+        discriminator_norm: What normalises the discriminator's hidden layers; gradient penalties
+            need none, since batch norm ties the pictures of a batch together.
+        spectral_norm: Divide each of the discriminator's kernels by its largest singular value
+            (Miyato et al., arXiv 1802.05957). Its batch norms stay, so that it is not
+            1-Lipschitz as a whole.
     """
 
     latent: int = Field(100, ge=1, le=4096)
     generator_width: int = Field(64, ge=1, le=512)
     discriminator_width: int = Field(64, ge=1, le=512)
     kernel: int = Field(4, ge=3, le=7)
+    discriminator_norm: Literal["batch", "none"] = "batch"
+    spectral_norm: bool = False
 
 
 def build_dcgan(
@@ -65,12 +74,10 @@ def _build_discriminator(params: DcganParams, image_shape: tuple[int, int, int])
     pictures = keras.Input(image_shape, name="pictures")
     x = pictures
     for depth, width in enumerate(_widths(params.discriminator_width, image_shape[0])):
-        x = layers.Conv2D(
-            width, params.kernel, strides=2, padding="same", use_bias=False, **_normal()
-        )(x)
-        x = x if depth == 0 else _batch_norm()(x)
+        x = _convolve(params, width, params.kernel, strides=2, padding="same")(x)
+        x = _batch_norm()(x) if depth and params.discriminator_norm == "batch" else x
         x = layers.LeakyReLU(0.2)(x)
-    x = layers.Conv2D(1, FIRST_SIDE, use_bias=False, **_normal())(x)
+    x = _convolve(params, 1, FIRST_SIDE)(x)
     logits = layers.Flatten(dtype="float32")(x)
     return keras.Model(pictures, logits, name="discriminator")
 
@@ -79,6 +86,15 @@ def _widths(width: int, side: int) -> list[int]:
     """Channels at each side from side / 2 down to 4: doubled at each halving."""
     halvings = (side // FIRST_SIDE).bit_length() - 1
     return [width * 2**depth for depth in range(halvings)]
+
+
+def _convolve(params: DcganParams, width: int, kernel: int, **options: Any) -> keras.Layer:
+    convolution = layers.Conv2D(width, kernel, use_bias=False, **options, **_normal())
+    if not params.spectral_norm:
+        return convolution
+    # Keras's wrapper puts the divided kernel in the kernel's place, in the wrapper's own type: in
+    # half precision that would round the weights at each step and lose small updates.
+    return layers.SpectralNormalization(convolution, dtype="float32")
 
 
 def _upsample(width: int, kernel: int) -> keras.Layer:

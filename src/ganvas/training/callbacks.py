@@ -1,4 +1,4 @@
-"""What happens around the training step: records, snapshots, limits, the last good epoch."""
+"""What happens around the training step: history, warnings, snapshots, the clock, progress."""
 
 import logging
 import math
@@ -11,135 +11,126 @@ import numpy as np
 import rich
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ganvas.errors import GanvasError
 from ganvas.networks.sampling import paint
 from ganvas.progress import in_terminal
 from ganvas.training.gan import SCORES
+from ganvas.training.monitors import EarlyWarning
+from ganvas.training.record import Record
 
 logger = logging.getLogger(__name__)
 
-# Between two looks at the losses inside an epoch: each look waits for the device.
-STEPS_BETWEEN_CHECKS = 50
-
-
-SaveSnapshot = Callable[[int, np.ndarray], None]
-
-
-class Diverged(Exception):  # noqa: N818 - an answer of the loss, told in the message
-    """A loss is no longer a finite number."""
-
-
-class LastGoodEpoch(keras.callbacks.Callback):
-    """Keeps the weights of the last complete epoch, and raises `Diverged` at a loss like NaN.
-
-    It must stand before callbacks that record an epoch, so that they see good ones alone.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.epochs = 0
-        self.weights: list[list[np.ndarray]] | None = None
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Look at the losses now and then, since an epoch of a large collection is long."""
-        if batch % STEPS_BETWEEN_CHECKS == 0:
-            self._check(logs)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Copy both networks' weights."""
-        self._check(logs)
-        networks = self.model.generator, self.model.discriminator
-        weights = [network.get_weights() for network in networks]
-        for network, arrays in zip(networks, weights, strict=True):
-            # The last step may have spoilt them, after its losses were taken.
-            if not all(np.isfinite(array).all() for array in arrays):
-                raise Diverged(f"weights of the {network.name} overflowed in epoch {epoch + 1}")
-        self.epochs, self.weights = epoch + 1, weights
-
-    def restore(self, cause: str) -> None:
-        """Put the kept weights back.
-
-        Args:
-            cause: Why training stopped, for the message.
-
-        Raises:
-            GanvasError: No epoch was completed.
-        """
-        if self.weights is None:
-            raise GanvasError(
-                f"Training stopped before its first epoch was complete ({cause}), so there is no "
-                "model to keep; what an earlier run has saved is untouched."
-            )
-        self.model.generator.set_weights(self.weights[0])
-        self.model.discriminator.set_weights(self.weights[1])
-
-    def _check(self, logs: dict[str, Any] | None) -> None:
-        for name, value in (logs or {}).items():
-            if not math.isfinite(float(value)):
-                raise Diverged(f"{name} became {float(value)} in epoch {self.epochs + 1}")
+Watch = Callable[[list[dict[str, Any]], np.ndarray | None], list[EarlyWarning]]
 
 
 class TimeLimit(keras.callbacks.Callback):
-    """Ends training at the first step after a number of minutes."""
+    """Ends training at the first step after a number of minutes, those of earlier parts included.
 
-    def __init__(self, minutes: float | None) -> None:
+    Attributes:
+        reached: Whether it has.
+    """
+
+    def __init__(self, minutes: float | None, record: Record) -> None:
         super().__init__()
         self.seconds = math.inf if minutes is None else minutes * 60
-        self.reached = False
+        self.record = record
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Start the clock."""
-        self.start = time.monotonic()
+    @property
+    def reached(self) -> bool:
+        """Whether the time is up."""
+        return self.record.tick() >= self.seconds
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Look at the clock."""
-        if time.monotonic() - self.start >= self.seconds:
-            self.reached = self.model.stop_training = True
+        if self.reached:
+            self.model.stop_training = True
 
 
 class EpochTable(keras.callbacks.Callback):
-    """Collects one row an epoch: epoch, losses, scores, seconds, images_per_second."""
+    """Adds one row an epoch to the history: epoch, losses, scores, seconds, images_per_second.
 
-    def __init__(self, batch_size: int) -> None:
+    Args:
+        record: Where the rows go.
+        images: Real pictures a step.
+    """
+
+    def __init__(self, record: Record, images: int) -> None:
         super().__init__()
-        self.batch_size = batch_size
-        self.rows: list[dict[str, float]] = []
-        self.images_seen = 0
+        self.record, self.images = record, images
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Start the epoch's clock."""
         self.start, self.steps = time.monotonic(), 0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Count the step."""
-        self.steps += 1
+        """Count the steps; `batch` counts them from 0, also where several are done at once."""
+        self.steps = batch + 1
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Add the row."""
-        seconds, images = time.monotonic() - self.start, self.steps * self.batch_size
-        self.images_seen += images
+        seconds = time.monotonic() - self.start
         scores = {name: float((logs or {})[name]) for name in SCORES}
-        timing = {"seconds": seconds, "images_per_second": images / seconds}
-        self.rows.append({"epoch": epoch + 1, **scores, **timing})
+        speed = self.steps * self.images / seconds
+        timing = {"seconds": seconds, "images_per_second": speed}
+        extra = {}
+        if self.model.params.augment.name == "ada":
+            extra["augment_probability"] = float(self.model.probability)
+        self.record.rows.append({"epoch": epoch + 1, **scores, **timing, **extra})
 
 
 class Snapshots(keras.callbacks.Callback):
-    """Shows what the generator paints from the same latents after each epoch.
+    """Shows what the generator paints from the same latents after chosen epochs.
 
     Args:
         latents: float32 of shape (n, Z).
-        every: Epochs between two snapshots; the first epoch always has one.
+        every: Epochs between two snapshots; powers of two have one too, so that the first epochs,
+            in which most happens, are seen.
         save: Takes the epoch, from 1 on, and its pictures, uint8 of shape (n, H, W, 3).
+
+    Attributes:
+        pictures: Of the epoch that has just ended; None where it has no snapshot.
     """
 
-    def __init__(self, latents: np.ndarray, every: int, save: SaveSnapshot) -> None:
+    def __init__(
+        self, latents: np.ndarray, every: int, save: Callable[[int, np.ndarray], None]
+    ) -> None:
         super().__init__()
         self.latents, self.every, self.save = latents, every, save
+        self.pictures: np.ndarray | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Paint and save."""
-        if epoch == 0 or (epoch + 1) % self.every == 0:
-            self.save(epoch + 1, paint(self.model.generator, self.latents))
+        number = epoch + 1
+        self.pictures = None
+        if number % self.every == 0 or number.bit_count() == 1:
+            self.pictures = paint(self.model.averaged, self.latents)
+            self.save(number, self.pictures)
+
+
+class EarlyWarnings(keras.callbacks.Callback):
+    """Looks for trouble after each epoch, and tells each kind once until it has passed.
+
+    Args:
+        record: Holds the history; warnings go there.
+        snapshots: Has the pictures that were painted after the epoch, if any were.
+        watch: Takes the history and these pictures; gives the warnings of the moment.
+    """
+
+    def __init__(self, record: Record, snapshots: Snapshots, watch: Watch) -> None:
+        super().__init__()
+        self.record, self.snapshots, self.watch = record, snapshots, watch
+        last = record.rows[-1].get("warnings", "") if record.rows else ""
+        self.standing = set(last.split(", "))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Look, and tell what is new."""
+        warnings = self.watch(self.record.rows, self.snapshots.pictures)
+        for warning in warnings:
+            if warning.name not in self.standing:
+                self.record.warnings.append({"epoch": epoch + 1, **warning._asdict()})
+                told = f"{warning.name}: {warning.figure}; {warning.advice}"
+                logger.warning("epoch %d: %s.", epoch + 1, told)
+        self.standing = {warning.name for warning in warnings}
+        self.record.rows[-1]["warnings"] = ", ".join(sorted(self.standing))
 
 
 class EpochReport(keras.callbacks.Callback):

@@ -1,63 +1,76 @@
 """One training run: networks and pictures in, trained networks and their history out."""
 
 import logging
-import time
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, NamedTuple
 
 import keras
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from ganvas.errors import GanvasError
 from ganvas.networks.sampling import draw_latents
-from ganvas.params import Params
 from ganvas.training.batches import draw_batches
 from ganvas.training.callbacks import (
-    Diverged,
+    EarlyWarnings,
     EpochReport,
     EpochTable,
-    LastGoodEpoch,
-    SaveSnapshot,
     Snapshots,
     TimeLimit,
+    Watch,
 )
-from ganvas.training.gan import GAN, FusedAdam, stream
+from ganvas.training.checkpoints import Checkpoint, CheckpointStore
+from ganvas.training.devices import ALONE, Agreement, Devices
+from ganvas.training.feeding import feed
+from ganvas.training.gan import GAN
+from ganvas.training.keeping import Diverged, Guard, Judge, Keeper, Trackers
+from ganvas.training.optimisers import make_optimiser
+from ganvas.training.params import TrainParams
+from ganvas.training.record import Record
+from ganvas.training.state import write_state
 
 logger = logging.getLogger(__name__)
 
+SaveSnapshot = Callable[[Record, int, np.ndarray], None]
+EndedBy = Literal["epochs", "time", "patience", "interrupted", "diverged"]
 
-class TrainParams(Params):
-    """Parameters of training.
+
+class Networks(NamedTuple):
+    """What is trained.
 
     Attributes:
-        epochs: Times that every training picture is seen, at most.
-        max_minutes: Minutes after which training ends, complete epoch or not; None for no limit.
-        batch_size: Pictures a step.
-        generator_learning_rate: Adam's step size for the generator.
-        discriminator_learning_rate: Adam's step size for the discriminator.
-        beta_1: Adam's decay of the gradients' mean.
-        beta_2: Adam's decay of the gradients' variance.
-        seed: Of the initial weights, the order of the pictures and the latents.
-        snapshot_every: Epochs between two snapshot grids.
-        snapshot_rows: Rows of a snapshot grid.
-        snapshot_columns: Columns of a snapshot grid.
+        generator: Latent (N, Z) to pictures (N, H, W, 3) in [-1, 1].
+        discriminator: Such pictures to logits (N, 1).
+        averaged: The generator whose weights are shown, judged and saved; it may be the first one
+            itself where nothing is averaged.
     """
 
-    epochs: int = Field(100, ge=1)
-    max_minutes: float | None = Field(None, gt=0)
-    batch_size: int = Field(64, ge=2)
-    generator_learning_rate: float = Field(2e-4, gt=0, le=1)
-    discriminator_learning_rate: float = Field(2e-4, gt=0, le=1)
-    beta_1: float = Field(0.5, ge=0, lt=1)
-    beta_2: float = Field(0.999, ge=0, lt=1)
-    seed: int = Field(0, ge=0, lt=2**31)
-    snapshot_every: int = Field(1, ge=1)
-    snapshot_rows: int = Field(4, ge=1, le=32)
-    snapshot_columns: int = Field(8, ge=1, le=32)
+    generator: keras.Model
+    discriminator: keras.Model
+    averaged: keras.Model
 
 
-EndedBy = Literal["epochs", "time", "interrupted", "diverged"]
+class Watchers(NamedTuple):
+    """What looks at a run from outside.
+
+    Attributes:
+        save_snapshot: Takes the run's record, an epoch, from 1 on, and what the generator paints
+            after it from latents that stay the same, uint8 of shape (n, H, W, 3).
+        watch: Takes the history, and the last epoch's snapshot or None; gives the warnings of
+            the moment.
+        measure: Takes the generator; gives its distance to held-out pictures. Needed where
+            `train.judge.every` is set.
+        callbacks: More of Keras's callbacks, made for the run's record.
+    """
+
+    save_snapshot: SaveSnapshot
+    watch: Watch
+    measure: Callable[[keras.Model], float] | None = None
+    callbacks: Callable[[Record], list[keras.callbacks.Callback]] = lambda record: []
+
+
+NOBODY = Watchers(lambda record, epoch, pictures: None, lambda rows, pictures: [])
 
 
 class Training(NamedTuple):
@@ -65,109 +78,246 @@ class Training(NamedTuple):
 
     Attributes:
         history: One row an epoch: epoch, loss_g, loss_d, real_score, fake_score (means over the
-            epoch; scores are sigmoid outputs in [0, 1]), seconds, images_per_second.
+            epoch; scores are sigmoid outputs in [0, 1]), seconds, images_per_second, warnings.
         ended_by: What ended it; after a divergence the networks are those of the last good epoch.
         message: The same in a sentence.
         images_seen: Real pictures shown to the discriminator.
-        seconds: The whole run's duration.
+        record: Start, warnings, seconds and best epoch.
     """
 
     history: pd.DataFrame
     ended_by: EndedBy
     message: str
     images_seen: int
-    seconds: float
+    record: Record
 
 
 def train(
-    generator: keras.Model,
-    discriminator: keras.Model,
+    networks: Networks,
     images: np.ndarray,
     positions: np.ndarray,
     params: TrainParams,
-    save_snapshot: SaveSnapshot,
+    store: CheckpointStore,
+    watchers: Watchers,
+    devices: Devices = ALONE,
 ) -> Training:
     """Train a generator and a discriminator against each other, in place.
 
-    Ctrl-C ends the run with the weights of the last complete epoch, and so does a loss that is no
-    longer a number.
+    Goes on from the store's latest checkpoint. Ctrl-C ends the run with the weights of the last
+    complete epoch, and so does a loss that is no longer a number.
 
     Args:
-        generator: Latent (N, Z) to pictures (N, H, W, 3) in [-1, 1].
-        discriminator: Such pictures to logits (N, 1).
+        networks: What to train; of a new run with the weights to start from.
         images: uint8 of shape (N, H, W, 3).
         positions: Which of them to train on, int64 of shape (n,).
         params: How to train.
-        save_snapshot: Takes an epoch, from 1 on, and what the generator paints after it from
-            latents that stay the same, uint8 of shape (n, H, W, 3).
+        store: Where checkpoints lie.
+        watchers: Who looks on; nobody does on a worker that isn't the chief.
+        devices: Who trains; the networks must have been made in their scope.
 
     Raises:
-        GanvasError: There are fewer pictures than a batch takes, or the run was interrupted or
-            diverged before its first epoch was complete.
+        GanvasError: There are fewer pictures than a step takes, the devices can't share the work
+            out or one of them is lost, or the run was interrupted or diverged before its first
+            epoch was complete.
     """
-    if len(positions) < params.batch_size:
+    batch = params.batch_size * params.discriminator_steps
+    if len(positions) < batch:
         raise GanvasError(
-            f"There are {len(positions)} pictures to train on, fewer than a batch: set "
-            f"train.batch_size (now {params.batch_size}) to at most {len(positions)}."
+            f"There are {len(positions)} pictures to train on, fewer than a step takes: set "
+            f"train.batch_size (now {params.batch_size}) times train.discriminator_steps (now "
+            f"{params.discriminator_steps}) to at most {len(positions)}."
         )
-    gan = GAN(generator, discriminator, seed=params.seed)
+    if params.batch_size % params.accumulate:
+        raise GanvasError(
+            f"A batch of {params.batch_size} can't be cut into {params.accumulate} pieces: set "
+            "train.accumulate to a number that divides train.batch_size."
+        )
+    devices.check(params)
+    with devices.in_touch():
+        with devices.scope():
+            gan = prepare(networks, params, len(positions) // batch)
+        return _Run(gan, images, positions, params, store, watchers, devices).go()
+
+
+def prepare(networks: Networks, params: TrainParams, steps: int) -> GAN:
+    """Put networks and optimisers together.
+
+    Args:
+        networks: What to train.
+        params: How to train.
+        steps: Steps an epoch.
+    """
+    gan = GAN(*networks, params)
+    rounds = params.discriminator_steps
     gan.compile(
-        generator_optimizer=_adam(params, params.generator_learning_rate),
-        discriminator_optimizer=_adam(params, params.discriminator_learning_rate),
+        make_optimiser(params, params.generator_learning_rate, steps),
+        make_optimiser(params, params.discriminator_learning_rate, steps * rounds),
+        jit_compile=params.jit_compile,
+        steps_per_execution=params.steps_per_execution,
     )
-    batches = draw_batches(images, positions, params.batch_size, params.seed)
-    dataset = stream(batches, (params.batch_size, *images.shape[1:]))
-    return _fit(gan, dataset, len(positions) // params.batch_size, params, save_snapshot)
+    return gan
 
 
-def _adam(params: TrainParams, learning_rate: float) -> keras.Optimizer:
-    return FusedAdam(learning_rate, beta_1=params.beta_1, beta_2=params.beta_2, epsilon=1e-8)
+class _Run:
+    """The state of one call of `train`."""
 
+    def __init__(
+        self,
+        gan: GAN,
+        images: np.ndarray,
+        positions: np.ndarray,
+        params: TrainParams,
+        store: CheckpointStore,
+        watchers: Watchers,
+        devices: Devices,
+    ) -> None:
+        self.gan, self.images, self.positions, self.devices = gan, images, positions, devices
+        self.params, self.store, self.watchers = params, store, watchers
+        self.batch = params.batch_size * params.discriminator_steps
+        self.steps = len(positions) // self.batch
+        checkpoint = store.load_latest()
+        self.first = self._restore(checkpoint) if checkpoint else (0, 0)
+        self.record = Record.from_facts(checkpoint.facts) if checkpoint else Record()
+        self.clock = TimeLimit(params.max_minutes, self.record)
 
-def _fit(
-    gan: GAN, dataset: Any, steps: int, params: TrainParams, save_snapshot: SaveSnapshot
-) -> Training:
-    count = params.snapshot_rows * params.snapshot_columns
-    latents = draw_latents(gan.generator, count, params.seed)
-    last_good, clock = LastGoodEpoch(), TimeLimit(params.max_minutes)
-    table = EpochTable(params.batch_size)
-    report = EpochReport(params.epochs, steps, params.max_minutes)
-    painter = Snapshots(latents, params.snapshot_every, save_snapshot)
-    start = time.monotonic()
-    ended_by: EndedBy = "epochs"
-    cause = ""
-    try:
-        gan.fit(
-            dataset,
-            epochs=params.epochs,
-            steps_per_epoch=steps,
+    def go(self) -> Training:
+        """Train until something ends it."""
+        ended_by, cause = self._is_over(), ""
+        if ended_by is None:
+            # The row of an epoch that was cut short is written anew at its end.
+            self.record.go_back(self.first[0])
+            self.record.start_clock()
+            ended_by, cause = self._fit()
+        self.devices.dismiss(ended_by == "diverged")
+        return self._finish(ended_by, cause)
+
+    def _restore(self, checkpoint: Checkpoint) -> tuple[int, int]:
+        write_state(self.gan.state(), checkpoint.arrays)
+        if self.params.schedule.name == "constant":
+            # A rate that was changed since is the one that counts.
+            self.gan.generator_optimizer.learning_rate = self.params.generator_learning_rate
+            self.gan.discriminator_optimizer.learning_rate = self.params.discriminator_learning_rate
+        self.trackers = [
+            array for name, array in checkpoint.arrays.items() if name.startswith("trackers/")
+        ]
+        where = f" and {checkpoint.step} steps" if checkpoint.step else ""
+        logger.info("Training goes on after epoch %d%s.", checkpoint.epoch, where)
+        return checkpoint.epoch, checkpoint.step
+
+    def _is_over(self) -> EndedBy | None:
+        """Say what has ended the run already, if anything has."""
+        if self.first[0] >= self.params.epochs:
+            return "epochs"
+        if self.clock.reached:
+            return "time"
+        patience = self.params.judge.patience
+        return "patience" if patience and self.record.unimproved >= patience else None
+
+    def _fit(self) -> tuple[EndedBy, str]:
+        keeper, report, callbacks = self._make_callbacks()
+        cause = ""
+        try:
+            epoch, step = self.first
+            if step:
+                # `fit` begins with whole epochs, so the rest of one is a fit of its own.
+                trackers = Trackers(self.trackers)
+                self._fit_epochs(epoch, epoch + 1, step, [trackers, *callbacks])
+                epoch += 1
+            if not self.gan.stop_training:
+                self._fit_epochs(epoch, self.params.epochs, 0, callbacks)
+        except (KeyboardInterrupt, Diverged) as error:
+            cause = str(error) or "interrupted"
+            self._go_back(keeper, cause)
+            return ("diverged" if isinstance(error, Diverged) else "interrupted"), cause
+        finally:
+            report.close()
+            keeper.save_last()
+        return self._is_over() or "epochs", cause
+
+    def _fit_epochs(
+        self, first: int, end: int, step: int, callbacks: list[keras.callbacks.Callback]
+    ) -> None:
+        latent = self.gan.generator.input_shape[-1]
+        draw = partial(
+            draw_batches,
+            *(self.images, self.positions, latent, self.batch, self.params.seed, (first, step)),
+        )
+        self.gan.fit(
+            feed(draw, self.batch, self.images.shape[1:], latent, self.devices),
+            initial_epoch=first,
+            epochs=end,
+            steps_per_epoch=self.steps - step,
             verbose=0,
             shuffle=False,
-            callbacks=[last_good, clock, table, painter, report],
+            callbacks=callbacks,
         )
-        ended_by = "time" if clock.reached else "epochs"
-    except (KeyboardInterrupt, Diverged) as error:
-        ended_by = "diverged" if isinstance(error, Diverged) else "interrupted"
-        cause = str(error) or "interrupted"
-        last_good.restore(cause)
-    finally:
-        report.close()
-    message = _tell_end(ended_by, cause, last_good.epochs, params)
-    logger.log(logging.WARNING if cause else logging.INFO, message)
-    history = pd.DataFrame(table.rows[: last_good.epochs])
-    return Training(history, ended_by, message, table.images_seen, time.monotonic() - start)
+
+    def _make_callbacks(self) -> tuple[Keeper, EpochReport, list[keras.callbacks.Callback]]:
+        """Make them in the order in which they must see an epoch's end."""
+        params, record, store = self.params, self.record, self.store
+        latents = draw_latents(
+            self.gan.averaged, params.snapshot_rows * params.snapshot_columns, params.seed
+        )
+        guard = Guard()
+        keeper = Keeper(params, record, store, guard, self.steps, self.first)
+        report = EpochReport(params.epochs, self.steps, params.max_minutes)
+        agreement = [Agreement(self.devices)] if self.devices.workers > 1 else []
+        if not self.devices.chief:
+            return keeper, report, [guard, keeper, *agreement]
+        save = partial(self.watchers.save_snapshot, record)
+        callbacks = [guard, self.clock, EpochTable(record, self.batch)]
+        snapshots = Snapshots(latents, params.snapshot_every, save)
+        callbacks += [snapshots, EarlyWarnings(record, snapshots, self.watchers.watch)]
+        if params.judge.every:
+            callbacks.append(Judge(params, record, store, guard, self.watchers.measure))
+        callbacks += [*self.watchers.callbacks(record), keeper, report, *agreement]
+        return keeper, report, callbacks
+
+    def _go_back(self, keeper: Keeper, cause: str) -> None:
+        """Put the last complete epoch back."""
+        if keeper.state is None and self.first[0] == 0:
+            raise GanvasError(
+                f"Training stopped before its first epoch was complete ({cause}), so there is no "
+                "model to keep; what an earlier run has saved is untouched."
+            )
+        state = keeper.state or self.store.load_latest().arrays
+        write_state(self.gan.state(), state)
+        self.record.go_back(keeper.epochs)
+
+    def _finish(self, ended_by: EndedBy, cause: str) -> Training:
+        best = self.store.load_best() if self.params.judge.keep == "best" else None
+        if best is not None:
+            write_state(self.gan.state(), best.arrays)
+        message = _tell_end(ended_by, cause, len(self.record.rows), self.params, self.record, best)
+        logger.log(logging.WARNING if cause else logging.INFO, message)
+        history = pd.DataFrame(self.record.rows)
+        images_seen = int(self.gan.steps) * self.batch
+        return Training(history, ended_by, message, images_seen, self.record)
 
 
-def _tell_end(ended_by: EndedBy, cause: str, epochs: int, params: TrainParams) -> str:
+def _tell_end(
+    ended_by: EndedBy,
+    cause: str,
+    epochs: int,
+    params: TrainParams,
+    record: Record,
+    best: Checkpoint | None,
+) -> str:
     match ended_by:
         case "epochs":
-            return f"Training is complete after {epochs} epochs."
+            told = f"Training is complete after {epochs} epochs."
         case "time":
-            return f"Training ended after {params.max_minutes:g} minutes, in epoch {epochs}."
+            told = f"Training ended after {params.max_minutes:g} minutes, in epoch {epochs}."
+        case "patience":
+            told = (
+                f"Training ended in epoch {epochs}: no better one since epoch "
+                f"{record.best['epoch']}."
+            )
         case "interrupted":
-            return f"Training was interrupted: the model of epoch {epochs} is kept."
+            told = f"Training was interrupted: the model of epoch {epochs} is kept."
         case "diverged":
-            return (
+            told = (
                 f"Training diverged, {cause}: the model of epoch {epochs} is kept; try lower "
                 "train.generator_learning_rate and train.discriminator_learning_rate."
             )
+    return f"{told} The best epoch, {best.epoch}, is taken." if best else told

@@ -1,18 +1,211 @@
-"""Adversarial losses: pure functions of logits, positive for real."""
+"""Adversarial losses: pure functions of logits, positive for real.
+
+Each is a pair named as in its paper, both of (real_logits, fake_logits), of shape (N, 1) or any
+other. They give the mean over all logits, a float32 scalar, computed in float32 whatever the
+logits' type, and finite for logits of ±1e4.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, NamedTuple
 
 from keras import KerasTensor, ops
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from ganvas.params import Params
+
+LossFunction = Callable[[KerasTensor, KerasTensor], KerasTensor]
+SMOOTHABLE = ("non_saturating", "least_squares")
 
 
-def non_saturating_discriminator_loss(real: KerasTensor, fake: KerasTensor) -> KerasTensor:
+class LossParams(Params):
+    """What generator and discriminator are after.
+
+    Attributes:
+        name: The loss.
+        label_smoothing: How far the label of real pictures lies below 1, those of generated ones
+            staying at 0 (Salimans et al., arXiv 1606.03498); non_saturating and least_squares
+            alone have labels.
+    """
+
+    name: Literal["non_saturating", "hinge", "least_squares", "wasserstein", "relativistic"] = (
+        "non_saturating"
+    )
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+
+    @field_validator("label_smoothing")
+    @classmethod
+    def _refuse_without_labels(cls, value: float, info: ValidationInfo) -> float:
+        name = info.data.get("name", SMOOTHABLE[0])
+        if value and name not in SMOOTHABLE:
+            rule = f"the {name} loss has no labels to smooth; take 0, or {' or '.join(SMOOTHABLE)}"
+            raise PydanticCustomError("no_labels", "{rule}", {"rule": rule})
+        return value
+
+
+class Loss(NamedTuple):
+    """What each of the two networks minimises: functions of (real_logits, fake_logits)."""
+
+    discriminator: LossFunction
+    generator: LossFunction
+
+
+def non_saturating_discriminator_loss(
+    real_logits: KerasTensor, fake_logits: KerasTensor, label_smoothing: float = 0.0
+) -> KerasTensor:
     """-log D(x) - log(1 - D(G(z))), the mean over the batch (Goodfellow et al., arXiv 1406.2661).
 
     Args:
-        real: Logits of real pictures, (N, 1).
-        fake: Logits of generated pictures, (N, 1).
+        real_logits: Logits of real pictures, (N, 1).
+        fake_logits: Logits of generated pictures, (N, 1).
+        label_smoothing: s: the first term becomes the cross-entropy to the label 1 - s.
     """
-    return ops.mean(ops.softplus(-real)) + ops.mean(ops.softplus(fake))
+    real, fake = _in_float32(real_logits, fake_logits)
+    of_real = (1 - label_smoothing) * ops.softplus(-real) + label_smoothing * ops.softplus(real)
+    return ops.mean(of_real) + ops.mean(ops.softplus(fake))
 
 
-def non_saturating_generator_loss(fake: KerasTensor) -> KerasTensor:
-    """-log D(G(z)), the mean over the batch, for logits (N, 1) of generated pictures."""
+def non_saturating_generator_loss(
+    real_logits: KerasTensor | None, fake_logits: KerasTensor
+) -> KerasTensor:
+    """-log D(G(z)), the mean over the batch (Goodfellow et al., arXiv 1406.2661).
+
+    Args:
+        real_logits: Not used.
+        fake_logits: Logits of generated pictures, (N, 1).
+    """
+    (fake,) = _in_float32(fake_logits)
     return ops.mean(ops.softplus(-fake))
+
+
+def hinge_discriminator_loss(real_logits: KerasTensor, fake_logits: KerasTensor) -> KerasTensor:
+    """max(0, 1 - D(x)) + max(0, 1 + D(G(z))), the mean over the batch.
+
+    From Lim and Ye (arXiv 1705.02894), as in SNGAN (Miyato et al., arXiv 1802.05957).
+
+    Args:
+        real_logits: Logits of real pictures, (N, 1).
+        fake_logits: Logits of generated pictures, (N, 1).
+    """
+    real, fake = _in_float32(real_logits, fake_logits)
+    return ops.mean(ops.relu(1 - real)) + ops.mean(ops.relu(1 + fake))
+
+
+def hinge_generator_loss(real_logits: KerasTensor | None, fake_logits: KerasTensor) -> KerasTensor:
+    """-D(G(z)), the mean over the batch (Lim and Ye, arXiv 1705.02894).
+
+    Args:
+        real_logits: Not used.
+        fake_logits: Logits of generated pictures, (N, 1).
+    """
+    (fake,) = _in_float32(fake_logits)
+    return -ops.mean(fake)
+
+
+def least_squares_discriminator_loss(
+    real_logits: KerasTensor, fake_logits: KerasTensor, label_smoothing: float = 0.0
+) -> KerasTensor:
+    """½(D(x) - b)² + ½(D(G(z)) - a)², the mean over the batch, with labels b = 1 and a = 0.
+
+    From Mao et al. (arXiv 1611.04076), equations 2 and 9; D has no sigmoid here.
+
+    Args:
+        real_logits: Logits of real pictures, (N, 1).
+        fake_logits: Logits of generated pictures, (N, 1).
+        label_smoothing: s: b becomes 1 - s.
+    """
+    real, fake = _in_float32(real_logits, fake_logits)
+    label = 1 - label_smoothing
+    return 0.5 * ops.mean(ops.square(real - label)) + 0.5 * ops.mean(ops.square(fake))
+
+
+def least_squares_generator_loss(
+    real_logits: KerasTensor | None, fake_logits: KerasTensor
+) -> KerasTensor:
+    """½(D(G(z)) - c)², the mean over the batch, with c = 1 (Mao et al., arXiv 1611.04076).
+
+    Args:
+        real_logits: Not used.
+        fake_logits: Logits of generated pictures, (N, 1).
+    """
+    (fake,) = _in_float32(fake_logits)
+    return 0.5 * ops.mean(ops.square(fake - 1))
+
+
+def wasserstein_discriminator_loss(
+    real_logits: KerasTensor, fake_logits: KerasTensor
+) -> KerasTensor:
+    """D(G(z)) - D(x), the mean over the batch (Arjovsky et al., arXiv 1701.07875).
+
+    A distance only where D is 1-Lipschitz: give it the gradient penalty or spectral norm.
+
+    Args:
+        real_logits: Scores of real pictures, (N, 1).
+        fake_logits: Scores of generated pictures, (N, 1).
+    """
+    real, fake = _in_float32(real_logits, fake_logits)
+    return ops.mean(fake) - ops.mean(real)
+
+
+def wasserstein_generator_loss(
+    real_logits: KerasTensor | None, fake_logits: KerasTensor
+) -> KerasTensor:
+    """-D(G(z)), the mean over the batch (Arjovsky et al., arXiv 1701.07875).
+
+    Args:
+        real_logits: Not used.
+        fake_logits: Scores of generated pictures, (N, 1).
+    """
+    (fake,) = _in_float32(fake_logits)
+    return -ops.mean(fake)
+
+
+def relativistic_discriminator_loss(
+    real_logits: KerasTensor, fake_logits: KerasTensor
+) -> KerasTensor:
+    """-log sigmoid(D(x) - D(G(z))), the mean over pairs.
+
+    RpGAN of Jolicoeur-Martineau (arXiv 1807.00734), as in R3GAN (Huang et al., arXiv 2501.05441).
+
+    Args:
+        real_logits: Logits of real pictures, (N, 1).
+        fake_logits: Logits of as many generated pictures, each the partner of the real one at
+            its place.
+    """
+    real, fake = _in_float32(real_logits, fake_logits)
+    return ops.mean(ops.softplus(fake - real))
+
+
+def relativistic_generator_loss(real_logits: KerasTensor, fake_logits: KerasTensor) -> KerasTensor:
+    """-log sigmoid(D(G(z)) - D(x)), the mean over pairs (RpGAN, arXiv 1807.00734).
+
+    Args:
+        real_logits: Logits of real pictures, (N, 1).
+        fake_logits: Logits of as many generated pictures, each the partner of the real one at
+            its place.
+    """
+    real, fake = _in_float32(real_logits, fake_logits)
+    return ops.mean(ops.softplus(real - fake))
+
+
+LOSSES: dict[str, Loss] = {
+    "non_saturating": Loss(non_saturating_discriminator_loss, non_saturating_generator_loss),
+    "hinge": Loss(hinge_discriminator_loss, hinge_generator_loss),
+    "least_squares": Loss(least_squares_discriminator_loss, least_squares_generator_loss),
+    "wasserstein": Loss(wasserstein_discriminator_loss, wasserstein_generator_loss),
+    "relativistic": Loss(relativistic_discriminator_loss, relativistic_generator_loss),
+}
+
+
+def make_loss(params: LossParams) -> Loss:
+    """Choose a loss, and bind the label smoothing to its discriminator."""
+    loss = LOSSES[params.name]
+    if not params.label_smoothing:
+        return loss
+    smooth = partial(loss.discriminator, label_smoothing=params.label_smoothing)
+    return loss._replace(discriminator=smooth)
+
+
+def _in_float32(*logits: KerasTensor) -> tuple[KerasTensor, ...]:
+    return tuple(ops.cast(values, "float32") for values in logits)

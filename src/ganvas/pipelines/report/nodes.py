@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from ganvas.figures.animation import collect_frames
 from ganvas.figures.curves import draw_curves
 from ganvas.figures.grid import lay_grid
 from ganvas.figures.report import render_report
@@ -62,6 +63,11 @@ def draw_progress(
     return draw_strip(snapshots / training_summary["snapshots"], height, width)
 
 
+def animate_progress(snapshots: Path, training_summary: dict[str, Any]) -> np.ndarray:
+    """Collect the frames of the progress animation, uint8 of shape (n, H, W, 3)."""
+    return collect_frames(snapshots / training_summary["snapshots"])
+
+
 def draw_history(history: pd.DataFrame) -> np.ndarray:
     """Draw the curves of losses and scores."""
     return draw_curves(history)
@@ -72,6 +78,7 @@ def write_report(
     real_grid: np.ndarray,
     generated_grid: np.ndarray,
     progress_strip: np.ndarray,
+    progress_animation: np.ndarray,
     curves: np.ndarray,
     metrics: dict[str, Any],
     training_summary: dict[str, Any],
@@ -86,7 +93,7 @@ def write_report(
         "curves": curves,
     }
     rejected = count_reasons(collection.rejected)
-    return render_report(pictures, metrics, training_summary, rejected)
+    return render_report(pictures, progress_animation, metrics, training_summary, rejected)
 
 
 def _side(count: int) -> int:

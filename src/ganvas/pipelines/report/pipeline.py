@@ -3,6 +3,7 @@
 from kedro.pipeline import Node, Pipeline
 
 from ganvas.pipelines.report.nodes import (
+    animate_progress,
     draw_generated,
     draw_history,
     draw_progress,
@@ -40,6 +41,12 @@ def create_pipeline() -> Pipeline:
                 outputs="progress_strip",
                 name="draw_progress",
             ),
+            Node(
+                animate_progress,
+                inputs=["snapshots", "training_summary"],
+                outputs="progress_animation",
+                name="animate_progress",
+            ),
             Node(draw_history, inputs="history", outputs="curves", name="draw_history"),
             Node(
                 write_report,
@@ -48,6 +55,7 @@ def create_pipeline() -> Pipeline:
                     "real_grid",
                     "generated_grid",
                     "progress_strip",
+                    "progress_animation",
                     "curves",
                     "metrics",
                     "training_summary",

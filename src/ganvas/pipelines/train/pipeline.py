@@ -17,6 +17,7 @@ def create_pipeline() -> Pipeline:
                     "params:network",
                     "params:train",
                     "snapshots",
+                    "checkpoints",
                 ],
                 # The summary comes last: a hook stops a diverged run once it is saved.
                 outputs=["generator", "discriminator", "history", "training_summary"],

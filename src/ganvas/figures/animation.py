@@ -1,0 +1,46 @@
+"""The progress animation: snapshot grids one after the other, as an animated WebP."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ganvas.figures.grid import read_png
+from ganvas.figures.strip import choose_epochs, list_snapshots
+
+FRAMES = 60
+# Milliseconds a frame is shown, and the last one, at which people want to look.
+SHOWN, SHOWN_LAST = 120, 2000
+QUALITY = 80
+
+
+def collect_frames(folder: Path) -> np.ndarray:
+    """Read a run's snapshot grids, at most 60, closer together at the start.
+
+    Args:
+        folder: A run's snapshots.
+
+    Returns:
+        uint8 of shape (n, H, W, 3).
+    """
+    files = list_snapshots(folder)
+    return np.stack([read_png(files[epoch]) for epoch in choose_epochs(list(files), FRAMES)])
+
+
+def encode_webp(frames: np.ndarray) -> bytes:
+    """Encode frames, uint8 of shape (n, H, W, 3), as an animated WebP that repeats for ever."""
+    first, *others = [Image.fromarray(frame) for frame in frames]
+    durations = [SHOWN] * len(others) + [SHOWN_LAST]
+    buffer = io.BytesIO()
+    first.save(
+        buffer,
+        "WEBP",
+        save_all=True,
+        append_images=others,
+        duration=durations,
+        loop=0,
+        quality=QUALITY,
+        method=4,
+    )
+    return buffer.getvalue()

@@ -1,0 +1,243 @@
+"""Augmentation of what the discriminator sees, differentiable by the pictures.
+
+Shown to the discriminator alone, and alike for real and generated pictures, it keeps a small
+collection from being learnt by heart and yet does not leak into what is generated (Zhao et al.,
+arXiv 2006.10738; Karras et al., arXiv 2006.06676). The three augmentations are DiffAugment's, with
+the ranges of its official code, whose pictures lie in [-1, 1] as ours do: the zeros that come in
+are mid-grey, and values may leave [-1, 1].
+
+Each augmentation is a pair of functions: one draws random numbers, one picture's independent of
+another's, and the other applies them. For pictures that the coin leaves out the numbers are
+neutral, so these come out exactly as they went in.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import keras
+from keras import KerasTensor, ops
+from pydantic import Field
+
+from ganvas.params import Params
+
+Policy = Literal["colour", "translation", "cutout"]
+
+
+class AugmentParams(Params):
+    """What is done to pictures before the discriminator sees them.
+
+    Attributes:
+        name: none; diffaugment: always (arXiv 2006.10738); ada: with a probability that follows
+            how well the discriminator knows real pictures (arXiv 2006.06676).
+        policy: Which augmentations, in the order of their doing.
+        target: ada: the mean sign of the logits of real pictures that it steers for.
+        speed: ada: pictures after which the probability can have gone from 0 to 1.
+        every: ada: steps between two moves of the probability.
+    """
+
+    name: Literal["none", "diffaugment", "ada"] = "none"
+    policy: tuple[Policy, ...] = Field(("colour", "translation", "cutout"), min_length=1)
+    target: float = Field(0.6, gt=0, lt=1)
+    speed: int = Field(500_000, ge=1)
+    every: int = Field(4, ge=1)
+
+
+class Colour(NamedTuple):
+    """Draws of `colour`, each float32 of shape (N, 1, 1, 1); neutral are 0, 1 and 1."""
+
+    brightness: KerasTensor
+    saturation: KerasTensor
+    contrast: KerasTensor
+
+
+class Place(NamedTuple):
+    """Draws of `translation` and `cutout`, each int32 of shape (N, 1, 1, 1)."""
+
+    y: KerasTensor
+    x: KerasTensor
+
+
+def augment(
+    pictures: KerasTensor,
+    policy: tuple[Policy, ...],
+    probability: float | KerasTensor,
+    seed: keras.random.SeedGenerator,
+) -> KerasTensor:
+    """Augment each picture with a probability, by each member of the policy independently.
+
+    Args:
+        pictures: (N, H, W, 3) in [-1, 1], float32 or shorter; N may be unknown.
+        policy: Which augmentations, in the order of their doing.
+        probability: Of each of them for each picture; a scalar, 1 for DiffAugment.
+        seed: Of all random numbers.
+
+    Returns:
+        Pictures of the same shape and type, values perhaps beyond [-1, 1].
+    """
+    for name in policy:
+        draw, apply = AUGMENTATIONS[name]
+        pictures = apply(pictures, draw(pictures, probability, seed))
+    return pictures
+
+
+def draw_colour(
+    pictures: KerasTensor, probability: float | KerasTensor, seed: keras.random.SeedGenerator
+) -> Colour:
+    """Draw brightness from ±0.5, saturation from [0, 2], contrast from [0.5, 1.5]."""
+    chosen = _toss(pictures, probability, seed)
+    shape = (3, ops.shape(pictures)[0], 1, 1, 1)
+    brightness, saturation, contrast = ops.unstack(
+        keras.random.uniform(shape, dtype="float32", seed=seed), 3
+    )
+    return Colour(
+        ops.where(chosen, brightness - 0.5, 0.0),
+        ops.where(chosen, saturation * 2, 1.0),
+        ops.where(chosen, contrast + 0.5, 1.0),
+    )
+
+
+def colour(pictures: KerasTensor, draws: Colour) -> KerasTensor:
+    """Shift the brightness, then scale the distances to each pixel's grey, then to the mean.
+
+    Args:
+        pictures: (N, H, W, 3).
+        draws: What is added to a picture (brightness); factor of its pixels' distances to the
+            mean of their own channels (saturation); factor of all its values' distances to the
+            picture's mean (contrast).
+    """
+    # The three in turn, c(s(x + b - grey') + grey' - mean') + mean' with grey' = grey + b and
+    # mean' = mean + b, multiplied out: one pass over the pictures instead of three.
+    brightness, saturation, contrast = draws
+    grey = ops.mean(ops.cast(pictures, "float32"), axis=-1, keepdims=True)
+    mean = ops.mean(grey, axis=(1, 2), keepdims=True)
+    shift = contrast * (1 - saturation) * grey + ((1 - contrast) * mean + brightness)
+    return pictures * ops.cast(contrast * saturation, pictures.dtype) + ops.cast(
+        shift, pictures.dtype
+    )
+
+
+def draw_translation(
+    pictures: KerasTensor, probability: float | KerasTensor, seed: keras.random.SeedGenerator
+) -> Place:
+    """Draw whole pixels from ±1/8 of each side; 0 is neutral."""
+    chosen = _toss(pictures, probability, seed)
+    farthest = _farthest(pictures)
+    steps = (_draw_whole(chosen, -most, most + 1, seed) for most in farthest)
+    return Place(*(ops.where(chosen, step, 0) for step in steps))
+
+
+def translation(pictures: KerasTensor, draws: Place) -> KerasTensor:
+    """Move pictures, with zeros where nothing comes from.
+
+    Args:
+        pictures: (N, H, W, C).
+        draws: Pixels to move down and to the right, at most 1/8 of the side.
+    """
+    _, height, width, channels = pictures.shape
+    down, right = _farthest(pictures)
+    padded = ops.pad(pictures, ((0, 0), (down, down), (right, right), (0, 0)))
+    rows, columns = height + 2 * down, width + 2 * right
+    number = ops.arange(ops.shape(pictures)[0], dtype="int32")[:, None, None]
+    row = ops.arange(height, dtype="int32")[:, None] + down - draws.y[..., 0]
+    column = ops.arange(width, dtype="int32") + right - draws.x[..., 0]
+    # A pixel is a slice of the flat tensor, so a single gather copies all of them at once.
+    index = (number * rows + row) * columns + column
+    return ops.take(ops.reshape(padded, (-1, channels)), index, axis=0)
+
+
+def draw_cutout(
+    pictures: KerasTensor, probability: float | KerasTensor, seed: keras.random.SeedGenerator
+) -> Place:
+    """Draw the upper left corner of the hole; below the picture is neutral.
+
+    Its centre lies anywhere in the picture, so that part of the hole may lie beyond.
+    """
+    chosen = _toss(pictures, probability, seed)
+    height, width = pictures.shape[1:3]
+    corners = []
+    for side in (height, width):
+        hole = side // 2
+        corners.append(_draw_whole(chosen, 0, side + 1 - hole % 2, seed) - hole // 2)
+    return Place(*(ops.where(chosen, corner, height + width) for corner in corners))
+
+
+def cutout(pictures: KerasTensor, draws: Place) -> KerasTensor:
+    """Put zeros into a hole of half the picture's sides.
+
+    Args:
+        pictures: (N, H, W, C).
+        draws: Row and column of the hole's upper left corner, perhaps outside of the picture.
+    """
+    height, width = pictures.shape[1:3]
+    row = ops.arange(height, dtype="int32")[:, None, None] - draws.y
+    column = ops.arange(width, dtype="int32")[:, None] - draws.x
+    in_rows = ops.logical_and(row >= 0, row < height // 2)
+    in_columns = ops.logical_and(column >= 0, column < width // 2)
+    seen = ops.logical_not(ops.logical_and(in_rows, in_columns))
+    return pictures * ops.cast(seen, pictures.dtype)
+
+
+Draw = Callable[[KerasTensor, float | KerasTensor, keras.random.SeedGenerator], Any]
+Apply = Callable[[KerasTensor, Any], KerasTensor]
+AUGMENTATIONS: dict[str, tuple[Draw, Apply]] = {
+    "colour": (draw_colour, colour),
+    "translation": (draw_translation, translation),
+    "cutout": (draw_cutout, cutout),
+}
+
+
+def adapt_probability(
+    probability: float | KerasTensor,
+    sign_mean: float | KerasTensor,
+    pictures: int | KerasTensor,
+    target: float = 0.6,
+    speed: float = 500_000,
+) -> KerasTensor:
+    """Move ADA's probability: up where the discriminator knows real pictures too well.
+
+    From Karras et al. (arXiv 2006.06676); unlike the official code it ends at 1 too, where more
+    would only delay the way back.
+
+    Args:
+        probability: As it was, a scalar in [0, 1].
+        sign_mean: r_t, the mean sign of the logits of real pictures since the last move.
+        pictures: How many real pictures were seen since then.
+        target: Of r_t.
+        speed: Pictures after which the probability can have gone from 0 to 1.
+
+    Returns:
+        The new probability, a float32 scalar in [0, 1].
+    """
+    probability, sign_mean, pictures = (
+        ops.cast(x, "float32") for x in (probability, sign_mean, pictures)
+    )
+    step = ops.sign(sign_mean - target) * pictures / speed
+    return ops.clip(probability + step, 0.0, 1.0)
+
+
+def flip_half(pictures: KerasTensor, seed: keras.random.SeedGenerator) -> KerasTensor:
+    """Mirror each picture left to right with probability ½: (N, H, W, C) of any type."""
+    return ops.where(_toss(pictures, 0.5, seed), ops.flip(pictures, axis=2), pictures)
+
+
+def _toss(
+    pictures: KerasTensor, probability: float | KerasTensor, seed: keras.random.SeedGenerator
+) -> KerasTensor:
+    """Toss a coin for each picture: bool of shape (N, 1, 1, 1)."""
+    shape = (ops.shape(pictures)[0], 1, 1, 1)
+    # From [0, 1): below 0 never, below 1 always.
+    return keras.random.uniform(shape, dtype="float32", seed=seed) < ops.cast(
+        probability, "float32"
+    )
+
+
+def _draw_whole(
+    like: KerasTensor, low: int, end: int, seed: keras.random.SeedGenerator
+) -> KerasTensor:
+    return keras.random.randint(ops.shape(like), low, end, dtype="int32", seed=seed)
+
+
+def _farthest(pictures: KerasTensor) -> tuple[int, int]:
+    """How many pixels down and to the right translation goes at most."""
+    height, width = pictures.shape[1:3]
+    return height // 8, width // 8

@@ -1,0 +1,109 @@
+"""Early warnings: what a history and samples tell of a run that goes wrong."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# Scores beyond these, for so many epochs in a row, are no passing advantage.
+SURE, EPOCHS = 0.95, 5
+# Samples are taken for collapsed below this share of the real pictures' distance from each other.
+COLLAPSED = 0.5
+# Epochs in which a generator that has never painted anything else may paint all alike.
+NEW = 20
+# And for copies below this share of what held-out pictures keep from the training pictures.
+COPIED = 0.5
+
+
+class EarlyWarning(NamedTuple):
+    """An early warning.
+
+    Attributes:
+        name: Its kind.
+        figure: What set it off.
+        advice: What to try.
+    """
+
+    name: str
+    figure: str
+    advice: str
+
+
+def watch_scores(rows: list[dict[str, Any]], loss: str) -> list[EarlyWarning]:
+    """Look whether one network has been winning over the last epochs.
+
+    Args:
+        rows: The history: real_score and fake_score in [0, 1], one row an epoch.
+        loss: The loss's name; of wasserstein and relativistic logits only differences mean
+            something, so their scores tell nothing.
+    """
+    if len(rows) < EPOCHS or loss in ("wasserstein", "relativistic"):
+        return []
+    real = [row["real_score"] for row in rows[-EPOCHS:]]
+    fake = [row["fake_score"] for row in rows[-EPOCHS:]]
+    figure = f"real score {real[-1]:.2f}, fake score {fake[-1]:.2f}, for {EPOCHS} epochs"
+    if min(real) > SURE and max(fake) < 1 - SURE:
+        advice = (
+            "try train.augment.name=diffaugment, a lower train.discriminator_learning_rate, or a "
+            "narrower discriminator"
+        )
+        return [EarlyWarning("discriminator winning", figure, advice)]
+    if max(real) < 0.5 and min(fake) > 0.5:
+        advice = "try a higher train.discriminator_learning_rate or more train.discriminator_steps"
+        return [EarlyWarning("discriminator losing", figure, advice)]
+    return []
+
+
+def watch_diversity(rows: list[dict[str, Any]]) -> list[EarlyWarning]:
+    """Look whether samples resemble each other more than real pictures do.
+
+    A new generator paints everything alike, so one that has never been diverse is given time.
+
+    Args:
+        rows: The history: diversity, the mean distance of samples from each other as a share of
+            the real pictures' own, in those rows that have a snapshot.
+    """
+    shares = [row["diversity"] for row in rows if "diversity" in row]
+    if "diversity" not in rows[-1] or shares[-1] >= COLLAPSED:
+        return []
+    if max(shares) < COLLAPSED and rows[-1]["epoch"] < NEW:
+        return []
+    figure = (
+        f"samples differ from each other by {shares[-1]:.0%} of what real pictures do, "
+        f"{max(shares):.0%} at best"
+    )
+    advice = (
+        "try a lower train.generator_learning_rate, a larger train.batch_size or "
+        "train.loss.name=relativistic with train.penalty.r1"
+    )
+    return [EarlyWarning("mode collapse", figure, advice)]
+
+
+def watch_copies(rows: list[dict[str, Any]]) -> list[EarlyWarning]:
+    """Look whether samples come closer to training pictures than pictures never trained on.
+
+    Args:
+        rows: The history: novelty, the mean distance of samples to the nearest training picture
+            as a share of what held-out pictures keep, in those rows that have a snapshot.
+    """
+    novelty = rows[-1].get("novelty")
+    if novelty is None or novelty >= COPIED:
+        return []
+    figure = (
+        f"samples keep {novelty:.0%} of the distance from training pictures that held-out "
+        "pictures keep"
+    )
+    advice = "try more pictures, fewer epochs or train.augment.name=ada"
+    return [EarlyWarning("memorising", figure, advice)]
+
+
+def mean_distance(pictures: np.ndarray) -> float:
+    """Mean over all pairs of the root mean squared difference in grey levels, 0 to 255.
+
+    Args:
+        pictures: uint8 of shape (n, H, W, 3), n at least 2.
+    """
+    flat = pictures.reshape(len(pictures), -1).astype(np.float64)
+    norms = (flat**2).sum(1)
+    squares = norms[:, None] + norms[None] - 2 * flat @ flat.T
+    pairs = squares[np.triu_indices(len(flat), 1)]
+    return float(np.sqrt(pairs.clip(0) / flat.shape[1]).mean())

@@ -1,0 +1,47 @@
+"""Optimisers and how their learning rates change."""
+
+import keras
+from keras.optimizers import schedules
+
+from ganvas.training.fused import FusedAdam
+from ganvas.training.params import TrainParams
+
+
+def make_optimiser(params: TrainParams, learning_rate: float, steps: int) -> keras.Optimizer:
+    """Make Adam (Kingma and Ba, arXiv 1412.6980) for one of the networks.
+
+    Args:
+        params: Of training.
+        learning_rate: At the start.
+        steps: Updates an epoch.
+    """
+    optimiser = FusedAdam(
+        make_schedule(params, learning_rate, steps),
+        beta_1=params.beta_1,
+        beta_2=params.beta_2,
+        epsilon=1e-8,
+    )
+    if params.precision == "mixed_float16":
+        # Small gradients would be lost in float16.
+        return keras.optimizers.LossScaleOptimizer(optimiser)
+    return optimiser
+
+
+def make_schedule(
+    params: TrainParams, learning_rate: float, steps: int
+) -> float | schedules.LearningRateSchedule:
+    """Make the course of a learning rate over updates.
+
+    Args:
+        params: Of training.
+        learning_rate: At the start.
+        steps: Updates an epoch.
+    """
+    schedule = params.schedule
+    if schedule.name == "step":
+        return schedules.ExponentialDecay(
+            learning_rate, schedule.every * steps, schedule.factor, staircase=True
+        )
+    if schedule.name == "cosine":
+        return schedules.CosineDecay(learning_rate, params.epochs * steps, alpha=schedule.factor)
+    return learning_rate

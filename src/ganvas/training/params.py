@@ -1,0 +1,131 @@
+"""The parameters of training."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from ganvas.params import Params
+from ganvas.training.augmentation import AugmentParams
+from ganvas.training.losses import LossParams
+from ganvas.training.penalties import PenaltyParams
+
+
+class ScheduleParams(Params):
+    """How the learning rates change.
+
+    Attributes:
+        name: constant; step: multiplied by `factor` every `every` epochs; cosine: falling to
+            `factor` times the rate until the last epoch (Loshchilov and Hutter, arXiv
+            1608.03983).
+        every: Epochs between two steps.
+        factor: What a step multiplies by, or the share that cosine ends at.
+    """
+
+    name: Literal["constant", "step", "cosine"] = "constant"
+    every: int = Field(50, ge=1)
+    factor: float = Field(0.1, ge=0, le=1)
+
+
+class CheckpointParams(Params):
+    """What is kept to go on from.
+
+    Attributes:
+        every: Epochs between two checkpoints.
+        steps: Steps between two checkpoints within an epoch; None: at its end alone.
+        keep: How many of the last are kept, beside the best.
+    """
+
+    every: int = Field(1, ge=1)
+    steps: int | None = Field(None, ge=1)
+    keep: int = Field(2, ge=1)
+
+
+class JudgeParams(Params):
+    """How epochs are compared: by the kernel distance to held-out pictures.
+
+    Attributes:
+        every: Epochs between two judgements; None: none.
+        pictures: Generated pictures a judgement, and held-out ones at most.
+        patience: Judgements without a better one after which training ends; None: no such end.
+        keep: Whether the saved networks are those of the last epoch or of the best judged.
+    """
+
+    every: int | None = Field(None, ge=1)
+    pictures: int = Field(500, ge=10)
+    patience: int | None = Field(None, ge=1)
+    keep: Literal["last", "best"] = "last"
+
+
+class TrainParams(Params):
+    """Parameters of training.
+
+    Attributes:
+        epochs: Times that every training picture is seen, at most.
+        max_minutes: Minutes of training after which it ends, epoch complete or not, those of
+            resumed runs included; None for no limit.
+        batch_size: Pictures a step, all devices together.
+        loss: What generator and discriminator are after.
+        penalty: What the discriminator pays for being steep.
+        augment: What is done to pictures before the discriminator sees them.
+        flip: Mirror half of the real pictures.
+        generator_learning_rate: Adam's step size for the generator.
+        discriminator_learning_rate: Adam's step size for the discriminator.
+        schedule: How both change.
+        beta_1: Adam's decay of the gradients' mean.
+        beta_2: Adam's decay of the gradients' variance.
+        discriminator_steps: Updates of the discriminator, each with pictures of its own, for one
+            of the generator.
+        accumulate: Pieces in which a batch goes through the networks, for batches larger than
+            memory.
+        simultaneous: Both losses share one forward pass over generated pictures, and both
+            networks are updated after it; otherwise the discriminator first, as in the paper.
+        average: Decay of the generator's average weights, the ones that are saved; 0: the last
+            weights. At step t the decay is at most (1 + t) / (10 + t).
+        precision: Keras's name of the arithmetic; variables are float32 in any.
+        jit_compile: Compile the step with XLA.
+        steps_per_execution: Steps between two returns to Python.
+        distribute: The devices: auto takes all GPUs of this machine, and the machines of
+            TF_CONFIG where it is set.
+        seed: Of the initial weights, the order of the pictures, latents and augmentations.
+        resume: Go on from the last checkpoint of the same data, networks and loss.
+        weights_from: Folder with generator.keras and discriminator.keras of another run, whose
+            weights to start from; None: random weights.
+        checkpoint: What is kept to go on from.
+        judge: How epochs are compared.
+        snapshot_every: Epochs between two snapshot grids; epochs 1, 2, 4, 8 … have one too.
+        snapshot_rows: Rows of a snapshot grid.
+        snapshot_columns: Columns of a snapshot grid.
+        tensorboard: Write logs for TensorBoard.
+        dry_run: Build everything, do two steps, tell sizes and times, and stop.
+    """
+
+    epochs: int = Field(100, ge=1)
+    max_minutes: float | None = Field(None, gt=0)
+    batch_size: int = Field(64, ge=2)
+    loss: LossParams = LossParams()
+    penalty: PenaltyParams = PenaltyParams()
+    augment: AugmentParams = AugmentParams()
+    flip: bool = False
+    generator_learning_rate: float = Field(2e-4, gt=0, le=1)
+    discriminator_learning_rate: float = Field(2e-4, gt=0, le=1)
+    schedule: ScheduleParams = ScheduleParams()
+    beta_1: float = Field(0.5, ge=0, lt=1)
+    beta_2: float = Field(0.999, ge=0, lt=1)
+    discriminator_steps: int = Field(1, ge=1, le=100)
+    accumulate: int = Field(1, ge=1, le=1024)
+    simultaneous: bool = False
+    average: float = Field(0.0, ge=0, lt=1)
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    jit_compile: bool = False
+    steps_per_execution: int = Field(1, ge=1)
+    distribute: Literal["auto", "none", "mirrored", "multi_worker"] = "auto"
+    seed: int = Field(0, ge=0, lt=2**31)
+    resume: bool = True
+    weights_from: str | None = None
+    checkpoint: CheckpointParams = CheckpointParams()
+    judge: JudgeParams = JudgeParams()
+    snapshot_every: int = Field(1, ge=1)
+    snapshot_rows: int = Field(4, ge=1, le=32)
+    snapshot_columns: int = Field(8, ge=1, le=32)
+    tensorboard: bool = False
+    dry_run: bool = False

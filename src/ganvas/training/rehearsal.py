@@ -1,0 +1,77 @@
+"""A dry run: everything is built, two steps are done, and nothing is kept."""
+
+import resource
+import sys
+import time
+
+import keras
+import numpy as np
+
+from ganvas.training.batches import draw_batches
+from ganvas.training.feeding import stream
+from ganvas.training.gan import GAN
+from ganvas.training.params import TrainParams
+
+
+def rehearse(gan: GAN, images: np.ndarray, positions: np.ndarray, params: TrainParams) -> str:
+    """Do two steps; tell what a run would take.
+
+    Args:
+        gan: Compiled.
+        images: uint8 of shape (N, H, W, 3).
+        positions: Which of them to train on, int64 of shape (n,).
+        params: How to train.
+
+    Returns:
+        Lines: parameters, memory, steps an epoch, an estimate of the time.
+    """
+    batch = params.batch_size * params.discriminator_steps
+    latent = gan.generator.input_shape[-1]
+    batches = draw_batches(images, positions, latent, batch, params.seed)
+    clock = _Clock()
+    gan.fit(
+        stream(batches, batch, images.shape[1:], latent),
+        steps_per_epoch=1,
+        epochs=2,
+        verbose=0,
+        shuffle=False,
+        callbacks=[clock],
+    )
+    steps = len(positions) // batch
+    # The first step also compiles.
+    seconds = clock.ends[1] - clock.ends[0]
+    limit = f", train.max_minutes={params.max_minutes:g} at most" if params.max_minutes else ""
+    total = seconds * steps * params.epochs
+    lines = [
+        f"generator: {gan.generator.count_params():,} parameters",
+        f"discriminator: {gan.discriminator.count_params():,} parameters",
+        f"memory of this process at its highest: {_peak() / 2**30:.2f} GiB",
+        f"steps an epoch: {steps} of {batch} pictures, from {len(positions):,}",
+        f"a step: {seconds:.2f} s; an epoch: {tell_time(seconds * steps)}",
+        f"all {params.epochs} epochs: {tell_time(total)}{limit}",
+    ]
+    return "\n".join(lines)
+
+
+def tell_time(seconds: float) -> str:
+    """Tell a duration in its fitting unit."""
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} seconds"
+
+
+class _Clock(keras.callbacks.Callback):
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends: list[float] = []
+
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+        # Reading a value waits for the device.
+        float(self.model.steps)
+        self.ends.append(time.monotonic())
+
+
+def _peak() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

