@@ -30,6 +30,6 @@ format: $(READY)
 viz: $(READY)
 	$(BIN)/kedro viz run
 
-# make bench PEER="command that prints its img/s"
+# make bench PEERS="--peer NAME=COMMAND": any command that prints its img/s
 bench: $(READY)
-	$(BIN)/python benchmarks/train_step.py $(if $(PEER),--peer "$(PEER)")
+	$(BIN)/python benchmarks/train_step.py $(PEERS)

@@ -65,7 +65,7 @@ def test_a_run_that_ended_early_says_so(training):
 def test_early_warnings_are_told(training):
     warning = {"epoch": 7, "name": "mode collapse", "figure": "12% <", "advice": "try less"}
     page = render(training, warnings=[warning])
-    assert "<b>Mode collapse</b> in epoch 7: 12% &lt;" in page and "try less." in page
+    assert "<b>Mode collapse</b> in epoch 7: 12% &lt;" in page and "Try less." in page
 
 
 def test_the_film_is_inside(training):
