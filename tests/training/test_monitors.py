@@ -51,10 +51,13 @@ def diversity(*shares) -> list[dict]:
     ("shares", "warned"),
     [
         ([0.1, 0.2], False),
+        ([0.1] * 19, False),
         ([0.1] * 20, True),
+        ([0.1 + 0.02 * epoch for epoch in range(20)], False),
         ([0.1, 0.9, 0.45], True),
         ([0.1, 0.9, 0.55], False),
-        ([0.9, 0.4, None], False),
+        ([0.1, 0.55, 0.45], False),
+        ([0.9, 0.4, None], True),
         ([None], False),
     ],
 )
@@ -62,14 +65,17 @@ def test_diversity_that_is_lost_or_never_comes(shares, warned):
     warnings = watch_diversity(diversity(*shares))
     assert names(warnings) == ["mode collapse"] * warned
     if warned:
-        assert f"{shares[-1]:.0%}" in warnings[0].figure and "train." in warnings[0].advice
+        last = [share for share in shares if share is not None][-1]
+        assert f"{last:.0%}" in warnings[0].figure and "train." in warnings[0].advice
 
 
 def test_copies():
     (warning,) = watch_copies([{"epoch": 1, "novelty": 0.3}])
     assert warning.name == "memorising" and "30%" in warning.figure
     assert watch_copies([{"epoch": 1, "novelty": 0.6}]) == []
-    assert watch_copies([{"epoch": 1, "novelty": 0.3}, {"epoch": 2}]) == []
+    # What the last snapshot has shown stands until the next one.
+    assert len(watch_copies([{"epoch": 1, "novelty": 0.3}, {"epoch": 2}])) == 1
+    assert watch_copies([{"epoch": 1}]) == []
 
 
 def test_mean_distance_is_that_of_a_naive_loop():

@@ -19,6 +19,9 @@ from ganvas.training.record import Record
 
 logger = logging.getLogger(__name__)
 
+# A discriminator may win and lose again and again; telling it each time would drown the log.
+EPOCHS_BETWEEN_WARNINGS = 50
+
 Watch = Callable[[list[dict[str, Any]], np.ndarray | None], list[EarlyWarning]]
 
 
@@ -73,7 +76,7 @@ class EpochTable(keras.callbacks.Callback):
         timing = {"seconds": seconds, "images_per_second": speed}
         extra = {}
         if self.model.params.augment.name == "ada":
-            extra["augment_probability"] = float(self.model.probability)
+            extra["augment_probability"] = float(self.model.probability.numpy())
         self.record.rows.append({"epoch": epoch + 1, **scores, **timing, **extra})
 
 
@@ -107,7 +110,7 @@ class Snapshots(keras.callbacks.Callback):
 
 
 class EarlyWarnings(keras.callbacks.Callback):
-    """Looks for trouble after each epoch, and tells each kind once until it has passed.
+    """Looks for trouble after each epoch; tells what lasts, or comes again, now and then.
 
     Args:
         record: Holds the history; warnings go there.
@@ -118,19 +121,18 @@ class EarlyWarnings(keras.callbacks.Callback):
     def __init__(self, record: Record, snapshots: Snapshots, watch: Watch) -> None:
         super().__init__()
         self.record, self.snapshots, self.watch = record, snapshots, watch
-        last = record.rows[-1].get("warnings", "") if record.rows else ""
-        self.standing = set(last.split(", "))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Look, and tell what is new."""
+        """Look, and tell."""
         warnings = self.watch(self.record.rows, self.snapshots.pictures)
+        told = {each["name"]: each["epoch"] for each in self.record.warnings}
         for warning in warnings:
-            if warning.name not in self.standing:
+            since = epoch + 1 - told.get(warning.name, -EPOCHS_BETWEEN_WARNINGS)
+            if since >= EPOCHS_BETWEEN_WARNINGS:
                 self.record.warnings.append({"epoch": epoch + 1, **warning._asdict()})
-                told = f"{warning.name}: {warning.figure}; {warning.advice}"
-                logger.warning("epoch %d: %s.", epoch + 1, told)
-        self.standing = {warning.name for warning in warnings}
-        self.record.rows[-1]["warnings"] = ", ".join(sorted(self.standing))
+                text = f"{warning.name}: {warning.figure}; {warning.advice}"
+                logger.warning("epoch %d: %s.", epoch + 1, text)
+        self.record.rows[-1]["warnings"] = ", ".join(sorted(each.name for each in warnings))
 
 
 class EpochReport(keras.callbacks.Callback):

@@ -6,10 +6,10 @@ import numpy as np
 
 # Scores beyond these, for so many epochs in a row, are no passing advantage.
 SURE, EPOCHS = 0.95, 5
-# Samples are taken for collapsed below this share of the real pictures' distance from each other.
-COLLAPSED = 0.5
-# Epochs in which a generator that has never painted anything else may paint all alike.
-NEW = 20
+# Samples are taken for collapsed below this share of the real pictures' distance from each other,
+# that have been farther apart before; a new generator paints all alike and gets its time.
+COLLAPSED, FALLEN = 0.5, 0.75
+NEW, NEVER_DIVERSE = 20, 0.25
 # And for copies below this share of what held-out pictures keep from the training pictures.
 COPIED = 0.5
 
@@ -56,16 +56,16 @@ def watch_scores(rows: list[dict[str, Any]], loss: str) -> list[EarlyWarning]:
 def watch_diversity(rows: list[dict[str, Any]]) -> list[EarlyWarning]:
     """Look whether samples resemble each other more than real pictures do.
 
-    A new generator paints everything alike, so one that has never been diverse is given time.
-
     Args:
         rows: The history: diversity, the mean distance of samples from each other as a share of
             the real pictures' own, in those rows that have a snapshot.
     """
     shares = [row["diversity"] for row in rows if "diversity" in row]
-    if "diversity" not in rows[-1] or shares[-1] >= COLLAPSED:
+    if not shares:
         return []
-    if max(shares) < COLLAPSED and rows[-1]["epoch"] < NEW:
+    fallen = shares[-1] < min(COLLAPSED, FALLEN * max(shares))
+    never = rows[-1]["epoch"] >= NEW and shares[-1] < NEVER_DIVERSE
+    if not fallen and not never:
         return []
     figure = (
         f"samples differ from each other by {shares[-1]:.0%} of what real pictures do, "
@@ -85,11 +85,11 @@ def watch_copies(rows: list[dict[str, Any]]) -> list[EarlyWarning]:
         rows: The history: novelty, the mean distance of samples to the nearest training picture
             as a share of what held-out pictures keep, in those rows that have a snapshot.
     """
-    novelty = rows[-1].get("novelty")
-    if novelty is None or novelty >= COPIED:
+    novelty = [row["novelty"] for row in rows if "novelty" in row]
+    if not novelty or novelty[-1] >= COPIED:
         return []
     figure = (
-        f"samples keep {novelty:.0%} of the distance from training pictures that held-out "
+        f"samples keep {novelty[-1]:.0%} of the distance from training pictures that held-out "
         "pictures keep"
     )
     advice = "try more pictures, fewer epochs or train.augment.name=ada"
