@@ -1,4 +1,4 @@
-"""Around a run: missing inputs explained, diverged training stopped, results named."""
+"""Around a run: missing inputs explained, results named, a diverged run told as a failure."""
 
 import logging
 from typing import Any
@@ -22,6 +22,7 @@ class GanvasHooks:
 
     def __init__(self) -> None:
         self._paths: dict[str, str] = {}
+        self._diverged: str | None = None
 
     @hook_impl
     def after_context_created(self) -> None:
@@ -56,20 +57,22 @@ class GanvasHooks:
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        """End a run whose training diverged, once its last good models are safe.
+        """Note that training diverged: its last good models are still judged and reported."""
+        if dataset_name == "training_summary":
+            self._diverged = data["message"] if data["ended_by"] == "diverged" else None
+
+    @hook_impl
+    def after_pipeline_run(self, pipeline: Pipeline) -> None:
+        """Name the results that a person wants to open.
 
         Raises:
             GanvasError: Training diverged.
         """
-        if dataset_name == "training_summary" and data["ended_by"] == "diverged":
-            raise GanvasError(data["message"])
-
-    @hook_impl
-    def after_pipeline_run(self, pipeline: Pipeline) -> None:
-        """Name the results that a person wants to open."""
         for name, title in {"samples": "Samples", "report": "Report"}.items():
             if name in pipeline.all_outputs():
                 logger.info("%s: %s", title, self._paths[name])
+        if self._diverged:
+            raise GanvasError(self._diverged)
 
 
 def _log_plainly() -> None:
