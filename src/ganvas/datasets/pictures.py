@@ -47,17 +47,8 @@ class PictureDataset(AbstractDataset[np.ndarray, np.ndarray]):
         return {"filepath": str(self._file)}
 
 
-class AnimationDataset(AbstractDataset[np.ndarray, np.ndarray]):
-    """An animated WebP of frames, uint8 of shape (n, H, W, 3); compressed with loss.
-
-    Args:
-        filepath: The file; it is never seen half written.
-        metadata: For plugins such as kedro-viz.
-    """
-
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._file = Path(filepath)
-        self.metadata = metadata
+class AnimationDataset(PictureDataset):
+    """An animated WebP of frames, uint8 of shape (n, H, W, 3), compressed with loss."""
 
     def load(self) -> np.ndarray:
         """Read the frames."""
@@ -70,16 +61,6 @@ class AnimationDataset(AbstractDataset[np.ndarray, np.ndarray]):
         partial = self._file.with_name(f".{self._file.name}.partial")
         partial.write_bytes(encode_webp(data))
         partial.replace(self._file)
-
-    def preview(self) -> ImagePreview:
-        """Give the file's bytes to kedro-viz, in base64."""
-        return ImagePreview(base64.b64encode(self._file.read_bytes()).decode())
-
-    def _exists(self) -> bool:
-        return self._file.is_file()
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._file)}
 
 
 class PictureFolderDataset(
