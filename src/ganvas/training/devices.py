@@ -168,7 +168,7 @@ class Devices:
         except LOSSES as error:
             if self.workers == 1:
                 raise
-            logger.info("TensorFlow says: %s", error)
+            logger.debug("TensorFlow says: %s", error)
             raise GanvasError(
                 f"Worker {self.worker} of {self.workers} has lost touch with another one "
                 f"({type(error).__name__}), so training can't go on: start all workers again, and "

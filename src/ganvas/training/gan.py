@@ -1,7 +1,7 @@
 """The pair of networks as one Keras model with its training step.
 
-The gradient tape is TensorFlow's own. This file, `fused.py` and `feeding.py` alone know the
-backend.
+The gradient tape is TensorFlow's own. Of the training step's parts, this file, `fused.py` and
+`replicas.py` alone know the backend.
 """
 
 from typing import Any, NamedTuple

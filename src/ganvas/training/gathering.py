@@ -3,6 +3,10 @@
 import json
 import logging
 import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -34,10 +38,10 @@ def gather_devices(choice: str) -> Devices:
             "train.distribute=multi_worker needs the environment variable TF_CONFIG on every "
             f"worker, such as {EXAMPLE}."
         )
-    if workers is not None and (choice == "multi_worker" or workers.count > 1):
+    if workers is not None and workers.count > 1:
         return _join(workers)
     gpus = len(tf.config.get_visible_devices("GPU"))
-    if choice == "none" or (choice == "auto" and gpus < 2):
+    if choice == "none" or (choice != "mirrored" and gpus < 2):
         return ALONE
     # Where there is no GPU, the CPUs that TensorFlow was told to divide the machine into.
     names = [each.name for each in tf.config.list_logical_devices("GPU" if gpus else "CPU")]
@@ -82,11 +86,30 @@ def _join(workers: _Workers) -> Devices:
     """Wait for all workers and train with them."""
     told = "Worker %d of %d waits for the others%s."
     logger.info(told, workers.number, workers.count, "" if workers.number else " as the chief")
-    try:
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
-    except RuntimeError as error:
-        raise GanvasError(
-            "TensorFlow has computed something before the workers could meet: run training by "
-            "itself, with `kedro run --pipelines=train`."
-        ) from error
+    with _signals_at_hand():
+        try:
+            strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        except RuntimeError as error:
+            raise GanvasError(
+                "TensorFlow has computed something before the workers could meet: run training by "
+                "itself, with `kedro run --pipelines=train --nodes=train.train_gan`."
+            ) from error
     return Devices(strategy, workers.number, workers.count)
+
+
+@contextmanager
+def _signals_at_hand() -> Iterator[None]:
+    """Let Ctrl-C end the wait for other workers, and SIGTERM do afterwards what it did before."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    interrupt, terminate = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    if interrupt is signal.default_int_handler:
+        # Python would answer when the wait is over, which can take TensorFlow an hour.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, interrupt)
+        # TensorFlow takes note of it and goes on, but who sends it wants the process to end.
+        signal.signal(signal.SIGTERM, terminate)

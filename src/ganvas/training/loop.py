@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -22,6 +22,7 @@ from ganvas.training.callbacks import (
 )
 from ganvas.training.checkpoints import Checkpoint, CheckpointStore
 from ganvas.training.devices import ALONE, Agreement, Devices
+from ganvas.training.endings import EndedBy, tell_end
 from ganvas.training.feeding import feed
 from ganvas.training.gan import GAN
 from ganvas.training.keeping import Diverged, Guard, Judge, Keeper, Trackers
@@ -33,7 +34,6 @@ from ganvas.training.state import write_state
 logger = logging.getLogger(__name__)
 
 SaveSnapshot = Callable[[Record, int, np.ndarray], None]
-EndedBy = Literal["epochs", "time", "patience", "interrupted", "diverged"]
 
 
 class Networks(NamedTuple):
@@ -288,36 +288,8 @@ class _Run:
         best = self.store.load_best() if self.params.judge.keep == "best" else None
         if best is not None:
             write_state(self.gan.state(), best.arrays)
-        message = _tell_end(ended_by, cause, len(self.record.rows), self.params, self.record, best)
+        message = tell_end(ended_by, cause, len(self.record.rows), self.params, self.record, best)
         logger.log(logging.WARNING if cause else logging.INFO, message)
         history = pd.DataFrame(self.record.rows)
-        images_seen = int(self.gan.steps) * self.batch
+        images_seen = int(self.gan.steps.numpy()) * self.batch
         return Training(history, ended_by, message, images_seen, self.record)
-
-
-def _tell_end(
-    ended_by: EndedBy,
-    cause: str,
-    epochs: int,
-    params: TrainParams,
-    record: Record,
-    best: Checkpoint | None,
-) -> str:
-    match ended_by:
-        case "epochs":
-            told = f"Training is complete after {epochs} epochs."
-        case "time":
-            told = f"Training ended after {params.max_minutes:g} minutes, in epoch {epochs}."
-        case "patience":
-            told = (
-                f"Training ended in epoch {epochs}: no better one since epoch "
-                f"{record.best['epoch']}."
-            )
-        case "interrupted":
-            told = f"Training was interrupted: the model of epoch {epochs} is kept."
-        case "diverged":
-            told = (
-                f"Training diverged, {cause}: the model of epoch {epochs} is kept; try lower "
-                "train.generator_learning_rate and train.discriminator_learning_rate."
-            )
-    return f"{told} The best epoch, {best.epoch}, is taken." if best else told

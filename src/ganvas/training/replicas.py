@@ -37,7 +37,8 @@ def even_out(networks: Sequence[keras.Model]) -> None:
         if variable.dtype == "float32"
     ]
     if statistics:
-        means = mean_over_replicas([tf.convert_to_tensor(each) for each in statistics])
+        # A copy lies on a device that TensorFlow can name, a value as it is read does not.
+        means = mean_over_replicas([tf.identity(each.value) for each in statistics])
         for variable, mean in zip(statistics, means, strict=True):
             variable.assign(mean)
 
