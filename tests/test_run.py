@@ -150,6 +150,11 @@ def test_a_dry_run_tells_sizes_and_keeps_nothing(project, kedro_run):
     assert not (project / REPORTING).exists()
 
 
+def test_a_dry_run_refuses_what_the_run_would(kedro_run):
+    result = kedro_run("--pipelines=train", train__dry_run="true", train__batch_size=500)
+    assert "train.batch_size (now 500)" in sentence(result)
+
+
 def test_every_part_of_the_engine_goes_through_a_run(project, kedro_run):
     result = kedro_run(
         network__dcgan__discriminator_norm="none",

@@ -120,23 +120,37 @@ def train(
             out or one of them is lost, or the run was interrupted or diverged before its first
             epoch was complete.
     """
+    steps = count_steps(len(positions), params)
+    devices.check(params)
+    with devices.in_touch():
+        with devices.scope():
+            gan = prepare(networks, params, steps)
+        return _Run(gan, images, positions, params, store, watchers, devices).go()
+
+
+def count_steps(pictures: int, params: TrainParams) -> int:
+    """Count the steps of an epoch.
+
+    Args:
+        pictures: How many there are to train on.
+        params: How to train.
+
+    Raises:
+        GanvasError: There are fewer pictures than a step takes, or a batch can't be cut up.
+    """
     batch = params.batch_size * params.discriminator_steps
-    if len(positions) < batch:
+    if pictures < batch:
         raise GanvasError(
-            f"There are {len(positions)} pictures to train on, fewer than a step takes: set "
+            f"There are {pictures} pictures to train on, fewer than a step takes: set "
             f"train.batch_size (now {params.batch_size}) times train.discriminator_steps (now "
-            f"{params.discriminator_steps}) to at most {len(positions)}."
+            f"{params.discriminator_steps}) to at most {pictures}."
         )
     if params.batch_size % params.accumulate:
         raise GanvasError(
             f"A batch of {params.batch_size} can't be cut into {params.accumulate} pieces: set "
             "train.accumulate to a number that divides train.batch_size."
         )
-    devices.check(params)
-    with devices.in_touch():
-        with devices.scope():
-            gan = prepare(networks, params, len(positions) // batch)
-        return _Run(gan, images, positions, params, store, watchers, devices).go()
+    return pictures // batch
 
 
 def prepare(networks: Networks, params: TrainParams, steps: int) -> GAN:

@@ -19,7 +19,7 @@ from ganvas.sources.collection import Collection
 from ganvas.training.checkpoints import open_store
 from ganvas.training.devices import ALONE
 from ganvas.training.gathering import gather_devices
-from ganvas.training.loop import NOBODY, Networks, Training, prepare, train
+from ganvas.training.loop import NOBODY, Networks, Training, count_steps, prepare, train
 from ganvas.training.params import TrainParams
 from ganvas.training.rehearsal import rehearse
 
@@ -60,8 +60,7 @@ def train_gan(
         networks = build_networks(network, params, collection.images.shape[1:])
     positions = collection.split("train")
     if params.dry_run:
-        steps = len(positions) // (params.batch_size * params.discriminator_steps)
-        gan = prepare(networks, params, steps)
+        gan = prepare(networks, params, count_steps(len(positions), params))
         raise Finished(rehearse(gan, collection.images, positions, params))
     identity = {
         "data": _identify(collection, ingest),
