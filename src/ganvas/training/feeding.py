@@ -2,16 +2,14 @@
 
 from collections.abc import Callable, Iterator
 
-import numpy as np
 import tensorflow as tf
 
+from ganvas.training.batches import Batch
 from ganvas.training.devices import Devices
-
-Batch = tuple[np.ndarray, np.ndarray]
 
 
 def stream(
-    batches: Iterator[tuple[np.ndarray, np.ndarray]],
+    batches: Iterator[Batch],
     count: int,
     shape: tuple[int, ...],
     latent: int,

@@ -78,7 +78,9 @@ class Training(NamedTuple):
 
     Attributes:
         history: One row an epoch: epoch, loss_g, loss_d, real_score, fake_score (means over the
-            epoch; scores are sigmoid outputs in [0, 1]), seconds, images_per_second, warnings.
+            epoch; scores are sigmoid outputs in [0, 1]), seconds, images_per_second, warnings; and
+            what watchers, ADA and the judge add: diversity, novelty, augment_probability,
+            kernel_distance.
         ended_by: What ended it; after a divergence the networks are those of the last good epoch.
         message: The same in a sentence.
         images_seen: Real pictures shown to the discriminator.
