@@ -36,6 +36,7 @@ def measure_ours(changes: dict, steps: int) -> float:
 
     from ganvas.networks import NetworkParams
     from ganvas.pipelines.train.nodes import build_networks
+    from ganvas.training.batches import TrainingSet
     from ganvas.training.checkpoints import CheckpointStore
     from ganvas.training.loop import Watchers, train
     from ganvas.training.params import TrainParams
@@ -46,11 +47,12 @@ def measure_ours(changes: dict, steps: int) -> float:
     count = steps * BATCH
     images = np.random.default_rng(0).integers(0, 256, (count, SIDE, SIDE, 3), dtype=np.uint8)
     keras.utils.set_random_seed(0)
-    networks = build_networks(NetworkParams(), params, (SIDE, SIDE, 3))
+    data = TrainingSet(images, np.arange(count))
+    networks = build_networks(NetworkParams(), params, data)
     watchers = Watchers(lambda *_: None, lambda *_: [])
     with tempfile.TemporaryDirectory() as folder:
         store = CheckpointStore(Path(folder), keep=1)
-        run = train(networks, images, np.arange(count), params, store, watchers)
+        run = train(networks, data, params, store, watchers)
     return float(run.history["images_per_second"].iloc[-1])
 
 
@@ -69,7 +71,7 @@ def measure_limit() -> float:
     for _ in range(repeats):
         multiply(matrix).numpy()
     rate = repeats * size**3 / (time.perf_counter() - start)
-    generator, discriminator = build(NetworkParams(), (SIDE, SIDE, 3))
+    generator, discriminator, _ = build(NetworkParams(), (SIDE, SIDE, 3))
     # Forward passes, and two more for each gradient by weights and inputs; the generator's loss
     # needs the discriminator's gradient by its inputs alone.
     products = 3 * count_products(generator) + (2 + 4 + 1 + 1) * count_products(discriminator)
@@ -93,7 +95,8 @@ def measure_data() -> float:
     import numpy as np
 
     from ganvas.sources.shards import open_shards, write_shard
-    from ganvas.training.batches import draw_batches
+    from ganvas.training.batches import TrainingSet, draw_batches
+    from ganvas.training.params import TrainParams
 
     rng = np.random.default_rng(0)
     piece = rng.integers(0, 256, (1000, SIDE, SIDE, 3), dtype=np.uint8)
@@ -101,7 +104,8 @@ def measure_data() -> float:
         for number in range(2):
             pieces = (piece for _ in range(PICTURES // 2000))
             write_shard(Path(folder) / f"images-{number:05d}.npy", pieces, SIDE)
-        batches = draw_batches(open_shards(Path(folder)), np.arange(PICTURES), 100, BATCH, seed=0)
+        data = TrainingSet(open_shards(Path(folder)), np.arange(PICTURES))
+        batches = draw_batches(data, 100, TrainParams(batch_size=BATCH))
         next(batches)
         start, count = time.perf_counter(), 300
         for _ in range(count):

@@ -42,7 +42,7 @@ def test_an_environment_names_its_source_and_keeps_what_it_does_not_change(env):
     assert preset.ingest.source.name == preset.choices()["dataset"] == env
     assert preset.choices()["source"] == f"data/01_raw/{env}"
     assert preset.network.dcgan.generator_width == 64
-    assert preset.train.beta_1 == base.train.beta_1 == 0.5
+    assert preset.train.optimiser == base.train.optimiser
     assert preset.train.batch_size == 64 and preset.train.generator_learning_rate == 2e-4
 
 

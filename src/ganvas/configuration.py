@@ -25,6 +25,6 @@ class Configuration(Params):
         """What the catalog's paths follow: `${chosen:…}` in conf/base/catalog_*.yml."""
         return {
             "dataset": self.ingest.dataset_name,
-            "network": self.network.name,
+            "network": self.network.folder,
             "source": self.ingest.raw_path,
         }

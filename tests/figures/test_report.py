@@ -25,16 +25,18 @@ def training():
         "images_seen": 3702,
         "seconds": 90.0,
         "warnings": [],
+        "classes": {"column": "style", "names": ["Op", "Pop"]},
         "parameters": {"train": {"seed": 7, "max_minutes": None}, "network": {"name": "dcgan"}},
         "versions": {"keras": "3.15"},
     }
 
 
-def render(training, **changes):
+def render(training, sheets=(), published=(), **changes):
     pictures = {name: np.full((5, 6, 3), k * 40, np.uint8) for k, name in enumerate(NAMES)}
     metrics = {"loss": {"title": "A <loss>", "value": 1.23456, "unit": "nats", "protocol": "N=3"}}
     film = np.zeros((3, 8, 8, 3), np.uint8)
-    return render_report(pictures, film, metrics, training | changes, {"not an image": 2})
+    facts, rejected = training | changes, {"not an image": 2}
+    return render_report(pictures, sheets, film, metrics, published, facts, rejected)
 
 
 def test_pictures_are_inside_and_unchanged(training):
@@ -71,3 +73,22 @@ def test_early_warnings_are_told(training):
 def test_the_film_is_inside(training):
     (film,) = re.findall(r'src="data:image/webp;base64,([^"]+)"', render(training))
     assert Image.open(io.BytesIO(base64.b64decode(film))).size == (8, 8)
+
+
+def test_class_sheets_are_inside_where_there_are_classes(training):
+    assert "Class by class" not in render(training)
+    page = render(training, sheets=[np.full((7, 7, 3), level, np.uint8) for level in (201, 202)])
+    assert page.count('class="sheet"') == 2 and "of each style" in page
+
+
+def test_published_figures_stand_beside_ours_and_are_called_theirs(training):
+    published = [
+        {"figure": "loss", "value": 4.3852, "source": "another's run"},
+        {"figure": "likelihood", "value": 1041, "source": "yet another's"},
+    ]
+    assert "Theirs" not in render(training)
+    rows = re.findall(r"<tr>.*?</tr>", render(training, published=published))
+    (one,) = [row for row in rows if "another&#39;s run" in row]
+    assert re.findall(r">([^<]+)</td>", one)[:3] == ["A &lt;loss&gt;", "1.235", "4.3852"]
+    (other,) = [row for row in rows if "yet another" in row]
+    assert "not measured" in other and "1041" in other

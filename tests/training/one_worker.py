@@ -15,6 +15,8 @@ from keras import layers
 
 from ganvas.errors import Finished, GanvasError
 from ganvas.networks.dcgan import DcganParams, build_dcgan
+from ganvas.networks.pair import Pair
+from ganvas.training.batches import TrainingSet
 from ganvas.training.checkpoints import CheckpointStore
 from ganvas.training.devices import Devices
 from ganvas.training.gathering import gather_devices
@@ -36,7 +38,8 @@ def make_generator() -> keras.Model:
 
 def make_networks() -> Networks:
     params = DcganParams(latent=LATENT, discriminator_width=8, discriminator_norm="none")
-    return Networks(make_generator(), build_dcgan(params, (16, 16, 3))[1], make_generator())
+    pair = Pair(make_generator(), build_dcgan(params, (16, 16, 3)).discriminator)
+    return Networks(pair, make_generator())
 
 
 class Steps(keras.callbacks.Callback):
@@ -93,15 +96,16 @@ def main(wanted: dict) -> None:
     pictures = np.random.default_rng(3).integers(0, 256, (100, 4, 4, 3), dtype=np.uint8)
     pictures = pictures.repeat(4, axis=1).repeat(4, axis=2)
     with devices.in_touch():
-        devices.check_same(wanted["params"] | wanted.get("odd", {}), networks)
+        models = [networks.pair.generator, networks.pair.discriminator, networks.averaged]
+        devices.check_same(wanted["params"] | wanted.get("odd", {}), models)
         store = devices.share_store(lambda: CheckpointStore(Path(wanted["checkpoints"]), keep=2))
     steps = Steps(wanted["slow"], wanted["stop_at"])
     watchers = Watchers(lambda *_: None, lambda *_: [], None, lambda record: [steps])
     try:
-        train(networks, pictures, np.arange(100), params, store, watchers, devices)
+        train(networks, TrainingSet(pictures, np.arange(100)), params, store, watchers, devices)
     except Finished as told:
         print(told)
-    weights = [array for network in networks for array in network.get_weights()]
+    weights = [array for network in models for array in network.get_weights()]
     probed = probe(devices) if devices.strategy else {}
     named = {f"weight_{number:03d}": array for number, array in enumerate(weights)}
     np.savez(wanted["out"], losses=np.array(steps.losses), **named, **probed)

@@ -3,8 +3,9 @@ from itertools import islice, pairwise
 import numpy as np
 import pytest
 
-from ganvas.training.batches import Batch, draw_batches
+from ganvas.training.batches import Batch, TrainingSet, draw_batches
 from ganvas.training.feeding import stream
+from ganvas.training.params import TrainParams
 
 
 def images(count: int) -> np.ndarray:
@@ -13,7 +14,9 @@ def images(count: int) -> np.ndarray:
 
 def draw(count: int, seed: int = 0, **options) -> list[Batch]:
     """The first batches of 5 of the pictures 1 to 20, four of them an epoch, with latents of 6."""
-    return list(islice(draw_batches(images(30), np.arange(1, 21), 6, 5, seed, **options), count))
+    params = TrainParams(batch_size=5, seed=seed)
+    data = TrainingSet(images(30), np.arange(1, 21))
+    return list(islice(draw_batches(data, 6, params, **options), count))
 
 
 def orders(seed: int, epochs: int) -> list[list[int]]:
@@ -40,7 +43,8 @@ def test_the_seed_decides_the_order():
 
 
 def test_an_incomplete_batch_is_left_out():
-    batches = list(islice(draw_batches(images(30), np.arange(13), 6, 5, seed=0), 4))
+    data = TrainingSet(images(30), np.arange(13))
+    batches = list(islice(draw_batches(data, 6, TrainParams(batch_size=5)), 4))
     numbers = [shown[:, 0, 0, 0].tolist() for shown, _ in batches]
     assert all(len(shown) == len(latents) == 5 for shown, latents in batches)
     assert len({*numbers[0], *numbers[1]}) == len({*numbers[2], *numbers[3]}) == 10
@@ -64,7 +68,8 @@ def test_the_shares_of_several_machines_make_up_the_batches(cuts):
 
 
 def test_latents_are_standard_normal_and_alike_for_the_same_seed():
-    batches = islice(draw_batches(images(30), np.arange(30), 100, 10, seed=4), 30)
+    data = TrainingSet(images(30), np.arange(30))
+    batches = islice(draw_batches(data, 100, TrainParams(batch_size=10, seed=4)), 30)
     latents = np.concatenate([latents for _, latents in batches])
     assert latents.dtype == np.float32
     assert latents.shape == (300, 100)
@@ -86,5 +91,44 @@ def test_no_latents_are_made_of_the_numbers_that_decide_an_order():
 
 
 def test_the_stream_gives_the_batches_in_their_order():
-    given = stream(iter(draw(9, seed=2)), 5, (2, 2, 3), 6).take(9)
+    given = stream(iter(draw(9, seed=2)), draw(1)[0]).take(9)
     assert_equal(list(given.as_numpy_iterator()), draw(9, seed=2))
+
+
+def draw_labelled(count: int, classes: int = 3, **params) -> list[Batch]:
+    """Batches of 5 of the pictures 0 to 29, picture n being of the class n modulo 3."""
+    data = TrainingSet(images(30), np.arange(30), np.arange(30, dtype=np.int32) % 3, classes)
+    return list(islice(draw_batches(data, 6, TrainParams(batch_size=5, **params)), count))
+
+
+def test_labels_are_those_of_the_pictures_and_are_asked_for():
+    for shown, _, labels, asked in draw_labelled(12):
+        assert labels.dtype == asked.dtype == np.int32
+        np.testing.assert_array_equal(labels, shown[:, 0, 0, 0] % 3)
+        np.testing.assert_array_equal(asked, labels)
+
+
+def test_balance_asks_for_every_class_equally_often():
+    batches = draw_labelled(600, classes=4, balance=True)
+    for shown, _, labels, _ in batches:
+        np.testing.assert_array_equal(labels, shown[:, 0, 0, 0] % 3)
+    asked = np.concatenate([asked for *_, asked in batches])
+    shares = np.bincount(asked, minlength=4) / len(asked)
+    np.testing.assert_allclose(shares, 0.25, atol=0.03)
+
+
+def test_classes_change_neither_order_nor_latents():
+    plain = draw_labelled(7)
+    data = TrainingSet(images(30), np.arange(30))
+    for one, other in zip(draw_batches(data, 6, TrainParams(batch_size=5)), plain, strict=False):
+        assert_equal([one], [other[:2]])
+
+
+def test_shares_of_a_labelled_batch_make_up_the_whole():
+    data = TrainingSet(images(30), np.arange(30), np.arange(30, dtype=np.int32) % 3, 3)
+    params = TrainParams(batch_size=6, balance=True)
+    whole = next(draw_batches(data, 6, params))
+    parts = [next(draw_batches(data, 6, params, share=slice(at, None, 2))) for at in (0, 1)]
+    for number, array in enumerate(whole):
+        for at, part in enumerate(parts):
+            np.testing.assert_array_equal(part[number], array[at::2])

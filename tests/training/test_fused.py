@@ -13,11 +13,10 @@ def make_norm(policy: str = "float32", **options) -> tuple[keras.Model, keras.La
     norm = keras.layers.BatchNormalization(momentum=0.7, epsilon=1e-3, dtype=policy, **options)
     inputs = keras.Input((5, 4, 3))
     network = keras.Model(inputs, norm(inputs))
-    norm.set_weights(
-        [np.array([1.0, 2.0, -1.0]), np.array([0.5, 0.0, 3.0]), *norm.get_weights()[2:]]
-        if norm.scale
-        else norm.get_weights()
-    )
+    if norm.scale:
+        norm.gamma.assign([1.0, 2.0, -1.0])
+    if norm.center:
+        norm.beta.assign([0.5, 0.0, 3.0])
     return network, norm
 
 
@@ -28,12 +27,13 @@ def answer(model: keras.Model, norm: keras.Layer) -> list[np.ndarray]:
         tape.watch(x)
         y = model(x, training=True)
         loss = tf.reduce_sum(tf.cast(y, "float32") ** 3)
-    gradients = tape.gradient(loss, [x, norm.gamma.value, norm.beta.value])
+    gradients = tape.gradient(loss, [x, *(each.value for each in norm.trainable_variables)])
     return [y, *gradients, *norm.get_weights(), model(PICTURES, training=False)]
 
 
-def test_a_fused_norm_does_what_the_plain_one_does():
-    network, norm = make_norm()
+@pytest.mark.parametrize(("scale", "center"), [(True, True), (False, False), (False, True)])
+def test_a_fused_norm_does_what_the_plain_one_does(scale, center):
+    network, norm = make_norm(scale=scale, center=center)
     twin, start = with_fused_norms(network), norm.get_weights()
     assert any(isinstance(layer, FusedBatchNormalization) for layer in twin.layers)
     plain = answer(network, norm)
@@ -59,10 +59,30 @@ def test_a_fused_norm_in_half_precision_keeps_its_weights_and_moments_in_float32
 
 
 def test_a_norm_that_the_kernel_cannot_do_is_left_as_it_is():
-    network, _ = make_norm(scale=False)
+    inputs = keras.Input((3,))
+    network = keras.Model(inputs, keras.layers.BatchNormalization()(inputs))
     assert not any(
         isinstance(layer, FusedBatchNormalization) for layer in with_fused_norms(network).layers
     )
+
+
+def test_averages_stay_where_they_are_if_asked():
+    network, norm = make_norm()
+    twin = with_fused_norms(network, averages=False)
+    moments = [array.copy() for array in norm.get_weights()[2:]]
+    y = twin(PICTURES, training=True)
+    for one, other in zip(norm.get_weights()[2:], moments, strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_allclose(y, network(PICTURES, training=True), atol=2e-4)
+
+
+def test_a_network_of_a_layer_that_is_used_twice_has_a_twin_too():
+    network, norm = make_norm()
+    other = keras.Input((5, 4, 3))
+    again = keras.Model(other, norm(other))
+    for model in (network, again):
+        (fused,) = [x for x in with_fused_norms(model).layers if hasattr(x, "norm")]
+        assert fused.norm is norm
 
 
 def run_adam(optimizer: keras.Optimizer, gradients: np.ndarray, **options) -> np.ndarray:

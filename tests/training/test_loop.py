@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from ganvas.errors import GanvasError
+from ganvas.networks.pair import Pair
 from ganvas.training import callbacks
+from ganvas.training.batches import TrainingSet
 from ganvas.training.checkpoints import CheckpointStore
 from ganvas.training.gan import SCORES
 from ganvas.training.loop import Networks, Watchers, train
@@ -22,8 +24,8 @@ def run(networks, pictures, tmp_path):
         store.folder.mkdir(exist_ok=True)
         params = TrainParams(**({"epochs": 3, "batch_size": 8, "snapshot_rows": 1} | params))
         watchers = Watchers(lambda record, *shown: save(*shown), lambda rows, pictures: [])
-        pair = Networks(*networks, networks[0])
-        return train(pair, images, np.arange(20), params, store, watchers)
+        chosen = Networks(Pair(*networks), networks[0])
+        return train(chosen, TrainingSet(images, np.arange(20)), params, store, watchers)
 
     return call
 

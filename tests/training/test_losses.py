@@ -136,6 +136,35 @@ def test_smoothing_moves_the_label_of_real_pictures_alone():
     assert loss.generator is LOSSES["least_squares"].generator
 
 
+def test_noise_lowers_every_label_by_an_amount_of_its_own():
+    zeros = np.zeros((20_000, 1), np.float32)
+    drawn = []
+
+    def note(real, fake, real_labels, fake_labels):
+        drawn.extend([real_labels, fake_labels])
+        return 0.0
+
+    params = LossParams(label_noise=0.2, label_smoothing=0.1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(LOSSES, params.name, LOSSES[params.name]._replace(discriminator=note))
+        make_loss(params, keras.random.SeedGenerator(5)).discriminator(zeros, zeros)
+    for labels, top in zip(map(np.asarray, drawn), (0.9, 0.0), strict=True):
+        assert labels.shape == zeros.shape
+        assert labels.max() == pytest.approx(top, abs=1e-3)
+        assert labels.min() == pytest.approx(top - 0.2, abs=1e-3)
+        assert labels.mean() == pytest.approx(top - 0.1, abs=2e-3)
+    assert (np.asarray(drawn[0]) - 0.9 != np.asarray(drawn[1])).mean() > 0.99
+
+
+def test_labels_of_their_own_weigh_each_logit():
+    labels = np.linspace(0.7, 1.1, len(REAL))[:, None]
+    real, fake = np.reshape(REAL, (-1, 1)), np.reshape(FAKE, (-1, 1))
+    cross = -labels * log(sigmoid(real)) - (1 - labels) * log(1 - sigmoid(real))
+    expected = cross.mean() - log(1 - sigmoid(fake)).mean()
+    given = LOSSES["non_saturating"].discriminator(*float32(real, fake, labels))
+    assert float(given) == pytest.approx(expected, rel=1e-6)
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_each_loss_can_be_chosen_by_name(name):
     assert make_loss(LossParams(name=name)) == LOSSES[name]
@@ -150,7 +179,7 @@ def test_smoothing_is_refused_where_there_are_no_labels(name):
     with pytest.raises(GanvasError) as caught:
         check_params(Train, {"loss": {"name": name, "label_smoothing": 0.1}})
     assert str(caught.value) == (
-        f"Parameter 'loss.label_smoothing' can't be 0.1: the {name} loss has no labels to smooth; "
+        f"Parameter 'loss.label_smoothing' can't be 0.1: the {name} loss has no labels to change; "
         "take 0, or non_saturating or least_squares."
     )
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from ganvas.networks.pair import Pair
 from ganvas.training.fused import FusedAdam
 from ganvas.training.loop import Networks, prepare
 from ganvas.training.optimisers import make_optimiser, make_schedule
@@ -40,10 +41,23 @@ def test_cosine_falls_to_its_factor_by_the_last_update_and_stays_there(factor):
 
 
 def test_adam_is_made_of_the_parameters():
-    optimiser = make_optimiser(TrainParams(beta_1=0.25, beta_2=0.75), 0.003, STEPS)
+    optimiser = make_optimiser(
+        TrainParams(optimiser={"adam": {"beta_1": 0.25, "beta_2": 0.75}}), 0.003, STEPS
+    )
     assert isinstance(optimiser, FusedAdam)
     assert (optimiser.beta_1, optimiser.beta_2, optimiser.epsilon) == (0.25, 0.75, 1e-8)
     assert float(optimiser.learning_rate) == pytest.approx(0.003)
+
+
+def test_rmsprop_is_made_of_the_parameters_and_steps_as_its_formula_says():
+    params = TrainParams(optimiser={"name": "rmsprop", "rmsprop": {"rho": 0.8}})
+    optimiser = make_optimiser(params, 0.01, STEPS)
+    variable, value, mean = keras.Variable(np.float32([1, -2])), np.array([1.0, -2]), np.zeros(2)
+    for gradient in np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32):
+        optimiser.apply([keras.ops.convert_to_tensor(gradient)], [variable])
+        mean = 0.8 * mean + 0.2 * gradient**2
+        value = value - 0.01 * gradient / np.sqrt(mean + 1e-7)
+        np.testing.assert_allclose(variable.numpy(), value, rtol=1e-5)
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
@@ -67,7 +81,7 @@ def test_both_rates_fall_at_the_same_epoch_however_often_the_discriminator_is_up
         schedule={"name": name, "every": 1, "factor": 0.1},
     )
     generator, discriminator = networks
-    gan = prepare(Networks(generator, discriminator, generator), params, steps=2)
+    gan = prepare(Networks(Pair(generator, discriminator), generator), params, steps=2)
     latents = np.ones((12, 6), np.float32)
     expected = {"step": [1, 0.1, 0.01], "cosine": [1, 0.1 + 0.9 * 0.5 * (1 + 2**-0.5), 0.55]}
     for factor in expected[name]:

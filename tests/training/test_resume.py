@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ganvas.networks.dcgan import DcganParams, build_dcgan
+from ganvas.training.batches import TrainingSet
 from ganvas.training.checkpoints import CheckpointStore
 from ganvas.training.loop import Networks, Watchers, train
 from ganvas.training.params import TrainParams
@@ -41,8 +42,8 @@ def make_networks(seed: int, norm: str) -> Networks:
     params = DcganParams(
         latent=6, generator_width=2, discriminator_width=2, discriminator_norm=norm
     )
-    generator, discriminator = build_dcgan(params, (32, 32, 3))
-    return Networks(generator, discriminator, build_dcgan(params, (32, 32, 3))[0])
+    pair = build_dcgan(params, (32, 32, 3))
+    return Networks(pair, build_dcgan(params, (32, 32, 3)).generator)
 
 
 def run(folder: Path, at_step=lambda step: None, measure=None, network_seed=0, **params):
@@ -50,7 +51,7 @@ def run(folder: Path, at_step=lambda step: None, measure=None, network_seed=0, *
     chosen = TrainParams(**(PLAIN | params))
     networks = make_networks(network_seed, "none" if "penalty" in params else "batch")
     if not chosen.average:
-        networks = networks._replace(averaged=networks.generator)
+        networks = networks._replace(averaged=networks.pair.generator)
 
     class Steps(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -59,8 +60,9 @@ def run(folder: Path, at_step=lambda step: None, measure=None, network_seed=0, *
     folder.mkdir(exist_ok=True)
     watchers = Watchers(lambda *_: None, lambda *_: [], measure, lambda record: [Steps()])
     store = CheckpointStore(folder, keep=2)
-    result = train(networks, PICTURES, np.arange(26), chosen, store, watchers)
-    return result, [array for network in networks for array in network.get_weights()]
+    result = train(networks, TrainingSet(PICTURES, np.arange(26)), chosen, store, watchers)
+    models = [networks.pair.generator, networks.pair.discriminator, networks.averaged]
+    return result, [array for network in models for array in network.get_weights()]
 
 
 def stop_at(step: int):

@@ -21,8 +21,10 @@ _TEMPLATES = Environment(
 
 def render_report(
     pictures: dict[str, np.ndarray],
+    sheets: list[np.ndarray],
     animation: np.ndarray,
     metrics: dict[str, dict[str, Any]],
+    published: list[dict[str, Any]],
     training: dict[str, Any],
     rejected: dict[str, int],
 ) -> str:
@@ -30,8 +32,10 @@ def render_report(
 
     Args:
         pictures: uint8 of shape (H, W, 3) under the names samples, real, progress and curves.
+        sheets: Class sheets, uint8 of shape (H, W, 3); none without classes.
         animation: Frames of the progress animation, uint8 of shape (n, H, W, 3).
         metrics: Figures by name: title, value, unit and protocol of each.
+        published: Figures of the original: figure (a name in metrics), value and source of each.
         training: The facts of the training run.
         rejected: How many files ingestion could not use, by reason.
 
@@ -41,8 +45,10 @@ def render_report(
     template = _TEMPLATES.get_template("report.html.j2")
     return template.render(
         pictures={name: _data_uri(_encode_png(pixels)) for name, pixels in pictures.items()},
+        sheets=[_data_uri(_encode_png(pixels)) for pixels in sheets],
         animation=_data_uri(encode_webp(animation), "webp"),
         metrics=metrics,
+        published=published,
         training=training,
         parameters=_flatten(training["parameters"]),
         rejected=rejected,

@@ -8,21 +8,28 @@ from ganvas.networks.sampling import to_float
 BATCH = 64
 
 
-def judge(discriminator: keras.Model, pictures: np.ndarray) -> np.ndarray:
+def judge(
+    discriminator: keras.Model, pictures: np.ndarray, classes: np.ndarray | None = None
+) -> np.ndarray:
     """Give the discriminator's logits, float32 of shape (N,), positive for real.
 
     Batch normalisation uses its moving averages, so each picture is judged by itself.
 
     Args:
-        discriminator: Pictures (N, H, W, 3) in [-1, 1] to logits (N, 1).
+        discriminator: See `ganvas.networks.pair.Pair`.
         pictures: uint8 of shape (N, H, W, 3).
+        classes: Rows of classes that they show or were asked to, float32 of shape (N, K); needed
+            where the discriminator looks at them.
     """
-    logits = [
-        keras.ops.convert_to_numpy(
-            discriminator(to_float(pictures[start : start + BATCH]), training=False)
-        )[:, 0]
-        for start in range(0, len(pictures), BATCH)
-    ]
+    logits = []
+    for start in range(0, len(pictures), BATCH):
+        part = slice(start, start + BATCH)
+        inputs = to_float(pictures[part])
+        outputs = discriminator(
+            [inputs, classes[part]] if len(discriminator.inputs) > 1 else inputs, training=False
+        )
+        outputs = outputs["logits"] if isinstance(outputs, dict) else outputs
+        logits.append(keras.ops.convert_to_numpy(outputs)[:, 0])
     return np.concatenate(logits)
 
 

@@ -10,33 +10,71 @@ import numpy as np
 BATCH = 64
 
 
+def latent_length(generator: keras.Model) -> int:
+    """Length Z of a generator's latents."""
+    return generator.inputs[0].shape[-1]
+
+
+def count_classes(generator: keras.Model) -> int:
+    """How many classes K a generator paints; 0 for one without classes."""
+    return generator.inputs[1].shape[-1] if len(generator.inputs) > 1 else 0
+
+
 def draw_latents(generator: keras.Model, count: int, seed: int) -> np.ndarray:
     """Draw latents from N(0, 1): float32 of shape (count, Z); a longer draw begins the same."""
-    length = generator.input_shape[-1]
-    return np.random.default_rng(seed).standard_normal((count, length), dtype=np.float32)
+    shape = (count, latent_length(generator))
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
 
 
-def paint_batches(generator: keras.Model, latents: np.ndarray) -> Iterator[np.ndarray]:
+def take_turns(generator: keras.Model, count: int) -> np.ndarray:
+    """Give classes in turn: rows of weights, float32 of shape (count, K), one-hot."""
+    classes = count_classes(generator)
+    return one_hot(np.arange(count) % max(classes, 1), classes)
+
+
+def draw_labels(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Draw classes' numbers as often as they are among labels (n,): of shape (count,)."""
+    # A second number keeps them apart from latents of the same seed.
+    return np.random.default_rng([seed, 1]).choice(labels, count)
+
+
+def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Turn classes' numbers (N,) into rows of weights, float32 of shape (N, K)."""
+    return (labels[:, None] == np.arange(classes)).astype(np.float32)
+
+
+def paint_batches(
+    generator: keras.Model, latents: np.ndarray, classes: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
     """Turn latents into pictures, batch by batch.
 
     Args:
-        generator: (N, Z) to (N, H, W, 3) in [-1, 1].
+        generator: See `ganvas.networks.pair.Pair`.
         latents: float32 of shape (N, Z).
+        classes: Rows of weights, float32 of shape (N, K), or of shape (N, 0) for a generator
+            without classes; None: all classes in turn.
 
     Yields:
         uint8 of shape (n, H, W, 3), n at most 64, together N pictures.
     """
+    if classes is None:
+        classes = take_turns(generator, len(latents))
     for start in range(0, len(latents), BATCH):
-        batch = latents[start : start + BATCH]
-        padded = np.zeros((BATCH, latents.shape[1]), np.float32)
-        padded[: len(batch)] = batch
-        pictures = keras.ops.convert_to_numpy(generator(padded, training=False))
-        yield to_uint8(pictures[: len(batch)])
+        padded = [_pad(each[start : start + BATCH]) for each in (latents, classes)]
+        inputs = padded if count_classes(generator) else padded[0]
+        pictures = keras.ops.convert_to_numpy(generator(inputs, training=False))
+        yield to_uint8(pictures[: len(latents) - start])
 
 
-def paint(generator: keras.Model, latents: np.ndarray) -> np.ndarray:
-    """Turn latents (N, Z) into pictures, uint8 of shape (N, H, W, 3)."""
-    return np.concatenate(list(paint_batches(generator, latents)))
+def paint(
+    generator: keras.Model, latents: np.ndarray, classes: np.ndarray | None = None
+) -> np.ndarray:
+    """Turn latents (N, Z), and classes as in `paint_batches`, into uint8 pictures (N, H, W, 3)."""
+    return np.concatenate(list(paint_batches(generator, latents, classes)))
+
+
+def _pad(rows: np.ndarray) -> np.ndarray:
+    return np.pad(rows, ((0, BATCH - len(rows)), (0, 0)))
 
 
 def to_uint8(pictures: np.ndarray) -> np.ndarray:

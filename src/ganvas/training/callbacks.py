@@ -76,7 +76,7 @@ class EpochTable(keras.callbacks.Callback):
         timing = {"seconds": seconds, "images_per_second": speed}
         extra = {}
         if self.model.params.augment.name == "ada":
-            extra["augment_probability"] = float(self.model.probability.numpy())
+            extra["augment_probability"] = float(self.model.critic.probability.numpy())
         self.record.rows.append({"epoch": epoch + 1, **scores, **timing, **extra})
 
 

@@ -9,27 +9,34 @@ class FusedBatchNormalization(layers.Layer):
     """Trains a `BatchNormalization` of channels-last pictures by TensorFlow's fused kernel.
 
     Variables and values are those of the layer that it wraps, which is the one to save.
+
+    Args:
+        norm: What to train.
+        averages: Whether its moving averages follow the batches.
     """
 
-    def __init__(self, norm: layers.BatchNormalization) -> None:
+    def __init__(self, norm: layers.BatchNormalization, averages: bool = True) -> None:
         super().__init__(name=f"{norm.name}_fused", dtype=norm.dtype_policy)
-        self.norm = norm
+        self.norm, self.averages = norm, averages
 
     def call(self, x: tf.Tensor, training: bool | None = None, mask: None = None) -> tf.Tensor:
         """Normalise (N, H, W, C) by the batch's moments, and move the averages towards them."""
         norm = self.norm
         if not training:
             return norm(x, training=False)
+        channels = x.shape[-1]
         y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=x,
-            scale=norm.gamma.value,
-            offset=norm.beta.value,
+            scale=norm.gamma.value if norm.scale else tf.ones(channels),
+            offset=norm.beta.value if norm.center else tf.zeros(channels),
             mean=[],
             variance=[],
             epsilon=norm.epsilon,
             is_training=True,
         )
-        count = tf.cast(tf.size(x) // x.shape[-1], "float32")
+        if not self.averages:
+            return y
+        count = tf.cast(tf.size(x) // channels, "float32")
         # The kernel gives the unbiased variance; Keras keeps the biased one.
         biased = variance * (count - 1) / count
         for average, value in ((norm.moving_mean, mean), (norm.moving_variance, biased)):
@@ -38,19 +45,21 @@ class FusedBatchNormalization(layers.Layer):
         return y
 
 
-def with_fused_norms(network: keras.Model) -> keras.Model:
-    """Make a twin of a network that shares its layers and weights, with fused batch norms."""
+def with_fused_norms(network: keras.Model, averages: bool = True) -> keras.Model:
+    """Make a twin of a network that shares its layers and weights, with fused batch norms.
+
+    Args:
+        network: A functional model.
+        averages: Whether the norms' moving averages follow the batches that the twin sees.
+    """
 
     def share(layer: layers.Layer) -> layers.Layer:
         """Wrap a batch norm that the kernel can do; take any other layer as it is."""
-        simple = (
-            type(layer) is layers.BatchNormalization
-            and len(layer.input.shape) == 4
-            and layer.axis in (-1, 3)
-            and layer.scale
-            and layer.center
-        )
-        return FusedBatchNormalization(layer) if simple else layer
+        if type(layer) is not layers.BatchNormalization:
+            return layer
+        if layer.input_spec.ndim == 4 and layer.axis in (-1, 3):
+            return FusedBatchNormalization(layer, averages)
+        return layer
 
     return keras.models.clone_model(network, clone_function=share)
 

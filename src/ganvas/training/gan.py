@@ -1,37 +1,47 @@
 """The pair of networks as one Keras model with its training step.
 
-The gradient tape is TensorFlow's own. Of the training step's parts, this file, `fused.py` and
-`replicas.py` alone know the backend.
+The gradient tape is TensorFlow's own. Of the training step's parts, this file, `critic.py`,
+`fused.py` and `replicas.py` alone know the backend.
 """
 
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
-from keras import layers, ops
+from keras import ops
 
-from ganvas.errors import GanvasError
-from ganvas.training.augmentation import adapt_probability, augment, flip_half
+from ganvas.networks.pair import Pair
+from ganvas.training.augmentation import adapt_probability, flip_half
+from ganvas.training.auxiliary import reconstruction_loss
+from ganvas.training.critic import Critic, Word, make_number
 from ganvas.training.fused import with_fused_norms
-from ganvas.training.losses import make_loss
 from ganvas.training.params import TrainParams
-from ganvas.training.penalties import (
-    interpolate,
-    lecam_penalty,
-    move_average,
-    one_centred_penalty,
-    zero_centred_penalty,
-)
+from ganvas.training.penalties import move_average
 from ganvas.training.replicas import (
     as_log,
     even_out,
     make_mean,
-    make_seed,
     mean_over_replicas,
     share_gradients,
 )
 
 SCORES = ("loss_g", "loss_d", "real_score", "fake_score")
+
+
+class Piece(NamedTuple):
+    """A part of a batch that goes through the networks at once.
+
+    Attributes:
+        real: Real pictures (N, H, W, 3), float32 in [-1, 1].
+        latents: (N, Z).
+        shown: Rows of the classes that the real pictures show, (N, K); None: no classes.
+        asked: Rows of the classes that the generator is asked for.
+    """
+
+    real: tf.Tensor
+    latents: tf.Tensor
+    shown: tf.Tensor | None = None
+    asked: tf.Tensor | None = None
 
 
 class Painted(NamedTuple):
@@ -50,17 +60,20 @@ class Verdict(NamedTuple):
     fake: tf.Tensor
 
 
+Gradients = list[tf.Tensor]
+
+
 class GAN(keras.Model):
     """Generator and discriminator, trained against each other by `fit`.
 
     `fit` takes batches of (pictures, latents): uint8 of shape (N, H, W, 3) and float32 of shape
-    (N, Z), N being `discriminator_steps` times the batch size. It reports the means over an epoch
-    of both losses, without penalties, and of the mean sigmoid outputs for real and generated
-    pictures.
+    (N, Z), N being `discriminator_steps` times the batch size; with classes also (labels, asked),
+    the numbers of the classes that the pictures show and that the generator is asked for, int32
+    of shape (N,). It reports the means over an epoch of both losses, without penalties, and of
+    the mean sigmoid outputs for real and generated pictures.
 
     Args:
-        generator: Latent (N, Z) to pictures (N, H, W, 3) in [-1, 1].
-        discriminator: Such pictures to logits (N, 1).
+        networks: Generator and discriminator, and where there is one the decoder.
         averaged: A generator like the first, for the average of its weights.
         params: How they are trained.
 
@@ -68,30 +81,20 @@ class GAN(keras.Model):
         GanvasError: A gradient penalty is asked for with a discriminator that has batch norm.
     """
 
-    def __init__(
-        self,
-        generator: keras.Model,
-        discriminator: keras.Model,
-        averaged: keras.Model,
-        params: TrainParams,
-    ) -> None:
+    def __init__(self, networks: Pair, averaged: keras.Model, params: TrainParams) -> None:
         super().__init__(name="gan")
-        self.generator, self.discriminator, self.averaged = generator, discriminator, averaged
-        if averaged is not generator:
-            averaged.set_weights(generator.get_weights())
+        self.generator, self.discriminator, decoder = Pair(*networks)
+        self.averaged = averaged
+        if averaged is not self.generator:
+            averaged.set_weights(self.generator.get_weights())
         self.params = params
-        self.loss_pair = make_loss(params.loss)
-        self.fused_generator = with_fused_norms(generator)
-        self.fused_discriminator = with_fused_norms(discriminator)
-        self.augment_seed = make_seed(params.seed)
-        always = params.augment.name == "diffaugment"
-        self.probability = _number("probability", 1.0 if always else 0.0)
-        self.signs = _number("signs", 0.0)
-        self.real_average = _number("real_average", 0.0, aggregation="mean")
-        self.fake_average = _number("fake_average", 0.0, aggregation="mean")
-        self.steps = _number("steps", 0, "int64")
+        self.critic = Critic(self.discriminator, params)
+        self.fused_generator = with_fused_norms(self.generator)
+        # Its norms' averages are the generator's, and must follow what the generator paints.
+        self.fused_decoder = decoder and with_fused_norms(decoder, averages=False)
+        self.signs = make_number("signs", 0.0)
+        self.steps = make_number("steps", 0, "int64")
         self.trackers = {name: make_mean(name) for name in SCORES}
-        _check_norms(discriminator, params)
 
     def compile(
         self,
@@ -114,14 +117,16 @@ class GAN(keras.Model):
 
     def state(self) -> dict[str, list[keras.Variable]]:
         """Give every variable that the next step depends on, by the part that owns it."""
-        numbers = [self.probability, self.signs, self.real_average, self.fake_average, self.steps]
+        critic = self.critic
+        averages = [critic.real_average, critic.fake_average]
+        numbers = [critic.probability, self.signs, *averages, self.steps, critic.seed.state]
         return {
             "generator": self.generator.variables,
             "discriminator": self.discriminator.variables,
             "averaged": self.averaged.variables if self.averaged is not self.generator else [],
             "generator_optimizer": self.generator_optimizer.variables,
             "discriminator_optimizer": self.discriminator_optimizer.variables,
-            "numbers": [*numbers, self.augment_seed.state],
+            "numbers": numbers,
             "trackers": [value for tracker in self.metrics for value in tracker.variables],
         }
 
@@ -132,17 +137,12 @@ class GAN(keras.Model):
         """Paint: latent (N, Z) to pictures (N, H, W, 3) in [-1, 1]."""
         return self.averaged(latents)
 
-    def train_step(self, batch: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def train_step(self, batch: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
         """Update the discriminator, as often as asked for, then the generator and its average."""
-        images, latents = batch
-        real = ops.cast(images, "float32") / 127.5 - 1.0
-        if self.params.flip:
-            real = flip_half(real, self.augment_seed)
-        rounds = self.params.discriminator_steps
-        *first, last = zip(ops.split(real, rounds), ops.split(latents, rounds), strict=True)
+        *first, last = self._cut(self._prepare(*batch), self.params.discriminator_steps)
         for part in first:
-            self._alternate(self._cut(*part), discriminator_alone=True)
-        pieces = self._cut(*last)
+            self._alternate(self._cut(part, self.params.accumulate), discriminator_alone=True)
+        pieces = self._cut(last, self.params.accumulate)
         verdict = (self._update_both if self.params.simultaneous else self._alternate)(pieces)
         even_out([self.generator, self.discriminator])
         self._average()
@@ -151,139 +151,118 @@ class GAN(keras.Model):
         scores = ops.mean(ops.sigmoid(verdict.real)), ops.mean(ops.sigmoid(verdict.fake))
         return self._track(verdict.loss_g, verdict.loss_d, *scores)
 
-    def _cut(self, real: tf.Tensor, latents: tf.Tensor) -> list[tuple[tf.Tensor, tf.Tensor]]:
-        """Cut a batch into the pieces that go through the networks one by one."""
-        count = self.params.accumulate
-        return list(zip(ops.split(real, count), ops.split(latents, count), strict=True))
+    def _prepare(self, images: tf.Tensor, latents: tf.Tensor, *labels: tf.Tensor) -> Piece:
+        """Turn what `fit` is given into what the networks take."""
+        real = ops.cast(images, "float32") / 127.5 - 1.0
+        if self.params.flip:
+            real = flip_half(real, self.critic.seed)
+        count = self.generator.inputs[-1].shape[-1]
+        return Piece(real, latents, *(ops.one_hot(each, count) for each in labels))
 
-    def _alternate(
-        self, pieces: list[tuple[tf.Tensor, tf.Tensor]], discriminator_alone: bool = False
-    ) -> Verdict:
+    def _cut(self, piece: Piece, count: int) -> list[Piece]:
+        """Cut a batch into equal pieces."""
+        parts = [None if each is None else ops.split(each, count) for each in piece]
+        return [
+            Piece(*(None if each is None else each[number] for each in parts))
+            for number in range(count)
+        ]
+
+    def _alternate(self, pieces: list[Piece], discriminator_alone: bool = False) -> Verdict:
         """Update the discriminator by all pieces, then the generator by the updated one's word."""
         gradients, verdicts = [], []
-        for real, latents in pieces:
-            painted = self._paint(latents)
-            by_weights, _, verdict = self._judge_pair(real, painted.pictures)
+        for piece in pieces:
+            painted = self._paint(piece)
+            by_weights, _, verdict, _ = self._judge_pair(piece, painted.pictures)
             gradients.append(by_weights)
             verdicts.append(verdict)
         self._apply(self.discriminator_optimizer, gradients, self.discriminator)
         verdict = _join(verdicts)
         if discriminator_alone:
             return verdict
+        # Of several pieces the tapes would hold as much memory as one large batch.
+        anew = len(pieces) > 1 or self.params.fresh_latents
         gradients, losses = [], []
-        for real, latents in pieces:
-            # Of several pieces the tapes would hold as much memory as one large batch.
-            painted = painted if len(pieces) == 1 else self._paint(latents)
-            loss, by_pictures = self._judge_anew(real, painted.pictures)
-            gradients.append(self._lead_back(painted, by_pictures))
-            losses.append(loss)
+        for piece in pieces:
+            if self.params.fresh_latents:
+                latents = keras.random.normal(ops.shape(piece.latents), seed=self.critic.seed)
+                piece = piece._replace(latents=latents)
+            painted = self._paint(piece) if anew else painted
+            loss, by_pictures, real = self._judge_anew(piece, painted.pictures)
+            by_weights, loss_again = self._lead_back(painted, by_pictures, real)
+            gradients.append(by_weights)
+            losses.append(loss + loss_again)
         self._apply(self.generator_optimizer, gradients, self.generator)
         return verdict._replace(loss_g=ops.mean(ops.stack(losses)))
 
-    def _update_both(self, pieces: list[tuple[tf.Tensor, tf.Tensor]]) -> Verdict:
+    def _update_both(self, pieces: list[Piece]) -> Verdict:
         """Update both networks by one forward pass."""
         for_d, for_g, verdicts = [], [], []
-        for real, latents in pieces:
-            painted = self._paint(latents)
-            by_weights, by_pictures, verdict = self._judge_pair(real, painted.pictures, both=True)
+        for piece in pieces:
+            painted = self._paint(piece)
+            by_weights, by_pictures, verdict, real = self._judge_pair(
+                piece, painted.pictures, both=True
+            )
             for_d.append(by_weights)
-            for_g.append(self._lead_back(painted, by_pictures))
-            verdicts.append(verdict)
+            by_weights, loss_again = self._lead_back(painted, by_pictures, real)
+            for_g.append(by_weights)
+            verdicts.append(verdict._replace(loss_g=verdict.loss_g + loss_again))
         self._apply(self.discriminator_optimizer, for_d, self.discriminator)
         self._apply(self.generator_optimizer, for_g, self.generator)
         return _join(verdicts)
 
-    def _paint(self, latents: tf.Tensor) -> Painted:
+    def _paint(self, piece: Piece) -> Painted:
+        inputs = piece.latents if piece.asked is None else [piece.latents, piece.asked]
         with tf.GradientTape() as tape:
-            pictures = ops.cast(self.fused_generator(latents, training=True), "float32")
+            pictures = ops.cast(self.fused_generator(inputs, training=True), "float32")
         return Painted(pictures, tape)
 
-    def _lead_back(self, painted: Painted, by_pictures: tf.Tensor) -> list[tf.Tensor]:
+    def _lead_back(
+        self, painted: Painted, by_pictures: tf.Tensor, real: Word
+    ) -> tuple[Gradients, tf.Tensor]:
+        """Lead the loss's gradient back to the generator; add the loss of its decoder."""
         variables = self.generator.trainable_variables
-        return painted.tape.gradient(painted.pictures, variables, output_gradients=by_pictures)
-
-    def _judge(self, pictures: tf.Tensor) -> tf.Tensor:
-        """Give the discriminator's logits (N, 1), float32, for pictures as it gets to see them."""
-        if self.params.augment.name != "none":
-            policy = tuple(self.params.augment.policy)
-            pictures = augment(pictures, policy, self.probability, self.augment_seed)
-        return ops.cast(self.fused_discriminator(pictures, training=True), "float32")
+        gradients = painted.tape.gradient(painted.pictures, variables, output_gradients=by_pictures)
+        if self.fused_decoder is None:
+            return gradients, ops.zeros(())
+        with tf.GradientTape() as tape:
+            again = self.fused_decoder(ops.stop_gradient(real.more["features"]), training=True)
+            loss = self.params.loss.reconstruction_weight * reconstruction_loss(again, real.seen)
+            scaled = self.generator_optimizer.scale_loss(loss)
+        zero = tf.UnconnectedGradients.ZERO
+        more = tape.gradient(scaled, variables, unconnected_gradients=zero)
+        return [one + other for one, other in zip(gradients, more, strict=True)], loss
 
     def _judge_pair(
-        self, real: tf.Tensor, fake: tf.Tensor, both: bool = False
-    ) -> tuple[list[tf.Tensor], tf.Tensor | None, Verdict]:
-        """Give the gradients of the discriminator's loss, and of the generator's at `fake`."""
+        self, piece: Piece, pictures: tf.Tensor, both: bool = False
+    ) -> tuple[Gradients, tf.Tensor | None, Verdict, Word]:
+        """Give the gradients of the discriminator's loss, and of the generator's at `pictures`."""
         variables = self.discriminator.trainable_variables
         with tf.GradientTape(persistent=both) as tape:
             if both:
-                tape.watch(fake)
+                tape.watch(pictures)
             # In two batches, so that batch norm sees each kind of picture by itself.
-            real_logits, fake_logits = self._judge(real), self._judge(fake)
-            loss_d = self.loss_pair.discriminator(real_logits, fake_logits)
-            loss_g = self.loss_pair.generator(real_logits, fake_logits)
-            total = loss_d + self._penalise(real, fake, real_logits, fake_logits)
+            real = self.critic.look(piece.real, piece.shown)
+            fake = self.critic.look(pictures, piece.asked)
+            loss_d = self.critic.discriminator_loss(real, fake)
+            loss_g = self.critic.generator_loss(real, fake)
+            total = loss_d + self.critic.penalise(real, fake, self.steps)
             scaled_d = self.discriminator_optimizer.scale_loss(total)
             scaled_g = self.generator_optimizer.scale_loss(loss_g)
-        by_pictures = tape.gradient(scaled_g, fake) if both else None
-        verdict = Verdict(loss_d, loss_g, real_logits, fake_logits)
-        return tape.gradient(scaled_d, variables), by_pictures, verdict
+        by_pictures = tape.gradient(scaled_g, pictures) if both else None
+        verdict = Verdict(loss_d, loss_g, real.logits, fake.logits)
+        return tape.gradient(scaled_d, variables), by_pictures, verdict, real
 
-    def _judge_anew(self, real: tf.Tensor, fake: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Give the generator's loss by the updated discriminator, and its gradient at `fake`."""
+    def _judge_anew(self, piece: Piece, pictures: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, Word]:
+        """Give the generator's loss by the updated discriminator, and its gradient at pictures."""
         # Only the pictures are watched: nobody needs this loss's gradient by the weights.
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(fake)
-            fake_logits = self._judge(fake)
-            relative = self.params.loss.name == "relativistic"
-            real_logits = self._judge(real) if relative else fake_logits
-            loss = self.loss_pair.generator(real_logits, fake_logits)
-            scaled = self.generator_optimizer.scale_loss(loss)
-        return loss, tape.gradient(scaled, fake)
-
-    def _penalise(
-        self, real: tf.Tensor, fake: tf.Tensor, real_logits: tf.Tensor, fake_logits: tf.Tensor
-    ) -> tf.Tensor:
-        """Give the sum of the penalties that are asked for."""
-        params = self.params.penalty
-        total = ops.zeros(())
-        if params.lecam:
-            started = self.steps >= params.lecam_start
-            # Until then the averages follow the last value alone.
-            decay = ops.where(started, params.lecam_decay, 0.0)
-            for average, logits in (
-                (self.real_average, real_logits),
-                (self.fake_average, fake_logits),
-            ):
-                average.assign(move_average(average, ops.mean(logits), decay))
-            lecam = lecam_penalty(real_logits, fake_logits, self.real_average, self.fake_average)
-            total += params.lecam * ops.cast(started, "float32") * lecam
-        if params.r1 or params.r2 or params.gradient:
-            steep = self._penalise_steepness
-            due = self.steps % params.every == 0
-            total += (
-                steep(real, fake)
-                if params.every == 1
-                else tf.cond(due, lambda: params.every * steep(real, fake), lambda: tf.zeros(()))
-            )
-        return total
-
-    def _penalise_steepness(self, real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
-        params = self.params.penalty
-        total = ops.zeros(())
-        for weight, pictures in ((params.r1, real), (params.r2, fake)):
-            if weight:
-                total += weight / 2 * zero_centred_penalty(self._slope(pictures))
-        if params.gradient:
-            between = interpolate(real, fake, self.augment_seed)
-            total += params.gradient * one_centred_penalty(self._slope(between))
-        return total
-
-    def _slope(self, pictures: tf.Tensor) -> tf.Tensor:
-        """Give the gradient of each picture's logit at its pixels."""
-        with tf.GradientTape() as tape:
             tape.watch(pictures)
-            total = ops.sum(self._judge(pictures))
-        return tape.gradient(total, pictures)
+            fake = self.critic.look(pictures, piece.asked)
+            relative = self.params.loss.name == "relativistic" or self.fused_decoder is not None
+            real = self.critic.look(piece.real, piece.shown) if relative else fake
+            loss = self.critic.generator_loss(real, fake)
+            scaled = self.generator_optimizer.scale_loss(loss)
+        return loss, tape.gradient(scaled, pictures), real
 
     def _apply(
         self, optimizer: keras.Optimizer, pieces: list[list[tf.Tensor]], network: keras.Model
@@ -315,8 +294,9 @@ class GAN(keras.Model):
         signs = self.signs + mean_sign / params.every
         due = (self.steps + 1) % params.every == 0
         shown = params.every * self.params.batch_size
-        moved = adapt_probability(self.probability, signs, shown, params.target, params.speed)
-        self.probability.assign(ops.where(due, moved, self.probability))
+        before = self.critic.probability
+        moved = adapt_probability(before, signs, shown, params.target, params.speed)
+        before.assign(ops.where(due, moved, before))
         self.signs.assign(ops.where(due, 0.0, signs))
 
     def _track(self, *values: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -326,27 +306,9 @@ class GAN(keras.Model):
         return {name: as_log(tracker.result()) for name, tracker in self.trackers.items()}
 
 
-def _number(
-    name: str, value: float, dtype: str = "float32", aggregation: str = "none"
-) -> keras.Variable:
-    return keras.Variable(value, trainable=False, dtype=dtype, name=name, aggregation=aggregation)
-
-
 def _join(verdicts: list[Verdict]) -> Verdict:
     if len(verdicts) == 1:
         return verdicts[0]
     losses_d, losses_g, real, fake = zip(*verdicts, strict=True)
     means = [ops.mean(ops.stack(losses)) for losses in (losses_d, losses_g)]
     return Verdict(*means, ops.concatenate(real), ops.concatenate(fake))
-
-
-def _check_norms(discriminator: keras.Model, params: TrainParams) -> None:
-    """Batch norm ties the pictures of a batch together, and a slope belongs to one alone."""
-    penalty = params.penalty
-    wanted = [name for name in ("r1", "r2", "gradient") if getattr(penalty, name)]
-    norms = [each for each in discriminator.layers if isinstance(each, layers.BatchNormalization)]
-    if wanted and norms:
-        raise GanvasError(
-            f"train.penalty.{wanted[0]} can't be had with batch norm in the discriminator: set "
-            "network.dcgan.discriminator_norm=none, or the penalty to 0."
-        )

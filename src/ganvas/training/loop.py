@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ganvas.errors import GanvasError
-from ganvas.networks.sampling import draw_latents
-from ganvas.training.batches import draw_batches
+from ganvas.networks.pair import Pair
+from ganvas.networks.sampling import draw_latents, latent_length
+from ganvas.training.batches import TrainingSet, draw_batches
 from ganvas.training.callbacks import (
     EarlyWarnings,
     EpochReport,
@@ -40,14 +41,12 @@ class Networks(NamedTuple):
     """What is trained.
 
     Attributes:
-        generator: Latent (N, Z) to pictures (N, H, W, 3) in [-1, 1].
-        discriminator: Such pictures to logits (N, 1).
-        averaged: The generator whose weights are shown, judged and saved; it may be the first one
-            itself where nothing is averaged.
+        pair: Generator and discriminator.
+        averaged: The generator whose weights are shown, judged and saved; it may be the pair's
+            own where nothing is averaged.
     """
 
-    generator: keras.Model
-    discriminator: keras.Model
+    pair: Pair
     averaged: keras.Model
 
 
@@ -96,8 +95,7 @@ class Training(NamedTuple):
 
 def train(
     networks: Networks,
-    images: np.ndarray,
-    positions: np.ndarray,
+    data: TrainingSet,
     params: TrainParams,
     store: CheckpointStore,
     watchers: Watchers,
@@ -110,8 +108,7 @@ def train(
 
     Args:
         networks: What to train; of a new run with the weights to start from.
-        images: uint8 of shape (N, H, W, 3).
-        positions: Which of them to train on, int64 of shape (n,).
+        data: What to train on.
         params: How to train.
         store: Where checkpoints lie.
         watchers: Who looks on; nobody does on a worker that isn't the chief.
@@ -122,12 +119,12 @@ def train(
             out or one of them is lost, or the run was interrupted or diverged before its first
             epoch was complete.
     """
-    steps = count_steps(len(positions), params)
+    steps = count_steps(len(data.positions), params)
     devices.check(params)
     with devices.in_touch():
         with devices.scope():
             gan = prepare(networks, params, steps)
-        return _Run(gan, images, positions, params, store, watchers, devices).go()
+        return _Run(gan, data, params, store, watchers, devices).go()
 
 
 def count_steps(pictures: int, params: TrainParams) -> int:
@@ -140,7 +137,7 @@ def count_steps(pictures: int, params: TrainParams) -> int:
     Raises:
         GanvasError: There are fewer pictures than a step takes, or a batch can't be cut up.
     """
-    batch = params.batch_size * params.discriminator_steps
+    batch = params.pictures_a_step
     if pictures < batch:
         raise GanvasError(
             f"There are {pictures} pictures to train on, fewer than a step takes: set "
@@ -180,17 +177,16 @@ class _Run:
     def __init__(
         self,
         gan: GAN,
-        images: np.ndarray,
-        positions: np.ndarray,
+        data: TrainingSet,
         params: TrainParams,
         store: CheckpointStore,
         watchers: Watchers,
         devices: Devices,
     ) -> None:
-        self.gan, self.images, self.positions, self.devices = gan, images, positions, devices
+        self.gan, self.data, self.devices = gan, data, devices
         self.params, self.store, self.watchers = params, store, watchers
-        self.batch = params.batch_size * params.discriminator_steps
-        self.steps = len(positions) // self.batch
+        self.batch = params.pictures_a_step
+        self.steps = len(data.positions) // self.batch
         checkpoint = store.load_latest()
         self.first = self._restore(checkpoint) if checkpoint else (0, 0)
         self.record = Record.from_facts(checkpoint.facts) if checkpoint else Record()
@@ -253,13 +249,10 @@ class _Run:
     def _fit_epochs(
         self, first: int, end: int, step: int, callbacks: list[keras.callbacks.Callback]
     ) -> None:
-        latent = self.gan.generator.input_shape[-1]
-        draw = partial(
-            draw_batches,
-            *(self.images, self.positions, latent, self.batch, self.params.seed, (first, step)),
-        )
+        latent = latent_length(self.gan.generator)
+        draw = partial(draw_batches, self.data, latent, self.params, (first, step))
         self.gan.fit(
-            feed(draw, self.batch, self.images.shape[1:], latent, self.devices),
+            feed(draw, self.devices),
             initial_epoch=first,
             epochs=end,
             steps_per_epoch=self.steps - step,

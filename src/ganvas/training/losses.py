@@ -6,9 +6,9 @@ logits' type, and finite for logits of ±1e4.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Literal, NamedTuple
 
+import keras
 from keras import KerasTensor, ops
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from ganvas.params import Params
 
 LossFunction = Callable[[KerasTensor, KerasTensor], KerasTensor]
+Labels = float | KerasTensor
 SMOOTHABLE = ("non_saturating", "least_squares")
 
 
@@ -27,19 +28,27 @@ class LossParams(Params):
         label_smoothing: How far the label of real pictures lies below 1, those of generated ones
             staying at 0 (Salimans et al., arXiv 1606.03498); non_saturating and least_squares
             alone have labels.
+        label_noise: Each label, of real and generated pictures alike, is lowered by a number
+            drawn from 0 to this one, as in Keras's example of a DCGAN.
+        class_weight: Weight of the loss by which a discriminator that tells classes learns them,
+            and the generator to paint them.
+        reconstruction_weight: Weight of the loss of networks that paint real pictures again.
     """
 
     name: Literal["non_saturating", "hinge", "least_squares", "wasserstein", "relativistic"] = (
         "non_saturating"
     )
     label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    label_noise: float = Field(0.0, ge=0, lt=0.5)
+    class_weight: float = Field(1.0, ge=0)
+    reconstruction_weight: float = Field(1.0, ge=0)
 
-    @field_validator("label_smoothing")
+    @field_validator("label_smoothing", "label_noise")
     @classmethod
     def _refuse_without_labels(cls, value: float, info: ValidationInfo) -> float:
         name = info.data.get("name", SMOOTHABLE[0])
         if value and name not in SMOOTHABLE:
-            rule = f"the {name} loss has no labels to smooth; take 0, or {' or '.join(SMOOTHABLE)}"
+            rule = f"the {name} loss has no labels to change; take 0, or {' or '.join(SMOOTHABLE)}"
             raise PydanticCustomError("no_labels", "{rule}", {"rule": rule})
         return value
 
@@ -52,18 +61,24 @@ class Loss(NamedTuple):
 
 
 def non_saturating_discriminator_loss(
-    real_logits: KerasTensor, fake_logits: KerasTensor, label_smoothing: float = 0.0
+    real_logits: KerasTensor,
+    fake_logits: KerasTensor,
+    real_labels: Labels = 1.0,
+    fake_labels: Labels = 0.0,
 ) -> KerasTensor:
     """-log D(x) - log(1 - D(G(z))), the mean over the batch (Goodfellow et al., arXiv 1406.2661).
 
     Args:
         real_logits: Logits of real pictures, (N, 1).
         fake_logits: Logits of generated pictures, (N, 1).
-        label_smoothing: s: the first term becomes the cross-entropy to the label 1 - s.
+        real_labels: y of the first term, the cross-entropy -y log D - (1 - y) log(1 - D); one
+            for all or (N, 1).
+        fake_labels: y of the second one.
     """
     real, fake = _in_float32(real_logits, fake_logits)
-    of_real = (1 - label_smoothing) * ops.softplus(-real) + label_smoothing * ops.softplus(real)
-    return ops.mean(of_real) + ops.mean(ops.softplus(fake))
+    # The softplus of the other sign is this one less the logit.
+    of_real = ops.softplus(-real) + (1 - real_labels) * real
+    return ops.mean(of_real) + ops.mean(ops.softplus(fake) - fake_labels * fake)
 
 
 def non_saturating_generator_loss(
@@ -104,7 +119,10 @@ def hinge_generator_loss(real_logits: KerasTensor | None, fake_logits: KerasTens
 
 
 def least_squares_discriminator_loss(
-    real_logits: KerasTensor, fake_logits: KerasTensor, label_smoothing: float = 0.0
+    real_logits: KerasTensor,
+    fake_logits: KerasTensor,
+    real_labels: Labels = 1.0,
+    fake_labels: Labels = 0.0,
 ) -> KerasTensor:
     """½(D(x) - b)² + ½(D(G(z)) - a)², the mean over the batch, with labels b = 1 and a = 0.
 
@@ -113,11 +131,12 @@ def least_squares_discriminator_loss(
     Args:
         real_logits: Logits of real pictures, (N, 1).
         fake_logits: Logits of generated pictures, (N, 1).
-        label_smoothing: s: b becomes 1 - s.
+        real_labels: b, one for all or (N, 1).
+        fake_labels: a.
     """
     real, fake = _in_float32(real_logits, fake_logits)
-    label = 1 - label_smoothing
-    return 0.5 * ops.mean(ops.square(real - label)) + 0.5 * ops.mean(ops.square(fake))
+    of_real, of_fake = ops.square(real - real_labels), ops.square(fake - fake_labels)
+    return 0.5 * ops.mean(of_real) + 0.5 * ops.mean(of_fake)
 
 
 def least_squares_generator_loss(
@@ -198,13 +217,26 @@ LOSSES: dict[str, Loss] = {
 }
 
 
-def make_loss(params: LossParams) -> Loss:
-    """Choose a loss, and bind the label smoothing to its discriminator."""
+def make_loss(params: LossParams, seed: keras.random.SeedGenerator | None = None) -> Loss:
+    """Choose a loss, and bind its labels to the discriminator's.
+
+    Args:
+        params: Which loss.
+        seed: Of the labels' noise; needed where there is some.
+    """
     loss = LOSSES[params.name]
-    if not params.label_smoothing:
+    smoothing, noise = params.label_smoothing, params.label_noise
+    if not smoothing and not noise:
         return loss
-    smooth = partial(loss.discriminator, label_smoothing=params.label_smoothing)
-    return loss._replace(discriminator=smooth)
+
+    def discriminator(real_logits: KerasTensor, fake_logits: KerasTensor) -> KerasTensor:
+        labels = [1.0 - smoothing, 0.0]
+        if noise:
+            for number, logits in enumerate((real_logits, fake_logits)):
+                labels[number] -= noise * keras.random.uniform(ops.shape(logits), seed=seed)
+        return loss.discriminator(real_logits, fake_logits, *labels)
+
+    return loss._replace(discriminator=discriminator)
 
 
 def _in_float32(*logits: KerasTensor) -> tuple[KerasTensor, ...]:

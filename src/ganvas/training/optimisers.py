@@ -8,19 +8,19 @@ from ganvas.training.params import TrainParams
 
 
 def make_optimiser(params: TrainParams, learning_rate: float, steps: int) -> keras.Optimizer:
-    """Make Adam (Kingma and Ba, arXiv 1412.6980) for one of the networks.
+    """Make the optimiser of one of the networks.
 
     Args:
         params: Of training.
         learning_rate: At the start.
         steps: Updates an epoch.
     """
-    optimiser = FusedAdam(
-        make_schedule(params, learning_rate, steps),
-        beta_1=params.beta_1,
-        beta_2=params.beta_2,
-        epsilon=1e-8,
-    )
+    rate, chosen = make_schedule(params, learning_rate, steps), params.optimiser
+    if chosen.name == "rmsprop":
+        optimiser = keras.optimizers.RMSprop(rate, rho=chosen.rmsprop.rho)
+    else:
+        adam = chosen.adam
+        optimiser = FusedAdam(rate, beta_1=adam.beta_1, beta_2=adam.beta_2, epsilon=1e-8)
     if params.precision == "mixed_float16":
         # Small gradients would be lost in float16.
         return keras.optimizers.LossScaleOptimizer(optimiser)

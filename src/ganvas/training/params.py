@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from ganvas.params import Params
 from ganvas.training.augmentation import AugmentParams
@@ -24,6 +25,40 @@ class ScheduleParams(Params):
     name: Literal["constant", "step", "cosine"] = "constant"
     every: int = Field(50, ge=1)
     factor: float = Field(0.1, ge=0, le=1)
+
+
+class AdamParams(Params):
+    """Adam (Kingma and Ba, arXiv 1412.6980).
+
+    Attributes:
+        beta_1: Decay of the gradients' mean.
+        beta_2: Decay of their squares' mean.
+    """
+
+    beta_1: float = Field(0.5, ge=0, lt=1)
+    beta_2: float = Field(0.999, ge=0, lt=1)
+
+
+class RmspropParams(Params):
+    """RMSProp (Hinton, lecture 6 of his course on neural networks, 2012).
+
+    Attributes:
+        rho: Decay of the mean of the gradients' squares.
+    """
+
+    rho: float = Field(0.9, ge=0, lt=1)
+
+
+class OptimiserParams(Params):
+    """How gradients become steps.
+
+    Attributes:
+        name: The optimiser of both networks.
+    """
+
+    name: Literal["adam", "rmsprop"] = "adam"
+    adam: AdamParams = AdamParams()
+    rmsprop: RmspropParams = RmspropParams()
 
 
 class CheckpointParams(Params):
@@ -68,17 +103,21 @@ class TrainParams(Params):
         penalty: What the discriminator pays for being steep.
         augment: What is done to pictures before the discriminator sees them.
         flip: Mirror half of the real pictures.
-        generator_learning_rate: Adam's step size for the generator.
-        discriminator_learning_rate: Adam's step size for the discriminator.
+        generator_learning_rate: The optimiser's step size for the generator.
+        discriminator_learning_rate: The same for the discriminator.
         schedule: How both change.
-        beta_1: Adam's decay of the gradients' mean.
-        beta_2: Adam's decay of the gradients' variance.
+        optimiser: How gradients become steps.
         discriminator_steps: Updates of the discriminator, each with pictures of its own, for one
             of the generator.
         accumulate: Pieces in which a batch goes through the networks, for batches larger than
             memory.
+        fresh_latents: The generator is updated by pictures from latents of their own, as in
+            algorithm 1 of Goodfellow et al. (arXiv 1406.2661), not by those that the
+            discriminator was updated by.
         simultaneous: Both losses share one forward pass over generated pictures, and both
             networks are updated after it; otherwise the discriminator first, as in the paper.
+        balance: Ask the generator for every class equally often; otherwise for the classes of
+            the real pictures beside them. Without classes it means nothing.
         average: Decay of the generator's average weights, the ones that are saved; 0: the last
             weights. At step t the decay is at most (1 + t) / (10 + t).
         precision: Keras's name of the arithmetic; variables are float32 in any.
@@ -109,11 +148,12 @@ class TrainParams(Params):
     generator_learning_rate: float = Field(2e-4, gt=0, le=1)
     discriminator_learning_rate: float = Field(2e-4, gt=0, le=1)
     schedule: ScheduleParams = ScheduleParams()
-    beta_1: float = Field(0.5, ge=0, lt=1)
-    beta_2: float = Field(0.999, ge=0, lt=1)
+    optimiser: OptimiserParams = OptimiserParams()
     discriminator_steps: int = Field(1, ge=1, le=100)
     accumulate: int = Field(1, ge=1, le=1024)
+    fresh_latents: bool = False
     simultaneous: bool = False
+    balance: bool = False
     average: float = Field(0.0, ge=0, lt=1)
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     jit_compile: bool = False
@@ -129,3 +169,16 @@ class TrainParams(Params):
     snapshot_columns: int = Field(8, ge=1, le=32)
     tensorboard: bool = False
     dry_run: bool = False
+
+    @property
+    def pictures_a_step(self) -> int:
+        """Real pictures that a step takes."""
+        return self.batch_size * self.discriminator_steps
+
+    @field_validator("simultaneous")
+    @classmethod
+    def _refuse_fresh_latents(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("fresh_latents"):
+            rule = "train.fresh_latents needs pictures of their own for the generator; take one"
+            raise PydanticCustomError("two_ways", "{rule}", {"rule": rule})
+        return value

@@ -3,41 +3,41 @@
 import resource
 import sys
 import time
+from functools import partial
 
 import keras
-import numpy as np
 
-from ganvas.training.batches import draw_batches
-from ganvas.training.feeding import stream
+from ganvas.networks.sampling import latent_length
+from ganvas.training.batches import TrainingSet, draw_batches
+from ganvas.training.devices import ALONE
+from ganvas.training.feeding import feed
 from ganvas.training.gan import GAN
 from ganvas.training.params import TrainParams
 
 
-def rehearse(gan: GAN, images: np.ndarray, positions: np.ndarray, params: TrainParams) -> str:
+def rehearse(gan: GAN, data: TrainingSet, params: TrainParams) -> str:
     """Do two steps; tell what a run would take.
 
     Args:
         gan: Compiled.
-        images: uint8 of shape (N, H, W, 3).
-        positions: Which of them to train on, int64 of shape (n,).
+        data: What to train on.
         params: How to train.
 
     Returns:
         Lines: parameters, memory, steps an epoch, an estimate of the time.
     """
-    batch = params.batch_size * params.discriminator_steps
-    latent = gan.generator.input_shape[-1]
-    batches = draw_batches(images, positions, latent, batch, params.seed)
+    draw = partial(draw_batches, data, latent_length(gan.generator), params, (0, 0))
     clock = _Clock()
     gan.fit(
-        stream(batches, batch, images.shape[1:], latent),
+        feed(draw, ALONE),
         steps_per_epoch=1,
         epochs=2,
         verbose=0,
         shuffle=False,
         callbacks=[clock],
     )
-    steps = len(positions) // batch
+    pictures, batch = len(data.positions), params.pictures_a_step
+    steps = pictures // batch
     # The first step also compiles.
     seconds = clock.ends[1] - clock.ends[0]
     limit = f", train.max_minutes={params.max_minutes:g} at most" if params.max_minutes else ""
@@ -46,7 +46,7 @@ def rehearse(gan: GAN, images: np.ndarray, positions: np.ndarray, params: TrainP
         f"generator: {gan.generator.count_params():,} parameters",
         f"discriminator: {gan.discriminator.count_params():,} parameters",
         f"memory of this process at its highest: {_peak() / 2**30:.2f} GiB",
-        f"steps an epoch: {steps} of {batch} pictures, from {len(positions):,}",
+        f"steps an epoch: {steps} of {batch} pictures, from {pictures:,}",
         f"a step: {seconds:.2f} s; an epoch: {tell_time(seconds * steps)}",
         f"all {params.epochs} epochs: {tell_time(total)}{limit}",
     ]

@@ -10,8 +10,9 @@ from pydantic import Field
 from ganvas.errors import GanvasError
 from ganvas.metrics.neighbours import find_nearest
 from ganvas.metrics.scores import accuracy, judge
-from ganvas.networks.sampling import draw_latents, paint
+from ganvas.networks.sampling import draw_labels, draw_latents, one_hot, paint
 from ganvas.params import Params
+from ganvas.sources.classes import match_classes
 from ganvas.sources.collection import Collection
 
 Metrics = dict[str, dict[str, Any]]
@@ -37,12 +38,20 @@ class EvaluateParams(Params):
 
 
 def paint_for_judgement(
-    generator: keras.Model, collection: Collection, params: EvaluateParams
-) -> np.ndarray:
-    """Paint pictures from the evaluation's own seed, uint8 of shape (count, H, W, 3).
+    generator: keras.Model,
+    collection: Collection,
+    classes: dict[str, Any],
+    params: EvaluateParams,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Paint pictures from the evaluation's own seed.
+
+    Classes are asked for as often as training pictures have them.
+
+    Returns:
+        uint8 of shape (count, H, W, 3), and the number of each picture's class, (count,).
 
     Raises:
-        GanvasError: The generator's pictures and the collection's differ in size.
+        GanvasError: The generator's pictures and the collection's differ in size or classes.
     """
     painted, packed = generator.output_shape[1:3], collection.images.shape[1:3]
     if painted != packed:
@@ -51,7 +60,11 @@ def paint_for_judgement(
             f"at {packed[0]}×{packed[1]}: set ingest.size to {painted[0]} and run ingest, or train "
             "again."
         )
-    return paint(generator, draw_latents(generator, params.count, params.seed))
+    known = match_classes(collection.index, classes["column"], classes["names"])
+    there = known.labels[collection.split("train")]
+    asked = draw_labels(there[there >= 0], params.count, params.seed)
+    latents = draw_latents(generator, params.count, params.seed)
+    return paint(generator, latents, one_hot(asked, len(known.names))), asked
 
 
 def summarise_history(history: pd.DataFrame, training_summary: dict[str, Any]) -> Metrics:
@@ -65,22 +78,32 @@ def summarise_history(history: pd.DataFrame, training_summary: dict[str, Any]) -
 
 
 def judge_by_discriminator(
-    discriminator: keras.Model, generated: np.ndarray, collection: Collection
+    discriminator: keras.Model,
+    generated: np.ndarray,
+    asked: np.ndarray,
+    collection: Collection,
+    classes: dict[str, Any],
 ) -> Metrics:
     """Give the share of pictures that the discriminator takes for what they are."""
+    known = match_classes(collection.index, classes["column"], classes["names"])
     count = len(generated)
+    # A picture without a class can't be judged by a discriminator that looks at classes.
     groups = {
-        "held_out": ("real, held-out", _first(collection, "validation", count), True),
-        "training": ("real, training", _first(collection, "train", count), True),
-        "generated": ("generated", generated, False),
+        name: (title, collection.images[there], known.labels[there], True)
+        for name, title, split in (
+            ("held_out", "real, held-out", "validation"),
+            ("training", "real, training", "train"),
+        )
+        for there in [known.in_split(collection.split(split))[:count]]
     }
+    groups["generated"] = ("generated", generated, asked, False)
     return {
         f"discriminator_accuracy_{name}": _figure(
             f"Discriminator accuracy on {title} pictures",
-            accuracy(judge(discriminator, pictures), real=real),
+            accuracy(judge(discriminator, pictures, one_hot(labels, len(known.names))), real=real),
             f"N={len(pictures)}, inference mode",
         )
-        for name, (title, pictures, real) in groups.items()
+        for name, (title, pictures, labels, real) in groups.items()
         if len(pictures)
     }
 

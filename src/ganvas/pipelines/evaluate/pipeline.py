@@ -17,8 +17,8 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 paint_for_judgement,
-                inputs=["generator", "collection", "params:evaluate"],
-                outputs="generated",
+                inputs=["generator", "collection", "class_list", "params:evaluate"],
+                outputs=["generated", "asked"],
                 name="paint_for_judgement",
             ),
             Node(
@@ -29,7 +29,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 judge_by_discriminator,
-                inputs=["discriminator", "generated", "collection"],
+                inputs=["discriminator", "generated", "asked", "collection", "class_list"],
                 outputs="discriminator_metrics",
                 name="judge_by_discriminator",
             ),

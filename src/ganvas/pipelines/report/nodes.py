@@ -1,5 +1,6 @@
 """Nodes of reporting."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,29 @@ from ganvas.figures.animation import collect_frames
 from ganvas.figures.curves import draw_curves
 from ganvas.figures.grid import lay_grid
 from ganvas.figures.report import render_report
+from ganvas.figures.sheet import draw_sheets
 from ganvas.figures.strip import draw_strip
-from ganvas.networks.sampling import draw_latents, paint
+from ganvas.networks.sampling import draw_latents, one_hot, paint
 from ganvas.params import Params
+from ganvas.sources.classes import match_classes
 from ganvas.sources.collection import Collection, count_reasons
 
 PAIR = 36
+SHEET_COLUMNS, SHEET_REAL = 8, 3
+
+
+class PublishedParams(Params):
+    """A figure that others have published.
+
+    Attributes:
+        figure: Name of the figure in metrics.json that measures the same.
+        value: Theirs.
+        source: Whose it is and how it was measured, in a few words.
+    """
+
+    figure: str
+    value: float
+    source: str = Field(min_length=1)
 
 
 class ReportParams(Params):
@@ -27,17 +45,40 @@ class ReportParams(Params):
         rows: Rows of the sample grid.
         columns: Columns of the sample grid.
         seed: Of the sample grid's latents, and of the choice of real pictures.
+        published: What others have published of the same system, to stand beside our figures.
     """
 
     rows: int = Field(6, ge=1, le=64)
     columns: int = Field(12, ge=1, le=64)
     seed: int = Field(1, ge=0)
+    published: list[PublishedParams] = Field(default_factory=list)
 
 
 def draw_samples(generator: keras.Model, params: ReportParams) -> np.ndarray:
     """Lay generated pictures in a grid."""
     latents = draw_latents(generator, params.rows * params.columns, params.seed)
     return lay_grid(paint(generator, latents), params.columns)
+
+
+def draw_classes(
+    generator: keras.Model, classes: dict[str, Any], collection: Collection, params: ReportParams
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Draw what the generator paints for each class, each column from one latent.
+
+    A generator without classes has no sheets.
+    """
+    names = classes["names"]
+    known = match_classes(collection.index, classes["column"], names)
+    latents = draw_latents(generator, SHEET_COLUMNS, params.seed)
+    training = collection.split("train")
+    real, generated = [], []
+    for number in range(len(names)):
+        shown = training[known.labels[training] == number][:SHEET_REAL]
+        real.append(collection.images[shown])
+        asked = one_hot(np.full(SHEET_COLUMNS, number), len(names))
+        generated.append(paint(generator, latents, asked))
+    sheets = draw_sheets(names, real, generated) if names else iter(())
+    return ((f"sheet{number:02d}", sheet) for number, sheet in enumerate(sheets))
 
 
 def draw_real(collection: Collection, params: ReportParams) -> np.ndarray:
@@ -80,9 +121,11 @@ def write_report(
     progress_strip: np.ndarray,
     progress_animation: np.ndarray,
     curves: np.ndarray,
+    class_sheets: dict[str, Callable[[], np.ndarray]],
     metrics: dict[str, Any],
     training_summary: dict[str, Any],
     collection: Collection,
+    params: ReportParams,
 ) -> str:
     """Put everything on one page."""
     pictures = {
@@ -92,8 +135,15 @@ def write_report(
         "progress": progress_strip,
         "curves": curves,
     }
-    rejected = count_reasons(collection.rejected)
-    return render_report(pictures, progress_animation, metrics, training_summary, rejected)
+    return render_report(
+        pictures,
+        [load() for load in class_sheets.values()],
+        progress_animation,
+        metrics,
+        [each.model_dump() for each in params.published],
+        training_summary,
+        count_reasons(collection.rejected),
+    )
 
 
 def _side(count: int) -> int:

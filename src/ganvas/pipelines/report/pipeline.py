@@ -4,6 +4,7 @@ from kedro.pipeline import Node, Pipeline
 
 from ganvas.pipelines.report.nodes import (
     animate_progress,
+    draw_classes,
     draw_generated,
     draw_history,
     draw_progress,
@@ -22,6 +23,12 @@ def create_pipeline() -> Pipeline:
                 inputs=["generator", "params:report"],
                 outputs="sample_grid",
                 name="draw_samples",
+            ),
+            Node(
+                draw_classes,
+                inputs=["generator", "class_list", "collection", "params:report"],
+                outputs="class_sheets",
+                name="draw_classes",
             ),
             Node(
                 draw_real,
@@ -57,9 +64,11 @@ def create_pipeline() -> Pipeline:
                     "progress_strip",
                     "progress_animation",
                     "curves",
+                    "class_sheets",
                     "metrics",
                     "training_summary",
                     "collection",
+                    "params:report",
                 ],
                 outputs="report",
                 name="write_report",

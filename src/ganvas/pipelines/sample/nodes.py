@@ -1,13 +1,16 @@
 """Nodes of sampling."""
 
+import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
 from pydantic import Field
 
+from ganvas.errors import GanvasError
 from ganvas.figures.grid import lay_grid
-from ganvas.networks.sampling import draw_latents, paint_batches
+from ganvas.networks.sampling import draw_latents, one_hot, paint_batches
 from ganvas.params import Params
 from ganvas.progress import track
 
@@ -18,23 +21,62 @@ class SampleParams(Params):
     Attributes:
         count: Pictures to paint.
         seed: Of their latents: the same seed gives the same pictures.
+        classes: Names of the classes to paint in turn, one or a list; None: all of them.
         grid: Pictures, at most, in the grid beside them.
         columns: Columns of the grid.
     """
 
     count: int = Field(64, ge=1, le=1_000_000)
     seed: int = Field(0, ge=0)
+    classes: str | list[str] | None = None
     grid: int = Field(64, ge=1, le=4096)
     columns: int = Field(8, ge=1, le=64)
 
 
-def paint_samples(generator: keras.Model, params: SampleParams) -> Iterator[tuple[str, np.ndarray]]:
-    """Paint pictures batch by batch, each named by its seed and number."""
+def paint_samples(
+    generator: keras.Model, classes: dict[str, Any], params: SampleParams
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Paint pictures batch by batch, each named by its seed, its number and its class.
+
+    Raises:
+        GanvasError: A class is asked for that the generator doesn't paint.
+    """
     latents = draw_latents(generator, params.count, params.seed)
-    pictures = (picture for batch in paint_batches(generator, latents) for picture in batch)
+    names = classes["names"]
+    chosen = choose_classes(names, params.classes)
+    labels = np.resize(chosen, params.count) if chosen else np.zeros(params.count, int)
+    rows = one_hot(labels, len(names))
+    pictures = (picture for batch in paint_batches(generator, latents, rows) for picture in batch)
     numbered = enumerate(track(pictures, "Painting", total=params.count))
     # Not a generator function: Kedro would save such a node's pictures one by one.
-    return ((f"seed{params.seed}_{number:06d}", picture) for number, picture in numbered)
+    return (
+        (f"seed{params.seed}_{number:06d}{_suffix(names, labels[number])}", picture)
+        for number, picture in numbered
+    )
+
+
+def choose_classes(names: list[str], wanted: str | list[str] | None) -> list[int]:
+    """Give the numbers of the classes that are wanted, of all of them by default.
+
+    Raises:
+        GanvasError: There is no such class.
+    """
+    if wanted is None:
+        return list(range(len(names)))
+    wanted = [wanted] if isinstance(wanted, str) else wanted
+    for name in wanted:
+        if name not in names:
+            told = f"paints {', '.join(names)}" if names else "paints without classes"
+            raise GanvasError(
+                f"sample.classes has '{name}', but this generator {told}: take some of these, or "
+                "null."
+            )
+    return [names.index(name) for name in wanted]
+
+
+def _suffix(names: list[str], label: int) -> str:
+    """A class's name as a part of a file's name."""
+    return "_" + re.sub(r"[^\w-]+", "-", names[label]) if names else ""
 
 
 def lay_sample_grid(

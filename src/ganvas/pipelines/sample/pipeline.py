@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 paint_samples,
-                inputs=["generator", "params:sample"],
+                inputs=["generator", "class_list", "params:sample"],
                 outputs="samples",
                 name="paint_samples",
             ),

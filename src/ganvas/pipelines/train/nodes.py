@@ -11,11 +11,13 @@ import keras
 import pandas as pd
 
 from ganvas.errors import Finished
-from ganvas.networks import NetworkParams, build
+from ganvas.networks import BY_CLASS, NetworkParams, build
 from ganvas.networks.transfer import take_weights
 from ganvas.pipelines.train.watchers import make_watchers
 from ganvas.sources import IngestParams
+from ganvas.sources.classes import Classes, label_columns, read_classes
 from ganvas.sources.collection import Collection
+from ganvas.training.batches import TrainingSet
 from ganvas.training.checkpoints import open_store
 from ganvas.training.devices import ALONE
 from ganvas.training.gathering import gather_devices
@@ -26,8 +28,11 @@ from ganvas.training.rehearsal import rehearse
 PACKAGES = ["ganvas", "kedro", "keras", "tensorflow", "numpy", "pillow"]
 # Changing one of these makes another run; changing any other goes on with the same.
 IDENTITY = {
+    "balance",
     "batch_size",
+    "fresh_latents",
     "loss",
+    "optimiser",
     "penalty",
     "augment",
     "flip",
@@ -48,70 +53,89 @@ def train_gan(
     params: TrainParams,
     snapshots: Path,
     checkpoints: Path,
-) -> tuple[keras.Model, keras.Model, pd.DataFrame, dict[str, Any]]:
-    """Build the networks and train them; give them with the history and the run's facts.
+) -> tuple[keras.Model, keras.Model, dict[str, Any], pd.DataFrame, dict[str, Any]]:
+    """Build the networks and train them; give them with classes, history and the run's facts.
 
     Raises:
         Finished: It was a dry run, or this worker isn't the one that saves.
     """
     devices = ALONE if params.dry_run else gather_devices(params.distribute)
+    classes = read_classes(collection.index, choose_column(network, collection))
+    data = gather_data(collection, classes)
     keras.utils.set_random_seed(params.seed)
     with devices.in_touch(), devices.scope():
-        networks = build_networks(network, params, collection.images.shape[1:])
-    positions = collection.split("train")
+        networks = build_networks(network, params, data)
     if params.dry_run:
-        gan = prepare(networks, params, count_steps(len(positions), params))
-        raise Finished(rehearse(gan, collection.images, positions, params))
+        gan = prepare(networks, params, count_steps(len(data.positions), params))
+        raise Finished(rehearse(gan, data, params))
     identity = {
-        "data": _identify(collection, ingest),
-        "network": {"name": network.name} | getattr(network, network.name).model_dump(),
+        "data": _identify(collection, ingest, classes),
+        "network": {"name": network.name} | network.chosen.model_dump(),
         "train": params.model_dump(mode="json", include=IDENTITY),
     }
     with devices.in_touch():
-        devices.check_same(identity | {"run": params.model_dump(mode="json")}, networks)
+        everything = [*networks.pair[:2], networks.averaged]
+        devices.check_same(identity | {"run": params.model_dump(mode="json")}, everything)
         store = devices.share_store(
             lambda: open_store(checkpoints, identity, params.checkpoint.keep, params.resume)
         )
-    watchers = make_watchers(collection, params, snapshots) if devices.chief else NOBODY
-    run = train(networks, collection.images, positions, params, store, watchers, devices)
-    discriminator = _in_float32(network, networks.discriminator, collection.images.shape[1:])
-    facts = _tell(run, collection, ingest, network, params)
-    return networks.averaged, discriminator, run.history, facts
+    watchers = make_watchers(collection, data, params, snapshots) if devices.chief else NOBODY
+    run = train(networks, data, params, store, watchers, devices)
+    discriminator = _in_float32(network, networks.pair.discriminator, data)
+    names = {"column": classes.column, "names": classes.names}
+    facts = {"classes": names} | _tell(run, collection, data, ingest, network, params)
+    return networks.averaged, discriminator, names, run.history, facts
 
 
-def build_networks(
-    network: NetworkParams, params: TrainParams, image_shape: tuple[int, int, int]
-) -> Networks:
+def choose_column(network: NetworkParams, collection: Collection) -> str | None:
+    """Choose the label column to paint by; None: none."""
+    if network.label is None and network.name in BY_CLASS:
+        return next(iter(label_columns(collection.index)), None)
+    return network.label
+
+
+def gather_data(collection: Collection, classes: Classes) -> TrainingSet:
+    """Gather the training pictures; with classes only those that have one."""
+    positions = classes.in_split(collection.split("train"))
+    if classes.column is None:
+        return TrainingSet(collection.images, positions)
+    return TrainingSet(collection.images, positions, classes.labels, len(classes.names))
+
+
+def build_networks(network: NetworkParams, params: TrainParams, data: TrainingSet) -> Networks:
     """Build what is trained, and the float32 generator that is shown and saved."""
-    generator, discriminator = build(network, image_shape, params.precision)
+    shape = data.images.shape[1:]
+    pair = build(network, shape, data.classes, params.precision)
     if params.weights_from is not None:
-        for each in (generator, discriminator):
+        for each in pair[:2]:
             take_weights(each, Path(params.weights_from).expanduser())
     same = not params.average and params.precision == "float32"
-    averaged = generator if same else build(network, image_shape)[0]
-    return Networks(generator, discriminator, averaged)
+    averaged = pair.generator if same else build(network, shape, data.classes).generator
+    return Networks(pair, averaged)
 
 
 def _in_float32(
-    network: NetworkParams, discriminator: keras.Model, image_shape: tuple[int, int, int]
+    network: NetworkParams, discriminator: keras.Model, data: TrainingSet
 ) -> keras.Model:
     """Give a discriminator whose arithmetic does not depend on how it was trained."""
-    plain = build(network, image_shape)[1]
+    plain = build(network, data.images.shape[1:], data.classes).discriminator
     plain.set_weights(discriminator.get_weights())
     return plain
 
 
-def _identify(collection: Collection, ingest: IngestParams) -> dict[str, Any]:
+def _identify(collection: Collection, ingest: IngestParams, classes: Classes) -> dict[str, Any]:
     """Say which pictures they are, by their content, wherever and whenever they were packed."""
-    content = collection.index["hash"].str.cat(collection.index["split"], sep=" ")
-    text = "\n".join(content).encode()
+    rows = zip(collection.index["hash"], collection.index["split"], classes.labels, strict=True)
+    text = "\n".join(" ".join(map(str, row)) for row in rows).encode()
     how = {"size": ingest.size, "crop": ingest.crop, "align": ingest.align}
-    return {"pictures": hashlib.blake2b(text, digest_size=16).hexdigest(), **how}
+    which = {"label": classes.column, "classes": classes.names}
+    return {"pictures": hashlib.blake2b(text, digest_size=16).hexdigest(), **how, **which}
 
 
 def _tell(
     run: Training,
     collection: Collection,
+    data: TrainingSet,
     ingest: IngestParams,
     network: NetworkParams,
     params: TrainParams,
@@ -126,7 +150,7 @@ def _tell(
         "warnings": run.record.warnings,
         "best": run.record.best,
         "epochs": len(run.history),
-        "pictures": len(collection.split("train")),
+        "pictures": len(data.positions),
         "held_out": len(collection.split("validation")),
         "images_seen": run.images_seen,
         "seconds": run.record.seconds,

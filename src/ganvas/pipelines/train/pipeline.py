@@ -20,7 +20,13 @@ def create_pipeline() -> Pipeline:
                     "checkpoints",
                 ],
                 # The summary comes last: a hook stops a diverged run once it is saved.
-                outputs=["generator", "discriminator", "history", "training_summary"],
+                outputs=[
+                    "generator",
+                    "discriminator",
+                    "class_list",
+                    "history",
+                    "training_summary",
+                ],
                 name="train_gan",
             ),
         ],

@@ -15,8 +15,9 @@ from ganvas.figures.strip import snapshot_file
 from ganvas.metrics.features import extract, load_extractor
 from ganvas.metrics.kernel import kernel_distance
 from ganvas.metrics.neighbours import find_nearest
-from ganvas.networks.sampling import draw_latents, paint
+from ganvas.networks.sampling import draw_labels, draw_latents, one_hot, paint
 from ganvas.sources.collection import Collection
+from ganvas.training.batches import TrainingSet
 from ganvas.training.board import log_picture, make_board
 from ganvas.training.loop import SaveSnapshot, Watch, Watchers
 from ganvas.training.monitors import (
@@ -37,18 +38,21 @@ COMPARED = 64
 SECONDS_BETWEEN_CURVES = 30
 
 
-def make_watchers(collection: Collection, params: TrainParams, snapshots: Path) -> Watchers:
+def make_watchers(
+    collection: Collection, data: TrainingSet, params: TrainParams, snapshots: Path
+) -> Watchers:
     """Make everything that looks on at a run.
 
     Args:
-        collection: What is trained on.
+        collection: The pictures with their splits.
+        data: Those of them that are trained on.
         params: Of training.
         snapshots: Where each run has a folder for its snapshots, live curves and logs.
     """
     return Watchers(
         make_painter(snapshots, params),
         make_watch(collection, params),
-        make_judge(collection, params) if params.judge.every else None,
+        make_judge(collection, data, params) if params.judge.every else None,
         lambda record: [make_board(_board(snapshots, record))] if params.tensorboard else [],
     )
 
@@ -106,16 +110,23 @@ def make_watch(collection: Collection, params: TrainParams) -> Watch:
     return watch
 
 
-def make_judge(collection: Collection, params: TrainParams) -> Callable[[keras.Model], float]:
+def make_judge(
+    collection: Collection, data: TrainingSet, params: TrainParams
+) -> Callable[[keras.Model], float]:
     """Make the function that measures a generator's distance to the held-out pictures."""
     extractor = load_extractor(EXTRACTOR)
     positions = collection.split("validation")
     if len(positions) < 2:
         positions = collection.split("train")
-    real = extract(extractor, collection.images[positions[: params.judge.pictures]])
+    count = params.judge.pictures
+    real = extract(extractor, collection.images[positions[:count]])
+    classes = None
+    if data.labels is not None:
+        drawn = draw_labels(data.labels[data.positions], count, params.seed)
+        classes = one_hot(drawn, data.classes)
 
     def measure(generator: keras.Model) -> float:
-        latents = draw_latents(generator, params.judge.pictures, params.seed)
-        return kernel_distance(real, extract(extractor, paint(generator, latents)))
+        latents = draw_latents(generator, count, params.seed)
+        return kernel_distance(real, extract(extractor, paint(generator, latents, classes)))
 
     return measure

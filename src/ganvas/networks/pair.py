@@ -1,0 +1,31 @@
+"""What every network's file builds: a generator and a discriminator that fit each other."""
+
+from typing import NamedTuple
+
+import keras
+
+
+class Pair(NamedTuple):
+    """A generator and a discriminator.
+
+    Classes are rows (N, K) of weights that sum to 1: one-hot in training, and mixtures of classes
+    where someone likes to paint between two.
+
+    Attributes:
+        generator: Latent (N, Z), standard normal, to pictures (N, H, W, 3), float32 in [-1, 1].
+            With classes its inputs are [latent, classes].
+        discriminator: Such pictures to logits (N, 1), float32, positive for real; or to a dict
+            with `logits` and any of these, on each of which training puts a loss of its own:
+            `softmax_classes` (N, K): logits of which class a picture shows;
+            `sigmoid_classes` (N, K): the same, each class a question of its own, and for a
+            generated picture the answer that the discriminator learns is no to all of them;
+            `reconstruction` (N, H, W, 3): the picture painted again;
+            `features` (N, h, w, c): what `decoder` paints the picture again from.
+            With inputs [pictures, classes] it judges whether a picture is a real one of its class.
+        decoder: `features` of real pictures to these pictures; it is made of layers of the
+            generator, which is the one that learns by it. None: nothing of the kind.
+    """
+
+    generator: keras.Model
+    discriminator: keras.Model
+    decoder: keras.Model | None = None
