@@ -6,12 +6,14 @@ from typing import Any, Literal
 import keras
 from pydantic import Field
 
+from ganvas.networks.artgan import ArtganParams, build_artgan
 from ganvas.networks.dcgan import DcganParams, build_dcgan
 from ganvas.networks.pair import Pair
 from ganvas.params import Params
 
 # A network is added by its file, its line here and its parameters below.
 BUILDERS: dict[str, Callable[[Any, tuple[int, int, int], int], Pair]] = {
+    "artgan": build_artgan,
     "dcgan": build_dcgan,
 }
 
@@ -29,9 +31,10 @@ class NetworkParams(Params):
             the network's own habit, which is no classes, or for ArtGAN the first such column.
     """
 
-    name: Literal["dcgan"] = "dcgan"
+    name: Literal["dcgan", "artgan"] = "dcgan"
     label: str | None = Field(None, pattern=r"^[^/\\.]+$")
     dcgan: DcganParams = DcganParams()
+    artgan: ArtganParams = ArtganParams()
 
     @property
     def folder(self) -> str:

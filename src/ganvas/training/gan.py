@@ -228,9 +228,10 @@ class GAN(keras.Model):
             again = self.fused_decoder(ops.stop_gradient(real.more["features"]), training=True)
             loss = self.params.loss.reconstruction_weight * reconstruction_loss(again, real.seen)
             scaled = self.generator_optimizer.scale_loss(loss)
-        zero = tf.UnconnectedGradients.ZERO
-        more = tape.gradient(scaled, variables, unconnected_gradients=zero)
-        return [one + other for one, other in zip(gradients, more, strict=True)], loss
+        more = tape.gradient(scaled, variables)
+        # What comes before the decoder gets no gradient from it.
+        both = zip(gradients, more, strict=True)
+        return [one if other is None else one + other for one, other in both], loss
 
     def _judge_pair(
         self, piece: Piece, pictures: tf.Tensor, both: bool = False

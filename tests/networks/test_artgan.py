@@ -1,0 +1,270 @@
+"""ArtGAN's layers against the table of its paper, and its outputs against the paper's losses."""
+
+import subprocess
+import sys
+from itertools import pairwise
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from ganvas.errors import GanvasError
+from ganvas.networks.artgan import ArtganParams, build_artgan
+from ganvas.networks.sampling import one_hot
+
+K = 5
+# Type, output shape and kernel's side and stride of every layer with a kernel, at 64 pixels.
+ORIGINAL = {
+    "generator": [
+        ("Conv2DTranspose", (4, 4, 1024), 4, 1),
+        ("Conv2DTranspose", (8, 8, 512), 4, 2),
+        ("Conv2DTranspose", (16, 16, 256), 4, 2),
+        ("Conv2DTranspose", (32, 32, 128), 4, 2),
+        ("Conv2DTranspose", (32, 32, 128), 3, 1),
+        ("Conv2DTranspose", (64, 64, 3), 4, 2),
+    ],
+    "discriminator": [
+        ("Conv2D", (32, 32, 128), 4, 2),
+        ("Conv2D", (32, 32, 128), 3, 1),
+        ("Conv2D", (16, 16, 256), 4, 2),
+        ("Conv2D", (8, 8, 512), 4, 2),
+        ("Conv2D", (4, 4, 1024), 4, 2),
+        ("Dense", (28,), None, None),
+    ],
+}
+IMPROVED = {
+    "generator": [
+        ("Dense", (8192,), None, None),
+        *(
+            ("Conv2D", (side, side, width), 3, 1)
+            for side, width in (
+                *((8, 512), (16, 256), (32, 128)),
+                *((64, 64), (64, 64), (128, 32), (128, 3)),
+            )
+        ),
+    ],
+    "discriminator": [
+        *(
+            ("Conv2D", (side, side, width), 3, stride)
+            for side, width, stride in (
+                *((32, 128, 2), (16, 256, 2), (8, 512, 2), (8, 512, 1), (4, 1024, 2)),
+                *((4, 512, 1), (8, 256, 1), (16, 128, 1), (32, 64, 1), (64, 32, 1), (64, 3, 1)),
+            )
+        ),
+        ("Dense", (27,), None, None),
+    ],
+}
+
+
+def build(side: int = 32, classes: int = K, **params):
+    keras.utils.set_random_seed(0)
+    return build_artgan(
+        ArtganParams(**({"width": 4, "latent": 6} | params)), (side, side, 3), classes
+    )
+
+
+def describe(network: keras.Model) -> list[tuple]:
+    rows = []
+    for layer in network.layers:
+        if isinstance(layer, layers.Conv2D | layers.Conv2DTranspose):
+            size = layer.kernel_size[0], layer.strides[0]
+            rows.append((type(layer).__name__, layer.output.shape[1:], *size))
+        elif isinstance(layer, layers.Dense):
+            rows.append(("Dense", layer.output.shape[1:], None, None))
+    return rows
+
+
+def draw(network: keras.Model, count: int = 3, classes: int = K) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    latents = rng.standard_normal((count, network.inputs[0].shape[-1]), dtype=np.float32)
+    return [latents, one_hot(np.arange(count) % classes, classes)]
+
+
+def pictures(count: int = 3, side: int = 32) -> np.ndarray:
+    return np.random.default_rng(1).uniform(-1, 1, (count, side, side, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("variant", "table"), [("original", ORIGINAL), ("improved", IMPROVED)])
+def test_every_layer_is_that_of_the_table(variant, table):
+    generator, discriminator, _ = build(64, 27, variant=variant, width=128, latent=100)
+    assert describe(generator) == table["generator"]
+    # Where a network branches, Keras lists its layers by depth.
+    assert sorted(map(str, describe(discriminator))) == sorted(map(str, table["discriminator"]))
+
+
+def test_the_originals_parameters_are_those_of_the_table():
+    generator, discriminator, decoder = build(64, 27, width=128, latent=100)
+    widths = [127, 1024, 512, 256, 128, 128, 3]
+    kernels = sum(
+        a * b * k * k for a, b, k in zip(widths, widths[1:], (4, 4, 4, 4, 3, 4), strict=False)
+    )
+    # Four numbers for each normalised channel, two of them moving averages; the last has a bias.
+    assert generator.count_params() == kernels + 4 * sum(widths[1:-1]) + 3 == 13_252_611
+    widths = [3, 128, 128, 256, 512, 1024]
+    kernels = sum(
+        a * b * k * k for a, b, k in zip(widths, widths[1:], (4, 3, 4, 4, 4), strict=False)
+    )
+    head = 16_384 * 28 + 28
+    norms = 4 * sum(widths[2:])
+    assert discriminator.count_params() == kernels + 128 + norms + head == 11_630_236
+    shared = {id(weight) for weight in generator.weights}
+    assert decoder.weights and all(id(weight) in shared for weight in decoder.weights)
+
+
+def test_the_improved_ones_parameters_are_those_of_the_table():
+    generator, discriminator, decoder = build(64, 27, variant="improved", width=128, latent=100)
+    widths = [512, 512, 256, 128, 64, 64, 32, 3]
+    kernels = 9 * sum(a * b for a, b in pairwise(widths))
+    norms = 4 * (8192 + sum(widths[1:-1]))
+    assert generator.count_params() == 127 * 8192 + kernels + norms
+    encoder, again = [3, 128, 256, 512, 512, 1024], [1024, 512, 256, 128, 64, 32, 3]
+    kernels = 9 * sum(a * b for w in (encoder, again) for a, b in pairwise(w))
+    norms = 4 * (sum(encoder[2:]) + sum(again[1:-1]))
+    assert discriminator.count_params() == kernels + norms + 16_384 * 27 + 27
+    assert decoder is None
+
+
+@pytest.mark.parametrize("variant", ["original", "improved"])
+@pytest.mark.parametrize("side", [32, 64, 128, 256])
+def test_shapes_at_every_side(variant, side):
+    generator, discriminator, decoder = build(side, variant=variant)
+    painted = generator(draw(generator, 2))
+    assert painted.shape == (2, side, side, 3)
+    assert np.abs(painted).max() <= 1
+    outputs = discriminator(painted)
+    assert outputs["logits"].shape == (2, 1)
+    if variant == "improved":
+        assert outputs["softmax_classes"].shape == (2, K)
+        assert outputs["reconstruction"].shape == painted.shape
+    else:
+        assert outputs["sigmoid_classes"].shape == (2, K)
+        assert decoder(outputs["features"]).shape == painted.shape
+
+
+def test_the_generator_is_znet_and_the_decoder():
+    generator, _, decoder = build()
+    inputs = draw(generator)
+    first = decoder.layers[1]
+    features = keras.Model(generator.inputs, generator.get_layer(first.name).input)(inputs)
+    np.testing.assert_allclose(decoder(features), generator(inputs), atol=1e-6)
+
+
+def softplus(x: np.ndarray) -> np.ndarray:
+    return np.logaddexp(0, x)
+
+
+def raw_outputs(discriminator: keras.Model, shown: np.ndarray) -> np.ndarray:
+    """The K + 1 numbers before they are named, made large in place."""
+    (dense,) = [layer for layer in discriminator.layers if isinstance(layer, layers.Dense)]
+    # As they come they hardly differ from 0.
+    dense.set_weights([1000 * weight for weight in dense.get_weights()])
+    return np.asarray(keras.Model(discriminator.input, dense.output)(shown), np.float64)
+
+
+@pytest.mark.parametrize("real", [True, False])
+def test_sigmoids_make_the_papers_loss(real):
+    _, discriminator, _ = build()
+    raw = raw_outputs(discriminator, pictures())
+    labels = np.arange(3) if real else np.full(3, K)
+    targets, likely = one_hot(labels, K + 1), 1 / (1 + np.exp(-raw))
+    expected = -(targets * np.log(likely) + (1 - targets) * np.log(1 - likely)).sum(axis=1)
+    outputs = {name: np.asarray(value) for name, value in discriminator(pictures()).items()}
+    told, logits = outputs["sigmoid_classes"], outputs["logits"][:, 0]
+    classes = (softplus(told) - targets[:, :K] * told).sum(axis=1)
+    given = softplus(-logits if real else logits) + classes
+    np.testing.assert_allclose(given, expected, rtol=1e-5)
+    assert np.ptp(expected) > 0.01
+
+
+@pytest.mark.parametrize("real", [True, False])
+def test_a_softmax_makes_the_cross_entropy_of_all_classes_and_the_generated(real):
+    _, discriminator, _ = build(class_loss="softmax")
+    raw = raw_outputs(discriminator, pictures())
+    labels = np.arange(3) if real else np.full(3, K)
+    expected = np.log(np.exp(raw).sum(axis=1)) - raw[np.arange(3), labels]
+    outputs = {name: np.asarray(value) for name, value in discriminator(pictures()).items()}
+    told, logits = outputs["softmax_classes"], outputs["logits"][:, 0]
+    given = softplus(-logits if real else logits)
+    if real:
+        given = given + np.log(np.exp(told).sum(axis=1)) - told[np.arange(3), labels]
+    np.testing.assert_allclose(given, expected, rtol=1e-5)
+
+
+def test_the_improved_one_is_as_sure_as_all_its_classes_together():
+    _, discriminator, _ = build(variant="improved")
+    outputs = discriminator(pictures())
+    expected = np.log(np.exp(np.asarray(outputs["softmax_classes"])).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(outputs["logits"], expected, rtol=1e-5)
+
+
+def test_the_improved_ones_latent_is_uniform():
+    generator, *_ = build(variant="improved")
+    (merge,) = [layer for layer in generator.layers if isinstance(layer, layers.Concatenate)]
+    latents, rows = draw(generator, 4000)
+    uniform = np.asarray(keras.Model(generator.inputs, merge.input[0])([latents, rows])).ravel()
+    levels = np.linspace(-0.9, 0.9, 7)
+    below = (uniform[:, None] < levels).mean(axis=0)
+    np.testing.assert_allclose(below, (levels + 1) / 2, atol=0.015)
+    assert (np.argsort(uniform) == np.argsort(latents.ravel())).mean() > 0.99
+
+
+@pytest.mark.parametrize("variant", ["original", "improved"])
+def test_noise_and_dropout_act_in_training_alone(variant):
+    generator, discriminator, _ = build(variant=variant, noise=0.3, dropout=0.5)
+    kinds = {type(layer) for network in (generator, discriminator) for layer in network.layers}
+    assert {layers.GaussianNoise, layers.Dropout} <= kinds
+    calm = [np.asarray(discriminator(pictures())["logits"]) for _ in range(2)]
+    np.testing.assert_array_equal(*calm)
+
+
+def test_a_mixture_of_classes_is_between_them():
+    generator, *_ = build()
+    latents = draw(generator, 1)[0]
+    rows = np.array([[1, 0, 0, 0, 0], [0.5, 0.5, 0, 0, 0], [0, 1, 0, 0, 0]], np.float32)
+    one, middle, other = np.asarray(generator([np.repeat(latents, 3, axis=0), rows]))
+    whole = np.abs(one - other).mean()
+    assert 0 < np.abs(one - middle).mean() < whole > np.abs(other - middle).mean() > 0
+
+
+@pytest.mark.parametrize("variant", ["original", "improved"])
+def test_half_precision_gives_pictures_and_logits_in_full(variant):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        generator, discriminator, _ = build(variant=variant)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    outputs = discriminator(pictures())
+    tensors = [generator(draw(generator)), *outputs.values()]
+    assert {keras.backend.standardize_dtype(each.dtype) for each in tensors} == {"float32"}
+
+
+def test_without_classes_it_cannot_be_built():
+    with pytest.raises(GanvasError, match="paints by class"):
+        build(classes=0)
+
+
+LOAD = """
+import sys, keras, numpy as np
+folder = sys.argv[1]
+given = np.load(folder + "/inputs.npz")
+generator = keras.saving.load_model(folder + "/generator.keras", safe_mode=True)
+discriminator = keras.saving.load_model(folder + "/discriminator.keras", safe_mode=True)
+painted = generator([given["latents"], given["rows"]])
+assert "ganvas" not in sys.modules
+np.savez(folder + "/outputs.npz", painted=painted, **discriminator(given["pictures"]))
+"""
+
+
+@pytest.mark.parametrize("variant", ["original", "improved"])
+def test_saved_networks_load_safely_where_nobody_knows_ganvas(variant, tmp_path):
+    generator, discriminator, _ = build(variant=variant)
+    latents, rows = draw(generator)
+    np.savez(tmp_path / "inputs.npz", latents=latents, rows=rows, pictures=pictures())
+    generator.save(tmp_path / "generator.keras")
+    discriminator.save(tmp_path / "discriminator.keras")
+    subprocess.run([sys.executable, "-c", LOAD, tmp_path], check=True, capture_output=True)
+    loaded = np.load(tmp_path / "outputs.npz")
+    np.testing.assert_allclose(loaded["painted"], generator([latents, rows]), atol=1e-5)
+    for name, value in discriminator(pictures()).items():
+        np.testing.assert_allclose(loaded[name], value, atol=1e-5)
