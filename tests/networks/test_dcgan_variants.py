@@ -1,7 +1,5 @@
 """The other originals that DCGAN's parameters express, and networks that know classes."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -464,35 +462,3 @@ def test_fused_twins_of_conditional_networks_share_weights_and_give_the_same(nam
             answers.append([call(each, inputs, training=True), *model.get_weights()])
         for plain, fused in zip(*answers, strict=True):
             np.testing.assert_allclose(plain, fused, rtol=1e-4, atol=1e-4)
-
-
-LOAD = """
-import sys
-import keras
-import numpy as np
-
-for file in sys.argv[1:]:
-    model = keras.saving.load_model(f"{file}.keras", safe_mode=True)
-    with np.load(f"{file}.npz") as arrays:
-        inputs = [arrays[each.name] for each in model.inputs]
-    np.save(f"{file}.npy", model(inputs if len(inputs) > 1 else inputs[0]))
-assert "ganvas" not in sys.modules
-"""
-
-
-def test_saved_networks_load_where_only_keras_is_known(tmp_path):
-    expected = {}
-    for name, params in TINY.items():
-        for classes in (0, 3):
-            for model in build_dcgan(params, (32, 32, 3), classes)[:2]:
-                stir(model)
-                inputs = make_inputs(model)
-                file = tmp_path / f"{name}_{classes}_{model.name}"
-                model.save(f"{file}.keras")
-                names = [each.name for each in model.inputs]
-                np.savez(f"{file}.npz", **dict(zip(names, inputs, strict=True)))
-                expected[str(file)] = call(model, inputs)
-    subprocess.run([sys.executable, "-c", LOAD, *expected], check=True, cwd=tmp_path)
-    for file, outputs in expected.items():
-        assert np.ptp(outputs) > 0.1
-        np.testing.assert_allclose(np.load(f"{file}.npy"), outputs, rtol=1e-5, atol=1e-5)

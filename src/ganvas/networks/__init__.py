@@ -9,12 +9,14 @@ from pydantic import Field
 from ganvas.networks.artgan import ArtganParams, build_artgan
 from ganvas.networks.dcgan import DcganParams, build_dcgan
 from ganvas.networks.pair import Pair
+from ganvas.networks.r3gan import R3ganParams, build_r3gan
 from ganvas.params import Params
 
 # A network is added by its file, its line here and its parameters below.
 BUILDERS: dict[str, Callable[[Any, tuple[int, int, int], int], Pair]] = {
     "artgan": build_artgan,
     "dcgan": build_dcgan,
+    "r3gan": build_r3gan,
 }
 
 
@@ -31,10 +33,11 @@ class NetworkParams(Params):
             the network's own habit, which is no classes, or for ArtGAN the first such column.
     """
 
-    name: Literal["dcgan", "artgan"] = "dcgan"
+    name: Literal["dcgan", "artgan", "r3gan"] = "dcgan"
     label: str | None = Field(None, pattern=r"^[^/\\.]+$")
     dcgan: DcganParams = DcganParams()
     artgan: ArtganParams = ArtganParams()
+    r3gan: R3ganParams = R3ganParams()
 
     @property
     def folder(self) -> str:

@@ -12,8 +12,9 @@ class Pair(NamedTuple):
     where someone likes to paint between two.
 
     Attributes:
-        generator: Latent (N, Z), standard normal, to pictures (N, H, W, 3), float32 in [-1, 1].
-            With classes its inputs are [latent, classes].
+        generator: Latent (N, Z), standard normal, to pictures (N, H, W, 3), float32, made for
+            [-1, 1] and clipped to it when they are saved. With classes its inputs are [latent,
+            classes].
         discriminator: Such pictures to logits (N, 1), float32, positive for real; or to a dict
             with `logits` and any of these, on each of which training puts a loss of its own:
             `softmax_classes` (N, K): logits of which class a picture shows;

@@ -31,7 +31,8 @@ class IngestParams(PackParams):
     """Parameters of ingestion.
 
     Attributes:
-        dataset: Name of the collection's folders; by default the source's name.
+        dataset: Name of the collection's folders; by default the source's name, with WikiArt's
+            labels where they are not styles.
         source: Where the pictures come from.
     """
 
@@ -41,12 +42,15 @@ class IngestParams(PackParams):
     @property
     def dataset_name(self) -> str:
         """Name of the collection's folders."""
+        labels = self.source.wikiart.labels
+        if self.source.name == "wikiart" and labels != "style":
+            return self.dataset or f"wikiart_by_{labels}"
         return self.dataset or self.source.name
 
     @property
     def raw_path(self) -> str:
         """The source's folder; a relative one is seen from the project's root."""
-        path = self.source.path or f"data/01_raw/{self.dataset_name}"
+        path = self.source.path or f"data/01_raw/{self.dataset or self.source.name}"
         return str(Path(path).expanduser())
 
 

@@ -180,6 +180,7 @@ def _check_norms(discriminator: keras.Model, params: TrainParams) -> None:
     norms = [each for each in discriminator.layers if isinstance(each, layers.BatchNormalization)]
     if wanted and norms:
         raise GanvasError(
-            f"train.penalty.{wanted[0]} can't be had with batch norm in the discriminator: set "
-            "network.dcgan.discriminator_norm=none, or the penalty to 0."
+            f"train.penalty.{wanted[0]} can't be had with batch norm in the discriminator: take "
+            "network.name=r3gan, which has none, or dcgan with "
+            "network.dcgan.discriminator_norm=none, or set the penalty to 0."
         )

@@ -8,7 +8,10 @@ import pandas as pd
 from pydantic import Field
 
 from ganvas.errors import GanvasError
+from ganvas.metrics.classifier import agreement, tell_classes, train_classifier
+from ganvas.metrics.features import extract, load_extractor
 from ganvas.metrics.neighbours import find_nearest
+from ganvas.metrics.parzen import parzen
 from ganvas.metrics.scores import accuracy, judge
 from ganvas.networks.sampling import draw_labels, draw_latents, one_hot, paint
 from ganvas.params import Params
@@ -17,6 +20,7 @@ from ganvas.sources.collection import Collection
 
 Metrics = dict[str, dict[str, Any]]
 
+PARZEN_VALIDATION = 1000
 HISTORY_TITLES = {
     "loss_g": "Generator loss",
     "loss_d": "Discriminator loss",
@@ -30,11 +34,15 @@ class EvaluateParams(Params):
 
     Attributes:
         count: Generated pictures that are judged.
-        seed: Of their latents.
+        seed: Of their latents, and of what else is drawn.
+        classifier: Training pictures, at most, that the judge of classes learns from; 0: none.
+        parzen: Generated pictures of the Parzen window, 10,000 in the papers; 0: no such figure.
     """
 
     count: int = Field(500, ge=1, le=100_000)
     seed: int = Field(0, ge=0)
+    classifier: int = Field(5000, ge=0, le=100_000)
+    parzen: int = Field(0, ge=0, le=100_000)
 
 
 def paint_for_judgement(
@@ -60,11 +68,7 @@ def paint_for_judgement(
             f"at {packed[0]}×{packed[1]}: set ingest.size to {painted[0]} and run ingest, or train "
             "again."
         )
-    known = match_classes(collection.index, classes["column"], classes["names"])
-    there = known.labels[collection.split("train")]
-    asked = draw_labels(there[there >= 0], params.count, params.seed)
-    latents = draw_latents(generator, params.count, params.seed)
-    return paint(generator, latents, one_hot(asked, len(known.names))), asked
+    return _paint(generator, collection, classes, params.count, params.seed)
 
 
 def summarise_history(history: pd.DataFrame, training_summary: dict[str, Any]) -> Metrics:
@@ -128,6 +132,83 @@ def measure_memorising(generated: np.ndarray, collection: Collection) -> Metrics
     }
 
 
+def measure_classes(
+    generated: np.ndarray,
+    asked: np.ndarray,
+    collection: Collection,
+    classes: dict[str, Any],
+    params: EvaluateParams,
+) -> Metrics:
+    """Give the share of pictures in which a classifier of real ones sees the asked class.
+
+    Held-out pictures, told by the same classifier, are what can be hoped for. A generator without
+    classes has no such figures.
+    """
+    known = match_classes(collection.index, classes["column"], classes["names"])
+    if not known.names or not params.classifier:
+        return {}
+    rng = np.random.default_rng(params.seed)
+    training = rng.permutation(known.in_split(collection.split("train")))
+    training = np.sort(training[: params.classifier])
+    held_out = known.in_split(collection.split("validation"))[: params.count]
+    extractor, count = load_extractor("efficientnet_lite2"), len(known.names)
+    learnt = extract(extractor, collection.images[training], "features of training pictures")
+    judge = train_classifier(learnt, known.labels[training], count, params.seed)
+    groups = {
+        "generated": ("Generated pictures that look like the asked class", generated, asked),
+        "held_out": (
+            "Held-out pictures that look like their class",
+            collection.images[held_out],
+            known.labels[held_out],
+        ),
+    }
+    return {
+        f"class_agreement_{name}": _figure(
+            title,
+            agreement(tell_classes(judge, extract(extractor, pictures)), labels, count)[0],
+            f"N={len(labels)}, {count} classes of {known.column}, softmax on the features of "
+            f"{extractor.name}, trained on {len(training)} training pictures",
+        )
+        for name, (title, pictures, labels) in groups.items()
+        if len(labels)
+    }
+
+
+def measure_likelihood(
+    generator: keras.Model,
+    collection: Collection,
+    classes: dict[str, Any],
+    params: EvaluateParams,
+) -> Metrics:
+    """Give the Parzen-window log-likelihood of held-out pictures, where it is asked for."""
+    if not params.parzen:
+        return {}
+    validation, test = collection.split("validation"), collection.split("test")
+    if not len(test):
+        # A source with lists of its own has two parts alone.
+        half = min(len(validation) // 2, PARZEN_VALIDATION)
+        validation, test = validation[:half], validation[half:]
+    validation = validation[:PARZEN_VALIDATION]
+    if not len(validation) or len(test) < 2:
+        raise GanvasError(
+            "A Parzen window needs held-out pictures, and the collection has too few: raise "
+            "ingest.validation_share, or set evaluate.parzen=0."
+        )
+    samples, _ = _paint(generator, collection, classes, params.parzen, params.seed)
+    found = parzen(samples, collection.images[validation], collection.images[test])
+    edge = ", the edge of what was tried" if found.at_edge else ""
+    protocol = (
+        f"mean ± {found.error:.0f} (standard error) of {found.pictures} held-out pictures, window "
+        f"of {found.samples} generated ones, σ={found.sigma:.3g} chosen on {found.validation} "
+        f"others{edge}, D={found.dimensions}, range 0 to 1"
+    )
+    return {
+        "parzen_log_likelihood": _figure(
+            "Parzen-window log-likelihood", found.mean, protocol, "nats"
+        )
+    }
+
+
 def join_metrics(*parts: Metrics) -> Metrics:
     """Put all figures into one table."""
     return {name: figure for part in parts for name, figure in part.items()}
@@ -135,6 +216,17 @@ def join_metrics(*parts: Metrics) -> Metrics:
 
 def _figure(title: str, value: float, protocol: str, unit: str = "") -> dict[str, Any]:
     return {"title": title, "value": float(value), "unit": unit, "protocol": protocol}
+
+
+def _paint(
+    generator: keras.Model, collection: Collection, classes: dict[str, Any], count: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Paint pictures of classes drawn as often as training pictures have them."""
+    known = match_classes(collection.index, classes["column"], classes["names"])
+    there = known.labels[known.in_split(collection.split("train"))]
+    asked = draw_labels(there, count, seed)
+    latents = draw_latents(generator, count, seed)
+    return paint(generator, latents, one_hot(asked, len(known.names))), asked
 
 
 def _first(collection: Collection, split: str, count: int) -> np.ndarray:

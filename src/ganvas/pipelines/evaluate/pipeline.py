@@ -5,6 +5,8 @@ from kedro.pipeline import Node, Pipeline
 from ganvas.pipelines.evaluate.nodes import (
     join_metrics,
     judge_by_discriminator,
+    measure_classes,
+    measure_likelihood,
     measure_memorising,
     paint_for_judgement,
     summarise_history,
@@ -40,8 +42,26 @@ def create_pipeline() -> Pipeline:
                 name="measure_memorising",
             ),
             Node(
+                measure_classes,
+                inputs=["generated", "asked", "collection", "class_list", "params:evaluate"],
+                outputs="class_metrics",
+                name="measure_classes",
+            ),
+            Node(
+                measure_likelihood,
+                inputs=["generator", "collection", "class_list", "params:evaluate"],
+                outputs="likelihood_metrics",
+                name="measure_likelihood",
+            ),
+            Node(
                 join_metrics,
-                inputs=["history_metrics", "discriminator_metrics", "memorising_metrics"],
+                inputs=[
+                    "history_metrics",
+                    "discriminator_metrics",
+                    "class_metrics",
+                    "likelihood_metrics",
+                    "memorising_metrics",
+                ],
                 outputs="metrics",
                 name="join_metrics",
             ),

@@ -1,0 +1,137 @@
+"""What training, sampling and the gallery ask of every network."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ganvas.networks import BUILDERS, BY_CLASS, NetworkParams, build
+from ganvas.networks.sampling import one_hot
+from ganvas.training.gan import GAN
+from ganvas.training.params import TrainParams
+
+KERAS_IO = {
+    "smallest_side": 8,
+    "bias": True,
+    "initialiser": "glorot",
+    "stem": "dense",
+    "stem_activation": False,
+    "generator_norm": "none",
+    "generator_activation": "leaky_relu",
+    "output_convolution": 5,
+    "output_activation": "sigmoid",
+    "head": "dense",
+    "dropout": 0.2,
+    "discriminator_norm": "none",
+}
+NARROW = {"latent": 6, "generator_width": 2, "discriminator_width": 2}
+R3GAN = {"latent": 6, "width": 4, "max_width": 8, "group_width": 4, "blocks": 1}
+# One of each kind of network, as narrow as it goes.
+KINDS = {
+    "dcgan": {"dcgan": NARROW},
+    "dcgan_dense": {"dcgan": NARROW | {"kernel": 5, "stem": "dense", "head": "dense"}},
+    "dcgan_keras_io": {"dcgan": NARROW | KERAS_IO},
+    "dcgan_spectral": {"dcgan": NARROW | {"spectral_norm": True}},
+    "artgan": {"artgan": {"latent": 6, "width": 4}},
+    "artgan_softmax": {"artgan": {"latent": 6, "width": 4, "class_loss": "softmax"}},
+    "artgan_improved": {"artgan": {"latent": 6, "width": 4, "variant": "improved"}},
+    "r3gan": {"r3gan": R3GAN},
+}
+CASES = [
+    (kind, classes)
+    for kind in KINDS
+    for classes in (0, 3)
+    if classes or kind.split("_")[0] not in BY_CLASS
+]
+
+
+def make(kind: str, classes: int, side: int = 32):
+    keras.utils.set_random_seed(0)
+    params = NetworkParams(name=kind.split("_")[0], **KINDS[kind])
+    return build(params, (side, side, 3), classes)
+
+
+def make_inputs(model: keras.Model, count: int = 3) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [
+        one_hot(np.arange(count) % each.shape[-1], each.shape[-1])
+        if each.name == "classes"
+        else rng.uniform(-1, 1, (count, *each.shape[1:])).astype(np.float32)
+        for each in model.inputs
+    ]
+
+
+def call(model: keras.Model, inputs: list[np.ndarray]) -> dict[str, np.ndarray]:
+    outputs = model(inputs if len(inputs) > 1 else inputs[0], training=False)
+    outputs = outputs if isinstance(outputs, dict) else {"output": outputs}
+    return {name: np.asarray(value) for name, value in outputs.items()}
+
+
+def test_every_network_is_among_the_kinds():
+    assert {kind.split("_")[0] for kind in KINDS} == set(BUILDERS)
+
+
+LOAD = """
+import pathlib, sys
+import keras
+import numpy as np
+
+for file in sorted(pathlib.Path(sys.argv[1]).glob("*.keras")):
+    model = keras.saving.load_model(file, safe_mode=True)
+    with np.load(file.with_suffix(".inputs.npz")) as given:
+        inputs = [given[each.name] for each in model.inputs]
+    outputs = model(inputs if len(inputs) > 1 else inputs[0], training=False)
+    outputs = outputs if isinstance(outputs, dict) else {"output": outputs}
+    np.savez(file.with_suffix(".outputs.npz"), **outputs)
+assert "ganvas" not in sys.modules
+"""
+
+
+def test_saved_networks_load_safely_in_a_process_that_knows_keras_alone(tmp_path):
+    expected, rng = {}, np.random.default_rng(0)
+    for kind, classes in CASES:
+        for model in make(kind, classes)[:2]:
+            for weight in model.weights:
+                if "seed" not in weight.name:
+                    # Away from the start, where moving averages and biases are all the same.
+                    weight.assign(3 * weight + rng.uniform(0, 0.05, weight.shape))
+            file = tmp_path / f"{kind}_{classes}_{model.name}.keras"
+            inputs = make_inputs(model)
+            model.save(file)
+            names = [each.name for each in model.inputs]
+            np.savez(file.with_suffix(".inputs.npz"), **dict(zip(names, inputs, strict=True)))
+            expected[file] = call(model, inputs)
+    subprocess.run([sys.executable, "-c", LOAD, tmp_path], check=True, capture_output=True)
+    assert len(expected) == 2 * len(CASES)
+    for file, outputs in expected.items():
+        with np.load(file.with_suffix(".outputs.npz")) as loaded:
+            assert set(loaded) == set(outputs)
+            for name, value in outputs.items():
+                assert np.ptp(value) > 1e-3, (file.name, name)
+                np.testing.assert_allclose(loaded[name], value, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("dcgan", {}),
+        ("r3gan", {"loss": {"name": "relativistic"}, "penalty": {"r1": 1, "r2": 1}}),
+    ],
+)
+def test_a_step_at_256_pixels_teaches_both_networks(kind, params):
+    pair = make(kind, 0, 256)
+    gan = GAN(pair, pair.generator, TrainParams(batch_size=2, **params))
+    gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))
+    before = [[weight.numpy() for weight in model.trainable_weights] for model in pair[:2]]
+    rng = np.random.default_rng(0)
+    real = tf.constant(rng.integers(0, 256, (2, 256, 256, 3), dtype=np.uint8))
+    scores = tf.function(gan.train_step)((real, tf.constant(make_inputs(pair.generator, 2)[0])))
+    assert all(np.isfinite(value) for value in scores.values())
+    for model, old in zip(pair[:2], before, strict=True):
+        moved = [np.any(w.numpy() != o) for w, o in zip(model.trainable_weights, old, strict=True)]
+        # A block that begins as the identity lets nothing through to its first kernels.
+        closed = 4 * 7 if kind == "r3gan" else 0
+        assert sum(moved) == len(moved) - closed
