@@ -186,6 +186,72 @@ def test_every_part_of_the_engine_goes_through_a_run(project, kedro_run):
         assert all(layer.compute_dtype == "float32" for layer in network.layers)
 
 
+ARTGAN = {
+    "network__name": "artgan",
+    "network__artgan__width": 4,
+    "network__artgan__latent": 6,
+    "train__balance": "true",
+}
+
+
+def test_a_network_with_classes_goes_the_whole_way(project, kedro_run):
+    shares = {"ingest__source__sample__pictures": 48, "ingest__validation_share": 0.3}
+    result = kedro_run(**ARTGAN, **shares, network__label="genre", evaluate__parzen=20)
+    assert result.exit_code == 0, result.output
+    reporting = project / "data/08_reporting/sample/artgan_by_genre"
+    metrics = json.loads((reporting / "metrics.json").read_text())
+    # The styles of the sample collection are easy to tell, even from few pictures.
+    assert metrics["class_agreement_held_out"]["value"] > 0.6
+    assert 0 <= metrics["class_agreement_generated"]["value"] <= 1
+    assert "8 classes of genre" in metrics["class_agreement_generated"]["protocol"]
+    likelihood = metrics["parzen_log_likelihood"]
+    assert f"D={32 * 32 * 3}, range 0 to 1" in likelihood["protocol"]
+    # Between that of windows all of which miss and that of one at each test picture.
+    assert -1e5 < likelihood["value"] < 32 * 32 * 3 * 2.3
+    page = (reporting / "report.html").read_text()
+    assert "Class by class" in page and "Parzen-window log-likelihood" in page
+    assert [path.name for path in (reporting / "class_sheets").iterdir()] == ["sheet00.png"]
+    paint_some_classes(project, kedro_run)
+
+
+def paint_some_classes(project, kedro_run):
+    asked = ARTGAN | {"network__label": "genre", "sample__count": 3, "sample__seed": 5}
+    result = kedro_run("--pipelines=sample", **asked, sample__classes="Night Skies")
+    assert result.exit_code == 0, result.output
+    folder = project / "data/07_model_output/sample/artgan_by_genre/samples"
+    names = sorted(path.name for path in folder.iterdir() if path.name != "grid.png")
+    assert names == [f"seed5_{number:06d}_Night-Skies.png" for number in range(3)]
+    models = project / "data/06_models/sample/artgan_by_genre"
+    known = json.loads(next(models.glob("class_list.json/*/class_list.json")).read_text())
+    assert known["column"] == "genre" and len(known["names"]) == 8
+    generator = keras.saving.load_model(next(models.glob("generator.keras/*/*.keras")))
+    row = np.eye(8, dtype=np.float32)[[known["names"].index("Night Skies")] * 3]
+    latents = np.random.default_rng(5).standard_normal((3, 6), dtype=np.float32)
+    expected = (np.asarray(generator([latents, row])) + 1) * 127.5
+    with Image.open(folder / names[2]) as picture:
+        assert np.abs(np.asarray(picture) - expected[2]).max() <= 0.51
+    message = sentence(kedro_run("--pipelines=sample", **asked, sample__classes="Day Skies"))
+    assert "'Day Skies'" in message and "Night Skies" in message
+
+
+def test_a_conditional_dcgan_trains_by_any_label_column(project, kedro_run):
+    for label in ("artist", "nationality"):
+        result = kedro_run("--pipelines=train", train__epochs=1, network__label=label)
+        assert result.exit_code == 0, result.output
+        models = project / f"data/06_models/sample/dcgan_by_{label}"
+        assert next(models.glob("generator.keras/*/*.keras")).stat().st_size
+    message = sentence(kedro_run("--pipelines=train", network__label="school"))
+    assert "'school'" in message and "artist, genre, nationality" in message
+
+
+def test_r3gan_takes_a_run_from_its_preset(project, kedro_run):
+    tiny = {"network__r3gan__width": 4, "network__r3gan__max_width": 8}
+    result = kedro_run("--env=r3gan", **tiny, network__r3gan__group_width=4)
+    assert result.exit_code == 0, result.output
+    report = project / "data/08_reporting/sample/r3gan/report.html"
+    assert "<h1>sample, painted by r3gan</h1>" in report.read_text()
+
+
 def test_a_warning_stands_in_log_history_and_report(project, kedro_run, caplog, monkeypatch):
     monkeypatch.setattr("ganvas.training.monitors.NEW", 1)
     with caplog.at_level(logging.WARNING):

@@ -5,7 +5,9 @@ import yaml
 
 from ganvas import settings
 from ganvas.configuration import Configuration
+from ganvas.networks import build
 from ganvas.params import Params, check_params
+from ganvas.pipelines.evaluate.nodes import HISTORY_TITLES
 
 CONF = Path(__file__).parents[1] / "conf"
 LAYERS = {"raw", "intermediate", "primary", "models", "model output", "reporting"}
@@ -35,15 +37,83 @@ def test_base_shows_every_parameter():
     assert keys_of(raw) == keys(Configuration)
 
 
-@pytest.mark.parametrize("env", ["artworks", "wikiart", "celeba"])
-def test_an_environment_names_its_source_and_keeps_what_it_does_not_change(env):
-    base = check_params(Configuration, load("parameters", "base"))
+@pytest.mark.parametrize(
+    ("env", "dataset", "source", "network"),
+    [
+        ("artworks", "artworks", "data/01_raw/artworks", "dcgan"),
+        ("wikiart", "wikiart", "data/01_raw/wikiart", "artgan"),
+        ("celeba", "celeba", "data/01_raw/celeba", "dcgan"),
+        ("faces", "faces", "data/01_raw/faces", "dcgan"),
+        ("keras_faces", "keras_faces", "data/01_raw/faces", "dcgan"),
+        ("r3gan", "sample", "data/01_raw/sample", "r3gan"),
+    ],
+)
+def test_an_environment_leads_to_folders_of_its_own(env, dataset, source, network):
     preset = check_params(Configuration, load("parameters", env))
-    assert preset.ingest.source.name == preset.choices()["dataset"] == env
-    assert preset.choices()["source"] == f"data/01_raw/{env}"
-    assert preset.network.dcgan.generator_width == 64
-    assert preset.train.optimiser == base.train.optimiser
-    assert preset.train.batch_size == 64 and preset.train.generator_learning_rate == 2e-4
+    assert preset.choices() == {"dataset": dataset, "source": source, "network": network}
+
+
+# What generator and discriminator learn in the sources, at 64 pixels; ArtGAN's with 27 classes.
+COUNTS = {
+    "artworks": (3_576_704, 2_765_568),
+    "celeba": (3_576_704, 2_765_568),
+    "wikiart": (13_248_515, 11_626_396),
+    "faces": (18_885_760, 17_232_768),
+    "keras_faces": (3_979_651, 404_801),
+}
+
+
+@pytest.mark.parametrize("env", COUNTS)
+def test_a_presets_networks_are_those_of_its_source(env):
+    preset = check_params(Configuration, load("parameters", env))
+    pair = build(preset.network, (64, 64, 3), 27 if env == "wikiart" else 0)
+    trainable = [
+        sum(weight.numpy().size for weight in network.trainable_weights) for network in pair[:2]
+    ]
+    assert tuple(trainable) == COUNTS[env]
+
+
+@pytest.mark.parametrize(
+    ("env", "rate", "batch", "optimiser", "decay"),
+    [
+        ("artworks", 2e-4, 64, "adam", {"beta_1": 0.5, "beta_2": 0.999}),
+        ("celeba", 2e-4, 64, "adam", {"beta_1": 0.5, "beta_2": 0.999}),
+        ("wikiart", 1e-3, 128, "rmsprop", {"rho": 0.9}),
+        ("faces", 2e-4, 128, "adam", {"beta_1": 0.5, "beta_2": 0.999}),
+        ("keras_faces", 1e-4, 32, "adam", {"beta_1": 0.9, "beta_2": 0.999}),
+    ],
+)
+def test_a_preset_trains_as_its_source_did(env, rate, batch, optimiser, decay):
+    train = check_params(Configuration, load("parameters", env)).train
+    assert train.generator_learning_rate == train.discriminator_learning_rate == rate
+    assert train.batch_size == batch and train.max_minutes is None
+    assert train.optimiser.name == optimiser
+    assert getattr(train.optimiser, optimiser).model_dump() == decay
+
+
+def test_published_figures_are_those_that_evaluation_measures():
+    published = {
+        env: {
+            each["figure"]: each["value"] for each in load("parameters", env)["report"]["published"]
+        }
+        for env in ("artworks", "wikiart")
+    }
+    assert published["artworks"] == dict(
+        zip(HISTORY_TITLES, (4.3852, 0.0655, 0.9508, 0.0121), strict=True)
+    )
+    assert published["wikiart"] == {"parzen_log_likelihood": 1041}
+    assert load("parameters", "wikiart")["evaluate"]["parzen"] == 10_000
+
+
+@pytest.mark.parametrize("labels", ["genre", "artist"])
+def test_wikiart_by_other_labels_has_folders_of_its_own(labels):
+    params = {"ingest": {"source": {"wikiart": {"labels": labels}}}}
+    loader = settings.CONFIG_LOADER_CLASS(
+        str(CONF), env="wikiart", runtime_params=params, **settings.CONFIG_LOADER_ARGS
+    )
+    chosen = check_params(Configuration, loader["parameters"]).choices()
+    assert chosen["dataset"] == f"wikiart_by_{labels}"
+    assert chosen["source"] == "data/01_raw/wikiart"
 
 
 def test_every_dataset_has_a_layer():

@@ -35,7 +35,7 @@ def train_classifier(
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(rate), loss)
     batches = _draw(features, labels, classes, seed)
-    model.fit(batches, steps_per_epoch=STEPS, verbose=0)
+    model.fit(batches, steps_per_epoch=STEPS, shuffle=False, verbose=0)
     return model
 
 

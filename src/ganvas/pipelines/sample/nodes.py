@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 import numpy as np
@@ -28,7 +28,7 @@ class SampleParams(Params):
 
     count: int = Field(64, ge=1, le=1_000_000)
     seed: int = Field(0, ge=0)
-    classes: str | list[str] | None = None
+    classes: str | Annotated[list[str], Field(min_length=1)] | None = None
     grid: int = Field(64, ge=1, le=4096)
     columns: int = Field(8, ge=1, le=64)
 
