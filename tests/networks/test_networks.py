@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ganvas.networks import BUILDERS, BY_CLASS, NetworkParams, build
+from ganvas.networks import NETWORKS, NetworkParams, build
 from ganvas.networks.sampling import one_hot
 from ganvas.training.gan import GAN
 from ganvas.training.params import TrainParams
@@ -44,7 +44,7 @@ CASES = [
     (kind, classes)
     for kind in KINDS
     for classes in (0, 3)
-    if classes or kind.split("_")[0] not in BY_CLASS
+    if classes or not NETWORKS[kind.split("_")[0]].by_class
 ]
 
 
@@ -71,7 +71,7 @@ def call(model: keras.Model, inputs: list[np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def test_every_network_is_among_the_kinds():
-    assert {kind.split("_")[0] for kind in KINDS} == set(BUILDERS)
+    assert {kind.split("_")[0] for kind in KINDS} == set(NETWORKS)
 
 
 LOAD = """

@@ -1,10 +1,10 @@
 """What is trained: each network in a file of its own, chosen by name."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import keras
-from pydantic import Field
+from pydantic import Field, create_model
 
 from ganvas.networks.artgan import ArtganParams, build_artgan
 from ganvas.networks.dcgan import DcganParams, build_dcgan
@@ -12,20 +12,32 @@ from ganvas.networks.pair import Pair
 from ganvas.networks.r3gan import R3ganParams, build_r3gan
 from ganvas.params import Params
 
-# A network is added by its file, its line here and its parameters below.
-BUILDERS: dict[str, Callable[[Any, tuple[int, int, int], int], Pair]] = {
-    "artgan": build_artgan,
-    "dcgan": build_dcgan,
-    "r3gan": build_r3gan,
+
+class Network(NamedTuple):
+    """A network that can be chosen.
+
+    Attributes:
+        params: The model of its parameters; each has a default.
+        build: Of such parameters, the pictures' shape (H, W, 3) and the number of classes, 0 for
+            none, makes a generator and a discriminator.
+        by_class: Whether it paints by class even where no one has said by which.
+    """
+
+    params: type[Params]
+    build: Callable[[Any, tuple[int, int, int], int], Pair]
+    by_class: bool = False
+
+
+# A network is added by its file and its line here.
+NETWORKS = {
+    "artgan": Network(ArtganParams, build_artgan, by_class=True),
+    "dcgan": Network(DcganParams, build_dcgan),
+    "r3gan": Network(R3ganParams, build_r3gan),
 }
 
 
-# These paint by class whether or not someone has said by which.
-BY_CLASS = {"artgan"}
-
-
-class NetworkParams(Params):
-    """Which network, and the parameters of each under its own name.
+class _Choice(Params):
+    """Which network.
 
     Attributes:
         name: The network.
@@ -33,11 +45,8 @@ class NetworkParams(Params):
             the network's own habit, which is no classes, or for ArtGAN the first such column.
     """
 
-    name: Literal["dcgan", "artgan", "r3gan"] = "dcgan"
+    name: Literal[*NETWORKS] = "dcgan"
     label: str | None = Field(None, pattern=r"^[^/\\.]+$")
-    dcgan: DcganParams = DcganParams()
-    artgan: ArtganParams = ArtganParams()
-    r3gan: R3ganParams = R3ganParams()
 
     @property
     def folder(self) -> str:
@@ -48,6 +57,14 @@ class NetworkParams(Params):
     def chosen(self) -> Params:
         """The parameters of the chosen network."""
         return getattr(self, self.name)
+
+
+# Which network, and the parameters of each under its own name.
+NetworkParams = create_model(
+    "NetworkParams",
+    __base__=_Choice,
+    **{name: (each.params, each.params()) for name, each in NETWORKS.items()},
+)
 
 
 def build(
@@ -67,6 +84,6 @@ def build(
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        return BUILDERS[params.name](params.chosen, image_shape, classes)
+        return NETWORKS[params.name].build(params.chosen, image_shape, classes)
     finally:
         keras.config.set_dtype_policy(before)

@@ -11,7 +11,7 @@ import keras
 import pandas as pd
 
 from ganvas.errors import Finished
-from ganvas.networks import BY_CLASS, NetworkParams, build
+from ganvas.networks import NETWORKS, NetworkParams, build
 from ganvas.networks.transfer import take_weights
 from ganvas.pipelines.train.watchers import make_watchers
 from ganvas.sources import IngestParams
@@ -89,7 +89,7 @@ def train_gan(
 
 def choose_column(network: NetworkParams, collection: Collection) -> str | None:
     """Choose the label column to paint by; None: none."""
-    if network.label is None and network.name in BY_CLASS:
+    if network.label is None and NETWORKS[network.name].by_class:
         return next(iter(label_columns(collection.index)), None)
     return network.label
 
