@@ -1,7 +1,9 @@
+from math import erf
+
 import numpy as np
 import pytest
 
-from ganvas.metrics.classifier import agreement, tell_classes, train_classifier
+from ganvas.metrics.classifier import agreement, degrade, tell_classes, train_classifier
 
 
 def blobs(counts, dimensions=20, distance=3.0, seed=0):
@@ -51,3 +53,22 @@ def test_agreement_counts():
         there = [a == b for a, b in zip(told, labels, strict=True) if b == number]
         assert shares[number] == pytest.approx(sum(there) / len(there))
     assert np.isnan(shares[3])
+
+
+@pytest.mark.parametrize("side", [64, 128])
+def test_degrading_makes_pictures_grainy_and_soft_in_turn(side):
+    step = np.zeros((4, side, side, 3), np.uint8)
+    step[:, :, : side // 2] = 100
+    step[:, :, side // 2 :] = 140
+    degraded = degrade(step, seed=0).astype(float) - step
+    for grainy in degraded[::2]:
+        assert grainy.std() == pytest.approx(20, rel=0.05) and abs(grainy.mean()) < 1
+    for soft in degraded[1::2]:
+        # A blurred step is the normal distribution: at distance d of its middle, Φ(d / σ).
+        sigma = side / 64
+        distances = np.array([-1.5, -0.5, 0.5, 1.5])
+        expected = 120 + 20 * np.vectorize(erf)(distances / sigma / 2**0.5)
+        row = (soft + step[0])[side // 2, side // 2 - 2 : side // 2 + 2, 0]
+        # PIL blurs by boxes.
+        np.testing.assert_allclose(row, expected, atol=2)
+        assert np.abs(soft[:, : side // 4]).max() == 0

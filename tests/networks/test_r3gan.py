@@ -207,5 +207,19 @@ def test_half_precision_gives_pictures_and_logits_in_full(precision, classes):
 
 @pytest.mark.parametrize("key", ["width", "max_width"])
 def test_channels_must_fall_into_whole_groups(key):
-    with pytest.raises(ValidationError, match=r"multiples of group_width, and 5 × 2"):
-        R3ganParams(**({"width": 8, "max_width": 8, "group_width": 16} | {key: 5}))
+    with pytest.raises(ValidationError, match=r"multiples of group_width, or less, and 9 × 2"):
+        R3ganParams(**({"width": 8, "max_width": 8, "group_width": 16} | {key: 9}))
+
+
+def test_a_block_of_few_channels_has_one_group():
+    convolutions = [
+        layer
+        for layer in build(group_width=16, width=4, max_width=16).generator.layers
+        if isinstance(layer, layers.Conv2D) and layer.kernel_size == (3, 3)
+    ]
+    assert [(layer.filters, layer.groups) for layer in convolutions] == [
+        (32, 2),
+        (32, 2),
+        (16, 1),
+        (8, 1),
+    ]

@@ -32,7 +32,9 @@ class R3ganParams(Params):
         max_width: Channels that no maps have more than; 768 at every size in the paper.
         blocks: Residual blocks at each side.
         expansion: How many times more channels there are within a block.
-        group_width: Channels that each group of a block's 3 x 3 convolution mixes.
+        group_width: Channels that each group of a block's 3 x 3 convolution mixes; where a block
+            has no more than these, it has one group. Many groups are for GPUs: on a CPU
+            TensorFlow has no fast kernels for them.
         class_embedding: Numbers that stand for a class beside the generator's latent.
     """
 
@@ -47,10 +49,11 @@ class R3ganParams(Params):
     @model_validator(mode="after")
     def _check_groups(self) -> "R3ganParams":
         for width in (self.width, self.max_width):
-            if width * self.expansion % self.group_width:
+            expanded = width * self.expansion
+            if expanded > self.group_width and expanded % self.group_width:
                 raise ValueError(
-                    f"width and max_width times expansion must be multiples of group_width, and "
-                    f"{width} × {self.expansion} is none of {self.group_width}"
+                    f"width and max_width times expansion must be multiples of group_width, or "
+                    f"less, and {width} × {self.expansion} is none of {self.group_width}"
                 )
         return self
 
@@ -147,7 +150,7 @@ def _residual_blocks(params: R3ganParams, stages: int, x: Maps) -> Maps:
             expanded,
             3,
             padding="same",
-            groups=expanded // params.group_width,
+            groups=max(expanded // params.group_width, 1),
             kernel_initializer=_msr(gain),
         )(y)
         y = _pointwise(width, keras.initializers.Zeros())(layers.LeakyReLU(SLOPE)(y))
