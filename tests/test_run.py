@@ -245,7 +245,7 @@ def test_a_conditional_dcgan_trains_by_any_label_column(project, kedro_run):
 
 
 def test_r3gan_takes_a_run_from_its_preset(project, kedro_run):
-    tiny = {"network__r3gan__width": 4, "network__r3gan__max_width": 8}
+    tiny = {"network__r3gan__width": 4, "network__r3gan__max_width": 8, "train__epochs": 1}
     result = kedro_run("--env=r3gan", **tiny, network__r3gan__group_width=4)
     assert result.exit_code == 0, result.output
     report = project / "data/08_reporting/sample/r3gan/report.html"
