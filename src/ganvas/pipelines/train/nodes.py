@@ -157,7 +157,7 @@ def _tell(
         "snapshots": run.record.started,
         "parameters": {
             "ingest": ingest.model_dump(),
-            "network": network.model_dump(),
+            "network": network.model_dump(include={"name", "label", network.name}),
             "train": params.model_dump(mode="json"),
         },
         "versions": {"python": platform.python_version()}
