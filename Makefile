@@ -3,10 +3,6 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.installed
 
-# On Linux a training step asks for the same memory again and again. Without this glibc hands much
-# of it back to the system each time, and getting it again costs up to half of the step.
-export GLIBC_TUNABLES ?= glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=8589934592:glibc.malloc.top_pad=67108864
-
 .PHONY: setup run test lint format viz bench
 
 setup: $(READY)
@@ -21,7 +17,7 @@ run: $(READY)
 	$(BIN)/kedro run
 
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=auto --dist=worksteal
 
 lint: $(READY)
 	$(BIN)/ruff check .

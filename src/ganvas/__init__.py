@@ -2,8 +2,13 @@
 
 import os
 
+from ganvas.memory import keep_freed_memory
+
 __version__ = "0.1.0"
 
 # TensorFlow prints pages of start-up notes unless told before its first import.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+# Only threads that begin after this ask for memory so.
+keep_freed_memory()

@@ -40,7 +40,7 @@ def test_rounding_does_not_depend_on_the_size_of_a_batch():
     """In a wide network sums are taken in another order for another size of batch."""
     keras.utils.set_random_seed(0)
     params = DcganParams(generator_width=32, discriminator_width=1)
-    generator, _ = build_dcgan(params, (64, 64, 3))
+    generator = build_dcgan(params, (64, 64, 3)).generator
     # As vivid as a trained one, so that rounding has something to round.
     weights = [array * 6 if array.ndim == 4 else array for array in generator.get_weights()]
     generator.set_weights(weights)

@@ -1,0 +1,29 @@
+import platform
+import subprocess
+import sys
+
+import pytest
+
+STEPS = """
+import resource
+import numpy as np
+{first}
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for step in range(20):
+    several = [np.ones(400_000) for _ in range(10)]
+    del several
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def pages_taken(first: str) -> int:
+    """How often the system had to hand a page to a process that takes 32 MB twenty times."""
+    script = STEPS.format(first=first)
+    return int(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is one of glibc's")
+def test_memory_that_a_step_frees_is_there_for_the_next():
+    pages, ours = 10 * 400_000 * 8 // 4096, pages_taken("import ganvas")
+    assert ours < 2 * pages, "taken once, and again only here and there"
+    assert pages_taken("") > 10 * pages, "without the setting, taken anew at nearly every step"
