@@ -18,8 +18,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 def pages_taken(first: str) -> int:
     """How often the system had to hand a page to a process that takes 32 MB twenty times."""
-    script = STEPS.format(first=first)
-    return int(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout)
+    command = [sys.executable, "-c", STEPS.format(first=first)]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is one of glibc's")

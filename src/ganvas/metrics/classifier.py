@@ -13,29 +13,27 @@ from PIL import Image, ImageFilter
 
 BATCH, STEPS = 128, 1000
 DECAY = 1e-3
-# Noise's standard deviation in grey levels, and blur's at 64 pixels.
-GRAIN, SOFTNESS = 20, 1
+# The most noise, a standard deviation in grey levels, and the widest blur, one in 64ths of a side.
+GRAIN, SOFTNESS = 40, 1.6
 
 
 def degrade(pictures: np.ndarray, seed: int) -> np.ndarray:
-    """Make every second picture grainy and the others soft.
+    """Make every picture soft and then grainy, each as much as it happens to be drawn.
 
     Args:
         pictures: uint8 of shape (n, H, W, 3).
-        seed: Of the noise.
+        seed: Of blur and noise.
 
     Returns:
         uint8 of the same shape.
     """
     rng = np.random.default_rng(seed)
-    blur = ImageFilter.GaussianBlur(SOFTNESS * pictures.shape[1] / 64)
     degraded = np.empty_like(pictures)
     for number, picture in enumerate(pictures):
-        if number % 2:
-            degraded[number] = np.asarray(Image.fromarray(picture).filter(blur))
-        else:
-            grainy = picture + rng.normal(0, GRAIN, picture.shape)
-            degraded[number] = np.clip(np.rint(grainy), 0, 255)
+        width = rng.uniform(0, SOFTNESS * len(picture) / 64)
+        soft = Image.fromarray(picture).filter(ImageFilter.GaussianBlur(width))
+        grainy = soft + rng.uniform(0, GRAIN) * rng.standard_normal(picture.shape)
+        degraded[number] = np.clip(np.rint(grainy), 0, 255)
     return degraded
 
 

@@ -170,7 +170,7 @@ def measure_classes(
             agreement(tell_classes(judge, extract(extractor, pictures)), labels, count)[0],
             f"N={len(labels)}, {count} classes of {known.column}, softmax on the features of "
             f"{extractor.name}, trained on {len(training)} training pictures as they are and made "
-            "grainy or soft",
+            "soft and grainy",
         )
         for name, (title, pictures, labels) in groups.items()
         if len(labels)
