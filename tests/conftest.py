@@ -24,6 +24,7 @@ TINY = {
     "train.snapshot_rows": 4,
     "train.snapshot_columns": 3,
     "evaluate.count": 10,
+    "evaluate.extractor": "null",
     "report.rows": 2,
     "report.columns": 3,
 }

@@ -1,5 +1,5 @@
 import pytest
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ganvas.errors import GanvasError
 from ganvas.params import Params, check_params
@@ -39,6 +39,40 @@ def test_an_unknown_key_is_named_with_what_is_allowed():
 
 def test_an_unknown_key_at_the_top_is_named_too():
     assert "at the top are inner, rate" in explain({"rate": 1, "zzz": 2})
+
+
+class Pair(Params):
+    low: int = 1
+    high: int = 2
+
+    @model_validator(mode="after")
+    def _check_order(self) -> "Pair":
+        if self.low > self.high:
+            raise ValueError(f"low is {self.low} and above high: lower it")
+        return self
+
+
+class Pairs(Params):
+    first: Pair = Pair()
+
+    @model_validator(mode="after")
+    def _check_first(self) -> "Pairs":
+        if self.first.high > 9:
+            raise ValueError("first is too high")
+        return self
+
+
+def test_parameters_that_do_not_go_together_are_told_by_their_rule_alone():
+    for raw, sentence in (
+        (
+            {"first": {"low": 3}},
+            "Parameters in 'first' don't go together: low is 3 and above high: lower it.",
+        ),
+        ({"first": {"high": 10}}, "Parameters don't go together: first is too high."),
+    ):
+        with pytest.raises(GanvasError) as caught:
+            check_params(Pairs, raw)
+        assert str(caught.value) == sentence
 
 
 def test_a_missing_key_is_named():

@@ -196,7 +196,8 @@ ARTGAN = {
 
 def test_a_network_with_classes_goes_the_whole_way(project, kedro_run):
     shares = {"ingest__source__sample__pictures": 48, "ingest__validation_share": 0.3}
-    result = kedro_run(**ARTGAN, **shares, network__label="genre", evaluate__parzen=20)
+    judged = {"evaluate__parzen": 20, "evaluate__extractor": "efficientnet_lite2"}
+    result = kedro_run(**ARTGAN, **shares, **judged, network__label="genre")
     assert result.exit_code == 0, result.output
     reporting = project / "data/08_reporting/sample/artgan_by_genre"
     metrics = json.loads((reporting / "metrics.json").read_text())
@@ -204,6 +205,12 @@ def test_a_network_with_classes_goes_the_whole_way(project, kedro_run):
     assert metrics["class_agreement_held_out"]["value"] > 0.6
     assert 0 <= metrics["class_agreement_generated"]["value"] <= 1
     assert "8 classes of genre" in metrics["class_agreement_generated"]["protocol"]
+    # An untrained generator's pictures are further from real ones than real ones are.
+    for name in ("frechet_distance", "kernel_distance"):
+        assert metrics[name]["value"] > 1.5 * abs(metrics[name]["real"])
+        assert "efficientnet_lite2" in metrics[name]["title"]
+    assert metrics["coverage"]["value"] < metrics["coverage"]["real"] <= 1
+    assert not re.search(r"\b(FID|KID|IS)\b(?!-)", json.dumps(metrics))
     likelihood = metrics["parzen_log_likelihood"]
     assert f"D={32 * 32 * 3}, range 0 to 1" in likelihood["protocol"]
     # Between that of windows all of which miss and that of one at each test picture.

@@ -5,6 +5,7 @@ import yaml
 
 from ganvas import settings
 from ganvas.configuration import Configuration
+from ganvas.errors import GanvasError
 from ganvas.networks import build
 from ganvas.params import Params, check_params
 from ganvas.pipelines.evaluate.nodes import HISTORY_TITLES
@@ -135,3 +136,12 @@ def test_catalog_paths_follow_the_parameters(env):
     catalog = loader["catalog"]
     assert catalog["generator"]["filepath"] == "data/06_models/mine/dcgan/generator.keras"
     assert catalog["raw_pictures"]["filepath"] == "/elsewhere"
+
+
+def test_a_network_that_chose_among_epochs_does_not_judge_them():
+    raw = load("parameters", "base")
+    raw["evaluate"]["extractor"] = "efficientnet_lite0"
+    check_params(Configuration, raw)
+    raw["train"]["judge"]["every"] = 5
+    with pytest.raises(GanvasError, match="would judge its own choice: take efficientnet_lite2"):
+        check_params(Configuration, raw)

@@ -1,10 +1,13 @@
 """The whole tree of parameters, as it stands in conf."""
 
+from pydantic import model_validator
+
 from ganvas.networks import NetworkParams
 from ganvas.params import Params
-from ganvas.pipelines.evaluate.nodes import EvaluateParams
+from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.pipelines.report.nodes import ReportParams
 from ganvas.pipelines.sample.nodes import SampleParams
+from ganvas.pipelines.train.watchers import EXTRACTOR
 from ganvas.sources import IngestParams
 from ganvas.sources.fetching import FetchParams
 from ganvas.training.params import TrainParams
@@ -20,6 +23,15 @@ class Configuration(Params):
     evaluate: EvaluateParams
     report: ReportParams
     sample: SampleParams
+
+    @model_validator(mode="after")
+    def _check_judges(self) -> "Configuration":
+        if self.train.judge.every and self.evaluate.extractor == EXTRACTOR:
+            raise ValueError(
+                f"evaluate.extractor is {EXTRACTOR}, which train.judge compares epochs by, so it "
+                "would judge its own choice: take efficientnet_lite2, or train.judge.every=null"
+            )
+        return self
 
     def choices(self) -> dict[str, str]:
         """What the catalog's paths follow: `${chosen:…}` in conf/base/catalog_*.yml."""

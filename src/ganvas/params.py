@@ -35,6 +35,11 @@ def check_params(model: type[Model], raw: dict[str, Any]) -> Model:
 
 
 def _describe(model: type[Params], details: Any) -> str:
+    broken = str(details["msg"]).removeprefix("Value error, ")
+    if details["type"] == "value_error" and isinstance(details["input"], dict):
+        # Parameters that don't go together; the rule names them.
+        where = f" in '{'.'.join(map(str, details['loc']))}'" if details["loc"] else ""
+        return f"Parameters{where} don't go together: {broken}."
     *parents, last = map(str, details["loc"])
     key = ".".join([*parents, last])
     if details["type"] == "extra_forbidden":
@@ -45,7 +50,7 @@ def _describe(model: type[Params], details: Any) -> str:
         return f"Unknown parameter '{key}'{hint}: allowed {where} are {', '.join(allowed)}."
     if details["type"] == "missing":
         return f"Parameter '{key}' is missing: set it in conf or by --params={key}=…."
-    rule = details["msg"][0].lower() + details["msg"][1:]
+    rule = broken[0].lower() + broken[1:]
     return f"Parameter '{key}' can't be {details['input']!r}: {rule}."
 
 

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from ganvas.figures.report import render_report
+from ganvas.pipelines.evaluate.figure import figure
 
 NAMES = ["samples", "real", "generated", "progress", "curves"]
 
@@ -33,7 +34,10 @@ def training():
 
 def render(training, sheets=(), published=(), **changes):
     pictures = {name: np.full((5, 6, 3), k * 40, np.uint8) for k, name in enumerate(NAMES)}
-    metrics = {"loss": {"title": "A <loss>", "value": 1.23456, "unit": "nats", "protocol": "N=3"}}
+    metrics = {
+        "loss": figure("A <loss>", 1.23456, "N=3", "nats"),
+        "distance": figure("A distance", (2.5, 0.125), "N=4", real=0.75),
+    }
     film = np.zeros((3, 8, 8, 3), np.uint8)
     facts, rejected = training | changes, {"not an image": 2}
     return render_report(pictures, sheets, film, metrics, published, facts, rejected)
@@ -53,7 +57,16 @@ def test_nothing_is_asked_of_a_network(training):
 
 def test_figures_parameters_versions_and_rejected_are_told(training):
     page = render(training)
-    for words in ("A &lt;loss&gt;", "1.235 nats", "N=3", "train.max_minutes", "none", "3.15"):
+    for words in (
+        "A &lt;loss&gt;",
+        "1.235 nats",
+        "2.500 ± 0.125",
+        ">0.750<",
+        "N=3",
+        "train.max_minutes",
+        "none",
+        "3.15",
+    ):
         assert words in page
     assert "2 × not an image." in page and "1,234" in page
 

@@ -15,7 +15,7 @@ def averages():
     """An extractor that gives the mean of each quarter of each channel, at 8×8 pixels."""
     inputs = keras.Input((8, 8, 3))
     outputs = keras.layers.Flatten()(keras.layers.AveragePooling2D(4)(inputs))
-    return Extractor("efficientnet_lite0", 8, 12, keras.Model(inputs, outputs))
+    return Extractor("efficientnet_lite0", 8, 12, keras.Model(inputs, outputs), keras.Sequential())
 
 
 def test_pictures_of_any_size_in_order(averages):
@@ -40,7 +40,7 @@ def test_only_a_batch_is_read_and_computed_at_a_time(averages, pictures, tmp_pat
             shapes.append(batch.shape)
             return averages.network.predict_on_batch(batch)
 
-    found = extract(Extractor(averages.name, 8, 12, Watched()), mapped)
+    found = extract(Extractor(averages.name, 8, 12, Watched(), averages.head), mapped)
     assert shapes == [(features.BATCH, 8, 8, 3)] * -(-60 // features.BATCH)
     np.testing.assert_array_equal(found, np.concatenate([extract(averages, pictures)] * 3))
 

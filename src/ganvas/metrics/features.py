@@ -34,12 +34,14 @@ class Extractor:
         side: The side S of the pictures it takes.
         length: How many features it gives, d.
         network: float32 pictures (N, S, S, 3) in [0, 255] to float32 features (N, d).
+        head: Features (N, d) to the probabilities of ImageNet's 1000 classes, (N, 1000).
     """
 
     name: ExtractorName
     side: int
     length: int
     network: keras.Model
+    head: keras.Model
 
 
 @cache
@@ -57,8 +59,10 @@ def load_extractor(name: ExtractorName) -> Extractor:
         raise GanvasError(f"There is no extractor '{name}': allowed are {allowed}.")
     variant: Variant = "lite0" if name == "efficientnet_lite0" else "lite2"
     network = build_efficientnet(variant, read_state_dict(_find_weights(name)))
+    features = keras.Input((FEATURES,), name="features")
+    head = keras.Model(features, keras.ops.softmax(network.get_layer("fc")(features)))
     network = keras.Model(network.input, network.output["features"], name=name)
-    return Extractor(name, SCALES[variant].side, FEATURES, network)
+    return Extractor(name, SCALES[variant].side, FEATURES, network, head)
 
 
 def extract(

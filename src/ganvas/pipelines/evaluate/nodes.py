@@ -5,20 +5,16 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from ganvas.errors import GanvasError
-from ganvas.metrics.classifier import agreement, degrade, tell_classes, train_classifier
-from ganvas.metrics.features import extract, load_extractor
 from ganvas.metrics.neighbours import find_nearest
 from ganvas.metrics.parzen import parzen
 from ganvas.metrics.scores import accuracy, judge
 from ganvas.networks.sampling import draw_labels, draw_latents, one_hot, paint
-from ganvas.params import Params
+from ganvas.pipelines.evaluate.figure import Metrics, figure
+from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.sources.classes import match_classes
 from ganvas.sources.collection import Collection
-
-Metrics = dict[str, dict[str, Any]]
 
 PARZEN_VALIDATION = 1000
 HISTORY_TITLES = {
@@ -27,22 +23,6 @@ HISTORY_TITLES = {
     "real_score": "Score of real pictures",
     "fake_score": "Score of generated pictures",
 }
-
-
-class EvaluateParams(Params):
-    """Parameters of evaluation.
-
-    Attributes:
-        count: Generated pictures that are judged.
-        seed: Of their latents, and of what else is drawn.
-        classifier: Training pictures, at most, that the judge of classes learns from; 0: none.
-        parzen: Generated pictures of the Parzen window, 10,000 in the papers; 0: no such figure.
-    """
-
-    count: int = Field(500, ge=1, le=100_000)
-    seed: int = Field(0, ge=0)
-    classifier: int = Field(2000, ge=0, le=100_000)
-    parzen: int = Field(0, ge=0, le=100_000)
 
 
 def paint_for_judgement(
@@ -76,7 +56,7 @@ def summarise_history(history: pd.DataFrame, training_summary: dict[str, Any]) -
     protocol = f"mean over epoch {training_summary['epochs']}, training pictures"
     last = history.iloc[-1]
     return {
-        name: _figure(title, last[name], protocol, "nats" if "loss" in name else "")
+        name: figure(title, last[name], protocol, "nats" if "loss" in name else "")
         for name, title in HISTORY_TITLES.items()
     }
 
@@ -102,7 +82,7 @@ def judge_by_discriminator(
     }
     groups["generated"] = ("generated", generated, asked, False)
     return {
-        f"discriminator_accuracy_{name}": _figure(
+        f"discriminator_accuracy_{name}": figure(
             f"Discriminator accuracy on {title} pictures",
             accuracy(judge(discriminator, pictures, one_hot(labels, len(known.names))), real=real),
             f"N={len(pictures)}, inference mode",
@@ -120,7 +100,7 @@ def measure_memorising(generated: np.ndarray, collection: Collection) -> Metrics
         "held_out": _first(collection, "validation", len(generated)),
     }
     return {
-        f"nearest_training_distance_{name}": _figure(
+        f"nearest_training_distance_{name}": figure(
             f"Distance of {name.replace('_', '-')} pictures to the nearest training picture",
             find_nearest(pictures, collection.images, training)[1].mean(),
             f"mean over N={len(pictures)} of root mean squared pixel differences to the nearest "
@@ -129,51 +109,6 @@ def measure_memorising(generated: np.ndarray, collection: Collection) -> Metrics
         )
         for name, pictures in groups.items()
         if len(pictures)
-    }
-
-
-def measure_classes(
-    generated: np.ndarray,
-    asked: np.ndarray,
-    collection: Collection,
-    classes: dict[str, Any],
-    params: EvaluateParams,
-) -> Metrics:
-    """Give the share of pictures in which a classifier of real ones sees the asked class.
-
-    Held-out pictures, told by the same classifier, are what can be hoped for. A generator without
-    classes has no such figures.
-    """
-    known = match_classes(collection.index, classes["column"], classes["names"])
-    if not known.names or not params.classifier:
-        return {}
-    rng = np.random.default_rng(params.seed)
-    training = rng.permutation(known.in_split(collection.split("train")))
-    training = np.sort(training[: params.classifier])
-    held_out = known.in_split(collection.split("validation"))[: params.count]
-    extractor, count = load_extractor("efficientnet_lite2"), len(known.names)
-    pictures, labels = collection.images[training], known.labels[training]
-    both = np.concatenate([pictures, degrade(pictures, params.seed)])
-    learnt = extract(extractor, both, "features of training pictures")
-    judge = train_classifier(learnt, np.tile(labels, 2), count, params.seed)
-    groups = {
-        "generated": ("Generated pictures that look like the asked class", generated, asked),
-        "held_out": (
-            "Held-out pictures that look like their class",
-            collection.images[held_out],
-            known.labels[held_out],
-        ),
-    }
-    return {
-        f"class_agreement_{name}": _figure(
-            title,
-            agreement(tell_classes(judge, extract(extractor, pictures)), labels, count)[0],
-            f"N={len(labels)}, {count} classes of {known.column}, softmax on the features of "
-            f"{extractor.name}, trained on {len(training)} training pictures as they are and made "
-            "soft and grainy",
-        )
-        for name, (title, pictures, labels) in groups.items()
-        if len(labels)
     }
 
 
@@ -206,7 +141,7 @@ def measure_likelihood(
         f"others{edge}, D={found.dimensions}, range 0 to 1"
     )
     return {
-        "parzen_log_likelihood": _figure(
+        "parzen_log_likelihood": figure(
             "Parzen-window log-likelihood", found.mean, protocol, "nats"
         )
     }
@@ -215,10 +150,6 @@ def measure_likelihood(
 def join_metrics(*parts: Metrics) -> Metrics:
     """Put all figures into one table."""
     return {name: figure for part in parts for name, figure in part.items()}
-
-
-def _figure(title: str, value: float, protocol: str, unit: str = "") -> dict[str, Any]:
-    return {"title": title, "value": float(value), "unit": unit, "protocol": protocol}
 
 
 def _paint(

@@ -2,10 +2,10 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from ganvas.pipelines.evaluate.by_features import look, measure_classes, measure_distances
 from ganvas.pipelines.evaluate.nodes import (
     join_metrics,
     judge_by_discriminator,
-    measure_classes,
     measure_likelihood,
     measure_memorising,
     paint_for_judgement,
@@ -42,8 +42,20 @@ def create_pipeline() -> Pipeline:
                 name="measure_memorising",
             ),
             Node(
+                look,
+                inputs=["generated", "collection", "params:evaluate"],
+                outputs="features",
+                name="look",
+            ),
+            Node(
+                measure_distances,
+                inputs=["features", "params:evaluate"],
+                outputs="distance_metrics",
+                name="measure_distances",
+            ),
+            Node(
                 measure_classes,
-                inputs=["generated", "asked", "collection", "class_list", "params:evaluate"],
+                inputs=["features", "asked", "collection", "class_list", "params:evaluate"],
                 outputs="class_metrics",
                 name="measure_classes",
             ),
@@ -58,6 +70,7 @@ def create_pipeline() -> Pipeline:
                 inputs=[
                     "history_metrics",
                     "discriminator_metrics",
+                    "distance_metrics",
                     "class_metrics",
                     "likelihood_metrics",
                     "memorising_metrics",

@@ -1,0 +1,172 @@
+"""Nodes that judge pictures by what a trained network sees in them."""
+
+import logging
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ganvas.metrics.classifier import agreement, degrade, tell_classes, train_classifier
+from ganvas.metrics.distances import mean_pairwise_distance
+from ganvas.metrics.features import ExtractorName, extract, load_extractor
+from ganvas.metrics.frechet import frechet_distance
+from ganvas.metrics.inception_score import inception_score
+from ganvas.metrics.kernel import kernel_distance_subsets
+from ganvas.metrics.manifold import compare_manifolds
+from ganvas.pipelines.evaluate.figure import Metrics, figure
+from ganvas.pipelines.evaluate.params import EvaluateParams
+from ganvas.sources.classes import match_classes
+from ganvas.sources.collection import Collection
+
+logger = logging.getLogger(__name__)
+
+NEAREST = 5
+SUBSETS, SUBSET = 100, 1000
+PARTS = FEWEST = 10
+
+
+class Features(NamedTuple):
+    """What the extractor sees.
+
+    Attributes:
+        extractor: Its name; None: not asked for, and nothing has features.
+        generated: Features of generated pictures, float32 (n, d).
+        training: Of training pictures, (m, d), in an order that chance has made.
+        training_positions: Which they are in the collection, (m,).
+        held_out: Of held-out pictures, (h, d).
+        held_out_positions: Which they are, (h,).
+    """
+
+    extractor: ExtractorName | None
+    generated: np.ndarray
+    training: np.ndarray
+    training_positions: np.ndarray
+    held_out: np.ndarray
+    held_out_positions: np.ndarray
+
+
+def look(generated: np.ndarray, collection: Collection, params: EvaluateParams) -> Features:
+    """Compute the features of generated, training and held-out pictures."""
+    rng = np.random.default_rng(params.seed)
+    training = rng.permutation(collection.split("train"))[: params.real]
+    held_out = collection.split("validation")[: params.count]
+    if not params.extractor:
+        nothing = np.empty((0, 0), np.float32)
+        return Features(None, nothing, nothing, training, nothing, held_out)
+    extractor = load_extractor(params.extractor)
+    return Features(
+        params.extractor,
+        extract(extractor, generated, "features of generated pictures"),
+        extract(extractor, collection.images[training], "features of training pictures"),
+        training,
+        extract(extractor, collection.images[held_out], "features of held-out pictures"),
+        held_out,
+    )
+
+
+def measure_distances(features: Features, params: EvaluateParams) -> Metrics:
+    """Compare the features of generated pictures with those of real ones.
+
+    Training pictures are halved: one half is what generated pictures are compared with, and as many
+    of the other half give the floor, what real pictures themselves get at the same number.
+    """
+    if not features.extractor:
+        return {}
+    count = min(len(features.generated), len(features.training) // 2)
+    if count < FEWEST:
+        logger.warning(
+            "%d pictures a side are too few to compare features: raise evaluate.count, or ingest "
+            "more pictures.",
+            count,
+        )
+        return {}
+    real, others = features.training[:count], features.training[count : 2 * count]
+    painted = _compare(features.extractor, real, features.generated[:count], params.seed)
+    own = _compare(features.extractor, real, others, params.seed)
+    name, seen = features.extractor, f"N={count} a side, features of {features.extractor}"
+    told = {
+        "frechet_distance": (f"Fréchet distance (FD-{name})", seen),
+        "kernel_distance": (
+            f"Kernel distance (KD-{name})",
+            f"mean ± standard deviation of {SUBSETS} subsets of {_subset(count)}, {seen}",
+        ),
+        "precision": ("Precision", f"k={NEAREST}, {seen}"),
+        "recall": ("Recall", f"k={NEAREST}, {seen}"),
+        "density": ("Density", f"k={NEAREST}, {seen}"),
+        "coverage": ("Coverage", f"k={NEAREST}, {seen}"),
+        "diversity": ("Diversity", f"mean distance of all pairs of pictures, {seen}"),
+        "class_score": (
+            f"Sureness and variety of subjects (IS-{name})",
+            f"the Inception Score's formula on ImageNet's classes, mean ± standard deviation of "
+            f"{PARTS} parts, N={count}",
+        ),
+    }
+    return {
+        key: figure(title, painted[key], protocol, real=own[key])
+        for key, (title, protocol) in told.items()
+    }
+
+
+def measure_classes(
+    features: Features,
+    asked: np.ndarray,
+    collection: Collection,
+    classes: dict[str, Any],
+    params: EvaluateParams,
+) -> Metrics:
+    """Give the share of pictures in which a classifier of real ones sees the asked class.
+
+    Held-out pictures, told by the same classifier, are what can be hoped for. A generator without
+    classes has no such figures.
+    """
+    known = match_classes(collection.index, classes["column"], classes["names"])
+    if not known.names or not features.extractor:
+        return {}
+    training, held_out = features.training_positions, features.held_out_positions
+    there, shown = known.labels[training] >= 0, known.labels[held_out] >= 0
+    labels, count = known.labels[training[there]], len(known.names)
+    degraded = degrade(collection.images[training[there]], params.seed)
+    extractor = load_extractor(features.extractor)
+    learnt = [features.training[there], extract(extractor, degraded, "features of spoilt pictures")]
+    judge = train_classifier(np.concatenate(learnt), np.tile(labels, 2), count, params.seed)
+    groups = {
+        "generated": (
+            "Generated pictures that look like the asked class",
+            features.generated,
+            asked,
+        ),
+        "held_out": (
+            "Held-out pictures that look like their class",
+            features.held_out[shown],
+            known.labels[held_out[shown]],
+        ),
+    }
+    return {
+        f"class_agreement_{name}": figure(
+            title,
+            agreement(tell_classes(judge, seen), labels, count)[0],
+            f"N={len(labels)}, {count} classes of {known.column}, softmax on the features of "
+            f"{features.extractor}, trained on {there.sum()} training pictures as they are and "
+            "made soft and grainy",
+        )
+        for name, (title, seen, labels) in groups.items()
+        if len(labels)
+    }
+
+
+def _compare(
+    extractor: ExtractorName, real: np.ndarray, others: np.ndarray, seed: int
+) -> dict[str, float | tuple[float, float]]:
+    """Compare two sets of features; single values, or values with their standard deviations."""
+    classes = load_extractor(extractor).head.predict(others, batch_size=1024, verbose=0)
+    return {
+        "frechet_distance": frechet_distance(real, others),
+        "kernel_distance": kernel_distance_subsets(real, others, SUBSETS, _subset(len(real)), seed),
+        **compare_manifolds(real, others, NEAREST)._asdict(),
+        "diversity": mean_pairwise_distance(others),
+        "class_score": inception_score(classes, PARTS),
+    }
+
+
+def _subset(count: int) -> int:
+    # Subsets of all pictures would all be the same.
+    return min(count // 2, SUBSET)
