@@ -9,7 +9,7 @@ from PIL import Image
 from ganvas.figures.report import render_report
 from ganvas.pipelines.evaluate.figure import figure
 
-NAMES = ["samples", "real", "generated", "progress", "curves"]
+NAMES = ["samples", "real", "generated", "progress", "curves", "neighbours"]
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_pictures_are_inside_and_unchanged(training):
     page = render(training)
     sources = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     levels = [np.asarray(Image.open(io.BytesIO(base64.b64decode(s))))[0, 0, 0] for s in sources]
-    assert sorted(levels) == [0, 40, 80, 120, 160]
+    assert sorted(levels) == [0, 40, 80, 120, 160, 200]
 
 
 def test_nothing_is_asked_of_a_network(training):
@@ -91,7 +91,7 @@ def test_the_film_is_inside(training):
 def test_class_sheets_are_inside_where_there_are_classes(training):
     assert "Class by class" not in render(training)
     page = render(training, sheets=[np.full((7, 7, 3), level, np.uint8) for level in (201, 202)])
-    assert page.count('class="sheet"') == 2 and "of each style" in page
+    assert page.count('alt="Real and generated pictures, a row for each style"') == 2
 
 
 def test_published_figures_stand_beside_ours_and_are_called_theirs(training):

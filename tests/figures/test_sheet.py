@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ganvas.figures.sheet import draw_sheets
+from ganvas.figures.sheet import draw_neighbours, draw_sheets
 
 COLOURS = [(200, 30, 30), (30, 160, 30), (30, 30, 200)]
 
@@ -58,3 +58,11 @@ def test_a_name_is_written_left_of_its_row_and_shortened_when_too_long(side):
         assert (text[:, :2] > 240).all()
         widths.append(left)
     assert widths[0] < widths[1] < 6 * side
+
+
+def test_pictures_stand_above_what_lies_nearest_to_them():
+    rows = {"generated": plain(COLOURS[0], 5), "nearest": plain(COLOURS[1], 5)}
+    sheet = draw_neighbours(rows)
+    upper, lower = find(sheet, COLOURS[0]), find(sheet, COLOURS[1])
+    assert upper[4] == lower[4] == 5 * 32 * 32
+    assert upper[1] == lower[1] and 0 < lower[0] - upper[2] < 32

@@ -31,10 +31,11 @@ def render_report(
     """Render the page.
 
     Args:
-        pictures: uint8 of shape (H, W, 3) under the names samples, real, progress and curves.
+        pictures: uint8 of shape (H, W, 3) under the names samples, real, generated, progress,
+            curves and neighbours.
         sheets: Class sheets, uint8 of shape (H, W, 3); none without classes.
         animation: Frames of the progress animation, uint8 of shape (n, H, W, 3).
-        metrics: Figures by name: title, value, unit and protocol of each.
+        metrics: Figures by name: title, value, spread, unit, protocol and real of each.
         published: Figures of the original: figure (a name in metrics), value and source of each.
         training: The facts of the training run.
         rejected: How many files ingestion could not use, by reason.

@@ -1,4 +1,4 @@
-"""Class sheets: what a generator paints for each class, beside real pictures of it."""
+"""Rows of pictures with names: class sheets, and generated pictures with their neighbours."""
 
 from collections.abc import Iterator
 
@@ -27,34 +27,44 @@ def draw_sheets(
     Yields:
         uint8 of shape (H', W', 3).
     """
+    columns = max(map(len, real))
     for start in range(0, len(names), rows):
         part = slice(start, start + rows)
-        yield _draw_sheet(names[part], real[part], generated[part], max(map(len, real)))
+        filled = [_fill(pictures, columns) for pictures in real[part]]
+        yield _draw_rows(names[part], {"real": filled, "generated": generated[part]})
 
 
-def _draw_sheet(
-    names: list[str], real: list[np.ndarray], generated: list[np.ndarray], columns: int
-) -> np.ndarray:
-    height, width = generated[0].shape[1:3]
+def draw_neighbours(rows: dict[str, np.ndarray]) -> np.ndarray:
+    """Draw pictures above what lies nearest to them.
+
+    Args:
+        rows: Pictures under the names of their rows, uint8 of shape (n, H, W, 3), n the same.
+
+    Returns:
+        uint8 of shape (H', W', 3).
+    """
+    return _draw_rows(list(rows), {"": list(rows.values())})
+
+
+def _draw_rows(names: list[str], blocks: dict[str, list[np.ndarray]]) -> np.ndarray:
+    """Draw rows of pictures behind their names, in blocks side by side with a head each."""
+    height, width = next(iter(blocks.values()))[0].shape[1:3]
     size = max(11, height // 5)
     font = ImageFont.truetype(findfont("DejaVu Sans"), size)
     texts = [_shorten(name, font, 4 * width) for name in names]
+    head, step = 2 * size if any(blocks) else 0, height + GAP
     margin = int(max(font.getlength(text) for text in texts)) + 2 * size
-    head = 2 * size
-    left = [lay_grid(_fill(pictures, columns), columns) for pictures in real]
-    right = [lay_grid(pictures, len(pictures)) for pictures in generated]
-    between = size
-    places = [margin, margin + left[0].shape[1] + between]
-    step = height + GAP
-    shape = (head + len(names) * step + GAP, places[1] + right[0].shape[1], 3)
-    paper = np.full(shape, PAPER, np.uint8)
-    for number, strips in enumerate(zip(left, right, strict=True)):
-        for place, strip in zip(places, strips, strict=True):
+    sides = [[lay_grid(each, len(each)) for each in rows] for rows in blocks.values()]
+    widths = [side[0].shape[1] for side in sides]
+    places = [margin + sum(widths[:number]) + number * size for number in range(len(sides))]
+    paper = np.full((head + len(names) * step + GAP, places[-1] + widths[-1], 3), PAPER, np.uint8)
+    for place, side in zip(places, sides, strict=True):
+        for number, strip in enumerate(side):
             top = head + number * step
             paper[top : top + strip.shape[0], place : place + strip.shape[1]] = strip
     sheet = Image.fromarray(paper)
     pen = ImageDraw.Draw(sheet)
-    for place, text in zip(places, ("real", "generated"), strict=True):
+    for place, text in zip(places, blocks, strict=True):
         pen.text((place + GAP, head - size // 3), text, fill=QUIET, font=font, anchor="ls")
     for number, text in enumerate(texts):
         middle = head + number * step + GAP + height // 2

@@ -1,6 +1,10 @@
-"""Nearest neighbours among the training pictures, in pixels."""
+"""Nearest neighbours among the training pictures, in pixels and in features."""
+
+import math
 
 import numpy as np
+
+from ganvas.metrics.distances import in_chunks, squared_distances
 
 CHUNK = 512
 
@@ -37,6 +41,28 @@ def find_nearest(
     return nearest, measure_distances(queries, pictures[nearest])
 
 
+def find_nearest_features(
+    queries: np.ndarray, features: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find for each query the features nearest to it, chunk by chunk.
+
+    Args:
+        queries: Features of shape (n, d).
+        features: Those to search, (m, d), m at least 1.
+
+    Returns:
+        Rows of the nearest ones, int64 of shape (n,), and Euclidean distances, float64 (n,).
+    """
+    nearest, best = np.zeros(len(queries), np.int64), np.full(len(queries), np.inf)
+    for rows in in_chunks(len(queries)):
+        for columns in in_chunks(len(features)):
+            apart = squared_distances(queries[rows], features[columns])
+            lowest, candidates = apart.min(axis=1), apart.argmin(axis=1) + columns.start
+            nearest[rows] = np.where(lowest < best[rows], candidates, nearest[rows])
+            best[rows] = np.minimum(lowest, best[rows])
+    return nearest, np.sqrt(best)
+
+
 def measure_distances(some: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Root mean squared differences, float64 (n,), of uint8 pictures (n, H, W, 3), pair by pair."""
     differences = some.astype(np.float64) - others
@@ -45,4 +71,7 @@ def measure_distances(some: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def _flatten(pictures: np.ndarray) -> np.ndarray:
     # Centred and scaled, so that little is lost to cancellation.
-    return pictures.reshape(len(pictures), -1).astype(np.float32) / 255 - 0.5
+    return (
+        pictures.reshape(len(pictures), math.prod(pictures.shape[1:])).astype(np.float32) / 255
+        - 0.5
+    )

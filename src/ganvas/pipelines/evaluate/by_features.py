@@ -128,29 +128,20 @@ def measure_classes(
     extractor = load_extractor(features.extractor)
     learnt = [features.training[there], extract(extractor, degraded, "features of spoilt pictures")]
     judge = train_classifier(np.concatenate(learnt), np.tile(labels, 2), count, params.seed)
-    groups = {
-        "generated": (
-            "Generated pictures that look like the asked class",
-            features.generated,
-            asked,
-        ),
-        "held_out": (
-            "Held-out pictures that look like their class",
-            features.held_out[shown],
-            known.labels[held_out[shown]],
-        ),
+    groups = {"value": (features.generated, asked)}
+    if shown.any():
+        groups["real"] = features.held_out[shown], known.labels[held_out[shown]]
+    shares = {
+        name: agreement(tell_classes(judge, seen), labels, count)[0]
+        for name, (seen, labels) in groups.items()
     }
-    return {
-        f"class_agreement_{name}": figure(
-            title,
-            agreement(tell_classes(judge, seen), labels, count)[0],
-            f"N={len(labels)}, {count} classes of {known.column}, softmax on the features of "
-            f"{features.extractor}, trained on {there.sum()} training pictures as they are and "
-            "made soft and grainy",
-        )
-        for name, (title, seen, labels) in groups.items()
-        if len(labels)
-    }
+    protocol = (
+        f"N={len(asked)} and {shown.sum()} held-out ones, {count} classes of {known.column}, "
+        f"softmax on the features of {features.extractor}, trained on {there.sum()} training "
+        "pictures as they are and made soft and grainy"
+    )
+    title = "Pictures that look like the asked class"
+    return {"class_agreement": figure(title, protocol=protocol, **shares)}
 
 
 def _compare(

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from ganvas.errors import GanvasError
-from ganvas.metrics.neighbours import find_nearest
 from ganvas.metrics.parzen import parzen
 from ganvas.metrics.scores import accuracy, judge
 from ganvas.networks.sampling import draw_labels, draw_latents, one_hot, paint
@@ -92,26 +91,6 @@ def judge_by_discriminator(
     }
 
 
-def measure_memorising(generated: np.ndarray, collection: Collection) -> Metrics:
-    """Give the distance to the nearest training picture, for generated and for held-out ones."""
-    training = collection.split("train")
-    groups = {
-        "generated": generated,
-        "held_out": _first(collection, "validation", len(generated)),
-    }
-    return {
-        f"nearest_training_distance_{name}": figure(
-            f"Distance of {name.replace('_', '-')} pictures to the nearest training picture",
-            find_nearest(pictures, collection.images, training)[1].mean(),
-            f"mean over N={len(pictures)} of root mean squared pixel differences to the nearest "
-            f"of {len(training)}, range 0 to 255",
-            "grey levels",
-        )
-        for name, pictures in groups.items()
-        if len(pictures)
-    }
-
-
 def measure_likelihood(
     generator: keras.Model,
     collection: Collection,
@@ -161,7 +140,3 @@ def _paint(
     asked = draw_labels(there, count, seed)
     latents = draw_latents(generator, count, seed)
     return paint(generator, latents, one_hot(asked, len(known.names))), asked
-
-
-def _first(collection: Collection, split: str, count: int) -> np.ndarray:
-    return collection.images[collection.split(split)[:count]]

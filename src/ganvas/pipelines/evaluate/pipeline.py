@@ -3,11 +3,11 @@
 from kedro.pipeline import Node, Pipeline
 
 from ganvas.pipelines.evaluate.by_features import look, measure_classes, measure_distances
+from ganvas.pipelines.evaluate.memorising import find_copies
 from ganvas.pipelines.evaluate.nodes import (
     join_metrics,
     judge_by_discriminator,
     measure_likelihood,
-    measure_memorising,
     paint_for_judgement,
     summarise_history,
 )
@@ -36,12 +36,6 @@ def create_pipeline() -> Pipeline:
                 name="judge_by_discriminator",
             ),
             Node(
-                measure_memorising,
-                inputs=["generated", "collection"],
-                outputs="memorising_metrics",
-                name="measure_memorising",
-            ),
-            Node(
                 look,
                 inputs=["generated", "collection", "params:evaluate"],
                 outputs="features",
@@ -52,6 +46,12 @@ def create_pipeline() -> Pipeline:
                 inputs=["features", "params:evaluate"],
                 outputs="distance_metrics",
                 name="measure_distances",
+            ),
+            Node(
+                find_copies,
+                inputs=["generated", "features", "collection"],
+                outputs=["memorising_metrics", "neighbours"],
+                name="find_copies",
             ),
             Node(
                 measure_classes,

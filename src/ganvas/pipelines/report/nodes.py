@@ -122,6 +122,7 @@ def write_report(
     progress_animation: np.ndarray,
     curves: np.ndarray,
     class_sheets: dict[str, Callable[[], np.ndarray]],
+    neighbours: np.ndarray,
     metrics: dict[str, Any],
     training_summary: dict[str, Any],
     collection: Collection,
@@ -134,6 +135,7 @@ def write_report(
         "generated": generated_grid,
         "progress": progress_strip,
         "curves": curves,
+        "neighbours": neighbours,
     }
     return render_report(
         pictures,

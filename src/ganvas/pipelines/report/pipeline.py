@@ -65,6 +65,7 @@ def create_pipeline() -> Pipeline:
                     "progress_animation",
                     "curves",
                     "class_sheets",
+                    "neighbours",
                     "metrics",
                     "training_summary",
                     "collection",

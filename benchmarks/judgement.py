@@ -1,0 +1,152 @@
+"""Do the figures order spoilt pictures as a person would? And what do they cost at 50,000?
+
+python benchmarks/judgement.py order PACKED [OTHER] [--count 400]
+    PACKED, OTHER: folders `collection/` below data/03_primary/<dataset>. Prints a table: real
+    pictures against others of the same collection, blurred, noisy, with shuffled patches, 20
+    of them repeated, and pictures of the other collection.
+python benchmarks/judgement.py scale [COUNT]
+    Memory and time at COUNT × 2048 made-up features, and those of the naive way where it can.
+"""
+
+import argparse
+import resource
+import time
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from ganvas.datasets.collection import CollectionDataset
+from ganvas.metrics.distances import mean_pairwise_distance
+from ganvas.metrics.features import extract, load_extractor
+from ganvas.metrics.frechet import frechet_distance
+from ganvas.metrics.kernel import kernel_distance, kernel_distance_subsets
+from ganvas.metrics.manifold import compare_manifolds
+
+COLUMNS = ("FD", "KD × 1000", "precision", "recall", "density", "coverage", "diversity")
+
+
+def blur(pictures: np.ndarray, width: float) -> np.ndarray:
+    """Blur by a Gaussian of so many pixels."""
+    soft = ImageFilter.GaussianBlur(width)
+    return np.stack([np.asarray(Image.fromarray(picture).filter(soft)) for picture in pictures])
+
+
+def add_noise(pictures: np.ndarray, deviation: float) -> np.ndarray:
+    """Add normal noise of so many grey levels."""
+    noise = np.random.default_rng(0).normal(0, deviation, pictures.shape)
+    return np.clip(np.rint(pictures + noise), 0, 255).astype(np.uint8)
+
+
+def shuffle_patches(pictures: np.ndarray, side: int) -> np.ndarray:
+    """Cut each picture into square patches and lay them in another order."""
+    rng, (count, height, width, _) = np.random.default_rng(0), pictures.shape
+    rows, columns = height // side, width // side
+    patches = pictures.reshape(count, rows, side, columns, side, 3).swapaxes(2, 3)
+    patches = patches.reshape(count, rows * columns, side, side, 3)
+    patches = np.stack([each[rng.permutation(len(each))] for each in patches])
+    patches = patches.reshape(count, rows, columns, side, side, 3).swapaxes(2, 3)
+    return patches.reshape(pictures.shape)
+
+
+def judge(real: np.ndarray, others: np.ndarray) -> list[float]:
+    """Give one row of the table."""
+    four = compare_manifolds(real, others)
+    distance = kernel_distance_subsets(real, others, 100, len(real) // 2, seed=0)[0]
+    return [
+        frechet_distance(real, others),
+        1000 * distance,
+        *four,
+        mean_pairwise_distance(others),
+    ]
+
+
+def order(packed: str, other: str | None, most: int) -> None:
+    """Print the table of spoilt pictures."""
+    images = CollectionDataset(filepath=packed).load().images
+    shuffled = np.random.default_rng(0).permutation(len(images))
+    count = min(len(images) // 2, most)
+    half, rest = (images[np.sort(each)] for each in (shuffled[:count], shuffled[count : 2 * count]))
+    rows: dict[str, np.ndarray] = {
+        "other pictures of the collection": rest,
+        "blurred, σ = 1 pixel": blur(rest, 1),
+        "blurred, σ = 2 pixels": blur(rest, 2),
+        "noise, σ = 15 grey levels": add_noise(rest, 15),
+        "noise, σ = 40 grey levels": add_noise(rest, 40),
+        "patches of 32 pixels shuffled": shuffle_patches(rest, 32),
+        "patches of 8 pixels shuffled": shuffle_patches(rest, 8),
+        "20 pictures repeated": rest[np.arange(count) % 20],
+    }
+    if other:
+        there = CollectionDataset(filepath=other).load().images
+        rows["another collection"] = there[np.arange(count) % len(there)]
+    for name in ("efficientnet_lite0", "efficientnet_lite2"):
+        extractor = load_extractor(name)
+        real = extract(extractor, half)
+        print(f"\n{count} pictures a side, {name}\n\n| pictures | {' | '.join(COLUMNS)} |")
+        print("|---|" + "---|" * len(COLUMNS))
+        for title, pictures in rows.items():
+            told = " | ".join(f"{value:.3g}" for value in judge(real, extract(extractor, pictures)))
+            print(f"| {title} | {told} |", flush=True)
+
+
+def naive_manifold(real: np.ndarray, others: np.ndarray) -> None:
+    """The authors' way: all distances at once."""
+    from prdc import compute_prdc
+
+    compute_prdc(real, others, nearest_k=5)
+
+
+def naive_frechet(real: np.ndarray, others: np.ndarray) -> None:
+    """pytorch-fid's way: a root of a matrix."""
+    from scipy.linalg import sqrtm
+
+    sqrtm(np.cov(real, rowvar=False) @ np.cov(others, rowvar=False))
+
+
+def scale(count: int) -> None:
+    """Print time and peak memory of each figure at so many features, after the naive way's."""
+    rng = np.random.default_rng(0)
+
+    def timed(title: str, function: Callable, *arguments: np.ndarray) -> None:
+        begun = time.perf_counter()
+        function(*arguments)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        seconds = time.perf_counter() - begun
+        print(f"{title}: {seconds:.1f} s, peak so far {peak:.2f} GB", flush=True)
+
+    ours = {
+        "Fréchet distance": frechet_distance,
+        "kernel distance, all pairs": kernel_distance,
+        "precision to coverage": compare_manifolds,
+        "diversity": lambda real, _: mean_pairwise_distance(real),
+    }
+    real, others = (rng.gamma(1, 0.5, (count, 2048)).astype(np.float32) for _ in range(2))
+    for title, function in ours.items():
+        timed(f"{count} × 2048, {title}", function, real, others)
+    real, others = real[:5000], others[:5000]
+    for title, function in ours.items():
+        timed(f"5000 × 2048, {title}", function, real, others)
+    timed("5000 × 2048, Fréchet distance, naive", naive_frechet, real, others)
+    timed("5000 × 2048, precision to coverage, naive", naive_manifold, real, others)
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    ordering = commands.add_parser("order")
+    ordering.add_argument("packed")
+    ordering.add_argument("other", nargs="?")
+    ordering.add_argument("--count", type=int, default=400)
+    scaling = commands.add_parser("scale")
+    scaling.add_argument("count", nargs="?", type=int, default=50_000)
+    options = parser.parse_args()
+    if options.command == "order":
+        order(options.packed, options.other, options.count)
+    else:
+        scale(options.count)
+
+
+if __name__ == "__main__":
+    main()

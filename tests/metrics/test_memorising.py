@@ -1,0 +1,79 @@
+"""The evaluation's node that looks for copies, on pictures made up here."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ganvas.pipelines.evaluate.by_features import Features
+from ganvas.pipelines.evaluate.memorising import find_copies
+from ganvas.sources.collection import Collection
+
+rng = np.random.default_rng(0)
+PICTURES = rng.integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
+SPLITS = ["train", "validation", "train"] * 4
+
+
+def collect(splits=SPLITS):
+    return Collection(PICTURES, pd.DataFrame({"split": splits}), pd.DataFrame())
+
+
+def without_features():
+    nothing, positions = np.empty((0, 0), np.float32), np.empty(0, int)
+    return Features(None, nothing, nothing, positions, nothing, positions)
+
+
+def with_features(training):
+    """Features that are the position of a picture, the last ones nearest to generated ones."""
+    seen = training[:, None].astype(np.float32)
+    held_out = np.array([[0.5], [2.5]], np.float32)
+    generated = np.full((4, 1), 10.5, np.float32)
+    return Features("efficientnet_lite2", generated, seen, training, held_out, np.arange(2))
+
+
+def rms(some, other):
+    return np.sqrt(((some.astype(float) - other) ** 2).mean())
+
+
+def test_a_copy_comes_first_above_its_original():
+    generated = rng.integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
+    generated[2] = np.clip(PICTURES[5].astype(int) + 3, 0, 255)
+    # A copy of a held-out picture is no copy.
+    generated[3] = PICTURES[1]
+    metrics, sheet = find_copies(generated, without_features(), collect())
+    training = [number for number, split in enumerate(SPLITS) if split == "train"]
+    nearest = [min(rms(picture, PICTURES[k]) for k in training) for picture in generated]
+    (found,) = metrics.values()
+    assert found["value"] == pytest.approx(np.mean(nearest))
+    own = [
+        min(rms(PICTURES[number], PICTURES[k]) for k in training)
+        for number, split in enumerate(SPLITS)
+        if split == "validation"
+    ]
+    assert found["real"] == pytest.approx(np.mean(own))
+    # The first column: the copy, and below it what it was copied from.
+    left = next(
+        column
+        for column in range(sheet.shape[1])
+        if (sheet[2:10, column : column + 8].shape == (8, 8, 3))
+        and (sheet[2:10, column : column + 8] == generated[2]).all()
+    )
+    np.testing.assert_array_equal(sheet[12:20, left : left + 8], PICTURES[5])
+
+
+def test_features_have_a_row_and_a_figure_of_their_own():
+    generated = rng.integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
+    training = collect().split("train")
+    _, plain = find_copies(generated, without_features(), collect())
+    metrics, sheet = find_copies(generated, with_features(training), collect())
+    assert sheet.shape[0] == plain.shape[0] + 10
+    found = metrics["nearest_training_features"]
+    # 10.5 lies nearest to 11, and .5 and 2.5 to 0 and 2 or 3.
+    assert (found["value"], found["real"]) == (0.5, 0.5)
+    assert "efficientnet_lite2" in found["protocol"]
+    np.testing.assert_array_equal(sheet[22:30, -10:-2], PICTURES[11])
+
+
+def test_without_held_out_pictures_there_is_nothing_to_compare_with():
+    generated = rng.integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
+    metrics, _ = find_copies(generated, without_features(), collect(["train"] * 12))
+    assert metrics["nearest_training_distance"]["real"] is None
