@@ -46,6 +46,8 @@ def test_the_default_pipeline_leads_from_nothing_to_a_report(project, kedro_run,
     assert metrics["loss_g"]["value"] == pytest.approx(history["loss_g"].iloc[-1])
     assert 0 <= metrics["discriminator_accuracy_generated"]["value"] <= 1
     assert metrics["nearest_training_distance"]["value"] > 0
+    card = (project / "data/06_models/sample/dcgan/model_card.md").read_text()
+    assert "# sample, painted by dcgan" in card and "Generator loss" in card
     assert all(figure["protocol"] for figure in metrics.values())
     snapshots = sorted(path.name for path in (project / OUTPUT / "snapshots").rglob("epoch_*.png"))
     assert snapshots == ["epoch_00001.png", "epoch_00002.png"]

@@ -9,7 +9,7 @@ from PIL import Image
 from ganvas.figures.report import render_report
 from ganvas.pipelines.evaluate.figure import figure
 
-NAMES = ["samples", "real", "generated", "progress", "curves", "neighbours"]
+NAMES = ["samples", "real", "generated", "progress", "curves", "neighbours", "walk"]
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_pictures_are_inside_and_unchanged(training):
     page = render(training)
     sources = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     levels = [np.asarray(Image.open(io.BytesIO(base64.b64decode(s))))[0, 0, 0] for s in sources]
-    assert sorted(levels) == [0, 40, 80, 120, 160, 200]
+    assert sorted(levels) == [0, 40, 80, 120, 160, 200, 240]
 
 
 def test_nothing_is_asked_of_a_network(training):

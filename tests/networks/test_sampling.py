@@ -1,8 +1,9 @@
 import keras
 import numpy as np
+import pytest
 
 from ganvas.networks.dcgan import DcganParams, build_dcgan
-from ganvas.networks.sampling import draw_latents, paint, to_float, to_uint8
+from ganvas.networks.sampling import draw_latents, paint, to_float, to_uint8, walk_latents
 
 
 def test_a_picture_depends_on_seed_and_number_alone(networks):
@@ -48,3 +49,24 @@ def test_rounding_does_not_depend_on_the_size_of_a_batch():
     for count in (1, 3, 5, 33):
         few = paint(generator, draw_latents(generator, count, seed=0))
         np.testing.assert_array_equal(few, many[:count])
+
+
+def test_a_walk_keeps_to_the_arc_between_its_ends():
+    start, end = np.random.default_rng(0).normal(size=(2, 5, 40)).astype(np.float32)
+    walks = walk_latents(start, end, 7)
+    assert walks.shape == (5, 7, 40) and walks.dtype == np.float32
+    np.testing.assert_allclose(walks[:, 0], start, atol=1e-5)
+    np.testing.assert_allclose(walks[:, -1], end, atol=1e-5)
+    for walk, a, b in zip(walks, start.astype(float), end.astype(float), strict=True):
+        angle = np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+        for number, point in enumerate(walk):
+            t = number / 6
+            expected = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
+            np.testing.assert_allclose(point, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [1, 2, -1])
+def test_a_walk_between_parallel_or_opposite_latents_is_straight(factor):
+    start = np.random.default_rng(0).normal(size=(1, 8)).astype(np.float32)
+    (walk,) = walk_latents(start, factor * start, 3)
+    np.testing.assert_allclose(walk[1], start[0] * (1 + factor) / 2, atol=1e-3)

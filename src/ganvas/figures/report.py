@@ -31,8 +31,8 @@ def render_report(
     """Render the page.
 
     Args:
-        pictures: uint8 of shape (H, W, 3) under the names samples, real, generated, progress,
-            curves and neighbours.
+        pictures: uint8 of shape (H, W, 3) under the names samples, real, generated, walk,
+            neighbours, progress and curves.
         sheets: Class sheets, uint8 of shape (H, W, 3); none without classes.
         animation: Frames of the progress animation, uint8 of shape (n, H, W, 3).
         metrics: Figures by name: title, value, spread, unit, protocol and real of each.
@@ -51,7 +51,7 @@ def render_report(
         metrics=metrics,
         published=published,
         training=training,
-        parameters=_flatten(training["parameters"]),
+        parameters=flatten(training["parameters"]),
         rejected=rejected,
     )
 
@@ -66,11 +66,12 @@ def _data_uri(content: bytes, form: str = "png") -> str:
     return f"data:image/{form};base64,{base64.b64encode(content).decode()}"
 
 
-def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Turn a tree of parameters into one level, with dots in its keys and "none" for None."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{key}.")
+            flat |= flatten(value, f"{prefix}{key}.")
         else:
             flat[f"{prefix}{key}"] = "none" if value is None else value
     return flat

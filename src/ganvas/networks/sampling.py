@@ -26,6 +26,32 @@ def draw_latents(generator: keras.Model, count: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
 
 
+def walk_latents(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
+    """Walk from latents to others on arcs, on which points are as likely as their ends.
+
+    Straight lines pass too near to the origin, where hardly any latent lies (White,
+    arXiv 1609.04468).
+
+    Args:
+        start: float32 of shape (n, Z).
+        end: Where each walk ends, of the same shape.
+        steps: Points of a walk, both ends included, 2 or more.
+
+    Returns:
+        float32 of shape (n, steps, Z). Opposite latents, between which there is no shortest arc,
+        and parallel ones are joined by straight lines.
+    """
+    lengths = [np.linalg.norm(each, axis=1, keepdims=True) for each in (start, end)]
+    cosine = (start * end).sum(axis=1, keepdims=True) / np.maximum(lengths[0] * lengths[1], 1e-12)
+    angle = np.arccos(np.clip(cosine, -1, 1))
+    shares = np.linspace(0, 1, steps)[:, None, None]
+    straight = np.sin(angle) < 1e-3
+    turn = np.where(straight, 1, angle)
+    before = np.where(straight, 1 - shares, np.sin((1 - shares) * turn) / np.sin(turn))
+    after = np.where(straight, shares, np.sin(shares * turn) / np.sin(turn))
+    return (before * start + after * end).swapaxes(0, 1).astype(np.float32)
+
+
 def take_turns(generator: keras.Model, count: int) -> np.ndarray:
     """Give classes in turn: rows of weights, float32 of shape (count, K), one-hot."""
     classes = count_classes(generator)

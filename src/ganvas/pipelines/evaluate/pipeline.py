@@ -68,12 +68,12 @@ def create_pipeline() -> Pipeline:
             Node(
                 join_metrics,
                 inputs=[
-                    "history_metrics",
-                    "discriminator_metrics",
                     "distance_metrics",
                     "class_metrics",
                     "likelihood_metrics",
                     "memorising_metrics",
+                    "discriminator_metrics",
+                    "history_metrics",
                 ],
                 outputs="metrics",
                 name="join_metrics",

@@ -10,18 +10,27 @@ import pandas as pd
 from pydantic import Field
 
 from ganvas.figures.animation import collect_frames
+from ganvas.figures.card import render_card
 from ganvas.figures.curves import draw_curves
 from ganvas.figures.grid import lay_grid
 from ganvas.figures.report import render_report
 from ganvas.figures.sheet import draw_sheets
 from ganvas.figures.strip import draw_strip
-from ganvas.networks.sampling import draw_latents, one_hot, paint
+from ganvas.networks.sampling import (
+    draw_latents,
+    latent_length,
+    one_hot,
+    paint,
+    take_turns,
+    walk_latents,
+)
 from ganvas.params import Params
 from ganvas.sources.classes import match_classes
 from ganvas.sources.collection import Collection, count_reasons
 
 PAIR = 36
 SHEET_COLUMNS, SHEET_REAL = 8, 3
+WALKS, WALK_STEPS = 4, 9
 
 
 class PublishedParams(Params):
@@ -58,6 +67,15 @@ def draw_samples(generator: keras.Model, params: ReportParams) -> np.ndarray:
     """Lay generated pictures in a grid."""
     latents = draw_latents(generator, params.rows * params.columns, params.seed)
     return lay_grid(paint(generator, latents), params.columns)
+
+
+def draw_walk(generator: keras.Model, params: ReportParams) -> np.ndarray:
+    """Lay walks from latent to latent in a grid, a row for each, all of one class."""
+    latents = draw_latents(generator, 2 * WALKS, params.seed + 2)
+    walks = walk_latents(latents[:WALKS], latents[WALKS:], WALK_STEPS)
+    classes = np.repeat(take_turns(generator, WALKS), WALK_STEPS, axis=0)
+    pictures = paint(generator, walks.reshape(-1, walks.shape[-1]), classes)
+    return lay_grid(pictures, WALK_STEPS, gap=0)
 
 
 def draw_classes(
@@ -123,6 +141,7 @@ def write_report(
     curves: np.ndarray,
     class_sheets: dict[str, Callable[[], np.ndarray]],
     neighbours: np.ndarray,
+    latent_walk: np.ndarray,
     metrics: dict[str, Any],
     training_summary: dict[str, Any],
     collection: Collection,
@@ -136,6 +155,7 @@ def write_report(
         "progress": progress_strip,
         "curves": curves,
         "neighbours": neighbours,
+        "walk": latent_walk,
     }
     return render_report(
         pictures,
@@ -146,6 +166,14 @@ def write_report(
         training_summary,
         count_reasons(collection.rejected),
     )
+
+
+def write_card(
+    generator: keras.Model, metrics: dict[str, Any], training_summary: dict[str, Any]
+) -> str:
+    """Write the model card that stands beside the saved generator."""
+    height, width = generator.output_shape[1:3]
+    return render_card(metrics, training_summary, (height, width), latent_length(generator))
 
 
 def _side(count: int) -> int:

@@ -10,6 +10,8 @@ from ganvas.pipelines.report.nodes import (
     draw_progress,
     draw_real,
     draw_samples,
+    draw_walk,
+    write_card,
     write_report,
 )
 
@@ -54,6 +56,12 @@ def create_pipeline() -> Pipeline:
                 outputs="progress_animation",
                 name="animate_progress",
             ),
+            Node(
+                draw_walk,
+                inputs=["generator", "params:report"],
+                outputs="latent_walk",
+                name="draw_walk",
+            ),
             Node(draw_history, inputs="history", outputs="curves", name="draw_history"),
             Node(
                 write_report,
@@ -66,6 +74,7 @@ def create_pipeline() -> Pipeline:
                     "curves",
                     "class_sheets",
                     "neighbours",
+                    "latent_walk",
                     "metrics",
                     "training_summary",
                     "collection",
@@ -73,6 +82,12 @@ def create_pipeline() -> Pipeline:
                 ],
                 outputs="report",
                 name="write_report",
+            ),
+            Node(
+                write_card,
+                inputs=["generator", "metrics", "training_summary"],
+                outputs="model_card",
+                name="write_card",
             ),
         ],
         namespace="report",

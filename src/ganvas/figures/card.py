@@ -1,0 +1,75 @@
+"""The model card: what Hugging Face and people want to know of a saved generator."""
+
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ganvas.figures.report import flatten
+
+_TEMPLATES = Environment(
+    loader=PackageLoader("ganvas.figures"),
+    autoescape=False,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def render_card(
+    metrics: dict[str, dict[str, Any]],
+    training: dict[str, Any],
+    shape: tuple[int, int],
+    latent: int,
+) -> str:
+    """Render the card, as huggingface.co/docs/hub/model-cards describes it.
+
+    Args:
+        metrics: Figures by name, as in metrics.json.
+        training: The facts of the training run.
+        shape: Height and width of the pictures.
+        latent: Length of the latent vector.
+
+    Returns:
+        Markdown behind a head of YAML.
+    """
+    height, width = shape
+    return _TEMPLATES.get_template("model_card.md.j2").render(
+        front=yaml.safe_dump(_describe(metrics, training), sort_keys=False, allow_unicode=True),
+        metrics=metrics,
+        training=training,
+        names=training["classes"]["names"],
+        parameters=flatten(training["parameters"]),
+        height=height,
+        width=width,
+        latent=latent,
+    )
+
+
+def _describe(metrics: dict[str, dict[str, Any]], training: dict[str, Any]) -> dict[str, Any]:
+    dataset, network, task = (
+        training["dataset"],
+        training["network"],
+        "unconditional-image-generation",
+    )
+    results = [
+        {"type": name, "name": figure["title"], "value": figure["value"]}
+        for name, figure in metrics.items()
+    ]
+    return {
+        "library_name": "keras",
+        "pipeline_tag": task,
+        "tags": ["gan", "image-generation", "kedro", "ganvas", network],
+        "model-index": [
+            {
+                "name": f"{dataset}-{network}",
+                "results": [
+                    {
+                        "task": {"type": task},
+                        "dataset": {"type": dataset, "name": dataset},
+                        "metrics": results,
+                    }
+                ],
+            }
+        ],
+    }
