@@ -48,6 +48,9 @@ def test_the_default_pipeline_leads_from_nothing_to_a_report(project, kedro_run,
     assert metrics["nearest_training_distance"]["value"] > 0
     card = (project / "data/06_models/sample/dcgan/model_card.md").read_text()
     assert "# sample, painted by dcgan" in card and "Generator loss" in card
+    assert kedro_run("--pipelines=compare").exit_code == 0
+    page = (project / "data/08_reporting/comparison.html").read_text()
+    assert "1. dcgan" in page and page.count("<h2>") == 1
     assert all(figure["protocol"] for figure in metrics.values())
     snapshots = sorted(path.name for path in (project / OUTPUT / "snapshots").rglob("epoch_*.png"))
     assert snapshots == ["epoch_00001.png", "epoch_00002.png"]
@@ -336,3 +339,7 @@ def test_the_artworks_preset_follows_its_own_paths(project, kedro_run):
     assert result.exit_code == 0, result.output
     assert (project / "data/06_models/artworks/dcgan/generator.keras").is_dir()
     assert not (project / "data/06_models/sample").exists()
+
+
+def test_comparing_before_anything_is_evaluated_says_what_to_run(kedro_run):
+    assert "There is no leaderboard yet" in sentence(kedro_run("--pipelines=compare"))

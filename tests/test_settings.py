@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from ganvas.configuration import Configuration
 from ganvas.errors import GanvasError
 from ganvas.networks import build
 from ganvas.params import Params, check_params
+from ganvas.pipeline_registry import register_pipelines
 from ganvas.pipelines.evaluate.nodes import HISTORY_TITLES
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -145,3 +147,9 @@ def test_a_network_that_chose_among_epochs_does_not_judge_them():
     raw["train"]["judge"]["every"] = 5
     with pytest.raises(GanvasError, match="would judge its own choice: take efficientnet_lite2"):
         check_params(Configuration, raw)
+
+
+def test_kedro_viz_has_a_colour_for_each_node_and_for_no_other():
+    styles = json.loads((CONF.parent / ".viz" / "styles.json").read_text())
+    nodes = {node.name for pipeline in register_pipelines().values() for node in pipeline.nodes}
+    assert set(styles) == {name.rpartition(".")[2] for name in nodes}

@@ -68,7 +68,11 @@ class GanvasHooks:
         Raises:
             GanvasError: Training diverged.
         """
-        for name, title in {"samples": "Samples", "report": "Report"}.items():
+        for name, title in {
+            "samples": "Samples",
+            "report": "Report",
+            "comparison": "Comparison",
+        }.items():
             if name in pipeline.all_outputs():
                 logger.info("%s: %s", title, self._paths[name])
         if self._diverged:

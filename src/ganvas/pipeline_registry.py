@@ -2,6 +2,7 @@
 
 from kedro.pipeline import Pipeline
 
+from ganvas.pipelines.compare.pipeline import create_pipeline as create_compare
 from ganvas.pipelines.evaluate.pipeline import create_pipeline as create_evaluate
 from ganvas.pipelines.fetch.pipeline import create_pipeline as create_fetch
 from ganvas.pipelines.ingest.pipeline import create_pipeline as create_ingest
@@ -23,4 +24,5 @@ def register_pipelines() -> dict[str, Pipeline]:
         "evaluate": evaluate,
         "report": report,
         "sample": create_sample(),
+        "compare": create_compare(),
     }

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ganvas.figures.animation import encode_webp
 
-_TEMPLATES = Environment(
+TEMPLATES = Environment(
     loader=PackageLoader("ganvas.figures"),
     autoescape=True,
     undefined=StrictUndefined,
@@ -43,10 +43,10 @@ def render_report(
     Returns:
         HTML that needs no other file and no network.
     """
-    template = _TEMPLATES.get_template("report.html.j2")
+    template = TEMPLATES.get_template("report.html.j2")
     return template.render(
-        pictures={name: _data_uri(_encode_png(pixels)) for name, pixels in pictures.items()},
-        sheets=[_data_uri(_encode_png(pixels)) for pixels in sheets],
+        pictures={name: encode_picture(pixels) for name, pixels in pictures.items()},
+        sheets=[encode_picture(pixels) for pixels in sheets],
         animation=_data_uri(encode_webp(animation), "webp"),
         metrics=metrics,
         published=published,
@@ -56,13 +56,14 @@ def render_report(
     )
 
 
-def _encode_png(pixels: np.ndarray) -> bytes:
+def encode_picture(pixels: np.ndarray) -> str:
+    """Turn pixels, uint8 (H, W, 3), into the address of a PNG that holds itself."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG")
-    return buffer.getvalue()
+    return _data_uri(buffer.getvalue(), "png")
 
 
-def _data_uri(content: bytes, form: str = "png") -> str:
+def _data_uri(content: bytes, form: str) -> str:
     return f"data:image/{form};base64,{base64.b64encode(content).decode()}"
 
 

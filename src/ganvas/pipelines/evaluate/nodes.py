@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 
 from ganvas.errors import GanvasError
+from ganvas.figures.grid import lay_grid
+from ganvas.figures.report import flatten
 from ganvas.metrics.parzen import parzen
 from ganvas.metrics.scores import accuracy, judge
 from ganvas.networks.sampling import draw_labels, draw_latents, one_hot, paint
@@ -16,6 +18,7 @@ from ganvas.sources.classes import match_classes
 from ganvas.sources.collection import Collection
 
 PARZEN_VALIDATION = 1000
+LEADERBOARD_PICTURES, LEADERBOARD_COLUMNS = 48, 8
 HISTORY_TITLES = {
     "loss_g": "Generator loss",
     "loss_d": "Discriminator loss",
@@ -129,6 +132,27 @@ def measure_likelihood(
 def join_metrics(*parts: Metrics) -> Metrics:
     """Put all figures into one table."""
     return {name: figure for part in parts for name, figure in part.items()}
+
+
+def enter_leaderboard(
+    metrics: Metrics, training_summary: dict[str, Any], generated: np.ndarray
+) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
+    """Give the run's row of the leaderboard, and a grid of what it paints, under the run's name.
+
+    The same run, evaluated again, takes the place of its earlier row.
+    """
+    told = training_summary
+    run = f"{told['dataset']}-{told['network']}-{told['started']}"
+    row = {
+        "run": run,
+        "seed": told["parameters"]["train"]["seed"],
+        "minutes": told["seconds"] / 60,
+        "version": told["versions"]["ganvas"],
+        "parameters": flatten(told["parameters"]),
+        "metrics": metrics,
+    }
+    row |= {name: told[name] for name in ("dataset", "network", "started", "epochs", "images_seen")}
+    return {run: row}, {run: lay_grid(generated[:LEADERBOARD_PICTURES], LEADERBOARD_COLUMNS)}
 
 
 def _paint(

@@ -5,6 +5,7 @@ from kedro.pipeline import Node, Pipeline
 from ganvas.pipelines.evaluate.by_features import look, measure_classes, measure_distances
 from ganvas.pipelines.evaluate.memorising import find_copies
 from ganvas.pipelines.evaluate.nodes import (
+    enter_leaderboard,
     join_metrics,
     judge_by_discriminator,
     measure_likelihood,
@@ -77,6 +78,12 @@ def create_pipeline() -> Pipeline:
                 ],
                 outputs="metrics",
                 name="join_metrics",
+            ),
+            Node(
+                enter_leaderboard,
+                inputs=["metrics", "training_summary", "generated"],
+                outputs=["leaderboard", "leaderboard_pictures"],
+                name="enter_leaderboard",
             ),
         ],
         namespace="evaluate",

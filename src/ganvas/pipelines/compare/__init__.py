@@ -1,0 +1,1 @@
+"""Compare: finished evaluations side by side."""

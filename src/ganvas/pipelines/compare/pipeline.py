@@ -1,0 +1,21 @@
+"""The compare pipeline."""
+
+from kedro.pipeline import Node, Pipeline
+
+from ganvas.pipelines.compare.nodes import write_comparison
+
+
+def create_pipeline() -> Pipeline:
+    """From the leaderboard to a page."""
+    return Pipeline(
+        [
+            Node(
+                write_comparison,
+                inputs=["leaderboard", "leaderboard_pictures"],
+                outputs="comparison",
+                name="write_comparison",
+            )
+        ],
+        namespace="compare",
+        prefix_datasets_with_namespace=False,
+    )
