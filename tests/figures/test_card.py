@@ -19,25 +19,12 @@ METRICS = {
 }
 
 
-def training(names=()):
-    return {
-        "dataset": "sample",
-        "network": "dcgan",
-        "message": "Training is complete after 3 epochs.",
-        "epochs": 3,
-        "pictures": 1234,
-        "held_out": 56,
-        "images_seen": 3702,
-        "seconds": 90.0,
-        "warnings": [{"epoch": 7, "name": "mode collapse", "figure": "12%", "advice": "less"}],
-        "classes": {"column": "style" if names else None, "names": list(names)},
-        "parameters": {"train": {"seed": 7}},
-        "versions": {"ganvas": "0.1", "keras": "3.15"},
-    }
+NO_CLASSES = {"column": None, "names": []}
+WARNING = {"epoch": 7, "name": "mode collapse", "figure": "12%", "advice": "less"}
 
 
-def test_hugging_face_reads_the_card():
-    card = ModelCard(render_card(METRICS, training(), (32, 32), 6))
+def test_hugging_face_reads_the_card(training):
+    card = ModelCard(render_card(METRICS, training, (32, 32), 6))
     assert card.data.library_name == "keras" and "gan" in card.data.tags
     assert [(each.metric_type, each.metric_value) for each in card.data.eval_results] == [
         ("kernel_distance", 0.125),
@@ -46,8 +33,9 @@ def test_hugging_face_reads_the_card():
     assert card.data.eval_results[0].dataset_name == "sample"
 
 
-def test_figures_warnings_and_parameters_are_told():
-    page = render_card(METRICS, training(), (32, 48), 6)
+def test_figures_warnings_and_parameters_are_told(training):
+    facts = training | {"classes": NO_CLASSES, "warnings": [WARNING]}
+    page = render_card(METRICS, facts, (32, 48), 6)
     assert "| Kernel distance (KD-x) | 0.125 ± 0.5 | -0.25 | N=4 |" in page
     assert "| Generator loss | 2 nats |  | mean over epoch 3 |" in page
     assert "**Mode collapse** in epoch 7: 12%." in page
@@ -55,7 +43,7 @@ def test_figures_warnings_and_parameters_are_told():
 
 
 @pytest.mark.parametrize("names", [(), ("Op", "Pop")])
-def test_what_the_card_says_to_run_paints(tmp_path, networks, names):
+def test_what_the_card_says_to_run_paints(tmp_path, networks, training, names):
     generator, _ = networks
     if names:
         latent, rows = keras.Input((6,)), keras.Input((2,))
@@ -65,7 +53,8 @@ def test_what_the_card_says_to_run_paints(tmp_path, networks, names):
     folder = tmp_path / "generator.keras" / "2026-01-01"
     folder.mkdir(parents=True)
     generator.save(folder / "generator.keras")
-    page = render_card(METRICS, training(names), (32, 32), 6)
+    facts = training | {"classes": {"column": "style", "names": list(names)}}
+    page = render_card(METRICS, facts, (32, 32), 6)
     (script,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
     command = [sys.executable, "-c", script]

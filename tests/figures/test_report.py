@@ -3,33 +3,12 @@ import io
 import re
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from ganvas.figures.report import render_report
 from ganvas.pipelines.evaluate.figure import figure
 
 NAMES = ["samples", "real", "generated", "progress", "curves", "neighbours", "walk"]
-
-
-@pytest.fixture
-def training():
-    return {
-        "dataset": "sample",
-        "network": "dcgan",
-        "finished": "2026-01-01 12:00:00",
-        "ended_by": "epochs",
-        "message": "Training is complete after 3 epochs.",
-        "epochs": 3,
-        "pictures": 1234,
-        "held_out": 56,
-        "images_seen": 3702,
-        "seconds": 90.0,
-        "warnings": [],
-        "classes": {"column": "style", "names": ["Op", "Pop"]},
-        "parameters": {"train": {"seed": 7, "max_minutes": None}, "network": {"name": "dcgan"}},
-        "versions": {"keras": "3.15"},
-    }
 
 
 def render(training, sheets=(), published=(), **changes):

@@ -2,38 +2,29 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import yaml
 
 from ganvas.networks import NETWORKS, NetworkParams, build
 from ganvas.networks.sampling import one_hot
 from ganvas.training.gan import GAN
 from ganvas.training.params import TrainParams
 
-KERAS_IO = {
-    "smallest_side": 8,
-    "bias": True,
-    "initialiser": "glorot",
-    "stem": "dense",
-    "stem_activation": False,
-    "generator_norm": "none",
-    "generator_activation": "leaky_relu",
-    "output_convolution": 5,
-    "output_activation": "sigmoid",
-    "head": "dense",
-    "dropout": 0.2,
-    "discriminator_norm": "none",
-}
+CONF = Path(__file__).parents[2] / "conf"
+PRESET = yaml.safe_load((CONF / "keras_faces" / "parameters_train.yml").read_text())
+KERAS_IO = PRESET["network"]["dcgan"] | {"generator_widths": None, "discriminator_widths": None}
 NARROW = {"latent": 6, "generator_width": 2, "discriminator_width": 2}
 R3GAN = {"latent": 6, "width": 4, "max_width": 8, "group_width": 4, "blocks": 1}
 # One of each kind of network, as narrow as it goes.
 KINDS = {
     "dcgan": {"dcgan": NARROW},
     "dcgan_dense": {"dcgan": NARROW | {"kernel": 5, "stem": "dense", "head": "dense"}},
-    "dcgan_keras_io": {"dcgan": NARROW | KERAS_IO},
+    "dcgan_keras_io": {"dcgan": KERAS_IO | NARROW},
     "dcgan_spectral": {"dcgan": NARROW | {"spectral_norm": True}},
     "artgan": {"artgan": {"latent": 6, "width": 4}},
     "artgan_softmax": {"artgan": {"latent": 6, "width": 4, "class_loss": "softmax"}},

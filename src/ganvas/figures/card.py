@@ -3,17 +3,8 @@
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ganvas.figures.report import flatten
-
-_TEMPLATES = Environment(
-    loader=PackageLoader("ganvas.figures"),
-    autoescape=False,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+from ganvas.figures.report import TEMPLATES, flatten
 
 
 def render_card(
@@ -34,7 +25,7 @@ def render_card(
         Markdown behind a head of YAML.
     """
     height, width = shape
-    return _TEMPLATES.get_template("model_card.md.j2").render(
+    return TEMPLATES.get_template("model_card.md.j2").render(
         front=yaml.safe_dump(_describe(metrics, training), sort_keys=False, allow_unicode=True),
         metrics=metrics,
         training=training,

@@ -5,14 +5,14 @@ import io
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from PIL import Image
 
 from ganvas.figures.animation import encode_webp
 
 TEMPLATES = Environment(
     loader=PackageLoader("ganvas.figures"),
-    autoescape=True,
+    autoescape=select_autoescape(("html.j2",)),
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,

@@ -1,0 +1,26 @@
+"""The facts of a training run that was never made."""
+
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def training() -> dict[str, Any]:
+    """As training.json has them."""
+    return {
+        "dataset": "sample",
+        "network": "dcgan",
+        "finished": "2026-01-01 12:00:00",
+        "ended_by": "epochs",
+        "message": "Training is complete after 3 epochs.",
+        "epochs": 3,
+        "pictures": 1234,
+        "held_out": 56,
+        "images_seen": 3702,
+        "seconds": 90.0,
+        "warnings": [],
+        "classes": {"column": "style", "names": ["Op", "Pop"]},
+        "parameters": {"train": {"seed": 7, "max_minutes": None}, "network": {"name": "dcgan"}},
+        "versions": {"ganvas": "0.1", "keras": "3.15"},
+    }
