@@ -50,13 +50,9 @@ def test_a_copy_comes_first_above_its_original():
         if split == "validation"
     ]
     assert found["real"] == pytest.approx(np.mean(own))
-    # The first column: the copy, and below it what it was copied from.
-    left = next(
-        column
-        for column in range(sheet.shape[1])
-        if (sheet[2:10, column : column + 8].shape == (8, 8, 3))
-        and (sheet[2:10, column : column + 8] == generated[2]).all()
-    )
+    # The first of four columns: the copy, and below it what it was copied from.
+    left = sheet.shape[1] - 4 * 10
+    np.testing.assert_array_equal(sheet[2:10, left : left + 8], generated[2])
     np.testing.assert_array_equal(sheet[12:20, left : left + 8], PICTURES[5])
 
 
