@@ -10,5 +10,5 @@ __version__ = "0.1.0"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-# Only threads that begin after this ask for memory so.
+# At the very start: called when training begins, it has been seen to change nothing.
 keep_freed_memory()

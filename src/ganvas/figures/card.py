@@ -6,6 +6,8 @@ import yaml
 
 from ganvas.figures.report import TEMPLATES, flatten
 
+TASK = "unconditional-image-generation"
+
 
 def render_card(
     metrics: dict[str, dict[str, Any]],
@@ -38,25 +40,21 @@ def render_card(
 
 
 def _describe(metrics: dict[str, dict[str, Any]], training: dict[str, Any]) -> dict[str, Any]:
-    dataset, network, task = (
-        training["dataset"],
-        training["network"],
-        "unconditional-image-generation",
-    )
+    dataset, network = training["dataset"], training["network"]
     results = [
         {"type": name, "name": figure["title"], "value": figure["value"]}
         for name, figure in metrics.items()
     ]
     return {
         "library_name": "keras",
-        "pipeline_tag": task,
+        "pipeline_tag": TASK,
         "tags": ["gan", "image-generation", "kedro", "ganvas", network],
         "model-index": [
             {
                 "name": f"{dataset}-{network}",
                 "results": [
                     {
-                        "task": {"type": task},
+                        "task": {"type": TASK},
                         "dataset": {"type": dataset, "name": dataset},
                         "metrics": results,
                     }

@@ -51,8 +51,8 @@ def order_runs(rows: list[Row]) -> list[Row]:
     """Put the least distance first, and evaluations without one last, by their start."""
 
     def rank(row: Row) -> tuple[float, str]:
-        distances = [row["metrics"][name]["value"] for name in FIRST[:1] if name in row["metrics"]]
-        return (*distances, float("inf"))[0], row["started"]
+        distance = row["metrics"].get(FIRST[0])
+        return distance["value"] if distance else float("inf"), row["started"]
 
     return sorted(rows, key=rank)
 
