@@ -18,7 +18,8 @@ from PIL import Image, ImageFilter
 
 from ganvas.datasets.collection import CollectionDataset
 from ganvas.metrics.distances import mean_pairwise_distance
-from ganvas.metrics.features import extract, load_extractor
+from ganvas.metrics.extractors import load_extractor
+from ganvas.metrics.features import extract
 from ganvas.metrics.frechet import frechet_distance
 from ganvas.metrics.kernel import kernel_distance, kernel_distance_subsets
 from ganvas.metrics.manifold import compare_manifolds

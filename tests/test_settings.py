@@ -1,8 +1,10 @@
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 import yaml
+from kedro.framework.cli.utils import _split_params
 
 from ganvas import settings
 from ganvas.configuration import Configuration
@@ -147,6 +149,34 @@ def test_a_network_that_chose_among_epochs_does_not_judge_them():
     raw["train"]["judge"]["every"] = 5
     with pytest.raises(GanvasError, match="would judge its own choice: take efficientnet_lite2"):
         check_params(Configuration, raw)
+
+
+@pytest.mark.parametrize(
+    ("env", "params", "expected"),
+    [
+        (None, {}, "kedro run"),
+        ("local", {}, "kedro run"),
+        ("celeba", {"train": {"epochs": 3}}, "kedro run --env=celeba --params=train.epochs=3"),
+        (
+            None,
+            {"network": {"label": None}, "train": {"flip": True, "average": 0.5}},
+            "kedro run --params=network.label=null,train.flip=true,train.average=0.5",
+        ),
+        (
+            None,
+            {"ingest": {"source": {"path": "/my pictures"}}},
+            "kedro run '--params=ingest.source.path=/my pictures'",
+        ),
+    ],
+)
+def test_the_command_of_a_run_gives_the_same_parameters_again(env, params, expected):
+    loader = settings.CONFIG_LOADER_CLASS(
+        str(CONF), env=env, runtime_params=params, **settings.CONFIG_LOADER_ARGS
+    )
+    command = loader["catalog"]["command"]["data"]
+    assert command == expected
+    given = [word.partition("=")[2] for word in shlex.split(command) if "--params" in word]
+    assert _split_params(None, None, given[0] if given else "") == params
 
 
 def test_kedro_viz_has_a_colour_for_each_node_and_for_no_other():

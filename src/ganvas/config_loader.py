@@ -1,20 +1,22 @@
 """Kedro's configuration loader, with parameters checked and catalog paths that follow them."""
 
 import contextlib
+import json
+import shlex
 from typing import Any
 
 from kedro.config import MissingConfigException, OmegaConfigLoader
 from omegaconf import OmegaConf
 
 from ganvas.configuration import Configuration
-from ganvas.params import check_params
+from ganvas.params import check_params, flatten
 
 # Entries of credentials.yml that the catalog names; Kedro stops at a name that is missing.
 CREDENTIALS = ("kaggle", "huggingface")
 
 
 class GanvasConfigLoader(OmegaConfigLoader):
-    """Fills `${chosen:dataset}`, `${chosen:network}` and `${chosen:source}` into the catalog.
+    """Fills `${chosen:dataset}`, `${chosen:network}` and the like into the catalog.
 
     They follow the parameters, wherever these come from: conf/base, an environment or --params.
     Kedro asks for the catalog before it does anything else, so a wrong parameter ends a run there.
@@ -24,10 +26,25 @@ class GanvasConfigLoader(OmegaConfigLoader):
     def __getitem__(self, key: str) -> dict[str, Any]:
         if key == "catalog":
             choices = check_params(Configuration, self["parameters"]).choices()
+            choices["command"] = self._tell_command()
             OmegaConf.register_new_resolver("chosen", choices.__getitem__, replace=True)
         if key == "credentials":
             return dict.fromkeys(CREDENTIALS) | self._read_credentials()
         return super().__getitem__(key)
+
+    def _tell_command(self) -> str:
+        """Give the command that runs everything with the same environment and parameters."""
+        words = ["kedro", "run"]
+        if self.env and self.env != self.default_run_env:
+            words.append(f"--env={self.env}")
+        if self.runtime_params:
+            given = flatten(self.runtime_params).items()
+            told = (
+                f"{key}={value if isinstance(value, str) else json.dumps(value)}"
+                for key, value in given
+            )
+            words.append("--params=" + ",".join(told))
+        return shlex.join(words)
 
     def _read_credentials(self) -> dict[str, Any]:
         """Read conf/local with any --env: Kedro leaves it out as soon as there is one."""

@@ -34,6 +34,17 @@ def check_params(model: type[Model], raw: dict[str, Any]) -> Model:
         raise GanvasError(" ".join(sentences)) from error
 
 
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Turn a tree of parameters into one level, with dots in its keys."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
 def _describe(model: type[Params], details: Any) -> str:
     broken = str(details["msg"]).removeprefix("Value error, ")
     if details["type"] == "value_error" and isinstance(details["input"], dict):

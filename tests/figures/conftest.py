@@ -11,6 +11,7 @@ def training() -> dict[str, Any]:
     return {
         "dataset": "sample",
         "network": "dcgan",
+        "command": "kedro run --env=celeba --params='a b=1'",
         "finished": "2026-01-01 12:00:00",
         "ended_by": "epochs",
         "message": "Training is complete after 3 epochs.",

@@ -14,7 +14,7 @@ from ganvas.figures.comparison import (
 from ganvas.pipelines.evaluate.figure import figure
 
 
-def row(number, distance=0.5, dataset="sample", seed=0, **parameters):
+def row(number, distance=0.5, dataset="sample", seed=0, judge="lite", **parameters):
     metrics = {"loss_g": figure("Generator loss", 2.0, "N=1", "nats")}
     if distance is not None:
         told = figure("Kernel <distance>", (distance, 0.01), "N=9", real=0.001)
@@ -22,6 +22,7 @@ def row(number, distance=0.5, dataset="sample", seed=0, **parameters):
     return {
         "run": f"run-{number}",
         "dataset": dataset,
+        "judge": judge,
         "network": "dcgan",
         "started": f"2026-01-0{number}",
         "epochs": 10 * number,
@@ -95,10 +96,18 @@ def test_a_dot_stands_for_each_run_and_a_line_over_seeds(runs):
 def test_the_page_has_all_runs_by_collection(runs):
     rows = [*runs, row(5, 0.7, dataset="<faces>")]
     page = render_comparison(rows, pictures(rows))
-    assert page.index("&lt;faces&gt;") < page.index("<h2>sample</h2>")
+    assert page.index("&lt;faces&gt;") < page.index("<h2>sample, judged by lite</h2>")
     assert page.index("1. dcgan") < page.index("4. dcgan: width=8, rate=0.2")
     assert "0.300 ± 0.010" in page and "Kernel &lt;distance&gt;: N=9" in page
     assert page.count("<mark>0.2</mark>") == 1
     # A picture for each run, and a plot for each collection.
     assert page.count("data:image/png;base64,") == 5 + 2
     assert not re.search(r'(src|href)="(?!data:)|url\(|https?://|@import', page)
+
+
+def test_runs_that_different_networks_judged_do_not_stand_side_by_side(runs):
+    rows = [*runs, row(5, 0.1, judge="inception")]
+    page = render_comparison(rows, pictures(rows))
+    first, second = page.split("<section>")[1:]
+    assert "sample, judged by inception" in first and first.count("2026-01-") == 1
+    assert "sample, judged by lite" in second and second.count("2026-01-") == 4

@@ -3,8 +3,10 @@ import io
 import re
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
+from ganvas.figures.plots import plot_curves
 from ganvas.figures.report import render_report
 from ganvas.pipelines.evaluate.figure import figure
 
@@ -16,21 +18,31 @@ def render(training, sheets=(), published=(), **changes):
     metrics = {
         "loss": figure("A <loss>", 1.23456, "N=3", "nats"),
         "distance": figure("A distance", (2.5, 0.125), "N=4", real=0.75),
+        "distance_000": figure(
+            "A distance", 9.875, "all pairs, N=2", real=0.25, of="Night <Skies>"
+        ),
     }
     film = np.zeros((3, 8, 8, 3), np.uint8)
     facts, rejected = training | changes, {"not an image": 2}
-    return render_report(pictures, sheets, film, metrics, published, facts, rejected)
+    history = pd.DataFrame({"epoch": [1, 2], "loss_g": 0.125, "loss_d": 1.0})
+    plot = plot_curves(history.assign(real_score=0.5, fake_score=0.5))
+    return render_report(pictures, sheets, film, plot, metrics, published, facts, rejected)
+
+
+def without_scripts(page):
+    """Leave the plots' library out: it has addresses and pictures that it never asks for."""
+    return re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
 
 
 def test_pictures_are_inside_and_unchanged(training):
-    page = render(training)
+    page = without_scripts(render(training))
     sources = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     levels = [np.asarray(Image.open(io.BytesIO(base64.b64decode(s))))[0, 0, 0] for s in sources]
     assert sorted(levels) == [0, 40, 80, 120, 160, 200, 240]
 
 
 def test_nothing_is_asked_of_a_network(training):
-    page = render(training)
+    page = without_scripts(render(training))
     assert not re.search(r'(src|href)="(?!data:)|url\(|https?://|@import', page)
 
 
@@ -84,3 +96,20 @@ def test_published_figures_stand_beside_ours_and_are_called_theirs(training):
     assert re.findall(r">([^<]+)</td>", one)[:3] == ["A &lt;loss&gt;", "1.235", "4.3852"]
     (other,) = [row for row in rows if "yet another" in row]
     assert "not measured" in other and "1041" in other
+
+
+def test_the_curves_and_what_draws_them_are_inside(training):
+    page = render(training)
+    assert '"generator loss"' in page and "Plotly.newPlot" in page
+    assert len(page) > 3e6
+
+
+def test_classes_have_a_table_of_their_own(training):
+    page = render(training)
+    before, _, after = page.partition("<h3>Distances by style</h3>")
+    assert "9.875" in after and "Night &lt;Skies&gt;" in after and "N=2" in after
+    assert "9.875" not in before
+
+
+def test_the_command_that_makes_it_again_is_told(training):
+    assert "<code>kedro run --env=celeba --params=&#39;a b=1&#39;</code>" in render(training)

@@ -1,21 +1,39 @@
 """The evaluation's nodes that compare features, on features made up here."""
 
+import re
+
+import keras
 import numpy as np
+import pandas as pd
 import pytest
 
-from ganvas.metrics.features import load_extractor
+from ganvas.metrics.extractors import load_extractor
+from ganvas.metrics.features import Extractor
 from ganvas.metrics.frechet import frechet_distance
+from ganvas.metrics.kernel import kernel_distance
 from ganvas.metrics.manifold import compare_manifolds
-from ganvas.pipelines.evaluate.by_features import Features, measure_distances
+from ganvas.pipelines.evaluate import by_features
+from ganvas.pipelines.evaluate.by_features import Features, measure_classes, measure_distances
 from ganvas.pipelines.evaluate.params import EvaluateParams
+from ganvas.sources.collection import Collection
 
 LENGTH = 1280
 
 
-def seen(generated, training):
+def seen(generated, training, name="efficientnet_lite0"):
     held_out = np.empty((0, LENGTH), np.float32)
     positions = np.arange(len(training))
-    return Features("efficientnet_lite0", generated, training, positions, held_out, positions[:0])
+    extractor = (
+        load_extractor("efficientnet_lite0") if name == "efficientnet_lite0" else blind(name)
+    )
+    return Features(extractor, generated, training, positions, held_out, positions[:0])
+
+
+def blind(name):
+    """An extractor that knows no classes; features are made up here anyway."""
+    inputs = keras.Input((8, 8, 3))
+    ones = keras.layers.Dense(LENGTH)(keras.layers.GlobalAveragePooling2D()(inputs))
+    return Extractor(name, 8, LENGTH, keras.Model(inputs, ones), None)
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +66,49 @@ def test_too_few_pictures_have_no_distances(training, caplog):
     assert "9 pictures a side are too few" in caplog.text
 
 
-def test_no_figure_is_called_by_the_name_of_one_that_papers_can_be_compared_with(training):
-    found = measure_distances(seen(training, training), EvaluateParams())
-    titles = " ".join(figure["title"] for figure in found.values())
-    assert "FD-efficientnet_lite0" in titles and "KD-efficientnet_lite0" in titles
-    assert "FID" not in titles and "KID" not in titles and "Inception" not in titles
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [
+        ("inception", {"FID", "KID"}),
+        ("InceptionV3", {"FID-keras", "KID-keras"}),
+        ("efficientnet_lite2", {"FD-efficientnet_lite2", "KD-efficientnet_lite2"}),
+        ("MobileNetV2", {"FD-MobileNetV2", "KD-MobileNetV2"}),
+    ],
+)
+def test_the_names_that_papers_use_are_those_of_their_network_alone(name, allowed, training):
+    found = measure_distances(seen(training, training, name), EvaluateParams())
+    found |= measure_classes(*by_class(training, name), EvaluateParams())
+    told = " ".join(f"{key} {each['title']} {each['protocol']}" for key, each in found.items())
+    assert set(re.findall(r"\b(?:FI?D|KI?D)\b[-\w]*", told)) == allowed
+    # It knows no classes, so it has no score of that kind.
+    assert "class_score" not in found
+
+
+def by_class(training, name):
+    """Features of 60 training pictures, a third of class "a", each with a picture generated."""
+    index = pd.DataFrame({"split": "train", "kind": ["a", "b", "b"] * 20})
+    pictures = np.zeros((60, 8, 8, 3), np.uint8)
+    collection = Collection(pictures, index.assign(hash=""), pd.DataFrame())
+    asked = np.array([0, 1, 1] * 20)
+    return (
+        seen(training, training, name),
+        asked,
+        collection,
+        {"column": "kind", "names": ["a", "b"]},
+    )
+
+
+def test_classes_with_pictures_enough_have_a_distance_of_their_own(training, monkeypatch):
+    monkeypatch.setattr(by_features, "FEWEST_OF_A_CLASS", 15)
+    found = measure_classes(*by_class(training, "efficientnet_lite0"), EvaluateParams())
+    # Of 20 pictures of "a" half are the floor's.
+    assert [each["of"] for each in found.values()] == [None, "b"]
+    asked = np.array([0, 1, 1] * 20) == 1
+    figure = found["kernel_distance_001"]
+    real, others = training[asked][:20], training[asked][20:40]
+    assert figure["value"] == pytest.approx(kernel_distance(real, real), abs=1e-9)
+    assert figure["real"] == pytest.approx(kernel_distance(real, others))
+    assert "N=20 a side" in figure["protocol"] and "KD-efficientnet_lite0" in figure["title"]
 
 
 def test_the_head_tells_a_thousand_classes():

@@ -5,7 +5,8 @@ from matplotlib import cbook
 from PIL import Image
 
 from ganvas.metrics.efficientnet import SCALES, build_efficientnet
-from ganvas.metrics.features import _find_weights, resize
+from ganvas.metrics.extractors import _find_weights
+from ganvas.metrics.features import resize
 from ganvas.metrics.state_dict import read_state_dict
 
 MILITARY_UNIFORM = 652

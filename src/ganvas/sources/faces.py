@@ -162,7 +162,7 @@ def _load_detector() -> Any:  # mtcnn.MTCNN, of a package that may be missing
         from mtcnn.stages import StageONet, StagePNet, StageRNet
     except ImportError as error:
         raise GanvasError(
-            "Aligning faces needs the package mtcnn, which is not installed: run "
+            "Finding faces needs the package mtcnn, which is not installed: run "
             'pip install "ganvas[faces]", or do without alignment.'
         ) from error
     import keras

@@ -7,14 +7,15 @@ import numpy as np
 
 from ganvas.metrics.classifier import agreement, degrade, tell_classes, train_classifier
 from ganvas.metrics.distances import mean_pairwise_distance
-from ganvas.metrics.features import ExtractorName, extract, load_extractor
+from ganvas.metrics.extractors import load_extractor, name_figures
+from ganvas.metrics.features import Extractor, extract
 from ganvas.metrics.frechet import frechet_distance
 from ganvas.metrics.inception_score import inception_score
-from ganvas.metrics.kernel import kernel_distance_subsets
+from ganvas.metrics.kernel import kernel_distance, kernel_distance_subsets
 from ganvas.metrics.manifold import compare_manifolds
 from ganvas.pipelines.evaluate.figure import Metrics, figure
 from ganvas.pipelines.evaluate.params import EvaluateParams
-from ganvas.sources.classes import match_classes
+from ganvas.sources.classes import Classes, match_classes
 from ganvas.sources.collection import Collection
 
 logger = logging.getLogger(__name__)
@@ -22,13 +23,15 @@ logger = logging.getLogger(__name__)
 NEAREST = 5
 SUBSETS, SUBSET = 100, 1000
 PARTS = FEWEST = 10
+# The estimate is unbiased at any number, but below this it says little.
+FEWEST_OF_A_CLASS = 30
 
 
 class Features(NamedTuple):
     """What the extractor sees.
 
     Attributes:
-        extractor: Its name; None: not asked for, and nothing has features.
+        extractor: The network itself; None: not asked for, and nothing has features.
         generated: Features of generated pictures, float32 (n, d).
         training: Of training pictures, (m, d), in an order that chance has made.
         training_positions: Which they are in the collection, (m,).
@@ -36,7 +39,7 @@ class Features(NamedTuple):
         held_out_positions: Which they are, (h,).
     """
 
-    extractor: ExtractorName | None
+    extractor: Extractor | None
     generated: np.ndarray
     training: np.ndarray
     training_positions: np.ndarray
@@ -52,9 +55,9 @@ def look(generated: np.ndarray, collection: Collection, params: EvaluateParams) 
     if not params.extractor:
         nothing = np.empty((0, 0), np.float32)
         return Features(None, nothing, nothing, training, nothing, held_out)
-    extractor = load_extractor(params.extractor)
+    extractor = load_extractor(params.extractor, params.weights)
     return Features(
-        params.extractor,
+        extractor,
         extract(extractor, generated, "features of generated pictures"),
         extract(extractor, collection.images[training], "features of training pictures"),
         training,
@@ -82,11 +85,15 @@ def measure_distances(features: Features, params: EvaluateParams) -> Metrics:
     real, others = features.training[:count], features.training[count : 2 * count]
     painted = _compare(features.extractor, real, features.generated[:count], params.seed)
     own = _compare(features.extractor, real, others, params.seed)
-    name, seen = features.extractor, f"N={count} a side, features of {features.extractor}"
+    seen = (
+        f"N={count} a side, training split, features of {features.extractor.name}, pictures "
+        f"resized as clean-fid does to {features.extractor.side} pixels, seed {params.seed}"
+    )
+    distance, kernel, score = name_figures(features.extractor.name)
     told = {
-        "frechet_distance": (f"Fréchet distance (FD-{name})", seen),
+        "frechet_distance": (f"Fréchet distance ({distance})", seen),
         "kernel_distance": (
-            f"Kernel distance (KD-{name})",
+            f"Kernel distance ({kernel})",
             f"mean ± standard deviation of {SUBSETS} subsets of {_subset(count)}, {seen}",
         ),
         "precision": ("Precision", f"k={NEAREST}, {seen}"),
@@ -95,14 +102,15 @@ def measure_distances(features: Features, params: EvaluateParams) -> Metrics:
         "coverage": ("Coverage", f"k={NEAREST}, {seen}"),
         "diversity": ("Diversity", f"mean distance of all pairs of pictures, {seen}"),
         "class_score": (
-            f"Sureness and variety of subjects (IS-{name})",
+            f"Sureness and variety of subjects ({score})",
             f"the Inception Score's formula on ImageNet's classes, mean ± standard deviation of "
-            f"{PARTS} parts, N={count}",
+            f"{PARTS} parts, N={count}, seed {params.seed}",
         ),
     }
     return {
         key: figure(title, painted[key], protocol, real=own[key])
         for key, (title, protocol) in told.items()
+        if key in painted
     }
 
 
@@ -113,21 +121,49 @@ def measure_classes(
     classes: dict[str, Any],
     params: EvaluateParams,
 ) -> Metrics:
-    """Give the share of pictures in which a classifier of real ones sees the asked class.
+    """Judge the pictures of a generator that paints by class; one without has no such figures.
 
-    Held-out pictures, told by the same classifier, are what can be hoped for. A generator without
-    classes has no such figures.
+    The first figure is the share of pictures in which a classifier of real ones sees the asked
+    class. Held-out pictures, told by the same classifier, are what can be hoped for. Then comes
+    the kernel distance of each class that has pictures enough.
     """
     known = match_classes(collection.index, classes["column"], classes["names"])
     if not known.names or not features.extractor:
         return {}
+    found = _measure_agreement(features, features.extractor, asked, collection, known, params.seed)
+    labels = known.labels[features.training_positions]
+    for number, name in enumerate(known.names):
+        generated = features.generated[asked == number]
+        training = features.training[labels == number]
+        count = min(len(generated), len(training) // 2)
+        if count < FEWEST_OF_A_CLASS:
+            continue
+        real, others = training[:count], training[count : 2 * count]
+        _, kernel, _ = name_figures(features.extractor.name)
+        found[f"kernel_distance_{number:03d}"] = figure(
+            f"Kernel distance ({kernel})",
+            kernel_distance(real, generated[:count]),
+            f"from all pairs, N={count} a side, training split, seed {params.seed}",
+            real=kernel_distance(real, others),
+            of=name,
+        )
+    return found
+
+
+def _measure_agreement(
+    features: Features,
+    extractor: Extractor,
+    asked: np.ndarray,
+    collection: Collection,
+    known: Classes,
+    seed: int,
+) -> Metrics:
     training, held_out = features.training_positions, features.held_out_positions
     there, shown = known.labels[training] >= 0, known.labels[held_out] >= 0
     labels, count = known.labels[training[there]], len(known.names)
-    degraded = degrade(collection.images[training[there]], params.seed)
-    extractor = load_extractor(features.extractor)
+    degraded = degrade(collection.images[training[there]], seed)
     learnt = [features.training[there], extract(extractor, degraded, "features of spoilt pictures")]
-    judge = train_classifier(np.concatenate(learnt), np.tile(labels, 2), count, params.seed)
+    judge = train_classifier(np.concatenate(learnt), np.tile(labels, 2), count, seed)
     groups = {"value": (features.generated, asked)}
     if shown.any():
         groups["real"] = features.held_out[shown], known.labels[held_out[shown]]
@@ -137,25 +173,27 @@ def measure_classes(
     }
     protocol = (
         f"N={len(asked)} and {shown.sum()} held-out ones, {count} classes of {known.column}, "
-        f"softmax on the features of {features.extractor}, trained on {there.sum()} training "
-        "pictures as they are and made soft and grainy"
+        f"softmax on the features of {extractor.name}, trained on {there.sum()} training "
+        f"pictures as they are and made soft and grainy, seed {seed}"
     )
     title = "Pictures that look like the asked class"
     return {"class_agreement": figure(title, protocol=protocol, **shares)}
 
 
 def _compare(
-    extractor: ExtractorName, real: np.ndarray, others: np.ndarray, seed: int
+    extractor: Extractor, real: np.ndarray, others: np.ndarray, seed: int
 ) -> dict[str, float | tuple[float, float]]:
     """Compare two sets of features; single values, or values with their standard deviations."""
-    classes = load_extractor(extractor).head.predict(others, batch_size=1024, verbose=0)
-    return {
+    found = {
         "frechet_distance": frechet_distance(real, others),
         "kernel_distance": kernel_distance_subsets(real, others, SUBSETS, _subset(len(real)), seed),
         **compare_manifolds(real, others, NEAREST)._asdict(),
         "diversity": mean_pairwise_distance(others),
-        "class_score": inception_score(classes, PARTS),
     }
+    if extractor.head:
+        classes = extractor.head.predict(others, batch_size=1024, verbose=0)
+        found["class_score"] = inception_score(classes, PARTS)
+    return found
 
 
 def _subset(count: int) -> int:

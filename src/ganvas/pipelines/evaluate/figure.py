@@ -7,7 +7,12 @@ Measured = float | tuple[float, float]
 
 
 def figure(
-    title: str, value: Measured, protocol: str, unit: str = "", real: Measured | None = None
+    title: str,
+    value: Measured,
+    protocol: str,
+    unit: str = "",
+    real: Measured | None = None,
+    of: str | None = None,
 ) -> dict[str, Any]:
     """Put a figure together as metrics.json has it.
 
@@ -17,9 +22,11 @@ def figure(
         protocol: How it was measured: N, extractor, range, and what else decides it.
         unit: Of the value; empty for plain numbers.
         real: What real pictures themselves get where they stand in for generated ones.
+        of: The class whose pictures were measured; None: all pictures.
 
     Returns:
-        title, value, spread (None: not known), unit, protocol, real (None: no such value).
+        title, value, spread (None: not known), unit, protocol, real (None: no such value),
+        of.
     """
     mean, spread = value if isinstance(value, tuple) else (value, None)
     return {
@@ -29,4 +36,5 @@ def figure(
         "unit": unit,
         "protocol": protocol,
         "real": None if real is None else float(real[0] if isinstance(real, tuple) else real),
+        "of": of,
     }

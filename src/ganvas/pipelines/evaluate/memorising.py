@@ -49,7 +49,7 @@ def find_copies(
             f"{title}, in features",
             apart.mean(),
             f"mean over N={len(generated)} and {len(features.held_out)} held-out ones, Euclidean, "
-            f"to the nearest of {len(features.training)}, features of {features.extractor}",
+            f"to the nearest of {len(features.training)}, features of {features.extractor.name}",
             real=_mean(find_nearest_features(features.held_out, features.training)[1]),
         )
     return metrics, draw_neighbours(rows)

@@ -1,5 +1,6 @@
 """Nodes of evaluation."""
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -8,7 +9,7 @@ import pandas as pd
 
 from ganvas.errors import GanvasError
 from ganvas.figures.grid import lay_grid
-from ganvas.figures.report import flatten
+from ganvas.figures.report import list_parameters
 from ganvas.metrics.parzen import parzen
 from ganvas.metrics.scores import accuracy, judge
 from ganvas.networks.sampling import draw_labels, draw_latents, one_hot, paint
@@ -135,20 +136,25 @@ def join_metrics(*parts: Metrics) -> Metrics:
 
 
 def enter_leaderboard(
-    metrics: Metrics, training_summary: dict[str, Any], generated: np.ndarray
+    metrics: Metrics,
+    training_summary: dict[str, Any],
+    generated: np.ndarray,
+    params: EvaluateParams,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
     """Give the run's row of the leaderboard, and a grid of what it paints, under the run's name.
 
-    The same run, evaluated again, takes the place of its earlier row.
+    The same run, evaluated again by the same network, takes the place of its earlier row.
     """
     told = training_summary
-    run = f"{told['dataset']}-{told['network']}-{told['started']}"
+    judge = Path(params.extractor).stem if params.extractor else "no network"
+    run = f"{told['dataset']}-{told['network']}-{told['started']}-{judge.replace(' ', '-')}"
     row = {
         "run": run,
+        "judge": judge,
         "seed": told["parameters"]["train"]["seed"],
         "minutes": told["seconds"] / 60,
         "version": told["versions"]["ganvas"],
-        "parameters": flatten(told["parameters"]),
+        "parameters": list_parameters(told["parameters"]),
         "metrics": metrics,
     }
     row |= {name: told[name] for name in ("dataset", "network", "started", "epochs", "images_seen")}

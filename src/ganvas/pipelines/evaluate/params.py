@@ -1,8 +1,10 @@
 """Parameters of evaluation."""
 
-from pydantic import Field
+from typing import Annotated
 
-from ganvas.metrics.features import ExtractorName
+from pydantic import AfterValidator, Field, model_validator
+
+from ganvas.metrics.extractors import INCEPTION_FILE, check_extractor
 from ganvas.params import Params
 
 
@@ -12,13 +14,27 @@ class EvaluateParams(Params):
     Attributes:
         count: Generated pictures that are judged.
         seed: Of their latents, and of what else is drawn.
-        extractor: The network whose features are compared; None: nothing that needs features.
+        extractor: The network whose features are compared, see
+            `ganvas.metrics.extractors.load_extractor`; None: nothing that needs features.
+        weights: The file of its weights, for those that come without.
         real: Training pictures, at most, whose features are computed.
         parzen: Generated pictures of the Parzen window, 10,000 in the papers; 0: no such figure.
+        faces: Generated pictures, and as many real ones, in which faces are looked for; 0: none.
     """
 
     count: int = Field(500, ge=1, le=100_000)
     seed: int = Field(0, ge=0)
-    extractor: ExtractorName | None = "efficientnet_lite2"
+    extractor: Annotated[str, AfterValidator(check_extractor)] | None = "efficientnet_lite2"
+    weights: str | None = None
     real: int = Field(1000, ge=1, le=100_000)
     parzen: int = Field(0, ge=0, le=100_000)
+    faces: int = Field(0, ge=0, le=100_000)
+
+    @model_validator(mode="after")
+    def _check_weights(self) -> "EvaluateParams":
+        if self.extractor == "inception" and not self.weights:
+            raise ValueError(
+                f"extractor is inception, which needs its published file {INCEPTION_FILE}: "
+                "download it and name it in weights"
+            )
+        return self

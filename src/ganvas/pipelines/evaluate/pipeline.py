@@ -3,6 +3,7 @@
 from kedro.pipeline import Node, Pipeline
 
 from ganvas.pipelines.evaluate.by_features import look, measure_classes, measure_distances
+from ganvas.pipelines.evaluate.faces import measure_faces
 from ganvas.pipelines.evaluate.memorising import find_copies
 from ganvas.pipelines.evaluate.nodes import (
     enter_leaderboard,
@@ -61,6 +62,12 @@ def create_pipeline() -> Pipeline:
                 name="measure_classes",
             ),
             Node(
+                measure_faces,
+                inputs=["generated", "collection", "params:evaluate"],
+                outputs="face_metrics",
+                name="measure_faces",
+            ),
+            Node(
                 measure_likelihood,
                 inputs=["generator", "collection", "class_list", "params:evaluate"],
                 outputs="likelihood_metrics",
@@ -71,6 +78,7 @@ def create_pipeline() -> Pipeline:
                 inputs=[
                     "distance_metrics",
                     "class_metrics",
+                    "face_metrics",
                     "likelihood_metrics",
                     "memorising_metrics",
                     "discriminator_metrics",
@@ -81,7 +89,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 enter_leaderboard,
-                inputs=["metrics", "training_summary", "generated"],
+                inputs=["metrics", "training_summary", "generated", "params:evaluate"],
                 outputs=["leaderboard", "leaderboard_pictures"],
                 name="enter_leaderboard",
             ),

@@ -7,12 +7,14 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 from pydantic import Field
 
 from ganvas.figures.animation import collect_frames
 from ganvas.figures.card import render_card
 from ganvas.figures.curves import draw_curves
 from ganvas.figures.grid import lay_grid
+from ganvas.figures.plots import plot_curves
 from ganvas.figures.report import render_report
 from ganvas.figures.sheet import draw_sheets
 from ganvas.figures.strip import draw_strip
@@ -132,6 +134,11 @@ def draw_history(history: pd.DataFrame) -> np.ndarray:
     return draw_curves(history)
 
 
+def plot_history(history: pd.DataFrame) -> go.Figure:
+    """Plot the curves so that they can be zoomed."""
+    return plot_curves(history)
+
+
 def write_report(
     sample_grid: np.ndarray,
     real_grid: np.ndarray,
@@ -139,6 +146,7 @@ def write_report(
     progress_strip: np.ndarray,
     progress_animation: np.ndarray,
     curves: np.ndarray,
+    curves_plot: go.Figure,
     class_sheets: dict[str, Callable[[], np.ndarray]],
     neighbours: np.ndarray,
     latent_walk: np.ndarray,
@@ -161,6 +169,7 @@ def write_report(
         pictures,
         [load() for load in class_sheets.values()],
         progress_animation,
+        curves_plot,
         metrics,
         [each.model_dump() for each in params.published],
         training_summary,

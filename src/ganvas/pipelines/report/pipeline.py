@@ -11,6 +11,7 @@ from ganvas.pipelines.report.nodes import (
     draw_real,
     draw_samples,
     draw_walk,
+    plot_history,
     write_card,
     write_report,
 )
@@ -63,6 +64,7 @@ def create_pipeline() -> Pipeline:
                 name="draw_walk",
             ),
             Node(draw_history, inputs="history", outputs="curves", name="draw_history"),
+            Node(plot_history, inputs="history", outputs="curves_plot", name="plot_history"),
             Node(
                 write_report,
                 inputs=[
@@ -72,6 +74,7 @@ def create_pipeline() -> Pipeline:
                     "progress_strip",
                     "progress_animation",
                     "curves",
+                    "curves_plot",
                     "class_sheets",
                     "neighbours",
                     "latent_walk",

@@ -53,8 +53,18 @@ def train_gan(
     params: TrainParams,
     snapshots: Path,
     checkpoints: Path,
+    command: str,
 ) -> tuple[keras.Model, keras.Model, dict[str, Any], pd.DataFrame, dict[str, Any]]:
     """Build the networks and train them; give them with classes, history and the run's facts.
+
+    Args:
+        collection: What to learn from.
+        ingest: How it was packed.
+        network: What to train.
+        params: How.
+        snapshots: Where each run has a folder for what it shows.
+        checkpoints: Where each run has a folder to go on from.
+        command: What was typed, for the facts.
 
     Raises:
         Finished: It was a dry run, or this worker isn't the one that saves.
@@ -83,7 +93,9 @@ def train_gan(
     run = train(networks, data, params, store, watchers, devices)
     discriminator = _in_float32(network, networks.pair.discriminator, data)
     names = {"column": classes.column, "names": classes.names}
-    facts = {"classes": names} | _tell(run, collection, data, ingest, network, params)
+    facts = {"classes": names, "command": command} | _tell(
+        run, collection, data, ingest, network, params
+    )
     return networks.averaged, discriminator, names, run.history, facts
 
 

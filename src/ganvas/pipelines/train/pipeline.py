@@ -18,6 +18,7 @@ def create_pipeline() -> Pipeline:
                     "params:train",
                     "snapshots",
                     "checkpoints",
+                    "command",
                 ],
                 # The summary comes last: a hook stops a diverged run once it is saved.
                 outputs=[

