@@ -6,6 +6,8 @@ python benchmarks/judgement.py order PACKED [OTHER] [--count 400]
     of them repeated, and pictures of the other collection.
 python benchmarks/judgement.py scale [COUNT]
     Memory and time at COUNT × 2048 made-up features, and those of the naive way where it can.
+python benchmarks/judgement.py likelihood [COUNT]
+    Memory and time of a Parzen window of COUNT made-up pictures of 64×64 pixels.
 """
 
 import argparse
@@ -23,6 +25,7 @@ from ganvas.metrics.features import extract
 from ganvas.metrics.frechet import frechet_distance
 from ganvas.metrics.kernel import kernel_distance, kernel_distance_subsets
 from ganvas.metrics.manifold import compare_manifolds
+from ganvas.metrics.parzen import parzen
 
 COLUMNS = ("FD", "KD × 1000", "precision", "recall", "density", "coverage", "diversity")
 
@@ -112,9 +115,8 @@ def scale(count: int) -> None:
     def timed(title: str, function: Callable, *arguments: np.ndarray) -> None:
         begun = time.perf_counter()
         function(*arguments)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         seconds = time.perf_counter() - begun
-        print(f"{title}: {seconds:.1f} s, peak so far {peak:.2f} GB", flush=True)
+        print(f"{title}: {seconds:.1f} s, peak so far {peak():.2f} GB", flush=True)
 
     ours = {
         "Fréchet distance": frechet_distance,
@@ -132,6 +134,26 @@ def scale(count: int) -> None:
     timed("5000 × 2048, precision to coverage, naive", naive_manifold, real, others)
 
 
+def likelihood(count: int) -> None:
+    """Print time and peak memory of a Parzen window on 1,000 pictures, chosen on 1,000 others."""
+    rng = np.random.default_rng(0)
+    samples, validation, test = (
+        rng.integers(0, 256, (number, 64, 64, 3), dtype=np.uint8) for number in (count, 1000, 1000)
+    )
+    before = peak()
+    begun = time.perf_counter()
+    found = parzen(samples, validation, test)
+    print(
+        f"{count} × 64 × 64 × 3: {time.perf_counter() - begun:.1f} s, peak {peak():.2f} GB, "
+        f"{before:.2f} GB of it before; {found}"
+    )
+
+
+def peak() -> float:
+    """Give the most memory that this process has had, in GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -142,11 +164,13 @@ def main() -> None:
     ordering.add_argument("--count", type=int, default=400)
     scaling = commands.add_parser("scale")
     scaling.add_argument("count", nargs="?", type=int, default=50_000)
+    window = commands.add_parser("likelihood")
+    window.add_argument("count", nargs="?", type=int, default=10_000)
     options = parser.parse_args()
     if options.command == "order":
         order(options.packed, options.other, options.count)
     else:
-        scale(options.count)
+        {"scale": scale, "likelihood": likelihood}[options.command](options.count)
 
 
 if __name__ == "__main__":

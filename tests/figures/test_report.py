@@ -4,10 +4,11 @@ import re
 
 import numpy as np
 import pandas as pd
+import pytest
 from PIL import Image
 
 from ganvas.figures.plots import plot_curves
-from ganvas.figures.report import render_report
+from ganvas.figures.report import render_report, tell_number
 from ganvas.pipelines.evaluate.figure import figure
 
 NAMES = ["samples", "real", "generated", "progress", "curves", "neighbours", "walk"]
@@ -113,3 +114,17 @@ def test_classes_have_a_table_of_their_own(training):
 
 def test_the_command_that_makes_it_again_is_told(training):
     assert "<code>kedro run --env=celeba --params=&#39;a b=1&#39;</code>" in render(training)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (0.0, "0.000"),
+        (0.1, "0.100"),
+        (-0.00031, "-0.00031"),
+        (45.8617, "45.862"),
+        (2751.4, "2,751"),
+    ],
+)
+def test_numbers_large_and_tiny_can_be_read(value, told):
+    assert tell_number(value) == told

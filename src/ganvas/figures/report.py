@@ -13,6 +13,9 @@ from PIL import Image
 from ganvas.figures.animation import encode_webp
 from ganvas.params import flatten
 
+# Those that look closer, and none that would send anything anywhere.
+BUTTONS = [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"], ["toImage"]]
+
 TEMPLATES = Environment(
     loader=PackageLoader("ganvas.figures"),
     autoescape=select_autoescape(("html.j2",)),
@@ -64,8 +67,18 @@ def render_report(
 
 def _embed(plot: go.Figure) -> str:
     """Give the plot with the library that draws it, so that the page needs no other file."""
-    config = {"responsive": True, "displaylogo": False}
+    config = {"responsive": True, "displaylogo": False, "modeBarButtons": BUTTONS}
     return plotly.io.to_html(plot, config, full_html=False, div_id="curves")
+
+
+def tell_number(value: float) -> str:
+    """Write a value so that neither a large one nor a tiny one is hard to read."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3f}" if abs(value) >= 0.1 or value == 0 else f"{value:.2g}"
+
+
+TEMPLATES.filters["number"] = tell_number
 
 
 def encode_picture(pixels: np.ndarray) -> str:
