@@ -179,6 +179,18 @@ def test_the_command_of_a_run_gives_the_same_parameters_again(env, params, expec
     assert _split_params(None, None, given[0] if given else "") == params
 
 
+def test_the_network_that_gives_fid_needs_its_file():
+    raw = load("parameters", "base")
+    raw["evaluate"]["extractor"] = "inception"
+    with pytest.raises(GanvasError, match=r"in 'evaluate' don't go together: .*6726825d\.pth"):
+        check_params(Configuration, raw)
+    raw["evaluate"]["weights"] = "here.pth"
+    assert check_params(Configuration, raw).evaluate.weights == "here.pth"
+    raw["evaluate"]["extractor"] = "VGG"
+    with pytest.raises(GanvasError, match=r"'evaluate.extractor' can't be 'VGG': allowed are "):
+        check_params(Configuration, raw)
+
+
 def test_kedro_viz_has_a_colour_for_each_node_and_for_no_other():
     styles = json.loads((CONF.parent / ".viz" / "styles.json").read_text())
     nodes = {node.name for pipeline in register_pipelines().values() for node in pipeline.nodes}

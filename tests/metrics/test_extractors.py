@@ -56,7 +56,8 @@ def test_a_network_of_keras_applications(pictures, tmp_path):
     flat = np.full((1, 30, 30, 3), 51, np.uint8)
     # MobileNet takes values from -1 to 1.
     expected = trunk(np.full((1, 224, 224, 3), 51 / 127.5 - 1, np.float32), training=False)
-    np.testing.assert_allclose(extract(extractor, flat), expected, atol=1e-5)
+    # Weights that nobody has trained make tiny features.
+    np.testing.assert_allclose(extract(extractor, flat), expected, rtol=1e-3)
     assert extract(extractor, pictures[:2]).std() > 0
 
 
