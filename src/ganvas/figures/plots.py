@@ -50,11 +50,11 @@ def plot_curves(history: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(showgrid=False, zeroline=False)
     figure.update_yaxes(gridcolor="rgba(138, 132, 148, 0.25)", zeroline=False)
     figure.update_layout(
-        height=PANEL_HEIGHT * len(panels) + 60,
+        height=PANEL_HEIGHT * len(panels) + 90,
         template="none",
         hovermode="x unified",
         legend={"orientation": "h", "y": -0.12, "yref": "paper"},
-        margin={"l": 60, "r": 20, "t": 40, "b": 60},
+        margin={"l": 60, "r": 20, "t": 70, "b": 60},
         paper_bgcolor="rgba(0, 0, 0, 0)",
         plot_bgcolor="rgba(0, 0, 0, 0)",
         font={"color": GREY},
