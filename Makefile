@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.installed
 
-.PHONY: setup run test lint format viz bench
+.PHONY: setup run test lint format viz gallery bench
 
 setup: $(READY)
 
@@ -29,6 +29,9 @@ format: $(READY)
 
 viz: $(READY)
 	$(BIN)/kedro viz run
+
+gallery: $(READY)
+	$(BIN)/kedro gallery
 
 # make bench PEERS="--peer NAME=COMMAND": any command that prints its img/s
 bench: $(READY)

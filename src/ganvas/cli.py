@@ -2,11 +2,13 @@
 
 import copy
 import functools
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import click
 from kedro.framework.cli.project import run as kedro_run
+from kedro.framework.startup import ProjectMetadata
 
 from ganvas.errors import Finished, GanvasError
 
@@ -45,3 +47,28 @@ def cli() -> None:
 
 
 cli.add_command(run)
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option(
+    "--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="The port."
+)
+@click.pass_obj
+def gallery(metadata: ProjectMetadata, host: str, port: int) -> None:
+    """Open the gallery: a web page that paints with the newest generators."""
+    # Kedro imports this file for every command, and TensorFlow takes seconds.
+    from ganvas.datasets.collection import CollectionDataset
+    from ganvas.gallery.server import serve
+
+    data = metadata.project_path / "data"
+
+    def find_collection(dataset: str) -> Any:
+        folder = CollectionDataset(filepath=str(data / "03_primary" / dataset / "collection"))
+        return folder.load() if folder.exists() else None
+
+    logging.getLogger("ganvas").setLevel(logging.INFO)
+    try:
+        serve(data, find_collection, host, port)
+    except GanvasError as error:
+        raise click.ClickException(str(error)) from error

@@ -63,8 +63,34 @@ def decode_picture(
         GanvasError: The package that finds faces is not installed.
     """
     content = _read(path)
+    pixels = decode_content(content, size, crop, align)
+    return pixels, hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def decode_content(
+    content: bytes,
+    size: int,
+    crop: Crop = "centre",
+    align: Align = "none",
+    formats: tuple[str, ...] | None = None,
+) -> np.ndarray:
+    """Decode what a picture file holds, as `decode_picture` does.
+
+    Args:
+        content: The file's bytes.
+        size: Side of the result in pixels.
+        crop: The square to keep.
+        align: Whether faces are looked for.
+        formats: Pillow's names of the formats that are admitted; None: all that it knows.
+
+    Returns:
+        uint8 of shape (size, size, 3).
+
+    Raises:
+        Rejection: The file can't be used or has no face; the message is the reason.
+    """
     try:
-        picture = _to_srgb(ImageOps.exif_transpose(_decode(content, size, align)))
+        picture = _to_srgb(ImageOps.exif_transpose(_decode(content, size, align, formats)))
     except Rejection:
         raise
     except UnidentifiedImageError as error:
@@ -81,8 +107,7 @@ def decode_picture(
         if face is None:
             raise Rejection("no face")
         picture = face
-    content_hash = hashlib.blake2b(content, digest_size=16).hexdigest()
-    return np.asarray(_square(picture, size, crop)), content_hash
+    return np.asarray(_square(picture, size, crop))
 
 
 def _read(path: Path) -> bytes:
@@ -98,8 +123,10 @@ def _read(path: Path) -> bytes:
     return content
 
 
-def _decode(content: bytes, size: int, align: Align) -> Image.Image:
-    picture = Image.open(io.BytesIO(content))
+def _decode(
+    content: bytes, size: int, align: Align, formats: tuple[str, ...] | None
+) -> Image.Image:
+    picture = Image.open(io.BytesIO(content), formats=formats)
     if picture.width * picture.height > MAX_PIXELS:
         raise Rejection(TOO_LARGE)
     if min(picture.size) < MIN_SIDE:

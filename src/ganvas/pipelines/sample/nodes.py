@@ -21,6 +21,7 @@ class SampleParams(Params):
     Attributes:
         count: Pictures to paint.
         seed: Of their latents: the same seed gives the same pictures.
+        truncation: What latents are multiplied by: below 1 likelier, less varied pictures.
         classes: Names of the classes to paint in turn, one or a list; None: all of them.
         grid: Pictures, at most, in the grid beside them.
         columns: Columns of the grid.
@@ -28,6 +29,7 @@ class SampleParams(Params):
 
     count: int = Field(64, ge=1, le=1_000_000)
     seed: int = Field(0, ge=0)
+    truncation: float = Field(1.0, gt=0, le=1)
     classes: str | Annotated[list[str], Field(min_length=1)] | None = None
     grid: int = Field(64, ge=1, le=4096)
     columns: int = Field(8, ge=1, le=64)
@@ -41,7 +43,7 @@ def paint_samples(
     Raises:
         GanvasError: A class is asked for that the generator doesn't paint.
     """
-    latents = draw_latents(generator, params.count, params.seed)
+    latents = draw_latents(generator, params.count, params.seed, params.truncation)
     names = classes["names"]
     chosen = choose_classes(names, params.classes)
     labels = np.resize(chosen, params.count) if chosen else np.zeros(params.count, int)

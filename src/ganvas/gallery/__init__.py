@@ -1,0 +1,1 @@
+"""The gallery: a web page over trained generators."""

@@ -1,0 +1,119 @@
+"""What a model's discriminator makes of a picture, beside what it makes of others."""
+
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from ganvas.errors import GanvasError
+from ganvas.gallery.models import LOADED, Studio, Version
+from ganvas.metrics.scores import judge
+from ganvas.networks.sampling import draw_latents, paint, take_turns
+from ganvas.sources.classes import match_classes
+from ganvas.sources.collection import Collection
+from ganvas.sources.decode import decode_content
+
+# Pictures of each kind that the score is compared with.
+COMPARED = 128
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+
+FindCollection = Callable[[str], Collection | None]
+
+
+class NoDiscriminatorError(LookupError):
+    """The model was saved without one; the message says so."""
+
+
+class Judgement(NamedTuple):
+    """A picture's score among others.
+
+    Attributes:
+        score: The discriminator's logit, above 0 for real.
+        real: Those of real pictures, held-out ones where there are any, (n,); empty where the
+            collection isn't there or has other classes by now.
+        generated: Those of generated pictures, (m,).
+        pixels: The picture as the discriminator saw it, uint8 (H, W, 3).
+    """
+
+    score: float
+    real: np.ndarray
+    generated: np.ndarray
+    pixels: np.ndarray
+
+
+class _Bench(NamedTuple):
+    discriminator: keras.Model
+    real: np.ndarray
+    generated: np.ndarray
+
+
+class Court:
+    """Judges pictures; what it compares them with is computed once a model.
+
+    Args:
+        find_collection: Gives a dataset's collection, None where there is none.
+    """
+
+    def __init__(self, find_collection: FindCollection) -> None:
+        self._find_collection = find_collection
+        self._benches: dict[Version, _Bench] = {}
+        self._lock = threading.Lock()
+
+    def judge(self, studio: Studio, content: bytes, class_name: str | None) -> Judgement:
+        """Judge an uploaded picture: its centre, at the size of the model's own pictures.
+
+        Raises:
+            Rejection: It is no picture that can be read.
+            NoDiscriminatorError: There is nobody to judge.
+            UnknownModelError: The class is none of the model's.
+        """
+        pixels = decode_content(content, studio.side, formats=FORMATS)
+        rows = studio.weights(np.array([studio.number(class_name)]))
+        with self._lock:
+            bench = self._open(studio)
+            score = judge(bench.discriminator, pixels[None], rows)[0]
+        return Judgement(float(score), bench.real, bench.generated, pixels)
+
+    def _open(self, studio: Studio) -> _Bench:
+        if studio.saved not in self._benches:
+            file = studio.saved.file("discriminator.keras")
+            if not file.is_file():
+                raise NoDiscriminatorError(
+                    f"'{studio.saved.model}' was saved without its discriminator, so there is "
+                    "nobody to judge."
+                )
+            if len(self._benches) == LOADED:
+                del self._benches[next(iter(self._benches))]
+            discriminator = keras.models.load_model(file, compile=False)
+            self._benches[studio.saved] = _Bench(
+                discriminator,
+                self._score_real(studio, discriminator),
+                _score_generated(studio, discriminator),
+            )
+        return self._benches[studio.saved]
+
+    def _score_real(self, studio: Studio, discriminator: keras.Model) -> np.ndarray:
+        collection = self._find_collection(studio.saved.model.partition("/")[0])
+        if collection is None or collection.images.shape[1] != studio.side:
+            return np.empty(0)
+        try:
+            known = match_classes(collection.index, studio.column, studio.names)
+        except GanvasError:
+            return np.empty(0)
+        there = known.in_split(choose_real(collection))[:COMPARED]
+        pictures = np.asarray(collection.images[there])
+        return judge(discriminator, pictures, studio.weights(known.labels[there]))
+
+
+def choose_real(collection: Collection) -> np.ndarray:
+    """Give the positions of held-out pictures, or of all where none are held out."""
+    held_out = collection.split("validation")
+    return held_out if len(held_out) else np.arange(len(collection.images))
+
+
+def _score_generated(studio: Studio, discriminator: keras.Model) -> np.ndarray:
+    rows = take_turns(studio.generator, COMPARED)
+    pictures = paint(studio.generator, draw_latents(studio.generator, COMPARED, 0), rows)
+    return judge(discriminator, pictures, rows)

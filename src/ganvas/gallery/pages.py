@@ -1,0 +1,268 @@
+"""The gallery's pages."""
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response, render_template, request, url_for
+
+from ganvas.figures.animation import encode_webp
+from ganvas.figures.grid import lay_grid
+from ganvas.figures.report import TEMPLATES
+from ganvas.gallery.api import PNG, WEBP, read_upload
+from ganvas.gallery.encoding import as_address, encode_png
+from ganvas.gallery.game import PICTURES, Game
+from ganvas.gallery.judging import Court, FindCollection
+from ganvas.gallery.models import Models, Studio, UnknownModelError
+from ganvas.gallery.plot import draw_scores
+from ganvas.gallery.requests import (
+    GenerateRequest,
+    PictureRequest,
+    Request,
+    WalkQuery,
+    WrongRequestError,
+    read_query,
+)
+from ganvas.gallery.scenes import Scene, paint_one, paint_series, paint_walk
+from ganvas.gallery.security import REPORT
+
+SHOWN_REJECTED = 200
+
+
+def make_pages(
+    models: Models, court: Court, game: Game, find_collection: FindCollection, data: Path
+) -> Blueprint:
+    """Make the routes that people look at."""
+    pages = Blueprint("pages", __name__)
+
+    def show(template: str, studio: Studio, **values: Any) -> str:
+        here = {"model": studio.saved.model}
+        return render_template(
+            template, studio=studio, models=list(models.newest()), here=here, **values
+        )
+
+    _add_painting(pages, models, show)
+    _add_walks(pages, models, show)
+    _add_judging(pages, models, court, show)
+    _add_game(pages, models, game, find_collection, show)
+    _add_about(pages, models, data, show)
+
+    @pages.get("/style.css")
+    def tell_style() -> Response:
+        return Response(TEMPLATES.get_template("style.css").render(), mimetype="text/css")
+
+    return pages
+
+
+Show = Callable[..., str]
+
+
+def _add_painting(pages: Blueprint, models: Models, show: Show) -> None:
+    @pages.get("/")
+    def paint() -> str:
+        # More than the API's: there is room for them.
+        count = [] if request.args.get("count") else [("count", "24")]
+        asked = read_query(GenerateRequest, filled() + count)
+        studio = models.choose(asked.model, asked.version)
+        scene = paint_series(studio, asked)
+        pictures = list(zip(_addresses(scene), scene.facts, strict=True))
+        return show("paint.html", studio, asked=asked, pictures=pictures)
+
+    @pages.get("/picture")
+    def show_picture() -> str:
+        asked = read_query(PictureRequest, filled())
+        studio = models.choose(asked.model, asked.version)
+        scene = paint_one(studio, asked)
+        return show(
+            "picture.html",
+            studio,
+            asked=asked,
+            address=_addresses(scene)[0],
+            facts=scene.facts[0],
+        )
+
+
+def _add_walks(pages: Blueprint, models: Models, show: Show) -> None:
+    def read_walk() -> tuple[Studio, WalkQuery]:
+        query = [pair for pair in filled() if pair[0] != "pick"]
+        # Pictures that were picked in the grid, as "seed:number:class".
+        picked = [each.split(":", 2) for each in request.args.getlist("pick")]
+        if picked and len(picked) != 2:
+            raise WrongRequestError(
+                f"A walk leads from one picture to another, and {len(picked)} "
+                f"{'is' if len(picked) == 1 else 'are'} picked: pick two."
+            )
+        for letter, parts in zip("ab", picked, strict=False):
+            for name, part in zip(("seed", "number", "class"), parts, strict=False):
+                query += [(f"{name}_{letter}", part)] if part else []
+        asked = read_query(WalkQuery, query)
+        return models.choose(asked.model, asked.version), asked
+
+    @pages.get("/walk")
+    def walk() -> str:
+        studio, asked = read_walk()
+        return show("walk.html", studio, asked=asked, **_stroll(studio, asked))
+
+    @pages.get("/mix")
+    def mix() -> str:
+        studio, asked = read_walk()
+        if len(studio.names) < 2:
+            return show("mix.html", studio, asked=asked)
+        # One latent, two classes.
+        asked = asked.model_copy(
+            update={
+                "seed_b": asked.seed_a,
+                "number_b": asked.number_a,
+                "class_a": asked.class_a or studio.names[0],
+                "class_b": asked.class_b or studio.names[1],
+            }
+        )
+        return show("mix.html", studio, asked=asked, **_stroll(studio, asked))
+
+    @pages.get("/walk/film.webp")
+    def save_film() -> Response:
+        studio, asked = read_walk()
+        return Response(encode_webp(paint_walk(studio, asked.to_request()).pictures), mimetype=WEBP)
+
+    @pages.get("/walk/strip.png")
+    def save_strip() -> Response:
+        studio, asked = read_walk()
+        scene = paint_walk(studio, asked.to_request())
+        strip = lay_grid(scene.pictures, len(scene.pictures), gap=0)
+        return Response(encode_png(strip, scene.facts[0]), mimetype=PNG)
+
+
+def _add_judging(pages: Blueprint, models: Models, court: Court, show: Show) -> None:
+    @pages.get("/judge")
+    def ask() -> str:
+        asked = read_query(Request, filled())
+        return show("judge.html", models.choose(asked.model, asked.version), found=None)
+
+    @pages.post("/judge")
+    def judge() -> str:
+        studio, content, class_name = read_upload(models)
+        found = court.judge(studio, content, class_name)
+        return show(
+            "judge.html",
+            studio,
+            found=found,
+            picture=as_address(encode_png(found.pixels)),
+            plot=draw_scores(found),
+        )
+
+
+def _add_game(
+    pages: Blueprint, models: Models, game: Game, find_collection: FindCollection, show: Show
+) -> None:
+    def open_round(asked: Request) -> tuple[Studio, Any]:
+        studio = models.choose(asked.model, asked.version)
+        collection = find_collection(studio.saved.model.partition("/")[0])
+        if collection is not None and collection.images.shape[1] != studio.side:
+            collection = None
+        return studio, collection
+
+    @pages.get("/game")
+    def play() -> str:
+        studio, collection = open_round(read_query(Request, filled()))
+        name = game.new_round() if collection is not None else None
+        return show("game.html", studio, round=name, count=PICTURES, answers=None)
+
+    @pages.get("/game/<name>/<int:position>.png")
+    def deal(name: str, position: int) -> Response:
+        studio, collection = open_round(read_query(Request, filled()))
+        if collection is None or position >= PICTURES:
+            raise UnknownModelError("There is no such picture in this game.")
+        pixels = game.show(name, position, studio, collection)
+        return Response(encode_png(pixels), mimetype=PNG)
+
+    @pages.post("/game")
+    def count_points() -> str:
+        form = request.form
+        chosen = {key: form[key] for key in ("model", "version") if form.get(key)}
+        studio, _ = open_round(read_query(Request, chosen.items()))
+        answers = [form.get(f"answer{position}") for position in range(PICTURES)]
+        name = form.get("round", "")
+        if not name or set(answers) - {"real", "painted"}:
+            raise WrongRequestError("Say of each picture whether it is real or painted.")
+        truth = ["real" if real else "painted" for real in game.tell(name)]
+        return show(
+            "game.html",
+            studio,
+            round=name,
+            count=PICTURES,
+            answers=list(zip(answers, truth, strict=True)),
+            points=sum(each == true for each, true in zip(answers, truth, strict=True)),
+        )
+
+
+def _add_about(pages: Blueprint, models: Models, data: Path, show: Show) -> None:
+    # Below these folders lie only files of models that were found; no part of an address is a path.
+    def reporting(model: str) -> Path:
+        return data / "08_reporting" / model
+
+    @pages.get("/about")
+    def about() -> str:
+        asked = read_query(Request, filled())
+        studio = models.choose(asked.model)
+        model, card = studio.saved.model, studio.saved.folder / "model_card.md"
+        return show(
+            "about.html",
+            studio,
+            report=(reporting(model) / "report.html").is_file(),
+            film=(reporting(model) / "progress.webp").is_file(),
+            card=card.read_text().partition("---\n")[2].partition("---\n")[2]
+            if card.is_file()
+            else None,
+            rejected=_read_rejected(data / "03_primary" / model.partition("/")[0] / "rejected.csv"),
+        )
+
+    @pages.get("/about/report")
+    def show_report() -> Response:
+        studio = models.choose(read_query(Request, filled()).model)
+        page = Response(_read(reporting(studio.saved.model) / "report.html"), mimetype="text/html")
+        page.headers["Content-Security-Policy"] = REPORT
+        return page
+
+    @pages.get("/about/progress.webp")
+    def show_film() -> Response:
+        studio = models.choose(read_query(Request, filled()).model)
+        return Response(_read(reporting(studio.saved.model) / "progress.webp"), mimetype=WEBP)
+
+
+def filled() -> list[tuple[str, str]]:
+    """Give what the address says; a form's empty fields say nothing."""
+    return [(name, value) for name, value in request.args.items(multi=True) if value]
+
+
+def _read(file: Path) -> bytes:
+    if not file.is_file():
+        raise UnknownModelError("This model has none yet: run `kedro run --pipelines=report`.")
+    return file.read_bytes()
+
+
+def _read_rejected(file: Path) -> list[list[str]]:
+    if not file.is_file():
+        return []
+    rows = list(csv.reader(io.StringIO(file.read_text())))
+    return rows[1 : SHOWN_REJECTED + 1]
+
+
+def _addresses(scene: Scene) -> list[str]:
+    pictures = zip(scene.pictures, scene.facts, strict=True)
+    return [as_address(encode_png(picture, facts)) for picture, facts in pictures]
+
+
+def _stroll(studio: Studio, asked: WalkQuery) -> dict[str, Any]:
+    """Paint a walk for its page."""
+    scene = paint_walk(studio, asked.to_request())
+    exact = asked.model_copy(
+        update={"model": studio.saved.model, "version": studio.saved.version}
+    ).model_dump(exclude_none=True)
+    return {
+        "strip": as_address(encode_png(lay_grid(scene.pictures, len(scene.pictures), gap=0))),
+        "steps": len(scene.pictures),
+        "film_address": url_for("pages.save_film", **exact),
+        "strip_address": url_for("pages.save_strip", **exact),
+    }

@@ -1,0 +1,64 @@
+"""The gallery behind a production server."""
+
+import logging
+from pathlib import Path
+
+import waitress
+
+from ganvas.errors import GanvasError
+from ganvas.gallery.app import MAX_UPLOAD, make_app
+from ganvas.gallery.judging import FindCollection
+from ganvas.gallery.models import Models
+from ganvas.gallery.painting import WAITING
+
+logger = logging.getLogger(__name__)
+
+# More than may wait for the painter, so that the others are answered that it is busy.
+THREADS = WAITING + 12
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def serve(data: Path, find_collection: FindCollection, host: str, port: int) -> None:
+    """Serve the gallery until it is interrupted.
+
+    Args:
+        data: The project's folder of data.
+        find_collection: Gives a dataset's collection, None where there is none.
+        host: Where to listen; on loopback only requests to a name of this machine are answered.
+        port: The port.
+
+    Raises:
+        GanvasError: There is no model to show, or the address is taken.
+    """
+    models = Models(data / "06_models")
+    found = models.newest()
+    if not found:
+        raise GanvasError(
+            f"There is no trained generator below {data / '06_models'} yet: run `make run`, or "
+            "`kedro run` with your own pictures, and start the gallery again."
+        )
+    # A page elsewhere could point a name of its own at this machine.
+    hosts = [*LOOPBACK[:2], "[::1]"] if host in LOOPBACK else None
+    app = make_app(models, find_collection, data, hosts)
+    try:
+        server = waitress.create_server(
+            app,
+            host=host,
+            port=port,
+            threads=THREADS,
+            connection_limit=4 * THREADS,
+            channel_timeout=60,
+            max_request_body_size=MAX_UPLOAD + 2**16,
+            ident=None,
+        )
+    except OSError as error:
+        raise GanvasError(
+            f"The gallery can't listen on {host}, port {port} ({error.strerror or error}): choose "
+            "another by --port."
+        ) from error
+    models.choose(None)
+    logger.info("The gallery of %s is open: http://%s:%d", ", ".join(found), host, port)
+    try:
+        server.run()
+    finally:
+        server.close()

@@ -1,0 +1,62 @@
+"""A project with two tiny trained models, and the gallery over it."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import pytest
+import waitress
+from flask import Flask
+from flask.testing import FlaskClient
+
+from ganvas.datasets.collection import CollectionDataset
+from ganvas.gallery.app import make_app
+from ganvas.gallery.models import Models
+from projects import make_project, run_kedro
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which a model without classes and one with eight have been trained."""
+    root = make_project(tmp_path_factory.mktemp("gallery"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        for label in ("null", "genre"):
+            parts = "--pipelines=train,evaluate,report"
+            result = run_kedro(root, parts, network__label=label)
+            assert result.exit_code == 0, result.output
+    for file in root.glob("data/06_models/*/*/generator.keras/*/generator.keras"):
+        generator = keras.models.load_model(file)
+        # Two epochs leave all pictures grey.
+        for weight in generator.trainable_weights:
+            weight.assign(weight * (60 if "kernel" in weight.path else 1))
+        generator.save(file)
+    return root
+
+
+@pytest.fixture(scope="session")
+def app(trained: Path) -> Flask:
+    """The application over these models."""
+    data = trained / "data"
+
+    def find_collection(dataset: str):
+        folder = CollectionDataset(filepath=str(data / "03_primary" / dataset / "collection"))
+        return folder.load() if folder.exists() else None
+
+    return make_app(Models(data / "06_models"), find_collection, data, hosts=["localhost"])
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """Asks the application without a server between."""
+    return app.test_client()
+
+
+@pytest.fixture(scope="session")
+def address(app: Flask) -> Iterator[str]:
+    """Where the application is served by waitress."""
+    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=8)
+    threading.Thread(target=server.run, daemon=True).start()
+    yield f"http://localhost:{server.effective_port}"
+    server.close()
