@@ -21,6 +21,8 @@ from pathlib import Path
 
 COUNT = 64
 PORT = 8765
+# What the gallery asks of clients that it has no time for.
+RETRY_AFTER = 2
 
 
 def ask(method: str, path: str, body: dict | None = None) -> tuple[int, bytes]:
@@ -55,8 +57,7 @@ def press(clients: int, seconds: float) -> collections.Counter:
                 status = type(error).__name__
             answers[status] += 1
             if status == 429:
-                # A polite client waits; this one waits less than it is told to.
-                time.sleep(0.2)
+                time.sleep(RETRY_AFTER)
 
     visitors = [threading.Thread(target=visit, args=(number,)) for number in range(clients)]
     for visitor in visitors:
@@ -99,7 +100,8 @@ def measure(options: argparse.Namespace) -> None:
     )
     try:
         wait_for_server(server)
-        press(8, 3)
+        # As many as later: memory is taken for so many at a time, once.
+        press(options.clients, 8)
         before = read_memory(server.pid)
         begun = time.perf_counter()
         answers = press(options.clients, options.seconds)

@@ -2,13 +2,15 @@
 
 import base64
 import io
+import zlib
 
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-# Small pictures hardly get smaller with more effort, and painting should take the time.
-EFFORT = 1
+# Painted pixels hardly repeat: looking for runs alone is faster than looking for more, and files
+# are no larger.
+EFFORT = {"compress_level": 1, "compress_type": zlib.Z_RLE}
 
 
 def encode_png(pixels: np.ndarray, facts: dict[str, object] | None = None) -> bytes:
@@ -18,7 +20,7 @@ def encode_png(pixels: np.ndarray, facts: dict[str, object] | None = None) -> by
         if value is not None:
             info.add_itxt(key, str(value))
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", pnginfo=info, compress_level=EFFORT)
+    Image.fromarray(pixels).save(buffer, "PNG", pnginfo=info, **EFFORT)
     return buffer.getvalue()
 
 

@@ -10,6 +10,7 @@ from ganvas.gallery.app import MAX_UPLOAD, make_app
 from ganvas.gallery.judging import FindCollection
 from ganvas.gallery.models import Models
 from ganvas.gallery.painting import WAITING
+from ganvas.memory import share_freed_memory
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ def serve(data: Path, find_collection: FindCollection, host: str, port: int) -> 
     Raises:
         GanvasError: There is no model to show, or the address is taken.
     """
+    share_freed_memory()
     models = Models(data / "06_models")
     found = models.newest()
     if not found:
