@@ -70,3 +70,10 @@ def test_a_walk_between_parallel_or_opposite_latents_is_straight(factor):
     start = np.random.default_rng(0).normal(size=(1, 8)).astype(np.float32)
     (walk,) = walk_latents(start, factor * start, 3)
     np.testing.assert_allclose(walk[1], start[0] * (1 + factor) / 2, atol=1e-3)
+
+
+def test_truncation_draws_latents_nearer_to_the_origin(networks):
+    generator, _ = networks
+    whole, half = draw_latents(generator, 4, 1), draw_latents(generator, 4, 1, truncation=0.5)
+    np.testing.assert_array_equal(half, whole / 2)
+    assert half.dtype == np.float32
