@@ -55,20 +55,11 @@ cli.add_command(run)
     "--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="The port."
 )
 @click.pass_obj
+@_in_one_sentence
 def gallery(metadata: ProjectMetadata, host: str, port: int) -> None:
     """Open the gallery: a web page that paints with the newest generators."""
     # Kedro imports this file for every command, and TensorFlow takes seconds.
-    from ganvas.datasets.collection import CollectionDataset
     from ganvas.gallery.server import serve
 
-    data = metadata.project_path / "data"
-
-    def find_collection(dataset: str) -> Any:
-        folder = CollectionDataset(filepath=str(data / "03_primary" / dataset / "collection"))
-        return folder.load() if folder.exists() else None
-
     logging.getLogger("ganvas").setLevel(logging.INFO)
-    try:
-        serve(data, find_collection, host, port)
-    except GanvasError as error:
-        raise click.ClickException(str(error)) from error
+    serve(metadata.project_path / "data", host, port)

@@ -11,6 +11,7 @@ from ganvas.figures.comparison import (
     order_runs,
     render_comparison,
 )
+from ganvas.pipelines.compare.nodes import write_comparison
 from ganvas.pipelines.evaluate.figure import figure
 
 
@@ -103,6 +104,15 @@ def test_the_page_has_all_runs_by_collection(runs):
     # A picture for each run, and a plot for each collection.
     assert page.count("data:image/png;base64,") == 5 + 2
     assert not re.search(r'(src|href)="(?!data:)|url\(|https?://|@import', page)
+
+
+def test_rows_of_earlier_versions_are_still_compared(runs):
+    for each in runs[0]["metrics"].values():
+        del each["of"]
+    old = {key: value for key, value in runs[0].items() if key != "judge"}
+    rows = {old["run"]: lambda: old, runs[1]["run"]: lambda: runs[1]}
+    page = write_comparison(rows, dict.fromkeys(rows, lambda: np.zeros((4, 4, 3), np.uint8)))
+    assert "judged by an unnamed network" in page and "judged by lite" in page
 
 
 def test_runs_that_different_networks_judged_do_not_stand_side_by_side(runs):

@@ -10,7 +10,6 @@ import waitress
 from flask import Flask
 from flask.testing import FlaskClient
 
-from ganvas.datasets.collection import CollectionDataset
 from ganvas.gallery.app import make_app
 from ganvas.gallery.models import Models
 from projects import make_project, run_kedro
@@ -39,12 +38,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def app(trained: Path) -> Flask:
     """The application over these models."""
     data = trained / "data"
-
-    def find_collection(dataset: str):
-        folder = CollectionDataset(filepath=str(data / "03_primary" / dataset / "collection"))
-        return folder.load() if folder.exists() else None
-
-    return make_app(Models(data / "06_models"), find_collection, data, hosts=["localhost"])
+    return make_app(Models(data / "06_models"), data, hosts=["localhost"])
 
 
 @pytest.fixture

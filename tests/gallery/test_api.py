@@ -1,8 +1,10 @@
 """The API: what it gives, that it gives the same again, and what it refuses."""
 
 import base64
+import contextlib
 import io
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -12,6 +14,8 @@ from PIL import Image
 
 from ganvas.networks.sampling import draw_latents, one_hot, paint, walk_latents
 from projects import BY_CLASS, PLAIN, run_kedro
+
+FILES = ("generator.keras", "class_list.json")
 
 
 def read(answer):
@@ -109,8 +113,10 @@ def test_a_walk_ends_at_its_ends_and_goes_along_the_arc(client, trained):
     expected = paint(network, walk_latents(*ends, 5)[0], (1 - shares) * first + shares * last)
     np.testing.assert_array_equal(strip, np.concatenate(expected, axis=1))
     film = client.post("/api/interpolate", json=walk | {"format": "webp"})
-    # There and back.
-    assert Image.open(io.BytesIO(film.data)).n_frames == 8
+    frames = Image.open(io.BytesIO(film.data))
+    # There and back, without a rest.
+    assert frames.n_frames == 8
+    assert {(frames.seek(n), frames.load(), frames.info["duration"])[2] for n in range(8)} == {120}
 
 
 def test_the_same_request_gives_the_same_bytes_whatever_else_is_asked(app, client):
@@ -126,23 +132,51 @@ def test_the_same_request_gives_the_same_bytes_whatever_else_is_asked(app, clien
     assert len(together) == 8 and all(data == alone for data in together)
 
 
-def test_an_older_version_is_still_painted(trained, client):
+@contextlib.contextmanager
+def later_version(trained, year, generator_of):
+    """A version of the plain model that is saved after all others, for a while."""
     models = trained / "data/06_models" / PLAIN
-    newest = client.get("/api/models").json["models"]
-    version = next(each["version"] for each in newest if each["model"] == PLAIN)
-    before = client.get("/api/picture", query_string={"model": PLAIN, "version": version}).data
-    later = models / "generator.keras" / "2099-01-01T00.00.00.000Z"
-    later.mkdir()
+    folders = [models / name / f"{year}-01-01T00.00.00.000Z" for name in FILES]
+    for folder in folders:
+        folder.mkdir()
+    generator_of(folders[0] / FILES[0])
+    classes = next(models.glob("class_list.json/20[0-8]*/class_list.json"))
     try:
+        yield folders[1] / FILES[1], classes
+    finally:
+        for folder in folders:
+            shutil.rmtree(folder)
+
+
+def test_an_older_version_is_still_painted(trained, client):
+    def ask(**query):
+        return client.get("/api/picture", query_string={"model": PLAIN} | query)
+
+    def save_another(file):
         network = generator(trained, PLAIN)
         network.set_weights([weight * 2 for weight in network.get_weights()])
-        network.save(later / "generator.keras")
-        now = client.get("/api/picture", query_string={"model": PLAIN})
-        again = client.get("/api/picture", query_string={"model": PLAIN, "version": version})
-        assert again.data == before and (read(now) != read(again)).any()
-    finally:
-        (later / "generator.keras").unlink()
-        later.rmdir()
+        network.save(file)
+
+    told = client.get("/api/models").json["models"]
+    version = next(each["version"] for each in told if each["model"] == PLAIN)
+    before = ask(version=version).data
+    with later_version(trained, 2099, save_another) as (last_file, classes):
+        # A run that is still saving shows nothing yet.
+        assert ask().data == before
+        shutil.copy(classes, last_file)
+        assert (read(ask()) != read(ask(version=version))).any()
+        assert ask(version=version).data == before
+
+
+def test_an_error_of_ours_keeps_its_reasons_to_itself(trained, client):
+    def save_garbage(file):
+        file.write_bytes(b"secret")
+
+    with later_version(trained, 2098, save_garbage) as (last_file, classes):
+        shutil.copy(classes, last_file)
+        answer = client.get("/api/picture", query_string={"model": PLAIN})
+    assert answer.status_code == 500 and sentence(answer) == "Something went wrong here."
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 @pytest.mark.parametrize(

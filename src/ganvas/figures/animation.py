@@ -28,10 +28,15 @@ def collect_frames(folder: Path) -> np.ndarray:
     return np.stack([read_png(files[epoch]) for epoch in choose_epochs(list(files), FRAMES)])
 
 
-def encode_webp(frames: np.ndarray) -> bytes:
-    """Encode frames, uint8 of shape (n, H, W, 3), as an animated WebP that repeats for ever."""
+def encode_webp(frames: np.ndarray, last: int = SHOWN_LAST) -> bytes:
+    """Encode frames, uint8 of shape (n, H, W, 3), as an animated WebP that repeats for ever.
+
+    Args:
+        frames: In their order.
+        last: Milliseconds that the last one is shown.
+    """
     first, *others = [Image.fromarray(frame) for frame in frames]
-    durations = [SHOWN] * len(others) + [SHOWN_LAST]
+    durations = [SHOWN] * len(others) + [last]
     buffer = io.BytesIO()
     first.save(
         buffer,

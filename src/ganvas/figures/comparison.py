@@ -114,7 +114,7 @@ def draw_ranges(rows: list[Row]) -> np.ndarray:
     """
     groups = group_runs(rows)
     known = {
-        name: each for row in rows for name, each in row["metrics"].items() if each["of"] is None
+        name: each for row in rows for name, each in row["metrics"].items() if not each.get("of")
     }
     # Losses and the like can't be compared, and have no such value.
     shown = [name for name, each in known.items() if each["real"] is not None] or list(known)

@@ -7,7 +7,7 @@ from plotly.subplots import make_subplots
 from ganvas.figures.curves import COLOURS, NAMES
 
 PANEL_HEIGHT = 300
-# Readable on white and on black; the report's script takes the page's own colours.
+# Readable on white and on black; the report's style puts the page's own colours in its place.
 GREY = "#8a8494"
 
 

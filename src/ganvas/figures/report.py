@@ -43,7 +43,8 @@ def render_report(
         sheets: Class sheets, uint8 of shape (H, W, 3); none without classes.
         animation: Frames of the progress animation, uint8 of shape (n, H, W, 3).
         plot: Curves to zoom into.
-        metrics: Figures by name: title, value, spread, unit, protocol, real and of of each.
+        metrics: Figures by name: title, value, spread, unit, protocol, real and
+            `of` (a class, or None).
         published: Figures of the original: figure (a name in metrics), value and source of each.
         training: The facts of the training run.
         rejected: How many files ingestion could not use, by reason.
@@ -56,7 +57,7 @@ def render_report(
         pictures={name: encode_picture(pixels) for name, pixels in pictures.items()},
         sheets=[encode_picture(pixels) for pixels in sheets],
         plot=_embed(plot),
-        animation=_data_uri(encode_webp(animation), "webp"),
+        animation=data_uri(encode_webp(animation), "webp"),
         metrics=metrics,
         published=published,
         training=training,
@@ -85,10 +86,11 @@ def encode_picture(pixels: np.ndarray) -> str:
     """Turn pixels, uint8 (H, W, 3), into the address of a PNG that holds itself."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG")
-    return _data_uri(buffer.getvalue(), "png")
+    return data_uri(buffer.getvalue(), "png")
 
 
-def _data_uri(content: bytes, form: str) -> str:
+def data_uri(content: bytes, form: str) -> str:
+    """Give the address of a picture of a form, such as png or webp, that holds itself."""
     return f"data:image/{form};base64,{base64.b64encode(content).decode()}"
 
 

@@ -1,14 +1,13 @@
 """The gallery's API."""
 
+from base64 import b64encode
 from functools import cache
 from typing import Any
 
-import numpy as np
 from flask import Blueprint, Response, jsonify, request
 
-from ganvas.figures.animation import encode_webp
 from ganvas.figures.grid import lay_grid
-from ganvas.gallery.encoding import encode_png, encode_still, in_base64
+from ganvas.gallery.encoding import encode_film, encode_png, encode_still, encode_strip
 from ganvas.gallery.judging import Court
 from ganvas.gallery.models import Models, Studio, Version
 from ganvas.gallery.openapi import describe
@@ -21,6 +20,7 @@ from ganvas.gallery.requests import (
     read_query,
 )
 from ganvas.gallery.scenes import Scene, paint_one, paint_series, paint_walk
+from ganvas.networks.sampling import latent_length
 
 COLUMNS = 8
 JSON, PNG, WEBP = "application/json", "image/png", "image/webp"
@@ -47,6 +47,21 @@ def make_api(models: Models, court: Court) -> Blueprint:
     def list_models() -> Response:
         return jsonify(models=[tell_model(version) for version in models.newest().values()])
 
+    @api.post("/api/judge")
+    def judge() -> Response:
+        studio, content, class_name = read_upload(models)
+        found = court.judge(studio, content, class_name)
+        return jsonify(
+            score=found.score,
+            real=[float(each) for each in found.real],
+            generated=[float(each) for each in found.generated],
+        )
+
+    _add_painting(api, models)
+    return api
+
+
+def _add_painting(api: Blueprint, models: Models) -> None:
     @api.post("/api/generate")
     def generate() -> Response:
         asked = read_json(GenerateRequest, _json_body())
@@ -75,23 +90,8 @@ def make_api(models: Models, court: Court) -> Blueprint:
         if asked.format == "json":
             return _in_json(scene)
         if asked.format == "webp":
-            # There and back again, so that it has no end.
-            film = np.concatenate([scene.pictures, scene.pictures[-2:0:-1]])
-            return Response(encode_webp(film), mimetype=WEBP)
-        strip = lay_grid(scene.pictures, len(scene.pictures), gap=0)
-        return Response(encode_png(strip, scene.facts[0]), mimetype=PNG)
-
-    @api.post("/api/judge")
-    def judge() -> Response:
-        studio, content, class_name = read_upload(models)
-        found = court.judge(studio, content, class_name)
-        return jsonify(
-            score=found.score,
-            real=[float(each) for each in found.real],
-            generated=[float(each) for each in found.generated],
-        )
-
-    return api
+            return Response(encode_film(scene.pictures), mimetype=WEBP)
+        return Response(encode_strip(scene.pictures, scene.facts[0]), mimetype=PNG)
 
 
 def describe_model(studio: Studio) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def describe_model(studio: Studio) -> dict[str, Any]:
         "model": studio.saved.model,
         "version": studio.saved.version,
         "side": studio.side,
-        "latent": int(studio.generator.inputs[0].shape[-1]),
+        "latent": latent_length(studio.generator),
         "column": studio.column,
         "classes": studio.names,
     }
@@ -137,7 +137,7 @@ def _json_body() -> bytes:
 def _in_json(scene: Scene) -> Response:
     return jsonify(
         pictures=[
-            facts | {"png": in_base64(encode_png(picture, facts))}
+            facts | {"png": b64encode(encode_png(picture, facts)).decode()}
             for picture, facts in zip(scene.pictures, scene.facts, strict=True)
         ]
     )

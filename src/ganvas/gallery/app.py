@@ -1,23 +1,19 @@
 """The gallery as a Flask application."""
 
-import logging
 from pathlib import Path
 
 from flask import Flask, Response, jsonify, render_template, request
 from jinja2 import StrictUndefined
-from werkzeug.exceptions import HTTPException, default_exceptions
+from werkzeug.exceptions import HTTPException
 
 from ganvas.gallery.api import make_api
-from ganvas.gallery.game import Game
-from ganvas.gallery.judging import Court, FindCollection, NoDiscriminatorError
+from ganvas.gallery.judging import Court, NoDiscriminatorError
 from ganvas.gallery.models import Models, UnknownModelError
 from ganvas.gallery.pages import make_pages
 from ganvas.gallery.painting import BusyError, TooSlowError
 from ganvas.gallery.requests import WrongRequestError
 from ganvas.gallery.security import secure
 from ganvas.sources.decode import Rejection
-
-logger = logging.getLogger(__name__)
 
 MAX_UPLOAD = 8 * 2**20
 RETRY_AFTER = 2
@@ -36,15 +32,12 @@ HTTP_SENTENCES = {
 API_PATHS = ("/api/", "/healthz", "/openapi.json")
 
 
-def make_app(
-    models: Models, find_collection: FindCollection, data: Path, hosts: list[str] | None = None
-) -> Flask:
+def make_app(models: Models, data: Path, hosts: list[str] | None = None) -> Flask:
     """Make the application.
 
     Args:
         models: What it paints with.
-        find_collection: Gives a dataset's collection, None where there is none.
-        data: The project's folder of data, for reports, model cards and lists of rejected files.
+        data: The project's folder of data, for collections, reports and lists of rejected files.
         hosts: The names under which it answers; None: any.
     """
     app = Flask("ganvas.gallery")
@@ -56,9 +49,9 @@ def make_app(
     }
     # Keys stay in the order in which they are told.
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    court, game = Court(find_collection), Game()
+    court = Court(data)
     app.register_blueprint(make_api(models, court))
-    app.register_blueprint(make_pages(models, court, game, find_collection, data))
+    app.register_blueprint(make_pages(models, court, data))
     app.after_request(secure)
     for kind, (code, sentence) in ANSWERS.items():
         app.register_error_handler(
@@ -67,8 +60,7 @@ def make_app(
     app.register_error_handler(
         Rejection, lambda error: _answer(400, f"The picture can't be used: {error}.")
     )
-    for code in default_exceptions:
-        app.register_error_handler(code, _answer_http)
+    app.register_error_handler(HTTPException, _answer_http)
     return app
 
 
@@ -80,9 +72,6 @@ def _answer_http(error: HTTPException) -> Response:
     for name, value in error.get_headers():
         if name == "Allow":
             answer.headers[name] = value
-    allowed = getattr(error, "valid_methods", None)
-    if allowed:
-        answer.headers["Allow"] = ", ".join(sorted(allowed))
     return answer
 
 

@@ -1,12 +1,14 @@
 """Pictures as files for the web."""
 
-import base64
 import io
 import zlib
 
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+
+from ganvas.figures.animation import SHOWN, encode_webp
+from ganvas.figures.grid import lay_grid
 
 # Painted pixels hardly repeat: looking for runs alone is faster than looking for more, and files
 # are no larger.
@@ -31,11 +33,11 @@ def encode_still(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def in_base64(content: bytes) -> str:
-    """Write bytes in base64."""
-    return base64.b64encode(content).decode()
+def encode_strip(pictures: np.ndarray, facts: dict[str, object]) -> bytes:
+    """Encode pictures, uint8 (n, H, W, 3), side by side as PNG."""
+    return encode_png(lay_grid(pictures, len(pictures), gap=0), facts)
 
 
-def as_address(png: bytes) -> str:
-    """Give the address of a PNG that holds itself."""
-    return f"data:image/png;base64,{in_base64(png)}"
+def encode_film(pictures: np.ndarray) -> bytes:
+    """Encode pictures, uint8 (n, H, W, 3), as an animated WebP, there and back without an end."""
+    return encode_webp(np.concatenate([pictures, pictures[-2:0:-1]]), last=SHOWN)

@@ -9,8 +9,8 @@ import secrets
 
 import numpy as np
 
-from ganvas.gallery.judging import choose_real
 from ganvas.gallery.models import Studio
+from ganvas.gallery.real import choose_real
 from ganvas.networks.sampling import count_classes
 from ganvas.sources.collection import Collection
 

@@ -1,7 +1,7 @@
 """What a model's discriminator makes of a picture, beside what it makes of others."""
 
 import threading
-from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import keras
@@ -9,17 +9,15 @@ import numpy as np
 
 from ganvas.errors import GanvasError
 from ganvas.gallery.models import LOADED, Studio, Version
+from ganvas.gallery.real import choose_real, find_collection
 from ganvas.metrics.scores import judge
 from ganvas.networks.sampling import draw_latents, paint, take_turns
 from ganvas.sources.classes import match_classes
-from ganvas.sources.collection import Collection
 from ganvas.sources.decode import decode_content
 
 # Pictures of each kind that the score is compared with.
 COMPARED = 128
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-
-FindCollection = Callable[[str], Collection | None]
 
 
 class NoDiscriminatorError(LookupError):
@@ -53,11 +51,11 @@ class Court:
     """Judges pictures; what it compares them with is computed once a model.
 
     Args:
-        find_collection: Gives a dataset's collection, None where there is none.
+        data: The project's folder of data, where collections lie.
     """
 
-    def __init__(self, find_collection: FindCollection) -> None:
-        self._find_collection = find_collection
+    def __init__(self, data: Path) -> None:
+        self._data = data
         self._benches: dict[Version, _Bench] = {}
         self._lock = threading.Lock()
 
@@ -95,22 +93,18 @@ class Court:
         return self._benches[studio.saved]
 
     def _score_real(self, studio: Studio, discriminator: keras.Model) -> np.ndarray:
-        collection = self._find_collection(studio.saved.model.partition("/")[0])
-        if collection is None or collection.images.shape[1] != studio.side:
+        collection = find_collection(self._data, studio)
+        if collection is None:
             return np.empty(0)
         try:
             known = match_classes(collection.index, studio.column, studio.names)
         except GanvasError:
             return np.empty(0)
         there = known.in_split(choose_real(collection))[:COMPARED]
+        if not len(there):
+            return np.empty(0)
         pictures = np.asarray(collection.images[there])
         return judge(discriminator, pictures, studio.weights(known.labels[there]))
-
-
-def choose_real(collection: Collection) -> np.ndarray:
-    """Give the positions of held-out pictures, or of all where none are held out."""
-    held_out = collection.split("validation")
-    return held_out if len(held_out) else np.arange(len(collection.images))
 
 
 def _score_generated(studio: Studio, discriminator: keras.Model) -> np.ndarray:

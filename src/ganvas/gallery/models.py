@@ -3,8 +3,7 @@
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -46,18 +45,17 @@ class Studio:
 
     Attributes:
         saved: Which one.
-        side: Height and width of its pictures.
-        names: Its classes; empty: none.
-        column: What they are classes of.
-        painter: Paints for all who ask.
         generator: The network itself.
+        names: Its classes; empty: none.
+        column: What they are classes of; None: no classes.
+        painter: Paints for all who ask.
     """
 
     saved: Version
     generator: keras.Model
     names: list[str]
     column: str | None
-    painter: Painter = field(repr=False)
+    painter: Painter
 
     @property
     def side(self) -> int:
@@ -89,16 +87,15 @@ class Studio:
 class Models:
     """What is found below a folder of models; looked for anew at each question."""
 
-    def __init__(self, folder: Path, load: Callable[[Version], Studio] | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._load = load or load_studio
         self._loaded: OrderedDict[Version, Studio] = OrderedDict()
         self._lock = threading.Lock()
 
     def newest(self) -> dict[str, Version]:
         """Give the newest version of each model, the most recently trained first."""
-        versions = sorted(self._find(), key=lambda each: each.version)
-        newest = {each.model: each for each in versions}
+        # Of several of one name the last stays.
+        newest = {each.model: each for each in self._find()}
         return dict(sorted(newest.items(), key=lambda item: item[1].version, reverse=True))
 
     def choose(self, model: str | None, version: str | None = None) -> Studio:
@@ -107,31 +104,32 @@ class Models:
         Raises:
             UnknownModelError: There is none of that name.
         """
-        found = self._find()
         newest = self.newest()
-        if not found:
+        if not newest:
             raise UnknownModelError("There is no trained generator yet: run `make run` first.")
         model = model or next(iter(newest))
         if model not in newest:
             raise UnknownModelError(f"There is no model '{model}': there are {', '.join(newest)}.")
-        wanted = version or newest[model].version
-        for each in found:
-            if (each.model, each.version) == (model, wanted):
-                return self._open(each)
-        there = ", ".join(each.version for each in found if each.model == model)
-        raise UnknownModelError(f"'{model}' has no version '{wanted}': there are {there}.")
+        if version is None:
+            return self._open(newest[model])
+        versions = {each.version: each for each in self._find() if each.model == model}
+        if version not in versions:
+            there = ", ".join(versions)
+            raise UnknownModelError(f"'{model}' has no version '{version}': there are {there}.")
+        return self._open(versions[version])
 
     def _find(self) -> list[Version]:
-        files = self._folder.glob("*/*/generator.keras/*/generator.keras")
-        return [
-            Version("/".join(file.parts[-5:-3]), file.parts[-2], file.parents[2])
-            for file in sorted(files)
+        # Of a run's files the list of classes is saved last: with it the generator is there too.
+        files = sorted(self._folder.glob("*/*/class_list.json/*/class_list.json"))
+        found = [
+            Version("/".join(file.parts[-5:-3]), file.parts[-2], file.parents[2]) for file in files
         ]
+        return [each for each in found if each.file("generator.keras").is_file()]
 
     def _open(self, version: Version) -> Studio:
         with self._lock:
             if version not in self._loaded:
-                self._loaded[version] = self._load(version)
+                self._loaded[version] = _load(version)
             self._loaded.move_to_end(version)
             studio = self._loaded[version]
             while len(self._loaded) > LOADED:
@@ -139,10 +137,7 @@ class Models:
         return studio
 
 
-def load_studio(version: Version) -> Studio:
-    """Load a version's generator and start its painter."""
+def _load(version: Version) -> Studio:
     generator = keras.models.load_model(version.file("generator.keras"), compile=False)
-    classes = {"column": None, "names": []}
-    if version.file("class_list.json").is_file():
-        classes = json.loads(version.file("class_list.json").read_text())
+    classes = json.loads(version.file("class_list.json").read_text())
     return Studio(version, generator, classes["names"], classes["column"], Painter(generator))

@@ -1,22 +1,20 @@
 """The gallery's pages."""
 
-import csv
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from flask import Blueprint, Response, render_template, request, url_for
 
-from ganvas.figures.animation import encode_webp
-from ganvas.figures.grid import lay_grid
-from ganvas.figures.report import TEMPLATES
+from ganvas.figures.report import TEMPLATES, data_uri
 from ganvas.gallery.api import PNG, WEBP, read_upload
-from ganvas.gallery.encoding import as_address, encode_png
+from ganvas.gallery.encoding import encode_film, encode_png, encode_strip
 from ganvas.gallery.game import PICTURES, Game
-from ganvas.gallery.judging import Court, FindCollection
+from ganvas.gallery.judging import Court
 from ganvas.gallery.models import Models, Studio, UnknownModelError
 from ganvas.gallery.plot import draw_scores
+from ganvas.gallery.real import find_collection
 from ganvas.gallery.requests import (
     GenerateRequest,
     PictureRequest,
@@ -27,13 +25,15 @@ from ganvas.gallery.requests import (
 )
 from ganvas.gallery.scenes import Scene, paint_one, paint_series, paint_walk
 from ganvas.gallery.security import REPORT
+from ganvas.sources.collection import Collection
 
 SHOWN_REJECTED = 200
 
 
-def make_pages(
-    models: Models, court: Court, game: Game, find_collection: FindCollection, data: Path
-) -> Blueprint:
+Show = Callable[..., str]
+
+
+def make_pages(models: Models, court: Court, data: Path) -> Blueprint:
     """Make the routes that people look at."""
     pages = Blueprint("pages", __name__)
 
@@ -46,7 +46,7 @@ def make_pages(
     _add_painting(pages, models, show)
     _add_walks(pages, models, show)
     _add_judging(pages, models, court, show)
-    _add_game(pages, models, game, find_collection, show)
+    _add_game(pages, models, data, show)
     _add_about(pages, models, data, show)
 
     @pages.get("/style.css")
@@ -54,9 +54,6 @@ def make_pages(
         return Response(TEMPLATES.get_template("style.css").render(), mimetype="text/css")
 
     return pages
-
-
-Show = Callable[..., str]
 
 
 def _add_painting(pages: Blueprint, models: Models, show: Show) -> None:
@@ -78,7 +75,6 @@ def _add_painting(pages: Blueprint, models: Models, show: Show) -> None:
         return show(
             "picture.html",
             studio,
-            asked=asked,
             address=_addresses(scene)[0],
             facts=scene.facts[0],
         )
@@ -124,14 +120,14 @@ def _add_walks(pages: Blueprint, models: Models, show: Show) -> None:
     @pages.get("/walk/film.webp")
     def save_film() -> Response:
         studio, asked = read_walk()
-        return Response(encode_webp(paint_walk(studio, asked.to_request()).pictures), mimetype=WEBP)
+        scene = paint_walk(studio, asked.to_request())
+        return Response(encode_film(scene.pictures), mimetype=WEBP)
 
     @pages.get("/walk/strip.png")
     def save_strip() -> Response:
         studio, asked = read_walk()
         scene = paint_walk(studio, asked.to_request())
-        strip = lay_grid(scene.pictures, len(scene.pictures), gap=0)
-        return Response(encode_png(strip, scene.facts[0]), mimetype=PNG)
+        return Response(encode_strip(scene.pictures, scene.facts[0]), mimetype=PNG)
 
 
 def _add_judging(pages: Blueprint, models: Models, court: Court, show: Show) -> None:
@@ -148,20 +144,17 @@ def _add_judging(pages: Blueprint, models: Models, court: Court, show: Show) -> 
             "judge.html",
             studio,
             found=found,
-            picture=as_address(encode_png(found.pixels)),
+            picture=data_uri(encode_png(found.pixels), "png"),
             plot=draw_scores(found),
         )
 
 
-def _add_game(
-    pages: Blueprint, models: Models, game: Game, find_collection: FindCollection, show: Show
-) -> None:
-    def open_round(asked: Request) -> tuple[Studio, Any]:
+def _add_game(pages: Blueprint, models: Models, data: Path, show: Show) -> None:
+    game = Game()
+
+    def open_round(asked: Request) -> tuple[Studio, Collection | None]:
         studio = models.choose(asked.model, asked.version)
-        collection = find_collection(studio.saved.model.partition("/")[0])
-        if collection is not None and collection.images.shape[1] != studio.side:
-            collection = None
-        return studio, collection
+        return studio, find_collection(data, studio)
 
     @pages.get("/game")
     def play() -> str:
@@ -245,13 +238,14 @@ def _read(file: Path) -> bytes:
 def _read_rejected(file: Path) -> list[list[str]]:
     if not file.is_file():
         return []
-    rows = list(csv.reader(io.StringIO(file.read_text())))
-    return rows[1 : SHOWN_REJECTED + 1]
+    # A file can be called NA or null.
+    table = pd.read_csv(file, keep_default_na=False, nrows=SHOWN_REJECTED)
+    return table[["path", "reason"]].to_numpy().tolist()
 
 
 def _addresses(scene: Scene) -> list[str]:
     pictures = zip(scene.pictures, scene.facts, strict=True)
-    return [as_address(encode_png(picture, facts)) for picture, facts in pictures]
+    return [data_uri(encode_png(picture, facts), "png") for picture, facts in pictures]
 
 
 def _stroll(studio: Studio, asked: WalkQuery) -> dict[str, Any]:
@@ -261,7 +255,7 @@ def _stroll(studio: Studio, asked: WalkQuery) -> dict[str, Any]:
         update={"model": studio.saved.model, "version": studio.saved.version}
     ).model_dump(exclude_none=True)
     return {
-        "strip": as_address(encode_png(lay_grid(scene.pictures, len(scene.pictures), gap=0))),
+        "strip": data_uri(encode_strip(scene.pictures, scene.facts[0]), "png"),
         "steps": len(scene.pictures),
         "film_address": url_for("pages.save_film", **exact),
         "strip_address": url_for("pages.save_strip", **exact),

@@ -105,25 +105,22 @@ class WalkQuery(Request):
 
     seed_a: Seed = 0
     number_a: Number = 0
-    class_a: str | None = None
+    class_a: str | None = Field(None, max_length=200)
     seed_b: Seed = 0
     number_b: Number = 1
-    class_b: str | None = None
+    class_b: str | None = Field(None, max_length=200)
     truncation: Truncation = 1.0
 
     def to_request(self) -> InterpolateRequest:
         """Turn it into the API's request."""
-        ends = {
-            name: {
-                "seed": getattr(self, f"seed_{letter}"),
-                "number": getattr(self, f"number_{letter}"),
-                "class": getattr(self, f"class_{letter}"),
-            }
-            for name, letter in (("start", "a"), ("end", "b"))
-        }
-        return InterpolateRequest.model_validate(
-            {"model": self.model, "version": self.version, "truncation": self.truncation}
-            | {name: End.model_validate(end) for name, end in ends.items()}
+        start = {"seed": self.seed_a, "number": self.number_a, "class": self.class_a}
+        end = {"seed": self.seed_b, "number": self.number_b, "class": self.class_b}
+        return InterpolateRequest(
+            model=self.model,
+            version=self.version,
+            truncation=self.truncation,
+            start=End.model_validate(start),
+            end=End.model_validate(end),
         )
 
 

@@ -24,31 +24,12 @@ class Scene(NamedTuple):
 
 def paint_series(studio: Studio, asked: GenerateRequest) -> Scene:
     """Paint a stretch of a seed's pictures, of one class or of all in turn."""
-    numbers = np.arange(asked.first, asked.first + asked.count)
-    drawn = draw_latents(studio.generator, asked.first + asked.count, asked.seed, asked.truncation)
-    classes = max(count_classes(studio.generator), 1)
-    chosen = studio.number(asked.class_name)
-    labels = np.full(len(numbers), chosen) if asked.class_name is not None else numbers % classes
-    pictures = studio.painter.paint(drawn[asked.first :], studio.weights(labels))
-    facts = [
-        _tell(studio, asked.seed, int(number), asked.truncation, int(label))
-        for number, label in zip(numbers, labels, strict=True)
-    ]
-    return Scene(pictures, facts)
+    return _paint(studio, asked, asked.first, asked.count)
 
 
 def paint_one(studio: Studio, asked: PictureRequest) -> Scene:
     """Paint one picture; of no class it is painted in the class that is its number's turn."""
-    series = GenerateRequest.model_validate(
-        {
-            "seed": asked.seed,
-            "first": asked.number,
-            "count": 1,
-            "class": asked.class_name,
-            "truncation": asked.truncation,
-        }
-    )
-    return paint_series(studio, series)
+    return _paint(studio, asked, asked.number, 1)
 
 
 def paint_walk(studio: Studio, asked: InterpolateRequest) -> Scene:
@@ -65,6 +46,22 @@ def paint_walk(studio: Studio, asked: InterpolateRequest) -> Scene:
             f", {end.class_name}" if end.class_name else ""
         )
     return Scene(pictures, [_origin(studio) | facts] * asked.steps)
+
+
+def _paint(
+    studio: Studio, asked: GenerateRequest | PictureRequest, first: int, count: int
+) -> Scene:
+    numbers = np.arange(first, first + count)
+    drawn = draw_latents(studio.generator, first + count, asked.seed, asked.truncation)
+    classes = max(count_classes(studio.generator), 1)
+    chosen = studio.number(asked.class_name)
+    labels = np.full(count, chosen) if asked.class_name is not None else numbers % classes
+    pictures = studio.painter.paint(drawn[first:], studio.weights(labels))
+    facts = [
+        _tell(studio, asked.seed, int(number), asked.truncation, int(label))
+        for number, label in zip(numbers, labels, strict=True)
+    ]
+    return Scene(pictures, facts)
 
 
 def _label(studio: Studio, end: End) -> int:

@@ -7,7 +7,6 @@ import waitress
 
 from ganvas.errors import GanvasError
 from ganvas.gallery.app import MAX_UPLOAD, make_app
-from ganvas.gallery.judging import FindCollection
 from ganvas.gallery.models import Models
 from ganvas.gallery.painting import WAITING
 from ganvas.memory import share_freed_memory
@@ -19,12 +18,11 @@ THREADS = WAITING + 12
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def serve(data: Path, find_collection: FindCollection, host: str, port: int) -> None:
+def serve(data: Path, host: str, port: int) -> None:
     """Serve the gallery until it is interrupted.
 
     Args:
         data: The project's folder of data.
-        find_collection: Gives a dataset's collection, None where there is none.
         host: Where to listen; on loopback only requests to a name of this machine are answered.
         port: The port.
 
@@ -41,7 +39,7 @@ def serve(data: Path, find_collection: FindCollection, host: str, port: int) -> 
         )
     # A page elsewhere could point a name of its own at this machine.
     hosts = [*LOOPBACK[:2], "[::1]"] if host in LOOPBACK else None
-    app = make_app(models, find_collection, data, hosts)
+    app = make_app(models, data, hosts)
     try:
         server = waitress.create_server(
             app,

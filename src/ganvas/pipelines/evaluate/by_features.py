@@ -132,6 +132,7 @@ def measure_classes(
         return {}
     found = _measure_agreement(features, features.extractor, asked, collection, known, params.seed)
     labels = known.labels[features.training_positions]
+    _, kernel, _ = name_figures(features.extractor.name)
     for number, name in enumerate(known.names):
         generated = features.generated[asked == number]
         training = features.training[labels == number]
@@ -139,7 +140,6 @@ def measure_classes(
         if count < FEWEST_OF_A_CLASS:
             continue
         real, others = training[:count], training[count : 2 * count]
-        _, kernel, _ = name_figures(features.extractor.name)
         found[f"kernel_distance_{number:03d}"] = figure(
             f"Kernel distance ({kernel})",
             kernel_distance(real, generated[:count]),

@@ -64,7 +64,7 @@ def train_gan(
         params: How.
         snapshots: Where each run has a folder for what it shows.
         checkpoints: Where each run has a folder to go on from.
-        command: What was typed, for the facts.
+        command: What makes the run again, for the facts.
 
     Raises:
         Finished: It was a dry run, or this worker isn't the one that saves.
