@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.installed
 
-.PHONY: setup run test lint format viz gallery bench
+.PHONY: setup run test lint format viz gallery bench bench-quality
 
 setup: $(READY)
 
@@ -36,3 +36,7 @@ gallery: $(READY)
 # make bench PEERS="--peer NAME=COMMAND": any command that prints its img/s
 bench: $(READY)
 	$(BIN)/python benchmarks/train_step.py $(PEERS)
+
+# make bench-quality PICTURES="FOLDER FOLDER" CONTEST="--minutes 10 --peer NAME=COMMAND": see the file
+bench-quality: $(READY)
+	$(BIN)/python benchmarks/quality.py $(PICTURES) $(CONTEST)

@@ -191,6 +191,25 @@ def test_every_part_of_the_engine_goes_through_a_run(project, kedro_run):
         assert all(layer.compute_dtype == "float32" for layer in network.layers)
 
 
+def test_the_default_network_goes_the_whole_way(project, kedro_run):
+    tiny = {"latent": 6, "generator_width": 2, "projection": 4, "head_width": 4, "pixel_width": 2}
+    result = kedro_run(
+        network__name="projected",
+        train__loss__name="hinge",
+        train__augment__name="diffaugment",
+        train__anchor__every=2,
+        train__simultaneous="true",
+        evaluate__extractor="efficientnet_lite2",
+        **{f"network__projected__{name}": value for name, value in tiny.items()},
+    )
+    assert result.exit_code == 0, result.output
+    reporting = project / "data/08_reporting/sample/projected"
+    metrics = json.loads((reporting / "metrics.json").read_text())
+    assert metrics["kernel_distance"]["value"] > 0
+    assert 0 <= metrics["discriminator_accuracy_real"]["value"] <= 1
+    assert "<h1>sample, painted by projected</h1>" in (reporting / "report.html").read_text()
+
+
 ARTGAN = {
     "network__name": "artgan",
     "network__artgan__width": 4,

@@ -3,13 +3,14 @@ import shlex
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 import yaml
 from kedro.framework.cli.utils import _split_params
 
 from ganvas import settings
 from ganvas.configuration import Configuration
 from ganvas.errors import GanvasError
-from ganvas.networks import build
+from ganvas.networks import NETWORKS, build
 from ganvas.params import Params, check_params
 from ganvas.pipeline_registry import register_pipelines
 from ganvas.pipelines.evaluate.nodes import HISTORY_TITLES
@@ -40,6 +41,29 @@ def keys_of(tree: object) -> dict | None:
 def test_base_shows_every_parameter():
     raw = load("parameters", "base")
     assert keys_of(raw) == keys(Configuration)
+
+
+def test_sizes_follow_the_device():
+    sizes = {}
+    for device in ("auto", "cpu", "gpu"):
+        loader = settings.CONFIG_LOADER_CLASS(
+            str(CONF), env="base", runtime_params={"device": device}, **settings.CONFIG_LOADER_ARGS
+        )
+        chosen = check_params(Configuration, loader["parameters"])
+        sizes[device] = (chosen.train.batch_size, chosen.network.projected.magnify)
+    assert sizes["cpu"] == (16, 1) and sizes["gpu"] == (64, 2)
+    assert sizes["auto"] == sizes["gpu" if tf.config.list_physical_devices("GPU") else "cpu"]
+
+
+def test_a_network_is_switched_by_its_name_alone():
+    for name in NETWORKS:
+        loader = settings.CONFIG_LOADER_CLASS(
+            str(CONF),
+            env="base",
+            runtime_params={"network": {"name": name}},
+            **settings.CONFIG_LOADER_ARGS,
+        )
+        assert check_params(Configuration, loader["parameters"]).network.name == name
 
 
 @pytest.mark.parametrize(
@@ -138,12 +162,25 @@ def test_catalog_paths_follow_the_parameters(env):
         str(CONF), env=env, runtime_params=params, **settings.CONFIG_LOADER_ARGS
     )
     catalog = loader["catalog"]
-    assert catalog["generator"]["filepath"] == "data/06_models/mine/dcgan/generator.keras"
+    network = {"base": "projected", "artworks": "dcgan"}[env]
+    assert catalog["generator"]["filepath"] == f"data/06_models/mine/{network}/generator.keras"
     assert catalog["raw_pictures"]["filepath"] == "/elsewhere"
+
+
+def test_a_network_that_was_looked_through_does_not_judge():
+    raw = load("parameters", "base")
+    check_params(Configuration, raw)
+    judged = raw | {"evaluate": raw["evaluate"] | {"extractor": "efficientnet_lite0"}}
+    with pytest.raises(GanvasError, match="whose word would mean nothing: take efficientnet_lite2"):
+        check_params(Configuration, judged)
+    raw["train"]["judge"]["every"] = 5
+    with pytest.raises(GanvasError, match=r"by the same network: set train.judge.every=null"):
+        check_params(Configuration, raw)
 
 
 def test_a_network_that_chose_among_epochs_does_not_judge_them():
     raw = load("parameters", "base")
+    raw["network"]["name"] = "dcgan"
     raw["evaluate"]["extractor"] = "efficientnet_lite0"
     check_params(Configuration, raw)
     raw["train"]["judge"]["every"] = 5

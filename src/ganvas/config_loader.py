@@ -6,13 +6,20 @@ import shlex
 from typing import Any
 
 from kedro.config import MissingConfigException, OmegaConfigLoader
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from ganvas.configuration import Configuration
 from ganvas.params import check_params, flatten
+from ganvas.training.gathering import has_gpu
 
 # Entries of credentials.yml that the catalog names; Kedro stops at a name that is missing.
 CREDENTIALS = ("kaggle", "huggingface")
+
+
+def by_device(cpu: Any, gpu: Any, *, _root_: DictConfig) -> Any:
+    """Choose between two values: `${by_device:32,64}` in conf/base, by its parameter `device`."""
+    device = _root_.get("device", "auto")
+    return gpu if device == "gpu" or (device == "auto" and has_gpu()) else cpu
 
 
 class GanvasConfigLoader(OmegaConfigLoader):

@@ -1,8 +1,11 @@
 """The whole tree of parameters, as it stands in conf."""
 
+from typing import Literal
+
 from pydantic import model_validator
 
 from ganvas.networks import NetworkParams
+from ganvas.networks.projected import LOOKS_THROUGH
 from ganvas.params import Params
 from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.pipelines.report.nodes import ReportParams
@@ -14,8 +17,14 @@ from ganvas.training.params import TrainParams
 
 
 class Configuration(Params):
-    """All parameters; checked as a whole before any work begins."""
+    """All parameters; checked as a whole before any work begins.
 
+    Attributes:
+        device: What the sizes in conf/base that read `${by_device:CPU,GPU}` are for; auto: for a
+            GPU where there is one.
+    """
+
+    device: Literal["auto", "cpu", "gpu"] = "auto"
     fetch: FetchParams
     ingest: IngestParams
     network: NetworkParams
@@ -31,7 +40,23 @@ class Configuration(Params):
                 f"evaluate.extractor is {EXTRACTOR}, which train.judge compares epochs by, so it "
                 "would judge its own choice: take efficientnet_lite2, or train.judge.every=null"
             )
+        if self.network.name == "projected":
+            self._check_looks()
         return self
+
+    def _check_looks(self) -> None:
+        """Refuse to judge a generator by the network that it has learnt to please."""
+        told = f"network.name is projected, which trains by looking through {LOOKS_THROUGH}"
+        if self.evaluate.extractor == LOOKS_THROUGH:
+            raise ValueError(
+                f"{told}, and evaluate.extractor is the same network, whose word would mean "
+                "nothing: take efficientnet_lite2"
+            )
+        if self.train.judge.every and EXTRACTOR == LOOKS_THROUGH:
+            raise ValueError(
+                f"{told}, and train.judge compares epochs by the same network: set "
+                "train.judge.every=null"
+            )
 
     def choices(self) -> dict[str, str]:
         """What the catalog's paths follow: `${chosen:…}` in conf/base/catalog_*.yml."""

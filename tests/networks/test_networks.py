@@ -20,6 +20,13 @@ PRESET = yaml.safe_load((CONF / "keras_faces" / "parameters_train.yml").read_tex
 KERAS_IO = PRESET["network"]["dcgan"] | {"generator_widths": None, "discriminator_widths": None}
 NARROW = {"latent": 6, "generator_width": 2, "discriminator_width": 2}
 R3GAN = {"latent": 6, "width": 4, "max_width": 8, "group_width": 4, "blocks": 1}
+PROJECTED = {
+    "latent": 6,
+    "generator_width": 2,
+    "projection": 4,
+    "head_width": 4,
+    "pixel_width": 2,
+}
 # One of each kind of network, as narrow as it goes.
 KINDS = {
     "dcgan": {"dcgan": NARROW},
@@ -30,6 +37,9 @@ KINDS = {
     "artgan_softmax": {"artgan": {"latent": 6, "width": 4, "class_loss": "softmax"}},
     "artgan_improved": {"artgan": {"latent": 6, "width": 4, "variant": "improved"}},
     "r3gan": {"r3gan": R3GAN},
+    "projected": {"projected": PROJECTED},
+    "projected_by_itself": {"projected": PROJECTED | {"mixing": "across_channels"}},
+    "projected_unmixed": {"projected": PROJECTED | {"mixing": "none"}},
 }
 CASES = [
     (kind, classes)

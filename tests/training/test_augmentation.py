@@ -9,6 +9,7 @@ from ganvas.training.augmentation import (
     AugmentParams,
     adapt_probability,
     augment,
+    augment_alike,
     draw_colour,
     draw_cutout,
     draw_translation,
@@ -136,6 +137,15 @@ def test_the_same_seed_gives_the_same_pictures():
     np.testing.assert_array_equal(once, augment(PICTURES, POLICY, 1.0, second))
     assert (np.asarray(once) != np.asarray(augment(PICTURES, POLICY, 1.0, first))).any()
     assert (np.asarray(once) != np.asarray(augment(PICTURES, POLICY, 1.0, seed(5)))).any()
+
+
+def test_pictures_side_by_side_are_augmented_alike():
+    first, second = augment_alike([PICTURES, PICTURES[::-1]], POLICY, 1.0, seed(4))
+    np.testing.assert_array_equal(first, augment(PICTURES, POLICY, 1.0, seed(4)))
+    # What is cut out or comes in from outside is so in both.
+    holes = [np.all(np.asarray(each) == 0, axis=-1) for each in (first, second)]
+    np.testing.assert_array_equal(*holes)
+    assert holes[0].any() and not np.allclose(first, second)
 
 
 @pytest.mark.parametrize("policy", [*((name,) for name in POLICY), POLICY])

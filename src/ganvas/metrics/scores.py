@@ -13,6 +13,8 @@ def judge(
 ) -> np.ndarray:
     """Give the discriminator's logits, float32 of shape (N,), positive for real.
 
+    Of one that judges parts of a picture by themselves it is their mean.
+
     Batch normalisation uses its moving averages, so each picture is judged by itself.
 
     Args:
@@ -29,7 +31,7 @@ def judge(
             [inputs, classes[part]] if len(discriminator.inputs) > 1 else inputs, training=False
         )
         outputs = outputs["logits"] if isinstance(outputs, dict) else outputs
-        logits.append(keras.ops.convert_to_numpy(outputs)[:, 0])
+        logits.append(keras.ops.convert_to_numpy(outputs).mean(axis=1))
     return np.concatenate(logits)
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, create_model
 from ganvas.networks.artgan import ArtganParams, build_artgan
 from ganvas.networks.dcgan import DcganParams, build_dcgan
 from ganvas.networks.pair import Pair
+from ganvas.networks.projected import ProjectedParams, build_projected
 from ganvas.networks.r3gan import R3ganParams, build_r3gan
 from ganvas.params import Params
 
@@ -32,6 +33,7 @@ class Network(NamedTuple):
 NETWORKS = {
     "artgan": Network(ArtganParams, build_artgan, by_class=True),
     "dcgan": Network(DcganParams, build_dcgan),
+    "projected": Network(ProjectedParams, build_projected),
     "r3gan": Network(R3ganParams, build_r3gan),
 }
 

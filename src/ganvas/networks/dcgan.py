@@ -98,14 +98,15 @@ def build_dcgan(params: DcganParams, image_shape: tuple[int, int, int], classes:
         GanvasError: A list of widths is too short or too long for the side.
     """
     return Pair(
-        _build_generator(params, image_shape, classes),
+        build_generator(params, image_shape, classes),
         _build_discriminator(params, image_shape, classes),
     )
 
 
-def _build_generator(
+def build_generator(
     params: DcganParams, image_shape: tuple[int, int, int], classes: int
 ) -> keras.Model:
+    """Build the generator alone; see `build_dcgan`."""
     side, _, channels = image_shape
     widths = _generator_widths(params, side)
     latent = keras.Input((params.latent,), name="latent")

@@ -74,10 +74,29 @@ def augment(
     Returns:
         Pictures of the same shape and type, values perhaps beyond [-1, 1].
     """
+    (augmented,) = augment_alike([pictures], policy, probability, seed)
+    return augmented
+
+
+def augment_alike(
+    batches: list[KerasTensor],
+    policy: tuple[Policy, ...],
+    probability: float | KerasTensor,
+    seed: keras.random.SeedGenerator,
+) -> list[KerasTensor]:
+    """Augment as `augment` does, the pictures at one place of several batches all in one way.
+
+    Args:
+        batches: Each (N, H, W, 3), all of one shape.
+        policy: As for `augment`.
+        probability: As for `augment`.
+        seed: As for `augment`.
+    """
     for name in policy:
         draw, apply = AUGMENTATIONS[name]
-        pictures = apply(pictures, draw(pictures, probability, seed))
-    return pictures
+        draws = draw(batches[0], probability, seed)
+        batches = [apply(each, draws) for each in batches]
+    return batches
 
 
 def draw_colour(

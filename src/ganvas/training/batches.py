@@ -19,12 +19,14 @@ class TrainingSet(NamedTuple):
         positions: Which of them to draw, int64 of shape (n,).
         labels: The number of each picture's class, int32 of shape (N,); None: no classes.
         classes: How many classes there are.
+        anchors: Each picture's own latent, float32 of shape (N, Z); None: none has one.
     """
 
     images: np.ndarray
     positions: np.ndarray
     labels: np.ndarray | None = None
     classes: int = 0
+    anchors: np.ndarray | None = None
 
 
 def draw_batches(
@@ -49,8 +51,9 @@ def draw_batches(
 
     Yields:
         Pictures, uint8 of shape (b, H, W, 3), and latents, standard normal float32 of shape
-        (b, Z); with classes also those that the pictures show and those to ask the generator
-        for, int32 of shape (b,). Of all only the share.
+        (b, Z), the pictures' own in the places that `train.anchor` says; with classes also those
+        that the pictures show and those to ask the generator for, int32 of shape (b,). Of all
+        only the share.
     """
     size = params.pictures_a_step
     epoch, step = start
@@ -61,6 +64,9 @@ def draw_batches(
             # A third number keeps these apart from the order's own draws; 0 would not.
             rng = np.random.default_rng([params.seed, number, at + 1])
             latents = rng.standard_normal((size, latent), dtype=np.float32)[share]
+            if data.anchors is not None:
+                every = params.anchor.every
+                latents[::every] = data.anchors[chosen[::every]]
             if data.labels is None:
                 yield data.images[chosen], latents
                 continue

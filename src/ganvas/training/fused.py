@@ -55,7 +55,8 @@ def with_fused_norms(network: keras.Model, averages: bool = True) -> keras.Model
 
     def share(layer: layers.Layer) -> layers.Layer:
         """Wrap a batch norm that the kernel can do; take any other layer as it is."""
-        if type(layer) is not layers.BatchNormalization:
+        # A frozen norm uses its averages, in training too.
+        if type(layer) is not layers.BatchNormalization or not layer.trainable:
             return layer
         if layer.input_spec.ndim == 4 and layer.axis in (-1, 3):
             return FusedBatchNormalization(layer, averages)

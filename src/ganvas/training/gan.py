@@ -155,9 +155,13 @@ class GAN(keras.Model):
         """Turn what `fit` is given into what the networks take."""
         real = ops.cast(images, "float32") / 127.5 - 1.0
         if self.params.flip:
-            real = flip_half(real, self.critic.seed)
+            real = self._mirror(real)
         count = self.generator.inputs[-1].shape[-1]
         return Piece(real, latents, *(ops.one_hot(each, count) for each in labels))
+
+    def _mirror(self, real: tf.Tensor) -> tf.Tensor:
+        """Mirror half of the real pictures."""
+        return flip_half(real, self.critic.seed)
 
     def _cut(self, piece: Piece, count: int) -> list[Piece]:
         """Cut a batch into equal pieces."""

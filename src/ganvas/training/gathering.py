@@ -21,6 +21,11 @@ EXAMPLE = (
 )
 
 
+def has_gpu() -> bool:
+    """Tell whether TensorFlow has a GPU to use."""
+    return bool(tf.config.get_visible_devices("GPU"))
+
+
 def gather_devices(choice: str) -> Devices:
     """Take the devices that `train.distribute` asks for.
 

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from ganvas.errors import GanvasError
-from ganvas.networks.pair import Pair
+from ganvas.networks.pair import Pair, looks_through_a_trained_network
 from ganvas.networks.sampling import draw_latents, latent_length
+from ganvas.training.anchored import AnchoredGAN
+from ganvas.training.anchors import with_anchors
 from ganvas.training.batches import TrainingSet, draw_batches
 from ganvas.training.callbacks import (
     EarlyWarnings,
@@ -124,6 +126,8 @@ def train(
     with devices.in_touch():
         with devices.scope():
             gan = prepare(networks, params, steps)
+        latent = latent_length(gan.generator)
+        data = with_anchors(data, gan.discriminator, latent, params)
         return _Run(gan, data, params, store, watchers, devices).go()
 
 
@@ -160,7 +164,8 @@ def prepare(networks: Networks, params: TrainParams, steps: int) -> GAN:
         params: How to train.
         steps: Steps an epoch.
     """
-    gan = GAN(*networks, params)
+    looks_through = looks_through_a_trained_network(networks.pair.discriminator)
+    gan = (AnchoredGAN if params.anchor.every and looks_through else GAN)(*networks, params)
     rounds = params.discriminator_steps
     gan.compile(
         make_optimiser(params, params.generator_learning_rate, steps),

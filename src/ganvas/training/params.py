@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from ganvas.params import Params
@@ -91,6 +91,22 @@ class JudgeParams(Params):
     keep: Literal["last", "best"] = "last"
 
 
+class AnchorParams(Params):
+    """How latents are tied to real pictures; see `ganvas.training.anchors`.
+
+    Attributes:
+        every: One picture in this many of a batch is painted from a real picture's own latent and
+            must look like it; None: none.
+        adversarial: Length of the adversarial gradient for these pictures, as a share of that
+            which draws them to their real ones.
+        pixels: Weight of the difference of the pixels beside that of the maps.
+    """
+
+    every: int | None = Field(None, ge=1)
+    adversarial: float = Field(4.0, gt=0)
+    pixels: float = Field(5.0, ge=0)
+
+
 class TrainParams(Params):
     """Parameters of training.
 
@@ -101,6 +117,7 @@ class TrainParams(Params):
         batch_size: Pictures a step, all devices together.
         loss: What generator and discriminator are after.
         penalty: What the discriminator pays for being steep.
+        anchor: How latents are tied to real pictures.
         augment: What is done to pictures before the discriminator sees them.
         flip: Mirror half of the real pictures.
         generator_learning_rate: The optimiser's step size for the generator.
@@ -143,6 +160,7 @@ class TrainParams(Params):
     batch_size: int = Field(64, ge=2)
     loss: LossParams = LossParams()
     penalty: PenaltyParams = PenaltyParams()
+    anchor: AnchorParams = AnchorParams()
     augment: AugmentParams = AugmentParams()
     flip: bool = False
     generator_learning_rate: float = Field(2e-4, gt=0, le=1)
@@ -182,3 +200,17 @@ class TrainParams(Params):
             rule = "train.fresh_latents needs pictures of their own for the generator; take one"
             raise PydanticCustomError("two_ways", "{rule}", {"rule": rule})
         return value
+
+    @model_validator(mode="after")
+    def _check_anchors(self) -> "TrainParams":
+        every = self.anchor.every
+        if not every:
+            return self
+        if not self.simultaneous:
+            raise ValueError("train.anchor.every needs train.simultaneous=true")
+        if self.batch_size % (every * self.accumulate):
+            raise ValueError(
+                f"a batch of {self.batch_size} in {self.accumulate} piece(s) has no place for one "
+                f"anchor in every {every} pictures: let train.anchor.every divide each piece"
+            )
+        return self

@@ -8,6 +8,7 @@ from functools import partial
 import keras
 
 from ganvas.networks.sampling import latent_length
+from ganvas.training.anchors import with_anchors
 from ganvas.training.batches import TrainingSet, draw_batches
 from ganvas.training.devices import ALONE
 from ganvas.training.feeding import feed
@@ -26,7 +27,9 @@ def rehearse(gan: GAN, data: TrainingSet, params: TrainParams) -> str:
     Returns:
         Lines: parameters, memory, steps an epoch, an estimate of the time.
     """
-    draw = partial(draw_batches, data, latent_length(gan.generator), params, (0, 0))
+    latent = latent_length(gan.generator)
+    data = with_anchors(data, gan.discriminator, latent, params)
+    draw = partial(draw_batches, data, latent, params, (0, 0))
     clock = _Clock()
     gan.fit(
         feed(draw, ALONE),

@@ -28,6 +28,7 @@ from ganvas.training.rehearsal import rehearse
 PACKAGES = ["ganvas", "kedro", "keras", "tensorflow", "numpy", "pillow"]
 # Changing one of these makes another run; changing any other goes on with the same.
 IDENTITY = {
+    "anchor",
     "balance",
     "batch_size",
     "fresh_latents",

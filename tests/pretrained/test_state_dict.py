@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ganvas.errors import GanvasError
-from ganvas.metrics.state_dict import _Unpickler, read_state_dict
+from ganvas.pretrained.state_dict import _Unpickler, read_state_dict
 
 # torch.save({"weight": torch.arange(6.0).reshape(2, 3).T, "count": torch.tensor(7)}, file) of
 # torch 2.13, in both formats; compressed here.

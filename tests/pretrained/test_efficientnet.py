@@ -4,10 +4,13 @@ import pytest
 from matplotlib import cbook
 from PIL import Image
 
-from ganvas.metrics.efficientnet import SCALES, build_efficientnet
-from ganvas.metrics.extractors import _find_weights
 from ganvas.metrics.features import resize
-from ganvas.metrics.state_dict import read_state_dict
+from ganvas.pretrained.efficientnet import (
+    SCALES,
+    build_efficientnet,
+    build_pyramid,
+    load_weights,
+)
 
 MILITARY_UNIFORM = 652
 # What efficientnet_lite_pytorch 0.1.0 with torch 2.13 gives for the picture drawn below,
@@ -32,10 +35,6 @@ def draw(side):
     y, x = np.mgrid[:side, :side]
     channels = [(7 * x + 3 * y) % 256, (x * y) % 256, (x // 9 * 40 + y // 13 * 60) % 256]
     return np.stack(channels, axis=-1).astype(np.float32)
-
-
-def load_weights(variant):
-    return read_state_dict(_find_weights(f"efficientnet_{variant}"))
 
 
 @pytest.fixture(scope="module", params=["lite0", "lite2"])
@@ -98,3 +97,20 @@ def test_weights_that_do_not_fit():
         build_efficientnet("lite0", weights | {"_more.bias": np.zeros(3)})
     with pytest.raises(ValueError, match="shape"):
         build_efficientnet("lite0", weights | {"_fc.bias": np.zeros(3, np.float32)})
+
+
+def test_the_pyramid_gives_the_maps_of_the_whole_network(variant, monkeypatch):
+    side = 64
+    monkeypatch.setitem(SCALES, variant, SCALES[variant]._replace(side=side))
+    network = build_efficientnet(variant, load_weights(variant))
+    # The last map of each size is what the next stage with a stride, or the head, takes.
+    starts = {"lite0": (3, 5, 11), "lite2": (4, 7, 15)}[variant]
+    takers = [f"blocks.{number}.expand_conv" for number in starts] + ["conv_head"]
+    whole = keras.Model(network.input, [network.get_layer(name).input for name in takers])
+    pictures = np.stack([draw(side), draw(side)[::-1]])
+    pyramid = build_pyramid(variant, side)
+    assert pyramid.trainable_weights == []
+    ours = pyramid.predict_on_batch(pictures / 127.5 - 1)
+    assert [each.shape[1] for each in ours] == [16, 8, 4, 2]
+    for one, other in zip(ours, whole.predict_on_batch(pictures), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5 * np.abs(other).max())

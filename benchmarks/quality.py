@@ -1,0 +1,256 @@
+"""Who paints better in the same minutes? Contestants train in turn; judges look at what they paint.
+
+    python benchmarks/quality.py FOLDER... [--minutes 10] [--seeds 3] [--env base]
+        [--peer NAME=COMMAND]... [--judge NAME=COMMAND]... [--into data/08_reporting/contest]
+
+A contestant sees all pictures of a folder, unconditionally, at 64×64 pixels. Ours is a run of this
+project's own commands with the parameters of `--env`, from the pictures on disk to the saved
+model within the minutes, counted from the start of its processes. A peer is any command that does
+the same; `{pictures}`, `{seconds}`, `{seed}`, `{count}` and `{out}` in it stand for the folder,
+the time, the seed, how many pictures to paint and the .npz file, uint8 `images` (N, 64, 64, 3), to
+write. Without peers Ganvas's own DCGAN is one, with the settings of pytorch/examples.
+
+A judge is a command that prints a line of JSON with kid_e3, fd, precision, recall, density and
+coverage for `{fake}`, such a file, and `{real}`, the folder. Without judges EfficientNet-Lite2 is
+the only one; never ask the network that training looked through.
+
+Each result is written as soon as it is known, and what is there already is not measured again, so
+that a contest of hours can be stopped at any time. The folder `--into` gets `results.json`,
+`table.md` and for each collection and contestant a grid of its first seed's pictures, the first as
+they come.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+COUNT, SIDE = 2000, 64
+GRID_ROWS, GRID_COLUMNS = 6, 12
+FIGURES = ("kid_e3", "fd", "precision", "recall", "density", "coverage")
+DCGAN = {
+    "network.name": "dcgan",
+    "network.dcgan.generator_width": 64,
+    "network.dcgan.discriminator_width": 64,
+    "train.batch_size": 64,
+    "train.generator_learning_rate": 0.0002,
+    "train.discriminator_learning_rate": 0.0002,
+    "train.average": 0.0,
+    "train.loss.name": "non_saturating",
+    "train.optimiser.adam.beta_2": 0.999,
+    "train.augment.name": "none",
+    "train.anchor.every": "null",
+    "train.simultaneous": False,
+}
+OWN_JUDGE = f"{shlex.quote(sys.executable)} {shlex.quote(__file__)} --look {{fake}} {{real}}"
+
+
+def paint_ours(folder: Path, seconds: float, seed: int, out: Path, env: str, changes: dict) -> dict:
+    """Ingest, train and paint in a project of its own; give the seconds to the saved model."""
+    with tempfile.TemporaryDirectory() as place:
+        project = Path(place)
+        for name in ("conf", "pyproject.toml", ".telemetry"):
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            copy(ROOT / name, project / name)
+        (project / "src").symlink_to(ROOT / "src")
+        (project / "data").mkdir()
+        params = {
+            "ingest.source.name": "folder",
+            "ingest.source.path": folder.resolve(),
+            "ingest.source.folder.labels": "none",
+            "ingest.dataset": "contest",
+            "ingest.validation_share": 0.0,
+            "ingest.test_share": 0.0,
+            "train.epochs": 100_000,
+            "train.seed": seed,
+            "sample.count": COUNT,
+            "sample.seed": seed + 7,
+        } | changes
+        spent = run_kedro(project, "ingest", env, params)
+        # A rehearsal starts as the run does, and tells how long that takes.
+        lead = run_kedro(project, "train", env, params | {"train.dry_run": True})
+        left = (seconds - spent - lead) / 60
+        if left <= 0:
+            sys.exit(f"{seconds:g} s are too few: {spent + lead:.0f} pass before training begins.")
+        spent += run_kedro(project, "train", env, params | {"train.max_minutes": left})
+        run_kedro(project, "sample", env, params)
+        files = sorted(project.glob("data/07_model_output/contest/*/samples/*.png"))
+        pictures = [np.asarray(Image.open(f)) for f in files if f.name != "grid.png"]
+        np.savez_compressed(out, images=np.stack(pictures))
+        (facts,) = project.glob("data/08_reporting/contest/*/training.json")
+        return {"seconds": spent, "images_seen": json.loads(facts.read_text())["images_seen"]}
+
+
+def run_kedro(project: Path, pipeline: str, env: str, params: dict) -> float:
+    """Run one of our pipelines; give the seconds that its process took."""
+    given = ",".join(f"{name}={value}" for name, value in params.items())
+    command = [sys.executable, "-m", "kedro", "run", f"--pipelines={pipeline}", f"--env={env}"]
+    paths = os.environ | {"PYTHONPATH": str(project / "src")}
+    return call([*command, f"--params={given}"], cwd=project, env=paths)
+
+
+def paint_peer(command: str, **facts: object) -> dict:
+    """Run a peer's command; give the seconds that it took."""
+    return {"seconds": call(shlex.split(command.format(**facts)))}
+
+
+def call(command: list[str], **options: object) -> float:
+    """Run a command and give its seconds; if it fails, say so with what it has printed."""
+    start = time.monotonic()
+    done = subprocess.run(command, capture_output=True, text=True, **options)
+    if done.returncode:
+        sys.exit(f"{shlex.join(command)} has failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+    return time.monotonic() - start
+
+
+def look(fake: Path, real: Path) -> dict:
+    """Judge by EfficientNet-Lite2: `COUNT` pictures a side at most, each a centre square."""
+    from ganvas.metrics.extractors import load_extractor
+    from ganvas.metrics.features import extract
+    from ganvas.metrics.frechet import frechet_distance
+    from ganvas.metrics.kernel import kernel_distance
+    from ganvas.metrics.manifold import compare_manifolds
+
+    files = sorted(f for f in real.rglob("*") if f.suffix.lower() in {".jpg", ".jpeg", ".png"})
+    chosen = np.random.default_rng(0).permutation(len(files))[:COUNT]
+    pictures = np.stack([crop(files[number]) for number in chosen])
+    with np.load(fake) as painted:
+        sides = (pictures, painted["images"][:COUNT])
+    extractor = load_extractor("efficientnet_lite2")
+    features = [extract(extractor, side, "features") for side in sides]
+    four = compare_manifolds(*features)
+    return {
+        "kid_e3": 1000 * kernel_distance(*features),
+        "fd": frechet_distance(*features),
+        "precision": four.precision,
+        "recall": four.recall,
+        "density": four.density,
+        "coverage": four.coverage,
+    }
+
+
+def crop(file: Path) -> np.ndarray:
+    """Read the centre square of a picture at the contest's size."""
+    picture = Image.open(file).convert("RGB")
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    box = (left, top, left + side, top + side)
+    return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS, box=box))
+
+
+def judge(judges: dict[str, str], fake: Path, real: Path) -> dict:
+    """Ask every judge for its figures."""
+    rows = {}
+    for name, command in judges.items():
+        asked = shlex.split(command.format(fake=fake, real=real))
+        done = subprocess.run(asked, check=True, capture_output=True, text=True)
+        answer = json.loads(done.stdout.strip().splitlines()[-1])
+        rows[name] = {figure: round(float(answer[figure]), 4) for figure in FIGURES}
+    return rows
+
+
+def hold(options: argparse.Namespace) -> None:
+    """Train, paint and judge all that isn't there yet, in turn."""
+    into, judges = options.into, options.judge or {"EfficientNet-Lite2": OWN_JUDGE}
+    into.mkdir(parents=True, exist_ok=True)
+    file = into / "results.json"
+    results = json.loads(file.read_text()) if file.exists() else {}
+    ours = {"Ganvas": lambda **facts: paint_ours(**facts, env=options.env, changes={})}
+    if not options.peer:
+        ours["DCGAN"] = lambda **facts: paint_ours(**facts, env="base", changes=DCGAN)
+    for seed in range(options.seeds):
+        for folder in options.folders:
+            for name in [*ours, *options.peer]:
+                key = f"{folder.name} {options.minutes:g} {seed} {name}"
+                fake = into / f"{key.replace(' ', '_')}.npz"
+                facts = {"seconds": 60 * options.minutes, "seed": seed, "out": fake}
+                if not fake.exists():
+                    if name in ours:
+                        told = ours[name](folder=folder, **facts)
+                    else:
+                        command = options.peer[name]
+                        told = paint_peer(command, pictures=folder, count=COUNT, **facts)
+                    results[key] = told
+                row = results.setdefault(key, {})
+                missing = {who: asked for who, asked in judges.items() if who not in row}
+                row |= judge(missing, fake, folder)
+                partial = file.with_suffix(".partial")
+                partial.write_text(json.dumps(results, indent=1))
+                partial.replace(file)
+                draw(fake, into / f"{key.replace(' ', '_')}.png")
+                print(key, json.dumps(row), flush=True)
+                (into / "table.md").write_text(tell(results))
+
+
+def draw(fake: Path, grid: Path) -> None:
+    """Lay the first pictures of a file in a grid."""
+    with np.load(fake) as painted:
+        pictures = painted["images"][: GRID_ROWS * GRID_COLUMNS]
+    rows = pictures.reshape(GRID_ROWS, GRID_COLUMNS, SIDE, SIDE, 3).swapaxes(1, 2)
+    Image.fromarray(rows.reshape(GRID_ROWS * SIDE, GRID_COLUMNS * SIDE, 3)).save(grid)
+
+
+def tell(results: dict) -> str:
+    """Give the table: the median over seeds, and from the least to the greatest."""
+    groups: dict[tuple[str, ...], list[dict]] = {}
+    for key, row in results.items():
+        folder, minutes, _, name = key.split(" ")
+        for who, figures in row.items():
+            if isinstance(figures, dict):
+                groups.setdefault((folder, minutes, who, name), []).append(figures)
+    heads = ["collection", "minutes", "judge", "contestant", "seeds", "KID × 1000", *FIGURES[1:]]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for group, rows in sorted(groups.items()):
+        cells = [*group, str(len(rows))]
+        for figure in FIGURES:
+            values = sorted(row[figure] for row in rows)
+            middle = f"{statistics.median(values):.3g}"
+            few = len(values) < 2
+            cells.append(middle if few else f"{middle} ({values[0]:.3g} to {values[-1]:.3g})")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def named(text: str) -> tuple[str, str]:
+    """Read NAME=COMMAND."""
+    name, _, command = text.partition("=")
+    if not command or " " in name:
+        raise argparse.ArgumentTypeError(f"{text!r} isn't NAME=COMMAND, NAME without spaces")
+    return name, command
+
+
+def main() -> None:
+    """Hold the contest."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folders", nargs="*", type=Path)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--env", default="base")
+    parser.add_argument("--peer", action="append", type=named, default=[])
+    parser.add_argument("--judge", action="append", type=named, default=[])
+    parser.add_argument("--into", type=Path, default=ROOT / "data" / "08_reporting" / "contest")
+    parser.add_argument("--look", nargs=2, type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.look:
+        print(json.dumps(look(*options.look)))
+        return
+    missing = [str(folder) for folder in options.folders if not folder.is_dir()]
+    if missing or not options.folders:
+        parser.error(f"no such folder: {', '.join(missing)}" if missing else "name a folder")
+    options.peer, options.judge = dict(options.peer), dict(options.judge)
+    hold(options)
+
+
+if __name__ == "__main__":
+    main()

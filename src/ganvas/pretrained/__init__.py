@@ -1,0 +1,1 @@
+"""Networks that others have trained, with their weights from packages."""

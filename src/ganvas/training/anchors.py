@@ -1,0 +1,110 @@
+"""Latents of real pictures' own: what a trained network sees in them, made normally distributed.
+
+A picture's maps in the trunk that the discriminator looks through, and its colours, averaged over
+the places of a coarse grid, are reduced to their principal components, and the ranks of each of
+these are given the values that a normal distribution has at such ranks. So a generator that has
+learnt to paint from these latents can be given any that are drawn from a normal distribution.
+"""
+
+import logging
+
+import keras
+import numpy as np
+from keras import ops
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import QuantileTransformer
+
+from ganvas.networks.pair import looks_through_a_trained_network
+from ganvas.training.batches import TrainingSet
+from ganvas.training.params import TrainParams
+
+logger = logging.getLogger(__name__)
+
+# Sides of the grids that maps and colours are averaged to.
+MAP_GRID, COLOUR_GRID = 4, 8
+# What colours weigh beside each of the maps.
+COLOUR_WEIGHT = 2.0
+# Components change little beyond so many pictures.
+SAMPLE = 4000
+BATCH = 100
+
+
+def with_anchors(
+    data: TrainingSet, discriminator: keras.Model, latent: int, params: TrainParams
+) -> TrainingSet:
+    """Give each training picture a latent of its own, where `train.anchor` asks for that.
+
+    A discriminator that looks at the pictures themselves knows too little for that: nothing is
+    done.
+
+    Args:
+        data: What to train on.
+        discriminator: The one that is trained; see `ganvas.networks.pair.Pair`.
+        latent: Length Z of a latent; if there are fewer components, normal random numbers fill it.
+        params: Of training.
+    """
+    if not params.anchor.every or not looks_through_a_trained_network(discriminator):
+        return data
+    trunk = discriminator.get_layer("trunk")
+    rng = np.random.default_rng([params.seed, SAMPLE])
+    sample = np.sort(rng.permutation(data.positions)[:SAMPLE])
+    blocks = list(map(np.concatenate, zip(*_look(trunk, data.images, sample), strict=True)))
+    centres = [block.mean(0) for block in blocks]
+    sizes = [_size(block - centre) for block, centre in zip(blocks, centres, strict=True)]
+    sizes[-1] /= COLOUR_WEIGHT
+
+    def join(blocks: list[np.ndarray]) -> np.ndarray:
+        scaled = zip(blocks, centres, sizes, strict=True)
+        return np.concatenate([(block - centre) / size for block, centre, size in scaled], axis=1)
+
+    joined = join(blocks)
+    components = PCA(
+        min(latent, len(sample) - 1, joined.shape[1]),
+        whiten=True,
+        svd_solver="randomized",
+        random_state=params.seed,
+    ).fit(joined)
+    found = [components.transform(join(each)) for each in _look(trunk, data.images, data.positions)]
+    latents = rng.standard_normal((len(data.images), latent), dtype=np.float32)
+    found = _make_normal(np.concatenate(found))
+    latents[data.positions, : found.shape[1]] = found
+    kept = components.explained_variance_ratio_.sum()
+    logger.info(
+        "%d pictures have latents of their own, which keep %.0f %% of their features' variance.",
+        len(data.positions),
+        100 * kept,
+    )
+    return data._replace(anchors=latents)
+
+
+def _look(trunk: keras.Model, images: np.ndarray, positions: np.ndarray):
+    """Give the maps' and the colours' averages over grids, (n, values) each, batch by batch."""
+    for at in range(0, len(positions), BATCH):
+        pictures = images[positions[at : at + BATCH]].astype(np.float32) / 127.5 - 1
+        maps = trunk.predict_on_batch(pictures)[1:]
+        pooled = [_average(each, MAP_GRID) for each in maps]
+        pooled.append(_average(pictures, COLOUR_GRID))
+        yield [each.reshape(len(each), -1) for each in pooled]
+
+
+def _average(maps: np.ndarray, grid: int) -> np.ndarray:
+    """Average (N, S, S, C) over the places of a grid; coarser maps stay as they are."""
+    side = maps.shape[1] // grid
+    if side <= 1:
+        return maps
+    return np.asarray(ops.average_pool(ops.cast(maps, "float32"), side))
+
+
+def _size(centred: np.ndarray) -> float:
+    """The root of the mean squared length of a block's rows."""
+    return float(np.sqrt(np.square(centred).sum(axis=1).mean()))
+
+
+def _make_normal(codes: np.ndarray) -> np.ndarray:
+    """Give each column (N, Z) the values of a standard normal distribution at its ranks."""
+    transform = QuantileTransformer(
+        n_quantiles=min(1000, len(codes)), output_distribution="normal", subsample=None
+    )
+    # Its ends would lie at ±5.2, where no latent is ever drawn.
+    limit = np.sqrt(2 * np.log(max(len(codes), 2)))
+    return np.clip(transform.fit_transform(codes), -limit, limit).astype(np.float32)
