@@ -200,6 +200,8 @@ def test_the_default_network_goes_the_whole_way(project, kedro_run):
         train__anchor__every=2,
         train__simultaneous="true",
         evaluate__extractor="efficientnet_lite2",
+        ingest__source__sample__pictures=48,
+        ingest__validation_share=0.3,
         **{f"network__projected__{name}": value for name, value in tiny.items()},
     )
     assert result.exit_code == 0, result.output
