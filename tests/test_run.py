@@ -208,7 +208,7 @@ def test_the_default_network_goes_the_whole_way(project, kedro_run):
     reporting = project / "data/08_reporting/sample/projected"
     metrics = json.loads((reporting / "metrics.json").read_text())
     assert metrics["kernel_distance"]["value"] > 0
-    assert 0 <= metrics["discriminator_accuracy_real"]["value"] <= 1
+    assert 0 <= metrics["discriminator_accuracy_held_out"]["value"] <= 1
     assert "<h1>sample, painted by projected</h1>" in (reporting / "report.html").read_text()
 
 
