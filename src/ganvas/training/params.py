@@ -96,10 +96,11 @@ class AnchorParams(Params):
 
     Attributes:
         every: One picture in this many of a batch is painted from a real picture's own latent and
-            must look like it; None: none.
+            must look like it in what is coarse; None: none. Discriminators that look at the
+            pictures alone have none.
         adversarial: Length of the adversarial gradient for these pictures, as a share of that
             which draws them to their real ones.
-        pixels: Weight of the difference of the pixels beside that of the maps.
+        pixels: Weight of the difference of the pixels, at 16×16, beside that of the maps.
     """
 
     every: int | None = Field(None, ge=1)
