@@ -110,6 +110,15 @@ def test_every_so_many_latents_of_a_batch_are_the_pictures_own(data):
             np.testing.assert_array_equal(latent, data.anchors[place[0]])
 
 
+def test_pictures_that_are_painted_again_are_asked_for_their_own_class(data):
+    labels = np.arange(320, dtype=np.int32) % 7
+    balanced = PARAMS.model_copy(update={"balance": True})
+    batch = next(draw_batches(data._replace(labels=labels, classes=7), LATENT, balanced, (0, 0)))
+    shown, asked = batch[2:]
+    np.testing.assert_array_equal(asked[::2], shown[::2])
+    assert (asked[1::2] != shown[1::2]).any()
+
+
 def test_without_anchors_nothing_is_computed(images):
     plain = TrainingSet(images, POSITIONS)
     assert with_anchors(plain, None, LATENT, TrainParams()) is plain

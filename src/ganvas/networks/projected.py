@@ -23,7 +23,7 @@ from ganvas.pretrained.efficientnet import build_pyramid
 
 # Heads come down to maps of this side, and each has as many logits.
 GRID = 4
-# Beside it no other network may be trained or judged: see `ganvas.configuration`.
+# It may not judge what was trained by it: see `ganvas.configuration`.
 LOOKS_THROUGH = "efficientnet_lite0"
 
 

@@ -72,5 +72,8 @@ def draw_batches(
                 continue
             labels = data.labels[chosen]
             drawn = rng.integers(data.classes, size=size, dtype=np.int32)[share]
+            if data.anchors is not None:
+                # Who must look like a real picture is asked for its class.
+                drawn[::every] = labels[::every]
             yield data.images[chosen], latents, labels, drawn if params.balance else labels
         step = 0
