@@ -47,6 +47,7 @@ DCGAN = {
     "train.discriminator_learning_rate": 0.0002,
     "train.average": 0.0,
     "train.loss.name": "non_saturating",
+    "train.optimiser.adam.beta_1": 0.5,
     "train.optimiser.adam.beta_2": 0.999,
     "train.augment.name": "none",
     "train.anchor.every": "null",
