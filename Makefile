@@ -22,6 +22,10 @@ test: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/vulture
+	$(BIN)/deptry src
+	$(BIN)/mypy
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -4,7 +4,7 @@ import copy
 import functools
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import click
 from kedro.framework.cli.project import run as kedro_run
@@ -38,7 +38,7 @@ def _in_one_sentence(callback: Callable[..., Any]) -> Callable[..., Any]:
 
 
 run = copy.copy(kedro_run)
-run.callback = _in_one_sentence(kedro_run.callback)
+run.callback = _in_one_sentence(cast(Callable[..., Any], kedro_run.callback))
 
 
 @click.group(name="ganvas")

@@ -36,7 +36,7 @@ class GanvasHooks:
         self._paths = {name: entry.get("filepath", "") for name, entry in conf_catalog.items()}
 
     @hook_impl
-    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Say what to run first when an input of the pipeline has not been made yet.
 
         Raises:

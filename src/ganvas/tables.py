@@ -4,6 +4,8 @@ Each check takes a table as it comes from its file, perhaps edited by hand, and 
 wrong row alone.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -173,7 +175,7 @@ def _whole(numbers: pd.Series) -> pd.Series:
     return numbers % 1 == 0
 
 
-def _show(value: object) -> str:
+def _show(value: Any) -> str:
     if pd.isna(value) or value == "":
         return "empty"
     if not isinstance(value, str):

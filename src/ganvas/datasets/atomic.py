@@ -3,11 +3,13 @@
 A run that is killed while it saves leaves the file of the run before it, never half a file.
 """
 
+from collections.abc import Callable
+from inspect import unwrap
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from kedro.io.core import get_filepath_str
+from kedro.io.core import AbstractVersionedDataset, get_filepath_str
 from kedro_datasets._typing import TablePreview
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.pandas import CSVDataset, ParquetDataset
@@ -15,18 +17,26 @@ from kedro_datasets.plotly import JSONDataset as PlotlyDataset
 from kedro_datasets.tensorflow import TensorFlowModelDataset
 from kedro_datasets.text import TextDataset
 
+if TYPE_CHECKING:
+    _Dataset = AbstractVersionedDataset[Any, Any]
+else:
+    _Dataset = object
 
-class AtomicSave:
+
+class AtomicSave(_Dataset):
     """Put before a versioned file dataset of Kedro's: its `save` writes beside the file."""
 
     _saving = False
+    _fs: Any
+    _protocol: str
+    _invalidate_cache: Callable[[], None]
 
     def save(self, data: Any) -> None:
         """Save under a temporary name, then rename."""
         self._saving = True
         try:
             # The plain function: its wrapper would look for the version before it is in place.
-            super().save.__wrapped__(self, data)
+            unwrap(super().save)(self, data)  # type: ignore[safe-super]  # a dataset's own
             partial = get_filepath_str(self._get_save_path(), self._protocol)
         finally:
             self._saving = False

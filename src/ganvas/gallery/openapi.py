@@ -22,7 +22,7 @@ ERRORS = {
 
 def describe() -> dict[str, Any]:
     """Describe the API in the terms of OpenAPI 3.1."""
-    bodies = [GenerateRequest, InterpolateRequest]
+    bodies: list[type[BaseModel]] = [GenerateRequest, InterpolateRequest]
     schemas: dict[str, Any] = {"Error": ERROR}
     for model in bodies:
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")

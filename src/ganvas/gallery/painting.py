@@ -29,7 +29,7 @@ class TooSlowError(Exception):
 class _Job(NamedTuple):
     latents: np.ndarray
     classes: np.ndarray
-    pictures: Future
+    pictures: Future[np.ndarray]
 
 
 class Painter:

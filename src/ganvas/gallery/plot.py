@@ -6,7 +6,7 @@ import numpy as np
 
 from ganvas.gallery.judging import Judgement
 
-WIDTH, HEIGHT, FOOT = 640, 180, 24
+WIDTH, HEIGHT = 640, 180
 BARS = 28
 
 

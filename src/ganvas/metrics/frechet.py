@@ -52,7 +52,7 @@ def find_moments(features: np.ndarray) -> Moments:
     count, length = features.shape
     if count < 2:
         raise GanvasError(f"A Fréchet distance needs 2 pictures or more on each side, not {count}.")
-    mean = np.mean(features, axis=0, dtype=np.float64)
+    mean = np.asarray(features.mean(axis=0, dtype=np.float64))
     if count <= length:
         return Moments(mean, (features - mean) / np.sqrt(count - 1))
     covariance = np.zeros((length, length))

@@ -87,9 +87,9 @@ def _load(trunk: keras.Model, head: keras.Model, left: dict[str, np.ndarray]) ->
         head.set_weights([left.pop("fc.weight").T])
     except KeyError as error:
         raise ValueError(f"inception lacks the weights {error}") from error
-    left = [each for each in left if not each.endswith((".num_batches_tracked", "fc.bias"))]
-    if left:
-        raise ValueError(f"inception has no place for the weights {', '.join(left)}")
+    strange = [each for each in left if not each.endswith((".num_batches_tracked", "fc.bias"))]
+    if strange:
+        raise ValueError(f"inception has no place for the weights {', '.join(strange)}")
 
 
 def _names() -> Iterator[str]:

@@ -4,13 +4,14 @@ import math
 
 import numpy as np
 
+from ganvas.arrays import Pictures
 from ganvas.metrics.distances import in_chunks, squared_distances
 
 CHUNK = 512
 
 
 def find_nearest(
-    queries: np.ndarray, pictures: np.ndarray, positions: np.ndarray
+    queries: np.ndarray, pictures: Pictures, positions: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find for each query the picture that differs least from it.
 

@@ -26,10 +26,10 @@ def judge(
     logits = []
     for start in range(0, len(pictures), BATCH):
         part = slice(start, start + BATCH)
-        inputs = to_float(pictures[part])
-        outputs = discriminator(
-            [inputs, classes[part]] if len(discriminator.inputs) > 1 else inputs, training=False
-        )
+        inputs = [to_float(pictures[part])]
+        if classes is not None and len(discriminator.inputs) > 1:
+            inputs.append(classes[part])
+        outputs = discriminator(inputs if len(inputs) > 1 else inputs[0], training=False)
         outputs = outputs["logits"] if isinstance(outputs, dict) else outputs
         logits.append(keras.ops.convert_to_numpy(outputs).mean(axis=1))
     return np.concatenate(logits)

@@ -47,7 +47,7 @@ class _Choice(Params):
             the network's own habit, which is no classes, or for ArtGAN the first such column.
     """
 
-    name: Literal[*NETWORKS] = "dcgan"
+    name: Literal[*NETWORKS] = "dcgan"  # type: ignore[valid-type]  # the table decides
     label: str | None = Field(None, pattern=r"^[^/\\.]+$")
 
     @property
@@ -62,7 +62,7 @@ class _Choice(Params):
 
 
 # Which network, and the parameters of each under its own name.
-NetworkParams = create_model(
+NetworkParams = create_model(  # type: ignore[call-overload]
     "NetworkParams",
     __base__=_Choice,
     **{name: (each.params, each.params()) for name, each in NETWORKS.items()},

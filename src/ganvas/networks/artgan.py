@@ -8,7 +8,7 @@ upsampling, and a decoder within the discriminator.
 
 from collections.abc import Iterable
 from functools import reduce
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import keras
 from keras import layers, ops
@@ -21,7 +21,7 @@ from ganvas.params import Params
 FIRST_SIDE, FEATURE_SIDE = 4, 8
 DROPOUT = {"original": 0.0, "improved": 0.2}
 NOISE = {"original": 0.0, "improved": 0.05}
-Maps = keras.KerasTensor
+Maps: TypeAlias = keras.KerasTensor
 
 
 class ArtganParams(Params):

@@ -8,7 +8,7 @@ defaults here are the paper's for faces at 64 pixels.
 """
 
 from math import sqrt
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 from keras import layers
@@ -20,7 +20,7 @@ from ganvas.params import Params
 
 FIRST_SIDE = 4
 SLOPE = 0.2
-Maps = keras.KerasTensor
+Maps: TypeAlias = keras.KerasTensor
 
 
 class R3ganParams(Params):

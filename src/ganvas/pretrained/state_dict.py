@@ -81,7 +81,7 @@ class _View(NamedTuple):
     stride: tuple[int, ...]
 
 
-class _Entries(dict):
+class _Entries(dict[str, Any]):
     """Stands for OrderedDict, without the attributes (`_metadata`) that PyTorch hangs on one."""
 
     def __setstate__(self, state: Any) -> None:

@@ -24,7 +24,7 @@ class Collection(NamedTuple):
     """
 
     images: ShardedImages
-    index: pd.DataFrame
+    index: pd.DataFrame  # type: ignore[assignment]  # hides tuple.index, which nobody asks for
     rejected: pd.DataFrame
 
     def split(self, name: str) -> np.ndarray:

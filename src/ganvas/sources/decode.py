@@ -6,7 +6,7 @@ import logging
 import math
 import warnings
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -149,7 +149,9 @@ def _to_srgb(picture: Image.Image) -> Image.Image:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             srgb = ImageCms.createProfile("sRGB")
-            picture = ImageCms.profileToProfile(picture, source, srgb, outputMode="RGB")
+            # A copy is asked for, so there is one.
+            converted = ImageCms.profileToProfile(picture, source, srgb, outputMode="RGB")
+            picture = cast(Image.Image, converted)
         except (ImageCms.PyCMSError, OSError, ValueError):
             logger.debug("A colour profile that can't be used is left out of account.")
     return picture.convert("RGB")

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -40,7 +40,7 @@ class Place(NamedTuple):
     workers: int | None = None
 
 
-def run_tasks(work: Callable[[Task], None], tasks: list[Task], place: Place) -> Iterator[Task]:
+def run_tasks(work: Callable[[Task], None], tasks: list[Task], place: Place) -> Generator[Task]:
     """Do all tasks, about in their order, and give each back when it is done.
 
     A task is done again when the process that had it ended, so doing it twice must do no harm.

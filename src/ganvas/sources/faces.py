@@ -142,7 +142,7 @@ def _warp(picture: Image.Image, turn: complex, shift: complex) -> Image.Image:
     part = Image.fromarray(np.asarray(small)[rows[:, None], columns])
     matrix[:, 2] -= left, top
     drawn = part.transform(
-        (width, height), Image.Transform.AFFINE, matrix.ravel(), Image.Resampling.BICUBIC
+        (width, height), Image.Transform.AFFINE, matrix.ravel().tolist(), Image.Resampling.BICUBIC
     )
     return drawn.resize(ALIGNED, Image.Resampling.LANCZOS)
 
@@ -175,7 +175,7 @@ def _load_detector() -> Any:  # mtcnn.MTCNN, of a package that may be missing
         return mtcnn.MTCNN(stages, device="CPU:0")
 
 
-def _limit_proposals(network: Callable) -> Callable:
+def _limit_proposals(network: Callable[..., Any]) -> Callable[[Any], tuple[Any, Any]]:
     """Let a scale of a picture have the most likely proposals alone."""
     import keras
 

@@ -157,7 +157,7 @@ def _one_sentence(handle: str, credentials: dict[str, str]) -> Iterator[None]:
     except DatasetNotFoundError as error:
         raise GanvasError(UNKNOWN.format(**names)) from error
     except (
-        errors.HTTPError,
+        errors.HTTPError,  # type: ignore[attr-defined]  # httpx's, by whichever name it has
         errors.LocalEntryNotFoundError,
         ConnectionError,
         TimeoutError,

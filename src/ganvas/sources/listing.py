@@ -105,7 +105,7 @@ def _among(texts: pd.Series, others: pd.Series) -> pd.Series:
     return texts.map(set(others).__contains__).astype(bool)  # Series.isin is slow on texts
 
 
-def make_remarks(paths: list[str] | pd.Series, reason: str | pd.Series) -> pd.DataFrame:
+def make_remarks(paths: list[str] | pd.Series, reason: str | list[str] | pd.Series) -> pd.DataFrame:
     """Give each path its reason: columns path and reason, both text."""
     return pd.DataFrame({"path": paths, "reason": reason}, dtype="str")
 

@@ -117,7 +117,7 @@ def _make_chunks(shards: list[Shard], place: Place) -> Iterator[tuple[Shard, boo
     """Give each shard once all its chunks are made, and whether it had to be worked on."""
     fresh = [shard for shard in shards if not shard.finished]
     tasks = [task for shard in fresh for task in shard.tasks]
-    made = set()
+    made: set[Path] = set()
     with closing(run_tasks(make_chunk, tasks, place)) as running:
         progress = track(running, "Ingesting", total=len(tasks))
         for shard in shards:

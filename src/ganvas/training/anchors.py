@@ -7,6 +7,7 @@ learnt to paint from these latents can be given any that are drawn from a normal
 """
 
 import logging
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ from keras import ops
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import QuantileTransformer
 
+from ganvas.arrays import Pictures
 from ganvas.networks.pair import looks_through_a_trained_network
 from ganvas.training.batches import TrainingSet
 from ganvas.training.params import TrainParams
@@ -66,8 +68,8 @@ def with_anchors(
     ).fit(joined)
     found = [components.transform(join(each)) for each in _look(trunk, data.images, data.positions)]
     latents = rng.standard_normal((len(data.images), latent), dtype=np.float32)
-    found = _make_normal(np.concatenate(found))
-    latents[data.positions, : found.shape[1]] = found
+    normal = _make_normal(np.concatenate(found))
+    latents[data.positions, : normal.shape[1]] = normal
     kept = components.explained_variance_ratio_.sum()
     logger.info(
         "%d pictures have latents of their own, which keep %.0f %% of their features' variance.",
@@ -77,7 +79,9 @@ def with_anchors(
     return data._replace(anchors=latents)
 
 
-def _look(trunk: keras.Model, images: np.ndarray, positions: np.ndarray):
+def _look(
+    trunk: keras.Model, images: Pictures, positions: np.ndarray
+) -> Iterator[list[np.ndarray]]:
     """Give the maps' and the colours' averages over grids, (n, values) each, batch by batch."""
     for at in range(0, len(positions), BATCH):
         pictures = images[positions[at : at + BATCH]].astype(np.float32) / 127.5 - 1

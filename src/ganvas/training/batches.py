@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ganvas.arrays import Pictures
 from ganvas.training.params import TrainParams
 
 Batch = tuple[np.ndarray, ...]
@@ -22,7 +23,7 @@ class TrainingSet(NamedTuple):
         anchors: Each picture's own latent, float32 of shape (N, Z); None: none has one.
     """
 
-    images: np.ndarray
+    images: Pictures
     positions: np.ndarray
     labels: np.ndarray | None = None
     classes: int = 0

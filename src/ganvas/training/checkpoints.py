@@ -128,7 +128,7 @@ def _write(file: Path, checkpoint: Checkpoint) -> None:
     facts = {"epoch": checkpoint.epoch, "step": checkpoint.step, **checkpoint.facts}
     partial = file.with_name(f".{file.name}")
     with partial.open("wb") as stream:
-        np.savez(stream, **checkpoint.arrays)
+        np.savez(stream, allow_pickle=False, **checkpoint.arrays)
     with zipfile.ZipFile(partial, "a") as archive:
         archive.writestr(FACTS, json.dumps(facts))
     partial.rename(file)

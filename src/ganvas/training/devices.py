@@ -73,7 +73,7 @@ class Devices:
         first = self.worker * here
         return [slice(number, None, self.replicas) for number in range(first, first + here)]
 
-    def scope(self) -> AbstractContextManager:
+    def scope(self) -> AbstractContextManager[Any]:
         """Where networks, optimisers and the GAN must be made."""
         return self.strategy.scope() if self.strategy else nullcontext()
 
@@ -136,7 +136,7 @@ class Devices:
         digest = hashlib.blake2b(json.dumps(facts, sort_keys=True).encode())
         for network in networks:
             for weights in network.get_weights():
-                digest.update(np.ascontiguousarray(weights))
+                digest.update(np.ascontiguousarray(weights).data)
         if self.agree(self.hand_round(digest.digest()) != digest.digest()):
             raise GanvasError(
                 "The workers differ in parameters, pictures or initial weights: give all of them "
@@ -177,7 +177,8 @@ class Devices:
 
     def _add_up(self, numbers: np.ndarray) -> np.ndarray:
         """Add int64 numbers of shape (n,) of all workers."""
-        if self.workers == 1:
+        strategy = self.strategy
+        if self.workers == 1 or strategy is None:
             return numbers
 
         def add(values: tf.Tensor) -> tf.Tensor:
@@ -189,10 +190,10 @@ class Devices:
 
         if not hasattr(self, "_adder"):
             self._adder = tf.function(
-                lambda values: self.strategy.run(add, (values,)),
+                lambda values: strategy.run(add, (values,)),
                 input_signature=[tf.TensorSpec([None], "int64")],
             )
-        return self.strategy.experimental_local_results(self._adder(numbers))[0].numpy()
+        return strategy.experimental_local_results(self._adder(numbers))[0].numpy()
 
 
 ALONE = Devices()
@@ -245,7 +246,7 @@ class _ChiefsStore(CheckpointStore):
 def _pack(checkpoint: Checkpoint) -> bytes:
     stream = io.BytesIO()
     told = json.dumps([checkpoint.epoch, checkpoint.step, checkpoint.facts])
-    np.savez(stream, told=np.array(told), **checkpoint.arrays)
+    np.savez(stream, allow_pickle=False, told=np.array(told), **checkpoint.arrays)
     return stream.getvalue()
 
 

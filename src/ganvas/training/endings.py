@@ -33,6 +33,7 @@ def tell_end(
         case "time":
             told = f"Training ended after {params.max_minutes:g} minutes, in epoch {epochs}."
         case "patience":
+            assert record.best, "patience begins with a best epoch"
             told = (
                 f"Training ended in epoch {epochs}: no better one since epoch "
                 f"{record.best['epoch']}."

@@ -315,5 +315,5 @@ def _join(verdicts: list[Verdict]) -> Verdict:
     if len(verdicts) == 1:
         return verdicts[0]
     losses_d, losses_g, real, fake = zip(*verdicts, strict=True)
-    means = [ops.mean(ops.stack(losses)) for losses in (losses_d, losses_g)]
-    return Verdict(*means, ops.concatenate(real), ops.concatenate(fake))
+    loss_d, loss_g = (ops.mean(ops.stack(losses)) for losses in (losses_d, losses_g))
+    return Verdict(loss_d, loss_g, ops.concatenate(real), ops.concatenate(fake))

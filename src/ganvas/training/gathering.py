@@ -43,7 +43,7 @@ def gather_devices(choice: str) -> Devices:
             "train.distribute=multi_worker needs the environment variable TF_CONFIG on every "
             f"worker, such as {EXAMPLE}."
         )
-    if workers is not None and workers.count > 1:
+    if workers is not None and workers.total > 1:
         return _join(workers)
     gpus = len(tf.config.get_visible_devices("GPU"))
     if choice == "none" or (choice != "mirrored" and gpus < 2):
@@ -62,7 +62,7 @@ class _Workers(NamedTuple):
     """What TF_CONFIG says."""
 
     number: int
-    count: int
+    total: int
 
 
 def _read_workers() -> _Workers | None:
@@ -90,7 +90,7 @@ def _read_workers() -> _Workers | None:
 def _join(workers: _Workers) -> Devices:
     """Wait for all workers and train with them."""
     told = "Worker %d of %d waits for the others%s."
-    logger.info(told, workers.number, workers.count, "" if workers.number else " as the chief")
+    logger.info(told, workers.number, workers.total, "" if workers.number else " as the chief")
     with _signals_at_hand():
         try:
             strategy = tf.distribute.MultiWorkerMirroredStrategy()
@@ -99,7 +99,7 @@ def _join(workers: _Workers) -> Devices:
                 "TensorFlow has computed something before the workers could meet: run training by "
                 "itself, with `kedro run --pipelines=train --nodes=train.train_gan`."
             ) from error
-    return Devices(strategy, workers.number, workers.count)
+    return Devices(strategy, workers.number, workers.total)
 
 
 @contextmanager

@@ -85,7 +85,8 @@ class Judge(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Measure, if it is time."""
-        if (epoch + 1) % self.settings.every:
+        every = self.settings.every
+        if every is None or (epoch + 1) % every:
             return
         distance = self.measure(self.model.averaged)
         self.record.rows[-1]["kernel_distance"] = distance

@@ -282,19 +282,22 @@ class _Run:
         callbacks = [guard, self.clock, EpochTable(record, self.batch)]
         snapshots = Snapshots(latents, params.snapshot_every, save)
         callbacks += [snapshots, EarlyWarnings(record, snapshots, self.watchers.watch)]
-        if params.judge.every:
+        if params.judge.every and self.watchers.measure:
             callbacks.append(Judge(params, record, store, guard, self.watchers.measure))
         callbacks += [*self.watchers.callbacks(record), keeper, report, *agreement]
         return keeper, report, callbacks
 
     def _go_back(self, keeper: Keeper, cause: str) -> None:
         """Put the last complete epoch back."""
-        if keeper.state is None and self.first[0] == 0:
+        state = keeper.state
+        if state is None and self.first[0]:
+            latest = self.store.load_latest()
+            state = latest and latest.arrays
+        if state is None:
             raise GanvasError(
                 f"Training stopped before its first epoch was complete ({cause}), so there is no "
                 "model to keep; what an earlier run has saved is untouched."
             )
-        state = keeper.state or self.store.load_latest().arrays
         write_state(self.gan.state(), state)
         self.record.go_back(keeper.epochs)
 

@@ -6,7 +6,7 @@ logits' type, and finite for logits of ±1e4.
 """
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import keras
 from keras import KerasTensor, ops
@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 from ganvas.params import Params
 
 LossFunction = Callable[[KerasTensor, KerasTensor], KerasTensor]
-Labels = float | KerasTensor
+Labels: TypeAlias = float | KerasTensor
 SMOOTHABLE = ("non_saturating", "least_squares")
 
 

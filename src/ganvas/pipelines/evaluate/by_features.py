@@ -177,7 +177,8 @@ def _measure_agreement(
         f"pictures as they are and made soft and grainy, seed {seed}"
     )
     title = "Pictures that look like the asked class"
-    return {"class_agreement": figure(title, protocol=protocol, **shares)}
+    seen = figure(title, shares["value"], protocol, real=shares.get("real"))
+    return {"class_agreement": seen}
 
 
 def _compare(

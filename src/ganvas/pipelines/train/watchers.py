@@ -20,7 +20,8 @@ from ganvas.networks.sampling import draw_labels, draw_latents, one_hot, paint
 from ganvas.sources.collection import Collection
 from ganvas.training.batches import TrainingSet
 from ganvas.training.board import log_picture, make_board
-from ganvas.training.loop import SaveSnapshot, Watch, Watchers
+from ganvas.training.callbacks import Watch
+from ganvas.training.loop import SaveSnapshot, Watchers
 from ganvas.training.monitors import (
     EarlyWarning,
     mean_distance,

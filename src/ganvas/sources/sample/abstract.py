@@ -99,7 +99,7 @@ def paint_neoplastic_grid(rng: np.random.Generator, size: int) -> np.ndarray:
     canvas = blank(side, WHITES[0])
     cells = [(r, c) for r in range(len(rows) - 1) for c in range(len(columns) - 1)]
     areas = {(r, c): (rows[r + 1] - rows[r]) * (columns[c + 1] - columns[c]) for r, c in cells}
-    by_area = sorted(cells, key=areas.get, reverse=True)
+    by_area = sorted(cells, key=areas.__getitem__, reverse=True)
     primaries = [RED, BLUE, YELLOW] if rng.random() < 0.6 else [BLUE, YELLOW, RED]
     small = by_area[2:]
     rng.shuffle(small)

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -21,7 +22,8 @@ from ganvas.sources.sample.still_life import paint_still_life
 from ganvas.sources.sample.waves import paint_ink_waves
 
 Painter = Callable[[np.random.Generator, int], np.ndarray]
-Progress = Callable[[Iterable, int], Iterable]
+Work = tuple[str, int]
+Progress = Callable[[Iterable[Work], int], Iterable[Work]]
 
 # The order is part of every picture's seed: a new style belongs at the end.
 STYLES: dict[str, Painter] = {
@@ -38,7 +40,7 @@ STYLES: dict[str, Painter] = {
 COLUMNS = ["id", "name", "years", "genre", "nationality", "bio", "wikipedia", "paintings"]
 PICTURE_SIZE = 160
 RESIZED_SIZE = 64
-JPEG = {"format": "JPEG", "quality": 92, "subsampling": 0}
+JPEG: dict[str, Any] = {"format": "JPEG", "quality": 92, "subsampling": 0}
 
 
 def paint_picture(style: str, index: int, seed: int, size: int = PICTURE_SIZE) -> np.ndarray:
@@ -97,10 +99,8 @@ def _paint_into(folder: Path, shares: dict[str, int], seed: int, progress: Progr
     (folder / "resized").mkdir(parents=True)
     for style in shares:
         (folder / "images" / _file_stem(style)).mkdir(parents=True)
-    works: Iterable = [(style, k) for style, share in shares.items() for k in range(1, share + 1)]
-    if progress is not None:
-        works = progress(works, len(works))
-    for style, k in works:
+    works = [(style, k) for style, share in shares.items() for k in range(1, share + 1)]
+    for style, k in works if progress is None else progress(works, len(works)):
         stem = _file_stem(style)
         picture = Image.fromarray(paint_picture(style, k, seed))
         picture.save(folder / "images" / stem / f"{stem}_{k}.jpg", **JPEG)

@@ -28,8 +28,10 @@ PALETTES = [
 ]
 WHITE = colours("#fbf6ea")[0]
 
+Point = tuple[float, float]
 
-def _stroke(draw, side: int, path: np.ndarray, width: float) -> None:
+
+def _stroke(draw: ImageDraw.ImageDraw, side: int, path: np.ndarray, width: float) -> None:
     """Draw a line with round ends through the points (k, 2), in white."""
     points = [tuple(p) for p in (path * side).tolist()]
     half = width * side / 2
@@ -46,7 +48,14 @@ def _arm(start: np.ndarray, heading: float, reach: float, curl: float) -> np.nda
     return start + np.cumsum(steps, axis=0)
 
 
-def _frond(rng: np.random.Generator, draw, side: int, centre, length: float, up: float) -> None:
+def _frond(
+    rng: np.random.Generator,
+    draw: ImageDraw.ImageDraw,
+    side: int,
+    centre: Point,
+    length: float,
+    up: float,
+) -> None:
     """Draw a bent stem with two or three pairs of arms that curl upwards."""
     bend = rng.uniform(-0.5, 0.5)
     foot = np.array(centre) - 0.5 * length * np.array([math.cos(up), math.sin(up)])
@@ -59,7 +68,14 @@ def _frond(rng: np.random.Generator, draw, side: int, centre, length: float, up:
             _stroke(draw, side, _arm(stem[at], heading, reach, -0.85 * turn), 0.105 * length)
 
 
-def _coral(rng: np.random.Generator, draw, side: int, centre, length: float, up: float) -> None:
+def _coral(
+    rng: np.random.Generator,
+    draw: ImageDraw.ImageDraw,
+    side: int,
+    centre: Point,
+    length: float,
+    up: float,
+) -> None:
     """Draw arms that wave outwards from one point, like a flower or a coral."""
     arms = int(rng.integers(6, 9))
     curl = float(rng.choice([-0.8, 0.8]))
@@ -69,7 +85,14 @@ def _coral(rng: np.random.Generator, draw, side: int, centre, length: float, up:
         _stroke(draw, side, path, 0.12 * length)
 
 
-def _leaf(rng: np.random.Generator, draw, side: int, centre, length: float, up: float) -> None:
+def _leaf(
+    rng: np.random.Generator,
+    draw: ImageDraw.ImageDraw,
+    side: int,
+    centre: Point,
+    length: float,
+    up: float,
+) -> None:
     """Draw an oak's leaf: four round lobes on either side of a spine."""
     t = np.linspace(0, 1, 60)
     half = 0.36 * length * np.sin(math.pi * t**0.75) ** 0.7
@@ -81,7 +104,9 @@ def _leaf(rng: np.random.Generator, draw, side: int, centre, length: float, up: 
     _stroke(draw, side, _arm(spine[0] - 0.08 * length * ahead, up, 0.3 * length, 0), 0.07 * length)
 
 
-def _cut(rng: np.random.Generator, side: int, centre, length: float, part) -> np.ndarray:
+def _cut(
+    rng: np.random.Generator, side: int, centre: Point, length: float, part: tuple[slice, slice]
+) -> np.ndarray:
     """Return the mask of one cut shape, mostly a frond, in this part of the picture."""
     image = Image.new("L", (side, side))
     up = -math.pi / 2 + rng.uniform(-0.35, 0.35)
@@ -91,7 +116,7 @@ def _cut(rng: np.random.Generator, side: int, centre, length: float, part) -> np
     return np.clip((blur_mask(from_image(image)[part], 0.006 * side) - 0.5) * 5 + 0.5, 0, 1)
 
 
-def _blocks(canvas: np.ndarray, x: float, y: float, palette: np.ndarray) -> list:
+def _blocks(canvas: np.ndarray, x: float, y: float, palette: np.ndarray) -> list[Point]:
     """Divide the canvas at x and y into four blocks of colour; returns their centres."""
     side = len(canvas)
     edges_x, edges_y = (0, x, 1), (0, y, 1)

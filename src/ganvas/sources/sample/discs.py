@@ -32,7 +32,15 @@ def _ring_colours(rng: np.random.Generator, palette: np.ndarray, rings: int) -> 
     return palette[order[index]]
 
 
-def _disc(rng, canvas, palette, centre, radius: float, rings: int, wobble) -> None:
+def _disc(
+    rng: np.random.Generator,
+    canvas: np.ndarray,
+    palette: np.ndarray,
+    centre: tuple[float, float],
+    radius: float,
+    rings: int,
+    wobble: np.ndarray,
+) -> None:
     """Paint one disc of quartered rings into the canvas, in place."""
     side = len(canvas)
     rows, columns = (

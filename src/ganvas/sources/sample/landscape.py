@@ -45,7 +45,7 @@ def _scene(rng: np.random.Generator, side: int) -> np.ndarray:
     shore = horizon + 0.08
     if rng.random() < 0.4:
         shore += 0.12
-        _lake(rng, canvas, (horizon + 0.035, shore), 0.6 * zenith + 0.4 * haze, sun, sun_x)
+        _lake(canvas, (horizon + 0.035, shore), 0.6 * zenith + 0.4 * haze, sun, sun_x)
     edge = shore + 0.02 * np.sin(3 * x + rng.uniform(0, 6))
     ground = inside(edge - y, 0.01)
     lay(canvas, meadow, ground)
@@ -57,7 +57,13 @@ def _scene(rng: np.random.Generator, side: int) -> np.ndarray:
     return canvas
 
 
-def _lake(rng, canvas, shores, water, sun, sun_x: float) -> None:
+def _lake(
+    canvas: np.ndarray,
+    shores: tuple[float, float],
+    water: np.ndarray,
+    sun: np.ndarray,
+    sun_x: float,
+) -> None:
     """Lay a lake between two shores (far y, near y), with the sun's path on it."""
     x, y = axes(len(canvas))
     mask = inside(shores[0] - y, 0.01) * inside(y - shores[1] - 0.03, 0.01)
@@ -66,7 +72,7 @@ def _lake(rng, canvas, shores, water, sun, sun_x: float) -> None:
     lay(canvas, sun, mask * np.clip(glitter, 0, 0.85))
 
 
-def _poplars(rng, canvas, tree, foot: float) -> None:
+def _poplars(rng: np.random.Generator, canvas: np.ndarray, tree: np.ndarray, foot: float) -> None:
     """Plant a few slim trees on the left."""
     x, y = axes(len(canvas))
     first, count = rng.uniform(0.06, 0.12), int(rng.integers(2, 5))
@@ -77,7 +83,7 @@ def _poplars(rng, canvas, tree, foot: float) -> None:
         lay(canvas, 0.9 * tree, inside(oval, 0.2))
 
 
-def _tree(rng, canvas, tree, sun) -> None:
+def _tree(rng: np.random.Generator, canvas: np.ndarray, tree: np.ndarray, sun: np.ndarray) -> None:
     """Plant a round tree on the right, lit from the sun's side, with its shadow."""
     x, y = axes(len(canvas))
     cx, cy, radius = rng.uniform(0.7, 0.8), rng.uniform(0.45, 0.51), rng.uniform(0.16, 0.2)
@@ -92,7 +98,13 @@ def _tree(rng, canvas, tree, sun) -> None:
     lay(canvas, 0.5 * sun * colours("#d8e08a")[0] + 0.5 * tree, mask * lit * 0.85)
 
 
-def _dot_layer(rng, canvas, scene, per_side: int, radius: float) -> None:
+def _dot_layer(
+    rng: np.random.Generator,
+    canvas: np.ndarray,
+    scene: np.ndarray,
+    per_side: int,
+    radius: float,
+) -> None:
     """Cover the canvas in place with one layer of dots, one to each cell of a turned lattice."""
     x, y = axes(len(canvas))
     angle = rng.uniform(0, math.pi / 2)

@@ -28,8 +28,11 @@ PALETTES = [
 ]
 WINDOWS = colours("#ffc766")[0]
 
+# x, y and radius.
+Light = list[float]
 
-def _lights(rng: np.random.Generator) -> list[list[float]]:
+
+def _lights(rng: np.random.Generator) -> list[Light]:
     """Return x, y and radius of the moon (first, upper right) and of six stars."""
     moon = [rng.uniform(0.74, 0.82), rng.uniform(0.17, 0.24), rng.uniform(0.075, 0.09)]
     places = [(0.12, 0.12), (0.37, 0.1), (0.57, 0.2), (0.36, 0.34), (0.6, 0.45), (0.89, 0.47)]
@@ -40,7 +43,9 @@ def _lights(rng: np.random.Generator) -> list[list[float]]:
     return [moon, *stars]
 
 
-def _scene(rng: np.random.Generator, side: int, palette: np.ndarray, lights) -> np.ndarray:
+def _scene(
+    rng: np.random.Generator, side: int, palette: np.ndarray, lights: list[Light]
+) -> np.ndarray:
     """Return the night as plain areas of colour, a canvas (side, side, 3)."""
     deep, middle, pale, glow, far, near, _, _ = palette
     x, y = axes(side)
@@ -63,7 +68,7 @@ def _scene(rng: np.random.Generator, side: int, palette: np.ndarray, lights) -> 
     return canvas
 
 
-def _flow(points: np.ndarray, lights: list, wave: float) -> np.ndarray:
+def _flow(points: np.ndarray, lights: list[Light], wave: float) -> np.ndarray:
     """Return the stroke direction, unit vectors (k, 2), at the points (k, 2)."""
     x, y = points[:, 0], points[:, 1]
     drift = 0.7 * np.cos(5 * x + wave) + 0.3 * np.sin(9 * y)
@@ -77,7 +82,14 @@ def _flow(points: np.ndarray, lights: list, wave: float) -> np.ndarray:
     return vector / (np.linalg.norm(vector, axis=1, keepdims=True) + 1e-6)
 
 
-def _strokes(rng: np.random.Generator, draw, side: int, paths, paint, widths) -> None:
+def _strokes(
+    rng: np.random.Generator,
+    draw: ImageDraw.ImageDraw,
+    side: int,
+    paths: np.ndarray,
+    paint: np.ndarray,
+    widths: np.ndarray,
+) -> None:
     """Draw strokes in random order: paths (k, points, 2), paint (k, 3), widths (k,)."""
     inks = np.clip(paint * 255, 0, 255).astype(int).tolist()
     lines = (paths * side).reshape(len(paths), -1).tolist()
@@ -86,7 +98,9 @@ def _strokes(rng: np.random.Generator, draw, side: int, paths, paint, widths) ->
         draw.line(lines[k], fill=tuple(inks[k]), width=widths[k])
 
 
-def _brush_scene(rng: np.random.Generator, draw, scene: np.ndarray, lights: list) -> None:
+def _brush_scene(
+    rng: np.random.Generator, draw: ImageDraw.ImageDraw, scene: np.ndarray, lights: list[Light]
+) -> None:
     """Render the scene in strokes along the flow."""
     side, across = len(scene), 38
     row, column = np.divmod(np.arange(across * across), across)
@@ -100,11 +114,17 @@ def _brush_scene(rng: np.random.Generator, draw, scene: np.ndarray, lights: list
     _strokes(rng, draw, side, np.stack(path, 1), paint, rng.uniform(0.011, 0.019, across**2))
 
 
-def _cypress(rng: np.random.Generator, draw, side: int, dark, lit) -> None:
+def _cypress(
+    rng: np.random.Generator,
+    draw: ImageDraw.ImageDraw,
+    side: int,
+    dark: np.ndarray,
+    lit: np.ndarray,
+) -> None:
     """Draw a cypress like a dark flame, on the left: strokes that rise and close at its tip."""
     foot, tip, phase = rng.uniform(0.14, 0.2), rng.uniform(0.2, 0.32), rng.uniform(0, 6)
 
-    def place(across: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def place(across: np.ndarray | float, y: np.ndarray) -> np.ndarray:
         rise = np.clip((y - tip) / (1 - tip), 0, 1)
         half = 0.1 * rise**0.75 * (1 + 0.16 * np.sin(y * 36 + phase))
         return np.stack([foot + 0.015 * np.sin(y * 14 + phase) + across * half, y], axis=-1)
@@ -120,7 +140,9 @@ def _cypress(rng: np.random.Generator, draw, side: int, dark, lit) -> None:
     _strokes(rng, draw, side, paths, dark + (lit - dark) * shade, rng.uniform(0.006, 0.012, count))
 
 
-def _village(rng: np.random.Generator, draw, side: int, dark) -> None:
+def _village(
+    rng: np.random.Generator, draw: ImageDraw.ImageDraw, side: int, dark: np.ndarray
+) -> None:
     """Draw a few houses with lit windows, and often a spire, between the hills."""
     start = rng.uniform(0.42, 0.55)
     spire = int(rng.integers(1, 4)) if rng.random() < 0.7 else -1

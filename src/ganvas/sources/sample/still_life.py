@@ -30,8 +30,13 @@ FRUITS = colours("#d9442f", "#ef9426", "#ecca3e", "#9aae3c", "#7a2f4f", "#e8733c
 GLEAM = colours("#fff6df")[0]
 SOFT = 0.007
 
+# The canvas and the coordinates x and y of its pixels, which waver a little.
+Scene = tuple[np.ndarray, np.ndarray, np.ndarray]
+# Heights, and half the width at each.
+Outline = tuple[np.ndarray, np.ndarray]
 
-def _outline(heights: list[float], halves: list[float]) -> tuple[np.ndarray, np.ndarray]:
+
+def _outline(heights: list[float], halves: list[float]) -> Outline:
     """Round the corners off an outline: half the width at heights from 0, the top, to 1."""
     v = np.linspace(0, 1, 101)
     half = np.pad(np.interp(v, heights, halves), 7, mode="edge")
@@ -45,20 +50,21 @@ BOWL = _outline([0, 0.3, 0.6, 0.85, 0.9, 1], [1, 0.95, 0.76, 0.4, 0.34, 0.42])
 BAND = _outline([0, 1], [0.98, 0.94])
 
 
-def _shadow(scene, cx: float, cy: float, width: float, height: float) -> None:
+def _shadow(scene: Scene, cx: float, cy: float, width: float, height: float) -> None:
     """Darken an oval, as something standing there does."""
     canvas, x, y = _part(scene, cx - 1.2 * width, cy - 1.2 * height, cx + 1.2 * width, 1)
     oval = np.hypot((x - cx) / width, (y - cy) / height)
     lay(canvas, canvas * 0.35, 0.8 * (1 - soft_step(oval, 0.4, 1.1)))
 
 
-def _part(scene, left: float, top: float, right: float, bottom: float):
+def _part(scene: Scene, left: float, top: float, right: float, bottom: float) -> Scene:
     """Return views of the canvas and of its wavering coordinates in a part of the picture."""
     here = window(len(scene[0]), left, top, right, bottom)
-    return [layer[here] for layer in scene]
+    canvas, x, y = scene
+    return canvas[here], x[here], y[here]
 
 
-def _fruit(scene, cx: float, cy: float, radius: float, colour) -> None:
+def _fruit(scene: Scene, cx: float, cy: float, radius: float, colour: np.ndarray) -> None:
     """Paint one round fruit with light, shade and a small gleam."""
     reach = radius + 0.02
     canvas, x, y = _part(scene, cx - reach, cy - reach, cx + reach, cy + reach)
@@ -72,7 +78,16 @@ def _fruit(scene, cx: float, cy: float, radius: float, colour) -> None:
     lay(canvas, GLEAM, 0.7 * (1 - soft_step(gleam, 0.05, 0.3)))
 
 
-def _turned(scene, outline, cx, top, foot, half, colour, gleam: float) -> np.ndarray:
+def _turned(
+    scene: Scene,
+    outline: Outline,
+    cx: float,
+    top: float,
+    foot: float,
+    half: float,
+    colour: np.ndarray,
+    gleam: float,
+) -> np.ndarray:
     """Paint something turned on a wheel, from ``top`` to ``foot``; returns its mask.
 
     The foot is rounded as seen from a little above, so that it stands on the table.
@@ -90,7 +105,16 @@ def _turned(scene, outline, cx, top, foot, half, colour, gleam: float) -> np.nda
     return mask
 
 
-def _bowl(rng, scene, cx: float, rim: float, foot: float, half: float, clay, stripe) -> None:
+def _bowl(
+    rng: np.random.Generator,
+    scene: Scene,
+    cx: float,
+    rim: float,
+    foot: float,
+    half: float,
+    clay: np.ndarray,
+    stripe: np.ndarray,
+) -> None:
     """Paint a bowl with fruit heaped up in it."""
     canvas, x, y = _part(scene, cx - half - 0.02, rim - 0.06, cx + half + 0.02, rim + 0.06)
     lip = np.hypot((x - cx) / half, (y - rim) / (0.12 * half)) - 1

@@ -41,7 +41,13 @@ def _crest(
     return line, swell
 
 
-def _draw_row(draw, side: int, line: np.ndarray, step: float, inks: list) -> None:
+def _draw_row(
+    draw: ImageDraw.ImageDraw,
+    side: int,
+    line: np.ndarray,
+    step: float,
+    inks: list[tuple[np.ndarray, float]],
+) -> None:
     """Fill one row of waves: the crest line again and again, each time lower, in the next ink."""
     corners = [(2 * side, 2 * side), (-side, 2 * side)]
     depth = 0.0
@@ -51,7 +57,16 @@ def _draw_row(draw, side: int, line: np.ndarray, step: float, inks: list) -> Non
         depth += share
 
 
-def _draw_foam(rng, draw, side: int, line, swell, radius: float, foam, outline) -> None:
+def _draw_foam(
+    rng: np.random.Generator,
+    draw: ImageDraw.ImageDraw,
+    side: int,
+    line: np.ndarray,
+    swell: np.ndarray,
+    radius: float,
+    foam: np.ndarray,
+    outline: np.ndarray,
+) -> None:
     """Set scallops of foam along the tops of one row, and a few drops above them."""
     tops = np.flatnonzero((swell > 0.5) & (np.arange(len(swell)) % 3 == 0))
     centres = line[tops] + rng.normal(0, 0.15 * radius, (len(tops), 2))

@@ -1,0 +1,15 @@
+"""What code asks of pictures that may be in memory or on disk."""
+
+from typing import Any, Protocol
+
+
+class Pictures(Protocol):
+    """Pictures, uint8 of shape (N, H, W, 3): a NumPy array, or what is indexed as one."""
+
+    @property
+    def shape(self) -> Any:
+        """(N, H, W, 3)."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: Any, /) -> Any: ...
