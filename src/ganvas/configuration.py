@@ -8,6 +8,7 @@ from ganvas.networks import NetworkParams
 from ganvas.networks.projected import LOOKS_THROUGH
 from ganvas.params import Params
 from ganvas.pipelines.evaluate.params import EvaluateParams
+from ganvas.pipelines.export.nodes import ExportParams
 from ganvas.pipelines.report.nodes import ReportParams
 from ganvas.pipelines.sample.nodes import SampleParams
 from ganvas.pipelines.train.watchers import EXTRACTOR
@@ -32,6 +33,7 @@ class Configuration(Params):
     evaluate: EvaluateParams
     report: ReportParams
     sample: SampleParams
+    export: ExportParams
 
     @model_validator(mode="after")
     def _check_judges(self) -> "Configuration":

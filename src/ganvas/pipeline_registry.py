@@ -4,6 +4,7 @@ from kedro.pipeline import Pipeline
 
 from ganvas.pipelines.compare.pipeline import create_pipeline as create_compare
 from ganvas.pipelines.evaluate.pipeline import create_pipeline as create_evaluate
+from ganvas.pipelines.export.pipeline import create_pipeline as create_export
 from ganvas.pipelines.fetch.pipeline import create_pipeline as create_fetch
 from ganvas.pipelines.ingest.pipeline import create_pipeline as create_ingest
 from ganvas.pipelines.report.pipeline import create_pipeline as create_report
@@ -24,5 +25,6 @@ def register_pipelines() -> dict[str, Pipeline]:
         "evaluate": evaluate,
         "report": report,
         "sample": create_sample(),
+        "export": create_export(),
         "compare": create_compare(),
     }

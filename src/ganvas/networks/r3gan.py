@@ -91,11 +91,12 @@ def _build_generator(
     x = layers.Dense(widths[0], use_bias=False, kernel_initializer=_msr())(x)
     # Each channel begins as a pattern of its own, as strong as the latent asks for.
     x = layers.EinsumDense(
-        "nc,hwc->nhwc",
-        (FIRST_SIDE, FIRST_SIDE, widths[0]),
+        "nc,pc->npc",
+        (FIRST_SIDE**2, widths[0]),
         kernel_initializer=keras.initializers.RandomNormal(stddev=1.0),
         name="basis",
     )(x)
+    x = layers.Reshape((FIRST_SIDE, FIRST_SIDE, widths[0]))(x)
     x = _residual_blocks(params, len(widths), x)
     for width in widths[1:]:
         x = _convolve_points(x, width)

@@ -1,0 +1,161 @@
+"""Generators in formats that other programs run: ONNX and LiteRT.
+
+Keras writes both. Each file is run by its own runtime, on the latents of pictures whose pixels are
+known, before it gets its name.
+"""
+
+import importlib
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from ganvas.errors import GanvasError
+from ganvas.networks.sampling import draw_latents, take_turns
+
+PACKAGES = "tf2onnx, onnx, onnxruntime and ai-edge-litert"
+
+
+class Format(NamedTuple):
+    """A way of writing a generator down.
+
+    Attributes:
+        suffix: Of its files.
+        batch: How many pictures a call paints; None: any number.
+        package: The module of the runtime.
+        run: Runs a file: takes the runtime, the file and the inputs by their names; gives pictures.
+    """
+
+    suffix: str
+    batch: int | None
+    package: str
+    run: Callable[[ModuleType, Path, dict[str, np.ndarray]], np.ndarray]
+
+
+def _run_onnx(runtime: ModuleType, file: Path, inputs: dict[str, np.ndarray]) -> np.ndarray:
+    (pictures,) = runtime.InferenceSession(str(file), providers=["CPUExecutionProvider"]).run(
+        None, inputs
+    )
+    return np.asarray(pictures)
+
+
+def _run_litert(runtime: ModuleType, file: Path, inputs: dict[str, np.ndarray]) -> np.ndarray:
+    paint = runtime.Interpreter(model_path=str(file)).get_signature_runner()
+    count = len(next(iter(inputs.values())))
+    parts = [{name: each[k : k + 1] for name, each in inputs.items()} for k in range(count)]
+    return np.concatenate([picture for part in parts for picture in paint(**part).values()])
+
+
+FORMATS = {
+    "onnx": Format(".onnx", None, "onnxruntime", _run_onnx),
+    # Its converter loses sight of the maps' sides where the number of pictures is open.
+    "litert": Format(".tflite", 1, "ai_edge_litert.interpreter", _run_litert),
+}
+
+
+def export_generator(
+    generator: keras.Model, name: str, folder: Path, checked: int, tolerance: float, seed: int = 0
+) -> tuple[Path, float]:
+    """Write a generator in another format, and see that it paints the same there.
+
+    Args:
+        generator: (N, Z), and with classes (N, K) beside it, to (N, H, W, 3) in [-1, 1].
+        name: The format: onnx or litert.
+        folder: Where generator.onnx or generator.tflite is put.
+        checked: How many pictures are painted by both.
+        tolerance: The most that a channel of a pixel may differ by, of values in [-1, 1].
+        seed: Of their latents.
+
+    Returns:
+        The file, and the most that a channel has differed by.
+
+    Raises:
+        GanvasError: The format's packages aren't installed, or pictures differ by more; what lay
+            in the folder stays.
+    """
+    chosen = FORMATS[name]
+    runtime = _import_runtime(chosen.package)
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"generator{chosen.suffix}"
+    partial = target.with_name(f".partial.{target.name}")
+    try:
+        rows = take_turns(generator, checked)
+        inputs = [draw_latents(generator, checked, seed), rows][: len(generator.inputs)]
+        expected = generator.predict(inputs if len(inputs) > 1 else inputs[0], verbose=0)
+        _write(_rebuild(generator), partial, name)
+        names = [each.name for each in generator.inputs]
+        painted = chosen.run(runtime, partial, dict(zip(names, inputs, strict=True)))
+        apart = float(np.abs(painted - expected).max())
+        # Not "more than": what is no number differs too.
+        if not apart <= tolerance:
+            raise GanvasError(
+                f"In the format {name} the generator paints other pictures, by up to {apart:g} of "
+                f"a channel's 2: export.tolerance allows {tolerance:g}, so no file was written."
+            )
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return target, apart
+
+
+def _write(generator: keras.Model, file: Path, name: str) -> None:
+    batch = FORMATS[name].batch
+    shapes = [
+        keras.InputSpec("float32", (batch, *each.shape[1:]), name=each.name)
+        for each in generator.inputs
+    ]
+    signature = [shapes] if len(shapes) > 1 else shapes
+    with warnings.catch_warnings():
+        # Of an input that is handed on in a tuple; and of NumPy's names, by tf2onnx.
+        warnings.simplefilter("ignore", UserWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        generator.export(file, format=name, input_signature=signature, verbose=False)
+
+
+def _rebuild(generator: keras.Model) -> keras.Model:
+    """Give an equal network whose convolutions are all plain ones.
+
+    Keras has TensorFlow compile grouped ones, which no exporter can look into. As plain ones they
+    have kernels that are 0 between groups.
+    """
+
+    def copy(layer: keras.Layer) -> keras.Layer:
+        config = layer.get_config()
+        return layer.__class__.from_config(config | {"groups": 1} if "groups" in config else config)
+
+    plain = keras.models.clone_model(generator, clone_function=copy)
+    for old in generator.layers:
+        weights = old.get_weights()
+        if getattr(old, "groups", 1) > 1:
+            weights[0] = _spread(weights[0], old.groups)
+        plain.get_layer(old.name).set_weights(weights)
+    # Keras exports nothing that has never been called.
+    zeros = [np.zeros((1, *each.shape[1:]), np.float32) for each in plain.inputs]
+    plain.predict(zeros if len(zeros) > 1 else zeros[0], verbose=0)
+    return plain
+
+
+def _spread(kernel: np.ndarray, groups: int) -> np.ndarray:
+    """Turn a grouped kernel (h, w, I / groups, O) into a plain one, (h, w, I, O)."""
+    height, width, inputs, outputs = kernel.shape
+    plain = np.zeros((height, width, inputs * groups, outputs), kernel.dtype)
+    share = outputs // groups
+    for group in range(groups):
+        channels = slice(group * share, (group + 1) * share)
+        plain[:, :, group * inputs : (group + 1) * inputs, channels] = kernel[..., channels]
+    return plain
+
+
+def _import_runtime(package: str) -> ModuleType:
+    try:
+        importlib.import_module("tf2onnx")
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise GanvasError(
+            f"Exporting needs the packages {PACKAGES}, and {error.name} can't be imported: "
+            'run `pip install "ganvas[export]"`.'
+        ) from error

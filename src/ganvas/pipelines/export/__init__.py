@@ -1,0 +1,1 @@
+"""Export: a saved generator in formats that other programs run."""

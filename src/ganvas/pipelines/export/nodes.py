@@ -1,0 +1,62 @@
+"""Nodes of exporting."""
+
+import logging
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+from pydantic import Field
+
+from ganvas.exporting import FORMATS, export_generator
+from ganvas.networks.sampling import latent_length
+from ganvas.params import Params
+
+logger = logging.getLogger(__name__)
+
+
+class ExportParams(Params):
+    """Parameters of exporting.
+
+    Attributes:
+        formats: What to write: ONNX, LiteRT (once TensorFlow Lite) or both.
+        checked: Pictures that each file must paint as the generator does.
+        tolerance: The most that a channel of theirs may differ by, of values in [-1, 1].
+    """
+
+    formats: list[Literal["onnx", "litert"]] = Field(["onnx", "litert"], min_length=1)
+    checked: int = Field(16, ge=1, le=4096)
+    tolerance: float = Field(1e-3, gt=0, le=2)
+
+
+def export_formats(
+    generator: keras.Model, classes: dict[str, Any], folder: Path, params: ExportParams
+) -> dict[str, Any]:
+    """Write a generator in each format; give what a program must know to run them.
+
+    Raises:
+        GanvasError: A format's packages aren't installed, or it paints other pictures.
+    """
+    files = {}
+    for name in params.formats:
+        file, apart = export_generator(generator, name, folder, params.checked, params.tolerance)
+        logger.info("%s paints the same within %.1e: %s", name, apart, file)
+        files[name] = {
+            "file": file.name,
+            "bytes": file.stat().st_size,
+            "pictures_a_call": FORMATS[name].batch or "any",
+            "largest_difference": apart,
+        }
+    latent = {"shape": [None, latent_length(generator)], "values": "drawn from N(0, 1)"}
+    inputs = {generator.inputs[0].name: latent}
+    if classes["names"]:
+        inputs[generator.inputs[1].name] = {
+            "shape": [None, len(classes["names"])],
+            "values": "one-hot, or weights that add up to 1",
+            "classes": classes["names"],
+        }
+    return {
+        "files": files,
+        "inputs": inputs,
+        "output": {"shape": [None, *generator.output_shape[1:]], "values": "RGB in [-1, 1]"},
+        "checked": {"pictures": params.checked, "seed": 0, "tolerance": params.tolerance},
+    }

@@ -1,0 +1,21 @@
+"""The export pipeline."""
+
+from kedro.pipeline import Node, Pipeline
+
+from ganvas.pipelines.export.nodes import export_formats
+
+
+def create_pipeline() -> Pipeline:
+    """From the newest saved generator to files that ONNX's and LiteRT's runtimes read."""
+    return Pipeline(
+        [
+            Node(
+                export_formats,
+                inputs=["generator", "class_list", "exported", "params:export"],
+                outputs="export_facts",
+                name="export_formats",
+            ),
+        ],
+        namespace="export",
+        prefix_datasets_with_namespace=False,
+    )
