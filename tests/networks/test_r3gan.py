@@ -119,7 +119,7 @@ def test_blocks_begin_as_the_identity_and_pictures_as_coloured_noise():
     generator = build(side=16).generator
     latents = np.random.default_rng(0).standard_normal((3, 6), dtype=np.float32)
     dense = next(each for each in generator.layers if isinstance(each, layers.Dense))
-    basis = np.asarray(generator.get_layer("basis").weights[0])
+    basis = np.asarray(generator.get_layer("basis").weights[0]).reshape(4, 4, -1)
     x = (latents @ np.asarray(dense.kernel))[:, None, None] * basis
     pointwise = [
         np.asarray(each.kernel)[0, 0]
