@@ -73,13 +73,24 @@ def test_a_format_that_paints_otherwise_leaves_the_file_of_before(tmp_path):
     assert (tmp_path / "generator.onnx").read_text() == "before"
 
 
-@pytest.mark.parametrize("package", ["tf2onnx", "onnxruntime"])
-def test_a_missing_package_is_named_with_what_to_install(tmp_path, monkeypatch, package):
-    monkeypatch.setitem(sys.modules, package, None)
+@pytest.mark.parametrize(
+    ("form", "module"), [("onnx", "tf2onnx"), ("onnx", "onnxruntime"), ("litert", "ai_edge_litert")]
+)
+def test_a_missing_package_is_named_with_what_to_install(tmp_path, monkeypatch, form, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setitem(sys.modules, f"{module}.interpreter", None)
     with pytest.raises(
-        GanvasError, match=rf'{package} can.t be imported: run `pip install "ganvas'
+        GanvasError, match=rf"{module}.*can't be imported: run `pip install \"ganva"
     ):
-        export_generator(make_generator("dcgan", 0), "onnx", tmp_path, 3, 1e-3)
+        export_generator(make_generator("dcgan", 0), form, tmp_path, 3, 1e-3)
+    assert not list(tmp_path.iterdir())
+
+
+def test_litert_alone_asks_for_none_of_onnx(tmp_path, monkeypatch):
+    for module in ("tf2onnx", "onnx", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, module, None)
+    file, _ = export_generator(make_generator("dcgan", 0), "litert", tmp_path, 3, 1e-3)
+    assert file.name == "generator.tflite"
 
 
 def test_the_pipeline_writes_both_formats_which_paint_the_sample_pipelines_pictures(

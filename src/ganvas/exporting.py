@@ -15,9 +15,10 @@ import keras
 import numpy as np
 
 from ganvas.errors import GanvasError
-from ganvas.networks.sampling import draw_latents, take_turns
+from ganvas.networks.sampling import as_inputs, draw_latents, take_turns
 
-PACKAGES = "tf2onnx, onnx, onnxruntime and ai-edge-litert"
+# Of the latents that both paint from.
+SEED = 0
 
 
 class Format(NamedTuple):
@@ -26,13 +27,13 @@ class Format(NamedTuple):
     Attributes:
         suffix: Of its files.
         batch: How many pictures a call paints; None: any number.
-        package: The module of the runtime.
+        modules: What must be there to write it and to run it; the last is the runtime.
         run: Runs a file: takes the runtime, the file and the inputs by their names; gives pictures.
     """
 
     suffix: str
     batch: int | None
-    package: str
+    modules: tuple[str, ...]
     run: Callable[[ModuleType, Path, dict[str, np.ndarray]], np.ndarray]
 
 
@@ -51,14 +52,14 @@ def _run_litert(runtime: ModuleType, file: Path, inputs: dict[str, np.ndarray]) 
 
 
 FORMATS = {
-    "onnx": Format(".onnx", None, "onnxruntime", _run_onnx),
+    "onnx": Format(".onnx", None, ("tf2onnx", "onnxruntime"), _run_onnx),
     # Its converter loses sight of the maps' sides where the number of pictures is open.
-    "litert": Format(".tflite", 1, "ai_edge_litert.interpreter", _run_litert),
+    "litert": Format(".tflite", 1, ("ai_edge_litert.interpreter",), _run_litert),
 }
 
 
 def export_generator(
-    generator: keras.Model, name: str, folder: Path, checked: int, tolerance: float, seed: int = 0
+    generator: keras.Model, name: str, folder: Path, checked: int, tolerance: float
 ) -> tuple[Path, float]:
     """Write a generator in another format, and see that it paints the same there.
 
@@ -68,7 +69,6 @@ def export_generator(
         folder: Where generator.onnx or generator.tflite is put.
         checked: How many pictures are painted by both.
         tolerance: The most that a channel of a pixel may differ by, of values in [-1, 1].
-        seed: Of their latents.
 
     Returns:
         The file, and the most that a channel has differed by.
@@ -78,14 +78,14 @@ def export_generator(
             in the folder stays.
     """
     chosen = FORMATS[name]
-    runtime = _import_runtime(chosen.package)
+    runtime = _import_runtime(name)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"generator{chosen.suffix}"
     partial = target.with_name(f".partial.{target.name}")
     try:
         rows = take_turns(generator, checked)
-        inputs = [draw_latents(generator, checked, seed), rows][: len(generator.inputs)]
-        expected = generator.predict(inputs if len(inputs) > 1 else inputs[0], verbose=0)
+        inputs = [draw_latents(generator, checked, SEED), rows][: len(generator.inputs)]
+        expected = generator.predict(as_inputs(inputs), verbose=0)
         _write(_rebuild(generator), partial, name)
         names = [each.name for each in generator.inputs]
         painted = chosen.run(runtime, partial, dict(zip(names, inputs, strict=True)))
@@ -135,7 +135,7 @@ def _rebuild(generator: keras.Model) -> keras.Model:
         plain.get_layer(old.name).set_weights(weights)
     # Keras exports nothing that has never been called.
     zeros = [np.zeros((1, *each.shape[1:]), np.float32) for each in plain.inputs]
-    plain.predict(zeros if len(zeros) > 1 else zeros[0], verbose=0)
+    plain.predict(as_inputs(zeros), verbose=0)
     return plain
 
 
@@ -150,12 +150,11 @@ def _spread(kernel: np.ndarray, groups: int) -> np.ndarray:
     return plain
 
 
-def _import_runtime(package: str) -> ModuleType:
+def _import_runtime(name: str) -> ModuleType:
     try:
-        importlib.import_module("tf2onnx")
-        return importlib.import_module(package)
+        return [importlib.import_module(each) for each in FORMATS[name].modules][-1]
     except ImportError as error:
         raise GanvasError(
-            f"Exporting needs the packages {PACKAGES}, and {error.name} can't be imported: "
-            'run `pip install "ganvas[export]"`.'
+            f"Exporting as {name} needs the module {error.name}, which can't be imported: "
+            'run `pip install "ganvas[export]"`, or leave the format out of export.formats.'
         ) from error

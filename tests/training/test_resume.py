@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from ganvas.errors import GanvasError
 from ganvas.networks.dcgan import DcganParams, build_dcgan
 from ganvas.training.batches import TrainingSet
 from ganvas.training.checkpoints import CheckpointStore
@@ -125,6 +126,15 @@ def test_a_finished_run_gives_its_result_again(tmp_path):
     assert_same(weights, expected)
     assert again.history.equals(first.history)
     assert again.record.seconds == pytest.approx(first.record.seconds, abs=2)
+
+
+def test_a_checkpoint_of_networks_laid_out_otherwise_is_told_and_stays(tmp_path):
+    run(tmp_path, epochs=1)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    with pytest.raises(GanvasError, match=r"laid out otherwise .*: set train\.resume=false"):
+        # A penalty goes with a discriminator without batch normalisation.
+        run(tmp_path, epochs=2, penalty={"r1": 1.0})
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
 def test_another_learning_rate_counts_from_then_on(tmp_path):

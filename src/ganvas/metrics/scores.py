@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from ganvas.networks.sampling import to_float
+from ganvas.networks.sampling import as_inputs, to_float
 
 BATCH = 64
 
@@ -29,7 +29,7 @@ def judge(
         inputs = [to_float(pictures[part])]
         if classes is not None and len(discriminator.inputs) > 1:
             inputs.append(classes[part])
-        outputs = discriminator(inputs if len(inputs) > 1 else inputs[0], training=False)
+        outputs = discriminator(as_inputs(inputs), training=False)
         outputs = outputs["logits"] if isinstance(outputs, dict) else outputs
         logits.append(keras.ops.convert_to_numpy(outputs).mean(axis=1))
     return np.concatenate(logits)

@@ -81,6 +81,11 @@ def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
     return (labels[:, None] == np.arange(classes)).astype(np.float32)
 
 
+def as_inputs(arrays: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
+    """Give arrays as a network takes them: a single one bare, several as a list."""
+    return arrays if len(arrays) > 1 else arrays[0]
+
+
 def paint_batches(
     generator: keras.Model, latents: np.ndarray, classes: np.ndarray | None = None
 ) -> Iterator[np.ndarray]:
@@ -99,7 +104,7 @@ def paint_batches(
         classes = take_turns(generator, len(latents))
     for start in range(0, len(latents), BATCH):
         padded = [_pad(each[start : start + BATCH]) for each in (latents, classes)]
-        inputs = padded if count_classes(generator) else padded[0]
+        inputs = as_inputs(padded[: len(generator.inputs)])
         pictures = keras.ops.convert_to_numpy(generator(inputs, training=False))
         yield to_uint8(pictures[: len(latents) - start])
 

@@ -209,7 +209,14 @@ class _Run:
         return self._finish(ended_by, cause)
 
     def _restore(self, checkpoint: Checkpoint) -> tuple[int, int]:
-        write_state(self.gan.state(), checkpoint.arrays)
+        try:
+            write_state(self.gan.state(), checkpoint.arrays)
+        except ValueError as error:
+            raise GanvasError(
+                f"The last checkpoint in {self.store.folder} is of networks that were laid out "
+                f"otherwise ({error}), as an older version may have done: set train.resume=false "
+                "to start anew; the earlier run is put aside, not lost."
+            ) from error
         if self.params.schedule.name == "constant":
             # A rate that was changed since is the one that counts.
             self.gan.generator_optimizer.learning_rate = self.params.generator_learning_rate
@@ -282,7 +289,8 @@ class _Run:
         callbacks = [guard, self.clock, EpochTable(record, self.batch)]
         snapshots = Snapshots(latents, params.snapshot_every, save)
         callbacks += [snapshots, EarlyWarnings(record, snapshots, self.watchers.watch)]
-        if params.judge.every and self.watchers.measure:
+        if params.judge.every:
+            assert self.watchers.measure is not None, "train.judge.every needs a measure"
             callbacks.append(Judge(params, record, store, guard, self.watchers.measure))
         callbacks += [*self.watchers.callbacks(record), keeper, report, *agreement]
         return keeper, report, callbacks

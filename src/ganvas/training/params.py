@@ -105,7 +105,7 @@ class AnchorParams(Params):
 
     every: int | None = Field(None, ge=1)
     adversarial: float = Field(4.0, gt=0)
-    pixels: float = Field(5.0, ge=0)
+    pixels: float = Field(10.0, ge=0)
 
 
 class TrainParams(Params):

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import keras
 from pydantic import Field
 
-from ganvas.exporting import FORMATS, export_generator
+from ganvas.exporting import FORMATS, SEED, export_generator
 from ganvas.networks.sampling import latent_length
 from ganvas.params import Params
 
@@ -58,5 +58,5 @@ def export_formats(
         "files": files,
         "inputs": inputs,
         "output": {"shape": [None, *generator.output_shape[1:]], "values": "RGB in [-1, 1]"},
-        "checked": {"pictures": params.checked, "seed": 0, "tolerance": params.tolerance},
+        "checked": {"pictures": params.checked, "seed": SEED, "tolerance": params.tolerance},
     }
