@@ -3,6 +3,7 @@
 import base64
 import shutil
 from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,17 @@ from PIL import Image
 from PIL.ImageSequence import Iterator
 
 from ganvas.figures.animation import encode_webp
-from ganvas.figures.grid import read_png, write_png
+from ganvas.figures.grid import encode_png, lay_grid, read_png, write_png
+
+
+def preview_bytes(content: bytes) -> ImagePreview:
+    """Give a picture's file, PNG or WebP, to kedro-viz."""
+    return ImagePreview(base64.b64encode(content).decode())
+
+
+def preview_grid(pictures: np.ndarray, columns: int) -> ImagePreview:
+    """Give pictures, uint8 of shape (n, H, W, 3), to kedro-viz as one grid."""
+    return preview_bytes(encode_png(lay_grid(pictures, columns)))
 
 
 class PictureDataset(AbstractDataset[np.ndarray, np.ndarray]):
@@ -37,8 +48,8 @@ class PictureDataset(AbstractDataset[np.ndarray, np.ndarray]):
         write_png(self._file, data)
 
     def preview(self) -> ImagePreview:
-        """Give the file's bytes to kedro-viz, in base64."""
-        return ImagePreview(base64.b64encode(self._file.read_bytes()).decode())
+        """Give the file to kedro-viz."""
+        return preview_bytes(self._file.read_bytes())
 
     def _exists(self) -> bool:
         return self._file.is_file()
@@ -94,6 +105,13 @@ class PictureFolderDataset(
             write_png(partial / f"{name}.png", pixels)
         shutil.rmtree(self._folder, ignore_errors=True)
         partial.rename(self._folder)
+
+    def preview(self, pictures: int = 32, columns: int = 8) -> ImagePreview:
+        """Give the first pictures to kedro-viz, those that have the size of the very first."""
+        # The grid of all samples lies among them.
+        found = [load() for load in islice(self.load().values(), pictures)]
+        alike = [picture for picture in found if picture.shape == found[0].shape]
+        return preview_grid(np.stack(alike), min(columns, len(alike)))
 
     def _exists(self) -> bool:
         return self._folder.is_dir()
