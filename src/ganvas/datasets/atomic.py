@@ -60,7 +60,7 @@ class TablePreviewed(_Dataset):
 
 
 def preview_table(table: pd.DataFrame) -> TablePreview:
-    """Give a table to kedro-viz: a list as its members with commas between, no number as nothing.
+    """Give a table to kedro-viz, as people read it: four digits, lists with commas, gaps empty.
 
     JSON has no NaN, so a gap that stayed one would leave the whole table unseen.
     """
@@ -69,6 +69,8 @@ def preview_table(table: pd.DataFrame) -> TablePreview:
 
 
 def _as_text(value: Any) -> Any:
+    if isinstance(value, float) and not value.is_integer():
+        return float(f"{value:.4g}")
     return ", ".join(value) if isinstance(value, np.ndarray | list) else value
 
 

@@ -2,13 +2,14 @@
 
 import base64
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kedro.io import AbstractDataset
+from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import ImagePreview
 from PIL import Image
 from PIL.ImageSequence import Iterator
@@ -107,10 +108,17 @@ class PictureFolderDataset(
         partial.rename(self._folder)
 
     def preview(self, pictures: int = 32, columns: int = 8) -> ImagePreview:
-        """Give the first pictures to kedro-viz, those that have the size of the very first."""
-        # The grid of all samples lies among them.
+        """Give the first pictures to kedro-viz as one grid, those of the size that most have.
+
+        Raises:
+            DatasetError: There are no pictures.
+        """
         found = [load() for load in islice(self.load().values(), pictures)]
-        alike = [picture for picture in found if picture.shape == found[0].shape]
+        if not found:
+            raise DatasetError(f"{self._folder} has no pictures.")
+        # A grid of all samples lies among them.
+        size = Counter(picture.shape for picture in found).most_common(1)[0][0]
+        alike = [picture for picture in found if picture.shape == size]
         return preview_grid(np.stack(alike), min(columns, len(alike)))
 
     def _exists(self) -> bool:

@@ -14,7 +14,7 @@ from ganvas.figures.report import TEMPLATES, encode_picture
 SEED = "train.seed"
 # What orders runs, and the first columns of the table: less is better in the first two.
 FIRST = ("kernel_distance", "frechet_distance", "precision", "recall", "coverage", "diversity")
-COLUMNS = ("dataset", "judge", "network", "started", "epochs", "minutes", "seed")
+COLUMNS = ("dataset", "judge", "network", "started", "epochs", "minutes")
 DOT, RANGE, REAL = "#c2410c", "#f29a6b", "#15803d"
 
 Row = dict[str, Any]
@@ -67,11 +67,11 @@ def tabulate(rows: list[Row]) -> pd.DataFrame:
     """Put the leaderboard into a table: a row a run, those of a collection and judge together.
 
     Returns:
-        The best run first: dataset, judge, network, started, epochs, minutes, seed, then the first
-        figures; three significant digits, NaN where a run has no such figure.
+        The best run first: dataset, judge, network, started, epochs, minutes, then the first
+        figures, None where a run has no such figure.
     """
     ordered = sorted(order_runs(rows), key=lambda row: (row["dataset"], row["judge"]))
-    table = pd.DataFrame(
+    return pd.DataFrame(
         [
             {name: row[name] for name in COLUMNS}
             | {name: row["metrics"].get(name, {}).get("value") for name in FIRST}
@@ -79,9 +79,6 @@ def tabulate(rows: list[Row]) -> pd.DataFrame:
         ],
         columns=[*COLUMNS, *FIRST],
     )
-    numbers = ["minutes", *FIRST]
-    table[numbers] = table[numbers].astype(float).map(lambda value: float(f"{value:.3g}"))
-    return table
 
 
 def find_differences(rows: list[Row]) -> dict[str, list[tuple[Any, bool]]]:

@@ -57,13 +57,12 @@ def draw_pair(pair: Pair) -> str:
     """Draw a generator and its discriminator.
 
     Returns:
-        A Mermaid flowchart, left to right: boxes with shape, layers and parameters; rounded ones
-        for what goes in and comes out; dashed ones for what isn't trained.
+        A Mermaid flowchart, each network from left to right: boxes with shape, layers and
+        parameters; rounded ones for what goes in and comes out; dashed ones for what isn't trained.
     """
-    lines = ["flowchart LR"]
-    for model in pair[:2]:
-        lines += _draw(model)
-    return "\n".join([*lines, *STYLES])
+    generator, discriminator = pair[:2]
+    between = f"{generator.name} --> {discriminator.name}"
+    return "\n".join(["flowchart TB", *_draw(generator), *_draw(discriminator), between, *STYLES])
 
 
 def find_blocks(model: keras.Model) -> list[Block]:
@@ -93,7 +92,7 @@ def find_blocks(model: keras.Model) -> list[Block]:
 def _draw(model: keras.Model) -> list[str]:
     blocks = find_blocks(model)
     title = f"{model.name.capitalize()}: {model.count_params():,} parameters"
-    lines = [f'subgraph {model.name}["{title.replace(" ", SPACE)}"]']
+    lines = [f'subgraph {model.name}["{title.replace(" ", SPACE)}"]', "direction LR"]
     edges = []
     for number, block in enumerate(blocks):
         box = f"{model.name}{number}"
@@ -101,7 +100,8 @@ def _draw(model: keras.Model) -> list[str]:
         before, after = ("([", "])") if block.given else ("[", "]")
         lines.append(f'{box}{before}"{_tell(block)}"{after}:::{kind}')
         edges += [f"{model.name}{source} --> {box}" for source in block.sources]
-    return [*lines, "end", *edges]
+    quiet = f"style {model.name} fill:none,stroke:#64748b"
+    return [*lines, "end", *edges, quiet]
 
 
 def _tell(block: Block) -> str:

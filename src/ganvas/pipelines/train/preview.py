@@ -13,6 +13,8 @@ from ganvas.pipelines.train.nodes import choose_column
 from ganvas.sources import IngestParams
 from ganvas.sources.classes import read_classes
 
+# Mermaid's own distances, in pixels, would make a network of many boxes small.
+CLOSE: dict[str, Any] = {"flowchart": {"nodeSpacing": 20, "rankSpacing": 30}}
 NOT_PACKED = (
     "This network paints by class, and how many classes there are is known when the pictures are "
     "packed: kedro run --pipelines=ingest"
@@ -39,7 +41,7 @@ def draw_network(catalog: CatalogProtocol[Any, Any]) -> MermaidPreview | TextPre
             pair = build(network, (ingest.size, ingest.size, 3), classes)
     except GanvasError as error:
         return TextPreview(str(error))
-    return MermaidPreview(draw_pair(pair))
+    return MermaidPreview(draw_pair(pair), meta=CLOSE)
 
 
 def _count_classes(catalog: CatalogProtocol[Any, Any], network: NetworkParams) -> int | None:
