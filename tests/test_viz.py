@@ -83,7 +83,6 @@ def test_tables_show_their_first_rows(looked_at, name, columns, rows):
     [
         # 24 pictures of 32 pixels, 8 in a row, with gaps of 2 between and around.
         ("collection", (8 * 34 + 2, 3 * 34 + 2)),
-        # 31 of the 64 samples, for their grid is the first file in the folder.
         ("samples", (8 * 34 + 2, 4 * 34 + 2)),
         ("sample_grid", (3 * 34 + 2, 2 * 34 + 2)),
         ("snapshots", (3 * 34 + 2, 4 * 34 + 2)),

@@ -113,12 +113,12 @@ class PictureFolderDataset(
         Raises:
             DatasetError: There are no pictures.
         """
-        found = [load() for load in islice(self.load().values(), pictures)]
+        found = [load() for load in islice(self.load().values(), pictures + 1)]
         if not found:
             raise DatasetError(f"{self._folder} has no pictures.")
-        # A grid of all samples lies among them.
+        # The grid of all samples lies among them.
         size = Counter(picture.shape for picture in found).most_common(1)[0][0]
-        alike = [picture for picture in found if picture.shape == size]
+        alike = [picture for picture in found if picture.shape == size][:pictures]
         return preview_grid(np.stack(alike), min(columns, len(alike)))
 
     def _exists(self) -> bool:

@@ -108,8 +108,8 @@ def _tell(block: Block) -> str:
     shape = " × ".join(map(str, block.shape))
     lines = [block.given.replace("_", " "), shape] if block.given else [f"<b>{shape}</b>"]
     lines += [f"{count} {kind}" if count > 1 else kind for kind, count in block.kinds.items()]
-    if block.parameters:
-        lines.append(f"{block.parameters:,} parameters{', frozen' if block.frozen else ''}")
+    lines += [f"{block.parameters:,} parameters"] if block.parameters else []
+    lines += ["frozen"] if block.frozen else []
     return "<br/>".join(line.replace(" ", SPACE) for line in lines)
 
 
@@ -132,7 +132,9 @@ def _make_block(steps: list[_Step], sources: list[int]) -> Block:
 def _names(layer: keras.Layer) -> list[str]:
     """The kinds of a layer and of what it wraps."""
     inner = _names(layer.layer) if isinstance(layer, keras.layers.Wrapper) else []
-    return [*inner, type(layer).__name__]
+    name = type(layer).__name__
+    # A drawing is as wide as its longest words.
+    return [*inner, name.replace("Normalization", "Norm").replace("AveragePooling", "AvgPool")]
 
 
 def _without_batch(shape: Iterable[int | None]) -> tuple[int, ...]:

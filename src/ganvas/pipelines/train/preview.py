@@ -13,8 +13,17 @@ from ganvas.pipelines.train.nodes import choose_column
 from ganvas.sources import IngestParams
 from ganvas.sources.classes import read_classes
 
-# Mermaid's own distances, in pixels, would make a network of many boxes small.
-CLOSE: dict[str, Any] = {"flowchart": {"nodeSpacing": 20, "rankSpacing": 30}}
+# For Mermaid: as wide as there is room, since kedro-viz would draw 300 pixels wide by itself, and
+# distances in pixels that leave room for the boxes.
+LAYOUT: dict[str, Any] = {
+    "flowchart": {
+        "useMaxWidth": False,
+        "nodeSpacing": 15,
+        "rankSpacing": 25,
+        "padding": 8,
+        "subGraphTitleMargin": {"top": 4, "bottom": 10},
+    }
+}
 NOT_PACKED = (
     "This network paints by class, and how many classes there are is known when the pictures are "
     "packed: kedro run --pipelines=ingest"
@@ -41,7 +50,7 @@ def draw_network(catalog: CatalogProtocol[Any, Any]) -> MermaidPreview | TextPre
             pair = build(network, (ingest.size, ingest.size, 3), classes)
     except GanvasError as error:
         return TextPreview(str(error))
-    return MermaidPreview(draw_pair(pair), meta=CLOSE)
+    return MermaidPreview(draw_pair(pair), meta=LAYOUT)
 
 
 def _count_classes(catalog: CatalogProtocol[Any, Any], network: NetworkParams) -> int | None:
