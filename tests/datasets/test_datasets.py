@@ -119,5 +119,5 @@ def test_the_leaderboard_is_shown_as_a_table_with_the_best_run_first(tmp_path):
     shown = dataset.preview(nrows=3)
     place = {name: number for number, name in enumerate(shown["columns"])}
     rows = [[row[place["started"]], row[place["kernel_distance"]]] for row in shown["data"]]
-    assert rows == [["b", 0.25], ["a", 0.5], ["c", None]]
+    assert rows == [["b", 0.25], ["a", 0.5], ["c", ""]]
     assert len(dataset.preview(nrows=2)["data"]) == 2

@@ -65,7 +65,7 @@ def preview_table(table: pd.DataFrame) -> TablePreview:
     JSON has no NaN, so a gap that stayed one would leave the whole table unseen.
     """
     shown = table.map(_as_text, na_action="ignore").astype(object)
-    return TablePreview(shown.where(shown.notna(), None).to_dict(orient="split"))
+    return TablePreview(shown.where(shown.notna(), "").to_dict(orient="split"))
 
 
 def _as_text(value: Any) -> Any:

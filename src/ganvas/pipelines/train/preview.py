@@ -16,13 +16,7 @@ from ganvas.sources.classes import read_classes
 # For Mermaid: as wide as there is room, since kedro-viz would draw 300 pixels wide by itself, and
 # distances in pixels that leave room for the boxes.
 LAYOUT: dict[str, Any] = {
-    "flowchart": {
-        "useMaxWidth": False,
-        "nodeSpacing": 15,
-        "rankSpacing": 25,
-        "padding": 8,
-        "subGraphTitleMargin": {"top": 4, "bottom": 10},
-    }
+    "flowchart": {"useMaxWidth": False, "nodeSpacing": 15, "rankSpacing": 25, "padding": 8}
 }
 NOT_PACKED = (
     "This network paints by class, and how many classes there are is known when the pictures are "
