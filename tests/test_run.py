@@ -364,3 +364,14 @@ def test_the_artworks_preset_follows_its_own_paths(project, kedro_run):
 
 def test_comparing_before_anything_is_evaluated_says_what_to_run(kedro_run):
     assert "There is no leaderboard yet" in sentence(kedro_run("--pipelines=compare"))
+
+
+@pytest.mark.parametrize("option", ["--nodes", "--from-nodes", "--to-nodes"])
+def test_a_node_is_asked_for_by_its_stage_too(kedro_run, option):
+    told = sentence(kedro_run("--pipelines=train", f"{option}=train_gan"))
+    assert told == (
+        "Error: There is no node 'train_gan' in train: nodes are called by their stage and name, "
+        "such as train.train_gan."
+    )
+    told = sentence(kedro_run(f"{option}=evaluate.join_metric"))
+    assert "in __default__" in told and "such as evaluate.join_metrics" in told

@@ -1,6 +1,7 @@
 """The project's commands: `kedro run` with errors told in one sentence."""
 
 import copy
+import difflib
 import functools
 import logging
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any, cast
 
 import click
 from kedro.framework.cli.project import run as kedro_run
+from kedro.framework.project import pipelines
 from kedro.framework.startup import ProjectMetadata
 
 from ganvas.errors import Finished, GanvasError
@@ -37,8 +39,34 @@ def _in_one_sentence(callback: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+def _check_nodes(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Refuse nodes that the pipelines to run don't have, before any work.
+
+    Raises:
+        GanvasError: There is no such node.
+    """
+
+    @functools.wraps(callback)
+    def wrapped(**options: Any) -> Any:
+        chosen = {options["pipeline"], *options["pipelines"]} - {None} or {"__default__"}
+        known = {node.name for name in chosen & set(pipelines) for node in pipelines[name].nodes}
+        asked = [*options["node_names"], *options["from_nodes"], *options["to_nodes"]]
+        for name in asked if known else []:
+            if name in known:
+                continue
+            near = [other for other in sorted(known) if other.endswith(f".{name}")]
+            near = near or difflib.get_close_matches(name, known) or sorted(known)
+            raise GanvasError(
+                f"There is no node '{name}' in {', '.join(sorted(chosen))}: nodes are called by "
+                f"their stage and name, such as {', '.join(near)}."
+            )
+        return callback(**options)
+
+    return wrapped
+
+
 run = copy.copy(kedro_run)
-run.callback = _in_one_sentence(cast(Callable[..., Any], kedro_run.callback))
+run.callback = _in_one_sentence(_check_nodes(cast(Callable[..., Any], kedro_run.callback)))
 
 
 @click.group(name="ganvas")

@@ -78,4 +78,13 @@ def test_a_parquet_preview_shows_lists_and_gaps(tmp_path):
     dataset.save(table)
     preview = json.loads(json.dumps(dataset.preview(nrows=2)))
     assert preview["columns"] == ["name", "genres", "first_year"]
-    assert preview["data"] == [["A", "x, y", 1900], ["B", "", None]]
+    assert preview["data"] == [["A", "x, y", 1900], ["B", "", ""]]
+
+
+def test_a_table_is_shown_with_four_digits_and_nothing_for_no_number(tmp_path):
+    dataset = AtomicCSVDataset(filepath=str(tmp_path / "a.csv"), save_args={"index": False})
+    dataset.save(pd.DataFrame({"epoch": [10001, 2, 3], "loss": [0.123456, None, 20000.0]}))
+    preview = json.loads(json.dumps(dataset.preview(), allow_nan=False))
+    assert preview["columns"] == ["epoch", "loss"]
+    assert preview["data"] == [[10001, 0.1235], [2, ""], [3, 20000.0]]
+    assert len(dataset.preview(nrows=1)["data"]) == 1

@@ -2,12 +2,24 @@ import base64
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 from kedro.io import DatasetError
 from PIL import Image
 
-from ganvas.datasets.folder import FolderDataset
+from ganvas.datasets.collection import CollectionDataset
+from ganvas.datasets.folder import FolderDataset, SnapshotsDataset
+from ganvas.datasets.leaderboard import LeaderboardDataset
 from ganvas.datasets.pictures import AnimationDataset, PictureDataset, PictureFolderDataset
+from ganvas.figures.grid import cut_grid, write_png
+from ganvas.figures.strip import snapshot_file
+from ganvas.pipelines.evaluate.figure import figure
+from ganvas.sources.collection import INDEX, REJECTED
+from ganvas.sources.shards import NAME
+
+
+def pixels(preview: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(preview))))
 
 
 def test_a_picture_goes_round_and_has_a_preview(tmp_path, pictures):
@@ -56,3 +68,56 @@ def test_a_folder_is_handed_over_and_never_saved(tmp_path):
     assert dataset.exists() and dataset.load() == tmp_path / "not yet"
     with pytest.raises(DatasetError, match="handed to nodes"):
         dataset.save("anything")
+
+
+def test_a_folder_of_pictures_shows_its_first_ones(tmp_path, pictures):
+    dataset = PictureFolderDataset(filepath=str(tmp_path / "samples"))
+    large = np.zeros((70, 70, 3), np.uint8)
+    dataset.save([("a grid", large), *((f"p{k:02}", each) for k, each in enumerate(pictures))])
+    shown = cut_grid(pixels(dataset.preview(pictures=7, columns=3)), 32, 32)
+    np.testing.assert_array_equal(shown[:7], pictures[:7])
+    assert (shown[7:] == 255).all()
+    assert pixels(dataset.preview(pictures=1)).shape == (74, 74, 3)
+    dataset.save([])
+    with pytest.raises(DatasetError, match="has no pictures"):
+        dataset.preview()
+
+
+def test_a_collection_shows_pictures_from_all_over_it(tmp_path, pictures):
+    for number in range(2):
+        np.save(tmp_path / NAME.format(number), pictures[10 * number :][:10])
+    for name in (INDEX, REJECTED):
+        pd.DataFrame({"path": []}).to_parquet(tmp_path / name)
+    dataset = CollectionDataset(filepath=str(tmp_path))
+    shown = cut_grid(pixels(dataset.preview(pictures=4, columns=2)), 32, 32)
+    np.testing.assert_array_equal(shown, pictures[[0, 6, 12, 19]])
+    assert len(cut_grid(pixels(dataset.preview(pictures=99, columns=5)), 32, 32)) == 20
+
+
+def test_snapshots_show_the_last_of_the_run_that_began_last(tmp_path, pictures):
+    dataset = SnapshotsDataset(filepath=str(tmp_path))
+    (tmp_path / "2026-01-03T00.00.00" / "tensorboard").mkdir(parents=True)
+    with pytest.raises(DatasetError, match="train first"):
+        dataset.preview()
+    saved = [("2026-01-01T00.00.00", 30), ("2026-01-02T00.00.00", 9), ("2026-01-02T00.00.00", 10)]
+    for (run, epoch), picture in zip(saved, pictures, strict=False):
+        write_png(snapshot_file(tmp_path / run, epoch), picture)
+    np.testing.assert_array_equal(pixels(dataset.preview()), pictures[2])
+
+
+def test_the_leaderboard_is_shown_as_a_table_with_the_best_run_first(tmp_path):
+    dataset = LeaderboardDataset(
+        path=str(tmp_path),
+        dataset="ganvas.datasets.atomic.AtomicJSONDataset",
+        filename_suffix=".json",
+    )
+    told = {"dataset": "sample", "judge": "lite", "network": "dcgan", "epochs": 3, "minutes": 1.5}
+    for name, distance in (("a", 0.5), ("b", 0.25), ("c", None)):
+        known = distance is not None
+        metrics = {"kernel_distance": figure("Distance", distance, "N=9")} if known else {}
+        dataset.save({name: told | {"started": name, "metrics": metrics}})
+    shown = dataset.preview(nrows=3)
+    place = {name: number for number, name in enumerate(shown["columns"])}
+    rows = [[row[place["started"]], row[place["kernel_distance"]]] for row in shown["data"]]
+    assert rows == [["b", 0.25], ["a", 0.5], ["c", ""]]
+    assert len(dataset.preview(nrows=2)["data"]) == 2

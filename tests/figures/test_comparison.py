@@ -10,6 +10,7 @@ from ganvas.figures.comparison import (
     name_runs,
     order_runs,
     render_comparison,
+    tabulate,
 )
 from ganvas.pipelines.compare.nodes import write_comparison
 from ganvas.pipelines.evaluate.figure import figure
@@ -52,6 +53,14 @@ def pictures(rows):
 
 def test_the_least_distance_comes_first_and_none_last(runs):
     assert [each["run"] for each in order_runs(runs)] == ["run-2", "run-4", "run-1", "run-3"]
+
+
+def test_the_table_has_the_best_of_each_collection_and_judge_first(runs):
+    table = tabulate([*runs, row(5, 0.1, judge="other"), row(6, 0.9, dataset="art")])
+    assert table["started"].str[-1].tolist() == ["6", "2", "4", "1", "3", "5"]
+    assert table["kernel_distance"].fillna(0).tolist() == [0.9, 0.3, 0.4, 0.5, 0, 0.1]
+    assert table.loc[1, ["dataset", "judge", "epochs"]].tolist() == ["sample", "lite", 20]
+    assert tabulate([]).empty
 
 
 def test_what_differs_is_found_and_the_odd_one_marked(runs):

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from kedro.io.core import AbstractVersionedDataset, get_filepath_str
 from kedro_datasets._typing import TablePreview
 from kedro_datasets.json import JSONDataset
@@ -50,21 +51,35 @@ class AtomicSave(_Dataset):
         return path.with_name(f".partial.{path.name}") if self._saving else path
 
 
-class AtomicCSVDataset(AtomicSave, CSVDataset):
-    """`pandas.CSVDataset`, saved whole."""
-
-
-class AtomicParquetDataset(AtomicSave, ParquetDataset):
-    """`pandas.ParquetDataset`, saved whole, whose preview shows lists too."""
+class TablePreviewed(_Dataset):
+    """Put before a dataset of a table: its preview shows lists too, and gaps as gaps."""
 
     def preview(self, nrows: int = 5) -> TablePreview:
-        """Give the first rows to kedro-viz, a list as its members with commas between."""
-        table = self.load().head(nrows).map(_as_text, na_action="ignore").astype(object)
-        return TablePreview(table.where(table.notna(), None).to_dict(orient="split"))
+        """Give the first rows to kedro-viz."""
+        return preview_table(self.load().head(nrows))
+
+
+def preview_table(table: pd.DataFrame) -> TablePreview:
+    """Give a table to kedro-viz, as people read it: four digits, lists with commas, gaps empty.
+
+    JSON has no NaN, so a gap that stayed one would leave the whole table unseen.
+    """
+    shown = table.map(_as_text, na_action="ignore").astype(object)
+    return TablePreview(shown.where(shown.notna(), "").to_dict(orient="split"))
 
 
 def _as_text(value: Any) -> Any:
+    if isinstance(value, float) and not value.is_integer():
+        return float(f"{value:.4g}")
     return ", ".join(value) if isinstance(value, np.ndarray | list) else value
+
+
+class AtomicCSVDataset(AtomicSave, TablePreviewed, CSVDataset):
+    """`pandas.CSVDataset`, saved whole."""
+
+
+class AtomicParquetDataset(AtomicSave, TablePreviewed, ParquetDataset):
+    """`pandas.ParquetDataset`, saved whole."""
 
 
 class AtomicJSONDataset(AtomicSave, JSONDataset):

@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from kedro.io import AbstractDataset, DatasetError
+from kedro_datasets._typing import ImagePreview
 
+from ganvas.datasets.pictures import preview_grid
 from ganvas.sources.collection import MANIFEST, Collection, open_collection
 
 
@@ -31,6 +34,12 @@ class CollectionDataset(AbstractDataset[Collection, Collection]):
         """Check that the collection lies in the folder."""
         if len(open_collection(self._folder).images) != len(data.images):
             raise DatasetError(f"{self._folder} holds another collection than the one to save.")
+
+    def preview(self, pictures: int = 40, columns: int = 8) -> ImagePreview:
+        """Give a contact sheet to kedro-viz: pictures from all over the collection."""
+        images = self.load().images
+        places = np.linspace(0, len(images) - 1, min(pictures, len(images))).astype(int)
+        return preview_grid(images[places], columns)
 
     def _exists(self) -> bool:
         return (self._folder / MANIFEST).is_file()

@@ -4,6 +4,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from kedro.io import AbstractDataset, DatasetError
+from kedro_datasets._typing import ImagePreview
+
+from ganvas.datasets.pictures import preview_bytes
+from ganvas.figures.strip import list_snapshots
 
 
 class FolderDataset(AbstractDataset[None, Path]):
@@ -32,3 +36,18 @@ class FolderDataset(AbstractDataset[None, Path]):
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._folder)}
+
+
+class SnapshotsDataset(FolderDataset):
+    """A folder of runs' snapshots, of which kedro-viz shows the newest, also in training."""
+
+    def preview(self) -> ImagePreview:
+        """Give the last grid of the run that began last.
+
+        Raises:
+            DatasetError: No run has painted a snapshot yet.
+        """
+        runs = sorted(each for each in self._folder.glob("*") if list_snapshots(each))
+        if not runs:
+            raise DatasetError(f"{self._folder} has no snapshots yet: train first.")
+        return preview_bytes(list(list_snapshots(runs[-1]).values())[-1].read_bytes())

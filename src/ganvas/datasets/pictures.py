@@ -2,18 +2,30 @@
 
 import base64
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kedro.io import AbstractDataset
+from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import ImagePreview
 from PIL import Image
 from PIL.ImageSequence import Iterator
 
 from ganvas.figures.animation import encode_webp
-from ganvas.figures.grid import read_png, write_png
+from ganvas.figures.grid import encode_png, lay_grid, read_png, write_png
+
+
+def preview_bytes(content: bytes) -> ImagePreview:
+    """Give a picture's file, PNG or WebP, to kedro-viz."""
+    return ImagePreview(base64.b64encode(content).decode())
+
+
+def preview_grid(pictures: np.ndarray, columns: int) -> ImagePreview:
+    """Give pictures, uint8 of shape (n, H, W, 3), to kedro-viz as one grid."""
+    return preview_bytes(encode_png(lay_grid(pictures, columns)))
 
 
 class PictureDataset(AbstractDataset[np.ndarray, np.ndarray]):
@@ -37,8 +49,8 @@ class PictureDataset(AbstractDataset[np.ndarray, np.ndarray]):
         write_png(self._file, data)
 
     def preview(self) -> ImagePreview:
-        """Give the file's bytes to kedro-viz, in base64."""
-        return ImagePreview(base64.b64encode(self._file.read_bytes()).decode())
+        """Give the file to kedro-viz."""
+        return preview_bytes(self._file.read_bytes())
 
     def _exists(self) -> bool:
         return self._file.is_file()
@@ -94,6 +106,20 @@ class PictureFolderDataset(
             write_png(partial / f"{name}.png", pixels)
         shutil.rmtree(self._folder, ignore_errors=True)
         partial.rename(self._folder)
+
+    def preview(self, pictures: int = 32, columns: int = 8) -> ImagePreview:
+        """Give the first pictures to kedro-viz as one grid, those of the size that most have.
+
+        Raises:
+            DatasetError: There are no pictures.
+        """
+        found = [load() for load in islice(self.load().values(), pictures + 1)]
+        if not found:
+            raise DatasetError(f"{self._folder} has no pictures.")
+        # The grid of all samples lies among them.
+        size = Counter(picture.shape for picture in found).most_common(1)[0][0]
+        alike = [picture for picture in found if picture.shape == size][:pictures]
+        return preview_grid(np.stack(alike), min(columns, len(alike)))
 
     def _exists(self) -> bool:
         return self._folder.is_dir()

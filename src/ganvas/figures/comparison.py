@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -13,6 +14,7 @@ from ganvas.figures.report import TEMPLATES, encode_picture
 SEED = "train.seed"
 # What orders runs, and the first columns of the table: less is better in the first two.
 FIRST = ("kernel_distance", "frechet_distance", "precision", "recall", "coverage", "diversity")
+COLUMNS = ("dataset", "judge", "network", "started", "epochs", "minutes")
 DOT, RANGE, REAL = "#c2410c", "#f29a6b", "#15803d"
 
 Row = dict[str, Any]
@@ -59,6 +61,24 @@ def order_runs(rows: list[Row]) -> list[Row]:
         return distance["value"] if distance else float("inf"), row["started"]
 
     return sorted(rows, key=rank)
+
+
+def tabulate(rows: list[Row]) -> pd.DataFrame:
+    """Put the leaderboard into a table: a row a run, those of a collection and judge together.
+
+    Returns:
+        The best run first: dataset, judge, network, started, epochs, minutes, then the first
+        figures, None where a run has no such figure.
+    """
+    ordered = sorted(order_runs(rows), key=lambda row: (row["dataset"], row["judge"]))
+    return pd.DataFrame(
+        [
+            {name: row[name] for name in COLUMNS}
+            | {name: row["metrics"].get(name, {}).get("value") for name in FIRST}
+            for row in ordered
+        ],
+        columns=[*COLUMNS, *FIRST],
+    )
 
 
 def find_differences(rows: list[Row]) -> dict[str, list[tuple[Any, bool]]]:

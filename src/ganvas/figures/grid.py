@@ -1,5 +1,6 @@
 """Pictures laid side by side, and PNG files written whole."""
 
+import io
 import math
 from pathlib import Path
 
@@ -49,6 +50,13 @@ def write_png(file: Path, pixels: np.ndarray) -> None:
     partial = file.with_name(f".{file.name}.partial")
     Image.fromarray(pixels).save(partial, format="PNG")
     partial.replace(file)
+
+
+def encode_png(pixels: np.ndarray) -> bytes:
+    """Encode uint8 pixels (H, W, 3) as PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def read_png(file: Path) -> np.ndarray:

@@ -1,16 +1,15 @@
 """The report page: one HTML file with everything in it."""
 
 import base64
-import io
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 import plotly.io
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from PIL import Image
 
 from ganvas.figures.animation import encode_webp
+from ganvas.figures.grid import encode_png
 from ganvas.params import flatten
 
 # Those that look closer, and none that would send anything anywhere.
@@ -84,9 +83,7 @@ TEMPLATES.filters["number"] = tell_number
 
 def encode_picture(pixels: np.ndarray) -> str:
     """Turn pixels, uint8 (H, W, 3), into the address of a PNG that holds itself."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
-    return data_uri(buffer.getvalue(), "png")
+    return data_uri(encode_png(pixels), "png")
 
 
 def data_uri(content: bytes, form: str) -> str:

@@ -1,36 +1,44 @@
 """The train pipeline."""
 
+import warnings
+
 from kedro.pipeline import Node, Pipeline
+from kedro.utils import KedroExperimentalWarning
 
 from ganvas.pipelines.train.nodes import train_gan
+from ganvas.pipelines.train.preview import preview_network
 
 
 def create_pipeline() -> Pipeline:
     """From the packed collection to saved networks, their history and the run's facts."""
-    return Pipeline(
-        [
-            Node(
-                train_gan,
-                inputs=[
-                    "collection",
-                    "params:ingest",
-                    "params:network",
-                    "params:train",
-                    "snapshots",
-                    "checkpoints",
-                    "command",
-                ],
-                # The summary comes last: a hook stops a diverged run once it is saved.
-                outputs=[
-                    "generator",
-                    "discriminator",
-                    "class_list",
-                    "history",
-                    "training_summary",
-                ],
-                name="train_gan",
-            ),
-        ],
-        namespace="train",
-        prefix_datasets_with_namespace=False,
-    )
+    with warnings.catch_warnings():
+        # Every command would say that Kedro may change previews of nodes.
+        warnings.simplefilter("ignore", KedroExperimentalWarning)
+        return Pipeline(
+            [
+                Node(
+                    train_gan,
+                    inputs=[
+                        "collection",
+                        "params:ingest",
+                        "params:network",
+                        "params:train",
+                        "snapshots",
+                        "checkpoints",
+                        "command",
+                    ],
+                    # The summary comes last: a hook stops a diverged run once it is saved.
+                    outputs=[
+                        "generator",
+                        "discriminator",
+                        "class_list",
+                        "history",
+                        "training_summary",
+                    ],
+                    name="train_gan",
+                    preview_fn=preview_network,
+                ),
+            ],
+            namespace="train",
+            prefix_datasets_with_namespace=False,
+        )

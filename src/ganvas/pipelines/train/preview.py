@@ -1,0 +1,57 @@
+"""What kedro-viz shows of the node that trains: the network that the parameters choose, drawn."""
+
+from typing import Any
+
+import keras
+from kedro.io import CatalogProtocol
+from kedro.pipeline.preview_contract import MermaidPreview, TextPreview
+
+from ganvas.errors import GanvasError
+from ganvas.figures.diagram import draw_pair
+from ganvas.networks import NETWORKS, NetworkParams, build
+from ganvas.pipelines.train.nodes import choose_column
+from ganvas.sources import IngestParams
+from ganvas.sources.classes import read_classes
+
+# For Mermaid: as wide as there is room, since kedro-viz would draw 300 pixels wide by itself, and
+# distances in pixels that leave room for the boxes.
+LAYOUT: dict[str, Any] = {
+    "flowchart": {"useMaxWidth": False, "nodeSpacing": 15, "rankSpacing": 25, "padding": 8}
+}
+NOT_PACKED = (
+    "This network paints by class, and how many classes there are is known when the pictures are "
+    "packed: kedro run --pipelines=ingest"
+)
+
+
+def preview_network() -> MermaidPreview | TextPreview:
+    """Draw the chosen network; kedro-viz calls this without arguments, but has the catalog."""
+    from kedro_viz.data_access import data_access_manager
+
+    return draw_network(data_access_manager.catalog.get_catalog())
+
+
+def draw_network(catalog: CatalogProtocol[Any, Any]) -> MermaidPreview | TextPreview:
+    """Build the network that a catalog's parameters choose and draw it, or say why not."""
+    network = NetworkParams.model_validate(catalog.load("params:network"))
+    ingest = IngestParams.model_validate(catalog.load("params:ingest"))
+    try:
+        classes = _count_classes(catalog, network)
+        if classes is None:
+            return TextPreview(NOT_PACKED)
+        # Where a GPU trains, its memory stays with it.
+        with keras.device("cpu"):
+            pair = build(network, (ingest.size, ingest.size, 3), classes)
+    except GanvasError as error:
+        return TextPreview(str(error))
+    return MermaidPreview(draw_pair(pair), meta=LAYOUT)
+
+
+def _count_classes(catalog: CatalogProtocol[Any, Any], network: NetworkParams) -> int | None:
+    """Count the classes to paint by; None where it takes a collection that isn't there yet."""
+    if network.label is None and not NETWORKS[network.name].by_class:
+        return 0
+    if not catalog.exists("collection"):
+        return None
+    collection = catalog.load("collection")
+    return len(read_classes(collection.index, choose_column(network, collection)).names)

@@ -1,0 +1,167 @@
+"""What kedro-viz shows, as it hands it to its page, of a small run."""
+
+import base64
+import io
+import json
+
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro_viz.api.rest.responses.nodes import get_node_metadata_response
+from kedro_viz.api.rest.responses.pipelines import get_pipeline_response
+from kedro_viz.api.rest.responses.utils import get_encoded_response
+from kedro_viz.data_access import data_access_manager
+from kedro_viz.server import load_and_populate_data
+from PIL import Image
+
+from ganvas.datasets.collection import CollectionDataset
+from ganvas.networks import NETWORKS
+from ganvas.pipeline_registry import register_pipelines
+from ganvas.pipelines.train.preview import NOT_PACKED, draw_network
+from projects import DCGAN, TINY, make_project, run_kedro
+
+BY_GENRE = {"network.label": "genre"}
+STAGES = {"ingest", "train", "evaluate", "report"}
+
+
+@pytest.fixture(scope="module")
+def looked_at(tmp_path_factory):
+    """A project that has run, and what kedro-viz shows of a node or dataset in it."""
+    project = make_project(tmp_path_factory.mktemp("project"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        for options in ([], ["--pipelines=sample"]):
+            result = run_kedro(project, *options, **BY_GENRE)
+            assert result.exit_code == 0, result.output
+        params = nest(TINY | DCGAN | BY_GENRE)
+        data_access_manager.reset_fields()
+        load_and_populate_data(project, extra_params=params)
+        yield show
+        data_access_manager.reset_fields()
+
+
+def nest(flat: dict) -> dict:
+    tree: dict = {}
+    for key, value in flat.items():
+        *parents, last = key.split(".")
+        place = tree
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = {"null": None, "false": False}.get(value, value)
+    return tree
+
+
+def show(name: str) -> dict:
+    found = [node.id for node in data_access_manager.nodes.as_list() if node.name == name]
+    # The page is sent by an encoder that knows no NaN.
+    return json.loads(get_encoded_response(get_node_metadata_response(found[0])))
+
+
+def picture(shown: dict) -> Image.Image:
+    assert shown["preview_type"] == "ImagePreview"
+    return Image.open(io.BytesIO(base64.b64decode(shown["preview"])))
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "rows"),
+    [
+        ("artists", {"name", "genres", "first_year"}, 8),
+        ("image_index", {"path", "artist", "genre", "split", "hash"}, 20),
+        ("rejected", {"path", "reason"}, 0),
+        ("history", {"epoch", "loss_g", "loss_d"}, 2),
+        ("leaderboard", {"dataset", "network", "started", "diversity"}, 1),
+    ],
+)
+def test_tables_show_their_first_rows(looked_at, name, columns, rows):
+    shown = looked_at(name)
+    assert shown["preview_type"] == "TablePreview"
+    assert columns <= set(shown["preview"]["columns"])
+    assert len(shown["preview"]["data"]) == rows
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        # 24 pictures of 32 pixels, 8 in a row, with gaps of 2 between and around.
+        ("collection", (8 * 34 + 2, 3 * 34 + 2)),
+        ("samples", (8 * 34 + 2, 4 * 34 + 2)),
+        ("sample_grid", (3 * 34 + 2, 2 * 34 + 2)),
+        ("snapshots", (3 * 34 + 2, 4 * 34 + 2)),
+    ],
+)
+def test_pictures_are_shown_as_they_are(looked_at, name, size):
+    assert picture(looked_at(name)).size == size
+
+
+@pytest.mark.parametrize(
+    "name", ["real_grid", "progress_strip", "class_sheets", "curves", "neighbours"]
+)
+def test_drawings_are_shown(looked_at, name):
+    assert min(picture(looked_at(name)).size) > 32
+
+
+def test_curves_can_be_zoomed_and_figures_opened(looked_at):
+    curves = looked_at("curves_plot")
+    assert curves["preview_type"] == "PlotlyPreview"
+    assert len(curves["preview"]["data"][0]["x"]) == 2
+    for name, key in (
+        ("metrics", "loss_g"),
+        ("class_list", "names"),
+        ("training_summary", "epochs"),
+    ):
+        shown = looked_at(name)
+        assert shown["preview_type"] == "JSONPreview" and key in json.loads(shown["preview"])
+
+
+def test_the_node_that_trains_shows_the_network_that_it_trains(looked_at):
+    shown = looked_at("train_gan")["preview"]
+    assert shown["kind"] == "mermaid"
+    text = shown["content"].replace("\u00a0", " ")
+    assert "latent<br/>6" in text and "classes<br/>8" in text and "<b>16 × 16 × 2</b>" in text
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_before_any_run_the_chosen_network_is_drawn_or_it_is_told_what_it_takes(tmp_path, name):
+    shown = draw_network(catalog(tmp_path, {"name": name}))
+    if NETWORKS[name].by_class:
+        assert shown.content == NOT_PACKED
+    else:
+        assert shown.kind == "mermaid"
+        assert shown.content.replace("\u00a0", " ").count("32 × 32 × 3<") >= 1
+
+
+def test_a_label_that_is_not_there_is_told_in_place_of_a_drawing(looked_at):
+    flow = data_access_manager.catalog.get_catalog()
+    other = catalog(None, {"name": "dcgan", "label": "sculptor"})
+    other["collection"] = flow.get("collection")
+    shown = draw_network(other)
+    assert shown.kind == "text" and "network.label is 'sculptor'" in shown.content
+
+
+def catalog(folder, network: dict) -> DataCatalog:
+    """What a project that has never run has: parameters, and a place for pictures."""
+    params = {"params:network": network, "params:ingest": {"size": 32}}
+    datasets = {key: MemoryDataset(value) for key, value in params.items()}
+    return DataCatalog(datasets | {"collection": CollectionDataset(filepath=str(folder))})
+
+
+def test_no_preview_gives_credentials_away(looked_at):
+    shown = [looked_at(name) for name in ("kaggle_credentials", "huggingface_credentials")]
+    assert not any(each.get("preview") for each in shown)
+
+
+def test_stages_are_groups_and_layers_are_in_order(looked_at):
+    flow = json.loads(get_encoded_response(get_pipeline_response("__default__")))
+    assert set(flow["modular_pipelines"]) == STAGES | {"__root__"}
+    assert flow["layers"] == [
+        *("raw", "intermediate", "primary", "models", "model output", "reporting")
+    ]
+
+
+def test_each_node_carries_its_stage_and_no_dataset_does():
+    pipelines = register_pipelines()
+    for name, pipeline in pipelines.items():
+        for node in pipeline.nodes:
+            stage = node.func.__module__.split(".")[2]
+            assert node.namespace == stage and node.name == f"{stage}.{node._name}"
+            assert node in pipelines[stage].nodes
+        assert not any("." in dataset for dataset in pipeline.datasets()), name
