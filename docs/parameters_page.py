@@ -4,6 +4,7 @@ Types and bounds come from the Pydantic models, defaults and meanings from conf/
 meaning is the comment behind it and, where there is more to say, those right above it.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,12 +18,18 @@ from ganvas.configuration import Configuration
 CONF = Path(__file__).parents[1] / "conf" / "base"
 INTRODUCTION = """# Parameters
 
-Every line can be changed in `conf/base`, in a preset (`conf/<preset>/`, taken by
-`kedro run --env=<preset>`), in `conf/local`, or for one run with
-`kedro run --params=train.epochs=20,network.name=dcgan`. A wrong key or value stops the run before
-any work, with a sentence that names it. Defaults are those of `conf/base`; where two stand there,
-the second is for a GPU.
+Every parameter can be changed in `conf/base`, in a preset of `conf/`, in `conf/local`, or for one
+run:
+
+```sh
+kedro run --params=train.epochs=20,network.name=dcgan
+```
+
+A wrong key or value stops the run before any work, with a sentence that names it. Defaults are
+those of `conf/base`; where there are two, the second is for a GPU.
 """
+
+HEAD = "| key | allowed | default | meaning |\n|---|---|---|---|"
 
 
 class Row(NamedTuple):
@@ -110,13 +117,13 @@ def _allow(field: dict[str, Any], groups: dict[str, Any]) -> str:
         case "object":
             return ", ".join(f"`{name}`" for name in field["properties"])
         case "string":
-            return f"text like `{field['pattern']}`" if "pattern" in field else "text"
+            return f"text that matches `{field['pattern']}`" if "pattern" in field else "text"
     kind = {"integer": "whole number", "number": "number"}[field["type"]]
     words = {
         "minimum": "from {}",
         "exclusiveMinimum": "above {}",
         "maximum": "to {}",
-        "exclusiveMaximum": "below {}",
+        "exclusiveMaximum": "to below {}",
         "multipleOf": "in steps of {}",
     }
     bounds = [form.format(field[word]) for word, form in words.items() if word in field]
@@ -136,15 +143,21 @@ def _render_stage(stage: str, rows: list[Row]) -> str:
     head = rows[0]
     lines = [f"## {stage} {{#{stage}}}", ""]
     if not head.allowed:
-        lines += [f"{head.meaning[:1].upper()}{_escape(head.meaning[1:])}.", ""]
+        told = _escape(head.meaning.rstrip("."))
+        lines += [f"{told[:1].upper()}{told[1:]}.", ""]
         rows = rows[1:]
-    lines += ["| key | allowed | default | meaning |", "|---|---|---|---|"]
+    lines += [
+        '<div class="parameters" markdown>',
+        "",
+        "| key | allowed | default | meaning |",
+        "|---|---|---|---|",
+    ]
     for row in rows:
         key = f"`{row.key}`{{#{row.key}}}"
         key = key if row.allowed else f"**{key}**"
         default = f"`{_tell_default(row.default)}`" if row.default else ""
         lines.append(f"| {key} | {row.allowed} | {default} | {_escape(row.meaning)} |")
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", "</div>", ""])
 
 
 def _tell_default(text: str) -> str:
@@ -156,4 +169,4 @@ def _escape(text: str) -> str:
     """A comment as text of a Markdown table."""
     for mark, escaped in (("&", "&amp;"), ("<", "&lt;"), ("|", r"\|"), ("{", r"\{"), ("*", r"\*")):
         text = text.replace(mark, escaped)
-    return text
+    return re.sub(r"docs/([\w-]+\.md)", r"[\1](\1)", text)
