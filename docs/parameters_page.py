@@ -74,10 +74,10 @@ def _walk(
     node: yaml.MappingNode, schema: dict[str, Any], groups: dict[str, Any], text: str, prefix: str
 ) -> Iterator[Row]:
     for name, value in node.value:
-        key, field = prefix + name.value, schema["properties"][name.value]
-        if isinstance(value, yaml.MappingNode):
+        key, field = prefix + name.value, _resolve(schema["properties"][name.value], groups)
+        if "properties" in field:
             yield Row(key, "", "", _comment(text, name, name.end_mark))
-            yield from _walk(value, _resolve(field, groups), groups, text, f"{key}.")
+            yield from _walk(value, field, groups, text, f"{key}.")
         else:
             shown = text[value.start_mark.index : value.end_mark.index]
             yield Row(key, _allow(field, groups), shown, _comment(text, name, value.end_mark))
@@ -105,8 +105,8 @@ def _allow(field: dict[str, Any], groups: dict[str, Any]) -> str:
     field = _resolve(field, groups)
     if "anyOf" in field:
         return " or ".join(_allow(choice, groups) for choice in field["anyOf"])
-    if "enum" in field:
-        return ", ".join(f"`{value}`" for value in field["enum"])
+    if "enum" in field or "const" in field:
+        return ", ".join(f"`{value}`" for value in field.get("enum", [field.get("const")]))
     match field["type"]:
         case "null":
             return "`null`"
@@ -115,7 +115,7 @@ def _allow(field: dict[str, Any], groups: dict[str, Any]) -> str:
         case "array":
             return f"list of {_allow(field['items'], groups)}"
         case "object":
-            return ", ".join(f"`{name}`" for name in field["properties"])
+            return ", ".join(f"`{name}`" for name in field.get("properties", ())) or "a mapping"
         case "string":
             return f"text that matches `{field['pattern']}`" if "pattern" in field else "text"
     kind = {"integer": "whole number", "number": "number"}[field["type"]]
@@ -131,8 +131,9 @@ def _allow(field: dict[str, Any], groups: dict[str, Any]) -> str:
 
 
 def _rank(path: Path) -> int:
-    """The place of a file: that of its stage in the configuration."""
-    return list(Configuration.model_fields).index(path.stem.removeprefix("parameters_"))
+    """The place of a file: that of its stage in the configuration, or the last."""
+    order, stage = list(Configuration.model_fields), path.stem.removeprefix("parameters_")
+    return order.index(stage) if stage in order else len(order)
 
 
 def _is_in(row: Row, stage: str) -> bool:
