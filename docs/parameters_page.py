@@ -147,12 +147,7 @@ def _render_stage(stage: str, rows: list[Row]) -> str:
         told = _escape(head.meaning.rstrip("."))
         lines += [f"{told[:1].upper()}{told[1:]}.", ""]
         rows = rows[1:]
-    lines += [
-        '<div class="parameters" markdown>',
-        "",
-        "| key | allowed | default | meaning |",
-        "|---|---|---|---|",
-    ]
+    lines += ['<div class="parameters" markdown>', "", HEAD]
     for row in rows:
         key = f"`{row.key}`{{#{row.key}}}"
         key = key if row.allowed else f"**{key}**"
