@@ -1,0 +1,73 @@
+"""Every command and every parameter that the documentation names can be typed as it stands."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from kedro.framework.cli.utils import _split_params
+
+from ganvas import settings
+from ganvas.configuration import Configuration
+from ganvas.errors import GanvasError
+from ganvas.params import Params, check_params
+from ganvas.pipeline_registry import register_pipelines
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    ROOT / "README.md",
+    *sorted(page for page in (ROOT / "docs").glob("*.md") if page.stem != "adding-a-network"),
+]
+CODE = re.compile(r"```(?:sh|bash)\n(.*?)```|`([^`\n]+)`", re.DOTALL)
+RUN = re.compile(r"\bkedro run\b[^#\n]*")
+STAGES = "|".join(Configuration.model_fields)
+KEY = re.compile(rf"(?:{STAGES})(?:\.[a-z_0-9]+)+")
+# Names of files and nodes, which look like keys.
+OTHERS = re.compile(r".*\.(?:html|json|train_gan)")
+PIPELINES = register_pipelines()
+
+
+def pieces(page: Path) -> list[str]:
+    return [block or inline for block, inline in CODE.findall(page.read_text())]
+
+
+def check(env: str | None, params: dict) -> None:
+    """Raise what a run with these parameters would; with another network if not the default."""
+    errors = []
+    for choice in ({}, {"network": {"name": "dcgan"}}):
+        loader = settings.CONFIG_LOADER_CLASS(
+            str(ROOT / "conf"),
+            env=env,
+            runtime_params=choice | params,
+            **settings.CONFIG_LOADER_ARGS,
+        )
+        try:
+            check_params(Configuration, loader["parameters"])
+        except GanvasError as error:
+            errors.append(str(error))
+        else:
+            return
+    raise AssertionError(errors[0])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_run_that_a_page_names_is_one(page):
+    for command in (found for piece in pieces(page) for found in RUN.findall(piece)):
+        words = shlex.split(command.split("&&")[0])[2:]
+        options = dict(word.removeprefix("--").split("=", 1) for word in words if "=" in word)
+        assert set(options) <= {"env", "params", "pipelines", "nodes"}, command
+        assert "env" not in options or (ROOT / "conf" / options["env"]).is_dir(), command
+        assert set(options.get("pipelines", "train").split(",")) <= set(PIPELINES), command
+        check(options.get("env"), _split_params(None, None, options.get("params", "")))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_parameter_that_a_page_names_is_one(page):
+    for piece in pieces(page):
+        if KEY.match(piece) and "=" in piece and "\n" not in piece:
+            check(None, _split_params(None, None, piece))
+        elif KEY.fullmatch(piece) and not OTHERS.fullmatch(piece):
+            model: type[Params] = Configuration
+            for name in piece.split("."):
+                assert name in model.model_fields, piece
+                model = model.model_fields[name].annotation
