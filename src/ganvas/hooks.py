@@ -26,7 +26,9 @@ class GanvasHooks:
 
     @hook_impl
     def after_context_created(self) -> None:
-        """Write whole lines to a log."""
+        """Write whole lines to a log, and leave errors to the command line."""
+        # Would say each a second time. Not in logging.yml, which a packed conf can't hand to Kedro.
+        logging.getLogger("kedro.pipeline.node").setLevel(logging.CRITICAL)
         if not in_terminal():
             _log_plainly()
 
