@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.installed
 
-.PHONY: setup run test lint format viz gallery bench bench-quality
+.PHONY: setup run test test-s3 lint format viz gallery bench bench-quality
 
 setup: $(READY)
 
@@ -19,6 +19,14 @@ run: $(READY)
 test: $(READY)
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal
 
+# On packages of its own before the others: botocore wants an older python-dateutil than the pins.
+test-s3: .venv/s3/.installed
+	PYTHONPATH=.venv/s3 $(BIN)/pytest --no-cov tests/test_objects.py
+
+.venv/s3/.installed: requirements-s3.lock $(READY)
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target .venv/s3 --requirement requirements-s3.lock
+	touch $@
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -26,6 +34,7 @@ lint: $(READY)
 	$(BIN)/vulture
 	$(BIN)/deptry src
 	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
