@@ -47,7 +47,9 @@ def test_only_what_has_changed_is_fetched_again(store, tmp_path, monkeypatch, ca
     asked = []
     get = type(store).get
     monkeypatch.setattr(
-        type(store), "get", lambda self, names, *rest: asked.extend(names) or get(self, names, *rest)
+        type(store),
+        "get",
+        lambda self, names, *rest: asked.extend(names) or get(self, names, *rest),
     )
     with caplog.at_level(logging.INFO):
         mirror(URL, tmp_path / "m", {})
@@ -93,7 +95,9 @@ def test_other_files_are_left_alone(store, tmp_path):
         mirror(URL, tmp_path, {})
     assert contents(tmp_path) == {"mine.png": "mine"}
     mirror(URL, tmp_path / "m", {})
-    with pytest.raises(GanvasError, match="mirrors memory://bucket/pictures, not memory://bucket/p"):
+    with pytest.raises(
+        GanvasError, match="mirrors memory://bucket/pictures, not memory://bucket/p"
+    ):
         mirror(URL + "-too", tmp_path / "m", {})
 
 
