@@ -9,7 +9,7 @@ import tarfile
 import time
 import urllib.request
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
 import pytest
 from PIL import Image
@@ -148,6 +148,8 @@ def fetch_when_open(url: str, server: subprocess.Popen) -> str:
         assert server.poll() is None, server.communicate()[0].decode()
         try:
             return urllib.request.urlopen(url, timeout=20).read().decode()
+        except HTTPError:
+            raise
         except URLError:
             time.sleep(0.1)
     raise AssertionError(f"{url} does not answer.")
