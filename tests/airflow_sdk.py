@@ -1,6 +1,6 @@
 """The two decorators of `airflow.sdk` that a generated DAG uses.
 
-Airflow's own requirements don't go with those of this project, so a DAG is read by this stand-in:
+Airflow asks for much that is not among the pins of this project, so a DAG is read by this stand-in:
 it knows tasks, their order and how to run one.
 """
 

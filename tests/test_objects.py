@@ -123,12 +123,20 @@ def test_models_go_to_a_bucket_and_come_back(project, kedro_run, bucket, credent
     assert len(list((project / "data/07_model_output/sample/dcgan/samples").iterdir())) == 4
 
 
-def test_a_missing_bucket_for_models_is_told(project, kedro_run, bucket, credentials):
+def test_a_missing_bucket_for_models_is_told_and_costs_no_training(
+    project, kedro_run, bucket, credentials, caplog
+):
     write_conf(project, credentials)
     put_models_in("nowhere", project)
     told = sentence(kedro_run("--pipelines=train", train__epochs=1))
     assert "s3://nowhere/models/sample/dcgan/generator.keras" in told
     assert "object_store" in told
+    bucket.mkdir("nowhere")
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        assert kedro_run("--pipelines=train", train__epochs=1).exit_code == 0
+    assert "Training goes on after epoch 1." in caplog.text and "epoch 1/1" not in caplog.text
+    assert len(bucket.find("nowhere/models")) == 3
 
 
 def test_nothing_but_the_model_is_left_in_the_bucket(bucket, credentials, networks):

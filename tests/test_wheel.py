@@ -83,6 +83,14 @@ def run(site: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[st
     )
 
 
+def test_what_the_wheel_asks_for_can_be_installed_together(site):
+    (wheel,) = site.parent.glob("ganvas-*.whl")
+    # Here everything is installed already, so pip has but to find no contradiction.
+    command = ["-m", "pip", "install", "--dry-run", "--no-index", str(wheel)]
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_default_run_in_an_empty_folder_leads_to_a_report(site, empty):
     packed = ["--conf-source=conf-ganvas.tar.gz", PARAMS + ",train.epochs=1"]
     done = run(site, empty, "-c", TELLING, *packed)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.registry import _registry as registry
+from fsspec.registry import known_implementations
 
 from ganvas.datasets.folder import MirroredFolderDataset
 from ganvas.errors import GanvasError
@@ -109,9 +111,19 @@ def test_an_empty_place_is_told_and_empties_no_mirror(store, tmp_path):
     assert len(contents(tmp_path)) == 3 and (tmp_path / MARK).is_file()
 
 
-def test_an_unknown_protocol_is_told(tmp_path):
-    with pytest.raises(GanvasError, match=r"nowhere://x can't be read \(.*nowhere.*\)"):
-        mirror("nowhere://x", tmp_path, {})
+def test_what_a_protocol_needs_is_told_before_anything_runs(kedro_run, monkeypatch):
+    source = {"ingest__source__name": "folder"}
+    result = kedro_run("--pipelines=ingest", **source, ingest__source__path="nowhere://x")
+    assert "Error: nowhere://x can't be read, for nothing knows nowhere://" in result.output
+    monkeypatch.setitem(known_implementations, "s3", {"class": "nothere.Store", "err": "Get it"})
+    monkeypatch.delitem(registry, "s3", raising=False)
+    result = kedro_run("--pipelines=ingest", **source, ingest__source__path="s3://art/works")
+    assert (
+        "Error: s3://art/works needs a package that is not installed (Get it): run "
+        '`pip install "ganvas[s3]"`.'
+    ) in result.output
+    result = kedro_run("--pipelines=ingest", ingest__source__path="s3://art/works")
+    assert "Error: Parameters in 'ingest.source' don't go together: name is sample" in result.output
 
 
 def test_the_dataset_mirrors_urls_alone(store, tmp_path):

@@ -29,6 +29,27 @@ def is_url(path: str) -> bool:
     return "://" in path
 
 
+def check_protocol(url: str) -> None:
+    """Check that what reads a URL is installed.
+
+    Raises:
+        GanvasError: It is not, or nothing is known to read it.
+    """
+    protocol = url.partition("://")[0]
+    try:
+        fsspec.get_filesystem_class(protocol)
+    except ImportError as error:
+        extra = ': run `pip install "ganvas[s3]"`' if protocol in ("s3", "s3a") else ""
+        raise GanvasError(
+            f"{url} needs a package that is not installed ({error}){extra}."
+        ) from error
+    except ValueError as error:
+        raise GanvasError(
+            f"{url} can't be read, for nothing knows {protocol}://: it must be s3:// or another "
+            "protocol of fsspec."
+        ) from error
+
+
 def mirror(url: str, folder: Path, options: dict[str, Any]) -> None:
     """Make a folder hold what lies below a URL, fetching only what has changed there.
 
@@ -105,11 +126,6 @@ def _list_objects(
         store.invalidate_cache()
         root = root.rstrip("/")
         found = store.find(root, detail=True)
-    except ImportError as error:
-        raise GanvasError(
-            f"{url} needs a package that is not installed ({error}): for s3:// run "
-            '`pip install "ganvas[s3]"`.'
-        ) from error
     except Exception as error:  # each store has errors of its own
         raise _unreadable(url, error) from error
     listed = {}
