@@ -26,6 +26,7 @@ lint: $(READY)
 	$(BIN)/vulture
 	$(BIN)/deptry src
 	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -79,7 +79,9 @@ def test_a_network_is_switched_by_its_name_alone():
 )
 def test_an_environment_leads_to_folders_of_its_own(env, dataset, source, network):
     preset = check_params(Configuration, load("parameters", env))
-    assert preset.choices() == {"dataset": dataset, "source": source, "network": network}
+    mirror = f"data/01_raw/{dataset}"
+    expected = {"dataset": dataset, "source": source, "network": network, "mirror": mirror}
+    assert preset.choices() == expected
 
 
 # What generator and discriminator learn in the sources, at 64 pixels; ArtGAN's with 27 classes.

@@ -5,6 +5,7 @@ import difflib
 import functools
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import click
@@ -84,10 +85,12 @@ cli.add_command(run)
 )
 @click.pass_obj
 @_in_one_sentence
-def gallery(metadata: ProjectMetadata, host: str, port: int) -> None:
+def gallery(metadata: ProjectMetadata | None, host: str, port: int) -> None:
     """Open the gallery: a web page that paints with the newest generators."""
     # Kedro imports this file for every command, and TensorFlow takes seconds.
     from ganvas.gallery.server import serve
 
     logging.getLogger("ganvas").setLevel(logging.INFO)
-    serve(metadata.project_path / "data", host, port)
+    # The packaged project has no folder of its own: its data lies where it is run.
+    root = metadata.project_path if metadata else Path.cwd()
+    serve(root / "data", host, port)

@@ -3,9 +3,11 @@
 import contextlib
 import json
 import shlex
+from pathlib import Path
 from typing import Any
 
 from kedro.config import MissingConfigException, OmegaConfigLoader
+from kedro.utils import find_kedro_project
 from omegaconf import DictConfig, OmegaConf
 
 from ganvas.configuration import Configuration
@@ -13,7 +15,7 @@ from ganvas.params import check_params, flatten
 from ganvas.training.gathering import has_gpu
 
 # Entries of credentials.yml that the catalog names; Kedro stops at a name that is missing.
-CREDENTIALS = ("kaggle", "huggingface")
+CREDENTIALS = ("kaggle", "huggingface", "object_store")
 
 
 def by_device(cpu: Any, gpu: Any, *, _root_: DictConfig) -> Any:
@@ -41,7 +43,8 @@ class GanvasConfigLoader(OmegaConfigLoader):
 
     def _tell_command(self) -> str:
         """Give the command that runs everything with the same environment and parameters."""
-        words = ["kedro", "run"]
+        packaged = find_kedro_project(Path.cwd()) is None
+        words = ["ganvas", f"--conf-source={self.conf_source}"] if packaged else ["kedro", "run"]
         if self.env and self.env != self.default_run_env:
             words.append(f"--env={self.env}")
         if self.runtime_params:

@@ -66,4 +66,5 @@ class Configuration(Params):
             "dataset": self.ingest.dataset_name,
             "network": self.network.folder,
             "source": self.ingest.raw_path,
+            "mirror": self.ingest.mirror_path,
         }

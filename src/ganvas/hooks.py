@@ -11,6 +11,7 @@ from rich.logging import RichHandler
 
 from ganvas.errors import GanvasError
 from ganvas.progress import in_terminal
+from ganvas.sources.mirror import check_protocol, is_url
 
 logger = logging.getLogger(__name__)
 
@@ -26,14 +27,22 @@ class GanvasHooks:
 
     @hook_impl
     def after_context_created(self) -> None:
-        """Write whole lines to a log."""
+        """Write whole lines to a log, and leave errors to the command line."""
+        # Would say each a second time. Not in logging.yml, which a packed conf can't hand to Kedro.
+        logging.getLogger("kedro.pipeline.node").setLevel(logging.CRITICAL)
         if not in_terminal():
             _log_plainly()
 
     @hook_impl
     def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
-        """Remember where the datasets lie, to name their places."""
+        """Remember where the datasets lie, to name their places.
+
+        Raises:
+            GanvasError: One lies on a store that can't be reached with what is installed.
+        """
         self._paths = {name: entry.get("filepath", "") for name, entry in conf_catalog.items()}
+        for path in filter(is_url, self._paths.values()):
+            check_protocol(path)
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:

@@ -1,6 +1,7 @@
 """Kedro's datasets of single files, saved under a temporary name that is then changed.
 
-A run that is killed while it saves leaves the file of the run before it, never half a file.
+A run that is killed while it saves leaves the file of the run before it, never half a file. On an
+object store, which renames by copying, it may leave the hidden temporary object too.
 """
 
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from kedro_datasets.plotly import JSONDataset as PlotlyDataset
 from kedro_datasets.tensorflow import TensorFlowModelDataset
 from kedro_datasets.text import TextDataset
 
+from ganvas.errors import GanvasError
+
 if TYPE_CHECKING:
     _Dataset = AbstractVersionedDataset[Any, Any]
 else:
@@ -33,16 +36,27 @@ class AtomicSave(_Dataset):
     _invalidate_cache: Callable[[], None]
 
     def save(self, data: Any) -> None:
-        """Save under a temporary name, then rename."""
+        """Save under a temporary name, then rename.
+
+        Raises:
+            GanvasError: A store can't be written to.
+        """
+        target = get_filepath_str(self._get_save_path(), self._protocol)
         self._saving = True
         try:
             # The plain function: its wrapper would look for the version before it is in place.
             unwrap(super().save)(self, data)  # type: ignore[safe-super]  # a dataset's own
-            partial = get_filepath_str(self._get_save_path(), self._protocol)
+            self._fs.mv(get_filepath_str(self._get_save_path(), self._protocol), target)
+        except Exception as error:  # each store has errors of its own
+            if self._protocol == "file":
+                raise
+            told = " ".join(str(error).split()) or type(error).__name__
+            raise GanvasError(
+                f"{self._protocol}://{target} can't be written ({told}): check its path in the "
+                "catalog, and 'object_store' in conf/local/credentials.yml."
+            ) from error
         finally:
             self._saving = False
-        target = get_filepath_str(self._get_save_path(), self._protocol)
-        self._fs.mv(partial, target)
         self._invalidate_cache()
 
     def _get_save_path(self) -> PurePosixPath:

@@ -8,6 +8,7 @@ from kedro_datasets._typing import ImagePreview
 
 from ganvas.datasets.pictures import preview_bytes
 from ganvas.figures.strip import list_snapshots
+from ganvas.sources.mirror import is_url, mirror
 
 
 class FolderDataset(AbstractDataset[None, Path]):
@@ -51,3 +52,42 @@ class SnapshotsDataset(FolderDataset):
         if not runs:
             raise DatasetError(f"{self._folder} has no snapshots yet: train first.")
         return preview_bytes(list(list_snapshots(runs[-1]).values())[-1].read_bytes())
+
+
+class MirroredFolderDataset(FolderDataset):
+    """A folder that may lie on an object store: loads as a folder of this machine all the same.
+
+    Args:
+        filepath: The folder, or a URL with any protocol of fsspec.
+        path: Where a URL is mirrored to.
+        credentials: What the protocol's file system takes.
+        metadata: For plugins such as kedro-viz.
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        path: str,
+        credentials: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(filepath=path if is_url(filepath) else filepath, metadata=metadata)
+        self._source = filepath
+        self._credentials = credentials or {}
+        self._mirrored = not is_url(filepath)
+
+    def load(self) -> Path:
+        """Give the folder's path; of a URL what has changed there is fetched first, once a run.
+
+        Raises:
+            GanvasError: The store can't be read, or the mirror's folder holds other files.
+        """
+        if not self._mirrored:
+            mirror(self._source, self._folder, self._credentials)
+            # Nodes that load it later must see what the first one has listed.
+            self._mirrored = True
+        return self._folder
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._source, "path": str(self._folder)}

@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ganvas.params import Params
 from ganvas.sources.artworks import ArtworksParams, read_artworks
 from ganvas.sources.celeba import CelebaParams, read_celeba
 from ganvas.sources.folder import FolderParams, read_folder
+from ganvas.sources.mirror import is_url
 from ganvas.sources.packing import PackParams
 from ganvas.sources.sample_source import SampleParams, ensure_sample
 from ganvas.sources.wikiart import WikiartParams, read_wikiart
@@ -25,6 +26,15 @@ class SourceParams(Params):
     wikiart: WikiartParams = WikiartParams()
     celeba: CelebaParams = CelebaParams()
     folder: FolderParams = FolderParams()
+
+    @model_validator(mode="after")
+    def _check_path(self) -> "SourceParams":
+        if self.name == "sample" and self.path and is_url(self.path):
+            raise ValueError(
+                f"name is sample, which is painted on this machine, and path is {self.path}: set "
+                "name to the source whose pictures lie there"
+            )
+        return self
 
 
 class IngestParams(PackParams):
@@ -49,9 +59,14 @@ class IngestParams(PackParams):
 
     @property
     def raw_path(self) -> str:
-        """The source's folder; a relative one is seen from the project's root."""
-        path = self.source.path or f"data/01_raw/{self.dataset or self.source.name}"
-        return str(Path(path).expanduser())
+        """The source's folder or URL; a relative folder is seen from the project's root."""
+        path = self.source.path or self.mirror_path
+        return path.rstrip("/") if is_url(path) else str(Path(path).expanduser())
+
+    @property
+    def mirror_path(self) -> str:
+        """Where pictures lie that are brought here."""
+        return f"data/01_raw/{self.dataset or self.source.name}"
 
 
 class Listing(NamedTuple):
