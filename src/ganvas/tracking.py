@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
+from collections.abc import Iterator
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +31,10 @@ DATABASE = "data/09_tracking/mlflow.db"
 SQLITE = "sqlite:///"
 # Servers refuse more: characters of a parameter, parameters and points of a request.
 LONGEST, PARAMS_AT_ONCE, POINTS_AT_ONCE = 500, 100, 1000
+ABSENT = (
+    "tracking.mlflow is true, but MLflow is not installed with all that it takes: run "
+    '`pip install "ganvas[mlflow]"`, or set tracking.mlflow=false.'
+)
 # Tags by which a run is found again: its training, and the command that makes it.
 TRAINING, COMMAND = "ganvas.training", "ganvas.command"
 
@@ -113,7 +118,7 @@ def record(client: MlflowClient, params: TrackingParams, told: Told) -> None:
             register = name.replace("/", "-") if params.register_models else None
             log_generator(client, run, told.made["generator"], register)
         if message := told.message or (told.summary or {}).get("message"):
-            client.set_tag(run, "mlflow.note.content", message)
+            client.set_tag(run, "mlflow.note.content", message[:LONGEST])
     finally:
         client.set_terminated(run, told.status)
 
@@ -136,24 +141,24 @@ def connect(params: TrackingParams, project: Path) -> MlflowClient:
     Raises:
         GanvasError: MLflow is not installed, or can't be reached.
     """
-    if importlib.util.find_spec("mlflow") is None:
-        raise GanvasError(
-            "tracking.mlflow is true, but MLflow is not installed: run "
-            '`pip install "ganvas[mlflow]"`, or set tracking.mlflow=false.'
-        )
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    if importlib.util.find_spec("mlflow") is None:
+        raise GanvasError(ABSENT)
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
     uri = params.uri or f"{SQLITE}{project / DATABASE}"
-    if uri.startswith(SQLITE):
-        Path(uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
     try:
+        if uri.startswith(SQLITE):
+            Path(uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)
-    except MlflowException as error:
+    except ImportError as error:
+        # The small mlflow-skinny, which reaches servers but no databases.
+        raise GanvasError(ABSENT) from error
+    except (MlflowException, OSError) as error:
         raise GanvasError(
-            f"MLflow can't be reached at {uri}: {error.message.splitlines()[0]}. "
+            f"MLflow can't be reached at {uri}: {str(error).splitlines()[0].rstrip('.')}. "
             "Mend tracking.uri, or set tracking.mlflow=false."
         ) from error
     return client
@@ -216,8 +221,8 @@ def log_parameters(client: MlflowClient, run: str, tree: dict[str, Any]) -> None
     known = client.get_run(run).data.params
     values = {key: str(value)[:LONGEST] for key, value in list_parameters(tree).items()}
     fresh = [Param(key, value) for key, value in values.items() if key not in known]
-    for start in range(0, len(fresh), PARAMS_AT_ONCE):
-        client.log_batch(run, params=fresh[start : start + PARAMS_AT_ONCE])
+    for batch in _cut(fresh, PARAMS_AT_ONCE):
+        client.log_batch(run, params=batch)
     for key, value in values.items():
         if known.get(key, value) != value:
             client.set_tag(run, f"changed.{key}", value)
@@ -237,8 +242,8 @@ def log_history(client: MlflowClient, run: str, history: pd.DataFrame) -> None:
             for epoch, value in zip(history["epoch"], numbers[column], strict=True)
             if math.isfinite(value) and epoch not in there
         ]
-    for start in range(0, len(points), POINTS_AT_ONCE):
-        client.log_batch(run, metrics=points[start : start + POINTS_AT_ONCE])
+    for batch in _cut(points, POINTS_AT_ONCE):
+        client.log_batch(run, metrics=batch)
 
 
 def log_metrics(
@@ -253,7 +258,8 @@ def log_metrics(
         for part, suffix in {"value": "", "real": "/real"}.items()
         if figure.get(part) is not None and math.isfinite(figure[part])
     ]
-    client.log_batch(run, metrics=points[:POINTS_AT_ONCE])
+    for batch in _cut(points, POINTS_AT_ONCE):
+        client.log_batch(run, metrics=batch)
 
 
 def log_generator(client: MlflowClient, run: str, generator: keras.Model, name: str | None) -> None:
@@ -290,6 +296,10 @@ def _sign(generator: keras.Model) -> ModelSignature:
         return Schema([TensorSpec(kind, (-1, *each.shape[1:]), each.name) for each in tensors])
 
     return ModelSignature(specify(generator.inputs), specify(generator.outputs))
+
+
+def _cut(items: list[Any], size: int) -> Iterator[list[Any]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _now() -> int:
