@@ -37,8 +37,6 @@ ABSENT = (
 )
 # Tags by which a run is found again: its training, and the command that makes it.
 TRAINING, COMMAND = "ganvas.training", "ganvas.command"
-
-
 # Files that are recorded, by their names in the catalog, and the folders they are put in.
 FILES = {
     "report": "report",
@@ -117,8 +115,9 @@ def record(client: MlflowClient, params: TrackingParams, told: Told) -> None:
         if "generator" in told.made:
             register = name.replace("/", "-") if params.register_models else None
             log_generator(client, run, told.made["generator"], register)
-        if message := told.message or (told.summary or {}).get("message"):
-            client.set_tag(run, "mlflow.note.content", message[:LONGEST])
+        # Also where there is none: what an earlier part failed of no longer holds.
+        message = told.message or (told.summary or {}).get("message") or ""
+        client.set_tag(run, "mlflow.note.content", message[:LONGEST])
     finally:
         client.set_terminated(run, told.status)
 
