@@ -14,6 +14,7 @@ from ganvas.pipelines.sample.nodes import SampleParams
 from ganvas.pipelines.train.watchers import EXTRACTOR
 from ganvas.sources import IngestParams
 from ganvas.sources.fetching import FetchParams
+from ganvas.tracking import TrackingParams
 from ganvas.training.params import TrainParams
 
 
@@ -34,6 +35,7 @@ class Configuration(Params):
     report: ReportParams
     sample: SampleParams
     export: ExportParams
+    tracking: TrackingParams
 
     @model_validator(mode="after")
     def _check_judges(self) -> "Configuration":

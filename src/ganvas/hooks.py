@@ -1,17 +1,22 @@
-"""Around a run: missing inputs explained, results named, a diverged run told as a failure."""
+"""Around a run: missing inputs explained, results named, divergence told, the run recorded."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
+from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from rich.logging import RichHandler
 
-from ganvas.errors import GanvasError
+from ganvas.configuration import Configuration
+from ganvas.errors import Finished, GanvasError
+from ganvas.params import check_params
 from ganvas.progress import in_terminal
 from ganvas.sources.mirror import check_protocol, is_url
+from ganvas.tracking import Told, connect, record
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +91,106 @@ class GanvasHooks:
                 logger.info("%s: %s", title, self._paths[name])
         if self._diverged:
             raise GanvasError(self._diverged)
+
+
+class TrackingHooks:
+    """Hands what a run has made to MLflow, at its end; nothing unless `tracking.mlflow` is true.
+
+    A run that was killed has told nothing. The same command goes on with its training, and what is
+    recorded then has all its epochs.
+    """
+
+    def __init__(self) -> None:
+        self._paths: dict[str, str] = {}
+        self._made: dict[str, Any] = {}
+        self._summary: dict[str, Any] | None = None
+        self._client: Any = None
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Remember where the project lies, and its parameters."""
+        self._context = context
+
+    @hook_impl
+    def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
+        """Remember where the datasets lie."""
+        self._paths = {name: entry.get("filepath", "") for name, entry in conf_catalog.items()}
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline) -> None:
+        """Connect to MLflow before any work, if the pipeline makes or judges a training.
+
+        Raises:
+            GanvasError: MLflow is not installed, or can't be reached.
+        """
+        self._made, self._summary, self._client = {}, None, None
+        if "training_summary" not in pipeline.datasets():
+            return
+        self._params = check_params(Configuration, self._context.config_loader["parameters"])
+        if self._params.tracking.mlflow and not self._params.train.dry_run:
+            self._client = connect(self._params.tracking, self._context.project_path)
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        """Keep what is recorded by value, and note what is recorded as a file."""
+        if self._client is None:
+            return
+        by_value = dataset_name in ("generator", "history", "metrics")
+        self._made[dataset_name] = data if by_value else None
+        if dataset_name == "training_summary":
+            self._summary = data
+
+    @hook_impl
+    def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
+        """Learn which training is judged, where none was made."""
+        if dataset_name == "training_summary":
+            self._summary = data
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Record the run."""
+        diverged = self._summary is not None and self._summary["ended_by"] == "diverged"
+        self._record("FAILED" if diverged else "FINISHED")
+
+    @hook_impl
+    def on_pipeline_error(self, error: Exception) -> None:
+        """Record what there is of a run that failed; to finish early is no failure."""
+        if not isinstance(error, Finished):
+            self._record("FAILED", str(error))
+
+    def _record(self, status: str, message: str = "") -> None:
+        if self._client is None:
+            return
+        command = self._context.catalog.load("command")
+        choices = self._params.choices()
+        told = Told(
+            dataset=choices["dataset"],
+            network=choices["network"],
+            command=command,
+            parameters=self._tell_parameters(),
+            made={name: data for name, data in self._made.items() if data is not None},
+            files={name: Path(self._paths[name]) for name in self._made if self._paths.get(name)},
+            summary=self._summary,
+            status=status,
+            message=message,
+        )
+        try:
+            record(self._client, self._params.tracking, told)
+        except Exception as error:
+            # Hours of training must not end in an error of the book that tells of them.
+            logger.warning("MLflow has not recorded everything of this run: %s", error)
+
+    def _tell_parameters(self) -> dict[str, Any]:
+        """Those that the generator was trained with, and how it is judged now."""
+        judged = {"evaluate": self._params.evaluate.model_dump(mode="json")}
+        if self._summary is not None:
+            return self._summary["parameters"] | judged
+        network = self._params.network
+        return {
+            "ingest": self._params.ingest.model_dump(mode="json"),
+            "network": network.model_dump(mode="json", include={"name", "label", network.name}),
+            "train": self._params.train.model_dump(mode="json"),
+        } | judged
 
 
 def _log_plainly() -> None:

@@ -1,9 +1,9 @@
 """Kedro's settings for this project."""
 
 from ganvas.config_loader import GanvasConfigLoader, by_device
-from ganvas.hooks import GanvasHooks
+from ganvas.hooks import GanvasHooks, TrackingHooks
 
-HOOKS = (GanvasHooks(),)
+HOOKS = (GanvasHooks(), TrackingHooks())
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)
 
 CONFIG_LOADER_CLASS = GanvasConfigLoader

@@ -1,0 +1,30 @@
+"""Without MLflow, or without being asked, nothing is recorded."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+from ganvas.errors import GanvasError
+from ganvas.tracking import TrackingParams, connect
+
+
+def test_nothing_is_recorded_unless_it_is_asked_for(project, kedro_run):
+    assert kedro_run("--pipelines=train", train__epochs=1).exit_code == 0
+    assert not (project / "data/09_tracking").exists()
+
+
+def test_mlflow_is_not_imported_by_the_way():
+    code = (
+        "import sys, ganvas.settings, ganvas.pipeline_registry; sys.exit('mlflow' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_missing_mlflow_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "mlflow" else find_spec(name)
+    )
+    with pytest.raises(GanvasError, match=r"ganvas\[mlflow\]"):
+        connect(TrackingParams(mlflow=True), tmp_path)
