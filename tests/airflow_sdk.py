@@ -1,7 +1,7 @@
 """The two decorators of `airflow.sdk` that a generated DAG uses.
 
-Airflow itself is seventy packages, and one of them wants an older fastapi than the pins have, so tests
-read a DAG by this: it knows tasks, their order and how to run one.
+Airflow itself is seventy packages, and one of them wants an older fastapi than the pins have, so
+tests read a DAG by this: it knows tasks, their order and how to run one.
 """
 
 from __future__ import annotations
