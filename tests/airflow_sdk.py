@@ -1,6 +1,6 @@
 """The two decorators of `airflow.sdk` that a generated DAG uses.
 
-Airflow itself is seventy packages, and one of them wants an older fastapi than the pins have, so tests
+Airflow itself is seventy packages, one of which wants an older fastapi than the pins have, so tests
 read a DAG by this: it knows tasks, their order and how to run one.
 """
 

@@ -58,12 +58,20 @@ def site(tmp_path_factory) -> Path:
     return folder / "site"
 
 
-@pytest.fixture(scope="module")
-def empty(site, tmp_path_factory) -> Path:
-    """The folder that the runs of this file share, with nothing in it but the archive."""
-    folder = tmp_path_factory.mktemp("empty")
+def make_empty(site: Path, folder: Path) -> Path:
+    """Give a folder with nothing in it but the archive."""
     shutil.copy(site.parent / "conf-ganvas.tar.gz", folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def trained(site, tmp_path_factory) -> tuple[Path, str]:
+    """A folder that was empty before the default run, and what that said."""
+    folder = make_empty(site, tmp_path_factory.mktemp("empty"))
+    packed = ["--conf-source=conf-ganvas.tar.gz", PARAMS + ",train.epochs=1"]
+    done = run(site, folder, "-c", TELLING, *packed)
+    assert done.returncode == 0, done.stdout
+    return folder, done.stdout
 
 
 def environment(site: Path) -> dict[str, str]:
@@ -91,14 +99,12 @@ def test_what_the_wheel_asks_for_can_be_installed_together(site):
     assert done.returncode == 0, done.stderr
 
 
-def test_the_default_run_in_an_empty_folder_leads_to_a_report(site, empty):
-    packed = ["--conf-source=conf-ganvas.tar.gz", PARAMS + ",train.epochs=1"]
-    done = run(site, empty, "-c", TELLING, *packed)
-    assert done.returncode == 0, done.stdout
-    places = [line for line in done.stdout.splitlines() if line.startswith("imported ")]
+def test_the_default_run_in_an_empty_folder_leads_to_a_report(site, trained):
+    empty, said = trained
+    places = [line for line in said.splitlines() if line.startswith("imported ")]
     assert len(places) > 50
     assert all(str(site) in place for place in places), places
-    assert "No Kedro project" not in done.stdout
+    assert "No Kedro project" not in said
     report = (empty / "data/08_reporting/sample/dcgan/report.html").read_text()
     assert "<h1>sample, painted by dcgan</h1>" in report
     assert f"ganvas --conf-source={empty.resolve()}/conf-ganvas.tar.gz --params=" in report
@@ -109,7 +115,8 @@ def test_the_default_run_in_an_empty_folder_leads_to_a_report(site, empty):
     assert sorted(path.name for path in empty.iterdir()) == ["conf-ganvas.tar.gz", "data"]
 
 
-def test_one_pipeline_with_unpacked_conf(site, empty, tmp_path):
+def test_one_pipeline_with_unpacked_conf(site, trained, tmp_path):
+    empty, _ = trained
     shutil.copytree(empty / "data", tmp_path / "data")
     with tarfile.open(empty / "conf-ganvas.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")
@@ -119,7 +126,8 @@ def test_one_pipeline_with_unpacked_conf(site, empty, tmp_path):
     assert len(list((tmp_path / "data/07_model_output/sample/dcgan/samples").glob("*.png"))) == 4
 
 
-def test_a_preset_reads_its_pictures_below_the_working_folder(site, empty):
+def test_a_preset_reads_its_pictures_below_the_working_folder(site, tmp_path):
+    empty = make_empty(site, tmp_path)
     words = ["-m", "ganvas", "--conf-source=conf-ganvas.tar.gz", "--env=celeba"]
     failed = run(site, empty, *words)
     assert failed.returncode == 1
@@ -134,7 +142,8 @@ def test_a_preset_reads_its_pictures_below_the_working_folder(site, empty):
     assert (empty / "data/03_primary/celeba/collection/manifest.json").is_file()
 
 
-def test_the_gallery_shows_the_working_folder(site, empty):
+def test_the_gallery_shows_the_working_folder(site, trained):
+    empty, _ = trained
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
