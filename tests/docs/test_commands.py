@@ -23,8 +23,9 @@ RUN = re.compile(r"\bkedro run\b[^#\n]*")
 STAGES = "|".join(Configuration.model_fields)
 KEY = re.compile(rf"(?:{STAGES})(?:\.[a-z_0-9]+)+")
 # Names of files and nodes, which look like keys.
-OTHERS = re.compile(r".*\.(?:html|json|train_gan)")
+OTHERS = re.compile(r".*\.(?:html|json|py|train_gan)")
 PIPELINES = register_pipelines()
+NODES = {"nodes", "from-nodes", "to-nodes"}
 
 
 def pieces(page: Path) -> list[str]:
@@ -55,9 +56,15 @@ def test_every_run_that_a_page_names_is_one(page):
     for command in (found for piece in pieces(page) for found in RUN.findall(piece)):
         words = shlex.split(command.split("&&")[0])[2:]
         options = dict(word.removeprefix("--").split("=", 1) for word in words if "=" in word)
-        assert set(options) <= {"env", "params", "pipelines", "nodes"}, command
+        assert set(options) <= {"env", "params", "pipelines", "namespaces", *NODES}, command
         assert "env" not in options or (ROOT / "conf" / options["env"]).is_dir(), command
-        assert set(options.get("pipelines", "train").split(",")) <= set(PIPELINES), command
+        chosen = options.get("pipelines", "__default__").split(",")
+        assert set(chosen) <= set(PIPELINES), command
+        nodes = {node.name for name in chosen for node in PIPELINES[name].nodes}
+        asked = {name for option in NODES & set(options) for name in options[option].split(",")}
+        assert asked <= nodes, command
+        if "namespaces" in options:
+            assert options["namespaces"] in {name.partition(".")[0] for name in nodes}, command
         check(options.get("env"), _split_params(None, None, options.get("params", "")))
 
 
