@@ -10,6 +10,7 @@ import pytest
 from click.testing import Result
 
 from ganvas.networks.dcgan import DcganParams, build_dcgan
+from ganvas.training.callbacks import EpochTable
 from projects import make_project, run_kedro
 
 
@@ -24,6 +25,19 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def kedro_run(project: Path) -> Callable[..., Result]:
     """`run_kedro` in the empty clone."""
     return functools.partial(run_kedro, project)
+
+
+@pytest.fixture
+def divergence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spoil the discriminator at each epoch's end, so that the second epoch diverges."""
+    record = EpochTable.on_epoch_end
+
+    def record_and_injure(self, epoch, logs=None):
+        record(self, epoch, logs)
+        kernel = self.model.discriminator.trainable_weights[0]
+        kernel.assign(np.full(kernel.shape, np.nan, np.float32))
+
+    monkeypatch.setattr(EpochTable, "on_epoch_end", record_and_injure)
 
 
 @pytest.fixture
