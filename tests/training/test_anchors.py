@@ -119,6 +119,25 @@ def test_pictures_that_are_painted_again_are_asked_for_their_own_class(data):
     assert (asked[1::2] != shown[1::2]).any()
 
 
+def test_latents_are_normal_within_each_class_and_tell_none(images, discriminator, data):
+    # Classes that the first component tells apart: half, two fifths, and a single picture.
+    labels = np.zeros(320, np.int32)
+    order = POSITIONS[data.anchors[POSITIONS, 0].argsort()]
+    labels[order[150:]], labels[order[-30:]], labels[order[-1]] = 1, 2, 3
+    by_class = data._replace(labels=labels, classes=4, anchors=None)
+    latents = with_anchors(by_class, discriminator, LATENT, PARAMS).anchors
+    for label in range(3):
+        rows = latents[POSITIONS][labels[POSITIONS] == label]
+        np.testing.assert_allclose(rows.mean(axis=0), 0, atol=0.05)
+        np.testing.assert_allclose(rows.std(axis=0), 1, atol=0.15)
+    np.testing.assert_array_equal(latents[order[-1]], 0)
+    # Within a class alike pictures still have alike latents.
+    first = POSITIONS[labels[POSITIONS] == 0]
+    colour = images[first].mean(axis=(1, 2, 3))
+    best = max(abs(np.corrcoef(latents[first, number], colour)[0, 1]) for number in range(LATENT))
+    assert best > 0.6
+
+
 def test_without_anchors_nothing_is_computed(images):
     plain = TrainingSet(images, POSITIONS)
     assert with_anchors(plain, None, LATENT, TrainParams()) is plain

@@ -4,6 +4,9 @@ A picture's maps in the trunk that the discriminator looks through, and its colo
 the places of a coarse grid, are reduced to their principal components, and the ranks of each of
 these are given the values that a normal distribution has at such ranks. So a generator that has
 learnt to paint from these latents can be given any that are drawn from a normal distribution.
+
+With classes all this is done within each class: a latent that told the class as well would, drawn
+at random, contradict the class that is asked for, and the picture would be a mixture of two.
 """
 
 import logging
@@ -59,7 +62,8 @@ def with_anchors(
         scaled = zip(blocks, centres, sizes, strict=True)
         return np.concatenate([(block - centre) / size for block, centre, size in scaled], axis=1)
 
-    joined = join(blocks)
+    labels = np.zeros(len(data.images), int) if data.labels is None else data.labels
+    joined = _centre(join(blocks), labels[sample])
     components = PCA(
         min(latent, len(sample) - 1, joined.shape[1]),
         whiten=True,
@@ -68,7 +72,7 @@ def with_anchors(
     ).fit(joined)
     found = [components.transform(join(each)) for each in _look(trunk, data.images, data.positions)]
     latents = rng.standard_normal((len(data.images), latent), dtype=np.float32)
-    normal = _make_normal(np.concatenate(found))
+    normal = _make_normal(np.concatenate(found), labels[data.positions])
     latents[data.positions, : normal.shape[1]] = normal
     kept = components.explained_variance_ratio_.sum()
     logger.info(
@@ -104,11 +108,29 @@ def _size(centred: np.ndarray) -> float:
     return float(np.sqrt(np.square(centred).sum(axis=1).mean()))
 
 
-def _make_normal(codes: np.ndarray) -> np.ndarray:
-    """Give each column (N, Z) the values of a standard normal distribution at its ranks."""
+def _centre(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Take from each row (N, values) the mean of its class."""
+    centred = np.empty_like(rows)
+    for label in np.unique(labels):
+        centred[labels == label] = rows[labels == label] - rows[labels == label].mean(axis=0)
+    return centred
+
+
+def _make_normal(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Give each column (N, Z) the values of a normal distribution at its ranks in a class."""
+    normal = np.zeros(codes.shape, np.float32)
+    for label in np.unique(labels):
+        rows = labels == label
+        # A class's only picture stays in the middle.
+        if rows.sum() > 1:
+            normal[rows] = _rank(codes[rows])
+    return normal
+
+
+def _rank(codes: np.ndarray) -> np.ndarray:
     transform = QuantileTransformer(
         n_quantiles=min(1000, len(codes)), output_distribution="normal", subsample=None
     )
     # Its ends would lie at ±5.2, where no latent is ever drawn.
     limit = np.sqrt(2 * np.log(max(len(codes), 2)))
-    return np.clip(transform.fit_transform(codes), -limit, limit).astype(np.float32)
+    return np.clip(transform.fit_transform(codes), -limit, limit)
