@@ -85,7 +85,8 @@ class Visitor:
         element.click()
         if leads_away:
             for _ in range(200):
-                if before != self.browser.find_element(By.TAG_NAME, "html"):
+                # Between two pages there is none for a moment.
+                if self.all("html") not in ([], [before]):
                     break
                 time.sleep(0.05)
         self.look()
