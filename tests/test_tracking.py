@@ -3,6 +3,7 @@
 import json
 
 import keras
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,9 +11,6 @@ import pytest
 from ganvas.networks.sampling import draw_latents
 from ganvas.params import flatten
 from ganvas.tracking import TrackingParams, connect, find_experiment, join_run, log_parameters
-
-mlflow = pytest.importorskip("mlflow", reason="MLflow is not installed: see docs/tracking.md")
-pytest.importorskip("sqlalchemy", reason="MLflow's databases need SQLAlchemy")
 
 REPORTING = "data/08_reporting/sample/dcgan"
 
