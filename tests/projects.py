@@ -12,6 +12,7 @@ PLAIN, BY_CLASS = "sample/dcgan", "sample/dcgan_by_genre"
 # Unless a preset chooses: quick to train, and in nothing clever.
 DCGAN = {
     "network.name": "dcgan",
+    "network.label": "null",
     "train.loss.name": "non_saturating",
     "train.augment.name": "none",
     "train.anchor.every": "null",

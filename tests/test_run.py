@@ -194,6 +194,7 @@ def test_the_default_network_goes_the_whole_way(project, kedro_run):
     tiny = {"latent": 6, "generator_width": 2, "projection": 4, "head_width": 4, "pixel_width": 2}
     result = kedro_run(
         network__name="projected",
+        network__label="auto",
         train__loss__name="hinge",
         train__augment__name="diffaugment",
         train__anchor__every=2,
@@ -204,7 +205,7 @@ def test_the_default_network_goes_the_whole_way(project, kedro_run):
         **{f"network__projected__{name}": value for name, value in tiny.items()},
     )
     assert result.exit_code == 0, result.output
-    reporting = project / "data/08_reporting/sample/projected"
+    reporting = project / "data/08_reporting/sample/projected_by_genre"
     metrics = json.loads((reporting / "metrics.json").read_text())
     assert metrics["kernel_distance"]["value"] > 0
     assert 0 <= metrics["discriminator_accuracy_held_out"]["value"] <= 1

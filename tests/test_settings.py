@@ -147,6 +147,23 @@ def test_wikiart_by_other_labels_has_folders_of_its_own(labels):
     assert chosen["source"] == "data/01_raw/wikiart"
 
 
+@pytest.mark.parametrize(
+    ("source", "label", "folder"),
+    [
+        ("sample", "auto", "projected_by_genre"),
+        ("folder", "auto", "projected"),
+        ("sample", None, "projected"),
+        ("sample", "artist", "projected_by_artist"),
+        ("folder", "class", "projected_by_class"),
+    ],
+)
+def test_the_sample_alone_is_painted_by_class_unasked(source, label, folder):
+    raw = load("parameters", "base")
+    raw["ingest"]["source"]["name"] = source
+    raw["network"]["label"] = label
+    assert check_params(Configuration, raw).choices()["network"] == folder
+
+
 def test_every_dataset_has_a_layer():
     for name, entry in load("catalog", "base").items():
         assert entry["metadata"]["kedro-viz"]["layer"] in LAYERS, name
@@ -164,7 +181,7 @@ def test_catalog_paths_follow_the_parameters(env):
         str(CONF), env=env, runtime_params=params, **settings.CONFIG_LOADER_ARGS
     )
     catalog = loader["catalog"]
-    network = {"base": "projected", "artworks": "dcgan"}[env]
+    network = {"base": "projected_by_genre", "artworks": "dcgan"}[env]
     assert catalog["generator"]["filepath"] == f"data/06_models/mine/{network}/generator.keras"
     assert catalog["raw_pictures"]["filepath"] == "/elsewhere"
 

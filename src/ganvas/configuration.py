@@ -66,7 +66,7 @@ class Configuration(Params):
         """What the catalog's paths follow: `${chosen:…}` in conf/base/catalog_*.yml."""
         return {
             "dataset": self.ingest.dataset_name,
-            "network": self.network.folder,
+            "network": self.network.painting_by(self.ingest.classes).folder,
             "source": self.ingest.raw_path,
             "mirror": self.ingest.mirror_path,
         }

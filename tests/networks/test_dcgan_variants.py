@@ -397,12 +397,15 @@ def test_class_norms_begin_almost_as_plain_ones():
         assert float(np.mean(gamma.kernel)) == pytest.approx(1, abs=0.01)
         assert float(np.std(gamma.kernel)) == pytest.approx(0.02, rel=0.15)
         assert not np.any(beta.kernel) and not gamma.use_bias and not beta.use_bias
-    assert count_trainable(generator) == 3_576_704 + 9 * 2 * (512 + 256 + 128 + 64)
+    norms_by_class = 9 * 2 * (512 + 256 + 128 + 64)
+    embedding = 10 * 32 + 32 * 4 * 4 * 512
+    assert count_trainable(generator) == 3_576_704 + norms_by_class + embedding
 
 
-def test_without_norms_the_class_stands_beside_the_latent():
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_the_class_stands_beside_the_latent(norm):
     keras.utils.set_random_seed(0)
-    params = DcganParams(generator_norm="none", latent=7, generator_width=1)
+    params = DcganParams(generator_norm=norm, latent=7, generator_width=1)
     generator = build_dcgan(params, (32, 32, 3), classes=4).generator
     table = np.asarray(generator.get_layer("class_embedding").kernel)
     assert table.shape == (4, 32) and table.std() == pytest.approx(1, abs=0.2)
@@ -410,7 +413,8 @@ def test_without_norms_the_class_stands_beside_the_latent():
     joined = next(layer for layer in generator.layers if type(layer).__name__ == "Concatenate")
     given = call(keras.Model(generator.inputs, joined.output), [latents, rows])
     np.testing.assert_allclose(given, np.hstack([latents, rows @ table]), atol=1e-6)
-    assert not [layer for layer in generator.layers if layer.name.endswith("_gamma")]
+    by_class = [layer for layer in generator.layers if layer.name.endswith("_gamma")]
+    assert bool(by_class) == (norm == "batch")
 
 
 @pytest.mark.parametrize("name", TINY)

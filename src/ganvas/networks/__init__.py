@@ -1,7 +1,7 @@
 """What is trained: each network in a file of its own, chosen by name."""
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import keras
 from pydantic import Field, create_model
@@ -37,18 +37,26 @@ NETWORKS = {
     "r3gan": Network(R3ganParams, build_r3gan),
 }
 
+# Paints by the source's own classes.
+AUTO = "auto"
+
 
 class _Choice(Params):
     """Which network.
 
     Attributes:
         name: The network.
-        label: Column of the collection's index whose values are the classes to paint by; None:
-            the network's own habit, which is no classes, or for ArtGAN the first such column.
+        label: Column of the collection's index whose values are the classes to paint by; auto: the
+            source's own, where it has some; None: the network's own habit, which is no classes, or
+            for ArtGAN the first such column.
     """
 
     name: Literal[*NETWORKS] = "dcgan"  # type: ignore[valid-type]  # the table decides
     label: str | None = Field(None, pattern=r"^[^/\\.]+$")
+
+    def painting_by(self, classes: str | None) -> Self:
+        """Put the label column that a source's pictures are best told apart by in place of auto."""
+        return self.model_copy(update={"label": classes}) if self.label == AUTO else self
 
     @property
     def folder(self) -> str:

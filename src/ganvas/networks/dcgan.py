@@ -4,7 +4,8 @@ The defaults are pytorch/examples': at 64 pixels and width 64 the generator has 
 parameters, the discriminator 2,765,568. Other parameters make it Radford et al.'s own faces model
 (Newmu/dcgan_code) or that of keras-io's dcgan_overriding_train_step.
 
-With classes the generator normalises by class (de Vries et al., arXiv 1707.00683), and the
+With classes the generator has an embedding of the class beside the latent, as in BigGAN (Brock et
+al., arXiv 1809.11096), and normalises by class (de Vries et al., arXiv 1707.00683); the
 discriminator projects (Miyato and Koyama, arXiv 1802.05637).
 """
 
@@ -56,8 +57,8 @@ class DcganParams(Params):
         spectral_norm: Divide each of the discriminator's kernels by its largest singular value
             (Miyato et al., arXiv 1802.05957). Its batch norms stay, so that it is not
             1-Lipschitz as a whole.
-        class_embedding: Numbers that stand for a class beside the latent of a generator with
-            classes and without norm, which has no norms that could know the class.
+        class_embedding: Numbers that stand for a class beside the latent. Norms by class alone
+            scale and shift whole maps, and can't say where in a picture a class has what.
     """
 
     latent: int = Field(100, ge=1, le=4096)
@@ -182,7 +183,7 @@ def _stem(
 ) -> keras.KerasTensor:
     """Turn latents (N, Z) into the first maps, (N, s, s, width)."""
     x, side = latent, params.smallest_side
-    if rows is not None and params.generator_norm == "none":
+    if rows is not None:
         # As strong as the latent, which is N(0, 1) too.
         standard = keras.initializers.RandomNormal(stddev=1.0)
         table = class_table(params.class_embedding, standard, name="class_embedding")

@@ -58,6 +58,14 @@ class IngestParams(PackParams):
         return self.dataset or self.source.name
 
     @property
+    def classes(self) -> str | None:
+        """The label column whose values have so little in common that nothing lies between two.
+
+        None: the source is known for none, or what it has depends on the folder.
+        """
+        return "genre" if self.source.name == "sample" else None
+
+    @property
     def raw_path(self) -> str:
         """The source's folder or URL; a relative folder is seen from the project's root."""
         path = self.source.path or self.mirror_path

@@ -70,6 +70,7 @@ def train_gan(
     Raises:
         Finished: It was a dry run, or this worker isn't the one that saves.
     """
+    network = network.painting_by(ingest.classes)
     devices = ALONE if params.dry_run else gather_devices(params.distribute)
     classes = read_classes(collection.index, choose_column(network, collection))
     data = gather_data(collection, classes)

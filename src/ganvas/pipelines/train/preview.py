@@ -33,8 +33,9 @@ def preview_network() -> MermaidPreview | TextPreview:
 
 def draw_network(catalog: CatalogProtocol[Any, Any]) -> MermaidPreview | TextPreview:
     """Build the network that a catalog's parameters choose and draw it, or say why not."""
-    network = NetworkParams.model_validate(catalog.load("params:network"))
     ingest = IngestParams.model_validate(catalog.load("params:ingest"))
+    network = NetworkParams.model_validate(catalog.load("params:network"))
+    network = network.painting_by(ingest.classes)
     try:
         classes = _count_classes(catalog, network)
         if classes is None:
