@@ -120,7 +120,7 @@ def test_one_pipeline_with_unpacked_conf(site, trained, tmp_path):
     shutil.copytree(empty / "data", tmp_path / "data")
     with tarfile.open(empty / "conf-ganvas.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")
-    count = "--params=network.name=dcgan,sample.count=3"
+    count = "--params=network.name=dcgan,network.label=null,sample.count=3"
     done = run(site, tmp_path, str(site / "bin" / "ganvas"), "--pipelines=sample", count)
     assert done.returncode == 0, done.stdout
     assert len(list((tmp_path / "data/07_model_output/sample/dcgan/samples").glob("*.png"))) == 4
