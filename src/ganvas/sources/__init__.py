@@ -59,9 +59,9 @@ class IngestParams(PackParams):
 
     @property
     def classes(self) -> str | None:
-        """The label column whose values have so little in common that nothing lies between two.
+        """The label column that `network.label=auto` paints by; None: no classes.
 
-        None: the source is known for none, or what it has depends on the folder.
+        The sample's styles have so little in common that nothing lies between two of them.
         """
         return "genre" if self.source.name == "sample" else None
 
