@@ -18,8 +18,8 @@ from ganvas.configuration import Configuration
 CONF = Path(__file__).parents[1] / "conf" / "base"
 INTRODUCTION = """# Parameters
 
-Every parameter can be changed in `conf/base`, in a preset of `conf/`, in `conf/local`, or for one
-run:
+Every parameter can be changed in `conf/base`, in a preset of `conf/`, in `conf/local`, which runs
+without `--env` read, or for one run:
 
 ```sh
 kedro run --params=train.epochs=20,network.name=dcgan

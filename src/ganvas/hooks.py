@@ -56,6 +56,8 @@ class GanvasHooks:
         Raises:
             GanvasError: An input is missing.
         """
+        # Of an earlier run in the same process.
+        self._diverged = None
         for name in sorted(pipeline.inputs()):
             if name.startswith("params:") or name == "parameters" or catalog.exists(name):
                 continue

@@ -1,4 +1,5 @@
 import json
+import os
 
 import keras
 import numpy as np
@@ -46,6 +47,31 @@ def test_a_failing_save_keeps_the_old_file(tmp_path, kind, name, data, options):
     with pytest.raises(DatasetError):
         dataset.save({"a set is no": {"table", "and no JSON"}} if name == "a.json" else object())
     assert (tmp_path / name).read_bytes() == before
+    assert names(tmp_path) == [name]
+
+
+def test_two_runs_may_save_the_same_file_at_once(tmp_path):
+    other = AtomicJSONDataset(filepath=str(tmp_path / "a.json"))
+
+    def save_meanwhile(_: object) -> str:
+        other.save({"loss": "of the other run"})
+        return "of this run"
+
+    dataset = AtomicJSONDataset(
+        filepath=str(tmp_path / "a.json"), save_args={"default": save_meanwhile}
+    )
+    dataset.save({"loss": object()})
+    assert dataset.load() == {"loss": "of this run"}
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_what_a_killed_run_has_left_is_removed_a_day_later(tmp_path):
+    old, fresh = (tmp_path / f".a.json.{letter}.partial" for letter in "xy")
+    for file in (old, fresh):
+        file.write_text('{"loss":')
+    os.utime(old, (0, 0))
+    AtomicJSONDataset(filepath=str(tmp_path / "a.json")).save({"loss": 0.5})
+    assert names(tmp_path) == [fresh.name, "a.json"]
 
 
 def test_models_are_versioned_as_ever(tmp_path, networks):

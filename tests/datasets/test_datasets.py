@@ -7,6 +7,7 @@ import pytest
 from kedro.io import DatasetError
 from PIL import Image
 
+from ganvas.datasets.atomic import AtomicJSONDataset
 from ganvas.datasets.collection import CollectionDataset
 from ganvas.datasets.folder import FolderDataset, SnapshotsDataset
 from ganvas.datasets.leaderboard import LeaderboardDataset
@@ -86,8 +87,8 @@ def test_a_folder_of_pictures_shows_its_first_ones(tmp_path, pictures):
 def test_a_collection_shows_pictures_from_all_over_it(tmp_path, pictures):
     for number in range(2):
         np.save(tmp_path / NAME.format(number), pictures[10 * number :][:10])
-    for name in (INDEX, REJECTED):
-        pd.DataFrame({"path": []}).to_parquet(tmp_path / name)
+    for name, rows in ((INDEX, 20), (REJECTED, 0)):
+        pd.DataFrame({"path": ["a.png"] * rows}).to_parquet(tmp_path / name)
     dataset = CollectionDataset(filepath=str(tmp_path))
     shown = cut_grid(pixels(dataset.preview(pictures=4, columns=2)), 32, 32)
     np.testing.assert_array_equal(shown, pictures[[0, 6, 12, 19]])
@@ -121,3 +122,19 @@ def test_the_leaderboard_is_shown_as_a_table_with_the_best_run_first(tmp_path):
     rows = [[row[place["started"]], row[place["kernel_distance"]]] for row in shown["data"]]
     assert rows == [["b", 0.25], ["a", 0.5], ["c", ""]]
     assert len(dataset.preview(nrows=2)["data"]) == 2
+
+
+def test_a_row_that_is_still_being_saved_is_not_on_the_leaderboard(tmp_path):
+    board = LeaderboardDataset(
+        path=str(tmp_path),
+        dataset="ganvas.datasets.atomic.AtomicJSONDataset",
+        filename_suffix=".json",
+    )
+    board.save({"a": {"run": "a"}})
+    seen = []
+    row = AtomicJSONDataset(
+        filepath=str(tmp_path / "b.json"),
+        save_args={"default": lambda _: seen.extend(board.load())},
+    )
+    row.save({"run": object()})
+    assert seen == ["a"] and sorted(board.load()) == ["a", "b"]

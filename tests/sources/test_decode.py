@@ -1,13 +1,14 @@
 import io
 import os
+import struct
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
-from ganvas.sources.decode import Rejection, decode_picture
+from ganvas.sources.decode import MAX_BYTES, Rejection, decode_picture
 
 RED, BLUE = (220, 30, 20), (20, 40, 200)
 
@@ -66,6 +67,35 @@ def test_exif_orientation_is_applied(tmp_path):
     exif[0x0112] = 6
     turned.save(tmp_path / "turned.jpg", exif=exif, quality=98, subsampling=0)
     assert_halves(decode_picture(tmp_path / "turned.jpg", 32)[0], tolerance=20)
+
+
+# Where a JPEG file tells its density, Pillow doesn't look for that in the EXIF on opening.
+OPTIONS = {"quality": 98, "dpi": (72, 72)}
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp", "a.jpg"])
+def test_an_exif_header_that_is_junk_leaves_a_picture_as_it_is(tmp_path, name):
+    halves().save(tmp_path / name, exif=b"Exif\0\0no header at all", **OPTIONS)
+    assert_halves(decode_picture(tmp_path / name, 32)[0], tolerance=30)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp", "a.jpg"])
+def test_odd_exif_tags_don_t_keep_a_picture_from_being_turned(tmp_path, name):
+    maker = struct.pack("<HHIf", 0x010F, 11, 1, 1.5)  # a number, where a name belongs
+    orientation = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + maker + orientation + bytes(4)
+    halves().rotate(90, expand=True).save(tmp_path / name, exif=exif, **OPTIONS)
+    assert_halves(decode_picture(tmp_path / name, 32)[0], tolerance=30)
+
+
+def test_every_orientation_is_turned_as_pillow_turns_it(tmp_path):
+    picture = Image.effect_noise((40, 40), 90)
+    for orientation in range(10):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        picture.save(tmp_path / "a.png", exif=exif)
+        upright = ImageOps.exif_transpose(Image.open(tmp_path / "a.png")).resize((32, 32), 1)
+        assert np.array_equal(decode_picture(tmp_path / "a.png", 32)[0][..., 0], upright)
 
 
 def test_cmyk(tmp_path):
@@ -164,6 +194,16 @@ def test_empty_file(tmp_path):
 
 def test_missing_file(tmp_path):
     assert reason(tmp_path / "gone.png").startswith("can't be read")
+
+
+def test_a_name_that_is_too_long(tmp_path):
+    assert reason(tmp_path / ("long" * 99 + ".png")) == "can't be read: File name too long"
+
+
+def test_a_file_of_absurd_size_is_not_read(tmp_path):
+    with (tmp_path / "film.jpg").open("wb") as stream:
+        stream.truncate(MAX_BYTES + 1)
+    assert reason(tmp_path / "film.jpg") == f"too large to read: {MAX_BYTES + 1} bytes"
 
 
 def test_a_pipe_is_not_waited_for(tmp_path):

@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -27,6 +28,17 @@ def note(job: Job) -> None:
     if len(list(job.folder.glob(f"attempt-{job.number}-*"))) <= job.crashes:
         os.kill(os.getpid(), signal.SIGKILL)
     (job.folder / f"done-{job.number}").write_text(str(os.getpid()))
+
+
+def spare_others(job: Job) -> None:
+    """Leave a file; end the whole process, where that is asked for, once the others are done."""
+    if job.crashes:
+        assert multiprocessing.parent_process(), "this would have ended the run itself"
+        wait_until(lambda: len(list(job.folder.glob("done-*"))) == 11)
+        # Lets the last of them be told of.
+        time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGKILL)
+    note(job)
 
 
 def fail(job: Job) -> None:
@@ -65,6 +77,14 @@ def test_workers_that_are_killed_again_and_again_end_in_one_sentence(tmp_path):
     jobs = [Job(tmp_path, number, crashes=99) for number in range(2)]
     with pytest.raises(GanvasError, match=f"{MAX_BROKEN} times in a row .*ingest.workers"):
         list(run_tasks(note, jobs, Place(workers=2)))
+
+
+def test_a_task_that_ends_every_process_never_ends_the_run(tmp_path):
+    jobs = [Job(tmp_path, number, crashes=int(number == 5)) for number in range(12)]
+    with pytest.raises(GanvasError, match=f"{MAX_BROKEN} times in a row"):
+        list(run_tasks(spare_others, jobs, Place(workers=2)))
+    assert len(list(tmp_path.glob("done-*"))) == 11
+    assert os.getpid() not in processes(tmp_path)
 
 
 def test_what_a_task_raises_comes_through(tmp_path):

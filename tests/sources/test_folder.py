@@ -1,10 +1,12 @@
 import unicodedata
 
 import pytest
+from PIL import Image, ImageFile
 from pydantic import ValidationError
 
 from ganvas.errors import GanvasError
 from ganvas.sources.folder import FolderParams, read_folder
+from ganvas.sources.listing import NO_PICTURES
 
 
 @pytest.fixture
@@ -32,6 +34,29 @@ def test_the_first_folder_is_the_class(folder):
     assert remarks.values.tolist() == [["cats/a.txt", "no picture: ends in .txt"]]
     assert set(records["bytes"]) == {5}
     assert records["modified_ns"][3] == (folder / "top.png").stat().st_mtime_ns
+
+
+def test_files_that_no_picture_can_be_read_from_are_remarks(folder):
+    names = ["dump.h5", "film.mpg", "page.pdf", "drawing.wmf"]
+    for name in names:
+        (folder / name).touch()
+    (folder / "two.mpo").touch()
+    records, remarks = read_folder(folder, FolderParams())
+    assert "two.mpo" in set(records["path"]) and not set(names) & set(records["path"])
+    assert dict(remarks.values.tolist())["dump.h5"] == "no picture: ends in .h5"
+
+
+def test_formats_that_are_no_pictures_are_those_that_pillow_can_not_decode():
+    Image.init()
+    readers = {name: reader for name, (reader, _) in Image.OPEN.items()}
+    stubs = {
+        name
+        for name, reader in readers.items()
+        if isinstance(reader, type) and issubclass(reader, ImageFile.StubImageFile)
+    }
+    # An MPO file is read as the JPEG file that it begins with.
+    only_written = set(Image.SAVE) - set(readers) - {"MPO"}
+    assert {"MPEG"} | stubs | only_written == NO_PICTURES
 
 
 def test_a_class_is_one_however_its_accents_are_written(folder):
@@ -106,6 +131,10 @@ def test_a_picture_with_two_labels_is_a_remark(folder):
         ("path,kind\ntop.png,a\ncats/a.JPG,a,b\n", ["Line 3", "2 fields, path, kind"]),
         ("path,kind,split\ntop.png,a,val\n", ["Line 2", "train, validation, test"]),
         ("path,kind\n,a\n", ["Line 2", "a path is not empty"]),
+        ("path,kind\rtop.png,a\r", ["Line 1", "lines must end in line feeds"]),
+        ("path,kind\ntop.png,a\rcats/a.JPG,b\n", ["Line 2", "lines must end in line feeds"]),
+        ('path,kind\n\ntop.png,"a\ncats/a.JPG,b\n', ["Line 3", "quotation mark must end"]),
+        ('path,kind\ntop.png,"a\ncats/a.JPG,"b"\n', ["Line 2", "quotation mark must end"]),
         ("path,kind\nnowhere.png,a\n", ["No picture that labels.csv names"]),
     ],
 )

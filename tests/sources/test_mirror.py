@@ -66,6 +66,22 @@ def test_only_what_has_changed_is_fetched_again(store, tmp_path, monkeypatch, ca
     assert contents(tmp_path / "m") == {"a.png": "again", "deep/er/b.png": "deep/er/b.png"}
 
 
+def test_files_of_your_own_stay_in_a_mirror(store, tmp_path):
+    mirror(URL, tmp_path, {})
+    for name in ("labels.csv", "deep/own.png"):
+        (tmp_path / name).write_text("mine")
+    store.rm("/bucket/pictures/a.png")
+    store.rm("/bucket/pictures/c.csv")
+    (tmp_path / "c.csv").unlink()
+    mirror(URL, tmp_path, {})
+    left = {"deep/er/b.png": "deep/er/b.png", "labels.csv": "mine", "deep/own.png": "mine"}
+    assert contents(tmp_path) == left
+    # Of a name that was fetched once, but isn't any more.
+    (tmp_path / "a.png").write_text("mine")
+    mirror(URL, tmp_path, {})
+    assert contents(tmp_path) == left | {"a.png": "mine"}
+
+
 def test_a_second_mirror_looks_the_same_to_ingestion(store, tmp_path):
     for name in ("one", "two"):
         mirror(URL, tmp_path / name, {})

@@ -5,6 +5,7 @@ from PIL import Image
 
 from ganvas.errors import GanvasError
 from ganvas.sources import chunks, packing
+from ganvas.sources.decode import decode_picture
 from ganvas.sources.listing import list_files
 from ganvas.sources.packing import PackParams, choose_split, pack
 
@@ -84,7 +85,7 @@ def test_a_larger_allowed_share_goes_on_with_what_is_done(raw, tmp_path, monkeyp
         pack_all(raw, tmp_path / "packed")
     monkeypatch.setattr(chunks, "decode_picture", lambda *_: pytest.fail("decoded again"))
     assert len(pack_all(raw, tmp_path / "packed", max_rejected_share=0.5).images) == 8
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["packed", "raw"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".packed.lock", "packed", "raw"]
     with pytest.raises(GanvasError, match="4 of 12"):
         pack_all(raw, tmp_path / "packed")
 
@@ -111,16 +112,20 @@ def test_a_collection_with_a_file_lost_is_packed_anew(raw, tmp_path, lost):
     assert len(pack_all(raw, tmp_path / "packed").images) == 12
 
 
-@pytest.mark.parametrize("change", ["size", "file", "share"])
+@pytest.mark.parametrize("change", ["size", "file", "link", "share"])
 def test_a_change_is_packed_anew(raw, tmp_path, change):
+    if change == "link":
+        (raw / "p00.png").rename(tmp_path / "elsewhere.png")
+        (raw / "p00.png").symlink_to(tmp_path / "elsewhere.png")
     pack_all(raw, tmp_path / "packed")
-    if change == "file":
+    if change in ("file", "link"):
         Image.new("RGB", (40, 40), (7, 7, 7)).save(raw / "p00.png")
     options = {"size": {"size": 64}, "share": {"validation_share": 0.0}}.get(change, {})
     collection = pack_all(raw, tmp_path / "packed", **options)
     assert {
         "size": collection.images.shape[1] == 64,
         "file": collection.images[0][0, 0, 0] == 7,
+        "link": collection.images[0][0, 0, 0] == 7,
         "share": len(collection.split("validation")) == 0,
     }[change]
 
@@ -166,3 +171,51 @@ def test_a_run_stopped_on_the_way_leaves_the_old_collection(raw, tmp_path, monke
             pack_all(raw, tmp_path / "packed")
     assert (packing.open_collection(tmp_path / "packed").images[:] == before).all()
     assert len(pack_all(raw, tmp_path / "packed").images) == 13
+
+
+def test_a_second_run_is_told_of_the_first(raw, tmp_path, monkeypatch):
+    tried = []
+
+    def pack_too(*arguments):
+        if not tried:
+            tried.append(True)
+            with pytest.raises(GanvasError, match=r"Another run is packing .*: wait for it"):
+                pack_all(raw, tmp_path / "packed")
+        return decode_picture(*arguments)
+
+    monkeypatch.setattr(chunks, "decode_picture", pack_too)
+    assert len(pack_all(raw, tmp_path / "packed").images) == 12 and tried
+
+
+def test_a_run_with_nothing_to_do_leaves_the_work_of_another_alone(raw, tmp_path, monkeypatch):
+    pack_all(raw, tmp_path / "packed")
+
+    def look(*arguments):
+        assert pack_all(raw, tmp_path / "packed").images.shape == (12, 32, 32, 3)
+        return decode_picture(*arguments)
+
+    monkeypatch.setattr(chunks, "decode_picture", look)
+    collection = pack_all(raw, tmp_path / "packed", size=64)
+    assert collection.images.shape == (12, 64, 64, 3)
+    assert not (tmp_path / ".packed.partial").exists()
+
+
+def test_a_full_disk_is_told_in_one_sentence_and_gone_on_from(raw, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(packing, "_replace", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            pack_all(raw, tmp_path / "packed")
+    # The shard has to be written again, to a device that is always full.
+    (tmp_path / ".packed.partial" / "rows-00000.parquet").unlink()
+    partial = tmp_path / ".packed.partial" / "whole" / ".images-00000.npy"
+    partial.symlink_to("/dev/full")
+    with pytest.raises(GanvasError, match=r"The disk of .*packed is full: make room .*=ingest"):
+        pack_all(raw, tmp_path / "packed")
+    partial.unlink()
+    assert len(pack_all(raw, tmp_path / "packed").images) == 12
+
+
+def test_a_place_that_can_not_be_written_to_is_told_in_one_sentence(raw, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(GanvasError, match=r"packed can't be packed .*File exists.*: mend that"):
+        pack_all(raw, tmp_path / "file" / "packed")

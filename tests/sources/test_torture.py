@@ -52,9 +52,9 @@ def palette(number: int) -> bytes:
 
 
 def rotated(number: int) -> bytes:
-    """Red above, as the camera's sensor lay: to the left in the file."""
+    """Red in the upper left corner, as the camera's sensor lay: in the lower left of the file."""
     picture = plain(number, (64, 64))
-    picture.paste((255, 0, 0), (0, 0, 32, 64))
+    picture.paste((255, 0, 0), (0, 32, 32, 64))
     exif = Image.Exif()
     exif[ORIENTATION] = 6
     return encode(picture, "PNG", exif=exif.tobytes())

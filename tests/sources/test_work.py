@@ -11,8 +11,10 @@ import pytest
 from distributed import LocalCluster
 from PIL import Image
 
+from ganvas.errors import GanvasError
 from ganvas.sources import chunks, work
 from ganvas.sources.chunks import read_answers, read_pictures
+from ganvas.sources.collection import open_collection
 from ganvas.sources.decode import decode_picture
 from ganvas.sources.listing import FACTS, list_files, make_remarks
 from ganvas.sources.packing import PackParams, pack
@@ -130,6 +132,17 @@ def test_a_shard_whose_pictures_were_lost_is_made_again(raw, tmp_path, monkeypat
     (tmp_path / ".packed.partial" / "whole" / NAMES[1]).unlink()
     pack_all(raw, tmp_path / "packed")
     assert contents(tmp_path / "packed") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(("lost", "left"), [(0, 10), (1, 10), (3, 12)])
+def test_a_lost_shard_is_told_and_packed_anew(raw, tmp_path, lost, left):
+    pack_all(raw, tmp_path / "packed")
+    before = contents(tmp_path / "packed")
+    (tmp_path / "packed" / NAMES[lost]).unlink()
+    with pytest.raises(GanvasError, match=f"packed holds {left} pictures, but .* names 16: pack"):
+        open_collection(tmp_path / "packed")
+    pack_all(raw, tmp_path / "packed")
+    assert contents(tmp_path / "packed") == before
 
 
 def test_work_on_another_source_is_thrown_away(raw, tmp_path, monkeypatch):

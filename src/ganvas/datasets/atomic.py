@@ -1,12 +1,16 @@
 """Kedro's datasets of single files, saved under a temporary name that is then changed.
 
-A run that is killed while it saves leaves the file of the run before it, never half a file. On an
-object store, which renames by copying, it may leave the hidden temporary object too.
+A run that is killed while it saves leaves the file of the run before it, never half a file. The
+hidden temporary file that it leaves too is removed when the same file is saved a day later; on an
+object store, which renames by copying, it stays.
 """
 
+import time
+import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from inspect import unwrap
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +25,9 @@ from kedro_datasets.text import TextDataset
 
 from ganvas.errors import GanvasError
 
+# Seconds: no save takes as long, so what is older was left by a run that was killed.
+ABANDONED = 24 * 3600
+
 if TYPE_CHECKING:
     _Dataset = AbstractVersionedDataset[Any, Any]
 else:
@@ -30,7 +37,7 @@ else:
 class AtomicSave(_Dataset):
     """Put before a versioned file dataset of Kedro's: its `save` writes beside the file."""
 
-    _saving = False
+    _ending = ""
     _fs: Any
     _protocol: str
     _invalidate_cache: Callable[[], None]
@@ -42,11 +49,13 @@ class AtomicSave(_Dataset):
             GanvasError: A store can't be written to.
         """
         target = get_filepath_str(self._get_save_path(), self._protocol)
-        self._saving = True
+        # Of its own, for two runs may save at once; last, so that nothing takes it for a table.
+        self._ending = f".{uuid.uuid4().hex}.partial"
+        partial = get_filepath_str(self._get_save_path(), self._protocol)
         try:
             # The plain function: its wrapper would look for the version before it is in place.
             unwrap(super().save)(self, data)  # type: ignore[safe-super]  # a dataset's own
-            self._fs.mv(get_filepath_str(self._get_save_path(), self._protocol), target)
+            self._fs.mv(partial, target)
         except Exception as error:  # each store has errors of its own
             if self._protocol == "file":
                 raise
@@ -56,13 +65,24 @@ class AtomicSave(_Dataset):
                 "catalog, and 'object_store' in conf/local/credentials.yml."
             ) from error
         finally:
-            self._saving = False
+            self._ending = ""
+            if self._protocol == "file":
+                _clean(Path(target), Path(partial))
         self._invalidate_cache()
 
     def _get_save_path(self) -> PurePosixPath:
         path = super()._get_save_path()
-        # The suffix stays: some libraries choose the format by it.
-        return path.with_name(f".partial.{path.name}") if self._saving else path
+        return path.with_name(f".{path.name}{self._ending}") if self._ending else path
+
+
+def _clean(target: Path, partial: Path) -> None:
+    """Remove what this save and killed runs have left, but not what others are saving now."""
+    for path in target.parent.glob(".*.partial"):
+        # Another run may be faster.
+        with suppress(OSError):
+            ours = path.name.startswith(f".{target.name}.")
+            if path == partial or (ours and time.time() - path.stat().st_mtime > ABANDONED):
+                path.unlink()
 
 
 class TablePreviewed(_Dataset):

@@ -6,9 +6,11 @@ from typing import Literal, NamedTuple
 import pandas as pd
 from pydantic import Field, model_validator
 
+from ganvas.errors import GanvasError
 from ganvas.params import Params
 from ganvas.sources.artworks import ArtworksParams, read_artworks
 from ganvas.sources.celeba import CelebaParams, read_celeba
+from ganvas.sources.disk import explain
 from ganvas.sources.folder import FolderParams, read_folder
 from ganvas.sources.mirror import is_url
 from ganvas.sources.packing import PackParams
@@ -102,8 +104,15 @@ def find_pictures(folder: Path, params: SourceParams) -> Listing:
         params: The source's parameters.
 
     Raises:
-        GanvasError: The folder is not in the source's layout.
+        GanvasError: The folder is not in the source's layout, or can't be read.
     """
+    try:
+        return _find_pictures(folder, params)
+    except OSError as error:
+        raise GanvasError(explain(error, folder, "listed", "ingest")) from error
+
+
+def _find_pictures(folder: Path, params: SourceParams) -> Listing:
     if params.name in ("sample", "artworks"):
         if params.name == "sample":
             ensure_sample(folder, params.sample)

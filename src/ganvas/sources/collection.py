@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from ganvas.errors import GanvasError
 from ganvas.sources.shards import ShardedImages, open_shards
 
 INDEX, REJECTED, MANIFEST = "index.parquet", "rejected.parquet", "manifest.json"
@@ -31,15 +32,22 @@ class Collection(NamedTuple):
         """Positions in `images` of the pictures of a split, int64 of shape (n,)."""
         return np.flatnonzero((self.index["split"] == name).to_numpy())
 
+    def shuffled(self, name: str) -> np.ndarray:
+        """The same positions by the hashes of their files, an order that means nothing.
+
+        The first few stand for the whole split. Those of `split` are of the first folders, which
+        often hold one class each.
+        """
+        positions = self.split(name)
+        return positions[np.argsort(self.index["hash"].to_numpy()[positions], kind="stable")]
+
 
 def read_fingerprint(folder: Path) -> str | None:
-    """What the collection in a folder was packed from; None where there is no collection."""
-    if not all((folder / name).is_file() for name in (INDEX, REJECTED)):
-        return None
+    """What the collection in a folder was packed from; None where there is no whole collection."""
     try:
-        open_shards(folder)
+        open_collection(folder)
         return str(json.loads((folder / MANIFEST).read_text())["fingerprint"])
-    except (OSError, ValueError, KeyError):
+    except (GanvasError, OSError, ValueError, KeyError):
         return None
 
 
@@ -48,12 +56,21 @@ def open_collection(folder: Path) -> Collection:
 
     Raises:
         FileNotFoundError: There is no collection in the folder.
+        GanvasError: It lacks some of its pictures.
     """
-    return Collection(
+    collection = Collection(
         images=open_shards(folder),
         index=pd.read_parquet(folder / INDEX),
         rejected=pd.read_parquet(folder / REJECTED),
     )
+    # Without a shard, the pictures after it would go by the labels of others.
+    if len(collection.images) != len(collection.index):
+        raise GanvasError(
+            f"{folder} holds {len(collection.images)} pictures, but {INDEX} there names "
+            f"{len(collection.index)}: pack them anew by `kedro run --pipelines=ingest` with the "
+            "same --env and --params."
+        )
+    return collection
 
 
 def count_reasons(rejected: pd.DataFrame) -> dict[str, int]:

@@ -4,12 +4,13 @@ import hashlib
 import io
 import logging
 import math
+import stat
 import warnings
 from pathlib import Path
 from typing import Literal, cast
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from ganvas.sources.faces import align_face
 
@@ -26,6 +27,19 @@ DETAIL_SIDE = 96
 # A decoded pixel takes three bytes or more, and several pictures are decoded at once.
 MAX_PIXELS = 90_000_000
 TOO_LARGE = "too large to decode safely"
+# MAX_PIXELS of four channels of 16 bits take 720 MB uncompressed. Files are read whole, which would
+# take all memory for a film or a disk's image.
+MAX_BYTES = 2**30
+# What to do to a picture of each EXIF orientation; 1 is upright.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 # Pillow's own warning comes below its own limit; here such a picture is rejected and listed.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
@@ -73,6 +87,7 @@ def decode_content(
     crop: Crop = "centre",
     align: Align = "none",
     formats: tuple[str, ...] | None = None,
+    most: int = MAX_PIXELS,
 ) -> np.ndarray:
     """Decode what a picture file holds, as `decode_picture` does.
 
@@ -82,6 +97,7 @@ def decode_content(
         crop: The square to keep.
         align: Whether faces are looked for.
         formats: Pillow's names of the formats that are admitted; None: all that it knows.
+        most: The most pixels that are decoded; of a large JPEG file they are fewer than it has.
 
     Returns:
         uint8 of shape (size, size, 3).
@@ -90,7 +106,7 @@ def decode_content(
         Rejection: The file can't be used or has no face; the message is the reason.
     """
     try:
-        picture = _to_srgb(ImageOps.exif_transpose(_decode(content, size, align, formats)))
+        picture = _to_srgb(_turn_upright(_decode(content, size, align, formats, most)))
     except Rejection:
         raise
     except UnidentifiedImageError as error:
@@ -111,10 +127,13 @@ def decode_content(
 
 
 def _read(path: Path) -> bytes:
-    # Reading a pipe would wait for ever.
-    if path.exists() and not path.is_file():
-        raise Rejection("not a file")
     try:
+        facts = path.stat()
+        # Reading a pipe would wait for ever.
+        if not stat.S_ISREG(facts.st_mode):
+            raise Rejection("not a file")
+        if facts.st_size > MAX_BYTES:
+            raise Rejection(f"too large to read: {facts.st_size} bytes")
         content = path.read_bytes()
     except OSError as error:
         raise Rejection(f"can't be read: {error.strerror or error}") from error
@@ -124,7 +143,7 @@ def _read(path: Path) -> bytes:
 
 
 def _decode(
-    content: bytes, size: int, align: Align, formats: tuple[str, ...] | None
+    content: bytes, size: int, align: Align, formats: tuple[str, ...] | None, most: int
 ) -> Image.Image:
     picture = Image.open(io.BytesIO(content), formats=formats)
     if picture.width * picture.height > MAX_PIXELS:
@@ -136,8 +155,23 @@ def _decode(
         share = FACE_DRAFT / max(picture.size)
         draft = (math.ceil(picture.width * share), math.ceil(picture.height * share))
     picture.draft("RGB", draft)
+    if picture.width * picture.height > most:
+        raise Rejection(f"too large: more than {most / 1e6:g} megapixels")
     picture.load()
     return picture
+
+
+def _turn_upright(picture: Image.Image) -> Image.Image:
+    """Turn a picture by its EXIF orientation; one whose EXIF can't be read counts as upright.
+
+    Pillow's own `exif_transpose` also writes the EXIF anew, at which odd tags make it fail.
+    """
+    try:
+        turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # whatever Pillow stumbles over
+        logger.debug("An EXIF header that can't be read is left out of account.")
+        return picture
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _to_srgb(picture: Image.Image) -> Image.Image:

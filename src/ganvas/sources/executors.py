@@ -57,7 +57,7 @@ def run_tasks(work: Callable[[Task], None], tasks: list[Task], place: Place) -> 
     broken = 0
     while left:
         try:
-            with _open_executor(place, len(left)) as (executor, width):
+            with _open_executor(place, len(left), broken) as (executor, width):
                 for number in _complete(executor, work, left, 2 * width):
                     broken = 0
                     yield left.pop(number)
@@ -91,15 +91,23 @@ def _complete(
 
 
 @contextmanager
-def _open_executor(place: Place, tasks: int) -> Iterator[tuple[Executor, int]]:
-    """Open an executor; give it with the number of tasks that it works on at once."""
+def _open_executor(place: Place, tasks: int, broken: int) -> Iterator[tuple[Executor, int]]:
+    """Open an executor; give it with the number of tasks that it works on at once.
+
+    Args:
+        place: Where to work.
+        tasks: How many there are to do.
+        broken: How many executors have just broken, one after the other.
+    """
     if place.scheduler:
         with _connect(place.scheduler) as opened:
             yield opened
         return
     width = min(place.workers or os.cpu_count() or 1, tasks)
-    # A process takes a second to start, which a single one is not worth.
-    executor = ThreadPoolExecutor(1) if width == 1 else _open_processes(width)
+    # A process takes a second to start, which a single one is not worth; but a task that has ended
+    # a process would end this one too.
+    alone = width == 1 and not broken
+    executor = ThreadPoolExecutor(1) if alone else _open_processes(width)
     try:
         yield executor, width
     finally:

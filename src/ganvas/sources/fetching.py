@@ -1,6 +1,5 @@
 """Fetching a source's pictures from the hub that hands them out."""
 
-import errno
 import json
 import logging
 import shutil
@@ -13,6 +12,7 @@ from pydantic import Field
 from ganvas.errors import GanvasError
 from ganvas.params import Params
 from ganvas.sources import huggingface, kaggle
+from ganvas.sources.disk import explain
 from ganvas.sources.listing import list_files
 
 logger = logging.getLogger(__name__)
@@ -70,17 +70,17 @@ def fetch(
     given = _check_credentials(client.ENTRY, client.KEYS, credentials.get(client.ENTRY))
     # Behind a link, so that the disk that it leads to takes the pictures from the beginning.
     folder = folder.resolve()
-    if fetched := _find_fetched(folder, handle):
-        logger.info("%s is in %s already: %s", handle, folder, _count(fetched))
-        return fetched
     try:
+        if fetched := _find_fetched(folder, handle):
+            logger.info("%s is in %s already: %s", handle, folder, _count(fetched))
+            return fetched
         partial = _plan(folder, handle)
         logger.info("Fetching %s from %s to %s", handle, client.HUB, folder)
         content, version = client.download(handle, partial, given)
         facts = {"source": source, "handle": handle, "version": version}
         fetched = _put_in_place(content, folder, partial, facts)
     except OSError as error:
-        raise GanvasError(_explain(error, folder)) from error
+        raise GanvasError(explain(error, folder, "fetched", "fetch")) from error
     logger.info("Fetched %s to %s: %s", handle, folder, _count(fetched))
     return fetched
 
@@ -169,13 +169,6 @@ def _lift(content: Path, name: str) -> None:
         (aside / name).rename(outer)
     if aside.is_dir():
         aside.rmdir()
-
-
-def _explain(error: OSError, folder: Path) -> str:
-    again = "then run `kedro run --pipelines=fetch` again, which goes on where it stopped"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"The disk of {folder} is full: make room on it, {again}."
-    return f"{folder} can't be fetched ({error}): mend that, {again}."
 
 
 def _count(fetched: dict[str, Any]) -> str:

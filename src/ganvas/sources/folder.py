@@ -1,6 +1,7 @@
 """Any folder of pictures, labelled by folders or by a table."""
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -76,21 +77,41 @@ def _read_table(file: Path) -> pd.DataFrame:
     if not file.is_file():
         hint = "put a table there, or set ingest.source.folder.labels to folders or none"
         raise GanvasError(f"There is no {file.name} in {file.parent}: {hint}.")
-    lines = csv.reader(f"{line}\n" for line in read_lines(file))
-    columns = next(lines, [])
+    lines = _read_rows(file)
+    columns: list[str] = next((row for _, row in lines), [])
     _check_columns(columns, file)
     rows = []
-    for row in filter(None, lines):
+    for number, row in lines:
         named = {"split": "train"} | dict(zip(columns, row, strict=False))
         if len(row) != len(columns) or named["split"] not in SPLITS or not named["path"]:
             raise GanvasError(
-                f"Line {lines.line_num} of {file} can't be read: it must have {len(columns)} "
+                f"Line {number} of {file} can't be read: it must have {len(columns)} "
                 f"fields, {', '.join(columns)}; a path is not empty, and a split is one of "
                 f"{', '.join(SPLITS)}."
             )
         rows.append(row)
     table = pd.DataFrame(rows, columns=columns, dtype="str").assign(**{LIST: file.name})
     return table.assign(path=table["path"].str.removeprefix("./"))
+
+
+def _read_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """Give each row that is not empty with the number of the line on which it begins."""
+    # Strict: else an open quotation mark would swallow all the lines after it.
+    lines = csv.reader((f"{line}\n" for line in read_lines(file)), strict=True)
+    while True:
+        number = lines.line_num + 1
+        try:
+            row = next(lines)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise GanvasError(
+                f"Line {number} of {file} can't be read: a field that begins with a quotation mark "
+                "must end with one, those within it must be doubled, and lines must end in line "
+                "feeds."
+            ) from error
+        if row:
+            yield number, row
 
 
 def _check_columns(columns: list[str], file: Path) -> None:

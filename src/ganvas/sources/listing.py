@@ -14,6 +14,9 @@ from ganvas.errors import GanvasError
 LIST, KEY = "(list)", "(key)"
 FACTS = {"bytes": "int64", "modified_ns": "int64"}
 NOT_TEXT = re.compile(r"[\ud800-\udfff]")
+# Formats whose endings Pillow knows, though it only writes them, hands them to other programs or
+# tells no more than a film's size.
+NO_PICTURES = {"BUFR", "GRIB", "HDF5", "MPEG", "PALM", "PDF", "WMF"}
 
 
 def list_files(folder: Path, below: str) -> list[tuple[str, int, int]]:
@@ -34,9 +37,20 @@ def list_files(folder: Path, below: str) -> list[tuple[str, int, int]]:
             if entry.is_dir(follow_symlinks=False):
                 pending.append(path)
             else:
-                stat = entry.stat(follow_symlinks=False)
+                stat = _read_stat(entry)
                 found.append((path, stat.st_size, stat.st_mtime_ns))
     return found
+
+
+def _read_stat(entry: os.DirEntry[str]) -> os.stat_result:
+    """Of a link the file that it leads to counts, which can become another under the same link."""
+    try:
+        if entry.is_file():
+            return entry.stat()
+    except OSError:
+        # Reading will say what is wrong with the link.
+        pass
+    return entry.stat(follow_symlinks=False)
 
 
 def scan(folder: Path, below: str = "") -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -96,7 +110,9 @@ def match_listed(
 def drop_other_files(files: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Keep the files that may be pictures; captions and tables beside them become remarks."""
     suffixes = files["path"].map(lambda path: PurePosixPath(path).suffix.lower())
-    others = ~suffixes.isin(["", *Image.registered_extensions()])
+    forms = Image.registered_extensions()
+    known = [suffix for suffix, form in forms.items() if form not in NO_PICTURES]
+    others = ~suffixes.isin(["", *known])
     remarks = make_remarks(files.loc[others, "path"], "no picture: ends in " + suffixes[others])
     return files[~others].reset_index(drop=True), remarks
 

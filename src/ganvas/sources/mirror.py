@@ -12,7 +12,6 @@ import fsspec
 
 from ganvas.errors import GanvasError
 from ganvas.progress import track
-from ganvas.sources.listing import list_files
 
 logger = logging.getLogger(__name__)
 
@@ -53,13 +52,13 @@ def check_protocol(url: str) -> None:
 def mirror(url: str, folder: Path, options: dict[str, Any]) -> None:
     """Make a folder hold what lies below a URL, fetching only what has changed there.
 
-    Hidden objects are left out, as hidden files are; files that are gone from the store are
-    deleted. A file gets its object's time of change, so that neither a second listing nor a
-    second mirror looks like other pictures.
+    Hidden objects are left out, as hidden files are; files that were fetched and are gone from the
+    store are deleted, and others are left alone. A file gets its object's time of change, so that
+    neither a second listing nor a second mirror looks like other pictures.
 
     Args:
         url: Of a folder, with any protocol of fsspec.
-        folder: The mirror; it may hold nothing but an earlier one of the same URL.
+        folder: The mirror: a new or an empty folder, or an earlier mirror of the same URL.
         options: What the protocol's file system takes, such as credentials.
 
     Raises:
@@ -72,10 +71,12 @@ def mirror(url: str, folder: Path, options: dict[str, Any]) -> None:
         for path, (_, version, _) in listed.items()
         if held.get(path) != version or not (folder / path).is_file()
     ]
-    folder.mkdir(parents=True, exist_ok=True)
-    gone = {path for path, *_ in list_files(folder, "")} - set(listed)
+    gone = held.keys() - listed.keys()
     for path in gone:
-        (folder / path).unlink()
+        (folder / path).unlink(missing_ok=True)
+        del held[path]
+    if gone:
+        _write_mark(url, folder, held)
     if not changed:
         logger.info("%s is unchanged: %d files.", url, len(listed))
     for start in track(range(0, len(changed), BATCH), "Mirroring"):
@@ -85,7 +86,7 @@ def mirror(url: str, folder: Path, options: dict[str, Any]) -> None:
         except Exception as error:
             raise _unreadable(url, error) from error
         held |= {path: listed[path][1] for path in batch}
-        _write_mark(url, folder, {path: held[path] for path in held if path in listed})
+        _write_mark(url, folder, held)
     if changed:
         logger.info("%d of %d files of %s fetched to %s.", len(changed), len(listed), url, folder)
 

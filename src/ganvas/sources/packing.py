@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +25,7 @@ from ganvas.sources.collection import (
     read_fingerprint,
 )
 from ganvas.sources.decode import Align, Crop
+from ganvas.sources.disk import explain, hold
 from ganvas.sources.executors import Place
 from ganvas.sources.listing import FACTS
 from ganvas.sources.work import DUPLICATE, open_work, pack_shards
@@ -45,7 +47,8 @@ class PackParams(Params):
         align: What to find and put upright first: nothing, or the largest face.
         validation_share: Share of the pictures, chosen by content, that training never sees and
             that choices are made by; where a source has a split of its own, that one counts.
-        test_share: Share of the pictures, chosen by content, kept for the last judgement.
+        test_share: Share of the pictures, chosen by content, kept for what nothing else looks at:
+            the test pictures of `evaluate.parzen`.
         max_rejected_share: Above this share of files that can't be used, the run stops.
         workers: Processes that decode; None: one a core.
         scheduler: Address of a Dask scheduler whose workers decode instead; they must see the
@@ -81,30 +84,30 @@ def pack(
         params: How to pack.
 
     Raises:
-        GanvasError: Too many files can't be used, or the workers can't do their work.
+        GanvasError: Too many files can't be used, the workers or the disk don't play along, or
+            another run is packing there.
     """
     fingerprint = _fingerprint(records, remarks, params)
     work = folder.with_name(f".{folder.name}.partial")
-    if read_fingerprint(folder) != fingerprint:
-        open_work(work, fingerprint)
-        recipe = Recipe(raw.resolve(), params.size, params.crop, params.align)
-        place = Place(params.scheduler, params.workers)
-        rows = None
-        for rows in pack_shards(records["path"], recipe, work, place):
-            _check_share(rows, len(records), raw, params.max_rejected_share)
-        assert rows is not None
-        index, rejected = _make_tables(records, rows, params)
-        rejected = pd.concat([rejected, remarks], ignore_index=True)
-        _complete(work / "whole", index, rejected, fingerprint)
-        _replace(folder, work / "whole")
-        _report(len(records), index, rejected, params.size)
-    else:
-        rejected = open_collection(folder).rejected
-        own = rejected[~rejected["path"].isin(remarks["path"])]
-        _check_share(own, len(records), raw, params.max_rejected_share)
-        logger.info("The pictures are unchanged since they were packed.")
-    shutil.rmtree(work, ignore_errors=True)
-    return open_collection(folder)
+    try:
+        if read_fingerprint(folder) != fingerprint:
+            with hold(folder):
+                open_work(work, fingerprint)
+                index, rejected = _pack_files(records, raw, work, params)
+                rejected = pd.concat([rejected, remarks], ignore_index=True)
+                _complete(work / "whole", index, rejected, fingerprint)
+                _replace(folder, work / "whole")
+                shutil.rmtree(work, ignore_errors=True)
+            _report(len(records), index, rejected, params.size)
+        else:
+            rejected = open_collection(folder).rejected
+            own = rejected[~rejected["path"].isin(remarks["path"])]
+            _check_share(own, len(records), raw, params.max_rejected_share)
+            logger.info("The pictures are unchanged since they were packed.")
+            _throw_away(work, folder)
+        return open_collection(folder)
+    except OSError as error:
+        raise GanvasError(explain(error, folder, "packed", "ingest")) from error
 
 
 def choose_split(hashes: pd.Series, validation_share: float, test_share: float) -> np.ndarray:
@@ -131,6 +134,26 @@ def _fingerprint(records: pd.DataFrame, remarks: pd.DataFrame, params: PackParam
         state.update(json.dumps(list(table.columns)).encode())
         state.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
     return state.hexdigest()
+
+
+def _pack_files(
+    records: pd.DataFrame, raw: Path, work: Path, params: PackParams
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Pack all files into `work/whole`; return the index and the table of rejected files."""
+    recipe = Recipe(raw.resolve(), params.size, params.crop, params.align)
+    place = Place(params.scheduler, params.workers)
+    rows = None
+    for rows in pack_shards(records["path"], recipe, work, place):
+        _check_share(rows, len(records), raw, params.max_rejected_share)
+    assert rows is not None
+    return _make_tables(records, rows, params)
+
+
+def _throw_away(work: Path, folder: Path) -> None:
+    """Remove work that is not needed, unless another run, with other parameters, is at it."""
+    if work.exists():
+        with suppress(GanvasError), hold(folder):
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def _check_share(rows: pd.DataFrame, count: int, raw: Path, allowed: float) -> None:
