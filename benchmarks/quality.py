@@ -29,6 +29,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +58,7 @@ DCGAN = {
 OWN_JUDGE = f"{shlex.quote(sys.executable)} {shlex.quote(__file__)} --look {{fake}} {{real}}"
 
 
-def paint_ours(folder: Path, seconds: float, seed: int, out: Path, env: str, changes: dict) -> dict:
+def paint_ours(folder: Path, seed: int, out: Path, seconds: float, env: str, changes: dict) -> dict:
     """Ingest, train and paint in a project of its own; give the seconds to the saved model."""
     with tempfile.TemporaryDirectory() as place:
         project = Path(place)
@@ -100,9 +102,15 @@ def run_kedro(project: Path, pipeline: str, env: str, params: dict) -> float:
     return call([*command, f"--params={given}"], cwd=project)
 
 
-def paint_peer(command: str, **facts: object) -> dict:
+def paint_peer(command: str, folder: Path, seed: int, out: Path, seconds: float) -> dict:
     """Run a peer's command; give the seconds that it took."""
-    return {"seconds": call(shlex.split(command.format(**facts)))}
+    facts = {"pictures": folder, "seed": seed, "out": out, "seconds": seconds, "count": COUNT}
+    return {"seconds": call(fill(command, **facts))}
+
+
+def fill(command: str, **facts: object) -> list[str]:
+    """Put facts into a command, paths with spaces too, and give its words."""
+    return shlex.split(command.format(**{name: shlex.quote(str(f)) for name, f in facts.items()}))
 
 
 def call(command: list[str], **options: object) -> float:
@@ -153,7 +161,7 @@ def judge(judges: dict[str, str], fake: Path, real: Path) -> dict:
     """Ask every judge for its figures."""
     rows = {}
     for name, command in judges.items():
-        asked = shlex.split(command.format(fake=fake, real=real))
+        asked = fill(command, fake=fake, real=real)
         done = subprocess.run(asked, check=True, capture_output=True, text=True)
         answer = json.loads(done.stdout.strip().splitlines()[-1])
         rows[name] = {figure: round(float(answer[figure]), 4) for figure in FIGURES}
@@ -166,31 +174,43 @@ def hold(options: argparse.Namespace) -> None:
     into.mkdir(parents=True, exist_ok=True)
     file = into / "results.json"
     results = json.loads(file.read_text()) if file.exists() else {}
-    ours = {"Ganvas": lambda **facts: paint_ours(**facts, env=options.env, changes={})}
-    if not options.peer:
-        ours["DCGAN"] = lambda **facts: paint_ours(**facts, env="base", changes=DCGAN)
     for seed in range(options.seeds):
         for folder in options.folders:
-            for name in [*ours, *options.peer]:
+            for name, paint in contestants(options).items():
                 key = f"{folder.name} {options.minutes:g} {seed} {name}"
+                row = results.setdefault(key, {"pictures": str(folder)})
+                if row.get("pictures", str(folder)) != str(folder):
+                    sys.exit(f"{into} has results of {row['pictures']}: name another by --into.")
                 fake = into / f"{key.replace(' ', '_')}.npz"
-                facts = {"seconds": 60 * options.minutes, "seed": seed, "out": fake}
                 if not fake.exists():
-                    if name in ours:
-                        told = ours[name](folder=folder, **facts)
-                    else:
-                        command = options.peer[name]
-                        told = paint_peer(command, pictures=folder, count=COUNT, **facts)
-                    results[key] = told
-                row = results.setdefault(key, {})
+                    unfinished = fake.with_name(f".{fake.name}")
+                    row |= paint(folder=folder, seed=seed, out=unfinished)
+                    keep(results, file)
+                    unfinished.replace(fake)
                 missing = {who: asked for who, asked in judges.items() if who not in row}
                 row |= judge(missing, fake, folder)
-                partial = file.with_suffix(".partial")
-                partial.write_text(json.dumps(results, indent=1))
-                partial.replace(file)
-                draw(fake, into / f"{key.replace(' ', '_')}.png")
+                keep(results, file)
+                draw(fake, fake.with_suffix(".png"))
                 print(key, json.dumps(row), flush=True)
                 (into / "table.md").write_text(tell(results))
+
+
+def contestants(options: argparse.Namespace) -> dict[str, Callable[..., dict]]:
+    """Give who paints: functions of a folder, a seed and the file to write."""
+    seconds = 60 * options.minutes
+    them = {"Ganvas": partial(paint_ours, seconds=seconds, env=options.env, changes={})}
+    for name, command in options.peer.items():
+        them[name] = partial(paint_peer, command, seconds=seconds)
+    if not options.peer:
+        them["DCGAN"] = partial(paint_ours, seconds=seconds, env="base", changes=DCGAN)
+    return them
+
+
+def keep(results: dict, file: Path) -> None:
+    """Write the results so that they are never seen half written."""
+    unfinished = file.with_suffix(".partial")
+    unfinished.write_text(json.dumps(results, indent=1))
+    unfinished.replace(file)
 
 
 def draw(fake: Path, grid: Path) -> None:
@@ -233,7 +253,7 @@ def named(text: str) -> tuple[str, str]:
 def main() -> None:
     """Hold the contest."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("folders", nargs="*", type=Path)
+    parser.add_argument("folders", nargs="*", type=lambda text: Path(text).resolve())
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--env", default="base")
@@ -248,6 +268,11 @@ def main() -> None:
     missing = [str(folder) for folder in options.folders if not folder.is_dir()]
     if missing or not options.folders:
         parser.error(f"no such folder: {', '.join(missing)}" if missing else "name a folder")
+    names = [folder.name for folder in options.folders]
+    if len(set(names)) < len(names) or " " in "".join(names):
+        parser.error(
+            "folders are told apart by their last names, which must differ, without spaces"
+        )
     options.peer, options.judge = dict(options.peer), dict(options.judge)
     hold(options)
 

@@ -55,6 +55,15 @@ def test_sizes_follow_the_device():
     assert sizes["auto"] == sizes["gpu" if tf.config.list_physical_devices("GPU") else "cpu"]
 
 
+@pytest.mark.parametrize(("given", "sizes"), [({}, (64, 2)), ({"device": "cpu"}, (16, 1))])
+def test_sizes_follow_the_device_of_an_environment_too(given, sizes):
+    loader = settings.CONFIG_LOADER_CLASS(
+        str(CONF), env="gpu", runtime_params=given, **settings.CONFIG_LOADER_ARGS
+    )
+    chosen = check_params(Configuration, loader["parameters"])
+    assert (chosen.train.batch_size, chosen.network.projected.magnify) == sizes
+
+
 def test_a_network_is_switched_by_its_name_alone():
     for name in NETWORKS:
         loader = settings.CONFIG_LOADER_CLASS(

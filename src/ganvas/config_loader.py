@@ -8,7 +8,7 @@ from typing import Any
 
 from kedro.config import MissingConfigException, OmegaConfigLoader
 from kedro.utils import find_kedro_project
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from ganvas.configuration import Configuration
 from ganvas.params import check_params, flatten
@@ -16,18 +16,31 @@ from ganvas.training.gathering import has_gpu
 
 # Entries of credentials.yml that the catalog names; Kedro stops at a name that is missing.
 CREDENTIALS = ("kaggle", "huggingface", "object_store")
+BY_DEVICE = "_by_device"
 
 
-def by_device(cpu: Any, gpu: Any, *, _root_: DictConfig) -> Any:
-    """Choose between two values: `${by_device:32,64}` in conf/base, by its parameter `device`."""
-    device = _root_.get("device", "auto")
-    return gpu if device == "gpu" or (device == "auto" and has_gpu()) else cpu
+def by_device(cpu: Any, gpu: Any) -> dict[str, list[Any]]:
+    """Keep both values of `${by_device:16,64}` until it is known which device they are for.
+
+    Kedro resolves conf/base before it reads the environment, which may name another device.
+    """
+    return {BY_DEVICE: [cpu, gpu]}
+
+
+def choose_by_device(tree: Any, gpu: bool) -> Any:
+    """Give a tree of parameters with one value wherever `by_device` has left two."""
+    if not isinstance(tree, dict):
+        return tree
+    if tree.keys() == {BY_DEVICE}:
+        return tree[BY_DEVICE][gpu]
+    return {key: choose_by_device(value, gpu) for key, value in tree.items()}
 
 
 class GanvasConfigLoader(OmegaConfigLoader):
     """Fills `${chosen:dataset}`, `${chosen:network}` and the like into the catalog.
 
-    They follow the parameters, wherever these come from: conf/base, an environment or --params.
+    They follow the parameters, wherever these come from: conf/base, an environment or --params. So
+    do the sizes that conf/base gives for either device.
     Kedro asks for the catalog before it does anything else, so a wrong parameter ends a run there.
     Credentials that nobody has written down are empty.
     """
@@ -39,7 +52,11 @@ class GanvasConfigLoader(OmegaConfigLoader):
             OmegaConf.register_new_resolver("chosen", choices.__getitem__, replace=True)
         if key == "credentials":
             return dict.fromkeys(CREDENTIALS) | self._read_credentials()
-        return super().__getitem__(key)
+        found = super().__getitem__(key)
+        if key == "parameters":
+            device = found.get("device", "auto")
+            return choose_by_device(found, device == "gpu" or (device == "auto" and has_gpu()))
+        return found
 
     def _tell_command(self) -> str:
         """Give the command that runs everything with the same environment and parameters."""
