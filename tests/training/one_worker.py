@@ -1,6 +1,6 @@
 """One worker of `test_devices.py`: trains tiny networks, writes what came out, and ends.
 
-Called with one argument, JSON: distribute, cpus, checkpoints, out, slow, stop_at, params.
+Called with one argument, JSON: distribute, cpus, network, checkpoints, out, slow, stop_at, params.
 """
 
 import json
@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras import layers
 
 from ganvas.errors import Finished, GanvasError
-from ganvas.networks.dcgan import DcganParams, build_dcgan
+from ganvas.networks import NetworkParams, build
 from ganvas.networks.pair import Pair
 from ganvas.training.batches import TrainingSet
 from ganvas.training.checkpoints import CheckpointStore
@@ -25,21 +25,27 @@ from ganvas.training.params import TrainParams
 from ganvas.training.replicas import even_out, make_seed, share_gradients
 
 LATENT = 6
+NARROW = {
+    "dcgan": {"latent": LATENT, "discriminator_width": 8, "discriminator_norm": "none"},
+    "projected": {"latent": LATENT, "projection": 4, "head_width": 4, "pixel_width": 2},
+}
+SIDES = {"dcgan": 16, "projected": 32}
 
 
-def make_generator() -> keras.Model:
+def make_generator(side: int) -> keras.Model:
     """Without batch norm, whose moments depend on how a batch is shared out."""
     latent = keras.Input((LATENT,))
-    x = layers.Reshape((4, 4, 8))(layers.Dense(128, activation="leaky_relu")(latent))
+    x = layers.Dense(side**2 // 2, activation="leaky_relu")(latent)
+    x = layers.Reshape((side // 4, side // 4, 8))(x)
     x = layers.Conv2DTranspose(8, 4, 2, padding="same", activation="leaky_relu")(x)
     x = layers.Conv2DTranspose(3, 4, 2, padding="same", activation="tanh")(x)
     return keras.Model(latent, x)
 
 
-def make_networks() -> Networks:
-    params = DcganParams(latent=LATENT, discriminator_width=8, discriminator_norm="none")
-    pair = Pair(make_generator(), build_dcgan(params, (16, 16, 3)).discriminator)
-    return Networks(pair, make_generator())
+def make_networks(name: str) -> Networks:
+    params, side = NetworkParams(name=name, **{name: NARROW[name]}), SIDES[name]
+    pair = Pair(make_generator(side), build(params, (side, side, 3)).discriminator)
+    return Networks(pair, make_generator(side))
 
 
 class Steps(keras.callbacks.Callback):
@@ -92,9 +98,10 @@ def main(wanted: dict) -> None:
     keras.utils.set_random_seed(0)
     params = TrainParams(**wanted["params"])
     with devices.in_touch(), devices.scope():
-        networks = make_networks()
+        networks = make_networks(wanted["network"])
     pictures = np.random.default_rng(3).integers(0, 256, (100, 4, 4, 3), dtype=np.uint8)
-    pictures = pictures.repeat(4, axis=1).repeat(4, axis=2)
+    larger = SIDES[wanted["network"]] // 4
+    pictures = pictures.repeat(larger, axis=1).repeat(larger, axis=2)
     with devices.in_touch():
         models = [networks.pair.generator, networks.pair.discriminator, networks.averaged]
         devices.check_same(wanted["params"] | wanted.get("odd", {}), models)

@@ -20,8 +20,11 @@ SIDE, LATENT, BATCH = 32, 6, 8
 ADVERSARIAL, PIXELS = 0.7, 3.0
 
 
-def build_pair(classes: int = 0) -> Pair:
-    """Networks without kinks: two frozen maps, and a head on both and on the picture."""
+def build_pair(classes: int = 0, precision: str = "float32", loud: float = 1.0) -> Pair:
+    """Networks without kinks: two frozen maps, and a head on both and on the picture.
+
+    The second map's numbers are up to `loud`.
+    """
     keras.utils.set_random_seed(1)
     latent = keras.Input((LATENT,))
     rows = [keras.Input((classes,), name="classes")] if classes else []
@@ -29,13 +32,15 @@ def build_pair(classes: int = 0) -> Pair:
     x = layers.Dense(SIDE * SIDE * 3, activation="tanh")(x)
     generator = keras.Model([latent, *rows] if rows else latent, layers.Reshape((SIDE, SIDE, 3))(x))
     pictures = keras.Input((SIDE, SIDE, 3))
-    fine = layers.Conv2D(3, 3, 2, "same", activation="tanh")(pictures)
-    coarse = layers.Conv2D(4, 3, 2, "same", activation="tanh")(fine)
+    fine = layers.Conv2D(3, 3, 2, "same", activation="tanh", dtype=precision)(pictures)
+    coarse = layers.Conv2D(4, 3, 2, "same", activation="tanh", dtype=precision)(fine)
+    coarse = layers.Rescaling(loud, dtype=precision)(coarse)
     trunk = keras.Model(pictures, [pictures, fine, coarse], name="trunk")
     trunk.trainable = False
-    maps = [keras.Input(each.shape[1:]) for each in trunk.outputs]
+    maps = [keras.Input(each.shape[1:], dtype=each.dtype) for each in trunk.outputs]
     told = [keras.Input((classes,))] if classes else []
-    logits = layers.Concatenate()([layers.Flatten()(each) for each in maps] + told)
+    heard = [*maps[:2], layers.Rescaling(1 / loud)(maps[2])]
+    logits = layers.Concatenate()([layers.Flatten()(each) for each in heard] + told)
     logits = layers.Dense(2)(layers.Dense(5, activation="tanh")(logits))
     heads = keras.Model([*maps, *told], logits, name="heads")
     shown = keras.Input((SIDE, SIDE, 3))
@@ -117,6 +122,25 @@ def test_a_step_agrees_with_the_step_written_out():
     ours = [*variables, *heads.trainable_variables]
     for one, other in zip(ours, expected, strict=True):
         np.testing.assert_allclose(one.numpy(), other, atol=2e-6)
+
+
+def test_gradients_that_are_zero_in_float16_reach_the_generator_as_in_float32():
+    batch, moves = tuple(map(tf.constant, draw(64))), []
+    for precision in ("float32", "mixed_float16"):
+        # Likeness relative to numbers so large has slopes below the smallest of float16.
+        pair = build_pair(precision=precision, loud=5e4)
+        gan = make(pair, batch_size=64, anchor={"every": 2, "pixels": 0.0})
+        if precision == "mixed_float16":
+            gan.compile(
+                *(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1)) for _ in range(2))
+            )
+        before = pair.generator.get_weights()
+        gan.train_step(batch)
+        after = pair.generator.get_weights()
+        moved = [(one - other).ravel() for one, other in zip(after, before, strict=True)]
+        moves.append(np.concatenate(moved))
+    # Rounding turns a few differences round, whose signs alone count.
+    assert np.linalg.norm(moves[1] - moves[0]) < 0.3 * np.linalg.norm(moves[0])
 
 
 def test_the_frozen_trunk_stays_as_it_is():

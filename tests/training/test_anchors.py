@@ -138,6 +138,26 @@ def test_latents_are_normal_within_each_class_and_tell_none(images, discriminato
     assert best > 0.6
 
 
+def test_large_maps_in_half_precision_count():
+    """Chequered pictures, whose contrast a map knows alone, and their colours little else."""
+    rng = np.random.default_rng(0)
+    contrast, brightness = rng.integers(0, 100, 300), rng.integers(-20, 20, 300)
+    chequers = np.indices((SIDE, SIDE)).sum(axis=0) % 2 * 2 - 1
+    grey = 128 + brightness[:, None, None] + contrast[:, None, None] * chequers
+    images = np.repeat(grey[..., None], 3, axis=3).astype(np.uint8)
+    pictures = keras.Input((SIDE, SIDE, 3))
+    squares = layers.AveragePooling2D(8)(layers.Multiply()([pictures, pictures]))
+    # The sum of their own squares is beyond float16.
+    large = layers.Rescaling(1000.0, dtype="mixed_float16")(squares)
+    trunk = keras.Model(pictures, [pictures, large], name="trunk")
+    inputs = keras.Input((SIDE, SIDE, 3))
+    discriminator = keras.Model(inputs, layers.Flatten()(trunk(inputs)[1]))
+    data = with_anchors(TrainingSet(images, np.arange(300)), discriminator, 2, PARAMS)
+    # Colours weigh more, so that brightness comes first.
+    ranks = data.anchors[:, 1].argsort().argsort()
+    assert abs(np.corrcoef(ranks, contrast)[0, 1]) > 0.95
+
+
 def test_without_anchors_nothing_is_computed(images):
     plain = TrainingSet(images, POSITIONS)
     assert with_anchors(plain, None, LATENT, TrainParams()) is plain

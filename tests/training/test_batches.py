@@ -3,7 +3,8 @@ from itertools import islice, pairwise
 import numpy as np
 import pytest
 
-from ganvas.training.batches import Batch, TrainingSet, draw_batches
+from ganvas.errors import GanvasError
+from ganvas.training.batches import Batch, TrainingSet, count_steps, draw_batches
 from ganvas.training.feeding import stream
 from ganvas.training.params import TrainParams
 
@@ -132,3 +133,31 @@ def test_shares_of_a_labelled_batch_make_up_the_whole():
     for number, array in enumerate(whole):
         for at, part in enumerate(parts):
             np.testing.assert_array_equal(part[number], array[at::2])
+
+
+def test_shares_have_latents_of_their_own_where_the_whole_batch_has_them():
+    labels = np.arange(30, dtype=np.int32) % 3
+    own = np.arange(180, dtype=np.float32).reshape(30, 6)
+    data = TrainingSet(images(30), np.arange(30), labels, 3, own)
+    params = TrainParams(batch_size=12, balance=True, simultaneous=True, anchor={"every": 3})
+    whole = next(draw_batches(data, 6, params))
+    parts = [next(draw_batches(data, 6, params, share=slice(at, None, 2))) for at in (0, 1)]
+    for number, array in enumerate(whole):
+        threes = array.reshape(4, 3, *array.shape[1:])
+        for at, part in enumerate(parts):
+            np.testing.assert_array_equal(part[number], threes[at::2].reshape(part[number].shape))
+    for shown, latents, labels, asked in parts:
+        np.testing.assert_array_equal(latents[::3], own[shown[::3, 0, 0, 0]])
+        np.testing.assert_array_equal(asked[::3], labels[::3])
+
+
+@pytest.mark.parametrize("at_once", [4, 12])
+def test_steps_at_once_that_do_not_divide_an_epoch_are_told_with_those_that_do(at_once):
+    with pytest.raises(GanvasError, match=rf"6 steps .* {at_once} at once: .*\(1, 2, 3, 6\)\.$"):
+        count_steps(27, TrainParams(batch_size=4, steps_per_execution=at_once))
+
+
+def test_an_epoch_has_as_many_steps_as_whole_batches():
+    assert [count_steps(count, TrainParams(batch_size=4)) for count in (4, 27, 28)] == [1, 6, 7]
+    params = TrainParams(batch_size=4, discriminator_steps=2, steps_per_execution=3)
+    assert count_steps(27, params) == 3

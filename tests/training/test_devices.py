@@ -31,6 +31,16 @@ PARAMS = {
     "snapshot_rows": 1,
     "checkpoint": {"steps": 4},
 }
+# Of the default network, in 12 steps.
+ANCHORED = {
+    "epochs": 1,
+    "batch_size": 8,
+    "simultaneous": True,
+    "anchor": {"every": 2},
+    "generator_learning_rate": 4e-3,
+    "discriminator_learning_rate": 4e-3,
+    "snapshot_rows": 1,
+}
 # Far more than any process here takes, also where others keep the machine busy.
 PATIENCE = 100
 
@@ -38,6 +48,7 @@ PATIENCE = 100
 def launch(folder: Path, number: int = 0, count: int = 1, ports=(), **wanted) -> subprocess.Popen:
     """Start a worker; its output goes to files in the folder."""
     chosen = {"distribute": "none", "cpus": 1, "slow": 0.0, "stop_at": None, "params": PARAMS}
+    chosen |= {"network": "dcgan"}
     chosen |= {"out": str(folder / f"{number}.npz"), "checkpoints": str(folder / "store"), **wanted}
     (folder / "store").mkdir(parents=True, exist_ok=True)
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -125,6 +136,20 @@ def test_two_devices_of_a_machine_train_as_one_does(single, tmp_path):
     (result,) = finish(tmp_path, [launch(tmp_path, distribute="mirrored", cpus=2)])
     assert_like(result, single)
     assert_probed(result)
+
+
+def test_the_default_network_trains_with_anchors_on_two_devices_and_by_two_workers(tmp_path):
+    folders = [tmp_path / name for name in ("one", "two", "workers")]
+    wanted = {"network": "projected", "params": ANCHORED}
+    (one,) = finish(folders[0], [launch(folders[0], **wanted)])
+    (two,) = finish(folders[1], [launch(folders[1], distribute="mirrored", cpus=2, **wanted)])
+    chief, other = finish(folders[2], launch_pair(folders[2], **wanted))
+    for result in (two, chief):
+        assert len(result["losses"]) == 12 and np.isfinite(result["losses"]).all()
+        # Each device weighs the likeness of its own share, so later steps differ a little.
+        np.testing.assert_allclose(result["losses"][0], one["losses"][0], rtol=1e-4)
+    for mine, theirs in zip(weights(chief), weights(other), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 def assert_probed(result: dict[str, np.ndarray]) -> None:
@@ -240,11 +265,28 @@ def test_shares_of_all_workers_make_the_batch_piece_by_piece():
     [
         ({"batch_size": 6}, "a multiple of 4"),
         ({"batch_size": 8, "accumulate": 4}, "a multiple of 16"),
+        (
+            {"batch_size": 8, "simultaneous": True, "anchor": {"every": 4}},
+            r"one anchor in 4 pictures \(train\.anchor\.every\): .* a multiple of 16",
+        ),
         ({"batch_size": 8, "jit_compile": True}, "train.jit_compile"),
         ({"batch_size": 8, "steps_per_execution": 2}, "train.steps_per_execution"),
+        ({"batch_size": 8, "precision": "mixed_float16"}, "set mixed_bfloat16 or float32"),
     ],
 )
 def test_work_that_can_not_be_shared_out_is_told(params, told):
     with pytest.raises(GanvasError, match=told):
         Devices(FourReplicas()).check(TrainParams(**params))
     ALONE.check(TrainParams(**params))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"precision": "mixed_bfloat16"},
+        {"simultaneous": True, "accumulate": 2, "anchor": {"every": 4}},
+    ],
+    ids=str,
+)
+def test_work_that_can_be_shared_out_is_taken(params):
+    Devices(FourReplicas()).check(TrainParams(batch_size=32, **params))

@@ -82,11 +82,11 @@ def step(gan: GAN, batch: Batch) -> dict[str, float]:
     return {name: float(value) for name, value in scores.items()}
 
 
-def fit(gan: GAN, *batches: Batch) -> dict[str, float]:
+def fit(gan: GAN, *batches: Batch, **options) -> dict[str, float]:
     """Steps in a graph; the means of their losses and scores."""
     stacked = tuple(np.stack(arrays) for arrays in zip(*batches, strict=True))
     dataset = tf.data.Dataset.from_tensor_slices(stacked)
-    scores = gan.fit(dataset, verbose=0, shuffle=False).history
+    scores = gan.fit(dataset, verbose=0, shuffle=False, **options).history
     return {name: float(values[0]) for name, values in scores.items()}
 
 
@@ -455,16 +455,17 @@ def test_an_augmentation_that_adapts_begins_with_none():
     assert_close(weights_of(*networks), weights_of(*hand.networks))
 
 
-def adapt(start: float, bright: list[int]) -> list[float]:
-    """ADA's probability after each step; how many of a step's 10 pictures have logits above 0."""
+def adapt(start: float, bright: list[int], rounds: int = 1) -> list[float]:
+    """ADA's probability after each step; how many of a round's 10 pictures have logits above 0."""
     ada = {"name": "ada", "every": 4, "speed": 400, "policy": ["translation"]}
-    gan = make_gan(build_brightness(), rates=(0.0, 0.0), batch_size=10, augment=ada)
+    options = {"batch_size": 10, "discriminator_steps": rounds, "augment": ada}
+    gan = make_gan(build_brightness(), rates=(0.0, 0.0), **options)
     gan.critic.probability.assign(start)
     moves = []
     for count in bright:
         shown = np.zeros((10, SIDE, SIDE, 3), np.uint8)
         shown[:count] = 255
-        step(gan, (shown, draw(10)[1]))
+        step(gan, (np.tile(shown, (rounds, 1, 1, 1)), draw(10 * rounds)[1]))
         moves.append(float(gan.critic.probability))
     assert any(variable is gan.critic.probability for variable in gan.state()["numbers"])
     return moves
@@ -474,6 +475,11 @@ def test_the_probability_of_augmentation_rises_while_real_pictures_are_known_too
     # Four steps of 10 pictures, 400 pictures from 0 to 1.
     expected = [0, 0, 0, 0.1, 0.1, 0.1, 0.1, 0.2, 0.2, 0.2, 0.2, 0.1]
     assert adapt(0.0, [10] * 8 + [0] * 4) == pytest.approx(expected)
+
+
+def test_the_probability_of_augmentation_moves_by_the_pictures_of_all_updates_of_a_step():
+    # Four steps of three times 10 pictures.
+    assert adapt(0.0, [10] * 4, rounds=3)[-1] == pytest.approx(0.3)
 
 
 def test_the_probability_of_augmentation_follows_the_signs_of_all_steps_since_its_last_move():
@@ -595,14 +601,18 @@ def test_an_overflow_lowers_the_scale_of_the_loss_and_leaves_the_weights():
         assert differ([w.numpy() for w in model.trainable_weights], weights)
 
 
-def run_three(build: Callable[[], Pair], compiling: dict, **params) -> list[np.ndarray]:
-    """Three steps in a graph; the weights after them."""
+def run_four(build: Callable[[], Pair], compiling: dict, **params) -> list[np.ndarray]:
+    """Four steps in a graph; the weights after them."""
     networks = build()
     averaged = copy_of(networks[0])
     gan = make_gan(networks, averaged=averaged, compiling=compiling, average=0.9, **params)
-    side = networks[1].input_shape[1]
-    fit(gan, *(draw(8, seed, side) for seed in range(3)))
-    assert int(gan.steps) == 3
+    side, returns = networks[1].input_shape[1], []
+    told = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: returns.append(int(gan.steps))
+    )
+    fit(gan, *(draw(8, seed, side) for seed in range(4)), callbacks=[told])
+    at_once = compiling.get("steps_per_execution", 1)
+    assert returns == list(range(at_once, 5, at_once))
     return weights_of(*networks, averaged)
 
 
@@ -615,9 +625,9 @@ SETTINGS = {
 
 @pytest.mark.parametrize(("build", "params"), SETTINGS.values(), ids=SETTINGS)
 def test_a_compiled_step_and_several_at_once_do_what_single_steps_do(build, params):
-    single = run_three(build, {}, **params)
-    for compiling in ({"jit_compile": True}, {"steps_per_execution": 3}):
-        assert_close(run_three(build, compiling, **params), single, atol=1e-5)
+    single = run_four(build, {}, **params)
+    for compiling in ({"jit_compile": True}, {"steps_per_execution": 2}):
+        assert_close(run_four(build, compiling, **params), single, atol=2e-5)
     assert differ(single, weights_of(*build(), build()[0]), by=1e-3)
 
 

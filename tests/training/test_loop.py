@@ -2,6 +2,7 @@ import logging
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from ganvas.errors import GanvasError
 from ganvas.networks.pair import Pair
@@ -9,8 +10,10 @@ from ganvas.training import callbacks
 from ganvas.training.batches import TrainingSet
 from ganvas.training.checkpoints import CheckpointStore
 from ganvas.training.gan import SCORES
+from ganvas.training.keeping import Diverged, Guard
 from ganvas.training.loop import Networks, Watchers, train
 from ganvas.training.params import TrainParams
+from ganvas.training.state import find_overflow
 
 COLUMNS = ["epoch", *SCORES, "seconds", "images_per_second", "warnings"]
 
@@ -143,6 +146,41 @@ def test_weights_that_the_last_step_of_an_epoch_spoilt_are_not_kept(run, network
     assert_same(weights(networks), kept[2])
 
 
+def test_spoilt_weights_do_not_push_out_checkpoints_within_an_epoch(
+    run, networks, monkeypatch, tmp_path
+):
+    kept = {}
+    look = callbacks.TimeLimit.on_train_batch_end
+
+    def spoil(self, batch, logs=None):
+        look(self, batch, logs)
+        if 2 in kept and batch == 1:
+            kernel = networks[0].trainable_weights[0]
+            kernel.assign(np.full(kernel.shape, np.inf, np.float32))
+
+    monkeypatch.setattr(callbacks.TimeLimit, "on_train_batch_end", spoil)
+    result = run(
+        save=lambda epoch, grid: kept.__setitem__(epoch, weights(networks)),
+        epochs=5,
+        batch_size=4,
+        checkpoint={"steps": 1},
+    )
+    assert result.ended_by == "diverged" and "overflowed in epoch 3" in result.message
+    assert_same(weights(networks), kept[2])
+    latest = CheckpointStore(tmp_path / "store", keep=2).load_latest()
+    assert (latest.epoch, latest.step) == (2, 1) and find_overflow(latest.arrays) is None
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 7])
+def test_losses_are_looked_at_within_an_epoch_however_many_steps_are_done_at_once(at_once):
+    guard = Guard()
+    guard.on_epoch_begin(0)
+    guard.on_train_batch_end(at_once - 1, {"loss_d": 1.0})
+    with pytest.raises(Diverged, match="loss_d became nan in epoch 1"):
+        for batch in range(2 * at_once - 1, 100, at_once):
+            guard.on_train_batch_end(batch, {"loss_d": np.nan})
+
+
 def test_a_loss_that_is_no_number_in_the_first_epoch_is_told(run, networks):
     kernel = networks[1].trainable_weights[0]
     kernel.assign(np.full(kernel.shape, np.nan, np.float32))
@@ -153,6 +191,13 @@ def test_a_loss_that_is_no_number_in_the_first_epoch_is_told(run, networks):
 def test_too_few_pictures_for_a_batch(run, networks):
     with pytest.raises(GanvasError, match=r"train\.batch_size \(now 21\) times .* to at most 20"):
         run(batch_size=21)
+
+
+@pytest.mark.parametrize("judge", [{"keep": "best"}, {"patience": 3}], ids=str)
+def test_a_judge_who_is_never_asked_is_refused(judge):
+    with pytest.raises(ValidationError, match=r"need train\.judge\.every"):
+        TrainParams(judge=judge)
+    assert TrainParams(judge=judge | {"every": 5}).judge.every == 5
 
 
 def test_without_a_terminal_there_is_one_line_an_epoch(run, networks, caplog):

@@ -35,9 +35,10 @@ def test_scores_of_the_last_epochs(pairs, expected):
         assert f"{pairs[-1][0]:.2f}" in warning.figure and "train." in warning.advice
 
 
-@pytest.mark.parametrize("loss", ["wasserstein", "relativistic"])
+@pytest.mark.parametrize("loss", ["wasserstein", "relativistic", "least_squares"])
 def test_scores_mean_nothing_where_logits_have_no_zero(loss):
     assert watch_scores(scores(*[(0.99, 0.01)] * 9), loss) == []
+    assert watch_scores(scores(*[(0.4, 0.6)] * 9), loss) == []
 
 
 def diversity(*shares) -> list[dict]:

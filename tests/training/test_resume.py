@@ -137,14 +137,37 @@ def test_a_checkpoint_of_networks_laid_out_otherwise_is_told_and_stays(tmp_path)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
+def kernels(weights: list[np.ndarray]) -> list[np.ndarray]:
+    """What an optimiser alone moves: batch norm's averages move whatever the rates are."""
+    return [array for array in weights if array.ndim == 4]
+
+
 def test_another_learning_rate_counts_from_then_on(tmp_path):
     _, before = run(tmp_path, epochs=2)
     still = {"generator_learning_rate": 1e-12, "discriminator_learning_rate": 1e-12}
     _, after = run(tmp_path, epochs=3, **still)
-    # Batch norm's averages move whatever the rates are.
-    trained = [index for index, array in enumerate(before) if array.ndim == 4]
-    for index in trained:
-        np.testing.assert_allclose(before[index], after[index], atol=1e-8)
+    for one, other in zip(kernels(before), kernels(after), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-8)
+
+
+def test_another_schedule_counts_from_then_on(tmp_path):
+    _, before = run(tmp_path, epochs=2)
+    # By then the rate has been multiplied by 0 twice.
+    _, after = run(tmp_path, epochs=3, schedule={"name": "step", "every": 1, "factor": 0.0})
+    assert_same(kernels(after), kernels(before))
+    more, at_end = run(tmp_path, epochs=4)
+    assert len(more.history) == 4
+    assert all(
+        (one != other).any() for one, other in zip(kernels(at_end), kernels(after), strict=True)
+    )
+
+
+def test_steps_at_once_that_do_not_divide_what_is_left_of_an_epoch_are_told(tmp_path):
+    with pytest.raises(Stop):
+        run(tmp_path, stop_at(2), batch_size=4, checkpoint={"steps": 1})
+    # The checkpoint is of the step before the one that was broken off, of six.
+    with pytest.raises(GanvasError, match=r"The 5 steps .* 3 at once: .*\(1, 5\)\.$"):
+        run(tmp_path, batch_size=4, steps_per_execution=3)
 
 
 def test_time_that_is_up_stays_up_until_more_is_given(tmp_path):
@@ -181,6 +204,22 @@ def test_the_best_judged_epoch_is_kept_and_a_worse_course_ends(tmp_path):
     again, weights = run(tmp_path, measure=measure, epochs=9, judge=judge)
     assert again.ended_by == "patience"
     assert_same(weights[: len(kept[0.2])], kept[0.2])
+
+
+def test_an_epoch_that_was_cut_short_is_judged_when_it_is_complete(tmp_path):
+    judged = []
+
+    def measure(generator) -> float:
+        judged.append(generator.get_weights())
+        return 1 / len(judged)
+
+    params = {"measure": measure, "epochs": 2, "judge": {"every": 1, "patience": 1}}
+    cut, _ = run(tmp_path, max_minutes=1e-6, **params)
+    assert cut.ended_by == "time" and len(cut.history) == 1
+    assert judged == [] and cut.record.best is None and cut.record.unimproved == 0
+    whole, _ = run(tmp_path, **params)
+    assert whole.ended_by == "epochs" and len(judged) == 2
+    assert whole.history["kernel_distance"].tolist() == [1, 0.5]
 
 
 SCRIPT = """

@@ -13,8 +13,9 @@ from keras import ops
 from ganvas.networks.pair import Pair
 from ganvas.training.augmentation import augment_alike
 from ganvas.training.critic import Word
-from ganvas.training.gan import GAN, Gradients, Piece, Verdict
+from ganvas.training.gan import GAN, Gradients
 from ganvas.training.params import TrainParams
+from ganvas.training.pieces import Piece, Verdict
 
 # Keeps ratios of lengths finite.
 TINY = 1e-12
@@ -53,7 +54,7 @@ class AnchoredGAN(GAN):
             real_seen, fake_seen = self._show_alike(piece.real, pictures)
             fake_maps = self.trunk(fake_seen)
             pixels = self._differ(_make_coarse(pictures), _make_coarse(piece.real))
-            pixels *= self.params.anchor.pixels
+            pixels = self.generator_optimizer.scale_loss(pixels * self.params.anchor.pixels)
         real_maps = self.trunk(real_seen)
         with tf.GradientTape(persistent=True) as at_maps:
             at_maps.watch(fake_maps)
@@ -63,13 +64,14 @@ class AnchoredGAN(GAN):
             loss_g = self.critic.generator_loss(real, fake)
             total = loss_d + self.critic.penalise(real, fake, self.steps)
             scaled_d = self.discriminator_optimizer.scale_loss(total)
+            # Scaled before their gradients at the maps, which float16 would round to zeros.
+            scaled_g = self.generator_optimizer.scale_loss(loss_g)
             apart = self._differ_relatively(fake_maps[FIRST_MAP:], real_maps[FIRST_MAP:])
+            apart = self.generator_optimizer.scale_loss(apart)
         likeness = [ops.zeros_like(each) for each in fake_maps[:FIRST_MAP]]
         likeness += at_maps.gradient(apart, fake_maps[FIRST_MAP:])
-        by_maps = self._balance(at_maps.gradient(loss_g, fake_maps), likeness)
-        scale = self.generator_optimizer.scale_loss(ops.ones(()))
-        by_maps = [each * ops.cast(scale, each.dtype) for each in by_maps]
-        by_pictures = tape.gradient([*fake_maps, pixels], pictures, [*by_maps, scale])
+        by_maps = self._balance(at_maps.gradient(scaled_g, fake_maps), likeness)
+        by_pictures = tape.gradient([*fake_maps, pixels], pictures, [*by_maps, ops.ones(())])
         by_weights = at_maps.gradient(scaled_d, self.discriminator.trainable_variables)
         return by_weights, by_pictures, Verdict(loss_d, loss_g, real.logits, fake.logits), real
 

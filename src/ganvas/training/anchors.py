@@ -33,6 +33,9 @@ COLOUR_WEIGHT = 2.0
 SAMPLE = 4000
 BATCH = 100
 
+# What to take from the rows of a block, and what to divide them by.
+Scale = tuple[np.ndarray, float]
+
 
 def with_anchors(
     data: TrainingSet, discriminator: keras.Model, latent: int, params: TrainParams
@@ -51,26 +54,19 @@ def with_anchors(
     if not params.anchor.every or not looks_through_a_trained_network(discriminator):
         return data
     trunk = discriminator.get_layer("trunk")
+    # Keras would ask one that was made in the scope of several devices on each of them.
+    trunk = keras.Model(trunk.input, trunk.outputs)
     rng = np.random.default_rng([params.seed, SAMPLE])
     sample = np.sort(rng.permutation(data.positions)[:SAMPLE])
     blocks = list(map(np.concatenate, zip(*_look(trunk, data.images, sample), strict=True)))
-    centres = [block.mean(0) for block in blocks]
-    sizes = [_size(block - centre) for block, centre in zip(blocks, centres, strict=True)]
-    sizes[-1] /= COLOUR_WEIGHT
-
-    def join(blocks: list[np.ndarray]) -> np.ndarray:
-        scaled = zip(blocks, centres, sizes, strict=True)
-        return np.concatenate([(block - centre) / size for block, centre, size in scaled], axis=1)
-
+    scales = _measure(blocks)
     labels = np.zeros(len(data.images), int) if data.labels is None else data.labels
-    joined = _centre(join(blocks), labels[sample])
-    components = PCA(
-        min(latent, len(sample) - 1, joined.shape[1]),
-        whiten=True,
-        svd_solver="randomized",
-        random_state=params.seed,
-    ).fit(joined)
-    found = [components.transform(join(each)) for each in _look(trunk, data.images, data.positions)]
+    joined = _centre(_join(blocks, scales), labels[sample])
+    count = min(latent, len(sample) - 1, joined.shape[1])
+    components = PCA(count, whiten=True, svd_solver="randomized", random_state=params.seed)
+    components.fit(joined)
+    seen = _look(trunk, data.images, data.positions)
+    found = [components.transform(_join(each, scales)) for each in seen]
     latents = rng.standard_normal((len(data.images), latent), dtype=np.float32)
     normal = _make_normal(np.concatenate(found), labels[data.positions])
     latents[data.positions, : normal.shape[1]] = normal
@@ -90,7 +86,8 @@ def _look(
     for at in range(0, len(positions), BATCH):
         pictures = images[positions[at : at + BATCH]].astype(np.float32) / 127.5 - 1
         maps = trunk.predict_on_batch(pictures)[1:]
-        pooled = [_average(each, MAP_GRID) for each in maps]
+        # Sums over thousands of pictures would come to a halt in half precision.
+        pooled = [_average(each.astype(np.float32), MAP_GRID) for each in maps]
         pooled.append(_average(pictures, COLOUR_GRID))
         yield [each.reshape(len(each), -1) for each in pooled]
 
@@ -100,7 +97,21 @@ def _average(maps: np.ndarray, grid: int) -> np.ndarray:
     side = maps.shape[1] // grid
     if side <= 1:
         return maps
-    return np.asarray(ops.average_pool(ops.cast(maps, "float32"), side))
+    return np.asarray(ops.average_pool(ops.convert_to_tensor(maps), side))
+
+
+def _measure(blocks: list[np.ndarray]) -> list[Scale]:
+    """Give each block's scale; the last block, the colours, weighs more than the others."""
+    centres = [block.mean(0) for block in blocks]
+    sizes = [_size(block - centre) for block, centre in zip(blocks, centres, strict=True)]
+    sizes[-1] /= COLOUR_WEIGHT
+    return list(zip(centres, sizes, strict=True))
+
+
+def _join(blocks: list[np.ndarray], scales: list[Scale]) -> np.ndarray:
+    """Put blocks beside each other, each by its scale."""
+    scaled = zip(blocks, scales, strict=True)
+    return np.concatenate([(block - centre) / size for block, (centre, size) in scaled], axis=1)
 
 
 def _size(centred: np.ndarray) -> float:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ganvas.arrays import Pictures
+from ganvas.errors import GanvasError
 from ganvas.training.params import TrainParams
 
 Batch = tuple[np.ndarray, ...]
@@ -30,6 +31,51 @@ class TrainingSet(NamedTuple):
     anchors: np.ndarray | None = None
 
 
+def count_steps(pictures: int, params: TrainParams) -> int:
+    """Count the steps of an epoch.
+
+    Args:
+        pictures: How many there are to train on.
+        params: How to train.
+
+    Raises:
+        GanvasError: There are fewer pictures than a step takes, a batch can't be cut up, or the
+            steps can't be done as many at once as asked for.
+    """
+    batch = params.pictures_a_step
+    if pictures < batch:
+        raise GanvasError(
+            f"There are {pictures} pictures to train on, fewer than a step takes: set "
+            f"train.batch_size (now {params.batch_size}) times train.discriminator_steps (now "
+            f"{params.discriminator_steps}) to at most {pictures}."
+        )
+    if params.batch_size % params.accumulate:
+        raise GanvasError(
+            f"A batch of {params.batch_size} can't be cut into {params.accumulate} pieces: set "
+            "train.accumulate to a number that divides train.batch_size."
+        )
+    steps = pictures // batch
+    check_steps_at_once(steps, params)
+    return steps
+
+
+def check_steps_at_once(steps: int, params: TrainParams) -> None:
+    """Check that `train.steps_per_execution` divides the steps to an epoch's end.
+
+    Keras would go on into the next epoch.
+
+    Raises:
+        GanvasError: It doesn't.
+    """
+    at_once = params.steps_per_execution
+    if steps % at_once:
+        divisors = [str(each) for each in range(1, steps + 1) if steps % each == 0]
+        raise GanvasError(
+            f"The {steps} steps to an epoch's end can't be done {at_once} at once: set "
+            f"train.steps_per_execution to a number that divides them ({', '.join(divisors)})."
+        )
+
+
 def draw_batches(
     data: TrainingSet,
     latent: int,
@@ -48,7 +94,9 @@ def draw_batches(
         latent: Length Z of a latent.
         params: Of training: how many pictures a step takes, the seed, and which classes to ask for.
         start: Epoch and step to begin at.
-        share: The part of every batch that is wanted, where several machines divide it.
+        share: The part of every batch that is wanted, where several devices divide it: of its
+            pictures, or with anchors of its groups of `train.anchor.every` pictures, each of which
+            begins with one that has a latent of its own.
 
     Yields:
         Pictures, uint8 of shape (b, H, W, 3), and latents, standard normal float32 of shape
@@ -56,25 +104,29 @@ def draw_batches(
         that the pictures show and those to ask the generator for, int32 of shape (b,). Of all
         only the share.
     """
-    size = params.pictures_a_step
+    size, every = params.pictures_a_step, params.anchor.every or 1
+    # Neighbours stay together, so that a share has its anchors in the same places as the whole.
+    group = 1 if data.anchors is None else every
+    places = np.arange(size).reshape(-1, group)[share].ravel()
     epoch, step = start
     for number in itertools.count(epoch):
         order = np.random.default_rng([params.seed, number]).permutation(data.positions)
         for at in range(step, len(data.positions) // size):
-            chosen = order[at * size : (at + 1) * size][share]
+            chosen = order[at * size : (at + 1) * size]
             # A third number keeps these apart from the order's own draws; 0 would not.
             rng = np.random.default_rng([params.seed, number, at + 1])
-            latents = rng.standard_normal((size, latent), dtype=np.float32)[share]
+            latents = rng.standard_normal((size, latent), dtype=np.float32)
             if data.anchors is not None:
-                every = params.anchor.every
                 latents[::every] = data.anchors[chosen[::every]]
+            pictures = data.images[chosen[places]]
             if data.labels is None:
-                yield data.images[chosen], latents
+                yield pictures, latents[places]
                 continue
             labels = data.labels[chosen]
-            drawn = rng.integers(data.classes, size=size, dtype=np.int32)[share]
+            drawn = rng.integers(data.classes, size=size, dtype=np.int32)
             if data.anchors is not None:
                 # Who must look like a real picture is asked for its class.
                 drawn[::every] = labels[::every]
-            yield data.images[chosen], latents, labels, drawn if params.balance else labels
+            asked = drawn if params.balance else labels
+            yield pictures, latents[places], labels[places], asked[places]
         step = 0

@@ -85,16 +85,26 @@ class Devices:
         """
         if self.strategy is None:
             return
-        pieces = self.replicas * params.accumulate
-        if params.batch_size % pieces:
+        every = params.anchor.every
+        parts = self.replicas * params.accumulate * (every or 1)
+        if params.batch_size % parts:
+            anchors = f" with one anchor in {every} pictures (train.anchor.every)" if every else ""
             raise GanvasError(
                 f"A batch of {params.batch_size} can't be shared out to {self.replicas} devices in "
-                f"{params.accumulate} pieces each: set train.batch_size to a multiple of {pieces}."
+                f"{params.accumulate} piece(s) each{anchors}: set train.batch_size to a multiple "
+                f"of {parts}."
             )
         if params.jit_compile or params.steps_per_execution > 1:
             raise GanvasError(
                 "Several devices can train neither with train.jit_compile=true nor with "
                 "train.steps_per_execution above 1: set false and 1, or train.distribute=none."
+            )
+        # Keras looks for overflows before it adds up the gradients of all devices.
+        if params.precision == "mixed_float16":
+            raise GanvasError(
+                "Several devices can't train with train.precision=mixed_float16, since an overflow "
+                "on one of them would spoil all: set mixed_bfloat16 or float32, or "
+                "train.distribute=none."
             )
 
     def agree(self, wish: bool) -> bool:

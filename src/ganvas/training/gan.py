@@ -1,7 +1,7 @@
 """The pair of networks as one Keras model with its training step.
 
-The gradient tape is TensorFlow's own. Of the training step's parts, this file, `critic.py`,
-`fused.py` and `replicas.py` alone know the backend.
+The gradient tape is TensorFlow's own. Of the training step's parts, this file, `anchored.py`,
+`critic.py`, `fused.py` and `replicas.py` alone know the backend.
 """
 
 from typing import Any, NamedTuple
@@ -15,8 +15,10 @@ from ganvas.training.augmentation import adapt_probability, flip_half
 from ganvas.training.auxiliary import reconstruction_loss
 from ganvas.training.critic import Critic, Word, make_number
 from ganvas.training.fused import with_fused_norms
+from ganvas.training.optimisers import without_rate
 from ganvas.training.params import TrainParams
 from ganvas.training.penalties import move_average
+from ganvas.training.pieces import Piece, Verdict, cut, join
 from ganvas.training.replicas import (
     as_log,
     even_out,
@@ -28,36 +30,11 @@ from ganvas.training.replicas import (
 SCORES = ("loss_g", "loss_d", "real_score", "fake_score")
 
 
-class Piece(NamedTuple):
-    """A part of a batch that goes through the networks at once.
-
-    Attributes:
-        real: Real pictures (N, H, W, 3), float32 in [-1, 1].
-        latents: (N, Z).
-        shown: Rows of the classes that the real pictures show, (N, K); None: no classes.
-        asked: Rows of the classes that the generator is asked for.
-    """
-
-    real: tf.Tensor
-    latents: tf.Tensor
-    shown: tf.Tensor | None = None
-    asked: tf.Tensor | None = None
-
-
 class Painted(NamedTuple):
     """Generated pictures (N, H, W, 3) with the tape that leads back to the generator."""
 
     pictures: tf.Tensor
     tape: tf.GradientTape
-
-
-class Verdict(NamedTuple):
-    """What the discriminator says of a batch: losses without penalties, logits (N, 1)."""
-
-    loss_d: tf.Tensor
-    loss_g: tf.Tensor
-    real: tf.Tensor
-    fake: tf.Tensor
 
 
 Gradients = list[tf.Tensor]
@@ -116,7 +93,10 @@ class GAN(keras.Model):
         return list(self.trackers.values())
 
     def state(self) -> dict[str, list[keras.Variable]]:
-        """Give every variable that the next step depends on, by the part that owns it."""
+        """Give every variable that the next step depends on, by the part that owns it.
+
+        Constant learning rates are not among them: another one may be chosen for what is to come.
+        """
         critic = self.critic
         averages = [critic.real_average, critic.fake_average]
         numbers = [critic.probability, self.signs, *averages, self.steps, critic.seed.state]
@@ -124,8 +104,8 @@ class GAN(keras.Model):
             "generator": self.generator.variables,
             "discriminator": self.discriminator.variables,
             "averaged": self.averaged.variables if self.averaged is not self.generator else [],
-            "generator_optimizer": self.generator_optimizer.variables,
-            "discriminator_optimizer": self.discriminator_optimizer.variables,
+            "generator_optimizer": without_rate(self.generator_optimizer),
+            "discriminator_optimizer": without_rate(self.discriminator_optimizer),
             "numbers": numbers,
             "trackers": [value for tracker in self.metrics for value in tracker.variables],
         }
@@ -139,10 +119,10 @@ class GAN(keras.Model):
 
     def train_step(self, batch: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
         """Update the discriminator, as often as asked for, then the generator and its average."""
-        *first, last = self._cut(self._prepare(*batch), self.params.discriminator_steps)
+        *first, last = cut(self._prepare(*batch), self.params.discriminator_steps)
         for part in first:
-            self._alternate(self._cut(part, self.params.accumulate), discriminator_alone=True)
-        pieces = self._cut(last, self.params.accumulate)
+            self._alternate(cut(part, self.params.accumulate), discriminator_alone=True)
+        pieces = cut(last, self.params.accumulate)
         verdict = (self._update_both if self.params.simultaneous else self._alternate)(pieces)
         even_out([self.generator, self.discriminator])
         self._average()
@@ -163,14 +143,6 @@ class GAN(keras.Model):
         """Mirror half of the real pictures."""
         return flip_half(real, self.critic.seed)
 
-    def _cut(self, piece: Piece, count: int) -> list[Piece]:
-        """Cut a batch into equal pieces."""
-        parts = [None if each is None else ops.split(each, count) for each in piece]
-        return [
-            Piece(*(None if each is None else each[number] for each in parts))
-            for number in range(count)
-        ]
-
     def _alternate(self, pieces: list[Piece], discriminator_alone: bool = False) -> Verdict:
         """Update the discriminator by all pieces, then the generator by the updated one's word."""
         gradients, verdicts = [], []
@@ -180,7 +152,7 @@ class GAN(keras.Model):
             gradients.append(by_weights)
             verdicts.append(verdict)
         self._apply(self.discriminator_optimizer, gradients, self.discriminator)
-        verdict = _join(verdicts)
+        verdict = join(verdicts)
         if discriminator_alone:
             return verdict
         # Of several pieces the tapes would hold as much memory as one large batch.
@@ -212,7 +184,7 @@ class GAN(keras.Model):
             verdicts.append(verdict._replace(loss_g=verdict.loss_g + loss_again))
         self._apply(self.discriminator_optimizer, for_d, self.discriminator)
         self._apply(self.generator_optimizer, for_g, self.generator)
-        return _join(verdicts)
+        return join(verdicts)
 
     def _paint(self, piece: Piece) -> Painted:
         inputs = piece.latents if piece.asked is None else [piece.latents, piece.asked]
@@ -298,7 +270,7 @@ class GAN(keras.Model):
         (mean_sign,) = mean_over_replicas([ops.mean(ops.sign(real_logits))])
         signs = self.signs + mean_sign / params.every
         due = (self.steps + 1) % params.every == 0
-        shown = params.every * self.params.batch_size
+        shown = params.every * self.params.pictures_a_step
         before = self.critic.probability
         moved = adapt_probability(before, signs, shown, params.target, params.speed)
         before.assign(ops.where(due, moved, before))
@@ -309,11 +281,3 @@ class GAN(keras.Model):
         for tracker, value in zip(self.trackers.values(), means, strict=True):
             tracker.update_state(value)
         return {name: as_log(tracker.result()) for name, tracker in self.trackers.items()}
-
-
-def _join(verdicts: list[Verdict]) -> Verdict:
-    if len(verdicts) == 1:
-        return verdicts[0]
-    losses_d, losses_g, real, fake = zip(*verdicts, strict=True)
-    loss_d, loss_g = (ops.mean(ops.stack(losses)) for losses in (losses_d, losses_g))
-    return Verdict(loss_d, loss_g, ops.concatenate(real), ops.concatenate(fake))

@@ -38,21 +38,31 @@ class Guard(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Note the epoch's number."""
-        self.epoch = epoch + 1
+        self.epoch, self.batch = epoch + 1, -1
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Look at the losses now and then, since an epoch of a large collection is long."""
-        if batch % STEPS_BETWEEN_CHECKS == 0:
+        # Of steps that are done at once the last one's number comes here.
+        before, self.batch = self.batch, batch
+        if batch // STEPS_BETWEEN_CHECKS > before // STEPS_BETWEEN_CHECKS:
             self._check(logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Take the state, if it is sound."""
+        self.state = self.read_sound_state(logs)
+
+    def read_sound_state(self, logs: dict[str, Any] | None) -> dict[str, np.ndarray]:
+        """Read the state after a step with these losses.
+
+        Raises:
+            Diverged: A number in either is no longer finite.
+        """
         self._check(logs)
         state = read_state(self.model.state())
         # The last step may have spoilt weights after its losses were taken.
         if (name := find_overflow(state)) is not None:
             raise Diverged(f"{name.split('/')[0]} weights overflowed in epoch {self.epoch}")
-        self.state = state
+        return state
 
     def _check(self, logs: dict[str, Any] | None) -> None:
         for name, value in (logs or {}).items():
@@ -63,30 +73,25 @@ class Guard(keras.callbacks.Callback):
 class Judge(keras.callbacks.Callback):
     """Measures the generator now and then, keeps the best, and ends training without a better one.
 
+    An epoch that was cut short waits for its end, which comes when the run goes on.
+
     Args:
         params: Of training.
-        record: Where the best so far is kept.
-        store: Takes the best checkpoint.
-        guard: Holds the state.
+        keeper: Knows whether an epoch was cut short; has the record, the store and the state.
         measure: Takes the generator; gives its distance to held-out pictures.
     """
 
     def __init__(
-        self,
-        params: TrainParams,
-        record: Record,
-        store: CheckpointStore,
-        guard: Guard,
-        measure: Callable[[keras.Model], float],
+        self, params: TrainParams, keeper: "Keeper", measure: Callable[[keras.Model], float]
     ) -> None:
         super().__init__()
-        self.settings, self.record, self.store, self.guard = params.judge, record, store, guard
-        self.measure = measure
+        self.settings, self.keeper, self.measure = params.judge, keeper, measure
+        self.record, self.store, self.guard = keeper.record, keeper.store, keeper.guard
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Measure, if it is time."""
         every = self.settings.every
-        if every is None or (epoch + 1) % every:
+        if every is None or (epoch + 1) % every or self.keeper.cut:
             return
         distance = self.measure(self.model.averaged)
         self.record.rows[-1]["kernel_distance"] = distance
@@ -111,7 +116,7 @@ class Keeper(keras.callbacks.Callback):
         params: Of training.
         record: What goes into checkpoints beside the state.
         store: Where they go.
-        guard: Has the state.
+        guard: Has the state, and checks it.
         steps: Steps an epoch.
         first: Epochs that are complete, and steps of the next one that are done already.
 
@@ -135,21 +140,26 @@ class Keeper(keras.callbacks.Callback):
         self.epochs = self.saved = first[0]
         self.state: dict[str, np.ndarray] | None = None
 
+    @property
+    def cut(self) -> bool:
+        """Whether the epoch isn't complete."""
+        return self.done < self.steps
+
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Note where the epoch stands."""
         self.done = self.offset = self.first[1] if epoch == self.first[0] else 0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Save within an epoch, where that is asked for."""
+        """Save within an epoch, where that is asked for and the state is sound."""
         before, self.done = self.done, self.offset + batch + 1
         every = self.settings.checkpoint.steps
-        if every and self.done // every > before // every and self.done < self.steps:
-            self._save(self.epochs, self.done, read_state(self.model.state()))
+        if every and self.done // every > before // every and self.cut:
+            self._save(self.epochs, self.done, self.guard.read_sound_state(logs))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Hold the epoch, and save it if it is time or it was cut short by the clock."""
         self.epochs, self.state = epoch + 1, self.guard.state
-        if self.done < self.steps:
+        if self.cut:
             self._save(epoch, self.done, self.state)
             self.saved = self.epochs
         elif self.epochs % self.settings.checkpoint.every == 0:

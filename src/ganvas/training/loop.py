@@ -14,7 +14,7 @@ from ganvas.networks.pair import Pair, looks_through_a_trained_network
 from ganvas.networks.sampling import draw_latents, latent_length
 from ganvas.training.anchored import AnchoredGAN
 from ganvas.training.anchors import with_anchors
-from ganvas.training.batches import TrainingSet, draw_batches
+from ganvas.training.batches import TrainingSet, check_steps_at_once, count_steps, draw_batches
 from ganvas.training.callbacks import (
     EarlyWarnings,
     EpochReport,
@@ -117,9 +117,9 @@ def train(
         devices: Who trains; the networks must have been made in their scope.
 
     Raises:
-        GanvasError: There are fewer pictures than a step takes, the devices can't share the work
-            out or one of them is lost, or the run was interrupted or diverged before its first
-            epoch was complete.
+        GanvasError: An epoch's steps can't be counted or done as asked for, the devices can't
+            share the work out or one of them is lost, or the run was interrupted or diverged
+            before its first epoch was complete.
     """
     steps = count_steps(len(data.positions), params)
     devices.check(params)
@@ -129,31 +129,6 @@ def train(
         latent = latent_length(gan.generator)
         data = with_anchors(data, gan.discriminator, latent, params)
         return _Run(gan, data, params, store, watchers, devices).go()
-
-
-def count_steps(pictures: int, params: TrainParams) -> int:
-    """Count the steps of an epoch.
-
-    Args:
-        pictures: How many there are to train on.
-        params: How to train.
-
-    Raises:
-        GanvasError: There are fewer pictures than a step takes, or a batch can't be cut up.
-    """
-    batch = params.pictures_a_step
-    if pictures < batch:
-        raise GanvasError(
-            f"There are {pictures} pictures to train on, fewer than a step takes: set "
-            f"train.batch_size (now {params.batch_size}) times train.discriminator_steps (now "
-            f"{params.discriminator_steps}) to at most {pictures}."
-        )
-    if params.batch_size % params.accumulate:
-        raise GanvasError(
-            f"A batch of {params.batch_size} can't be cut into {params.accumulate} pieces: set "
-            "train.accumulate to a number that divides train.batch_size."
-        )
-    return pictures // batch
 
 
 def prepare(networks: Networks, params: TrainParams, steps: int) -> GAN:
@@ -191,9 +166,11 @@ class _Run:
         self.gan, self.data, self.devices = gan, data, devices
         self.params, self.store, self.watchers = params, store, watchers
         self.batch = params.pictures_a_step
-        self.steps = len(data.positions) // self.batch
+        self.steps = count_steps(len(data.positions), params)
         checkpoint = store.load_latest()
         self.first = self._restore(checkpoint) if checkpoint else (0, 0)
+        # A checkpoint within an epoch may be of a run that did fewer steps at once.
+        check_steps_at_once(self.steps - self.first[1], params)
         self.record = Record.from_facts(checkpoint.facts) if checkpoint else Record()
         self.clock = TimeLimit(params.max_minutes, self.record)
 
@@ -217,10 +194,6 @@ class _Run:
                 f"otherwise ({error}), as an older version may have done: set train.resume=false "
                 "to start anew; the earlier run is put aside, not lost."
             ) from error
-        if self.params.schedule.name == "constant":
-            # A rate that was changed since is the one that counts.
-            self.gan.generator_optimizer.learning_rate = self.params.generator_learning_rate
-            self.gan.discriminator_optimizer.learning_rate = self.params.discriminator_learning_rate
         self.trackers = [
             array for name, array in checkpoint.arrays.items() if name.startswith("trackers/")
         ]
@@ -291,7 +264,7 @@ class _Run:
         callbacks += [snapshots, EarlyWarnings(record, snapshots, self.watchers.watch)]
         if params.judge.every:
             assert self.watchers.measure is not None, "train.judge.every needs a measure"
-            callbacks.append(Judge(params, record, store, guard, self.watchers.measure))
+            callbacks.append(Judge(params, keeper, self.watchers.measure))
         callbacks += [*self.watchers.callbacks(record), keeper, report, *agreement]
         return keeper, report, callbacks
 

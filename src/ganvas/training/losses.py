@@ -216,6 +216,12 @@ LOSSES: dict[str, Loss] = {
     "relativistic": Loss(relativistic_discriminator_loss, relativistic_generator_loss),
 }
 
+# Between real and generated pictures, where the loss gives logits a meaning of their own: labels
+# are 1 and 0 in least_squares, and of the two that are missing only differences mean something.
+BOUNDARIES = {"non_saturating": 0.0, "hinge": 0.0, "least_squares": 0.5}
+# Losses that are negative log-likelihoods, and so in nats.
+IN_NATS = ("non_saturating", "relativistic")
+
 
 def make_loss(params: LossParams, seed: keras.random.SeedGenerator | None = None) -> Loss:
     """Choose a loss, and bind its labels to the discriminator's.

@@ -4,6 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ganvas.training.losses import BOUNDARIES
+
 # Scores beyond these, for so many epochs in a row, are no passing advantage.
 SURE, EPOCHS = 0.95, 5
 # Samples are taken for collapsed below this share of the real pictures' distance from each other,
@@ -33,10 +35,9 @@ def watch_scores(rows: list[dict[str, Any]], loss: str) -> list[EarlyWarning]:
 
     Args:
         rows: The history: real_score and fake_score in [0, 1], one row an epoch.
-        loss: The loss's name; of wasserstein and relativistic logits only differences mean
-            something, so their scores tell nothing.
+        loss: The loss's name; scores tell nothing where 0 isn't its boundary.
     """
-    if len(rows) < EPOCHS or loss in ("wasserstein", "relativistic"):
+    if len(rows) < EPOCHS or BOUNDARIES.get(loss) != 0:
         return []
     real = [row["real_score"] for row in rows[-EPOCHS:]]
     fake = [row["fake_score"] for row in rows[-EPOCHS:]]

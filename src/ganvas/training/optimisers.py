@@ -27,6 +27,12 @@ def make_optimiser(params: TrainParams, learning_rate: float, steps: int) -> ker
     return optimiser
 
 
+def without_rate(optimiser: keras.Optimizer) -> list[keras.Variable]:
+    """Give an optimiser's variables but a constant learning rate, which parameters decide alone."""
+    rate = optimiser.learning_rate
+    return [variable for variable in optimiser.variables if variable is not rate]
+
+
 def make_schedule(
     params: TrainParams, learning_rate: float, steps: int
 ) -> float | schedules.LearningRateSchedule:

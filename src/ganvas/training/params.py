@@ -90,6 +90,15 @@ class JudgeParams(Params):
     patience: int | None = Field(None, ge=1)
     keep: Literal["last", "best"] = "last"
 
+    @model_validator(mode="after")
+    def _check_judged(self) -> "JudgeParams":
+        if not self.every and (self.patience or self.keep == "best"):
+            raise ValueError(
+                "train.judge.patience and train.judge.keep=best need train.judge.every, the epochs "
+                "between two judgements"
+            )
+        return self
+
 
 class AnchorParams(Params):
     """How latents are tied to real pictures; see `ganvas.training.anchors`.
@@ -120,7 +129,7 @@ class TrainParams(Params):
         penalty: What the discriminator pays for being steep.
         anchor: How latents are tied to real pictures.
         augment: What is done to pictures before the discriminator sees them.
-        flip: Mirror half of the real pictures.
+        flip: Mirror half of the real pictures, but none that has a latent of its own.
         generator_learning_rate: The optimiser's step size for the generator.
         discriminator_learning_rate: The same for the discriminator.
         schedule: How both change.

@@ -17,7 +17,7 @@ from ganvas.training.params import TrainParams
 
 
 def rehearse(gan: GAN, data: TrainingSet, params: TrainParams) -> str:
-    """Do two steps; tell what a run would take.
+    """Do two steps, or twice as many as are done at once; tell what a run would take.
 
     Args:
         gan: Compiled.
@@ -42,7 +42,7 @@ def rehearse(gan: GAN, data: TrainingSet, params: TrainParams) -> str:
     pictures, batch = len(data.positions), params.pictures_a_step
     steps = pictures // batch
     # The first step also compiles.
-    seconds = clock.ends[1] - clock.ends[0]
+    seconds = (clock.ends[1] - clock.ends[0]) / params.steps_per_execution
     limit = f", train.max_minutes={params.max_minutes:g} at most" if params.max_minutes else ""
     total = seconds * steps * params.epochs
     lines = [

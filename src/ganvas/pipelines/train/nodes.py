@@ -17,11 +17,11 @@ from ganvas.pipelines.train.watchers import make_watchers
 from ganvas.sources import IngestParams
 from ganvas.sources.classes import Classes, label_columns, read_classes
 from ganvas.sources.collection import Collection
-from ganvas.training.batches import TrainingSet
+from ganvas.training.batches import TrainingSet, count_steps
 from ganvas.training.checkpoints import open_store
 from ganvas.training.devices import ALONE
 from ganvas.training.gathering import gather_devices
-from ganvas.training.loop import NOBODY, Networks, Training, count_steps, prepare, train
+from ganvas.training.loop import NOBODY, Networks, Training, prepare, train
 from ganvas.training.params import TrainParams
 from ganvas.training.rehearsal import rehearse
 
@@ -80,11 +80,7 @@ def train_gan(
     if params.dry_run:
         gan = prepare(networks, params, count_steps(len(data.positions), params))
         raise Finished(rehearse(gan, data, params))
-    identity = {
-        "data": _identify(collection, ingest, classes),
-        "network": {"name": network.name} | network.chosen.model_dump(),
-        "train": params.model_dump(mode="json", include=IDENTITY),
-    }
+    identity = _identify(collection, ingest, classes, network, params)
     with devices.in_touch():
         everything = [*networks.pair[:2], networks.averaged]
         devices.check_same(identity | {"run": params.model_dump(mode="json")}, everything)
@@ -137,13 +133,31 @@ def _in_float32(
     return plain
 
 
-def _identify(collection: Collection, ingest: IngestParams, classes: Classes) -> dict[str, Any]:
-    """Say which pictures they are, by their content, wherever and whenever they were packed."""
+def _identify(
+    collection: Collection,
+    ingest: IngestParams,
+    classes: Classes,
+    network: NetworkParams,
+    params: TrainParams,
+) -> dict[str, Any]:
+    """Say what makes a run another one: its pictures, its networks and some of how they train.
+
+    Pictures are known by their content, wherever and whenever they were packed.
+    """
     rows = zip(collection.index["hash"], collection.index["split"], classes.labels, strict=True)
     text = "\n".join(" ".join(map(str, row)) for row in rows).encode()
-    how = {"size": ingest.size, "crop": ingest.crop, "align": ingest.align}
-    which = {"label": classes.column, "classes": classes.names}
-    return {"pictures": hashlib.blake2b(text, digest_size=16).hexdigest(), **how, **which}
+    return {
+        "data": {
+            "pictures": hashlib.blake2b(text, digest_size=16).hexdigest(),
+            "size": ingest.size,
+            "crop": ingest.crop,
+            "align": ingest.align,
+            "label": classes.column,
+            "classes": classes.names,
+        },
+        "network": {"name": network.name} | network.chosen.model_dump(),
+        "train": params.model_dump(mode="json", include=IDENTITY),
+    }
 
 
 def _tell(
