@@ -37,5 +37,5 @@ def test_judged_epochs_alone_have_a_distance(history):
 def test_panels_have_titles_and_units_and_zoom_together(history):
     layout = plot_curves(history).layout
     assert [each.text for each in layout.annotations] == ["Losses", "Scores"]
-    assert "nats" in layout.yaxis.title.text and "sigmoid" in layout.yaxis2.title.text
+    assert "mean" in layout.yaxis.title.text and "sigmoid" in layout.yaxis2.title.text
     assert layout.xaxis2.title.text == "epoch" and layout.xaxis.matches == "x2"

@@ -1,5 +1,8 @@
 import numpy as np
+import pytest
 
+from ganvas.errors import GanvasError
+from ganvas.figures.animation import collect_frames
 from ganvas.figures.grid import lay_grid, write_png
 from ganvas.figures.strip import choose_epochs, draw_strip, list_snapshots, snapshot_file
 
@@ -15,6 +18,12 @@ def test_epochs_are_dense_at_the_start_and_keep_both_ends():
 def test_few_epochs_are_all_chosen():
     assert choose_epochs([1, 2], 9) == [1, 2]
     assert choose_epochs([1], 9) == [1]
+
+
+@pytest.mark.parametrize("show", [lambda folder: draw_strip(folder, 32, 32), collect_frames])
+def test_snapshots_that_are_gone_are_told(tmp_path, show):
+    with pytest.raises(GanvasError, match=f"no snapshots in {tmp_path}.*put them back"):
+        show(tmp_path)
 
 
 def test_the_strip_shows_each_epoch_in_order(tmp_path):

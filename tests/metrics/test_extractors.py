@@ -83,9 +83,18 @@ def test_a_saved_network(pooled, pictures, tmp_path):
     outputs = keras.layers.GlobalAveragePooling2D()(x) if pooled else x
     keras.Model(inputs, outputs).save(tmp_path / "eye.keras")
     extractor = load_extractor(str(tmp_path / "eye.keras"))
-    assert (extractor.name, extractor.side, extractor.length) == ("eye", 8, 3)
+    digest = hashlib.sha256((tmp_path / "eye.keras").read_bytes()).hexdigest()
+    told = (extractor.name, extractor.side, extractor.length)
+    assert told == (f"eye-{digest[:8]}", 8, 3)
     expected = pictures.mean(axis=(1, 2))
     np.testing.assert_allclose(extract(extractor, pictures), expected, atol=3)
+
+
+def test_no_saved_network_gives_an_fid(tmp_path):
+    inputs = keras.Input((8, 8, 3))
+    keras.Model(inputs, keras.layers.Dense(2)(inputs)).save(tmp_path / "inception.keras")
+    extractor = load_extractor(str(tmp_path / "inception.keras"))
+    assert name_figures(extractor.name)[0].startswith("FD-inception-")
 
 
 @pytest.mark.parametrize("shape", [(8, 9, 3), (None, None, 3), (8, 8, 1), (8, 8)])
@@ -114,5 +123,5 @@ def test_inception_takes_its_published_file_alone(tmp_path):
 def test_names_that_papers_use_are_kept_for_their_network():
     assert name_figures("inception") == ("FID", "KID", "Inception Score")
     assert name_figures("InceptionV3") == ("FID-keras", "KID-keras", "IS-keras")
-    for other in ("efficientnet_lite2", "MobileNetV2", "inception_of_mine"):
+    for other in ("efficientnet_lite2", "MobileNetV2", "inception-0123abcd"):
         assert name_figures(other) == (f"FD-{other}", f"KD-{other}", f"IS-{other}")

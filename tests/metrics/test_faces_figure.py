@@ -24,7 +24,8 @@ def face():
 
 def collect(face, splits):
     pictures = np.stack([face, 255 - face, np.full_like(face, 90), face])
-    return Collection(pictures, pd.DataFrame({"split": splits}), pd.DataFrame())
+    index = pd.DataFrame({"split": splits, "hash": ["a", "b", "c", "d"]})
+    return Collection(pictures, index, pd.DataFrame())
 
 
 def test_shares_of_generated_and_of_held_out_pictures(face):

@@ -14,10 +14,13 @@ EXTRACTOR = Extractor("numbers", 8, 1, keras.Sequential(), None)
 rng = np.random.default_rng(0)
 PICTURES = rng.integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
 SPLITS = ["train", "validation", "train"] * 4
+# Not the order of the pictures.
+HASHES = [f"{7 * number % 12:02d}" for number in range(12)]
 
 
-def collect(splits=SPLITS):
-    return Collection(PICTURES, pd.DataFrame({"split": splits}), pd.DataFrame())
+def collect(splits=SPLITS, pictures=PICTURES):
+    index = pd.DataFrame({"split": splits, "hash": HASHES})
+    return Collection(pictures, index, pd.DataFrame())
 
 
 def without_features():
@@ -70,6 +73,26 @@ def test_features_have_a_row_and_a_figure_of_their_own():
     assert (found["value"], found["real"]) == (0.5, 0.5)
     assert "features of numbers" in found["protocol"]
     np.testing.assert_array_equal(sheet[22:30, -10:-2], PICTURES[11])
+
+
+def test_some_training_pictures_features_are_told_as_some():
+    large = collect(pictures=PICTURES.repeat(8, axis=1).repeat(8, axis=2))
+    generated, training = large.images[:4] // 2, large.split("train")
+    _, whole = find_copies(generated, with_features(training), large)
+    metrics, part = find_copies(generated, with_features(training[:5]), large)
+    assert "the nearest of 5, " in metrics["nearest_training_features"]["protocol"]
+    # Its row has the longer name, and so the sheet a wider margin.
+    assert part.shape[1] > whole.shape[1]
+
+
+def test_fewer_held_out_pictures_are_not_the_first_of_the_list():
+    generated = rng.integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    metrics, _ = find_copies(generated, without_features(), collect())
+    held_out = sorted((n for n in range(12) if SPLITS[n] == "validation"), key=HASHES.__getitem__)
+    training = [n for n in range(12) if SPLITS[n] == "train"]
+    own = [min(rms(PICTURES[n], PICTURES[k]) for k in training) for n in held_out[:2]]
+    assert held_out[:2] != [1, 4]
+    assert metrics["nearest_training_distance"]["real"] == pytest.approx(np.mean(own))
 
 
 def test_without_held_out_pictures_there_is_nothing_to_compare_with():

@@ -16,6 +16,8 @@ def test_accuracy_counts_the_right_side():
     logits = np.array([-2.0, -1.0, 0.5, 3.0, 4.0])
     assert accuracy(logits, real=True) == pytest.approx(0.6)
     assert accuracy(logits, real=False) == pytest.approx(0.4)
+    assert accuracy(logits, real=True, boundary=0.5) == pytest.approx(0.4)
+    assert accuracy(logits, real=False, boundary=3.5) == pytest.approx(0.8)
 
 
 def test_a_discriminator_of_brightness(pictures):

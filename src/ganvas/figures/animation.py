@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from ganvas.figures.grid import read_png
-from ganvas.figures.strip import choose_epochs, list_snapshots
+from ganvas.figures.strip import choose_snapshots
 
 FRAMES = 60
 # Milliseconds a frame is shown, and the last one, at which people want to look.
@@ -23,9 +23,11 @@ def collect_frames(folder: Path) -> np.ndarray:
 
     Returns:
         uint8 of shape (n, H, W, 3).
+
+    Raises:
+        GanvasError: There are none.
     """
-    files = list_snapshots(folder)
-    return np.stack([read_png(files[epoch]) for epoch in choose_epochs(list(files), FRAMES)])
+    return np.stack([read_png(file) for file in choose_snapshots(folder, FRAMES).values()])
 
 
 def encode_webp(frames: np.ndarray, last: int = SHOWN_LAST) -> bytes:

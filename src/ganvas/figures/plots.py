@@ -22,7 +22,7 @@ def plot_curves(history: pd.DataFrame) -> go.Figure:
         A figure whose panels share their axis of epochs, so that all zoom together.
     """
     panels = {
-        "Losses": (["loss_g", "loss_d"], "nats, mean over the epoch"),
+        "Losses": (["loss_g", "loss_d"], "mean over the epoch"),
         "Scores": (["real_score", "fake_score"], "mean sigmoid output"),
     }
     distances = history.get("kernel_distance", pd.Series(dtype=float))

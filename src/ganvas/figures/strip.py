@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from ganvas.errors import GanvasError
 from ganvas.figures.curves import render
 from ganvas.figures.grid import cut_grid, lay_grid, read_png
 
@@ -30,6 +31,21 @@ def choose_epochs(epochs: list[int], count: int) -> list[int]:
     return sorted({min(epochs, key=lambda epoch: abs(epoch - step)) for step in steps})
 
 
+def choose_snapshots(folder: Path, count: int) -> dict[int, Path]:
+    """Choose at most `count` of a run's snapshot grids by `choose_epochs`.
+
+    Raises:
+        GanvasError: There are none.
+    """
+    files = list_snapshots(folder)
+    if not files:
+        raise GanvasError(
+            f"There are no snapshots in {folder}, which the report shows: put them back, or train "
+            "anew."
+        )
+    return {epoch: files[epoch] for epoch in choose_epochs(list(files), count)}
+
+
 def draw_strip(folder: Path, height: int, width: int) -> np.ndarray:
     """Draw a column of pictures for each chosen epoch.
 
@@ -40,12 +56,15 @@ def draw_strip(folder: Path, height: int, width: int) -> np.ndarray:
 
     Returns:
         uint8 of shape (H', W', 3).
+
+    Raises:
+        GanvasError: There are no grids.
     """
-    files = list_snapshots(folder)
-    epochs = choose_epochs(list(files), COLUMNS)
-    figure = Figure(figsize=(1.22 * len(epochs), 1.12 * ROWS + 0.35), dpi=144, layout="constrained")
-    for axes, epoch in zip(figure.subplots(1, len(epochs), squeeze=False)[0], epochs, strict=True):
-        pictures = cut_grid(read_png(files[epoch]), height, width)[:ROWS]
+    files = choose_snapshots(folder, COLUMNS)
+    figure = Figure(figsize=(1.22 * len(files), 1.12 * ROWS + 0.35), dpi=144, layout="constrained")
+    panels = figure.subplots(1, len(files), squeeze=False)[0]
+    for axes, (epoch, file) in zip(panels, files.items(), strict=True):
+        pictures = cut_grid(read_png(file), height, width)[:ROWS]
         axes.imshow(lay_grid(pictures, columns=1), interpolation="lanczos")
         axes.set_title(f"epoch {epoch}", fontsize=9)
         axes.set_axis_off()

@@ -80,21 +80,3 @@ def _draw(
 def tell_classes(model: keras.Model, features: np.ndarray) -> np.ndarray:
     """Give the numbers of the classes that a classifier takes features (n, d) for: (n,)."""
     return model.predict(features, batch_size=1024, verbose=0).argmax(axis=1)
-
-
-def agreement(told: np.ndarray, labels: np.ndarray, classes: int) -> tuple[float, np.ndarray]:
-    """Share of pictures that are told to be what they should.
-
-    Args:
-        told: Numbers of classes, (n,), n at least 1.
-        labels: What they should be, (n,).
-        classes: K.
-
-    Returns:
-        The share of all, and that of each class, (K,), NaN where it has no picture.
-    """
-    right = told == labels
-    counts = np.bincount(labels, minlength=classes)
-    hits = np.bincount(labels, weights=right, minlength=classes)
-    with np.errstate(invalid="ignore"):
-        return float(right.mean()), hits / counts

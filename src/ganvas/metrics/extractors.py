@@ -50,6 +50,9 @@ def name_figures(extractor: str) -> tuple[str, str, str]:
     """Give the names of the Fréchet distance, the kernel distance and the class score.
 
     Only the network of 2015-12-05 gives what papers call FID, KID and Inception Score.
+
+    Args:
+        extractor: Name of an `Extractor`.
     """
     if extractor == "inception":
         return "FID", "KID", "Inception Score"
@@ -70,6 +73,9 @@ def load_extractor(name: str, weights: str | None = None) -> Extractor:
         weights: Of `inception`, the file pt_inception-2015-12-05-6726825d.pth; of a network of
             keras.applications, a file of weights without the top, None: ImageNet's, which Keras
             downloads once.
+
+    Returns:
+        Named as here; a saved network also by the beginning of its file's SHA-256.
 
     Raises:
         GanvasError: There is no such extractor, its weights aren't there, or they are others.
@@ -102,8 +108,7 @@ def _load_inception(weights: str | None) -> Extractor:
             f"download {INCEPTION_FILE}, which pytorch-fid publishes, and name it in "
             "evaluate.weights."
         )
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = _digest(path)
     # PyTorch's way to name files: their hash begins with what their name ends with. Figures of
     # any other network must not be called FID.
     if not digest.startswith(INCEPTION_FILE.rpartition("-")[2].removesuffix(".pth")):
@@ -162,4 +167,11 @@ def _load_saved(name: str) -> Extractor:
             "of them: save a part of it that does."
         )
     network.trainable = False
-    return Extractor(path.stem, sides.pop(), shapes[1][1], network, None)
+    # By its name alone it could be taken for another one, such as that of FID.
+    told = f"{path.stem}-{_digest(path)[:8]}"
+    return Extractor(told, sides.pop(), shapes[1][1], network, None)
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

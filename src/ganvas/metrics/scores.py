@@ -35,6 +35,12 @@ def judge(
     return np.concatenate(logits)
 
 
-def accuracy(logits: np.ndarray, real: bool) -> float:
-    """Share of logits, shape (N,), on the right side of 0 for real or for generated pictures."""
-    return float(np.mean((logits > 0) == real))
+def accuracy(logits: np.ndarray, real: bool, boundary: float = 0.0) -> float:
+    """Share of logits, shape (N,), on the side of the boundary where real, or generated, ones are.
+
+    Args:
+        logits: Of pictures of one kind.
+        real: Whether these are real.
+        boundary: Above it pictures are taken for real.
+    """
+    return float(np.mean((logits > boundary) == real))

@@ -167,7 +167,7 @@ def _turn_upright(picture: Image.Image) -> Image.Image:
     Pillow's own `exif_transpose` also writes the EXIF anew, at which odd tags make it fail.
     """
     try:
-        turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
+        turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # whatever Pillow stumbles over
         logger.debug("An EXIF header that can't be read is left out of account.")
         return picture

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ganvas.metrics.classifier import agreement, degrade, tell_classes, train_classifier
+from ganvas.metrics.classifier import degrade, tell_classes, train_classifier
 from ganvas.metrics.distances import mean_pairwise_distance
 from ganvas.metrics.extractors import load_extractor, name_figures
 from ganvas.metrics.features import Extractor, extract
@@ -51,7 +51,7 @@ def look(generated: np.ndarray, collection: Collection, params: EvaluateParams) 
     """Compute the features of generated, training and held-out pictures."""
     rng = np.random.default_rng(params.seed)
     training = rng.permutation(collection.split("train"))[: params.real]
-    held_out = collection.split("validation")[: params.count]
+    held_out = collection.shuffled("validation")[: params.count]
     if not params.extractor:
         nothing = np.empty((0, 0), np.float32)
         return Features(None, nothing, nothing, training, nothing, held_out)
@@ -168,7 +168,7 @@ def _measure_agreement(
     if shown.any():
         groups["real"] = features.held_out[shown], known.labels[held_out[shown]]
     shares = {
-        name: agreement(tell_classes(judge, seen), labels, count)[0]
+        name: float(np.mean(tell_classes(judge, seen) == labels))
         for name, (seen, labels) in groups.items()
     }
     protocol = (

@@ -25,8 +25,8 @@ def measure_faces(generated: np.ndarray, collection: Collection, params: Evaluat
             '"ganvas[faces]" and evaluate again, or set evaluate.faces=0.'
         )
         return {}
-    held_out = collection.split("validation")
-    real = held_out if len(held_out) else collection.split("train")
+    held_out = collection.shuffled("validation")
+    real = held_out if len(held_out) else collection.shuffled("train")
     generated, real = generated[: params.faces], collection.images[real[: params.faces]]
     kind = "held-out" if len(held_out) else "training"
     return {

@@ -26,7 +26,7 @@ def figure(
 
     Returns:
         title, value, spread (None: not known), unit, protocol, real (None: no such value),
-        of.
+        of. `join_metrics` adds run, when the training began that the figure is of.
     """
     mean, spread = value if isinstance(value, tuple) else (value, None)
     return {

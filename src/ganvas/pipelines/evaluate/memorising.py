@@ -22,7 +22,7 @@ def find_copies(
         Figures, and a sheet: the generated pictures that come nearest in pixels, each above its
         nearest training picture, in pixels and, where there are any, in features.
     """
-    training, held_out = collection.split("train"), collection.split("validation")
+    training, held_out = collection.split("train"), collection.shuffled("validation")
     nearest, apart = find_nearest(generated, collection.images, training)
     shown = np.argsort(apart)[:SHOWN]
     rows = {
@@ -44,7 +44,10 @@ def find_copies(
     }
     if features.extractor:
         nearest, apart = find_nearest_features(features.generated, features.training)
-        rows["nearest in features"] = collection.images[features.training_positions[nearest[shown]]]
+        among = len(features.training)
+        rows[
+            f"nearest of {among:,} in features" if among < len(training) else "nearest in features"
+        ] = collection.images[features.training_positions[nearest[shown]]]
         metrics["nearest_training_features"] = figure(
             f"{title}, in features",
             apart.mean(),

@@ -1,6 +1,5 @@
 """Nodes of evaluation."""
 
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,10 +12,12 @@ from ganvas.figures.report import list_parameters
 from ganvas.metrics.parzen import parzen
 from ganvas.metrics.scores import accuracy, judge
 from ganvas.networks.sampling import draw_labels, draw_latents, one_hot, paint
+from ganvas.pipelines.evaluate.by_features import Features
 from ganvas.pipelines.evaluate.figure import Metrics, figure
 from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.sources.classes import match_classes
 from ganvas.sources.collection import Collection
+from ganvas.training.losses import BOUNDARIES, IN_NATS
 
 PARZEN_VALIDATION = 1000
 LEADERBOARD_PICTURES, LEADERBOARD_COLUMNS = 48, 8
@@ -58,8 +59,9 @@ def summarise_history(history: pd.DataFrame, training_summary: dict[str, Any]) -
     """Give the losses and scores of the last epoch."""
     protocol = f"mean over epoch {training_summary['epochs']}, training pictures"
     last = history.iloc[-1]
+    unit = "nats" if _loss(training_summary) in IN_NATS else ""
     return {
-        name: figure(title, last[name], protocol, "nats" if "loss" in name else "")
+        name: figure(title, last[name], protocol, unit if "loss" in name else "")
         for name, title in HISTORY_TITLES.items()
     }
 
@@ -70,8 +72,15 @@ def judge_by_discriminator(
     asked: np.ndarray,
     collection: Collection,
     classes: dict[str, Any],
+    training_summary: dict[str, Any],
 ) -> Metrics:
-    """Give the share of pictures that the discriminator takes for what they are."""
+    """Give the share of pictures that the discriminator takes for what they are.
+
+    After a loss that gives meaning to differences of logits alone there is no such figure.
+    """
+    boundary = BOUNDARIES.get(_loss(training_summary))
+    if boundary is None:
+        return {}
     known = match_classes(collection.index, classes["column"], classes["names"])
     count = len(generated)
     # A picture without a class can't be judged by a discriminator that looks at classes.
@@ -81,14 +90,16 @@ def judge_by_discriminator(
             ("held_out", "real, held-out", "validation"),
             ("training", "real, training", "train"),
         )
-        for there in [known.in_split(collection.split(split))[:count]]
+        for there in [known.in_split(collection.shuffled(split))[:count]]
     }
     groups["generated"] = ("generated", generated, asked, False)
     return {
         f"discriminator_accuracy_{name}": figure(
             f"Discriminator accuracy on {title} pictures",
-            accuracy(judge(discriminator, pictures, one_hot(labels, len(known.names))), real=real),
-            f"N={len(pictures)}, inference mode",
+            accuracy(
+                judge(discriminator, pictures, one_hot(labels, len(known.names))), real, boundary
+            ),
+            f"N={len(pictures)}, inference mode, real above {boundary:g}",
         )
         for name, (title, pictures, labels, real) in groups.items()
         if len(pictures)
@@ -104,7 +115,7 @@ def measure_likelihood(
     """Give the Parzen-window log-likelihood of held-out pictures, where it is asked for."""
     if not params.parzen:
         return {}
-    validation, test = collection.split("validation"), collection.split("test")
+    validation, test = collection.shuffled("validation"), collection.shuffled("test")
     if not len(test):
         # A source with lists of its own has two parts alone.
         half = min(len(validation) // 2, PARZEN_VALIDATION)
@@ -130,23 +141,24 @@ def measure_likelihood(
     }
 
 
-def join_metrics(*parts: Metrics) -> Metrics:
-    """Put all figures into one table."""
-    return {name: figure for part in parts for name, figure in part.items()}
+def join_metrics(training_summary: dict[str, Any], *parts: Metrics) -> Metrics:
+    """Put all figures into one table, each with the training that it is of."""
+    run = {"run": training_summary["started"]}
+    return {name: figure | run for part in parts for name, figure in part.items()}
 
 
 def enter_leaderboard(
     metrics: Metrics,
     training_summary: dict[str, Any],
     generated: np.ndarray,
-    params: EvaluateParams,
+    features: Features,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
     """Give the run's row of the leaderboard, and a grid of what it paints, under the run's name.
 
     The same run, evaluated again by the same network, takes the place of its earlier row.
     """
     told = training_summary
-    judge = Path(params.extractor).stem if params.extractor else "no network"
+    judge = features.extractor.name if features.extractor else "no network"
     run = f"{told['dataset']}-{told['network']}-{told['started']}-{judge.replace(' ', '-')}"
     row = {
         "run": run,
@@ -159,6 +171,10 @@ def enter_leaderboard(
     }
     row |= {name: told[name] for name in ("dataset", "network", "started", "epochs", "images_seen")}
     return {run: row}, {run: lay_grid(generated[:LEADERBOARD_PICTURES], LEADERBOARD_COLUMNS)}
+
+
+def _loss(training_summary: dict[str, Any]) -> str:
+    return str(training_summary["parameters"]["train"]["loss"]["name"])
 
 
 def _paint(

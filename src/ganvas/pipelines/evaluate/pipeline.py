@@ -33,7 +33,14 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 judge_by_discriminator,
-                inputs=["discriminator", "generated", "asked", "collection", "class_list"],
+                inputs=[
+                    "discriminator",
+                    "generated",
+                    "asked",
+                    "collection",
+                    "class_list",
+                    "training_summary",
+                ],
                 outputs="discriminator_metrics",
                 name="judge_by_discriminator",
             ),
@@ -76,6 +83,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 join_metrics,
                 inputs=[
+                    "training_summary",
                     "distance_metrics",
                     "class_metrics",
                     "face_metrics",
@@ -89,7 +97,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 enter_leaderboard,
-                inputs=["metrics", "training_summary", "generated", "params:evaluate"],
+                inputs=["metrics", "training_summary", "generated", "features"],
                 outputs=["leaderboard", "leaderboard_pictures"],
                 name="enter_leaderboard",
             ),

@@ -31,14 +31,14 @@ class ExportParams(Params):
 def export_formats(
     generator: keras.Model, classes: dict[str, Any], folder: Path, params: ExportParams
 ) -> dict[str, Any]:
-    """Write a generator in each format; give what a program must know to run them.
+    """Write a generator in all formats or none; give what a program must know to run them.
 
     Raises:
         GanvasError: A format's packages aren't installed, or it paints other pictures.
     """
+    written = export_generator(generator, params.formats, folder, params.checked, params.tolerance)
     files = {}
-    for name in params.formats:
-        file, apart = export_generator(generator, name, folder, params.checked, params.tolerance)
+    for name, (file, apart) in written.items():
         logger.info("%s paints the same within %.1e: %s", name, apart, file)
         files[name] = {
             "file": file.name,

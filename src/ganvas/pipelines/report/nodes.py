@@ -10,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from pydantic import Field
 
+from ganvas.errors import GanvasError
 from ganvas.figures.animation import collect_frames
 from ganvas.figures.card import render_card
 from ganvas.figures.curves import draw_curves
@@ -90,7 +91,7 @@ def draw_classes(
     names = classes["names"]
     known = match_classes(collection.index, classes["column"], names)
     latents = draw_latents(generator, SHEET_COLUMNS, params.seed)
-    training = collection.split("train")
+    training = collection.shuffled("train")
     real, generated = [], []
     for number in range(len(names)):
         shown = training[known.labels[training] == number][:SHEET_REAL]
@@ -155,7 +156,12 @@ def write_report(
     collection: Collection,
     params: ReportParams,
 ) -> str:
-    """Put everything on one page."""
+    """Put everything on one page.
+
+    Raises:
+        GanvasError: The figures are of another training.
+    """
+    _check_same_run(metrics, training_summary)
     pictures = {
         "samples": sample_grid,
         "real": real_grid,
@@ -180,9 +186,26 @@ def write_report(
 def write_card(
     generator: keras.Model, metrics: dict[str, Any], training_summary: dict[str, Any]
 ) -> str:
-    """Write the model card that stands beside the saved generator."""
+    """Write the model card that stands beside the saved generator.
+
+    Raises:
+        GanvasError: The figures are of another training.
+    """
+    _check_same_run(metrics, training_summary)
     height, width = generator.output_shape[1:3]
     return render_card(metrics, training_summary, (height, width), latent_length(generator))
+
+
+def _check_same_run(metrics: dict[str, Any], training_summary: dict[str, Any]) -> None:
+    """Refuse to show a model with another one's figures."""
+    started = training_summary["started"]
+    for found in metrics.values():
+        # Older evaluations don't tell whose they are.
+        if found.get("run", started) != started:
+            raise GanvasError(
+                f"metrics.json is of the training that began {found['run']}, but the newest model "
+                f"is of {started}: run evaluate first, as in kedro run --pipelines=evaluate,report."
+            )
 
 
 def _side(count: int) -> int:

@@ -14,6 +14,9 @@ from ganvas.networks.sampling import draw_latents, one_hot, paint_batches
 from ganvas.params import Params
 from ganvas.progress import track
 
+# What the catalog calls `samples_grid` among the samples.
+GRID = "grid"
+
 
 class SampleParams(Params):
     """Parameters of sampling.
@@ -85,5 +88,6 @@ def lay_sample_grid(
     samples: dict[str, Callable[[], np.ndarray]], params: SampleParams
 ) -> np.ndarray:
     """Lay the first samples in a grid."""
-    first = sorted(samples)[: params.grid]
+    # An earlier grid lies in the same folder.
+    first = sorted(samples.keys() - {GRID})[: params.grid]
     return lay_grid(np.stack([samples[name]() for name in first]), params.columns)

@@ -91,7 +91,7 @@ def _board(snapshots: Path, record: Record) -> Path:
 def make_watch(collection: Collection, params: TrainParams) -> Watch:
     """Make the function that looks for trouble: in scores always, in pictures where there are."""
     training, images = collection.split("train"), collection.images
-    held_out = images[collection.split("validation")[:COMPARED]]
+    held_out = images[collection.shuffled("validation")[:COMPARED]]
     some = np.random.default_rng(params.seed).permutation(training)[:COMPARED]
     real_distance = mean_distance(images[some]) if len(some) > 1 else 0.0
 
@@ -117,9 +117,9 @@ def make_judge(
 ) -> Callable[[keras.Model], float]:
     """Make the function that measures a generator's distance to the held-out pictures."""
     extractor = load_extractor(EXTRACTOR)
-    positions = collection.split("validation")
+    positions = collection.shuffled("validation")
     if len(positions) < 2:
-        positions = collection.split("train")
+        positions = collection.shuffled("train")
     count = params.judge.pictures
     real = extract(extractor, collection.images[positions[:count]])
     classes = None
