@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
 from ganvas.errors import GanvasError
-from ganvas.exporting import export_generator
+from ganvas.exporting import FACTS, FORMATS, export_generator
 from ganvas.networks import NetworkParams, build
 
 NETWORKS = {
@@ -51,7 +51,8 @@ def make_generator(name: str, classes: int) -> keras.Model:
 )
 def test_other_runtimes_paint_the_same_for_any_number_of_latents(tmp_path, form, name, classes):
     generator = make_generator(name, classes)
-    file, apart = export_generator(generator, form, tmp_path, checked=3, tolerance=1e-3)
+    written = export_generator(generator, [form], tmp_path, checked=3, tolerance=1e-3)
+    file, apart = written[form]
     assert apart <= 1e-3 and [each.name for each in tmp_path.iterdir()] == [file.name]
     for count in (1, 5):
         rng = np.random.default_rng(count)
@@ -68,9 +69,39 @@ def test_other_runtimes_paint_the_same_for_any_number_of_latents(tmp_path, form,
 def test_a_format_that_paints_otherwise_leaves_the_file_of_before(tmp_path):
     (tmp_path / "generator.onnx").write_text("before")
     with pytest.raises(GanvasError, match=r"export\.tolerance allows 1e-12"):
-        export_generator(make_generator("dcgan", 0), "onnx", tmp_path, 3, tolerance=1e-12)
+        export_generator(make_generator("dcgan", 0), ["onnx"], tmp_path, 3, tolerance=1e-12)
     assert [each.name for each in tmp_path.iterdir()] == ["generator.onnx"]
     assert (tmp_path / "generator.onnx").read_text() == "before"
+
+
+def write_old_files(folder):
+    """Files of an earlier export, by their names."""
+    old = dict.fromkeys(("generator.onnx", "generator.tflite", FACTS), "before")
+    for name, text in old.items():
+        (folder / name).write_text(text)
+    return old
+
+
+def test_where_one_format_fails_all_files_stay_as_they_were(tmp_path, monkeypatch):
+    old = write_old_files(tmp_path)
+    both = ["onnx", "litert"]
+    with monkeypatch.context() as broken:
+        black = FORMATS["litert"]._replace(run=lambda *_: np.full((3, 32, 32, 3), -1.0))
+        broken.setitem(FORMATS, "litert", black)
+        with pytest.raises(GanvasError, match=r"In the format litert .* no file was written"):
+            export_generator(make_generator("dcgan", 0), both, tmp_path, 3, 1e-3)
+    assert {each.name: each.read_text() for each in tmp_path.iterdir()} == old
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    with pytest.raises(GanvasError, match="Exporting as litert needs"):
+        export_generator(make_generator("dcgan", 0), both, tmp_path, 3, 1e-3)
+    assert {each.name: each.read_text() for each in tmp_path.iterdir()} == old
+
+
+def test_nothing_stays_of_an_earlier_export(tmp_path):
+    write_old_files(tmp_path)
+    export_generator(make_generator("dcgan", 0), ["onnx"], tmp_path, 3, 1e-3)
+    # What tells of the files is written by the catalog, after them.
+    assert [each.name for each in tmp_path.iterdir()] == ["generator.onnx"]
 
 
 @pytest.mark.parametrize(
@@ -82,15 +113,15 @@ def test_a_missing_package_is_named_with_what_to_install(tmp_path, monkeypatch, 
     with pytest.raises(
         GanvasError, match=rf"{module}.*can't be imported: run `pip install \"ganva"
     ):
-        export_generator(make_generator("dcgan", 0), form, tmp_path, 3, 1e-3)
+        export_generator(make_generator("dcgan", 0), [form], tmp_path, 3, 1e-3)
     assert not list(tmp_path.iterdir())
 
 
 def test_litert_alone_asks_for_none_of_onnx(tmp_path, monkeypatch):
     for module in ("tf2onnx", "onnx", "onnxruntime"):
         monkeypatch.setitem(sys.modules, module, None)
-    file, _ = export_generator(make_generator("dcgan", 0), "litert", tmp_path, 3, 1e-3)
-    assert file.name == "generator.tflite"
+    written = export_generator(make_generator("dcgan", 0), ["litert"], tmp_path, 3, 1e-3)
+    assert written["litert"][0].name == "generator.tflite"
 
 
 def test_the_pipeline_writes_both_formats_which_paint_the_sample_pipelines_pictures(

@@ -327,6 +327,24 @@ def test_a_wrong_parameter_stops_before_any_work(project, kedro_run, params, wor
     assert not (project / "data").exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--pipelines=tarin", ["no pipeline 'tarin'", "--pipelines takes compare, evaluate, "]),
+        ("--pipeline=tarin", ["no pipeline 'tarin'", "ingest, report, sample, train."]),
+        (
+            "--namespaces=tarin",
+            ["no namespace 'tarin' in __default__", "there are evaluate, ingest, report, train."],
+        ),
+        ("--env=artwork", ["no environment 'artwork' in ", "--env takes artworks, base, celeba"]),
+    ],
+)
+def test_a_misspelt_name_is_told_with_those_that_there_are(project, kedro_run, option, words):
+    message = sentence(kedro_run(option))
+    assert all(word in message for word in words), message
+    assert not (project / "data").exists()
+
+
 def test_a_missing_source_folder_is_told(kedro_run):
     params = {"ingest__source__name": "artworks", "ingest__source__path": "nowhere"}
     message = sentence(kedro_run("--pipelines=ingest", **params))

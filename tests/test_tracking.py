@@ -131,6 +131,20 @@ def test_a_failed_run_is_marked_and_taken_up_again(project, tracked_run, monkeyp
     assert len(client.get_metric_history(run.info.run_id, "train/loss_g")) == 1
 
 
+def test_a_resume_that_failed_is_not_taken_for_the_training(tmp_path):
+    client = connect(TrackingParams(mlflow=True), tmp_path)
+    experiment = find_experiment(client, "ganvas")
+
+    def join(started):
+        return join_run(client, experiment, "sample/dcgan", "kedro run", started)
+
+    training, failed = join("2025-01-02T03.04.05"), join(None)
+    assert failed != training
+    assert join("2025-01-02T03.04.05") == training
+    # What failed before its training had a name is taken up by the next of the same command.
+    assert join("2025-01-03T03.04.05") == failed
+
+
 def test_a_diverged_run_is_a_failed_one(project, tracked_run, divergence):
     assert tracked_run("--pipelines=train").exit_code == 1
     client, (run,) = read_back(project)

@@ -4,14 +4,17 @@ import copy
 import difflib
 import functools
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import click
+from kedro.config import MissingConfigException
 from kedro.framework.cli.project import run as kedro_run
-from kedro.framework.project import pipelines
+from kedro.framework.project import pipelines, settings
 from kedro.framework.startup import ProjectMetadata
+from kedro.utils import find_kedro_project
 
 from ganvas.errors import Finished, GanvasError
 
@@ -40,34 +43,66 @@ def _in_one_sentence(callback: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def _check_nodes(callback: Callable[..., Any]) -> Callable[..., Any]:
-    """Refuse nodes that the pipelines to run don't have, before any work.
+def _check_names(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Refuse pipelines, namespaces, nodes and environments that there are not, before any work.
 
     Raises:
-        GanvasError: There is no such node.
+        GanvasError: There is none of that name.
     """
 
     @functools.wraps(callback)
     def wrapped(**options: Any) -> Any:
-        chosen = {options["pipeline"], *options["pipelines"]} - {None} or {"__default__"}
-        known = {node.name for name in chosen & set(pipelines) for node in pipelines[name].nodes}
+        chosen = sorted({options["pipeline"], *options["pipelines"]} - {None} or {"__default__"})
+        for name in chosen:
+            if name not in pipelines:
+                known = ", ".join(sorted(set(pipelines) - {"__default__"}))
+                raise GanvasError(f"There is no pipeline '{name}': --pipelines takes {known}.")
+        nodes = [node for name in chosen for node in pipelines[name].nodes]
+        place = ", ".join(chosen)
+        namespaces = {node.namespace for node in nodes if node.namespace}
+        _check_namespaces(options["namespaces"], namespaces, place)
         asked = [*options["node_names"], *options["from_nodes"], *options["to_nodes"]]
-        for name in asked if known else []:
-            if name in known:
-                continue
-            near = [other for other in sorted(known) if other.endswith(f".{name}")]
-            near = near or difflib.get_close_matches(name, known) or sorted(known)
-            raise GanvasError(
-                f"There is no node '{name}' in {', '.join(sorted(chosen))}: nodes are called by "
-                f"their stage and name, such as {', '.join(near)}."
-            )
-        return callback(**options)
+        _check_nodes(asked, {node.name for node in nodes}, place)
+        try:
+            return callback(**options)
+        except MissingConfigException as error:
+            raise GanvasError(_explain(error, options["env"], options["conf_source"])) from error
 
     return wrapped
 
 
+def _check_namespaces(asked: list[str], known: set[str], place: str) -> None:
+    for name in asked:
+        if name not in known:
+            told = ", ".join(sorted(known))
+            raise GanvasError(f"There is no namespace '{name}' in {place}: there are {told}.")
+
+
+def _check_nodes(asked: list[str], known: set[str], place: str) -> None:
+    for name in asked:
+        if name in known:
+            continue
+        near = [other for other in sorted(known) if other.endswith(f".{name}")]
+        near = near or difflib.get_close_matches(name, known) or sorted(known)
+        raise GanvasError(
+            f"There is no node '{name}' in {place}: nodes are called by their stage and name, such "
+            f"as {', '.join(near)}."
+        )
+
+
+def _explain(error: MissingConfigException, env: str | None, conf_source: str | None) -> str:
+    """Say which environments there are, where one is asked for that there isn't."""
+    project = find_kedro_project(Path.cwd()) or Path.cwd()
+    conf = Path(conf_source or project / settings.CONF_SOURCE)
+    env = env or os.environ.get("KEDRO_ENV")
+    known = sorted(each.name for each in conf.glob("[!.]*/"))
+    if env is None or env in known or not known:
+        return f"{error}."
+    return f"There is no environment '{env}' in {conf}: --env takes {', '.join(known)}."
+
+
 run = copy.copy(kedro_run)
-run.callback = _in_one_sentence(_check_nodes(cast(Callable[..., Any], kedro_run.callback)))
+run.callback = _in_one_sentence(_check_names(cast(Callable[..., Any], kedro_run.callback)))
 
 
 @click.group(name="ganvas")

@@ -1,12 +1,12 @@
 """Generators in formats that other programs run: ONNX and LiteRT.
 
 Keras writes both. Each file is run by its own runtime, on the latents of pictures whose pixels are
-known, before it gets its name.
+known, before any of them gets its name.
 """
 
 import importlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -17,8 +17,10 @@ import numpy as np
 from ganvas.errors import GanvasError
 from ganvas.networks.sampling import as_inputs, draw_latents, take_turns
 
-# Of the latents that both paint from.
+# Of the latents that all paint from.
 SEED = 0
+# What tells programs of the files; the catalog saves it once they are there.
+FACTS = "export.json"
 
 
 class Format(NamedTuple):
@@ -59,47 +61,68 @@ FORMATS = {
 
 
 def export_generator(
-    generator: keras.Model, name: str, folder: Path, checked: int, tolerance: float
-) -> tuple[Path, float]:
-    """Write a generator in another format, and see that it paints the same there.
+    generator: keras.Model, formats: Sequence[str], folder: Path, checked: int, tolerance: float
+) -> dict[str, tuple[Path, float]]:
+    """Write a generator in other formats, and see that it paints the same in each.
 
     Args:
         generator: (N, Z), and with classes (N, K) beside it, to (N, H, W, 3) in [-1, 1].
-        name: The format: onnx or litert.
-        folder: Where generator.onnx or generator.tflite is put.
-        checked: How many pictures are painted by both.
+        formats: onnx, litert or both.
+        folder: Where generator.onnx and generator.tflite are put. One that isn't asked for and
+            what told of the old ones are removed, so that nothing stays of another generator.
+        checked: How many pictures are painted by all.
         tolerance: The most that a channel of a pixel may differ by, of values in [-1, 1].
 
     Returns:
-        The file, and the most that a channel has differed by.
+        For each format the file, and the most that a channel has differed by.
 
     Raises:
-        GanvasError: The format's packages aren't installed, or pictures differ by more; what lay
+        GanvasError: A format's packages aren't installed, or pictures differ by more; what lay
             in the folder stays.
     """
-    chosen = FORMATS[name]
-    runtime = _import_runtime(name)
+    runtimes = {name: _import_runtime(name) for name in formats}
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"generator{chosen.suffix}"
-    partial = target.with_name(f".partial.{target.name}")
+    files = {name: folder / f"generator{each.suffix}" for name, each in FORMATS.items()}
+    partials = {name: files[name].with_name(f".partial.{files[name].name}") for name in runtimes}
     try:
-        rows = take_turns(generator, checked)
-        inputs = [draw_latents(generator, checked, SEED), rows][: len(generator.inputs)]
-        expected = generator.predict(as_inputs(inputs), verbose=0)
-        _write(_rebuild(generator), partial, name)
-        names = [each.name for each in generator.inputs]
-        painted = chosen.run(runtime, partial, dict(zip(names, inputs, strict=True)))
-        apart = float(np.abs(painted - expected).max())
-        # Not "more than": what is no number differs too.
-        if not apart <= tolerance:
-            raise GanvasError(
-                f"In the format {name} the generator paints other pictures, by up to {apart:g} of "
-                f"a channel's 2: export.tolerance allows {tolerance:g}, so no file was written."
-            )
-        partial.replace(target)
+        apart = _write_all(generator, runtimes, partials, checked, tolerance)
+        (folder / FACTS).unlink(missing_ok=True)
+        for name, file in files.items():
+            if name in partials:
+                partials[name].replace(file)
+            else:
+                file.unlink(missing_ok=True)
     finally:
-        partial.unlink(missing_ok=True)
-    return target, apart
+        for partial in partials.values():
+            partial.unlink(missing_ok=True)
+    return {name: (files[name], apart[name]) for name in partials}
+
+
+def _write_all(
+    generator: keras.Model,
+    runtimes: dict[str, ModuleType],
+    files: dict[str, Path],
+    checked: int,
+    tolerance: float,
+) -> dict[str, float]:
+    """Write a file for each format; give how far its pictures are apart from the generator's."""
+    rows = take_turns(generator, checked)
+    inputs = [draw_latents(generator, checked, SEED), rows][: len(generator.inputs)]
+    expected = generator.predict(as_inputs(inputs), verbose=0)
+    named = {each.name: given for each, given in zip(generator.inputs, inputs, strict=True)}
+    apart = {}
+    for name, file in files.items():
+        _write(_rebuild(generator), file, name)
+        painted = FORMATS[name].run(runtimes[name], file, named)
+        apart[name] = float(np.abs(painted - expected).max())
+        # Not "more than": what is no number differs too.
+        if not apart[name] <= tolerance:
+            raise GanvasError(
+                f"In the format {name} the generator paints other pictures, by up to "
+                f"{apart[name]:g} of a channel's 2: export.tolerance allows {tolerance:g}, so no "
+                "file was written."
+            )
+    return apart
 
 
 def _write(generator: keras.Model, file: Path, name: str) -> None:

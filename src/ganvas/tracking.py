@@ -184,23 +184,17 @@ def join_run(
         client: Of MLflow.
         experiment: Its id.
         name: Dataset and network.
-        command: What makes the run again. It finds one that failed before its training ended.
+        command: What makes the run again. By it alone one is found that failed before its end.
         started: When training began, as its record has it; None: it failed before its end.
     """
-    from mlflow.entities import ViewType
-
     training = f"{name}/{started}" if started else None
-    newest = ["attributes.start_time DESC"]
-    for run in client.search_runs([experiment], "", ViewType.ACTIVE_ONLY, order_by=newest):
-        tags = run.data.tags
-        same = tags[TRAINING] == training if TRAINING in tags else tags.get(COMMAND) == command
-        if same:
-            break
-    else:
-        began = datetime.strptime(started, "%Y-%m-%dT%H.%M.%S") if started else datetime.now()
-        run = client.create_run(
-            experiment, int(began.timestamp() * 1000), run_name=f"{name} {began:%Y-%m-%d %H:%M:%S}"
-        )
+    runs = client.search_runs([experiment], order_by=["attributes.start_time DESC"])
+    found = [run for run in runs if training and run.data.tags.get(TRAINING) == training]
+    untold = [run for run in runs if TRAINING not in run.data.tags]
+    found += [run for run in untold if run.data.tags.get(COMMAND) == command]
+    began = datetime.strptime(started, "%Y-%m-%dT%H.%M.%S") if started else datetime.now()
+    title = f"{name} {began:%Y-%m-%d %H:%M:%S}"
+    run = found[0] if found else client.create_run(experiment, _ms(began), run_name=title)
     identifier = str(run.info.run_id)
     client.update_run(identifier, status="RUNNING")
     client.set_tag(identifier, COMMAND, command)
@@ -237,7 +231,7 @@ def log_history(client: MlflowClient, run: str, history: pd.DataFrame) -> None:
         name = f"train/{column}"
         there = {point.step for point in client.get_metric_history(run, name)}
         points += [
-            Metric(name, float(value), _now(), int(epoch))
+            Metric(name, float(value), _ms(datetime.now()), int(epoch))
             for epoch, value in zip(history["epoch"], numbers[column], strict=True)
             if math.isfinite(value) and epoch not in there
         ]
@@ -252,7 +246,7 @@ def log_metrics(
     from mlflow.entities import Metric
 
     points = [
-        Metric(f"evaluate/{key}{suffix}", float(figure[part]), _now(), epoch)
+        Metric(f"evaluate/{key}{suffix}", float(figure[part]), _ms(datetime.now()), epoch)
         for key, figure in metrics.items()
         for part, suffix in {"value": "", "real": "/real"}.items()
         if figure.get(part) is not None and math.isfinite(figure[part])
@@ -301,5 +295,5 @@ def _cut(items: list[Any], size: int) -> Iterator[list[Any]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def _now() -> int:
-    return int(datetime.now().timestamp() * 1000)
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

@@ -232,6 +232,15 @@ def test_other_methods_addresses_and_bodies(client):
     assert client.get("/healthz", headers={"Host": "evil.example"}).status_code == 400
 
 
+@pytest.mark.parametrize("path", ["/", "/about", "/nothing", "/static/gallery.js", "/api/models"])
+def test_a_foreign_host_is_refused_in_a_sentence(path, client):
+    answer = client.get(path, headers={"Host": "evil.example"})
+    assert answer.status_code == 400 and "is not trusted." in answer.text
+    assert answer.mimetype == ("application/json" if "api" in path else "text/plain")
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
 @pytest.mark.parametrize("path", ["/", "/api/models", "/api/nothing", "/nothing", "/style.css"])
 def test_headers_keep_browsers_at_home(path, client):
     headers = client.get(path).headers

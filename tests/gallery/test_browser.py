@@ -109,12 +109,12 @@ def test_painting_another_class_opening_and_downloading(visitor, client):
     visitor.open("/")
     assert len(visitor.all(".grid img")) == 24
     Select(visitor.one("select[name=model]")).select_by_visible_text(BY_CLASS)
-    visitor.click(".controls button")
+    visitor.click(".controls:has(select[name=model]) button")
     Select(visitor.one("select[name=class]")).select_by_visible_text("Night Skies")
     for name, value in (("count", "5"), ("seed", "11")):
-        visitor.one(f"input[name={name}]").clear()
-        visitor.one(f"input[name={name}]").send_keys(value)
-    visitor.click(".controls button")
+        visitor.one(f"input[type=number][name={name}]").clear()
+        visitor.one(f"input[type=number][name={name}]").send_keys(value)
+    visitor.click(".controls:has(input[type=number]) button")
     pictures = visitor.all(".grid img")
     assert len(pictures) == 5
     assert {each.get_attribute("alt") for each in pictures} == {

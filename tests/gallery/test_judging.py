@@ -3,13 +3,16 @@
 import io
 import struct
 import zlib
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
-from ganvas.gallery.judging import Judgement
+from ganvas.gallery.judging import PLACES, Court, Judgement
+from ganvas.gallery.models import Models
+from ganvas.gallery.painting import BusyError, TooSlowError
 from ganvas.gallery.plot import HEIGHT, WIDTH, draw_scores
 from ganvas.metrics.scores import judge
 from ganvas.sources.collection import open_collection
@@ -49,7 +52,7 @@ def test_the_score_is_the_discriminators(client, trained):
     square = np.asarray(NOISE.crop((0, 8, 32, 40)))
     assert answer["score"] == pytest.approx(judge(discriminator, square[None])[0], abs=1e-5)
     collection = open_collection(trained / "data/03_primary/sample/collection")
-    held_out = np.asarray(collection.images[collection.split("validation")])
+    held_out = np.asarray(collection.images[collection.shuffled("validation")])
     np.testing.assert_allclose(answer["real"], judge(discriminator, held_out), atol=1e-5)
     assert len(answer["generated"]) == 128
 
@@ -100,6 +103,7 @@ def test_pictures_of_all_kinds_are_judged(content, client):
         (write(NOISE)[:40] + b"\xff" * 200, "can't be used"),
         (bomb(60_000, 60_000), "too large"),
         (bomb(2**31 - 1, 2**31 - 1), "too large"),
+        (bomb(5000, 4000), "too large: more than 16 megapixels"),
         (write(Image.new("RGB", (7, 7))), "too small: 7×7 pixels"),
     ],
 )
@@ -107,6 +111,42 @@ def test_anything_else_is_refused_in_a_sentence(content, words, client):
     answer = ask(client, content, model=PLAIN)
     assert answer.status_code == 400 and words in answer.json["error"]
     assert "\n" not in answer.json["error"] and "Traceback" not in answer.json["error"]
+
+
+def test_a_photograph_of_more_pixels_is_judged_as_it_is_decoded_small(client):
+    answer = ask(client, write(Image.new("L", (5000, 4000)), "JPEG"), model=PLAIN)
+    assert answer.status_code == 200, answer.text
+
+
+def test_more_uploads_than_can_be_judged_are_told_so_at_once(trained):
+    data = trained / "data"
+    court, studio = Court(data), Models(data / "06_models").choose(PLAIN)
+    content = write(NOISE)
+    with ThreadPoolExecutor(PLACES + 1) as pool:
+        with court._lock:
+            asked = [pool.submit(court.judge, studio, content, None) for _ in range(PLACES + 1)]
+            done, waiting = wait(asked, timeout=20, return_when=FIRST_COMPLETED)
+            assert [type(each.exception()) for each in done] == [BusyError]
+        assert all(np.isfinite(each.result().score) for each in waiting)
+
+
+def test_nobody_waits_for_the_bench_without_end(trained):
+    data = trained / "data"
+    court, studio = Court(data), Models(data / "06_models").choose(PLAIN)
+    with court._lock, pytest.raises(TooSlowError):
+        court.judge(studio, write(NOISE), None, patience=0.05)
+    assert np.isfinite(court.judge(studio, write(NOISE), None).score)
+
+
+def test_what_a_picture_looks_like_is_told_by_the_others_scores():
+    def looks_real(score, real, generated):
+        return Judgement(score, np.array(real), np.array(generated), NOISE).looks_real
+
+    # Logits of a loss that knows differences alone.
+    real, generated = [9.0, 10.0, 11.0, 400.0], [6.0, 7.0, 8.0]
+    assert looks_real(9.5, real, generated) is True
+    assert looks_real(8.0, real, generated) is False
+    assert looks_real(9.5, [], generated) is None
 
 
 def test_bytes_at_random_never_break_it(client):

@@ -1,8 +1,10 @@
 """The pages without a browser: what they hold, and what the game keeps to itself."""
 
 import io
+import os
 import re
 from html import unescape
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ from PIL import Image
 
 from ganvas.gallery.game import PICTURES, Game
 from ganvas.gallery.models import Models
-from ganvas.sources.collection import open_collection
+from ganvas.gallery.real import find_collection
+from ganvas.sources.collection import MANIFEST, open_collection
 from projects import BY_CLASS, PLAIN
 
 PICTURE = {"model": BY_CLASS, "seed": 1, "number": 2}
@@ -34,6 +37,52 @@ def test_links_of_the_paint_page_lead_to_pages(client):
     assert len(links) > 10
     for link in links:
         assert client.get(link).status_code == 200, link
+
+
+def fill(page, words):
+    """What a browser sends of the form with these words in it, as it stands."""
+    (form,) = [each for each in re.findall(r"<form.*?</form>", page, re.DOTALL) if words in each]
+    sent = re.findall(r'<input[^>]* name="(\w+)" value="([^"]*)"', form)
+    for name, options in re.findall(r'<select name="(\w+)">(.*?)</select>', form, re.DOTALL):
+        sent += [(name, each) for each in re.findall(r"<option selected>([^<]*)", options)]
+    return {name: unescape(value) for name, value in sent}
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/", {"class": "Ink Waves", "seed": "5", "count": "3"}),
+        ("/walk", {"class_a": "Ink Waves", "class_b": "Still Lifes", "seed_b": "5"}),
+        ("/mix", {"class_a": "Ink Waves", "class_b": "Still Lifes", "number_a": "5"}),
+    ],
+)
+def test_another_model_is_asked_for_none_of_the_classes_that_are_shown(path, shown, client):
+    page = client.get(path, query_string={"model": BY_CLASS, "truncation": "0.5"} | shown).text
+    sent = fill(page, '<select name="model">')
+    assert sent["model"] == BY_CLASS
+    assert client.get(path, query_string=sent | {"model": PLAIN}).status_code == 200
+    kept = {name: value for name, value in shown.items() if not name.startswith("class")}
+    assert (kept | {"truncation": "0.5"}).items() <= sent.items()
+
+
+def test_walks_and_mixtures_are_of_the_version_that_painted_the_picture(client):
+    page = client.get("/picture", query_string=PICTURE).text
+    exact = parse_qs(urlsplit(unescape(re.search(r'href="(/picture\?[^"]+)"', page)[1])).query)
+    links = [unescape(each) for each in re.findall(r'href="(/(?:walk|mix)\?[^"]+)"', page)]
+    # Besides the two of the heading, which lead to the newest.
+    links = [each for each in links if "seed_a" in each]
+    assert len(links) == 2
+    for link in links:
+        assert parse_qs(urlsplit(link).query)["version"] == exact["version"]
+        assert [fill(client.get(link).text, 'type="number"')["version"]] == exact["version"]
+    paint = client.get("/", query_string={"model": BY_CLASS, "count": 2}).text
+    assert [fill(paint, 'name="pick"')["version"]] == exact["version"]
+
+
+def test_nothing_moves_before_it_is_asked_to(client):
+    page = client.get("/about", query_string={"model": PLAIN}).text
+    folded = re.findall(r"<details>.*?</details>", page, re.DOTALL)
+    assert page.count("progress.webp") == 1 and "progress.webp" in "".join(folded)
 
 
 def test_walking_between_two_picked_pictures(client):
@@ -117,6 +166,17 @@ def test_pictures_of_a_game_hold_no_facts(client):
     page = client.get("/game", query_string={"model": PLAIN}).text
     address = unescape(re.findall(r'src="(/game/[^"]+)"', page)[0])
     assert Image.open(io.BytesIO(client.get(address).data)).info == {}
+
+
+def test_a_collection_is_opened_once_until_it_is_packed_anew(trained):
+    data = trained / "data"
+    studio = Models(data / "06_models").choose(PLAIN)
+    first = find_collection(data, studio)
+    assert find_collection(data, studio) is first
+    manifest = data / "03_primary/sample/collection" / MANIFEST
+    later = manifest.stat().st_mtime_ns + 1_000_000_000
+    os.utime(manifest, ns=(later, later))
+    assert find_collection(data, studio) is not first
 
 
 def test_a_gallery_without_models_says_what_to_run(tmp_path):

@@ -74,3 +74,12 @@ def test_without_a_model_it_says_what_to_run(project):
     result = CliRunner().invoke(KedroCLI(project_path=project), ["gallery"])
     assert result.exit_code == 1
     assert "There is no trained generator" in result.output and "`make run`" in result.output
+
+
+# A misspelt one, and one that is kept for examples in books.
+@pytest.mark.parametrize("host", ["127.0..1", "192.0.2.1"])
+def test_a_host_that_is_not_this_machine_is_told(trained, host):
+    result = CliRunner().invoke(KedroCLI(project_path=trained), ["gallery", f"--host={host}"])
+    assert result.exit_code == 1 and "Traceback" not in result.output
+    assert f"can't listen on {host} (" in result.output
+    assert "give --host a name or address of this machine" in result.output

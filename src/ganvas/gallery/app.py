@@ -4,7 +4,7 @@ from pathlib import Path
 
 from flask import Flask, Response, jsonify, render_template, request
 from jinja2 import StrictUndefined
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadHost, HTTPException, SecurityError
 
 from ganvas.gallery.api import make_api
 from ganvas.gallery.judging import Court, NoDiscriminatorError
@@ -22,7 +22,7 @@ ANSWERS: dict[type[Exception], tuple[int, str | None]] = {
     UnknownModelError: (404, None),
     NoDiscriminatorError: (404, None),
     BusyError: (429, "Too many are waiting already: try again in a moment."),
-    TooSlowError: (503, "Painting took too long: ask for fewer pictures, or try again later."),
+    TooSlowError: (503, "It took too long: ask for fewer pictures, or try again later."),
 }
 HTTP_SENTENCES = {
     404: "There is no such page.",
@@ -68,18 +68,22 @@ def _answer_http(error: HTTPException) -> Response:
     code = error.code or 500
     # An error of ours: the log has it, the page keeps it to itself.
     fallback = "Something went wrong here." if code >= 500 else str(error.description)
-    answer = _answer(code, HTTP_SENTENCES.get(code, fallback))
+    sentence = HTTP_SENTENCES.get(code, fallback)
+    # Flask makes no links for a host that isn't ours, and every page has some.
+    answer = _answer(code, sentence, page=not isinstance(error, SecurityError | BadHost))
     for name, value in error.get_headers():
         if name == "Allow":
             answer.headers[name] = value
     return answer
 
 
-def _answer(code: int, sentence: str) -> Response:
+def _answer(code: int, sentence: str, page: bool = True) -> Response:
     if request.path.startswith(API_PATHS):
         answer = jsonify(error=sentence)
-    else:
+    elif page:
         answer = Response(render_template("error.html", code=code, sentence=sentence))
+    else:
+        answer = Response(sentence, mimetype="text/plain")
     answer.status_code = code
     if code == 429:
         answer.headers["Retry-After"] = str(RETRY_AFTER)

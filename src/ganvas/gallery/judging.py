@@ -9,6 +9,7 @@ import numpy as np
 
 from ganvas.errors import GanvasError
 from ganvas.gallery.models import LOADED, Studio, Version
+from ganvas.gallery.painting import PATIENCE, BusyError, TooSlowError
 from ganvas.gallery.real import choose_real, find_collection
 from ganvas.metrics.scores import judge
 from ganvas.networks.sampling import draw_latents, paint, take_turns
@@ -17,6 +18,9 @@ from ganvas.sources.decode import decode_content
 
 # Pictures of each kind that the score is compared with.
 COMPARED = 128
+# Uploads at a time, and the pixels of each: a few bytes can be decoded to a gigabyte.
+PLACES = 2
+MAX_PIXELS = 16_000_000
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 
 
@@ -28,7 +32,7 @@ class Judgement(NamedTuple):
     """A picture's score among others.
 
     Attributes:
-        score: The discriminator's logit, above 0 for real.
+        score: The discriminator's logit, the higher for what looks the more real to it.
         real: Those of real pictures, held-out ones where there are any, (n,); empty where the
             collection isn't there or has other classes by now.
         generated: Those of generated pictures, (m,).
@@ -39,6 +43,18 @@ class Judgement(NamedTuple):
     real: np.ndarray
     generated: np.ndarray
     pixels: np.ndarray
+
+    @property
+    def looks_real(self) -> bool | None:
+        """Whether the score is nearer to most real pictures' than to most generated ones'.
+
+        By medians, since not every loss has a logit that means "either". None: there are no real
+        pictures to compare with.
+        """
+        if not len(self.real):
+            return None
+        apart = [abs(self.score - np.median(scores)) for scores in (self.real, self.generated)]
+        return bool(apart[0] < apart[1])
 
 
 class _Bench(NamedTuple):
@@ -57,21 +73,36 @@ class Court:
     def __init__(self, data: Path) -> None:
         self._data = data
         self._benches: dict[Version, _Bench] = {}
+        # Whoever decodes, waits for the bench or is at it.
+        self._places = threading.BoundedSemaphore(PLACES)
         self._lock = threading.Lock()
 
-    def judge(self, studio: Studio, content: bytes, class_name: str | None) -> Judgement:
+    def judge(
+        self, studio: Studio, content: bytes, class_name: str | None, patience: float = PATIENCE
+    ) -> Judgement:
         """Judge an uploaded picture: its centre, at the size of the model's own pictures.
 
         Raises:
+            BusyError: There are too many already.
+            TooSlowError: Those before it took more than `patience` seconds.
             Rejection: It is no picture that can be read.
             NoDiscriminatorError: There is nobody to judge.
             UnknownModelError: The class is none of the model's.
         """
-        pixels = decode_content(content, studio.side, formats=FORMATS)
-        rows = studio.weights(np.array([studio.number(class_name)]))
-        with self._lock:
-            bench = self._open(studio)
-            score = judge(bench.discriminator, pixels[None], rows)[0]
+        if not self._places.acquire(blocking=False):
+            raise BusyError
+        try:
+            pixels = decode_content(content, studio.side, formats=FORMATS, most=MAX_PIXELS)
+            rows = studio.weights(np.array([studio.number(class_name)]))
+            if not self._lock.acquire(timeout=patience):
+                raise TooSlowError
+            try:
+                bench = self._open(studio)
+                score = judge(bench.discriminator, pixels[None], rows)[0]
+            finally:
+                self._lock.release()
+        finally:
+            self._places.release()
         return Judgement(float(score), bench.real, bench.generated, pixels)
 
     def _open(self, studio: Studio) -> _Bench:

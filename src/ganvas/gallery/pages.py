@@ -145,6 +145,7 @@ def _add_judging(pages: Blueprint, models: Models, court: Court, show: Show) -> 
             studio,
             found=found,
             picture=data_uri(encode_png(found.pixels), "png"),
+            looks_real=found.looks_real,
             plot=draw_scores(found),
         )
 

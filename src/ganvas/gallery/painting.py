@@ -23,7 +23,7 @@ class BusyError(Exception):
 
 
 class TooSlowError(Exception):
-    """Painting took longer than anyone should wait."""
+    """It took longer than anyone should wait."""
 
 
 class _Job(NamedTuple):

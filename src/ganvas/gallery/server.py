@@ -1,5 +1,6 @@
 """The gallery behind a production server."""
 
+import errno
 import logging
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def serve(data: Path, host: str, port: int) -> None:
         port: The port.
 
     Raises:
-        GanvasError: There is no model to show, or the address is taken.
+        GanvasError: There is no model to show, or the address is taken or another machine's.
     """
     share_freed_memory()
     models = Models(data / "06_models")
@@ -51,14 +52,23 @@ def serve(data: Path, host: str, port: int) -> None:
             max_request_body_size=MAX_UPLOAD + 2**16,
             ident=None,
         )
-    except OSError as error:
-        raise GanvasError(
-            f"The gallery can't listen on {host}, port {port} ({error.strerror or error}): choose "
-            "another by --port."
-        ) from error
+    except (OSError, ValueError) as error:
+        raise GanvasError(_explain(error, host, port)) from error
     models.choose(None)
     logger.info("The gallery of %s is open: http://%s:%d", ", ".join(found), host, port)
     try:
         server.run()
     finally:
         server.close()
+
+
+def _explain(error: OSError | ValueError, host: str, port: int) -> str:
+    """Say why nothing can listen there, and which option to change."""
+    # What waitress raises for a name that leads nowhere doesn't tell so.
+    told = "there is no such host" if isinstance(error, ValueError) else error.strerror or error
+    if isinstance(error, ValueError) or error.errno == errno.EADDRNOTAVAIL:
+        return (
+            f"The gallery can't listen on {host} ({told}): give --host a name or address of this "
+            "machine, such as 127.0.0.1, or 0.0.0.0 for all that it has."
+        )
+    return f"The gallery can't listen on {host}, port {port} ({told}): choose another by --port."
