@@ -178,12 +178,13 @@ def hold(options: argparse.Namespace) -> None:
         for folder in options.folders:
             for name, paint in contestants(options).items():
                 key = f"{folder.name} {options.minutes:g} {seed} {name}"
-                row = results.setdefault(key, {"pictures": str(folder)})
-                if row.get("pictures", str(folder)) != str(folder):
+                row = results.setdefault(key, {})
+                if row.setdefault("pictures", str(folder)) != str(folder):
                     sys.exit(f"{into} has results of {row['pictures']}: name another by --into.")
                 fake = into / f"{key.replace(' ', '_')}.npz"
                 if not fake.exists():
                     unfinished = fake.with_name(f".{fake.name}")
+                    row = results[key] = {"pictures": str(folder)}
                     row |= paint(folder=folder, seed=seed, out=unfinished)
                     keep(results, file)
                     unfinished.replace(fake)

@@ -127,6 +127,7 @@ def test_a_failed_run_is_marked_and_taken_up_again(project, tracked_run, monkeyp
     assert tracked_run("--pipelines=train", **command).exit_code == 0
     client, (again,) = read_back(project)
     assert again.info.run_id == run.info.run_id and again.info.status == "FINISHED"
+    assert not [name for name in again.data.tags if name.startswith("changed.")]
     assert "no space" not in again.data.tags["mlflow.note.content"]
     assert len(client.get_metric_history(run.info.run_id, "train/loss_g")) == 1
 

@@ -14,6 +14,7 @@ from rich.logging import RichHandler
 from ganvas.configuration import Configuration
 from ganvas.errors import Finished, GanvasError
 from ganvas.params import check_params
+from ganvas.pipelines.train.nodes import tell_parameters
 from ganvas.progress import in_terminal
 from ganvas.sources.mirror import check_protocol, is_url
 from ganvas.tracking import Told, connect, record
@@ -187,12 +188,9 @@ class TrackingHooks:
         judged = {"evaluate": self._params.evaluate.model_dump(mode="json")}
         if self._summary is not None:
             return self._summary["parameters"] | judged
-        network = self._params.network
-        return {
-            "ingest": self._params.ingest.model_dump(mode="json"),
-            "network": network.model_dump(mode="json", include={"name", "label", network.name}),
-            "train": self._params.train.model_dump(mode="json"),
-        } | judged
+        ingest = self._params.ingest
+        network = self._params.network.painting_by(ingest.classes)
+        return tell_parameters(ingest, network, self._params.train) | judged
 
 
 def _log_plainly() -> None:

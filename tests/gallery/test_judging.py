@@ -180,4 +180,4 @@ def test_the_plot_shows_shares_of_each_kind_and_the_place_of_the_picture():
     assert tall == {HEIGHT, HEIGHT / 2}
     assert {bar.height for bar in plot.bars if bar.kind == "generated"} == {HEIGHT * 0.75}
     assert plot.mark == WIDTH / 2
-    assert [word for _, word in plot.ticks] == ["-3.0", "3.0", "0"]
+    assert [word for _, word in plot.ticks] == ["-3.0", "3.0"]

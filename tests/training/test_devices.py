@@ -276,8 +276,8 @@ def test_shares_of_all_workers_make_the_batch_piece_by_piece():
 )
 def test_work_that_can_not_be_shared_out_is_told(params, told):
     with pytest.raises(GanvasError, match=told):
-        Devices(FourReplicas()).check(TrainParams(**params))
-    ALONE.check(TrainParams(**params))
+        Devices(FourReplicas()).check(TrainParams(**params), anchored=True)
+    ALONE.check(TrainParams(**params), anchored=True)
 
 
 @pytest.mark.parametrize(
@@ -289,4 +289,11 @@ def test_work_that_can_not_be_shared_out_is_told(params, told):
     ids=str,
 )
 def test_work_that_can_be_shared_out_is_taken(params):
-    Devices(FourReplicas()).check(TrainParams(batch_size=32, **params))
+    Devices(FourReplicas()).check(TrainParams(batch_size=32, **params), anchored=True)
+
+
+def test_networks_without_anchors_need_no_place_for_them():
+    params = TrainParams(batch_size=20, simultaneous=True, anchor={"every": 2})
+    Devices(FourReplicas()).check(params, anchored=False)
+    with pytest.raises(GanvasError, match="a multiple of 8"):
+        Devices(FourReplicas()).check(params, anchored=True)

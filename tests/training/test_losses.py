@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from ganvas.errors import GanvasError
 from ganvas.params import Params, check_params
-from ganvas.training.losses import LOSSES, LossParams, make_loss
+from ganvas.training.losses import LOSSES, LossParams, find_boundary, make_loss
 
 REAL = np.array([[1.5], [-0.2], [0.7]])
 FAKE = np.array([[-3.0], [0.4], [1.1]])
@@ -188,3 +188,17 @@ def test_an_unknown_loss_is_the_only_complaint():
     with pytest.raises(GanvasError) as caught:
         check_params(LossParams, {"name": "hing", "label_smoothing": 0.1})
     assert "'name'" in str(caught.value) and "smooth" not in str(caught.value)
+
+
+def test_a_perfect_discriminator_is_right_on_both_sides_of_the_boundary():
+    params = LossParams(name="least_squares", label_smoothing=0.2, label_noise=0.1)
+    loss = make_loss(params, keras.random.SeedGenerator(0)).discriminator
+    # Of constants the loss is lowest at the means of its labels: what perfect logits are.
+    logits = np.linspace(-0.5, 1.5, 201, dtype=np.float32)
+    many = [np.full((4000, 1), each, np.float32) for each in logits]
+    real = logits[np.argmin([float(loss(each, np.zeros((4000, 1)))) for each in many])]
+    fake = logits[np.argmin([float(loss(np.full((4000, 1), real), each)) for each in many])]
+    assert find_boundary(params) == pytest.approx((real + fake) / 2, abs=0.03)
+    assert find_boundary(LossParams(name="least_squares")) == 0.5
+    assert {find_boundary(LossParams(name=name)) for name in ("hinge", "non_saturating")} == {0}
+    assert find_boundary(LossParams(name="relativistic")) is None

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from ganvas.training.losses import LossParams
 from ganvas.training.monitors import mean_distance, watch_copies, watch_diversity, watch_scores
 
 
@@ -29,7 +30,7 @@ def names(warnings) -> list[str]:
     ],
 )
 def test_scores_of_the_last_epochs(pairs, expected):
-    warnings = watch_scores(scores(*pairs), "non_saturating")
+    warnings = watch_scores(scores(*pairs), LossParams(name="non_saturating"))
     assert names(warnings) == expected
     for warning in warnings:
         assert f"{pairs[-1][0]:.2f}" in warning.figure and "train." in warning.advice
@@ -37,8 +38,8 @@ def test_scores_of_the_last_epochs(pairs, expected):
 
 @pytest.mark.parametrize("loss", ["wasserstein", "relativistic", "least_squares"])
 def test_scores_mean_nothing_where_logits_have_no_zero(loss):
-    assert watch_scores(scores(*[(0.99, 0.01)] * 9), loss) == []
-    assert watch_scores(scores(*[(0.4, 0.6)] * 9), loss) == []
+    assert watch_scores(scores(*[(0.99, 0.01)] * 9), LossParams(name=loss)) == []
+    assert watch_scores(scores(*[(0.4, 0.6)] * 9), LossParams(name=loss)) == []
 
 
 def diversity(*shares) -> list[dict]:

@@ -1,8 +1,8 @@
 """Kedro's datasets of single files, saved under a temporary name that is then changed.
 
 A run that is killed while it saves leaves the file of the run before it, never half a file. The
-hidden temporary file that it leaves too is removed when the same file is saved a day later; on an
-object store, which renames by copying, it stays.
+hidden temporary file that it leaves too is removed when a file of that name is saved there a day
+later; on an object store, which renames by copying, it stays.
 """
 
 import time
@@ -59,6 +59,8 @@ class AtomicSave(_Dataset):
         except Exception as error:  # each store has errors of its own
             if self._protocol == "file":
                 raise
+            with suppress(Exception):
+                self._fs.rm(partial)
             told = " ".join(str(error).split()) or type(error).__name__
             raise GanvasError(
                 f"{self._protocol}://{target} can't be written ({told}): check its path in the "

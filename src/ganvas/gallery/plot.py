@@ -36,7 +36,7 @@ class Plot(NamedTuple):
 
 def draw_scores(found: Judgement) -> Plot:
     """Lay out histograms of the scores of real and generated pictures, and a mark for one."""
-    scores = np.concatenate([found.real, found.generated, [found.score, 0]])
+    scores = np.concatenate([found.real, found.generated, [found.score]])
     low, high = float(scores.min()), float(scores.max())
     room = max(high - low, 1e-6) * 0.04
     edges = np.linspace(low - room, high + room, BARS + 1)
@@ -58,5 +58,4 @@ def draw_scores(found: Judgement) -> Plot:
         if (tall := round(float(share) / tallest * HEIGHT, 1)) > 0
     ]
     ends = [(place(low), f"{low:.1f}"), (place(high), f"{high:.1f}")]
-    far = [(x, word) for x, word in ends if abs(x - place(0)) > WIDTH / 10]
-    return Plot(bars, place(found.score), [*far, (place(0), "0")])
+    return Plot(bars, place(found.score), ends)

@@ -12,6 +12,9 @@ from ganvas.errors import GanvasError
 
 logger = logging.getLogger(__name__)
 
+# What the system answers where there is no room left.
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 def explain(error: OSError, folder: Path, done: str, pipeline: str) -> str:
     """Say what the system has refused, and what to do.
@@ -23,7 +26,7 @@ def explain(error: OSError, folder: Path, done: str, pipeline: str) -> str:
         pipeline: What to run again; it goes on where it stopped.
     """
     again = f"then run `kedro run --pipelines={pipeline}` again, which goes on where it stopped"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in FULL:
         return f"The disk of {folder} is full: make room on it, {again}."
     return f"{folder} can't be {done} ({error}): mend that, {again}."
 

@@ -12,6 +12,7 @@ import fsspec
 
 from ganvas.errors import GanvasError
 from ganvas.progress import track
+from ganvas.sources.disk import FULL, explain
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,9 @@ def mirror(url: str, folder: Path, options: dict[str, Any]) -> None:
         batch = changed[start : start + BATCH]
         try:
             _fetch(store, folder, {path: listed[path] for path in batch})
-        except Exception as error:
+        except Exception as error:  # each store has errors of its own
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise GanvasError(explain(error, folder, "filled", "ingest")) from error
             raise _unreadable(url, error) from error
         held |= {path: listed[path][1] for path in batch}
         _write_mark(url, folder, held)

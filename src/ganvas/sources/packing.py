@@ -152,7 +152,7 @@ def _pack_files(
 def _throw_away(work: Path, folder: Path) -> None:
     """Remove work that is not needed, unless another run, with other parameters, is at it."""
     if work.exists():
-        with suppress(GanvasError), hold(folder):
+        with suppress(GanvasError, OSError), hold(folder):
             shutil.rmtree(work, ignore_errors=True)
 
 

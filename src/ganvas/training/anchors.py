@@ -37,6 +37,11 @@ BATCH = 100
 Scale = tuple[np.ndarray, float]
 
 
+def has_anchors(discriminator: keras.Model, params: TrainParams) -> bool:
+    """Tell whether pictures have latents of their own when this discriminator is trained."""
+    return bool(params.anchor.every) and looks_through_a_trained_network(discriminator)
+
+
 def with_anchors(
     data: TrainingSet, discriminator: keras.Model, latent: int, params: TrainParams
 ) -> TrainingSet:
@@ -51,7 +56,7 @@ def with_anchors(
         latent: Length Z of a latent; if there are fewer components, normal random numbers fill it.
         params: Of training.
     """
-    if not params.anchor.every or not looks_through_a_trained_network(discriminator):
+    if not has_anchors(discriminator, params):
         return data
     trunk = discriminator.get_layer("trunk")
     # Keras would ask one that was made in the scope of several devices on each of them.

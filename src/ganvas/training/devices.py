@@ -77,15 +77,19 @@ class Devices:
         """Where networks, optimisers and the GAN must be made."""
         return self.strategy.scope() if self.strategy else nullcontext()
 
-    def check(self, params: TrainParams) -> None:
+    def check(self, params: TrainParams, anchored: bool) -> None:
         """Check that these devices can train so.
+
+        Args:
+            params: How.
+            anchored: Whether `train.anchor` counts, see `ganvas.training.anchors.has_anchors`.
 
         Raises:
             GanvasError: They can't.
         """
         if self.strategy is None:
             return
-        every = params.anchor.every
+        every = params.anchor.every if anchored else None
         parts = self.replicas * params.accumulate * (every or 1)
         if params.batch_size % parts:
             anchors = f" with one anchor in {every} pictures (train.anchor.every)" if every else ""

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from ganvas.errors import GanvasError
-from ganvas.networks.pair import Pair, looks_through_a_trained_network
+from ganvas.networks.pair import Pair
 from ganvas.networks.sampling import draw_latents, latent_length
 from ganvas.training.anchored import AnchoredGAN
-from ganvas.training.anchors import with_anchors
+from ganvas.training.anchors import has_anchors, with_anchors
 from ganvas.training.batches import TrainingSet, check_steps_at_once, count_steps, draw_batches
 from ganvas.training.callbacks import (
     EarlyWarnings,
@@ -122,7 +122,7 @@ def train(
             before its first epoch was complete.
     """
     steps = count_steps(len(data.positions), params)
-    devices.check(params)
+    devices.check(params, has_anchors(networks.pair.discriminator, params))
     with devices.in_touch():
         with devices.scope():
             gan = prepare(networks, params, steps)
@@ -139,8 +139,8 @@ def prepare(networks: Networks, params: TrainParams, steps: int) -> GAN:
         params: How to train.
         steps: Steps an epoch.
     """
-    looks_through = looks_through_a_trained_network(networks.pair.discriminator)
-    gan = (AnchoredGAN if params.anchor.every and looks_through else GAN)(*networks, params)
+    anchored = has_anchors(networks.pair.discriminator, params)
+    gan = (AnchoredGAN if anchored else GAN)(*networks, params)
     rounds = params.discriminator_steps
     gan.compile(
         make_optimiser(params, params.generator_learning_rate, steps),

@@ -216,11 +216,19 @@ LOSSES: dict[str, Loss] = {
     "relativistic": Loss(relativistic_discriminator_loss, relativistic_generator_loss),
 }
 
-# Between real and generated pictures, where the loss gives logits a meaning of their own: labels
-# are 1 and 0 in least_squares, and of the two that are missing only differences mean something.
-BOUNDARIES = {"non_saturating": 0.0, "hinge": 0.0, "least_squares": 0.5}
 # Losses that are negative log-likelihoods, and so in nats.
 IN_NATS = ("non_saturating", "relativistic")
+
+
+def find_boundary(params: LossParams) -> float | None:
+    """Give the logit above which the discriminator takes a picture for real.
+
+    None: the loss gives only differences of logits a meaning. That of least squares lies between
+    its labels; with noise, which lowers both, between their means.
+    """
+    if params.name == "least_squares":
+        return (1 - params.label_smoothing - params.label_noise) / 2
+    return 0.0 if params.name in ("non_saturating", "hinge") else None
 
 
 def make_loss(params: LossParams, seed: keras.random.SeedGenerator | None = None) -> Loss:

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ganvas.training.losses import BOUNDARIES
+from ganvas.training.losses import LossParams, find_boundary
 
 # Scores beyond these, for so many epochs in a row, are no passing advantage.
 SURE, EPOCHS = 0.95, 5
@@ -30,14 +30,14 @@ class EarlyWarning(NamedTuple):
     advice: str
 
 
-def watch_scores(rows: list[dict[str, Any]], loss: str) -> list[EarlyWarning]:
+def watch_scores(rows: list[dict[str, Any]], loss: LossParams) -> list[EarlyWarning]:
     """Look whether one network has been winning over the last epochs.
 
     Args:
         rows: The history: real_score and fake_score in [0, 1], one row an epoch.
-        loss: The loss's name; scores tell nothing where 0 isn't its boundary.
+        loss: The loss; scores tell nothing where 0 isn't its boundary.
     """
-    if len(rows) < EPOCHS or BOUNDARIES.get(loss) != 0:
+    if len(rows) < EPOCHS or find_boundary(loss) != 0:
         return []
     real = [row["real_score"] for row in rows[-EPOCHS:]]
     fake = [row["fake_score"] for row in rows[-EPOCHS:]]

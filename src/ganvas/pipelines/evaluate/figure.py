@@ -26,7 +26,7 @@ def figure(
 
     Returns:
         title, value, spread (None: not known), unit, protocol, real (None: no such value),
-        of. `join_metrics` adds run, when the training began that the figure is of.
+        of. `join_metrics` adds run, see `name_run`.
     """
     mean, spread = value if isinstance(value, tuple) else (value, None)
     return {
@@ -38,3 +38,9 @@ def figure(
         "real": None if real is None else float(real[0] if isinstance(real, tuple) else real),
         "of": of,
     }
+
+
+def name_run(training_summary: dict[str, Any]) -> str:
+    """Tell a training, which goes by when it began, and how far it has come."""
+    seen = training_summary["images_seen"]
+    return f"the training of {training_summary['started']}, {seen} pictures seen"

@@ -13,11 +13,11 @@ from ganvas.metrics.parzen import parzen
 from ganvas.metrics.scores import accuracy, judge
 from ganvas.networks.sampling import draw_labels, draw_latents, one_hot, paint
 from ganvas.pipelines.evaluate.by_features import Features
-from ganvas.pipelines.evaluate.figure import Metrics, figure
+from ganvas.pipelines.evaluate.figure import Metrics, figure, name_run
 from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.sources.classes import match_classes
 from ganvas.sources.collection import Collection
-from ganvas.training.losses import BOUNDARIES, IN_NATS
+from ganvas.training.losses import IN_NATS, LossParams, find_boundary
 
 PARZEN_VALIDATION = 1000
 LEADERBOARD_PICTURES, LEADERBOARD_COLUMNS = 48, 8
@@ -59,7 +59,7 @@ def summarise_history(history: pd.DataFrame, training_summary: dict[str, Any]) -
     """Give the losses and scores of the last epoch."""
     protocol = f"mean over epoch {training_summary['epochs']}, training pictures"
     last = history.iloc[-1]
-    unit = "nats" if _loss(training_summary) in IN_NATS else ""
+    unit = "nats" if _loss(training_summary).name in IN_NATS else ""
     return {
         name: figure(title, last[name], protocol, unit if "loss" in name else "")
         for name, title in HISTORY_TITLES.items()
@@ -78,7 +78,7 @@ def judge_by_discriminator(
 
     After a loss that gives meaning to differences of logits alone there is no such figure.
     """
-    boundary = BOUNDARIES.get(_loss(training_summary))
+    boundary = find_boundary(_loss(training_summary))
     if boundary is None:
         return {}
     known = match_classes(collection.index, classes["column"], classes["names"])
@@ -143,7 +143,7 @@ def measure_likelihood(
 
 def join_metrics(training_summary: dict[str, Any], *parts: Metrics) -> Metrics:
     """Put all figures into one table, each with the training that it is of."""
-    run = {"run": training_summary["started"]}
+    run = {"run": name_run(training_summary)}
     return {name: figure | run for part in parts for name, figure in part.items()}
 
 
@@ -173,8 +173,8 @@ def enter_leaderboard(
     return {run: row}, {run: lay_grid(generated[:LEADERBOARD_PICTURES], LEADERBOARD_COLUMNS)}
 
 
-def _loss(training_summary: dict[str, Any]) -> str:
-    return str(training_summary["parameters"]["train"]["loss"]["name"])
+def _loss(training_summary: dict[str, Any]) -> LossParams:
+    return LossParams(**training_summary["parameters"]["train"]["loss"])
 
 
 def _paint(

@@ -28,6 +28,7 @@ from ganvas.networks.sampling import (
     walk_latents,
 )
 from ganvas.params import Params
+from ganvas.pipelines.evaluate.figure import name_run
 from ganvas.sources.classes import match_classes
 from ganvas.sources.collection import Collection, count_reasons
 
@@ -198,13 +199,13 @@ def write_card(
 
 def _check_same_run(metrics: dict[str, Any], training_summary: dict[str, Any]) -> None:
     """Refuse to show a model with another one's figures."""
-    started = training_summary["started"]
+    newest = name_run(training_summary)
     for found in metrics.values():
         # Older evaluations don't tell whose they are.
-        if found.get("run", started) != started:
+        if found.get("run", newest) != newest:
             raise GanvasError(
-                f"metrics.json is of the training that began {found['run']}, but the newest model "
-                f"is of {started}: run evaluate first, as in kedro run --pipelines=evaluate,report."
+                f"metrics.json is of {found['run']}, but the newest model is of {newest}: run "
+                "evaluate first, as in kedro run --pipelines=evaluate,report."
             )
 
 

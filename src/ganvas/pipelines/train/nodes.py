@@ -124,6 +124,17 @@ def build_networks(network: NetworkParams, params: TrainParams, data: TrainingSe
     return Networks(pair, averaged)
 
 
+def tell_parameters(
+    ingest: IngestParams, network: NetworkParams, params: TrainParams
+) -> dict[str, Any]:
+    """Give the parameters that a generator is made by, in JSON's types."""
+    return {
+        "ingest": ingest.model_dump(mode="json"),
+        "network": network.model_dump(mode="json", include={"name", "label", network.name}),
+        "train": params.model_dump(mode="json"),
+    }
+
+
 def _in_float32(
     network: NetworkParams, discriminator: keras.Model, data: TrainingSet
 ) -> keras.Model:
@@ -183,11 +194,7 @@ def _tell(
         "images_seen": run.images_seen,
         "seconds": run.record.seconds,
         "snapshots": run.record.started,
-        "parameters": {
-            "ingest": ingest.model_dump(),
-            "network": network.model_dump(include={"name", "label", network.name}),
-            "train": params.model_dump(mode="json"),
-        },
+        "parameters": tell_parameters(ingest, network, params),
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in PACKAGES},
     }

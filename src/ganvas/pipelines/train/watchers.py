@@ -106,7 +106,7 @@ def make_watch(collection: Collection, params: TrainParams) -> Watch:
                 rows[-1]["diversity"] = mean_distance(pictures) / real_distance
             if held_out_distance:
                 rows[-1]["novelty"] = nearest(pictures) / held_out_distance
-        scores = watch_scores(rows, params.loss.name)
+        scores = watch_scores(rows, params.loss)
         return [*scores, *watch_diversity(rows), *watch_copies(rows)]
 
     return watch
