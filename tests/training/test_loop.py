@@ -127,7 +127,9 @@ def test_a_loss_that_is_no_number_ends_with_the_last_good_epoch(run, networks):
     assert_same(weights(networks), kept["weights"])
 
 
-def test_weights_that_the_last_step_of_an_epoch_spoilt_are_not_kept(run, networks, monkeypatch):
+@pytest.fixture
+def run_spoilt(run, networks, monkeypatch):
+    """A run whose second step of the third epoch spoils weights; with those of each epoch."""
     kept = {}
     look = callbacks.TimeLimit.on_train_batch_end
 
@@ -137,35 +139,23 @@ def test_weights_that_the_last_step_of_an_epoch_spoilt_are_not_kept(run, network
             kernel = networks[0].trainable_weights[0]
             kernel.assign(np.full(kernel.shape, np.inf, np.float32))
 
+    def start(**params):
+        save = lambda epoch, grid: kept.__setitem__(epoch, weights(networks))  # noqa: E731
+        result = run(save=save, epochs=5, **params)
+        assert result.ended_by == "diverged" and "overflowed in epoch 3" in result.message
+        return kept
+
     monkeypatch.setattr(callbacks.TimeLimit, "on_train_batch_end", spoil)
-    result = run(
-        save=lambda epoch, grid: kept.__setitem__(epoch, weights(networks)),
-        epochs=5,
-    )
-    assert result.ended_by == "diverged" and "overflowed in epoch 3" in result.message
+    return start
+
+
+def test_weights_that_the_last_step_of_an_epoch_spoilt_are_not_kept(run_spoilt, networks):
+    kept = run_spoilt()
     assert_same(weights(networks), kept[2])
 
 
-def test_spoilt_weights_do_not_push_out_checkpoints_within_an_epoch(
-    run, networks, monkeypatch, tmp_path
-):
-    kept = {}
-    look = callbacks.TimeLimit.on_train_batch_end
-
-    def spoil(self, batch, logs=None):
-        look(self, batch, logs)
-        if 2 in kept and batch == 1:
-            kernel = networks[0].trainable_weights[0]
-            kernel.assign(np.full(kernel.shape, np.inf, np.float32))
-
-    monkeypatch.setattr(callbacks.TimeLimit, "on_train_batch_end", spoil)
-    result = run(
-        save=lambda epoch, grid: kept.__setitem__(epoch, weights(networks)),
-        epochs=5,
-        batch_size=4,
-        checkpoint={"steps": 1},
-    )
-    assert result.ended_by == "diverged" and "overflowed in epoch 3" in result.message
+def test_spoilt_weights_do_not_push_out_checkpoints_within_an_epoch(run_spoilt, networks, tmp_path):
+    kept = run_spoilt(batch_size=4, checkpoint={"steps": 1})
     assert_same(weights(networks), kept[2])
     latest = CheckpointStore(tmp_path / "store", keep=2).load_latest()
     assert (latest.epoch, latest.step) == (2, 1) and find_overflow(latest.arrays) is None
