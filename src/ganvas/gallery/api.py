@@ -64,6 +64,7 @@ def make_api(models: Models, court: Court) -> Blueprint:
 def _add_painting(api: Blueprint, models: Models) -> None:
     @api.post("/api/generate")
     def generate() -> Response:
+        """Paint a series: as JSON with a picture each, or as one grid."""
         asked = read_json(GenerateRequest, _json_body())
         scene = paint_series(models.choose(asked.model, asked.version), asked)
         if asked.format == "json":

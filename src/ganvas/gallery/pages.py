@@ -69,6 +69,7 @@ def _add_painting(pages: Blueprint, models: Models, show: Show) -> None:
 
     @pages.get("/picture")
     def show_picture() -> str:
+        """Show one picture, with what tells how to paint it again."""
         asked = read_query(PictureRequest, filled())
         studio = models.choose(asked.model, asked.version)
         scene = paint_one(studio, asked)
@@ -82,6 +83,7 @@ def _add_painting(pages: Blueprint, models: Models, show: Show) -> None:
 
 def _add_walks(pages: Blueprint, models: Models, show: Show) -> None:
     def read_walk() -> tuple[Studio, WalkQuery]:
+        """Read both ends of a walk, from fields or from two pictures that were picked."""
         query = [pair for pair in filled() if pair[0] != "pick"]
         # Pictures that were picked in the grid, as "seed:number:class".
         picked = [each.split(":", 2) for each in request.args.getlist("pick")]
@@ -103,6 +105,7 @@ def _add_walks(pages: Blueprint, models: Models, show: Show) -> None:
 
     @pages.get("/mix")
     def mix() -> str:
+        """Walk between two classes; a model with fewer has its reason told."""
         studio, asked = read_walk()
         if len(studio.names) < 2:
             return show("mix.html", studio, asked=asked)
@@ -138,6 +141,7 @@ def _add_judging(pages: Blueprint, models: Models, court: Court, show: Show) -> 
 
     @pages.post("/judge")
     def judge() -> str:
+        """Judge an uploaded picture."""
         studio, content, class_name = read_upload(models)
         found = court.judge(studio, content, class_name)
         return show(
@@ -173,6 +177,7 @@ def _add_game(pages: Blueprint, models: Models, data: Path, show: Show) -> None:
 
     @pages.post("/game")
     def count_points() -> str:
+        """Compare the answers of a round with the truth."""
         form = request.form
         chosen = {key: form[key] for key in ("model", "version") if form.get(key)}
         studio, _ = open_round(read_query(Request, chosen.items()))
@@ -198,6 +203,7 @@ def _add_about(pages: Blueprint, models: Models, data: Path, show: Show) -> None
 
     @pages.get("/about")
     def about() -> str:
+        """Tell of a model what its collection, its report and its card say."""
         asked = read_query(Request, filled())
         studio = models.choose(asked.model)
         model, card = studio.saved.model, studio.saved.folder / "model_card.md"

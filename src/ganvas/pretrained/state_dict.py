@@ -101,6 +101,11 @@ class _Unpickler(pickle.Unpickler):
         }
 
     def find_class(self, module: str, name: str) -> Any:
+        """Give what a pickle asks for by name, if tensors need it; pickles may run no other code.
+
+        Raises:
+            _RefusedError: It is something else.
+        """
         # A storage stays a mere string: persistent_load looks up what it means.
         if module == "torch" and name in DTYPES:
             return name

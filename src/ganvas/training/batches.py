@@ -104,9 +104,9 @@ def draw_batches(
         that the pictures show and those to ask the generator for, int32 of shape (b,). Of all
         only the share.
     """
-    size, every = params.pictures_a_step, params.anchor.every or 1
+    size = params.pictures_a_step
     # Neighbours stay together, so that a share has its anchors in the same places as the whole.
-    group = 1 if data.anchors is None else every
+    group = 1 if data.anchors is None else params.anchor.every or 1
     places = np.arange(size).reshape(-1, group)[share].ravel()
     epoch, step = start
     for number in itertools.count(epoch):
@@ -115,18 +115,28 @@ def draw_batches(
             chosen = order[at * size : (at + 1) * size]
             # A third number keeps these apart from the order's own draws; 0 would not.
             rng = np.random.default_rng([params.seed, number, at + 1])
-            latents = rng.standard_normal((size, latent), dtype=np.float32)
-            if data.anchors is not None:
-                latents[::every] = data.anchors[chosen[::every]]
-            pictures = data.images[chosen[places]]
-            if data.labels is None:
-                yield pictures, latents[places]
-                continue
-            labels = data.labels[chosen]
-            drawn = rng.integers(data.classes, size=size, dtype=np.int32)
-            if data.anchors is not None:
-                # Who must look like a real picture is asked for its class.
-                drawn[::every] = labels[::every]
-            asked = drawn if params.balance else labels
-            yield pictures, latents[places], labels[places], asked[places]
+            drawn = _draw_latents(data, latent, params, chosen, rng)
+            yield data.images[chosen[places]], *(each[places] for each in drawn)
         step = 0
+
+
+def _draw_latents(
+    data: TrainingSet,
+    latent: int,
+    params: TrainParams,
+    chosen: np.ndarray,
+    rng: np.random.Generator,
+) -> Batch:
+    """Draw a whole batch's latents; with classes give those that are shown and asked for too."""
+    every = params.anchor.every
+    latents = rng.standard_normal((len(chosen), latent), dtype=np.float32)
+    if data.anchors is not None:
+        latents[::every] = data.anchors[chosen[::every]]
+    if data.labels is None:
+        return (latents,)
+    labels = data.labels[chosen]
+    drawn = rng.integers(data.classes, size=len(chosen), dtype=np.int32)
+    if data.anchors is not None:
+        # Who must look like a real picture is asked for its class.
+        drawn[::every] = labels[::every]
+    return latents, labels, drawn if params.balance else labels

@@ -87,6 +87,7 @@ class _EqualMean(keras.metrics.Mean):
         aggregation: str = "none",
         name: str | None = None,
     ) -> keras.Variable:
+        """Add a variable as Keras does, but for its way of being read."""
         variable = keras.Variable(
             keras.initializers.get(initializer),
             shape,

@@ -45,9 +45,9 @@ def find_copies(
     if features.extractor:
         nearest, apart = find_nearest_features(features.generated, features.training)
         among = len(features.training)
-        rows[
-            f"nearest of {among:,} in features" if among < len(training) else "nearest in features"
-        ] = collection.images[features.training_positions[nearest[shown]]]
+        some = f"of {among:,} " if among < len(training) else ""
+        found = collection.images[features.training_positions[nearest[shown]]]
+        rows[f"nearest {some}in features"] = found
         metrics["nearest_training_features"] = figure(
             f"{title}, in features",
             apart.mean(),

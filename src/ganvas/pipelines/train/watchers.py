@@ -64,6 +64,7 @@ def make_painter(snapshots: Path, params: TrainParams) -> SaveSnapshot:
     drawn = -np.inf
 
     def save(record: Record, epoch: int, pictures: np.ndarray) -> None:
+        """Save an epoch's grid, and now and then the live curves."""
         nonlocal drawn
         folder = snapshots / record.started
         grid = lay_grid(pictures, params.snapshot_columns)
