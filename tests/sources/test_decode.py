@@ -211,6 +211,12 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     assert reason(tmp_path / "pipe.jpg") == "not a file"
 
 
+def test_no_other_program_is_asked_to_decode_a_file(tmp_path):
+    program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 40\n{} loop\n"
+    (tmp_path / "x.jpg").write_bytes(program)
+    assert reason(tmp_path / "x.jpg") == "not an image"
+
+
 def test_a_link_to_itself(tmp_path):
     (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
     assert reason(tmp_path / "loop.jpg").startswith("can't be read")

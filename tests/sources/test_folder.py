@@ -1,10 +1,13 @@
+import os
 import unicodedata
+from pathlib import Path
 
 import pytest
 from PIL import Image, ImageFile
 from pydantic import ValidationError
 
 from ganvas.errors import GanvasError
+from ganvas.sources.decode import Rejection, decode_picture
 from ganvas.sources.folder import FolderParams, read_folder
 from ganvas.sources.listing import NO_PICTURES
 
@@ -56,7 +59,7 @@ def test_formats_that_are_no_pictures_are_those_that_pillow_can_not_decode():
     }
     # An MPO file is read as the JPEG file that it begins with.
     only_written = set(Image.SAVE) - set(readers) - {"MPO"}
-    assert {"MPEG"} | stubs | only_written == NO_PICTURES
+    assert {"EPS", "MPEG"} | stubs | only_written == NO_PICTURES
 
 
 def test_a_class_is_one_however_its_accents_are_written(folder):
@@ -150,8 +153,29 @@ def test_a_wrong_table_is_told_in_one_sentence(folder, table, words):
 def test_a_missing_or_empty_folder_is_told_in_one_sentence(tmp_path):
     with pytest.raises(GanvasError, match="does not exist: set ingest"):
         read_folder(tmp_path / "gone", FolderParams())
-    with pytest.raises(GanvasError, match="No picture in"):
+    with pytest.raises(GanvasError, match=f"No picture in {tmp_path}: set ingest"):
         read_folder(tmp_path, FolderParams())
+    for name in ("a.HEIC", "b.heic", "notes.txt"):
+        (tmp_path / name).touch()
+    with pytest.raises(GanvasError, match=r"whose files end in \.heic, \.txt and not as JPEG"):
+        read_folder(tmp_path, FolderParams())
+
+
+def test_a_folder_that_can_not_be_listed_keeps_no_other_out(folder, monkeypatch):
+    whole, _ = read_folder(folder, FolderParams())
+    (folder / "lost+found").mkdir()
+    look = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "lost+found":
+            raise PermissionError(13, "Permission denied")
+        return look(path)
+
+    monkeypatch.setattr("ganvas.sources.listing.os.scandir", refuse)
+    found, _ = read_folder(folder, FolderParams())
+    assert set(found["path"]) == {*whole["path"], "lost+found"}
+    with pytest.raises(Rejection, match="a folder that can't be listed"):
+        decode_picture(folder / "lost+found", 32)
 
 
 def test_a_table_that_is_not_utf8_is_told_by_its_line(folder):

@@ -60,12 +60,15 @@ def test_every_file_is_in_exactly_one_table(raw, tmp_path):
     assert sorted(both) == sorted(file.name for file in raw.iterdir())
 
 
-def test_what_a_source_leaves_out_is_listed_but_does_not_count_against_the_share(raw, tmp_path):
+def test_what_a_source_leaves_out_is_listed_but_does_not_count_against_the_share(
+    raw, tmp_path, monkeypatch
+):
     names = [f"other{number}.png" for number in range(100)]
     remarks = pd.DataFrame({"path": names, "reason": "no label"}, dtype="str")
     folder, params = tmp_path / "packed", PackParams(size=32)
     collection = pack(listing(raw), remarks, raw, folder, params)
     assert collection.rejected["path"].tolist() == names and len(collection.index) == 12
+    monkeypatch.setattr(chunks, "decode_picture", lambda *_: pytest.fail("decoded again"))
     assert len(pack(listing(raw), remarks[:50], raw, folder, params).rejected) == 50
 
 
@@ -207,11 +210,11 @@ def test_a_full_disk_is_told_in_one_sentence_and_gone_on_from(raw, tmp_path, mon
             pack_all(raw, tmp_path / "packed")
     # The shard has to be written again, to a device that is always full.
     (tmp_path / ".packed.partial" / "rows-00000.parquet").unlink()
-    partial = tmp_path / ".packed.partial" / "whole" / ".images-00000.npy"
+    partial = tmp_path / ".packed.partial" / "whole" / ".images-00000.npy.partial"
     partial.symlink_to("/dev/full")
     with pytest.raises(GanvasError, match=r"The disk of .*packed is full: make room .*=ingest"):
         pack_all(raw, tmp_path / "packed")
-    partial.unlink()
+    assert not partial.is_symlink()
     assert len(pack_all(raw, tmp_path / "packed").images) == 12
 
 
@@ -219,3 +222,29 @@ def test_a_place_that_can_not_be_written_to_is_told_in_one_sentence(raw, tmp_pat
     (tmp_path / "file").touch()
     with pytest.raises(GanvasError, match=r"packed can't be packed .*File exists.*: mend that"):
         pack_all(raw, tmp_path / "file" / "packed")
+
+
+def test_other_labels_and_every_parameter_that_changes_bytes_are_packed_anew(raw, tmp_path):
+    def packed(records):
+        return pack(records, NONE, raw, tmp_path / "packed", PackParams(size=32)).index
+
+    def mark(**params):
+        return packing._fingerprint(records, PackParams(**params))
+
+    records = listing(raw)
+    packed(records)
+    assert set(packed(records.assign(artist="B"))["artist"]) == {"B"}
+    assert "painter" in packed(records.assign(artist="B").rename(columns={"artist": "painter"}))
+    changes = [{"size": 32}, {"crop": "pad"}, {"align": "faces"}]
+    changes += [{"validation_share": 0.2}, {"test_share": 0.2}]
+    assert len({mark(), *(mark(**each) for each in changes)}) == 6
+    for how in ({"workers": 3}, {"max_rejected_share": 0.5}, {"scheduler": "tcp://a:1"}):
+        assert mark(**how) == mark()
+
+
+def test_a_picture_keeps_its_split_from_version_to_version():
+    # A tenth and four fifths of 16⁸ lie between these.
+    ends = {"00000000": "validation", "19999999": "validation", "1999999a": "train"}
+    ends |= {"cccccccc": "train", "cccccccd": "test", "ffffffff": "test"}
+    hashes = pd.Series([begin + "7" * 24 for begin in ends])
+    assert choose_split(hashes, 0.1, 0.2).tolist() == list(ends.values())

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from ganvas.errors import GanvasError
@@ -15,6 +17,23 @@ def test_painted_once_and_again_when_parameters_change(tmp_path):
     ensure_sample(folder, SampleParams(pictures=9))
     assert len(list(folder.glob("images/*/*.jpg"))) == 9
     assert [path.name for path in folder.parent.iterdir()] == ["sample"]
+
+
+def test_a_run_killed_while_it_takes_the_old_pictures_away_leaves_the_new_ones(
+    tmp_path, monkeypatch
+):
+    folder = tmp_path / "sample"
+    ensure_sample(folder, SampleParams(pictures=8))
+
+    def kill(path, **_):
+        if Path(path).exists():
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ganvas.sources.sample_source.shutil.rmtree", kill)
+        with pytest.raises(KeyboardInterrupt):
+            ensure_sample(folder, SampleParams(pictures=9))
+    assert len(list(folder.glob("images/*/*.jpg"))) == 9
 
 
 def test_somebody_elses_folder_is_left_alone(tmp_path):

@@ -122,7 +122,7 @@ def odd_entries(folder: Path) -> dict[str, str]:
         unreadable.chmod(0)
     return {
         "loop.png": "can't be read: Too many levels",
-        "round": "not a file",
+        "round": "a folder that can't be listed, or a link to one",
         "dangling.png": "can't be read: No such file",
         "pipe.png": "not a file",
         "unreadable.png": "can't be read",

@@ -87,6 +87,66 @@ def test_a_chunk_says_what_became_of_each_file(raw, tmp_path):
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["chunk.npz"]
 
 
+def test_chunks_of_other_work_are_never_taken(raw, tmp_path):
+    work.open_work(tmp_path / "work", "a" * 32, raw)
+    late = work._chunks(tmp_path / "work") / "000000000.npz"
+    work.open_work(tmp_path / "work", "b" * 32, raw)
+    assert work._chunks(tmp_path / "work") != late.parent and not late.parent.exists()
+
+
+def test_what_the_system_has_refused_is_tried_again(raw, tmp_path, monkeypatch):
+    lost, read = raw / "p05.png", Path.read_bytes
+
+    def refuse(path):
+        if path == lost:
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refuse)
+        collection = pack_all(raw, tmp_path / "packed")
+        reasons = collection.rejected.set_index("path")["reason"]
+        assert reasons["p05.png"] == "can't be read: Permission denied"
+        before = (tmp_path / "packed" / "manifest.json").stat().st_mtime_ns
+        pack_all(raw, tmp_path / "packed")
+        assert (tmp_path / "packed" / "manifest.json").stat().st_mtime_ns == before
+        # Too many are refused, and the run stops with what is done so far.
+        with pytest.raises(GanvasError, match="can't be used"):
+            pack_all(raw, tmp_path / "other", max_rejected_share=0.34)
+    for name in ("packed", "other"):
+        collection = pack_all(raw, tmp_path / name, max_rejected_share=0.34)
+        assert "p05.png" in set(collection.index["path"])
+
+
+@pytest.mark.parametrize("cut", [0, -20])
+@pytest.mark.parametrize("name", ["chunks-*/*.npz", "rows-00000.parquet", "whole/images-00000.npy"])
+def test_work_that_a_power_cut_has_spoilt_is_done_again(raw, tmp_path, monkeypatch, name, cut):
+    pack_all(raw, tmp_path / "whole")
+    looked_at = []
+
+    def stop(path, *options):
+        looked_at.append(path)
+        if len(looked_at) == 15:
+            raise KeyboardInterrupt
+        return decode_picture(path, *options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(chunks, "decode_picture", stop)
+        with pytest.raises(KeyboardInterrupt):
+            pack_all(raw, tmp_path / "packed")
+    file = next((tmp_path / ".packed.partial").glob(name))
+    file.write_bytes(file.read_bytes()[: cut or 0])
+    pack_all(raw, tmp_path / "packed")
+    assert contents(tmp_path / "packed") == contents(tmp_path / "whole")
+
+
+def test_a_collection_with_an_empty_shard_is_packed_anew(raw, tmp_path):
+    before = contents(pack_all(raw, tmp_path / "packed") and tmp_path / "packed")
+    (tmp_path / "packed" / NAMES[0]).write_bytes(b"")
+    pack_all(raw, tmp_path / "packed")
+    assert contents(tmp_path / "packed") == before
+
+
 def test_duplicates_are_named_after_the_first_of_them():
     rows = pd.DataFrame(
         {

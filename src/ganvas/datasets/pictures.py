@@ -16,6 +16,7 @@ from PIL.ImageSequence import Iterator
 
 from ganvas.figures.animation import encode_webp
 from ganvas.figures.grid import encode_png, lay_grid, read_png, write_png
+from ganvas.files import whole
 
 
 def preview_bytes(content: bytes) -> ImagePreview:
@@ -46,7 +47,7 @@ class PictureDataset(AbstractDataset[np.ndarray, np.ndarray]):
 
     def save(self, data: np.ndarray) -> None:
         """Write the pixels."""
-        write_png(self._file, data)
+        self._write(encode_png(data))
 
     def preview(self) -> ImagePreview:
         """Give the file to kedro-viz."""
@@ -54,6 +55,11 @@ class PictureDataset(AbstractDataset[np.ndarray, np.ndarray]):
 
     def _exists(self) -> bool:
         return self._file.is_file()
+
+    def _write(self, content: bytes) -> None:
+        # Two runs may save at once.
+        with whole(self._file, shared=True) as partial:
+            partial.write_bytes(content)
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._file)}
@@ -69,10 +75,7 @@ class AnimationDataset(PictureDataset):
 
     def save(self, data: np.ndarray) -> None:
         """Write the frames."""
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._file.with_name(f".{self._file.name}.partial")
-        partial.write_bytes(encode_webp(data))
-        partial.replace(self._file)
+        self._write(encode_webp(data))
 
 
 class PictureFolderDataset(

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ganvas.files import whole
+
 GAP = 2
 PAPER = 255
 
@@ -46,10 +48,8 @@ def cut_grid(grid: np.ndarray, height: int, width: int, gap: int = GAP) -> np.nd
 
 def write_png(file: Path, pixels: np.ndarray) -> None:
     """Write uint8 pixels (H, W, 3) as a PNG file, so that it is never seen half written."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.partial")
-    Image.fromarray(pixels).save(partial, format="PNG")
-    partial.replace(file)
+    with whole(file) as partial:
+        Image.fromarray(pixels).save(partial, format="PNG")
 
 
 def encode_png(pixels: np.ndarray) -> bytes:

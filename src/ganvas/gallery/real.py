@@ -20,7 +20,7 @@ def find_collection(data: Path, studio: Studio) -> Collection | None:
     folder = data / "03_primary" / studio.saved.model.partition("/")[0] / "collection"
     try:
         collection = _open(folder, (folder / MANIFEST).stat().st_mtime_ns)
-    except (FileNotFoundError, GanvasError):
+    except (OSError, ValueError, EOFError, GanvasError):
         return None
     return collection if collection.images.shape[1] == studio.side else None
 

@@ -1,13 +1,13 @@
 """Chunks: the small pieces of a shard that workers make, each kept in a file of its own."""
 
-import uuid
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from ganvas.sources.decode import Align, Crop, Rejection, decode_picture
+from ganvas.files import whole
+from ganvas.sources.decode import REFUSED, Align, Crop, Rejection, decode_picture
 
 # Files a chunk: enough to be worth a task, few enough to bound a worker's memory and to lose
 # little when it is killed.
@@ -52,7 +52,7 @@ def make_chunk(task: ChunkTask) -> None:
     Raises:
         GanvasError: Faces are to be aligned, but the detector is not installed.
     """
-    if task.target.exists():
+    if task.target.exists() and not has_recovered(_look_back(task), task.recipe.raw):
         return
     recipe = task.recipe
     pictures = np.empty((len(task.paths), recipe.size, recipe.size, 3), np.uint8)
@@ -68,10 +68,33 @@ def make_chunk(task: ChunkTask) -> None:
         count += 1
         answers.append((content_hash, ""))
     # A scheduler may have given the same task to somebody else too.
-    partial = task.target.with_name(f".{task.target.stem}.{uuid.uuid4().hex}")
-    with partial.open("wb") as stream:
+    with whole(task.target, shared=True, durable=True) as partial, partial.open("wb") as stream:
         np.savez(stream, pictures=pictures[:count], answers=answers)
-    partial.rename(task.target)
+
+
+def has_recovered(rows: pd.DataFrame, raw: Path) -> bool:
+    """Say whether a file that the system refused to read can be read now.
+
+    Neither its size nor its time would tell.
+
+    Args:
+        rows: Columns path and reason.
+        raw: The source's folder.
+    """
+    refused = rows.loc[rows["reason"].str.startswith(REFUSED), "path"]
+    return any(_can_be_read(raw / path) for path in refused)
+
+
+def _look_back(task: ChunkTask) -> pd.DataFrame:
+    return read_answers(task.target).assign(path=pd.Series(task.paths, dtype="str"))
+
+
+def _can_be_read(file: Path) -> bool:
+    try:
+        file.read_bytes()
+    except OSError:
+        return False
+    return True
 
 
 def read_answers(chunk: Path) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import logging
 import math
 import stat
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import Literal, cast
 
@@ -13,6 +14,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from ganvas.sources.faces import align_face
+from ganvas.sources.listing import NO_PICTURES
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +29,8 @@ DETAIL_SIDE = 96
 # A decoded pixel takes three bytes or more, and several pictures are decoded at once.
 MAX_PIXELS = 90_000_000
 TOO_LARGE = "too large to decode safely"
+# What is no fault of the file, and may pass.
+REFUSED = "can't be read"
 # MAX_PIXELS of four channels of 16 bits take 720 MB uncompressed. Files are read whole, which would
 # take all memory for a film or a disk's image.
 MAX_BYTES = 2**30
@@ -96,7 +100,8 @@ def decode_content(
         size: Side of the result in pixels.
         crop: The square to keep.
         align: Whether faces are looked for.
-        formats: Pillow's names of the formats that are admitted; None: all that it knows.
+        formats: Pillow's names of the formats that are admitted; None: all that are pictures and
+            that it reads by itself.
         most: The most pixels that are decoded; of a large JPEG file they are fewer than it has.
 
     Returns:
@@ -113,6 +118,8 @@ def decode_content(
         raise Rejection("not an image") from error
     except Image.DecompressionBombError as error:
         raise Rejection(TOO_LARGE) from error
+    except MemoryError as error:
+        raise Rejection("too large for this machine's memory") from error
     except Exception as error:
         # Pillow's codecs raise whatever they stumble over in files that hold garbage, and no
         # single file may stop a run.
@@ -130,13 +137,15 @@ def _read(path: Path) -> bytes:
     try:
         facts = path.stat()
         # Reading a pipe would wait for ever.
+        if stat.S_ISDIR(facts.st_mode):
+            raise Rejection("a folder that can't be listed, or a link to one")
         if not stat.S_ISREG(facts.st_mode):
             raise Rejection("not a file")
         if facts.st_size > MAX_BYTES:
             raise Rejection(f"too large to read: {facts.st_size} bytes")
         content = path.read_bytes()
     except OSError as error:
-        raise Rejection(f"can't be read: {error.strerror or error}") from error
+        raise Rejection(f"{REFUSED}: {error.strerror or error}") from error
     if not content:
         raise Rejection("empty file")
     return content
@@ -145,7 +154,7 @@ def _read(path: Path) -> bytes:
 def _decode(
     content: bytes, size: int, align: Align, formats: tuple[str, ...] | None, most: int
 ) -> Image.Image:
-    picture = Image.open(io.BytesIO(content), formats=formats)
+    picture = Image.open(io.BytesIO(content), formats=formats or _list_formats())
     if picture.width * picture.height > MAX_PIXELS:
         raise Rejection(TOO_LARGE)
     if min(picture.size) < MIN_SIDE:
@@ -159,6 +168,12 @@ def _decode(
         raise Rejection(f"too large: more than {most / 1e6:g} megapixels")
     picture.load()
     return picture
+
+
+@cache
+def _list_formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in Image.ID if name not in NO_PICTURES)
 
 
 def _turn_upright(picture: Image.Image) -> Image.Image:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from ganvas.errors import GanvasError
+from ganvas.files import write_whole
 from ganvas.params import Params
 from ganvas.sources import huggingface, kaggle
 from ganvas.sources.disk import explain
@@ -135,7 +136,7 @@ def _plan(folder: Path, handle: str) -> Path:
             "that name in 'fetch' of the parameters."
         )
     partial.mkdir(parents=True, exist_ok=True)
-    huggingface.save_whole(plan, json.dumps({"handle": handle}).encode())
+    write_whole(plan, json.dumps({"handle": handle}).encode())
     return partial
 
 

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import pandas as pd
@@ -67,10 +67,20 @@ def read_folder(folder: Path, params: FolderParams) -> tuple[pd.DataFrame, pd.Da
     if params.labels == "folders":
         records["class"] = first_folder(records["path"])
     if records.empty:
-        named = f" that {params.csv} names" if params.labels == "csv" else ""
+        by_table = params.labels == "csv"
+        what = f" that {params.csv} names in {folder}" if by_table else f" in {folder}"
+        why = "" if by_table else _tell_endings(files["path"])
         hint = "set ingest.source.path to a folder with pictures"
-        raise GanvasError(f"No picture{named} in {folder}: {hint}.")
+        raise GanvasError(f"No picture{what}{why}: {hint}.")
     return records, join_remarks(remarks, more)
+
+
+def _tell_endings(paths: pd.Series) -> str:
+    """Say how files end, since people call more of them pictures than Pillow does."""
+    if paths.empty:
+        return ""
+    endings = paths.map(lambda path: PurePosixPath(path).suffix.lower()).value_counts()
+    return f", whose files end in {', '.join(endings.index[:3])} and not as JPEG, PNG or the like"
 
 
 def _read_table(file: Path) -> pd.DataFrame:

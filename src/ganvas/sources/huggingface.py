@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ganvas.errors import GanvasError
+from ganvas.files import write_whole
 from ganvas.progress import in_terminal, track
 from ganvas.sources.hub import NO_NETWORK, REFUSED, UNKNOWN, import_client
 
@@ -94,7 +95,7 @@ def _export(rows: Any, folder: Path, progress: dict[str, Any]) -> None:
     total = splits["train"].num_examples - progress["rows"] if "train" in splits else None
     if progress["state"]:
         rows.load_state_dict(progress["state"])
-    save_whole(folder / CHECKPOINT, json.dumps(progress).encode())
+    write_whole(folder / CHECKPOINT, json.dumps(progress).encode())
     for row in track(rows, "Fetching pictures", total):
         number = progress["rows"]
         progress["rows"] += 1
@@ -103,12 +104,12 @@ def _export(rows: Any, folder: Path, progress: dict[str, Any]) -> None:
             labels = {label: _name(names[label], row[label]) for label in LABELS}
             path = _path_of(labels["style"], labels["artist"], number)
             if not (folder / path).exists():
-                save_whole(folder / path, content)
+                write_whole(folder / path, content)
             if labels["genre"] and labels["genre"].replace("_", " ").lower() != NO_GENRE:
                 progress["genres"].append([path, row["genre"], _in_validation(content)])
         if progress["rows"] % ROWS == 0:
             progress["state"] = rows.state_dict()
-            save_whole(folder / CHECKPOINT, json.dumps(progress).encode())
+            write_whole(folder / CHECKPOINT, json.dumps(progress).encode())
 
 
 def _name(names: list[str], index: int | None) -> str:
@@ -132,18 +133,10 @@ def _write_genres(folder: Path, genres: list[list[Any]], names: list[str]) -> No
     if not used:
         return
     classes = "".join(f"{index} {name}\n" for index, name in enumerate(names) if index in used)
-    save_whole(folder / "genre_class", classes.encode())
+    write_whole(folder / "genre_class", classes.encode())
     for role, chosen in (("train", False), ("val", True)):
         lines = [f"{path},{index}\n" for path, index, validation in genres if validation is chosen]
-        save_whole(folder / f"genre_{role}.csv", "".join(lines).encode())
-
-
-def save_whole(file: Path, content: bytes) -> None:
-    """Write a file under a temporary name, then rename it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".partial.{file.name}")
-    partial.write_bytes(content)
-    partial.replace(file)
+        write_whole(folder / f"genre_{role}.csv", "".join(lines).encode())
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ FACTS = {"bytes": "int64", "modified_ns": "int64"}
 NOT_TEXT = re.compile(r"[\ud800-\udfff]")
 # Formats whose endings Pillow knows, though it only writes them, hands them to other programs or
 # tells no more than a film's size.
-NO_PICTURES = {"BUFR", "GRIB", "HDF5", "MPEG", "PALM", "PDF", "WMF"}
+NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PALM", "PDF", "WMF"}
 
 
 def list_files(folder: Path, below: str) -> list[tuple[str, int, int]]:
@@ -28,6 +28,12 @@ def list_files(folder: Path, below: str) -> list[tuple[str, int, int]]:
         try:
             entries = list(os.scandir(folder / here))
         except FileNotFoundError:
+            continue
+        except PermissionError:
+            if here == below.strip("/"):
+                raise
+            # Such as lost+found of a disk: it is told of, and keeps nothing else out.
+            found.append((here, 0, 0))
             continue
         for entry in entries:
             # Joined as text: building a Path for each of 80,000 files takes a second.

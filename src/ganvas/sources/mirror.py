@@ -11,6 +11,7 @@ from typing import Any
 import fsspec
 
 from ganvas.errors import GanvasError
+from ganvas.files import write_whole
 from ganvas.progress import track
 from ganvas.sources.disk import FULL, explain
 
@@ -21,6 +22,7 @@ MARK = ".mirrored.json"
 # Objects that are asked for at once, and lost at most when a run is killed.
 BATCH = 256
 # What stores call the time of an object's last change.
+VERSIONS = ("ETag", "etag", "blob_id", "sha")
 TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
 
 
@@ -114,10 +116,8 @@ def _read_mark(url: str, folder: Path) -> dict[str, str]:
 
 
 def _write_mark(url: str, folder: Path, objects: dict[str, str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{MARK}.partial"
-    partial.write_text(json.dumps({"url": url, "objects": objects}))
-    partial.replace(folder / MARK)
+    content = json.dumps({"url": url, "objects": objects})
+    write_whole(folder / MARK, content.encode())
 
 
 def _list_objects(
@@ -138,7 +138,7 @@ def _list_objects(
         # Also those that would leave the folder: ".." is hidden too.
         if all(part and not part.startswith(".") for part in path.split("/")):
             time = _read_time(facts)
-            version = facts.get("ETag") or facts.get("etag") or time
+            version = next((facts[name] for name in VERSIONS if facts.get(name)), time)
             listed[path] = (name, f"{version} {facts['size']}", time)
     if not listed:
         raise GanvasError(

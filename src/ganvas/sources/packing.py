@@ -13,8 +13,9 @@ import pandas as pd
 from pydantic import Field
 
 from ganvas.errors import GanvasError
+from ganvas.files import whole
 from ganvas.params import Params
-from ganvas.sources.chunks import Recipe
+from ganvas.sources.chunks import Recipe, has_recovered
 from ganvas.sources.collection import (
     INDEX,
     MANIFEST,
@@ -87,12 +88,15 @@ def pack(
         GanvasError: Too many files can't be used, the workers or the disk don't play along, or
             another run is packing there.
     """
-    fingerprint = _fingerprint(records, remarks, params)
+    fingerprint = _fingerprint(records, params)
     work = folder.with_name(f".{folder.name}.partial")
     try:
-        if read_fingerprint(folder) != fingerprint:
+        known = read_fingerprint(folder) == fingerprint
+        # A cluster's workers may be refused what this machine may read.
+        own = raw if params.scheduler is None else None
+        if not known or (own and has_recovered(open_collection(folder).rejected, own)):
             with hold(folder):
-                open_work(work, fingerprint)
+                open_work(work, fingerprint, own)
                 index, rejected = _pack_files(records, raw, work, params)
                 rejected = pd.concat([rejected, remarks], ignore_index=True)
                 _complete(work / "whole", index, rejected, fingerprint)
@@ -101,9 +105,10 @@ def pack(
             _report(len(records), index, rejected, params.size)
         else:
             rejected = open_collection(folder).rejected
-            own = rejected[~rejected["path"].isin(remarks["path"])]
-            _check_share(own, len(records), raw, params.max_rejected_share)
+            listed = rejected[rejected["path"].isin(records["path"])]
+            _check_share(listed, len(records), raw, params.max_rejected_share)
             logger.info("The pictures are unchanged since they were packed.")
+            _keep_remarks(folder, rejected, pd.concat([listed, remarks], ignore_index=True))
             _throw_away(work, folder)
         return open_collection(folder)
     except OSError as error:
@@ -127,12 +132,18 @@ def choose_split(hashes: pd.Series, validation_share: float, test_share: float) 
     return np.select(ends, ["validation", "test"], "train")
 
 
-def _fingerprint(records: pd.DataFrame, remarks: pd.DataFrame, params: PackParams) -> str:
+def _keep_remarks(folder: Path, old: pd.DataFrame, new: pd.DataFrame) -> None:
+    """Write the table of rejected files anew where a file came or went that is no picture."""
+    if not new.equals(old):
+        with suppress(GanvasError), hold(folder), whole(folder / REJECTED) as partial:
+            new.to_parquet(partial)
+
+
+def _fingerprint(records: pd.DataFrame, params: PackParams) -> str:
     chosen = params.model_dump(include=set(PackParams.model_fields) - HOW)
     state = hashlib.blake2b(json.dumps([FORMAT, chosen]).encode(), digest_size=16)
-    for table in (records, remarks):
-        state.update(json.dumps(list(table.columns)).encode())
-        state.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
+    state.update(json.dumps(list(records.columns)).encode())
+    state.update(pd.util.hash_pandas_object(records, index=False).to_numpy().tobytes())
     return state.hexdigest()
 
 

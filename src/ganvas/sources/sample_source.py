@@ -46,5 +46,10 @@ def ensure_sample(folder: Path, params: SampleParams) -> None:
         progress=lambda works, total: track(works, "Painting the sample collection", total),
     )
     (fresh / MARK).write_text(json.dumps(wanted))
-    shutil.rmtree(folder, ignore_errors=True)
+    # A run that is killed must not leave half of the old pictures under their mark.
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
     fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)

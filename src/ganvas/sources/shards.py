@@ -6,6 +6,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ganvas.files import whole
+
 # Files listed for one shard, so it holds at most as many pictures.
 SHARD = 65_536
 NAME = "images-{:05d}.npy"
@@ -72,15 +74,13 @@ def write_shard(file: Path, pictures: Iterable[np.ndarray], size: int) -> None:
         pictures: uint8 arrays of shape (n, size, size, 3), one after the other.
         size: Side of the pictures in pixels.
     """
-    partial = file.with_name(f".{file.name}")
-    with partial.open("wb") as stream:
+    with whole(file, durable=True) as partial, partial.open("wb") as stream:
         _write_header(stream, 0, size)
         count = 0
         for piece in pictures:
             stream.write(np.ascontiguousarray(piece).data)
             count += len(piece)
         _write_header(stream, count, size)
-    partial.rename(file)
 
 
 def _write_header(stream: BinaryIO, count: int, size: int) -> None:

@@ -2,17 +2,28 @@
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 
+from ganvas.files import whole
 from ganvas.progress import track
-from ganvas.sources.chunks import CHUNK, ChunkTask, Recipe, make_chunk, read_answers, read_pictures
+from ganvas.sources.chunks import (
+    CHUNK,
+    ChunkTask,
+    Recipe,
+    has_recovered,
+    make_chunk,
+    read_answers,
+    read_pictures,
+)
 from ganvas.sources.executors import Place, run_tasks
 from ganvas.sources.shards import NAME, SHARD, write_shard
 
@@ -42,15 +53,48 @@ class Shard(NamedTuple):
         return self.done.exists() and self.images.exists()
 
 
-def open_work(work: Path, fingerprint: str) -> None:
-    """Make the folder of work under way, or keep it if it is work on the same thing."""
+def open_work(work: Path, fingerprint: str, raw: Path | None) -> None:
+    """Make the folder of work under way, or keep it if it is work on the same thing.
+
+    Args:
+        work: The folder.
+        fingerprint: Of what is packed.
+        raw: The source's folder, if it is this machine that reads it.
+    """
     mark = work / "fingerprint"
     if not (mark.is_file() and mark.read_text() == fingerprint):
         shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
+        # A cluster's workers may write there still.
+        work.mkdir(parents=True, exist_ok=True)
         mark.write_text(fingerprint)
-    for name in ("chunks", "whole"):
-        (work / name).mkdir(exist_ok=True)
+    for folder in (_chunks(work), work / "whole"):
+        folder.mkdir(exist_ok=True)
+    _mend(work, raw)
+
+
+def _mend(work: Path, raw: Path | None) -> None:
+    """Remove what a power cut has spoilt, and shards that lack what can be read by now."""
+    for chunk in _chunks(work).glob("*.npz"):
+        if not _opens(chunk, read_answers):
+            chunk.unlink()
+    for images in (work / "whole").glob("*.npy"):
+        if not _opens(images, partial(np.load, mmap_mode="r", allow_pickle=False)):
+            images.unlink()
+    lost = False
+    for table in sorted(work.glob("rows-*.parquet")):
+        lost = lost or not _opens(table, pd.read_parquet)
+        lost = lost or (raw is not None and has_recovered(pd.read_parquet(table), raw))
+        # Whether a picture is a duplicate follows from the shards before it.
+        if lost:
+            table.unlink()
+
+
+def _opens(file: Path, read: Callable[[Path], Any]) -> bool:
+    try:
+        read(file)
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return False
+    return True
 
 
 def pack_shards(
@@ -98,8 +142,13 @@ def mark_duplicates(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _chunks(work: Path) -> Path:
+    """Name the folder of chunks: a cluster may still be at those of a run with other parameters."""
+    return work / f"chunks-{(work / 'fingerprint').read_text()[:12]}"
+
+
 def _plan(paths: list[str], recipe: Recipe, work: Path) -> list[Shard]:
-    chunks = (work / "chunks").resolve()
+    chunks = _chunks(work).resolve()
     shards = []
     for number, start in enumerate(range(0, len(paths), SHARD)):
         end = min(start + SHARD, len(paths))
@@ -137,9 +186,8 @@ def _finish(shard: Shard, done: pd.DataFrame, size: int) -> pd.DataFrame:
     rows = mark_duplicates(pd.concat([done, *tables], ignore_index=True)[COLUMNS])
     own = rows[len(done) :]
     write_shard(shard.images, _kept(shard.tasks, tables, own), size)
-    partial = shard.done.with_name(f".{shard.done.name}")
-    own.to_parquet(partial)
-    partial.rename(shard.done)
+    with whole(shard.done, durable=True) as unfinished:
+        own.to_parquet(unfinished)
     for task in shard.tasks:
         task.target.unlink()
     return rows
