@@ -84,6 +84,17 @@ def test_each_wrong_parameter_has_its_sentence():
     assert "'rate'" in message and "'inner.width'" in message
 
 
+class Listed(Params):
+    entries: list[Inner] = Field(default_factory=list)
+
+
+def test_an_unknown_key_in_a_list_is_named_with_what_is_allowed():
+    with pytest.raises(GanvasError) as caught:
+        check_params(Listed, {"entries": [{"width": 2}, {"widht": 2}]})
+    message = str(caught.value)
+    assert "'entries.1.widht'" in message and "did you mean 'width'" in message
+
+
 def test_parameters_can_not_be_changed_later():
     with pytest.raises(ValueError, match="frozen"):
         Inner().width = 3

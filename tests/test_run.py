@@ -3,12 +3,15 @@
 import json
 import logging
 import re
+from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ganvas.networks import NetworkParams, build
 from ganvas.training.gan import SCORES
@@ -163,7 +166,7 @@ def test_every_part_of_the_engine_goes_through_a_run(project, kedro_run):
     result = kedro_run(
         network__dcgan__discriminator_norm="none",
         train__epochs=3,
-        train__loss__name="relativistic",
+        train__loss__name="hinge",
         train__augment__name="ada",
         train__average=0.9,
         train__penalty__r1=1.0,
@@ -185,9 +188,19 @@ def test_every_part_of_the_engine_goes_through_a_run(project, kedro_run):
     assert summary["best"]["epoch"] == 2
     logs = [path.name for path in (project / OUTPUT / "snapshots").glob("*/tensorboard/*")]
     assert sorted(logs) == ["snapshots", "train"]
+    rates = read_board(project, "epoch_generator_learning_rate")
+    assert len(rates) == 3 and 0.001 > rates[0] > rates[1] > rates[2] > 0
     for name in ("generator", "discriminator"):
         network = keras.saving.load_model(newest(project, name), safe_mode=True)
         assert all(layer.compute_dtype == "float32" for layer in network.layers)
+
+
+def read_board(project: Path, tag: str) -> list[float]:
+    """The values that TensorBoard would draw."""
+    (folder,) = (project / OUTPUT / "snapshots").glob("*/tensorboard/train")
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return [float(tf.make_ndarray(each.tensor_proto)) for each in events.Tensors(tag)]
 
 
 def test_the_default_network_goes_the_whole_way(project, kedro_run):
@@ -336,6 +349,7 @@ def test_a_wrong_parameter_stops_before_any_work(project, kedro_run, params, wor
             "--namespaces=tarin",
             ["no namespace 'tarin' in __default__", "there are evaluate, ingest, report, train."],
         ),
+        ("--runner=ParallelRunner", ["ParallelRunner can't be used", "or ThreadRunner"]),
         ("--env=artwork", ["no environment 'artwork' in ", "--env takes artworks, base, celeba"]),
     ],
 )

@@ -232,6 +232,11 @@ def test_a_network_that_chose_among_epochs_does_not_judge_them():
             {"ingest": {"source": {"path": "/my pictures"}}},
             "kedro run '--params=ingest.source.path=/my pictures'",
         ),
+        (
+            None,
+            {"ingest": {"dataset": "2024", "source": {"path": "/my #1"}}},
+            """kedro run '--params=ingest.dataset="2024",ingest.source.path="/my #1"'""",
+        ),
     ],
 )
 def test_the_command_of_a_run_gives_the_same_parameters_again(env, params, expected):

@@ -10,7 +10,14 @@ import pytest
 
 from ganvas.networks.sampling import draw_latents
 from ganvas.params import flatten
-from ganvas.tracking import TrackingParams, connect, find_experiment, join_run, log_parameters
+from ganvas.tracking import (
+    TrackingParams,
+    connect,
+    find_experiment,
+    join_run,
+    log_history,
+    log_parameters,
+)
 
 REPORTING = "data/08_reporting/sample/dcgan"
 
@@ -144,6 +151,18 @@ def test_a_resume_that_failed_is_not_taken_for_the_training(tmp_path):
     assert join("2025-01-02T03.04.05") == training
     # What failed before its training had a name is taken up by the next of the same command.
     assert join("2025-01-03T03.04.05") == failed
+
+
+def test_an_epoch_that_was_cut_short_is_told_anew(tmp_path):
+    client = connect(TrackingParams(mlflow=True), tmp_path)
+    experiment = find_experiment(client, "ganvas")
+    run = join_run(client, experiment, "sample/dcgan", "kedro run", None)
+    for losses in ([0.5, 0.4], [0.5, 0.3, 0.2], [0.5, 0.3, 0.2]):
+        epochs = range(1, len(losses) + 1)
+        log_history(client, run, pd.DataFrame({"epoch": epochs, "loss_g": losses}))
+    points = sorted(client.get_metric_history(run, "train/loss_g"), key=lambda p: p.timestamp)
+    assert len(points) == 4
+    assert {point.step: point.value for point in points} == {1: 0.5, 2: 0.3, 3: 0.2}
 
 
 def test_a_diverged_run_is_a_failed_one(project, tracked_run, divergence):

@@ -52,6 +52,11 @@ def _check_names(callback: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(callback)
     def wrapped(**options: Any) -> Any:
+        if (options["runner"] or "").rpartition(".")[2] == "ParallelRunner":
+            raise GanvasError(
+                "--runner=ParallelRunner can't be used, since nodes hand pictures on in memory: "
+                "take SequentialRunner, as it is, or ThreadRunner."
+            )
         chosen = sorted({options["pipeline"], *options["pipelines"]} - {None} or {"__default__"})
         for name in chosen:
             if name not in pipelines:

@@ -6,9 +6,11 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import yaml
 from kedro.config import MissingConfigException, OmegaConfigLoader
 from kedro.utils import find_kedro_project
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from ganvas.configuration import Configuration
 from ganvas.params import check_params, flatten
@@ -36,6 +38,15 @@ def choose_by_device(tree: Any, gpu: bool) -> Any:
     return {key: choose_by_device(value, gpu) for key, value in tree.items()}
 
 
+def _tell_value(value: Any) -> str:
+    """Write a value so that Kedro reads it from the command line as what it is."""
+    # A text may look like a number or a reference that nothing can be made of.
+    with contextlib.suppress(yaml.YAMLError, ValueError, OmegaConfBaseException):
+        if isinstance(value, str) and OmegaConf.from_dotlist([f"value={value}"]).value == value:
+            return value
+    return json.dumps(value, ensure_ascii=False)
+
+
 class GanvasConfigLoader(OmegaConfigLoader):
     """Fills `${chosen:dataset}`, `${chosen:network}` and the like into the catalog.
 
@@ -60,16 +71,15 @@ class GanvasConfigLoader(OmegaConfigLoader):
 
     def _tell_command(self) -> str:
         """Give the command that runs everything with the same environment and parameters."""
-        packaged = find_kedro_project(Path.cwd()) is None
-        words = ["ganvas", f"--conf-source={self.conf_source}"] if packaged else ["kedro", "run"]
+        project = find_kedro_project(Path.cwd())
+        words = ["kedro", "run"] if project else ["ganvas"]
+        if project is None or Path(self.conf_source).resolve() != (project / "conf").resolve():
+            words.append(f"--conf-source={self.conf_source}")
         if self.env and self.env != self.default_run_env:
             words.append(f"--env={self.env}")
         if self.runtime_params:
             given = flatten(self.runtime_params).items()
-            told = (
-                f"{key}={value if isinstance(value, str) else json.dumps(value)}"
-                for key, value in given
-            )
+            told = (f"{key}={_tell_value(value)}" for key, value in given)
             words.append("--params=" + ",".join(told))
         return shlex.join(words)
 

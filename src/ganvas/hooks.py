@@ -21,6 +21,8 @@ from ganvas.tracking import Told, connect, record
 
 logger = logging.getLogger(__name__)
 
+# What a training saves under one version.
+TRAINED = ("generator", "discriminator", "class_list")
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
 
 
@@ -51,14 +53,20 @@ class GanvasHooks:
             check_protocol(path)
 
     @hook_impl
-    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
+    def before_pipeline_run(
+        self,
+        pipeline: Pipeline,
+        catalog: CatalogProtocol[Any, Any],
+        run_params: dict[str, Any],
+    ) -> None:
         """Say what to run first when an input of the pipeline has not been made yet.
 
         Raises:
-            GanvasError: An input is missing.
+            GanvasError: An input is missing, or versions are asked for that don't go together.
         """
         # Of an earlier run in the same process.
         self._diverged = None
+        _check_versions(pipeline, run_params.get("load_versions") or {})
         for name in sorted(pipeline.inputs()):
             if name.startswith("params:") or name == "parameters" or catalog.exists(name):
                 continue
@@ -191,6 +199,27 @@ class TrackingHooks:
         ingest = self._params.ingest
         network = self._params.network.painting_by(ingest.classes)
         return tell_parameters(ingest, network, self._params.train) | judged
+
+
+def _check_versions(pipeline: Pipeline, versions: dict[str, str]) -> None:
+    """Check that versions which `--load-versions` asks for are of one training.
+
+    Raises:
+        GanvasError: They aren't, or can't be known to be.
+    """
+    asked = [name for name in TRAINED if name in versions]
+    if asked and "training_summary" in pipeline.inputs():
+        raise GanvasError(
+            f"An older version of {', '.join(asked)} can't be judged or reported on, since "
+            "training.json tells of the newest training alone: leave --load-versions out; "
+            "`kedro run --pipelines=sample` paints with older ones."
+        )
+    both = {"generator", "class_list"}
+    if both <= pipeline.inputs() and len({versions.get(name) for name in both}) > 1:
+        raise GanvasError(
+            "generator and class_list must be of the same training: give --load-versions both, "
+            "generator:VERSION,class_list:VERSION."
+        )
 
 
 def _log_plainly() -> None:

@@ -1,7 +1,7 @@
 """What all typed parameters share, and the check that speaks of a wrong one in one sentence."""
 
 import difflib
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -66,8 +66,11 @@ def _describe(model: type[Params], details: Any) -> str:
 
 
 def _keys_at(model: type[Params], parents: list[str]) -> list[str]:
-    for name in parents:
+    # Numbers are places in lists.
+    for name in (each for each in parents if not each.isdecimal()):
         annotation = model.model_fields[name].annotation
+        if get_origin(annotation) is list:
+            (annotation,) = get_args(annotation)
         assert isinstance(annotation, type) and issubclass(annotation, Params)
         model = annotation
     return list(model.model_fields)

@@ -222,18 +222,20 @@ def log_parameters(client: MlflowClient, run: str, tree: dict[str, Any]) -> None
 
 
 def log_history(client: MlflowClient, run: str, history: pd.DataFrame) -> None:
-    """Log a series for each numeric column of a history: a point for each epoch not there yet."""
+    """Log a series for each numeric column of a history, but for what is there already."""
     from mlflow.entities import Metric
 
     numbers = history.set_index("epoch").select_dtypes("number")
     points = []
     for column in numbers:
         name = f"train/{column}"
-        there = {point.step for point in client.get_metric_history(run, name)}
+        # An epoch that was cut short is another when the run has gone on.
+        known = sorted(client.get_metric_history(run, name), key=lambda point: point.timestamp)
+        there = {point.step: point.value for point in known}
         points += [
             Metric(name, float(value), _ms(datetime.now()), int(epoch))
             for epoch, value in zip(history["epoch"], numbers[column], strict=True)
-            if math.isfinite(value) and epoch not in there
+            if math.isfinite(value) and there.get(epoch) != float(value)
         ]
     for batch in _cut(points, POINTS_AT_ONCE):
         client.log_batch(run, metrics=batch)

@@ -6,7 +6,10 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial.distance import pdist
+from scipy.stats import entropy
 
+from ganvas.metrics import classifier
 from ganvas.metrics.extractors import load_extractor
 from ganvas.metrics.features import Extractor
 from ganvas.metrics.frechet import frechet_distance
@@ -34,6 +37,12 @@ def blind(name):
     inputs = keras.Input((8, 8, 3))
     ones = keras.layers.Dense(LENGTH)(keras.layers.GlobalAveragePooling2D()(inputs))
     return Extractor(name, 8, LENGTH, keras.Model(inputs, ones), None)
+
+
+@pytest.fixture(autouse=True)
+def _quick_classifier(monkeypatch):
+    # How well it tells classes is not looked at here.
+    monkeypatch.setattr(classifier, "STEPS", 10)
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +128,46 @@ def test_the_head_tells_a_thousand_classes():
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(extractor.head.predict(features, verbose=0), expected, rtol=1e-3)
     assert expected.shape == (5, 1000)
+
+
+def test_class_agreement_is_what_a_judge_of_labelled_and_spoilt_pictures_says(monkeypatch):
+    monkeypatch.setattr(classifier, "STEPS", 1000)
+    taught, train = [], by_features.train_classifier
+    monkeypatch.setattr(by_features, "train_classifier", lambda *a: taught.append(a) or train(*a))
+    shown = np.array([0, 1] * 20 + [1] * 10 + [0, 1, 0, 1])
+    # Of the held-out ones the third has a wrong label, and the last has none.
+    kinds = ["a", "b"] * 20 + [""] * 10 + ["a", "b", "b", ""]
+    index = pd.DataFrame({"split": ["train"] * 50 + ["validation"] * 4, "kind": kinds, "hash": ""})
+    colours = np.array([(180, 128, 76), (76, 128, 180)], np.uint8)
+    pictures = colours[shown][:, None, None].repeat(8, axis=1).repeat(8, axis=2)
+    told, painted = colours[shown].astype(np.float32), colours[[0, 1, 1, 1]].astype(np.float32)
+    inputs = keras.Input((8, 8, 3))
+    network = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs))
+    eye, places = Extractor("colours", 8, 3, network, None), np.arange(54)
+    features = Features(eye, painted, told[:50], places[:50], told[50:], places[50:])
+    collection = Collection(pictures, index, pd.DataFrame())
+    classes, asked = {"column": "kind", "names": ["a", "b"]}, np.array([0, 1, 0, 1])
+    found = measure_classes(features, asked, collection, classes, EvaluateParams())
+    assert found["class_agreement"]["value"] == 0.75
+    assert found["class_agreement"]["real"] == pytest.approx(2 / 3)
+    rows, labels = taught[0][:2]
+    assert (rows[:40] == told[:40]).all() and (rows[40:] != told[:40]).any()
+    np.testing.assert_array_equal(labels, np.tile([0, 1], 40))
+
+
+def test_diversity_kernel_distance_and_class_score_are_of_the_generated_pictures(training):
+    generated = np.random.default_rng(1).gamma(1, 0.6, (25, LENGTH)).astype(np.float32)
+    found = measure_distances(seen(generated, training), EvaluateParams())
+    kernel, bias = load_extractor("efficientnet_lite0").head.get_weights()
+    for name, rows in (("value", generated), ("real", training[25:50])):
+        assert found["diversity"][name] == pytest.approx(pdist(rows).mean(), rel=1e-6)
+        logits = rows.astype(float) @ kernel + bias
+        chances = np.exp(logits - logits.max(axis=1, keepdims=True))
+        chances /= chances.sum(axis=1, keepdims=True)
+        parts = np.array_split(chances, 10)
+        scores = [np.exp(np.mean([entropy(p, part.mean(axis=0)) for p in part])) for part in parts]
+        assert found["class_score"][name] == pytest.approx(np.mean(scores), rel=1e-3)
+    distance = found["kernel_distance"]
+    whole = kernel_distance(training[:25], generated)
+    # The mean of 100 subsets.
+    assert abs(distance["value"] - whole) < 4 * distance["spread"] / 10

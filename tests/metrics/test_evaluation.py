@@ -14,6 +14,7 @@ from ganvas.pipelines.evaluate.nodes import (
     join_metrics,
     judge_by_discriminator,
     measure_likelihood,
+    paint_for_judgement,
     summarise_history,
 )
 from ganvas.pipelines.evaluate.params import EvaluateParams
@@ -110,6 +111,18 @@ def test_losses_have_the_unit_of_their_loss():
         assert found["real_score"]["unit"] == ""
 
 
+def test_losses_are_of_the_epoch_whose_networks_were_saved():
+    rows = [
+        {"epoch": epoch, "loss_g": epoch / 4, "loss_d": 1.0, "real_score": 0.5, "fake_score": 0.5}
+        for epoch in (1, 2, 3)
+    ]
+    told = tell() | {"best": {"epoch": 2, "kernel_distance": 0.1}}
+    assert summarise_history(pd.DataFrame(rows), told)["loss_g"]["value"] == 0.75
+    told["parameters"]["train"]["judge"] = {"keep": "best"}
+    found = summarise_history(pd.DataFrame(rows), told)["loss_g"]
+    assert found["value"] == 0.5 and "epoch 2," in found["protocol"]
+
+
 def test_a_window_is_chosen_on_validation_and_measured_on_test_pictures(generator):
     collection = collect(train=[0] * 9, validation=[60, 100, 140, 180], test=[90, 120, 150])
     params = EvaluateParams(parzen=40)
@@ -155,3 +168,28 @@ def test_a_card_has_figures_of_its_own_model_alone(generator):
     assert len(metrics) == 4
     with pytest.raises(GanvasError, match=r"05, 60 pictures.* 90 pictures seen: run evaluate"):
         write_card(generator, metrics, tell(seen=90))
+
+
+def test_classes_are_asked_for_as_training_has_them_and_are_what_is_painted():
+    latents, rows = keras.Input((2,)), keras.Input((3,))
+    grey = rows[:, 2:] - rows[:, :1] + 0 * latents[:, :1]
+    pictures = keras.layers.UpSampling2D(8)(keras.layers.Reshape((1, 1, 1))(grey))
+    generator = keras.Model([latents, rows], keras.ops.repeat(pictures, 3, axis=-1))
+    plain = collect(train=[0] * 12, validation=[0] * 10)
+    kinds = [*"aaaaaabbcc", "", "", *["c"] * 10]
+    collection = plain._replace(index=plain.index.assign(kind=kinds))
+    classes, params = {"column": "kind", "names": ["a", "b", "c"]}, EvaluateParams(count=300)
+    painted, asked = paint_for_judgement(generator, collection, classes, params)
+    np.testing.assert_array_equal(painted[:, 0, 0, 0], np.array([0, 128, 255])[asked])
+    np.testing.assert_allclose(np.bincount(asked, minlength=3) / 300, [0.6, 0.2, 0.2], atol=0.1)
+
+
+def test_both_halves_of_the_training_pictures_are_from_all_over_the_list():
+    collection = collect(train=list(range(200)), validation=[250])
+    params, nothing = EvaluateParams(extractor=None, real=60), np.zeros((1, 8, 8, 3), np.uint8)
+    places = look(nothing, collection, params).training_positions
+    assert len(set(places)) == 60 and set(places) <= set(range(200))
+    # The list's middle is 99.5, and means of 30 are off by about 10.
+    assert all(55 < half.mean() < 145 for half in (places[:30], places[30:]))
+    again = look(nothing, collection, params).training_positions
+    np.testing.assert_array_equal(places, again)

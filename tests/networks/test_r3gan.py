@@ -211,6 +211,13 @@ def test_channels_must_fall_into_whole_groups(key):
         R3ganParams(**({"width": 8, "max_width": 8, "group_width": 16} | {key: 9}))
 
 
+def test_channels_between_must_be_groups_too():
+    wide = {"width": 56, "max_width": 512, "group_width": 128}
+    with pytest.raises(ValidationError, match=r"comes to 224, and 224 × 2 can't be cut"):
+        R3ganParams(**wide)
+    assert build(side=32, **(wide | {"width": 32})).generator.count_params()
+
+
 def test_a_block_of_few_channels_has_one_group():
     convolutions = [
         layer

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from ganvas.networks.pair import Pair
 from ganvas.training.anchored import AnchoredGAN
 from ganvas.training.anchors import with_anchors
+from ganvas.training.augmentation import augment_alike
 from ganvas.training.batches import TrainingSet
 from ganvas.training.checkpoints import CheckpointStore
 from ganvas.training.gan import GAN
@@ -232,3 +233,43 @@ def test_a_discriminator_of_pixels_trains_without_anchors(tmp_path):
 def test_what_anchors_need_is_said(params, told):
     with pytest.raises(ValidationError, match=told):
         make(build_pair(), **params)
+
+
+def test_losses_are_of_pictures_augmented_alike_and_each_with_its_own_classes():
+    pair, (shown, latents) = build_pair(classes=3), draw()
+    labels, asked = np.arange(BATCH, dtype=np.int32) % 3, np.full(BATCH, 1, np.int32)
+    rows, wanted = (tf.one_hot(each, 3) for each in (labels, asked))
+    policy = ("colour", "translation", "cutout")
+    both = [
+        tf.constant(shown / 127.5 - 1, tf.float32),
+        pair.generator([tf.constant(latents), wanted]),
+    ]
+    seen = augment_alike(both, policy, 1.0, keras.random.SeedGenerator(3))
+    real, fake = pair.discriminator([seen[0], rows]), pair.discriminator([seen[1], wanted])
+    loss_d = tf.reduce_mean(tf.nn.softplus(-real)) + tf.reduce_mean(tf.nn.softplus(fake))
+    loss_g = tf.reduce_mean(tf.nn.softplus(-fake))
+    gan = make(pair, augment={"name": "diffaugment", "policy": policy})
+    scores = gan.train_step(tuple(map(tf.constant, (shown, latents, labels, asked))))
+    assert float(scores["loss_d"]) == pytest.approx(float(loss_d), rel=1e-5)
+    assert float(scores["loss_g"]) == pytest.approx(float(loss_g), rel=1e-5)
+
+
+def test_heads_pay_for_their_slope_beside_anchors_too():
+    pair, (shown, latents) = build_pair(), draw()
+    variables = pair.discriminator.get_layer("heads").trainable_variables
+    real, fake = tf.constant(shown / 127.5 - 1, tf.float32), pair.generator(latents)
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            inner.watch(real)
+            logits = pair.discriminator(real)
+            total = tf.reduce_sum(tf.reduce_mean(logits, axis=1))
+        slope = inner.gradient(total, real)
+        loss = tf.reduce_mean(tf.nn.softplus(-logits))
+        loss += tf.reduce_mean(tf.nn.softplus(pair.discriminator(fake)))
+        loss += 10 / 2 * tf.reduce_mean(tf.reduce_sum(slope**2, axis=(1, 2, 3)))
+    slopes = outer.gradient(loss, variables)
+    moves = zip(variables, slopes, strict=True)
+    expected = [weight.numpy() - 0.1 * each.numpy() for weight, each in moves]
+    make(pair, penalty={"r1": 10.0}).train_step(tuple(map(tf.constant, (shown, latents))))
+    for weight, other in zip(variables, expected, strict=True):
+        np.testing.assert_allclose(weight.numpy(), other, rtol=1e-4, atol=2e-6)

@@ -62,6 +62,18 @@ def test_a_damaged_file_is_passed_over(store, caplog, length):
     assert "epoch-000002" in caplog.text and "the one before is taken" in caplog.text
 
 
+def test_damaged_files_do_not_push_out_what_is_saved_next(store):
+    for epoch in (8, 9):
+        store.save(checkpoint(epoch))
+    for file in store.folder.glob("*.npz"):
+        file.write_bytes(b"")
+    assert store.load_latest() is None
+    store.save(checkpoint(1))
+    assert store.load_latest().epoch == 1
+    # They are put aside, not lost.
+    assert len(list(store.folder.glob("*.unreadable"))) == 2
+
+
 def test_a_save_that_breaks_off_leaves_the_file_before(store, monkeypatch):
     store.save(checkpoint(1))
     monkeypatch.setattr(json, "dumps", lambda *_: 1 / 0)

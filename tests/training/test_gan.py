@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from pydantic import ValidationError
 
 from ganvas.errors import GanvasError
 from ganvas.networks import NetworkParams, build
@@ -492,6 +493,36 @@ def test_the_probability_of_augmentation_follows_the_signs_of_all_steps_since_it
 def test_the_probability_of_augmentation_stays_between_0_and_1():
     assert adapt(0.05, [0] * 8)[3::4] == [0.0, 0.0]
     assert adapt(0.95, [10] * 8)[3::4] == [1.0, 1.0]
+
+
+def test_the_signs_that_adapt_are_those_of_the_losss_own_boundary():
+    ada = {"name": "ada", "every": 1, "speed": 100, "policy": ["translation"]}
+    grey = np.full((10, SIDE, SIDE, 3), 178, np.uint8)  # Logits of 0.4.
+    for loss, moved in (("least_squares", 0.4), ("hinge", 0.6)):
+        gan = make_gan(build_brightness(), (0.0, 0.0), augment=ada, loss={"name": loss})
+        gan.critic.probability.assign(0.5)
+        step(gan, (grey[:8], draw(8)[1]))
+        assert float(gan.critic.probability) == pytest.approx(0.5 + (moved - 0.5) * 0.8, abs=1e-3)
+    with pytest.raises(ValidationError, match="which the relativistic loss has not"):
+        TrainParams(augment=ada, loss={"name": "relativistic"})
+
+
+def test_a_penalty_is_the_same_however_many_logits_a_picture_has():
+    def paid(count):
+        pictures = keras.Input((4, 4, 3))
+        one = layers.Dense(1, kernel_initializer="ones")(layers.Flatten()(pictures))
+        judge = keras.Model(pictures, layers.Concatenate()([one] * count) if count > 1 else one)
+        generator = keras.Sequential(
+            [keras.Input((6,)), layers.Dense(48), layers.Reshape((4, 4, 3))]
+        )
+        # Real pictures of logits beyond 1, and generated ones below -1, pay for their slope alone.
+        generator.set_weights([weight * 0 - 1 for weight in weights_of(generator)])
+        gan = make_gan((generator, judge), (0.0, 0.01), penalty={"r1": 1.0}, loss={"name": "hinge"})
+        before = weights_of(judge)[0].copy()
+        step(gan, (np.full((8, 4, 4, 3), 255, np.uint8), draw(8, side=4)[1] * 0))
+        return np.abs(weights_of(judge)[0] - before).max()
+
+    assert paid(5) == pytest.approx(paid(1), rel=1e-4) and paid(1) > 0
 
 
 def test_flip_mirrors_about_half_of_the_real_pictures():

@@ -1,18 +1,22 @@
 import logging
 
+import keras
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from ganvas.errors import GanvasError
 from ganvas.networks.pair import Pair
+from ganvas.networks.sampling import draw_latents, paint
 from ganvas.training import callbacks
 from ganvas.training.batches import TrainingSet
+from ganvas.training.callbacks import EpochReport
 from ganvas.training.checkpoints import CheckpointStore
 from ganvas.training.gan import SCORES
 from ganvas.training.keeping import Diverged, Guard
 from ganvas.training.loop import Networks, Watchers, train
 from ganvas.training.params import TrainParams
+from ganvas.training.record import Record
 from ganvas.training.state import find_overflow
 
 COLUMNS = ["epoch", *SCORES, "seconds", "images_per_second", "warnings"]
@@ -190,6 +194,23 @@ def test_a_judge_who_is_never_asked_is_refused(judge):
     assert TrainParams(judge=judge | {"every": 5}).judge.every == 5
 
 
+def test_the_bar_goes_on_where_an_earlier_part_has_stopped(monkeypatch):
+    monkeypatch.setattr("ganvas.training.callbacks.in_terminal", lambda: True)
+    record = Record(seconds=90.0)
+    record.start_clock()
+    report = EpochReport(record, epochs=100, steps=10, minutes=2)
+    try:
+        # The rest of an epoch, and what comes after it.
+        for epoch in (3, 4):
+            report.on_train_begin()
+            report.on_epoch_begin(epoch)
+            report.on_train_batch_end(0)
+    finally:
+        report.close()
+    (task,) = report.bar.tasks
+    assert task.completed == pytest.approx(0.75, abs=0.1)
+
+
 def test_without_a_terminal_there_is_one_line_an_epoch(run, networks, caplog):
     with caplog.at_level(logging.INFO):
         run()
@@ -218,3 +239,20 @@ def test_training_learns(run):
     )
     first, last = (np.abs(shown[epoch].astype(int) - red[0]).mean() for epoch in (1, 140))
     assert last < 0.75 * first
+
+
+def test_what_is_shown_and_judged_has_the_averaged_weights(networks, pictures, tmp_path):
+    averaged, shown, judged = keras.models.clone_model(networks[0]), {}, []
+    options = {"average": 0.9, "generator_learning_rate": 0.05, "judge": {"every": 1}}
+    params = TrainParams(epochs=3, batch_size=8, snapshot_rows=1, **options)
+    watchers = Watchers(
+        lambda record, epoch, grid: shown.update({epoch: grid}),
+        lambda rows, grid: [],
+        lambda generator: judged.append(generator) or 0.5,
+    )
+    data, store = TrainingSet(pictures, np.arange(20)), CheckpointStore(tmp_path, keep=1)
+    train(Networks(Pair(*networks), averaged), data, params, store, watchers)
+    latents = draw_latents(averaged, 8, params.seed)
+    np.testing.assert_array_equal(shown[3], paint(averaged, latents))
+    assert (paint(networks[0], latents) != shown[3]).any()
+    assert len(judged) == 3 and all(each is averaged for each in judged)

@@ -190,6 +190,16 @@ def test_an_unknown_loss_is_the_only_complaint():
     assert "'name'" in str(caught.value) and "smooth" not in str(caught.value)
 
 
+def test_what_might_be_either_lies_at_the_boundary():
+    params = LossParams(name="non_saturating", label_smoothing=0.2, label_noise=0.1)
+    loss = make_loss(params, keras.random.SeedGenerator(0)).discriminator
+    logits = np.linspace(-1.5, 0.5, 201, dtype=np.float32)
+    # Of a picture that is as often real as generated one logit is the best.
+    paid = [float(loss(both, both)) for each in logits for both in [np.full((4000, 1), each)]]
+    assert find_boundary(params) == pytest.approx(logits[np.argmin(paid)], abs=0.1)
+    assert find_boundary(params) == pytest.approx(np.log(0.35 / 0.65))
+
+
 def test_a_perfect_discriminator_is_right_on_both_sides_of_the_boundary():
     params = LossParams(name="least_squares", label_smoothing=0.2, label_noise=0.1)
     loss = make_loss(params, keras.random.SeedGenerator(0)).discriminator

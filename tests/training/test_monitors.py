@@ -36,6 +36,23 @@ def test_scores_of_the_last_epochs(pairs, expected):
         assert f"{pairs[-1][0]:.2f}" in warning.figure and "train." in warning.advice
 
 
+@pytest.mark.parametrize(
+    ("loss", "pair", "expected"),
+    [
+        # What the losses ask of a discriminator that is always right.
+        ({"name": "hinge"}, (0.731, 0.269), ["discriminator winning"]),
+        ({"name": "hinge"}, (0.70, 0.269), []),
+        ({"name": "hinge"}, (0.45, 0.55), ["discriminator losing"]),
+        ({"label_smoothing": 0.1}, (0.89, 0.02), ["discriminator winning"]),
+        ({"label_smoothing": 0.1}, (0.84, 0.02), []),
+        ({"label_smoothing": 0.2}, (0.45, 0.55), []),
+        ({"label_smoothing": 0.2}, (0.38, 0.42), ["discriminator losing"]),
+    ],
+)
+def test_what_is_sure_follows_from_the_loss(loss, pair, expected):
+    assert names(watch_scores(scores(*[pair] * 5), LossParams(**loss))) == expected
+
+
 @pytest.mark.parametrize("loss", ["wasserstein", "relativistic", "least_squares"])
 def test_scores_mean_nothing_where_logits_have_no_zero(loss):
     assert watch_scores(scores(*[(0.99, 0.01)] * 9), LossParams(name=loss)) == []

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -200,10 +201,30 @@ def test_the_best_judged_epoch_is_kept_and_a_worse_course_ends(tmp_path):
     assert result.history["kernel_distance"].tolist() == [0.5, 0.2, 0.4, 0.3]
     assert result.record.best == {"epoch": 2, "kernel_distance": 0.2}
     assert "epoch, 2, is taken" in result.message
+    assert result.images_seen == 4 * 24
     assert_same(weights[: len(kept[0.2])], kept[0.2])
     again, weights = run(tmp_path, measure=measure, epochs=9, judge=judge)
     assert again.ended_by == "patience"
     assert_same(weights[: len(kept[0.2])], kept[0.2])
+
+
+def test_a_run_killed_after_its_best_epoch_goes_on_behind_it(tmp_path):
+    distances = iter([0.5, 0.2, 0.4, 0.3])
+    judge = {"every": 1, "keep": "best"}
+    params = {"measure": lambda _: next(distances), "judge": judge, "checkpoint": {"every": 9}}
+
+    def kill(step: int) -> None:
+        if step == 7:
+            # What a kill leaves; `Stop` alone lets the run save its last epoch.
+            shutil.copytree(tmp_path / "run", tmp_path / "killed")
+            raise Stop
+
+    with pytest.raises(Stop):
+        run(tmp_path / "run", kill, **params)
+    assert CheckpointStore(tmp_path / "killed", keep=2).load_latest().epoch == 2
+    result, _ = run(tmp_path / "killed", **params)
+    assert result.record.best == {"epoch": 2, "kernel_distance": 0.2}
+    assert result.history["kernel_distance"].tolist() == [0.5, 0.2, 0.4, 0.3]
 
 
 def test_an_epoch_that_was_cut_short_is_judged_when_it_is_complete(tmp_path):

@@ -48,6 +48,9 @@ def find_moments(features: np.ndarray) -> Moments:
 
     Args:
         features: (n, d), n at least 2; may be memory-mapped.
+
+    Raises:
+        GanvasError: There are fewer than two.
     """
     count, length = features.shape
     if count < 2:

@@ -23,6 +23,9 @@ def kernel_distance(real: np.ndarray, generated: np.ndarray) -> float:
 
     Returns:
         0 on average for sets of one distribution, more the more they differ.
+
+    Raises:
+        GanvasError: A set has fewer than two pictures.
     """
     least = min(len(real), len(generated))
     if least < 2:
@@ -46,6 +49,9 @@ def kernel_distance_subsets(
     Returns:
         Mean and standard deviation (divided by the number of subsets) over the subsets. Subsets
         overlap, so the deviation is that of one subset, not of the mean.
+
+    Raises:
+        GanvasError: A set has fewer than `size` pictures.
     """
     least = min(len(real), len(generated))
     if size > least:

@@ -27,19 +27,29 @@ def find_nearest(
         The positions of the nearest pictures, int64 of shape (n,), and their distances, float64
         of shape (n,): the root of the mean squared difference, in grey levels (0 to 255).
     """
-    rows = _flatten(queries)
+    nearest = np.zeros(len(queries), np.int64)
+    apart = np.zeros(len(queries))
+    for start in range(0, len(queries), CHUNK):
+        rows = slice(start, start + CHUNK)
+        nearest[rows] = _find_nearest(_flatten(queries[rows]), pictures, positions)
+        apart[rows] = measure_distances(queries[rows], pictures[nearest[rows]])
+    return nearest, apart
+
+
+def _find_nearest(rows: np.ndarray, pictures: Pictures, positions: np.ndarray) -> np.ndarray:
+    """Find the positions of the pictures nearest to a few flattened ones."""
     best = np.full(len(rows), np.inf)
     nearest = np.zeros(len(rows), np.int64)
     for start in range(0, len(positions), CHUNK):
         chunk = positions[start : start + CHUNK]
         columns = _flatten(pictures[chunk])
         # The query's own norm is the same for all candidates.
-        distances = (columns**2).sum(1) - 2 * rows @ columns.T
+        distances = (columns**2).sum(1) - 2 * (rows @ columns.T)
         candidates = distances.argmin(1)
         lowest = distances[np.arange(len(rows)), candidates]
         better = lowest < best
         best[better], nearest[better] = lowest[better], chunk[candidates[better]]
-    return nearest, measure_distances(queries, pictures[nearest])
+    return nearest
 
 
 def find_nearest_features(

@@ -3,7 +3,8 @@
 `original` is Tan et al., arXiv 1702.03410: zNet and decoder make the generator, encoder and
 clsNet the discriminator, and the decoder also learns to paint what the encoder has read of real
 pictures. `improved` is Tan et al., arXiv 1708.09533, after the authors' code for styles: nearest
-upsampling, and a decoder within the discriminator.
+upsampling, and a decoder within the discriminator. Its dropout falls in the generator's update too,
+where theirs does not.
 """
 
 from collections.abc import Iterable

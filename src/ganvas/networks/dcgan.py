@@ -55,8 +55,9 @@ class DcganParams(Params):
         discriminator_norm: What normalises the discriminator's hidden layers; gradient penalties
             need none, since batch norm ties the pictures of a batch together.
         spectral_norm: Divide each of the discriminator's kernels by its largest singular value
-            (Miyato et al., arXiv 1802.05957). Its batch norms stay, so that it is not
-            1-Lipschitz as a whole.
+            (Miyato et al., arXiv 1802.05957), by Keras's layer: at each training step, and without
+            a gradient through that value. Its batch norms stay, so that it is not 1-Lipschitz as a
+            whole.
         class_embedding: Numbers that stand for a class beside the latent. Norms by class alone
             scale and shift whole maps, and can't say where in a picture a class has what.
     """

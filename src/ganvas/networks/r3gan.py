@@ -18,7 +18,7 @@ from ganvas.networks.conditional import class_table
 from ganvas.networks.pair import Pair
 from ganvas.params import Params
 
-FIRST_SIDE = 4
+FIRST_SIDE, LARGEST_SIDE = 4, 256
 SLOPE = 0.2
 Maps: TypeAlias = keras.KerasTensor
 
@@ -29,7 +29,7 @@ class R3ganParams(Params):
     Attributes:
         latent: Length Z of the latent vector.
         width: Channels of the maps at full size; doubled at each halving of the side.
-        max_width: Channels that no maps have more than; 768 at every size in the paper.
+        max_width: Channels that no maps have more than; 768 for faces in the paper.
         blocks: Residual blocks at each side.
         expansion: How many times more channels there are within a block.
         group_width: Channels that each group of a block's 3 x 3 convolution mixes; where a block
@@ -54,6 +54,14 @@ class R3ganParams(Params):
                 raise ValueError(
                     f"width and max_width times expansion must be multiples of group_width, or "
                     f"less, and {width} × {self.expansion} is none of {self.group_width}"
+                )
+        for width in _widths(self, LARGEST_SIDE):
+            expanded = width * self.expansion
+            if expanded % _count_groups(self, expanded):
+                raise ValueError(
+                    f"width, doubled at each halving, comes to {width}, and {width} × "
+                    f"{self.expansion} can't be cut into groups of {self.group_width} or a little "
+                    "more"
                 )
         return self
 
@@ -140,6 +148,10 @@ def _widths(params: R3ganParams, side: int) -> list[int]:
     return [min(params.width << depth, params.max_width) for depth in doublings][::-1]
 
 
+def _count_groups(params: R3ganParams, channels: int) -> int:
+    return max(channels // params.group_width, 1)
+
+
 def _residual_blocks(params: R3ganParams, stages: int, x: Maps) -> Maps:
     """Follow maps by the blocks of one side, of one network with so many sides."""
     # Of 3 layers in a block; 2 / (1 + slope²) keeps the variance over a leaky ReLU.
@@ -151,7 +163,7 @@ def _residual_blocks(params: R3ganParams, stages: int, x: Maps) -> Maps:
             expanded,
             3,
             padding="same",
-            groups=max(expanded // params.group_width, 1),
+            groups=_count_groups(params, expanded),
             kernel_initializer=_msr(gain),
         )(y)
         y = _pointwise(width, keras.initializers.Zeros())(layers.LeakyReLU(SLOPE)(y))

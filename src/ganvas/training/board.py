@@ -1,6 +1,7 @@
 """Logs for TensorBoard: Keras's own of losses and scores, and the snapshots beside them."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,12 +20,22 @@ def make_board(folder: Path) -> keras.callbacks.TensorBoard:
         GanvasError: TensorBoard is not installed.
     """
     try:
-        return keras.callbacks.TensorBoard(folder, write_graph=False, update_freq="epoch")
+        return _Board(folder, write_graph=False, update_freq="epoch")
     except ImportError as error:
         raise GanvasError(
             "train.tensorboard needs TensorBoard, which is not installed: install it by "
             'pip install "ganvas[board]", or set train.tensorboard=false.'
         ) from error
+
+
+class _Board(keras.callbacks.TensorBoard):
+    """Logs the rates of both optimisers, where Keras would log that of one that it has made."""
+
+    def _collect_learning_rate(self, logs: dict[str, Any]) -> dict[str, Any]:
+        for name in ("generator", "discriminator"):
+            optimiser = getattr(self.model, f"{name}_optimizer")
+            logs[f"{name}_learning_rate"] = float(optimiser.learning_rate)
+        return logs
 
 
 def log_picture(folder: Path, epoch: int, pixels: np.ndarray) -> None:

@@ -138,9 +138,9 @@ class EarlyWarnings(keras.callbacks.Callback):
 class EpochReport(keras.callbacks.Callback):
     """Says how far training is: a bar in a terminal, one line an epoch in a log."""
 
-    def __init__(self, epochs: int, steps: int, minutes: float | None) -> None:
+    def __init__(self, record: Record, epochs: int, steps: int, minutes: float | None) -> None:
         super().__init__()
-        self.epochs, self.steps = epochs, steps
+        self.record, self.epochs, self.steps = record, epochs, steps
         self.seconds = math.inf if minutes is None else minutes * 60
         self.bar = Progress(
             TextColumn("{task.description}"),
@@ -153,10 +153,10 @@ class EpochReport(keras.callbacks.Callback):
         )
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Show the bar."""
-        self.start, self.epoch = time.monotonic(), 0
-        self.task = self.bar.add_task("Training", total=1.0, scores="")
-        self.bar.start()
+        """Show the bar, once: the rest of an epoch is a fit of its own."""
+        if not self.bar.tasks:
+            self.task = self.bar.add_task("Training", total=1.0, scores="")
+            self.bar.start()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Note the epoch."""
@@ -165,7 +165,7 @@ class EpochReport(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Move the bar: by steps or by time, whichever will end the run first."""
         by_steps = (self.epoch + (batch + 1) / self.steps) / self.epochs
-        by_time = (time.monotonic() - self.start) / self.seconds
+        by_time = self.record.tick() / self.seconds
         description = f"Training, epoch {self.epoch + 1}/{self.epochs}"
         self.bar.update(self.task, completed=max(by_steps, by_time), description=description)
 

@@ -4,11 +4,14 @@ import hashlib
 import json
 import logging
 import zipfile
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from ganvas.files import whole, write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -59,11 +62,16 @@ class CheckpointStore:
         _write(self.folder / BEST, checkpoint)
 
     def load_latest(self) -> Checkpoint | None:
-        """Read the latest checkpoint that can be read; None where there is none."""
+        """Read the latest checkpoint that can be read; None where there is none.
+
+        Others are put aside: they would count as the last ones, in place of those to come.
+        """
         for file in reversed(self._files()):
             try:
                 return _read(file)
             except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+                with suppress(OSError):
+                    file.rename(file.with_name(f"{file.name}.unreadable"))
                 logger.warning("%s can't be read (%s): the one before is taken.", file, error)
         return None
 
@@ -100,10 +108,7 @@ def open_store(parent: Path, identity: dict[str, Any], keep: int, resume: bool) 
             "Training starts anew (changed: %s); the earlier run is kept in %s.", told, other
         )
     if not (folder / RUN).exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / f".{RUN}"
-        partial.write_text(json.dumps(identity, indent=2, sort_keys=True))
-        partial.rename(folder / RUN)
+        write_whole(folder / RUN, json.dumps(identity, indent=2, sort_keys=True).encode())
     return CheckpointStore(folder, keep)
 
 
@@ -126,12 +131,11 @@ def _differences(old: Any, new: Any, at: str = "") -> list[str]:
 
 def _write(file: Path, checkpoint: Checkpoint) -> None:
     facts = {"epoch": checkpoint.epoch, "step": checkpoint.step, **checkpoint.facts}
-    partial = file.with_name(f".{file.name}")
-    with partial.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, **checkpoint.arrays)
-    with zipfile.ZipFile(partial, "a") as archive:
-        archive.writestr(FACTS, json.dumps(facts))
-    partial.rename(file)
+    with whole(file, durable=True) as partial:
+        with partial.open("wb") as stream:
+            np.savez(stream, allow_pickle=False, **checkpoint.arrays)
+        with zipfile.ZipFile(partial, "a") as archive:
+            archive.writestr(FACTS, json.dumps(facts))
 
 
 def _read(file: Path) -> Checkpoint:

@@ -159,10 +159,13 @@ class Critic:
         return total
 
     def _slope(self, pictures: tf.Tensor, classes: tf.Tensor | None) -> tf.Tensor:
-        """Give the gradient of each picture's logit at its pixels."""
+        """Give the gradient at each picture's pixels of its logit, the mean where it has several.
+
+        A loss takes their mean too: the sum of M logits is M times as steep.
+        """
         with tf.GradientTape() as tape:
             tape.watch(pictures)
-            total = ops.sum(self.look(pictures, classes).logits)
+            total = ops.sum(ops.mean(self.look(pictures, classes).logits, axis=-1))
         return tape.gradient(total, pictures)
 
 

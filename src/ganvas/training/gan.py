@@ -15,6 +15,7 @@ from ganvas.training.augmentation import adapt_probability, flip_half
 from ganvas.training.auxiliary import reconstruction_loss
 from ganvas.training.critic import Critic, Word, make_number
 from ganvas.training.fused import with_fused_norms
+from ganvas.training.losses import find_boundary
 from ganvas.training.optimisers import without_rate
 from ganvas.training.params import TrainParams
 from ganvas.training.penalties import move_average
@@ -267,7 +268,9 @@ class GAN(keras.Model):
         params = self.params.augment
         if params.name != "ada":
             return
-        (mean_sign,) = mean_over_replicas([ops.mean(ops.sign(real_logits))])
+        boundary = find_boundary(self.params.loss)
+        assert boundary is not None, "ada is refused where there is none"
+        (mean_sign,) = mean_over_replicas([ops.mean(ops.sign(real_logits - boundary))])
         signs = self.signs + mean_sign / params.every
         due = (self.steps + 1) % params.every == 0
         shown = params.every * self.params.pictures_a_step

@@ -162,8 +162,12 @@ class Keeper(keras.callbacks.Callback):
         if self.cut:
             self._save(epoch, self.done, self.state)
             self.saved = self.epochs
-        elif self.epochs % self.settings.checkpoint.every == 0:
+        elif self.epochs % self.settings.checkpoint.every == 0 or self._is_best():
             self.save_last()
+
+    def _is_best(self) -> bool:
+        """Say whether it is the best so far: a run that goes on must not come to it again."""
+        return self.record.best is not None and self.record.best["epoch"] == self.epochs
 
     def save_last(self) -> None:
         """Save the last complete epoch, unless that is done."""

@@ -84,7 +84,7 @@ class Training(NamedTuple):
             kernel_distance.
         ended_by: What ended it; after a divergence the networks are those of the last good epoch.
         message: The same in a sentence.
-        images_seen: Real pictures shown to the discriminator.
+        images_seen: Real pictures shown to the discriminator in the whole run.
         record: Start, warnings, seconds and best epoch.
     """
 
@@ -254,7 +254,7 @@ class _Run:
         )
         guard = Guard()
         keeper = Keeper(params, record, store, guard, self.steps, self.first)
-        report = EpochReport(params.epochs, self.steps, params.max_minutes)
+        report = EpochReport(record, params.epochs, self.steps, params.max_minutes)
         agreement = [Agreement(self.devices)] if self.devices.workers > 1 else []
         if not self.devices.chief:
             return keeper, report, [guard, keeper, *agreement]
@@ -283,11 +283,12 @@ class _Run:
         self.record.go_back(keeper.epochs)
 
     def _finish(self, ended_by: EndedBy, cause: str) -> Training:
+        # The best epoch's state would say what was seen until then.
+        images_seen = int(self.gan.steps.numpy()) * self.batch
         best = self.store.load_best() if self.params.judge.keep == "best" else None
         if best is not None:
             write_state(self.gan.state(), best.arrays)
         message = tell_end(ended_by, cause, len(self.record.rows), self.params, self.record, best)
         logger.log(logging.WARNING if cause else logging.INFO, message)
         history = pd.DataFrame(self.record.rows)
-        images_seen = int(self.gan.steps.numpy()) * self.batch
         return Training(history, ended_by, message, images_seen, self.record)

@@ -5,6 +5,7 @@ other. They give the mean over all logits, a float32 scalar, computed in float32
 logits' type, and finite for logits of ±1e4.
 """
 
+import math
 from collections.abc import Callable
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -223,12 +224,16 @@ IN_NATS = ("non_saturating", "relativistic")
 def find_boundary(params: LossParams) -> float | None:
     """Give the logit above which the discriminator takes a picture for real.
 
-    None: the loss gives only differences of logits a meaning. That of least squares lies between
-    its labels; with noise, which lowers both, between their means.
+    None: the loss gives only differences of logits a meaning. Of a picture that might as well be
+    generated the mean label lies in the middle; noise lowers both labels. Least squares has logits
+    for labels, the cross-entropy their sigmoid.
     """
+    middle = (1 - params.label_smoothing - params.label_noise) / 2
     if params.name == "least_squares":
-        return (1 - params.label_smoothing - params.label_noise) / 2
-    return 0.0 if params.name in ("non_saturating", "hinge") else None
+        return middle
+    if params.name == "non_saturating":
+        return math.log(middle / (1 - middle))
+    return 0.0 if params.name == "hinge" else None
 
 
 def make_loss(params: LossParams, seed: keras.random.SeedGenerator | None = None) -> Loss:

@@ -1,13 +1,16 @@
 """Early warnings: what a history and samples tell of a run that goes wrong."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ganvas.training.losses import LossParams, find_boundary
 
-# Scores beyond these, for so many epochs in a row, are no passing advantage.
-SURE, EPOCHS = 0.95, 5
+# Scores of real pictures above, and of generated ones below these, for so many epochs in a row, are
+# no passing advantage. The hinge loss asks for logits of 1 and -1, scores of .731 and .269.
+PERFECT = {"non_saturating": (0.95, 0.05), "hinge": (0.72, 0.28)}
+EPOCHS = 5
 # Samples are taken for collapsed below this share of the real pictures' distance from each other,
 # that have been farther apart before; a new generator paints all alike and gets its time.
 COLLAPSED, FALLEN = 0.5, 0.75
@@ -35,20 +38,25 @@ def watch_scores(rows: list[dict[str, Any]], loss: LossParams) -> list[EarlyWarn
 
     Args:
         rows: The history: real_score and fake_score in [0, 1], one row an epoch.
-        loss: The loss; scores tell nothing where 0 isn't its boundary.
+        loss: The loss; scores, sigmoids of logits, tell nothing where logits are none of labels.
     """
-    if len(rows) < EPOCHS or find_boundary(loss) != 0:
+    logit = find_boundary(loss)
+    if len(rows) < EPOCHS or logit is None or loss.name not in PERFECT:
         return []
+    boundary = 1 / (1 + math.exp(-logit))
+    sure_real, sure_fake = PERFECT[loss.name]
+    # A discriminator that is always right says of real pictures what their labels say.
+    sure_real *= 1 - loss.label_smoothing - loss.label_noise / 2
     real = [row["real_score"] for row in rows[-EPOCHS:]]
     fake = [row["fake_score"] for row in rows[-EPOCHS:]]
     figure = f"real score {real[-1]:.2f}, fake score {fake[-1]:.2f}, for {EPOCHS} epochs"
-    if min(real) > SURE and max(fake) < 1 - SURE:
+    if min(real) > sure_real and max(fake) < sure_fake:
         advice = (
             "try train.augment.name=diffaugment, a lower train.discriminator_learning_rate, or a "
             "narrower discriminator"
         )
         return [EarlyWarning("discriminator winning", figure, advice)]
-    if max(real) < 0.5 and min(fake) > 0.5:
+    if max(real) < boundary and min(fake) > boundary:
         advice = "try a higher train.discriminator_learning_rate or more train.discriminator_steps"
         return [EarlyWarning("discriminator losing", figure, advice)]
     return []
@@ -93,7 +101,7 @@ def watch_copies(rows: list[dict[str, Any]]) -> list[EarlyWarning]:
         f"samples keep {novelty[-1]:.0%} of the distance from training pictures that held-out "
         "pictures keep"
     )
-    advice = "try more pictures, fewer epochs or train.augment.name=ada"
+    advice = "try more pictures, fewer epochs or train.augment.name=diffaugment"
     return [EarlyWarning("memorising", figure, advice)]
 
 

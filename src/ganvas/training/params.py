@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from ganvas.params import Params
 from ganvas.training.augmentation import AugmentParams
-from ganvas.training.losses import LossParams
+from ganvas.training.losses import LossParams, find_boundary
 from ganvas.training.penalties import PenaltyParams
 
 
@@ -210,6 +210,15 @@ class TrainParams(Params):
             rule = "train.fresh_latents needs pictures of their own for the generator; take one"
             raise PydanticCustomError("two_ways", "{rule}", {"rule": rule})
         return value
+
+    @model_validator(mode="after")
+    def _check_augment(self) -> "TrainParams":
+        if self.augment.name == "ada" and find_boundary(self.loss) is None:
+            raise ValueError(
+                "train.augment.name=ada counts real pictures on the two sides of a boundary, which "
+                f"the {self.loss.name} loss has not: take diffaugment, or another loss"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_anchors(self) -> "TrainParams":

@@ -41,7 +41,7 @@ def zero_centred_penalty(gradient: KerasTensor) -> KerasTensor:
     """E‖∇‖²: times γ/2 it is R1 at real and R2 at generated pictures (arXiv 1801.04406).
 
     Args:
-        gradient: Of the sum of the logits by the pictures, (N, H, W, C).
+        gradient: Of each picture's logit by its pixels, (N, H, W, C).
 
     Returns:
         The sum over each picture's values, the mean over pictures.
@@ -53,7 +53,7 @@ def one_centred_penalty(gradient: KerasTensor) -> KerasTensor:
     """E(‖∇‖ - 1)², the penalty of WGAN-GP (Gulrajani et al., arXiv 1704.00028).
 
     Args:
-        gradient: Of the sum of the logits by interpolated pictures, (N, H, W, C).
+        gradient: Of each interpolated picture's logit by its pixels, (N, H, W, C).
 
     Returns:
         The mean over pictures; its own gradient is 0 where ∇ is.

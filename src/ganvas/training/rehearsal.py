@@ -1,6 +1,5 @@
 """A dry run: everything is built, two steps are done, and nothing is kept."""
 
-import resource
 import sys
 import time
 from functools import partial
@@ -48,7 +47,7 @@ def rehearse(gan: GAN, data: TrainingSet, params: TrainParams) -> str:
     lines = [
         f"generator: {gan.generator.count_params():,} parameters",
         f"discriminator: {gan.discriminator.count_params():,} parameters",
-        f"memory of this process at its highest: {_peak() / 2**30:.2f} GiB",
+        *_tell_memory(),
         f"steps an epoch: {steps} of {batch} pictures, from {pictures:,}",
         f"a step: {seconds:.2f} s; an epoch: {tell_time(seconds * steps)}",
         f"all {params.epochs} epochs: {tell_time(total)}{limit}",
@@ -75,6 +74,12 @@ class _Clock(keras.callbacks.Callback):
         self.ends.append(time.monotonic())
 
 
-def _peak() -> int:
+def _tell_memory() -> list[str]:
+    try:
+        import resource
+    except ImportError:
+        # Windows has no such account.
+        return []
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    gib = peak / 2**30 if sys.platform == "darwin" else peak / 2**20
+    return [f"memory of this process at its highest: {gib:.2f} GiB"]

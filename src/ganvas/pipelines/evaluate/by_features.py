@@ -126,6 +126,9 @@ def measure_classes(
     The first figure is the share of pictures in which a classifier of real ones sees the asked
     class. Held-out pictures, told by the same classifier, are what can be hoped for. Then comes
     the kernel distance of each class that has pictures enough.
+
+    Raises:
+        GanvasError: The collection has other classes than the generator.
     """
     known = match_classes(collection.index, classes["column"], classes["names"])
     if not known.names or not features.extractor:

@@ -56,12 +56,16 @@ def paint_for_judgement(
 
 
 def summarise_history(history: pd.DataFrame, training_summary: dict[str, Any]) -> Metrics:
-    """Give the losses and scores of the last epoch."""
-    protocol = f"mean over epoch {training_summary['epochs']}, training pictures"
-    last = history.iloc[-1]
+    """Give the losses and scores of the epoch whose networks were saved, the last or the best."""
+    keep = training_summary["parameters"]["train"].get("judge", {}).get("keep")
+    best = training_summary.get("best") if keep == "best" else None
+    # A run that was broken off right after its best epoch has forgotten that epoch's row.
+    epoch = min(best["epoch"], len(history)) if best else training_summary["epochs"]
+    saved = history.iloc[epoch - 1] if best else history.iloc[-1]
+    protocol = f"mean over epoch {epoch}, training pictures"
     unit = "nats" if _loss(training_summary).name in IN_NATS else ""
     return {
-        name: figure(title, last[name], protocol, unit if "loss" in name else "")
+        name: figure(title, saved[name], protocol, unit if "loss" in name else "")
         for name, title in HISTORY_TITLES.items()
     }
 
@@ -77,6 +81,9 @@ def judge_by_discriminator(
     """Give the share of pictures that the discriminator takes for what they are.
 
     After a loss that gives meaning to differences of logits alone there is no such figure.
+
+    Raises:
+        GanvasError: The collection has other classes than the discriminator.
     """
     boundary = find_boundary(_loss(training_summary))
     if boundary is None:
@@ -112,7 +119,11 @@ def measure_likelihood(
     classes: dict[str, Any],
     params: EvaluateParams,
 ) -> Metrics:
-    """Give the Parzen-window log-likelihood of held-out pictures, where it is asked for."""
+    """Give the Parzen-window log-likelihood of held-out pictures, where it is asked for.
+
+    Raises:
+        GanvasError: Too few pictures are held out.
+    """
     if not params.parzen:
         return {}
     validation, test = collection.shuffled("validation"), collection.shuffled("test")

@@ -23,7 +23,7 @@ class EvaluateParams(Params):
     """
 
     count: int = Field(500, ge=1, le=100_000)
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     extractor: Annotated[str, AfterValidator(check_extractor)] | None = "efficientnet_lite2"
     weights: str | None = None
     real: int = Field(1000, ge=1, le=100_000)

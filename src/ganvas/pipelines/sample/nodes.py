@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import keras
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ganvas.errors import GanvasError
 from ganvas.figures.grid import lay_grid
@@ -36,6 +36,20 @@ class SampleParams(Params):
     classes: str | Annotated[list[str], Field(min_length=1)] | None = None
     grid: int = Field(64, ge=1, le=4096)
     columns: int = Field(8, ge=1, le=64)
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _check_names(cls, value: Any) -> Any:
+        return (
+            [_read_name(each) for each in value] if isinstance(value, list) else _read_name(value)
+        )
+
+
+def _read_name(value: Any) -> Any:
+    """Take back what YAML has made of a name like 19; what it made of yes or on is lost."""
+    if isinstance(value, bool):
+        raise ValueError("a class called so wants quotation marks of its own, such as 'yes'")
+    return str(value) if isinstance(value, int | float) else value
 
 
 def paint_samples(

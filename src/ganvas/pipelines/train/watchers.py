@@ -12,6 +12,7 @@ import pandas as pd
 from ganvas.figures.curves import draw_curves
 from ganvas.figures.grid import lay_grid, write_png
 from ganvas.figures.strip import snapshot_file
+from ganvas.files import whole
 from ganvas.metrics.extractors import load_extractor
 from ganvas.metrics.features import extract
 from ganvas.metrics.kernel import kernel_distance
@@ -32,6 +33,8 @@ from ganvas.training.monitors import (
 from ganvas.training.params import TrainParams
 from ganvas.training.record import Record
 
+# Seeds that nobody can ask for elsewhere: what is chosen by these pictures is judged by others.
+BEYOND_OTHERS = 2**32
 # The final judgement is made by another network, which no choice has looked through.
 EXTRACTOR = "efficientnet_lite0"
 # Real pictures that samples are compared with by their distances.
@@ -79,9 +82,8 @@ def make_painter(snapshots: Path, params: TrainParams) -> SaveSnapshot:
 
 
 def _draw_live(folder: Path, history: pd.DataFrame) -> None:
-    partial = folder / ".history.csv"
-    history.to_csv(partial, index=False)
-    partial.rename(folder / "history.csv")
+    with whole(folder / "history.csv") as partial:
+        history.to_csv(partial, index=False)
     write_png(folder / "curves.png", draw_curves(history))
 
 
@@ -121,15 +123,15 @@ def make_judge(
     positions = collection.shuffled("validation")
     if len(positions) < 2:
         positions = collection.shuffled("train")
-    count = params.judge.pictures
+    count, seed = params.judge.pictures, BEYOND_OTHERS + params.seed
     real = extract(extractor, collection.images[positions[:count]])
     classes = None
     if data.labels is not None:
-        drawn = draw_labels(data.labels[data.positions], count, params.seed)
+        drawn = draw_labels(data.labels[data.positions], count, seed)
         classes = one_hot(drawn, data.classes)
 
     def measure(generator: keras.Model) -> float:
-        latents = draw_latents(generator, count, params.seed)
+        latents = draw_latents(generator, count, seed)
         return kernel_distance(real, extract(extractor, paint(generator, latents, classes)))
 
     return measure
