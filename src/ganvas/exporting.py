@@ -66,7 +66,7 @@ def export_generator(
     """Write a generator in other formats, and see that it paints the same in each.
 
     Args:
-        generator: (N, Z), and with classes (N, K) beside it, to (N, H, W, 3) in [-1, 1].
+        generator: (N, Z), and with classes (N, K) beside it, to (N, H, W, 3) made for [-1, 1].
         formats: onnx, litert or both.
         folder: Where generator.onnx and generator.tflite are put. One that isn't asked for and
             what told of the old ones are removed, so that nothing stays of another generator.

@@ -20,6 +20,15 @@ def test_the_first_and_the_last_snapshot_are_among_the_frames(tmp_path):
     assert (frames[0] == colour(1)).all() and (frames[-1] == colour(200)).all()
 
 
+def test_a_run_that_went_on_with_other_columns_is_shown_from_there(tmp_path):
+    for epoch in range(1, 6):
+        wide = np.repeat(colour(epoch), 2, axis=1)
+        write_png(snapshot_file(tmp_path, epoch), colour(epoch) if epoch < 3 else wide)
+    frames = collect_frames(tmp_path)
+    assert frames.shape == (3, 16, 48, 3)
+    assert (frames[0, :, :24] == colour(3)).all()
+
+
 def test_all_frames_play_in_their_order_and_the_last_one_stays():
     frames = np.stack([colour(number) for number in range(5)])
     with Image.open(io.BytesIO(encode_webp(frames))) as film:

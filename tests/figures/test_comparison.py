@@ -1,7 +1,10 @@
+import base64
+import io
 import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ganvas.figures.comparison import (
     draw_ranges,
@@ -76,6 +79,33 @@ def test_what_differs_is_found_and_the_odd_one_marked(runs):
 def test_runs_are_named_by_what_sets_them_apart(runs):
     names = name_runs(runs)
     assert names == ["dcgan", "dcgan", "dcgan: width=8, rate=0.2", "dcgan"]
+
+
+def test_runs_are_set_apart_from_those_of_their_own_network(runs):
+    other = row(5, **{"network.r3gan.blocks": 2}) | {"network": "r3gan"}
+    names = name_runs([*runs, other])
+    assert names == ["dcgan", "dcgan", "dcgan: width=8, rate=0.2", "dcgan", "r3gan"]
+    # What it has not is no reason to name it.
+    assert name_runs([runs[2], runs[0]]) == ["dcgan", "dcgan: rate=0.1"]
+
+
+def test_long_names_leave_room_for_the_dots():
+    rows = [
+        row(n, 0.1 * n, **{f"train.{'very_long_name' * 2}{k}": n * k for k in range(3)})
+        for n in (1, 2, 3)
+    ]
+    whole = draw_ranges(rows)
+    dots = (np.abs(whole.astype(int) - (0xC2, 0x41, 0x0C)).sum(axis=-1) < 12).any(axis=0)
+    where = np.flatnonzero(dots)
+    assert where[-1] - where[0] > 0.2 * whole.shape[1]
+
+
+def test_large_grids_are_shown_smaller(runs):
+    rows = runs[:1]
+    large = np.random.default_rng(0).integers(0, 256, (600, 2066, 3), dtype=np.uint8)
+    page = render_comparison(rows, {rows[0]["run"]: large})
+    first = re.findall(r'data:image/png;base64,([^"]+)"', page)[-1]
+    assert Image.open(io.BytesIO(base64.b64decode(first))).size == (1033, 300)
 
 
 def test_runs_that_differ_in_their_seed_alone_are_one_group(runs):

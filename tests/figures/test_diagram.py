@@ -1,3 +1,4 @@
+import functools
 import re
 
 import keras
@@ -16,6 +17,7 @@ NARROW = {
 CASES = [(name, classes) for name in NARROW for classes in (0, 5) if classes or name != "artgan"]
 
 
+@functools.cache
 def make(name: str, classes: int) -> Pair:
     params = NetworkParams.model_validate({"name": name, name: NARROW[name]})
     return build(params, (32, 32, 3), classes)

@@ -65,6 +65,7 @@ def test_figures_parameters_versions_and_rejected_are_told(training):
 
 def test_a_run_that_ended_early_says_so(training):
     assert 'class="warning"' not in render(training)
+    assert "Training is complete after 3 epochs." in render(training)
     page = render(training, ended_by="interrupted", message="Kept epoch 2.")
     assert 'class="warning"' in page and "Kept epoch 2." in page
 
@@ -84,6 +85,8 @@ def test_class_sheets_are_inside_where_there_are_classes(training):
     assert "Class by class" not in render(training)
     page = render(training, sheets=[np.full((7, 7, 3), level, np.uint8) for level in (201, 202)])
     assert page.count('alt="Real and generated pictures, a row for each style"') == 2
+    # A font may lack their letters.
+    assert page.count("From top to bottom: Op, Pop.") == 1
 
 
 def test_published_figures_stand_beside_ours_and_are_called_theirs(training):

@@ -254,3 +254,13 @@ def test_headers_keep_browsers_at_home(path, client):
 def test_what_is_said_twice_is_refused(client):
     answer = client.get("/api/picture?seed=1&seed=2")
     assert answer.status_code == 400 and sentence(answer) == "Nothing may be said twice."
+
+
+def test_browsers_keep_a_picture_only_where_its_version_was_asked_for(client):
+    told = client.get("/api/models").json["models"]
+    version = next(each["version"] for each in told if each["model"] == PLAIN)
+    ages = [
+        client.get("/api/picture", query_string={"model": PLAIN} | more).cache_control.max_age
+        for more in ({}, {"version": version})
+    ]
+    assert ages == [None, 86_400]

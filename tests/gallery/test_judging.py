@@ -15,6 +15,7 @@ from ganvas.gallery.models import Models
 from ganvas.gallery.painting import BusyError, TooSlowError
 from ganvas.gallery.plot import HEIGHT, WIDTH, draw_scores
 from ganvas.metrics.scores import judge
+from ganvas.networks.sampling import draw_latents, paint
 from ganvas.sources.collection import open_collection
 from projects import BY_CLASS, PLAIN
 
@@ -130,6 +131,15 @@ def test_more_uploads_than_can_be_judged_are_told_so_at_once(trained):
         assert all(np.isfinite(each.result().score) for each in waiting)
 
 
+def test_real_pictures_that_come_later_are_looked_at(trained, tmp_path):
+    court, studio = Court(tmp_path), Models(trained / "data/06_models").choose(PLAIN)
+    before = court.judge(studio, write(NOISE), None)
+    assert not len(before.real) and before.looks_real is None
+    (tmp_path / "03_primary").symlink_to(trained / "data/03_primary")
+    after = court.judge(studio, write(NOISE), None)
+    assert len(after.real) and after.score == before.score
+
+
 def test_nobody_waits_for_the_bench_without_end(trained):
     data = trained / "data"
     court, studio = Court(data), Models(data / "06_models").choose(PLAIN)
@@ -181,3 +191,13 @@ def test_the_plot_shows_shares_of_each_kind_and_the_place_of_the_picture():
     assert {bar.height for bar in plot.bars if bar.kind == "generated"} == {HEIGHT * 0.75}
     assert plot.mark == WIDTH / 2
     assert [word for _, word in plot.ticks] == ["-3.0", "3.0"]
+
+
+def test_it_is_compared_with_the_models_own_pictures(client, trained):
+    answer, folder = ask(client, write(NOISE), model=PLAIN).json, trained / "data/06_models" / PLAIN
+    generator, discriminator = (
+        keras.models.load_model(next(folder.glob(f"{name}.keras/*/*.keras")))
+        for name in ("generator", "discriminator")
+    )
+    expected = judge(discriminator, paint(generator, draw_latents(generator, 128, 0)))
+    np.testing.assert_allclose(answer["generated"], expected, rtol=1e-4, atol=1e-4)

@@ -4,7 +4,7 @@ import io
 import os
 import re
 from html import unescape
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def fill(page, words):
     (form,) = [each for each in re.findall(r"<form.*?</form>", page, re.DOTALL) if words in each]
     sent = re.findall(r'<input[^>]* name="(\w+)" value="([^"]*)"', form)
     for name, options in re.findall(r'<select name="(\w+)">(.*?)</select>', form, re.DOTALL):
-        sent += [(name, each) for each in re.findall(r"<option selected>([^<]*)", options)]
+        sent += [(name, each) for each in re.findall(r'<option value="([^"]*)" selected>', options)]
     return {name: unescape(value) for name, value in sent}
 
 
@@ -79,6 +79,28 @@ def test_walks_and_mixtures_are_of_the_version_that_painted_the_picture(client):
     assert [fill(paint, 'name="pick"')["version"]] == exact["version"]
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/", 'type="number"'),
+        ("/walk", 'type="number"'),
+        ("/judge", 'type="file"'),
+        ("/game", "answer0"),
+    ],
+)
+def test_a_version_that_was_asked_for_stays_the_one(path, words, client):
+    told = client.get("/api/models").json["models"]
+    version = next(each["version"] for each in told if each["model"] == PLAIN)
+    for asked in ({}, {"version": version}):
+        page = client.get(path, query_string={"model": PLAIN} | asked).text
+        here = {"model": PLAIN} | asked
+        assert here.items() <= fill(page, words).items()
+        # Also on the next page.
+        (nav,) = re.findall(r"<nav.*?</nav>", page, re.DOTALL)
+        for link in re.findall(r'href="([^"]+)"', nav):
+            assert dict(parse_qsl(urlsplit(unescape(link)).query)) == here
+
+
 def test_nothing_moves_before_it_is_asked_to(client):
     page = client.get("/about", query_string={"model": PLAIN}).text
     folded = re.findall(r"<details>.*?</details>", page, re.DOTALL)
@@ -92,11 +114,42 @@ def test_walking_between_two_picked_pictures(client):
     page = walk("0:3:Ink Waves", "7:1:Still Lifes").text
     assert re.search(r'name="number_a" value="3"', page)
     assert re.search(r'name="seed_b" value="7"', page)
-    assert "<option selected>Still Lifes</option>" in page
+    assert '<option value="Still Lifes" selected>' in page
     answer = walk("0:3:")
     assert answer.status_code == 400 and "1 is picked: pick two" in answer.text
     assert walk("0:1:", "0:2:", "0:3:").status_code == 400
     assert walk("x", "y").status_code == 400
+
+
+def test_a_class_is_mixed_with_another_one(client):
+    names = client.get("/api/models").json["models"]
+    names = next(each["classes"] for each in names if each["model"] == BY_CLASS)
+    for given in ({"class_a": names[1]}, {"class_b": names[0]}, {}):
+        page = client.get("/mix", query_string={"model": BY_CLASS} | given).text
+        chosen = fill(page, 'name="class_a"')
+        assert chosen["class_a"] != chosen["class_b"] and given.items() <= chosen.items()
+
+
+def test_the_judge_tells_as_which_class_and_keeps_it(client):
+    picture = io.BytesIO(client.get("/api/picture", query_string={"model": PLAIN}).data)
+    data = {"model": BY_CLASS, "class": "Still Lifes", "picture": (picture, "mine.png")}
+    page = client.post("/judge", data=data, content_type="multipart/form-data").text
+    assert "as “Still Lifes”" in page
+    assert fill(page, 'type="file"')["class"] == "Still Lifes"
+
+
+def test_of_many_unusable_files_the_first_are_shown_and_told_to_be(client, trained):
+    file = trained / "data/03_primary/sample/rejected.csv"
+    kept = file.read_text() if file.is_file() else None
+    try:
+        for count in (200, 201):
+            rows = "".join(f"p{number}.png,spoilt\n" for number in range(count))
+            file.write_text(f"path,reason\n{rows}")
+            page = client.get("/about", query_string={"model": PLAIN}).text
+            assert page.count("<td>spoilt</td>") == 200
+            assert ("the first 200" in page) is (count == 201)
+    finally:
+        file.unlink() if kept is None else file.write_text(kept)
 
 
 def test_films_and_strips_are_files(client):

@@ -22,12 +22,14 @@ def collect_frames(folder: Path) -> np.ndarray:
         folder: A run's snapshots.
 
     Returns:
-        uint8 of shape (n, H, W, 3).
+        uint8 of shape (n, H, W, 3): of a run that went on with other rows or columns, those that
+        are laid as the last one is.
 
     Raises:
         GanvasError: There are none.
     """
-    return np.stack([read_png(file) for file in choose_snapshots(folder, FRAMES).values()])
+    grids = [read_png(file) for file in choose_snapshots(folder, FRAMES).values()]
+    return np.stack([grid for grid in grids if grid.shape == grids[-1].shape])
 
 
 def encode_webp(frames: np.ndarray, last: int = SHOWN_LAST) -> bytes:

@@ -1,5 +1,6 @@
 """The comparison page: finished evaluations of each collection side by side."""
 
+import textwrap
 from collections import Counter
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from ganvas.figures.curves import render
 from ganvas.figures.report import TEMPLATES, encode_picture
@@ -16,6 +18,9 @@ SEED = "train.seed"
 FIRST = ("kernel_distance", "frechet_distance", "precision", "recall", "coverage", "diversity")
 COLUMNS = ("dataset", "judge", "network", "started", "epochs", "minutes")
 DOT, RANGE, REAL = "#c2410c", "#f29a6b", "#15803d"
+
+# Pixels; two stand side by side on a page.
+WIDEST = 1080
 
 Row = dict[str, Any]
 
@@ -42,7 +47,7 @@ def render_comparison(rows: list[Row], pictures: dict[str, np.ndarray]) -> str:
                 "dataset": dataset,
                 "judge": judge,
                 "runs": [
-                    run | {"name": name, "picture": encode_picture(pictures[run["run"]])}
+                    run | {"name": name, "picture": encode_picture(_shrink(pictures[run["run"]]))}
                     for run, name in zip(runs, name_runs(runs), strict=True)
                 ],
                 "columns": [name for name in FIRST if any(name in run["metrics"] for run in runs)],
@@ -51,6 +56,12 @@ def render_comparison(rows: list[Row], pictures: dict[str, np.ndarray]) -> str:
             }
         )
     return TEMPLATES.get_template("comparison.html.j2").render(sections=sections)
+
+
+def _shrink(pixels: np.ndarray) -> np.ndarray:
+    """Reduce a grid to what is shown of it: there may be a hundred runs."""
+    factor = -(-pixels.shape[1] // WIDEST)
+    return np.asarray(Image.fromarray(pixels).reduce(factor)) if factor > 1 else pixels
 
 
 def order_runs(rows: list[Row]) -> list[Row]:
@@ -99,18 +110,20 @@ def find_differences(rows: list[Row]) -> dict[str, list[tuple[Any, bool]]]:
 
 
 def name_runs(rows: list[Row]) -> list[str]:
-    """Name runs by their network and what sets them apart, seeds excepted."""
-    differences = find_differences(rows)
-    names = []
-    for number, row in enumerate(rows):
-        apart = [
-            f"{name.rpartition('.')[2]}={values[number][0]}"
-            for name, values in differences.items()
-            if values[number][1] and name not in (SEED, "network.name")
-        ]
-        shown = ", ".join(apart[:3]) + (" …" if len(apart) > 3 else "")
-        names.append(f"{row['network']}{': ' if shown else ''}{shown}")
-    return names
+    """Name runs by their network and what sets them apart from others of it, seeds excepted."""
+    names = {}
+    for network in {row["network"] for row in rows}:
+        alike = [row for row in rows if row["network"] == network]
+        differences = find_differences(alike)
+        for number, row in enumerate(alike):
+            apart = [
+                f"{name.rpartition('.')[2]}={values[number][0]}"
+                for name, values in differences.items()
+                if values[number][1] and values[number][0] is not None and name != SEED
+            ]
+            shown = ", ".join(apart[:3]) + (" …" if len(apart) > 3 else "")
+            names[row["run"]] = f"{network}{': ' if shown else ''}{shown}"
+    return [names[row["run"]] for row in rows]
 
 
 def group_runs(rows: list[Row]) -> dict[str, list[Row]]:
@@ -138,16 +151,20 @@ def draw_ranges(rows: list[Row]) -> np.ndarray:
     }
     # Losses and the like can't be compared, and have no such value.
     shown = [name for name, each in known.items() if each["real"] is not None] or list(known)
-    count = len(shown)
-    figure = Figure(
-        figsize=(11, (0.34 * len(groups) + 0.95) * -(-count // 2)), dpi=144, layout="constrained"
-    )
+    count, lines = len(shown), max(_wrap(name).count("\n") + 1 for name in groups)
+    height = (0.2 + 0.14 * lines) * len(groups) + 0.95
+    figure = Figure(figsize=(11, height * -(-count // 2)), dpi=144, layout="constrained")
     axes = figure.subplots(-(-count // 2), 2, squeeze=False).ravel()
     for place, name in zip(axes, shown, strict=False):
         _draw_figure(place, name, groups)
     for place in axes[count:]:
         place.set_axis_off()
     return render(figure)
+
+
+def _wrap(name: str) -> str:
+    """Leave room for the dots."""
+    return textwrap.fill(name, 34)
 
 
 def _draw_figure(axes: Axes, name: str, groups: dict[str, list[Row]]) -> None:
@@ -163,7 +180,7 @@ def _draw_figure(axes: Axes, name: str, groups: dict[str, list[Row]]) -> None:
     if own:
         axes.axvline(np.mean(own), color=REAL, linestyle=":", linewidth=1.4)
     axes.set_title(figures[0]["title"], fontsize=9)
-    axes.set_yticks(range(len(groups)), list(groups), fontsize=8)
+    axes.set_yticks(range(len(groups)), [_wrap(name) for name in groups], fontsize=8)
     axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.set_xlabel(figures[0]["unit"] or "no unit", fontsize=8)
     axes.tick_params(axis="x", labelsize=8)

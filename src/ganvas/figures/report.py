@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from ganvas.figures.animation import encode_webp
 from ganvas.figures.grid import encode_png
+from ganvas.figures.sheet import ROWS
 from ganvas.params import flatten
 
 # Those that look closer, and none that would send anything anywhere.
@@ -55,6 +56,7 @@ def render_report(
     return template.render(
         pictures={name: encode_picture(pixels) for name, pixels in pictures.items()},
         sheets=[encode_picture(pixels) for pixels in sheets],
+        rows=ROWS,
         plot=_embed(plot),
         animation=data_uri(encode_webp(animation), "webp"),
         metrics=metrics,

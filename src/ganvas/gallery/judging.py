@@ -14,6 +14,7 @@ from ganvas.gallery.real import choose_real, find_collection
 from ganvas.metrics.scores import judge
 from ganvas.networks.sampling import draw_latents, paint, take_turns
 from ganvas.sources.classes import match_classes
+from ganvas.sources.collection import Collection
 from ganvas.sources.decode import decode_content
 
 # Pictures of each kind that the score is compared with.
@@ -59,8 +60,9 @@ class Judgement(NamedTuple):
 
 class _Bench(NamedTuple):
     discriminator: keras.Model
-    real: np.ndarray
     generated: np.ndarray
+    collection: Collection | None = None
+    real: np.ndarray = np.empty(0)
 
 
 class Court:
@@ -106,36 +108,42 @@ class Court:
         return Judgement(float(score), bench.real, bench.generated, pixels)
 
     def _open(self, studio: Studio) -> _Bench:
-        if studio.saved not in self._benches:
-            file = studio.saved.file("discriminator.keras")
-            if not file.is_file():
-                raise NoDiscriminatorError(
-                    f"'{studio.saved.model}' was saved without its discriminator, so there is "
-                    "nobody to judge."
-                )
-            if len(self._benches) == LOADED:
-                del self._benches[next(iter(self._benches))]
-            discriminator = keras.models.load_model(file, compile=False)
-            self._benches[studio.saved] = _Bench(
-                discriminator,
-                self._score_real(studio, discriminator),
-                _score_generated(studio, discriminator),
-            )
-        return self._benches[studio.saved]
-
-    def _score_real(self, studio: Studio, discriminator: keras.Model) -> np.ndarray:
+        bench = self._benches.get(studio.saved) or self._build(studio)
         collection = find_collection(self._data, studio)
-        if collection is None:
-            return np.empty(0)
-        try:
-            known = match_classes(collection.index, studio.column, studio.names)
-        except GanvasError:
-            return np.empty(0)
-        there = known.in_split(choose_real(collection))[:COMPARED]
-        if not len(there):
-            return np.empty(0)
-        pictures = np.asarray(collection.images[there])
-        return judge(discriminator, pictures, studio.weights(known.labels[there]))
+        # It may have been packed since, or anew.
+        if bench.collection is not collection:
+            real = _score_real(studio, bench.discriminator, collection)
+            bench = bench._replace(collection=collection, real=real)
+        self._benches[studio.saved] = bench
+        return bench
+
+    def _build(self, studio: Studio) -> _Bench:
+        file = studio.saved.file("discriminator.keras")
+        if not file.is_file():
+            raise NoDiscriminatorError(
+                f"'{studio.saved.model}' was saved without its discriminator, so there is "
+                "nobody to judge."
+            )
+        if len(self._benches) == LOADED:
+            del self._benches[next(iter(self._benches))]
+        discriminator = keras.models.load_model(file, compile=False)
+        return _Bench(discriminator, _score_generated(studio, discriminator))
+
+
+def _score_real(
+    studio: Studio, discriminator: keras.Model, collection: Collection | None
+) -> np.ndarray:
+    if collection is None:
+        return np.empty(0)
+    try:
+        known = match_classes(collection.index, studio.column, studio.names)
+    except GanvasError:
+        return np.empty(0)
+    there = known.in_split(choose_real(collection))[:COMPARED]
+    if not len(there):
+        return np.empty(0)
+    pictures = np.asarray(collection.images[there])
+    return judge(discriminator, pictures, studio.weights(known.labels[there]))
 
 
 def _score_generated(studio: Studio, discriminator: keras.Model) -> np.ndarray:

@@ -83,7 +83,7 @@ def _judge() -> dict[str, Any]:
         "picture": {"type": "string", "format": "binary", "description": "A picture's file."},
         "model": TEXT,
         "version": TEXT,
-        "class": TEXT,
+        "class": TEXT | {"description": "As which it is judged, by class; left out: the first."},
     }
     schema = {
         "type": "object",

@@ -37,8 +37,9 @@ def make_pages(models: Models, court: Court, data: Path) -> Blueprint:
     """Make the routes that people look at."""
     pages = Blueprint("pages", __name__)
 
-    def show(template: str, studio: Studio, **values: Any) -> str:
-        here = {"model": studio.saved.model}
+    def show(template: str, studio: Studio, version: str | None = None, **values: Any) -> str:
+        # A version that was asked for stays the one; otherwise the newest is always taken.
+        here = {"model": studio.saved.model} | ({"version": version} if version else {})
         return render_template(
             template, studio=studio, models=list(models.newest()), here=here, **values
         )
@@ -65,7 +66,7 @@ def _add_painting(pages: Blueprint, models: Models, show: Show) -> None:
         studio = models.choose(asked.model, asked.version)
         scene = paint_series(studio, asked)
         pictures = list(zip(_addresses(scene), scene.facts, strict=True))
-        return show("paint.html", studio, asked=asked, pictures=pictures)
+        return show("paint.html", studio, asked.version, asked=asked, pictures=pictures)
 
     @pages.get("/picture")
     def show_picture() -> str:
@@ -76,6 +77,7 @@ def _add_painting(pages: Blueprint, models: Models, show: Show) -> None:
         return show(
             "picture.html",
             studio,
+            asked.version,
             address=_addresses(scene)[0],
             facts=scene.facts[0],
         )
@@ -101,24 +103,20 @@ def _add_walks(pages: Blueprint, models: Models, show: Show) -> None:
     @pages.get("/walk")
     def walk() -> str:
         studio, asked = read_walk()
-        return show("walk.html", studio, asked=asked, **_stroll(studio, asked))
+        return show("walk.html", studio, asked.version, asked=asked, **_stroll(studio, asked))
 
     @pages.get("/mix")
     def mix() -> str:
         """Walk between two classes; a model with fewer has its reason told."""
         studio, asked = read_walk()
         if len(studio.names) < 2:
-            return show("mix.html", studio, asked=asked)
+            return show("mix.html", studio, asked.version, asked=asked)
+        first = asked.class_a or next(name for name in studio.names if name != asked.class_b)
+        second = asked.class_b or next(name for name in studio.names if name != first)
         # One latent, two classes.
-        asked = asked.model_copy(
-            update={
-                "seed_b": asked.seed_a,
-                "number_b": asked.number_a,
-                "class_a": asked.class_a or studio.names[0],
-                "class_b": asked.class_b or studio.names[1],
-            }
-        )
-        return show("mix.html", studio, asked=asked, **_stroll(studio, asked))
+        latent = {"seed_b": asked.seed_a, "number_b": asked.number_a}
+        asked = asked.model_copy(update=latent | {"class_a": first, "class_b": second})
+        return show("mix.html", studio, asked.version, asked=asked, **_stroll(studio, asked))
 
     @pages.get("/walk/film.webp")
     def save_film() -> Response:
@@ -137,7 +135,8 @@ def _add_judging(pages: Blueprint, models: Models, court: Court, show: Show) -> 
     @pages.get("/judge")
     def ask() -> str:
         asked = read_query(Request, filled())
-        return show("judge.html", models.choose(asked.model, asked.version), found=None)
+        studio = models.choose(asked.model, asked.version)
+        return show("judge.html", studio, asked.version, found=None, chosen=None)
 
     @pages.post("/judge")
     def judge() -> str:
@@ -147,7 +146,9 @@ def _add_judging(pages: Blueprint, models: Models, court: Court, show: Show) -> 
         return show(
             "judge.html",
             studio,
+            request.form.get("version"),
             found=found,
+            chosen=class_name or next(iter(studio.names), None),
             picture=data_uri(encode_png(found.pixels), "png"),
             looks_real=found.looks_real,
             plot=draw_scores(found),
@@ -163,9 +164,10 @@ def _add_game(pages: Blueprint, models: Models, data: Path, show: Show) -> None:
 
     @pages.get("/game")
     def play() -> str:
-        studio, collection = open_round(read_query(Request, filled()))
+        asked = read_query(Request, filled())
+        studio, collection = open_round(asked)
         name = game.new_round() if collection is not None else None
-        return show("game.html", studio, round=name, count=PICTURES, answers=None)
+        return show("game.html", studio, asked.version, round=name, count=PICTURES, answers=None)
 
     @pages.get("/game/<name>/<int:position>.png")
     def deal(name: str, position: int) -> Response:
@@ -189,6 +191,7 @@ def _add_game(pages: Blueprint, models: Models, data: Path, show: Show) -> None:
         return show(
             "game.html",
             studio,
+            chosen.get("version"),
             round=name,
             count=PICTURES,
             answers=list(zip(answers, truth, strict=True)),
@@ -205,17 +208,19 @@ def _add_about(pages: Blueprint, models: Models, data: Path, show: Show) -> None
     def about() -> str:
         """Tell of a model what its collection, its report and its card say."""
         asked = read_query(Request, filled())
-        studio = models.choose(asked.model)
+        studio = models.choose(asked.model, asked.version)
         model, card = studio.saved.model, studio.saved.folder / "model_card.md"
         return show(
             "about.html",
             studio,
+            asked.version,
             report=(reporting(model) / "report.html").is_file(),
             film=(reporting(model) / "progress.webp").is_file(),
             card=card.read_text().partition("---\n")[2].partition("---\n")[2]
             if card.is_file()
             else None,
             rejected=_read_rejected(data / "03_primary" / model.partition("/")[0] / "rejected.csv"),
+            shown=SHOWN_REJECTED,
         )
 
     @pages.get("/about/report")
@@ -245,8 +250,8 @@ def _read(file: Path) -> bytes:
 def _read_rejected(file: Path) -> list[list[str]]:
     if not file.is_file():
         return []
-    # A file can be called NA or null.
-    table = pd.read_csv(file, keep_default_na=False, nrows=SHOWN_REJECTED)
+    # A file can be called NA, null or 0001.
+    table = pd.read_csv(file, keep_default_na=False, dtype="str", nrows=SHOWN_REJECTED + 1)
     return table[["path", "reason"]].to_numpy().tolist()
 
 

@@ -9,8 +9,9 @@ PAGES = (
 )
 # A report brings its own style and scripts with it, and is shut off from everything else.
 REPORT = (
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'; sandbox allow-scripts"
+    "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; "
+    "sandbox allow-scripts allow-downloads"
 )
 HEADERS = {
     "X-Content-Type-Options": "nosniff",

@@ -57,6 +57,6 @@ def export_formats(
     return {
         "files": files,
         "inputs": inputs,
-        "output": {"shape": [None, *generator.output_shape[1:]], "values": "RGB in [-1, 1]"},
+        "output": {"shape": [None, *generator.output_shape[1:]], "values": "RGB made for [-1, 1]"},
         "checked": {"pictures": params.checked, "seed": SEED, "tolerance": params.tolerance},
     }

@@ -88,6 +88,9 @@ def draw_classes(
     """Draw what the generator paints for each class, each column from one latent.
 
     A generator without classes has no sheets.
+
+    Raises:
+        GanvasError: The collection has other classes than the generator.
     """
     names = classes["names"]
     known = match_classes(collection.index, classes["column"], names)
@@ -104,7 +107,7 @@ def draw_classes(
 
 
 def draw_real(collection: Collection, params: ReportParams) -> np.ndarray:
-    """Lay held-out pictures, chosen by the seed, in a square grid."""
+    """Lay held-out pictures in a square grid, or where there are none, training ones."""
     candidates = collection.split("validation")
     if not len(candidates):
         candidates = collection.split("train")
