@@ -1,10 +1,14 @@
 """Projects of their own for tests: clones of this one without data, run at a tiny size."""
 
+import functools
 import shutil
 from pathlib import Path
+from unittest import mock
 
 from click.testing import CliRunner, Result
 from kedro.framework.cli.cli import KedroCLI
+
+from ganvas.sources.sample import collection
 
 ROOT = Path(__file__).parents[1]
 # What two tiny models are called: without classes, and by genre.
@@ -35,6 +39,10 @@ TINY = {
 }
 
 
+# Dozens of projects have the same few pictures.
+paint_once = functools.cache(collection.paint_picture)
+
+
 def make_project(folder: Path) -> Path:
     """Make an empty clone of the project in a folder: its configuration without data."""
     for name in ("pyproject.toml", ".telemetry"):
@@ -55,4 +63,5 @@ def run_kedro(project: Path, *options: str, **params: object) -> Result:
     )
     text = ",".join(f"{key}={value}" for key, value in chosen.items())
     command = ["run", *options, f"--params={text}"]
-    return CliRunner().invoke(KedroCLI(project_path=project), command)
+    with mock.patch.object(collection, "paint_picture", paint_once):
+        return CliRunner().invoke(KedroCLI(project_path=project), command)
