@@ -15,7 +15,7 @@ from ganvas.errors import GanvasError
 from ganvas.sources import chunks, work
 from ganvas.sources.chunks import read_answers, read_pictures
 from ganvas.sources.collection import open_collection
-from ganvas.sources.decode import decode_picture
+from ganvas.sources.decode import Rejection, decode_picture
 from ganvas.sources.listing import FACTS, list_files, make_remarks
 from ganvas.sources.packing import PackParams, pack
 from ganvas.sources.work import mark_duplicates
@@ -116,6 +116,23 @@ def test_what_the_system_has_refused_is_tried_again(raw, tmp_path, monkeypatch):
     for name in ("packed", "other"):
         collection = pack_all(raw, tmp_path / name, max_rejected_share=0.34)
         assert "p05.png" in set(collection.index["path"])
+
+
+def test_what_the_system_has_refused_is_tried_again_in_a_shard_under_way(
+    raw, tmp_path, monkeypatch
+):
+    def refuse(path, *options):
+        if path.name == "p06.png":
+            raise KeyboardInterrupt
+        if path.name == "p05.png":
+            raise Rejection("can't be read: Stale file handle")
+        return decode_picture(path, *options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(chunks, "decode_picture", refuse)
+        with pytest.raises(KeyboardInterrupt):
+            pack_all(raw, tmp_path / "packed")
+    assert "p05.png" in set(pack_all(raw, tmp_path / "packed").index["path"])
 
 
 @pytest.mark.parametrize("cut", [0, -20])
