@@ -39,9 +39,9 @@ def test_scores_of_the_last_epochs(pairs, expected):
 @pytest.mark.parametrize(
     ("loss", "pair", "expected"),
     [
-        # What the losses ask of a discriminator that is always right.
-        ({"name": "hinge"}, (0.731, 0.269), ["discriminator winning"]),
-        ({"name": "hinge"}, (0.70, 0.269), []),
+        ({"name": "hinge"}, (0.96, 0.04), ["discriminator winning"]),
+        # First epochs of a run that went well.
+        ({"name": "hinge"}, (0.87, 0.17), []),
         ({"name": "hinge"}, (0.45, 0.55), ["discriminator losing"]),
         ({"label_smoothing": 0.1}, (0.89, 0.02), ["discriminator winning"]),
         ({"label_smoothing": 0.1}, (0.84, 0.02), []),
