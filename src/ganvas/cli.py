@@ -44,10 +44,10 @@ def _in_one_sentence(callback: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _check_names(callback: Callable[..., Any]) -> Callable[..., Any]:
-    """Refuse pipelines, namespaces, nodes and environments that there are not, before any work.
+    """Refuse pipelines, nodes and the like that there are not, and a runner that can't do it.
 
     Raises:
-        GanvasError: There is none of that name.
+        GanvasError: There is none of that name, or the runner can't hand on pictures.
     """
 
     @functools.wraps(callback)

@@ -101,8 +101,7 @@ def record(client: MlflowClient, params: TrackingParams, told: Told) -> None:
     """Record a run; one that goes on with an earlier training is added to that one's record."""
     name = f"{told.dataset}/{told.network}"
     started = told.summary["started"] if told.summary else None
-    experiment = find_experiment(client, params.experiment)
-    run = join_run(client, experiment, name, told.command, started)
+    run = join_run(client, find_experiment(client, params.experiment), name, told.command, started)
     try:
         log_parameters(client, run, told.parameters)
         if "history" in told.made:

@@ -11,8 +11,8 @@ from ganvas.training.losses import LossParams, find_boundary
 # no passing advantage. The hinge loss asks for .731 and .269 alone, but runs that went well began
 # with .87 and .17.
 SURE_REAL, SURE_FAKE = 0.95, 0.05
-# Losses whose logits are those of labels.
-LABELLED = ("non_saturating", "hinge")
+# Losses after which the sigmoid of a logit says how sure a discriminator is.
+TELLING = ("non_saturating", "hinge")
 EPOCHS = 5
 # Samples are taken for collapsed below this share of the real pictures' distance from each other,
 # that have been farther apart before; a new generator paints all alike and gets its time.
@@ -41,10 +41,10 @@ def watch_scores(rows: list[dict[str, Any]], loss: LossParams) -> list[EarlyWarn
 
     Args:
         rows: The history: real_score and fake_score in [0, 1], one row an epoch.
-        loss: The loss; scores, sigmoids of logits, tell nothing where logits are none of labels.
+        loss: The loss; after others than `TELLING` scores, sigmoids of logits, say nothing.
     """
     logit = find_boundary(loss)
-    if len(rows) < EPOCHS or logit is None or loss.name not in LABELLED:
+    if len(rows) < EPOCHS or logit is None or loss.name not in TELLING:
         return []
     boundary = 1 / (1 + math.exp(-logit))
     # A discriminator that is always right says of real pictures what their labels say.
