@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ganvas.sources.listing import FACTS, list_files, make_remarks
-from ganvas.sources.packing import PackParams, pack
+from ganvas.ingestion.file_index import FACTS, list_files, make_remarks
+from ganvas.ingestion.packing import PackParams, pack
 
 AREA = 1500 * 1200
 

@@ -18,14 +18,14 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageFilter
 
-from ganvas.datasets.collection import CollectionDataset
-from ganvas.metrics.distances import mean_pairwise_distance
+from ganvas.datasets.packed_collection import CollectionDataset
 from ganvas.metrics.extractors import load_extractor
 from ganvas.metrics.features import extract
 from ganvas.metrics.frechet import frechet_distance
-from ganvas.metrics.kernel import kernel_distance, kernel_distance_subsets
-from ganvas.metrics.manifold import compare_manifolds
+from ganvas.metrics.kid import kernel_distance, kernel_distance_subsets
+from ganvas.metrics.pairwise import mean_pairwise_distance
 from ganvas.metrics.parzen import parzen
+from ganvas.metrics.prdc import compare_manifolds
 
 COLUMNS = ("FD", "KD × 1000", "precision", "recall", "density", "coverage", "diversity")
 

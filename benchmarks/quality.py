@@ -127,8 +127,8 @@ def look(fake: Path, real: Path) -> dict:
     from ganvas.metrics.extractors import load_extractor
     from ganvas.metrics.features import extract
     from ganvas.metrics.frechet import frechet_distance
-    from ganvas.metrics.kernel import kernel_distance
-    from ganvas.metrics.manifold import compare_manifolds
+    from ganvas.metrics.kid import kernel_distance
+    from ganvas.metrics.prdc import compare_manifolds
 
     files = sorted(f for f in real.rglob("*") if f.suffix.lower() in {".jpg", ".jpeg", ".png"})
     chosen = np.random.default_rng(0).permutation(len(files))[:COUNT]

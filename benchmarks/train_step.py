@@ -38,8 +38,8 @@ def measure_ours(changes: dict, steps: int) -> float:
     from ganvas.pipelines.train.nodes import build_networks
     from ganvas.training.batches import TrainingSet
     from ganvas.training.checkpoints import CheckpointStore
+    from ganvas.training.config import TrainParams
     from ganvas.training.loop import Watchers, train
-    from ganvas.training.params import TrainParams
 
     params = TrainParams(
         epochs=2, batch_size=BATCH, snapshot_every=100, checkpoint={"every": 3}, **changes
@@ -94,9 +94,9 @@ def measure_data() -> float:
     """Seconds to draw a batch from 80,000 pictures on disk, in random order."""
     import numpy as np
 
-    from ganvas.sources.shards import open_shards, write_shard
+    from ganvas.ingestion.shards import open_shards, write_shard
     from ganvas.training.batches import TrainingSet, draw_batches
-    from ganvas.training.params import TrainParams
+    from ganvas.training.config import TrainParams
 
     rng = np.random.default_rng(0)
     piece = rng.integers(0, 256, (1000, SIDE, SIDE, 3), dtype=np.uint8)

@@ -13,7 +13,7 @@ import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from ganvas.configuration import Configuration
+from ganvas.project_params import Configuration
 
 CONF = Path(__file__).parents[1] / "conf" / "base"
 INTRODUCTION = """# Parameters

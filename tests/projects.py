@@ -8,7 +8,7 @@ from unittest import mock
 from click.testing import CliRunner, Result
 from kedro.framework.cli.cli import KedroCLI
 
-from ganvas.sources.sample import collection
+from ganvas.sample_collection import build_collection
 
 ROOT = Path(__file__).parents[1]
 # What two tiny models are called: without classes, and by genre.
@@ -40,7 +40,7 @@ TINY = {
 
 
 # Dozens of projects have the same few pictures.
-paint_once = functools.cache(collection.paint_picture)
+paint_once = functools.cache(build_collection.paint_picture)
 
 
 def make_project(folder: Path) -> Path:
@@ -63,5 +63,5 @@ def run_kedro(project: Path, *options: str, **params: object) -> Result:
     )
     text = ",".join(f"{key}={value}" for key, value in chosen.items())
     command = ["run", *options, f"--params={text}"]
-    with mock.patch.object(collection, "paint_picture", paint_once):
+    with mock.patch.object(build_collection, "paint_picture", paint_once):
         return CliRunner().invoke(KedroCLI(project_path=project), command)

@@ -20,7 +20,7 @@ from ganvas.datasets.atomic import (
     AtomicTextDataset,
 )
 from ganvas.errors import GanvasError
-from ganvas.sources.sample import paint_collection
+from ganvas.sample_collection import paint_collection
 from projects import ROOT
 
 KEYS = {"key": "ada", "secret": "lovelace"}

@@ -8,12 +8,12 @@ import yaml
 from kedro.framework.cli.utils import _split_params
 
 from ganvas import settings
-from ganvas.configuration import Configuration
+from ganvas.base_params import Params, check_params
 from ganvas.errors import GanvasError
 from ganvas.networks import NETWORKS, build
-from ganvas.params import Params, check_params
 from ganvas.pipeline_registry import register_pipelines
 from ganvas.pipelines.evaluate.nodes import HISTORY_TITLES
+from ganvas.project_params import Configuration
 
 CONF = Path(__file__).parents[1] / "conf"
 LAYERS = {"raw", "intermediate", "primary", "models", "model output", "reporting"}

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ganvas.base_params import flatten
 from ganvas.networks.sampling import draw_latents
-from ganvas.params import flatten
 from ganvas.tracking import (
     TrackingParams,
     connect,

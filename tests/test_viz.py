@@ -13,7 +13,7 @@ from kedro_viz.data_access import data_access_manager
 from kedro_viz.server import load_and_populate_data
 from PIL import Image
 
-from ganvas.datasets.collection import CollectionDataset
+from ganvas.datasets.packed_collection import CollectionDataset
 from ganvas.networks import NETWORKS
 from ganvas.pipeline_registry import register_pipelines
 from ganvas.pipelines.train.preview import NOT_PACKED, draw_network

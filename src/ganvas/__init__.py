@@ -2,7 +2,7 @@
 
 import os
 
-from ganvas.memory import keep_freed_memory
+from ganvas.malloc import keep_freed_memory
 
 __version__ = "0.1.0"
 

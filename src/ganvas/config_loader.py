@@ -12,8 +12,8 @@ from kedro.utils import find_kedro_project
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ganvas.configuration import Configuration
-from ganvas.params import check_params, flatten
+from ganvas.base_params import check_params, flatten
+from ganvas.project_params import Configuration
 from ganvas.training.gathering import has_gpu
 
 # Entries of credentials.yml that the catalog names; Kedro stops at a name that is missing.

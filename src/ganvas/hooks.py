@@ -11,12 +11,12 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from rich.logging import RichHandler
 
-from ganvas.configuration import Configuration
+from ganvas.base_params import check_params
 from ganvas.errors import Finished, GanvasError
-from ganvas.params import check_params
+from ganvas.ingestion.object_store import check_protocol, is_url
 from ganvas.pipelines.train.nodes import tell_parameters
 from ganvas.progress import in_terminal
-from ganvas.sources.mirror import check_protocol, is_url
+from ganvas.project_params import Configuration
 from ganvas.tracking import Told, connect, record
 
 logger = logging.getLogger(__name__)

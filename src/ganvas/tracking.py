@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from ganvas.base_params import Params
 from ganvas.errors import GanvasError
-from ganvas.figures.report import list_parameters
-from ganvas.params import Params
+from ganvas.visualization.report import list_parameters
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -262,7 +262,7 @@ def log_generator(client: MlflowClient, run: str, generator: keras.Model, name: 
     Args:
         client: Of MLflow.
         run: The run's id.
-        generator: See `ganvas.networks.pair.Pair`.
+        generator: See `ganvas.networks.gan_networks.Pair`.
         name: What it is called in the registry of models; None: it is not entered.
     """
     import mlflow

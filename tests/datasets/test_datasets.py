@@ -8,15 +8,15 @@ from kedro.io import DatasetError
 from PIL import Image
 
 from ganvas.datasets.atomic import AtomicJSONDataset
-from ganvas.datasets.collection import CollectionDataset
 from ganvas.datasets.folder import FolderDataset, SnapshotsDataset
+from ganvas.datasets.images import AnimationDataset, PictureDataset, PictureFolderDataset
 from ganvas.datasets.leaderboard import LeaderboardDataset
-from ganvas.datasets.pictures import AnimationDataset, PictureDataset, PictureFolderDataset
-from ganvas.figures.grid import cut_grid, write_png
-from ganvas.figures.strip import snapshot_file
-from ganvas.pipelines.evaluate.figure import figure
-from ganvas.sources.collection import INDEX, REJECTED
-from ganvas.sources.shards import NAME
+from ganvas.datasets.packed_collection import CollectionDataset
+from ganvas.ingestion.collection import INDEX, REJECTED
+from ganvas.ingestion.shards import NAME
+from ganvas.pipelines.evaluate.metric_entry import figure
+from ganvas.visualization.image_grid import cut_grid, write_png
+from ganvas.visualization.progress_strip import snapshot_file
 
 
 def pixels(preview: str) -> np.ndarray:

@@ -8,10 +8,10 @@ import pytest
 from kedro.framework.cli.utils import _split_params
 
 from ganvas import settings
-from ganvas.configuration import Configuration
+from ganvas.base_params import Params, check_params
 from ganvas.errors import GanvasError
-from ganvas.params import Params, check_params
 from ganvas.pipeline_registry import register_pipelines
+from ganvas.project_params import Configuration
 
 ROOT = Path(__file__).parents[2]
 PAGES = [

@@ -9,8 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from ganvas import settings
-from ganvas.configuration import Configuration
-from ganvas.params import Params, check_params, flatten
+from ganvas.base_params import Params, check_params, flatten
+from ganvas.project_params import Configuration
 
 ROOT = Path(__file__).parents[2]
 PAGE = runpy.run_path(str(ROOT / "docs" / "parameters_page.py"))

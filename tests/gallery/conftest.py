@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from ganvas.gallery.app import make_app
-from ganvas.gallery.models import Models
+from ganvas.gallery.model_store import Models
 from projects import make_project, run_kedro
 
 

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from ganvas.gallery.game import PICTURES, Game
-from ganvas.gallery.models import Models
-from ganvas.gallery.real import find_collection
-from ganvas.sources.collection import MANIFEST, open_collection
+from ganvas.gallery.model_store import Models
+from ganvas.gallery.real_images import find_collection
+from ganvas.ingestion.collection import MANIFEST, open_collection
 from projects import BY_CLASS, PLAIN
 
 PICTURE = {"model": BY_CLASS, "seed": 1, "number": 2}
@@ -238,7 +238,7 @@ def test_a_gallery_without_models_says_what_to_run(tmp_path):
 
 
 def test_few_models_stay_loaded(trained, monkeypatch):
-    monkeypatch.setattr("ganvas.gallery.models.LOADED", 1)
+    monkeypatch.setattr("ganvas.gallery.model_store.LOADED", 1)
     models = Models(trained / "data/06_models")
     first = models.choose(PLAIN)
     assert models.choose(PLAIN) is first

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from ganvas.networks.dcgan import DcganParams, build_dcgan
-from ganvas.networks.pair import Pair
-from ganvas.training.fused import with_fused_norms
+from ganvas.networks.gan_networks import Pair
+from ganvas.training.config import TrainParams
+from ganvas.training.fused_ops import with_fused_norms
 from ganvas.training.gan import GAN
-from ganvas.training.params import TrainParams
 
 
 def count_trainable(model: keras.Model) -> int:

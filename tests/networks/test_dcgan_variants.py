@@ -10,8 +10,8 @@ import pytest
 
 from ganvas.errors import GanvasError
 from ganvas.networks.dcgan import DcganParams, build_dcgan
-from ganvas.networks.pair import Pair
-from ganvas.training.fused import with_fused_norms
+from ganvas.networks.gan_networks import Pair
+from ganvas.training.fused_ops import with_fused_norms
 
 RADFORD = {
     "generator_width": 128,

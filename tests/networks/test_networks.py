@@ -12,8 +12,8 @@ import yaml
 
 from ganvas.networks import NETWORKS, NetworkParams, build
 from ganvas.networks.sampling import one_hot
+from ganvas.training.config import TrainParams
 from ganvas.training.gan import GAN
-from ganvas.training.params import TrainParams
 
 CONF = Path(__file__).parents[2] / "conf"
 PRESET = yaml.safe_load((CONF / "keras_faces" / "parameters_train.yml").read_text())

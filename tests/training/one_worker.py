@@ -15,13 +15,13 @@ from keras import layers
 
 from ganvas.errors import Finished, GanvasError
 from ganvas.networks import NetworkParams, build
-from ganvas.networks.pair import Pair
+from ganvas.networks.gan_networks import Pair
 from ganvas.training.batches import TrainingSet
 from ganvas.training.checkpoints import CheckpointStore
+from ganvas.training.config import TrainParams
 from ganvas.training.devices import Devices
 from ganvas.training.gathering import gather_devices
 from ganvas.training.loop import Networks, Watchers, train
-from ganvas.training.params import TrainParams
 from ganvas.training.replicas import even_out, make_seed, share_gradients
 
 LATENT = 6

@@ -7,15 +7,15 @@ import tensorflow as tf
 from keras import layers
 from pydantic import ValidationError
 
-from ganvas.networks.pair import Pair
+from ganvas.networks.gan_networks import Pair
 from ganvas.training.anchored import AnchoredGAN
 from ganvas.training.anchors import with_anchors
 from ganvas.training.augmentation import augment_alike
 from ganvas.training.batches import TrainingSet
 from ganvas.training.checkpoints import CheckpointStore
+from ganvas.training.config import TrainParams
 from ganvas.training.gan import GAN
 from ganvas.training.loop import NOBODY, Networks, prepare, train
-from ganvas.training.params import TrainParams
 
 SIDE, LATENT, BATCH = 32, 6, 8
 ADVERSARIAL, PIXELS = 0.7, 3.0

@@ -6,7 +6,7 @@ from keras import layers
 from ganvas.networks import NetworkParams, build
 from ganvas.training.anchors import with_anchors
 from ganvas.training.batches import TrainingSet, draw_batches
-from ganvas.training.params import TrainParams
+from ganvas.training.config import TrainParams
 
 SIDE, LATENT = 32, 5
 POSITIONS = np.arange(10, 310)

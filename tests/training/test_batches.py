@@ -5,8 +5,8 @@ import pytest
 
 from ganvas.errors import GanvasError
 from ganvas.training.batches import Batch, TrainingSet, count_steps, draw_batches
+from ganvas.training.config import TrainParams
 from ganvas.training.feeding import stream
-from ganvas.training.params import TrainParams
 
 
 def images(count: int) -> np.ndarray:

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from ganvas.errors import GanvasError
+from ganvas.training.config import TrainParams
 from ganvas.training.devices import ALONE, Devices
 from ganvas.training.gathering import gather_devices
-from ganvas.training.params import TrainParams
 
 WORKER = Path(__file__).parent / "one_worker.py"
 # 100 pictures in steps of 16: 6 steps an epoch.

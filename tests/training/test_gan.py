@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from ganvas.errors import GanvasError
 from ganvas.networks import NetworkParams, build
 from ganvas.training.augmentation import augment
+from ganvas.training.config import TrainParams
 from ganvas.training.gan import GAN, SCORES
 from ganvas.training.losses import Loss, LossParams, make_loss
-from ganvas.training.optimisers import make_optimiser
-from ganvas.training.params import TrainParams
+from ganvas.training.optimizers import make_optimiser
 from ganvas.training.state import read_state, write_state
 
 RATE = 0.05

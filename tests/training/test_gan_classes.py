@@ -8,12 +8,12 @@ from keras import layers
 
 from ganvas.networks.artgan import ArtganParams, build_artgan
 from ganvas.networks.dcgan import DcganParams, build_dcgan
-from ganvas.networks.pair import Pair
+from ganvas.networks.gan_networks import Pair
 from ganvas.networks.sampling import one_hot
 from ganvas.training import critic
 from ganvas.training import gan as gan_module
+from ganvas.training.config import TrainParams
 from ganvas.training.gan import GAN
-from ganvas.training.params import TrainParams
 
 K, COUNT, RATE = 3, 6, 0.05
 Batch = tuple[np.ndarray, ...]

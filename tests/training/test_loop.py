@@ -6,16 +6,16 @@ import pytest
 from pydantic import ValidationError
 
 from ganvas.errors import GanvasError
-from ganvas.networks.pair import Pair
+from ganvas.networks.gan_networks import Pair
 from ganvas.networks.sampling import draw_latents, paint
 from ganvas.training import callbacks
 from ganvas.training.batches import TrainingSet
 from ganvas.training.callbacks import EpochReport
 from ganvas.training.checkpoints import CheckpointStore
+from ganvas.training.config import TrainParams
 from ganvas.training.gan import SCORES
 from ganvas.training.keeping import Diverged, Guard
 from ganvas.training.loop import Networks, Watchers, train
-from ganvas.training.params import TrainParams
 from ganvas.training.record import Record
 from ganvas.training.state import find_overflow
 

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ganvas.base_params import Params, check_params
 from ganvas.errors import GanvasError
-from ganvas.params import Params, check_params
 from ganvas.training.losses import LOSSES, LossParams, find_boundary, make_loss
 
 REAL = np.array([[1.5], [-0.2], [0.7]])

@@ -2,11 +2,11 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from ganvas.networks.pair import Pair
+from ganvas.networks.gan_networks import Pair
 from ganvas.training import rehearsal
 from ganvas.training.batches import TrainingSet
+from ganvas.training.config import TrainParams
 from ganvas.training.loop import Networks, prepare
-from ganvas.training.params import TrainParams
 
 
 def test_a_step_is_told_by_itself_where_several_are_done_at_once(networks, pictures, monkeypatch):

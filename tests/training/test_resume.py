@@ -15,8 +15,8 @@ from ganvas.errors import GanvasError
 from ganvas.networks.dcgan import DcganParams, build_dcgan
 from ganvas.training.batches import TrainingSet
 from ganvas.training.checkpoints import CheckpointStore
+from ganvas.training.config import TrainParams
 from ganvas.training.loop import Networks, Watchers, train
-from ganvas.training.params import TrainParams
 
 PLAIN = {"epochs": 4, "batch_size": 8, "snapshot_rows": 1}
 EVERYTHING = {

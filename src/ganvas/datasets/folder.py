@@ -6,9 +6,9 @@ from typing import Any, NoReturn
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import ImagePreview
 
-from ganvas.datasets.pictures import preview_bytes
-from ganvas.figures.strip import list_snapshots
-from ganvas.sources.mirror import is_url, mirror
+from ganvas.datasets.images import preview_bytes
+from ganvas.ingestion.object_store import is_url, mirror
+from ganvas.visualization.progress_strip import list_snapshots
 
 
 class FolderDataset(AbstractDataset[None, Path]):

@@ -4,7 +4,7 @@ from kedro_datasets._typing import TablePreview
 from kedro_datasets.partitions import PartitionedDataset
 
 from ganvas.datasets.atomic import preview_table
-from ganvas.figures.comparison import tabulate
+from ganvas.visualization.comparison import tabulate
 
 
 class LeaderboardDataset(PartitionedDataset):

@@ -6,12 +6,12 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from ganvas.figures.grid import lay_grid
+from ganvas.gallery.discriminator_scores import Court
 from ganvas.gallery.encoding import encode_film, encode_png, encode_still, encode_strip
-from ganvas.gallery.judging import Court
-from ganvas.gallery.models import Models, Studio, Version
+from ganvas.gallery.generation import Scene, paint_one, paint_series, paint_walk
+from ganvas.gallery.model_store import Models, Studio, Version
 from ganvas.gallery.openapi import describe
-from ganvas.gallery.requests import (
+from ganvas.gallery.schemas import (
     GenerateRequest,
     InterpolateRequest,
     PictureRequest,
@@ -19,8 +19,8 @@ from ganvas.gallery.requests import (
     read_json,
     read_query,
 )
-from ganvas.gallery.scenes import Scene, paint_one, paint_series, paint_walk
 from ganvas.networks.sampling import latent_length
+from ganvas.visualization.image_grid import lay_grid
 
 COLUMNS = 8
 JSON, PNG, WEBP = "application/json", "image/png", "image/webp"

@@ -7,13 +7,13 @@ from jinja2 import StrictUndefined
 from werkzeug.exceptions import BadHost, HTTPException, SecurityError
 
 from ganvas.gallery.api import make_api
-from ganvas.gallery.judging import Court, NoDiscriminatorError
-from ganvas.gallery.models import Models, UnknownModelError
+from ganvas.gallery.batching import BusyError, TooSlowError
+from ganvas.gallery.discriminator_scores import Court, NoDiscriminatorError
+from ganvas.gallery.headers import secure
+from ganvas.gallery.model_store import Models, UnknownModelError
 from ganvas.gallery.pages import make_pages
-from ganvas.gallery.painting import BusyError, TooSlowError
-from ganvas.gallery.requests import WrongRequestError
-from ganvas.gallery.security import secure
-from ganvas.sources.decode import Rejection
+from ganvas.gallery.schemas import WrongRequestError
+from ganvas.ingestion.decode import Rejection
 
 MAX_UPLOAD = 8 * 2**20
 RETRY_AFTER = 2

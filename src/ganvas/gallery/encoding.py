@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ganvas.figures.animation import SHOWN, encode_webp
-from ganvas.figures.grid import lay_grid
+from ganvas.visualization.animation import SHOWN, encode_webp
+from ganvas.visualization.image_grid import lay_grid
 
 # Painted pixels hardly repeat: looking for runs alone is faster than looking for more, and files
 # are no larger.

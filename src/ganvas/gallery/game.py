@@ -9,10 +9,10 @@ import secrets
 
 import numpy as np
 
-from ganvas.gallery.models import Studio
-from ganvas.gallery.real import choose_real
+from ganvas.gallery.model_store import Studio
+from ganvas.gallery.real_images import choose_real
+from ganvas.ingestion.collection import Collection
 from ganvas.networks.sampling import count_classes
-from ganvas.sources.collection import Collection
 
 PICTURES = 10
 # Latents of the sample grid and of the gallery's first page are taken.

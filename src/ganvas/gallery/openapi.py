@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ganvas import __version__
-from ganvas.gallery.requests import GenerateRequest, InterpolateRequest, PictureRequest
+from ganvas.gallery.schemas import GenerateRequest, InterpolateRequest, PictureRequest
 
 BINARY = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
 TEXT, NUMBER, WHOLE = {"type": "string"}, {"type": "number"}, {"type": "integer"}

@@ -7,15 +7,15 @@ from typing import Any
 import pandas as pd
 from flask import Blueprint, Response, render_template, request, url_for
 
-from ganvas.figures.report import TEMPLATES, data_uri
 from ganvas.gallery.api import PNG, WEBP, read_upload
+from ganvas.gallery.discriminator_scores import Court
 from ganvas.gallery.encoding import encode_film, encode_png, encode_strip
 from ganvas.gallery.game import PICTURES, Game
-from ganvas.gallery.judging import Court
-from ganvas.gallery.models import Models, Studio, UnknownModelError
-from ganvas.gallery.plot import draw_scores
-from ganvas.gallery.real import find_collection
-from ganvas.gallery.requests import (
+from ganvas.gallery.generation import Scene, paint_one, paint_series, paint_walk
+from ganvas.gallery.headers import REPORT
+from ganvas.gallery.model_store import Models, Studio, UnknownModelError
+from ganvas.gallery.real_images import find_collection
+from ganvas.gallery.schemas import (
     GenerateRequest,
     PictureRequest,
     Request,
@@ -23,9 +23,9 @@ from ganvas.gallery.requests import (
     WrongRequestError,
     read_query,
 )
-from ganvas.gallery.scenes import Scene, paint_one, paint_series, paint_walk
-from ganvas.gallery.security import REPORT
-from ganvas.sources.collection import Collection
+from ganvas.gallery.score_histogram import draw_scores
+from ganvas.ingestion.collection import Collection
+from ganvas.visualization.report import TEMPLATES, data_uri
 
 SHOWN_REJECTED = 200
 

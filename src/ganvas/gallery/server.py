@@ -8,9 +8,9 @@ import waitress
 
 from ganvas.errors import GanvasError
 from ganvas.gallery.app import MAX_UPLOAD, make_app
-from ganvas.gallery.models import Models
-from ganvas.gallery.painting import WAITING
-from ganvas.memory import share_freed_memory
+from ganvas.gallery.batching import WAITING
+from ganvas.gallery.model_store import Models
+from ganvas.malloc import share_freed_memory
 
 logger = logging.getLogger(__name__)
 

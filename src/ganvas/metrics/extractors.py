@@ -8,20 +8,20 @@ from pathlib import Path
 
 import keras
 
-from ganvas.errors import GanvasError
-from ganvas.metrics.features import Extractor
-from ganvas.metrics.inception import FEATURES as INCEPTION_FEATURES
-from ganvas.metrics.inception import SIDE as INCEPTION_SIDE
-from ganvas.metrics.inception import build_inception
-from ganvas.pretrained.efficientnet import (
+from ganvas.backbones.efficientnet import (
     FEATURES,
     SCALES,
     Variant,
     build_efficientnet,
     load_weights,
 )
-from ganvas.pretrained.precision import full_precision
-from ganvas.pretrained.state_dict import read_state_dict
+from ganvas.backbones.precision import full_precision
+from ganvas.backbones.state_dict import read_state_dict
+from ganvas.errors import GanvasError
+from ganvas.metrics.features import Extractor
+from ganvas.metrics.inception_v3 import FEATURES as INCEPTION_FEATURES
+from ganvas.metrics.inception_v3 import SIDE as INCEPTION_SIDE
+from ganvas.metrics.inception_v3 import build_inception
 
 # Their weights come as packages, so nothing is fetched while a run is under way.
 PACKAGED: dict[str, Variant] = {"efficientnet_lite0": "lite0", "efficientnet_lite2": "lite2"}

@@ -6,12 +6,12 @@ from typing import Any, Literal, NamedTuple, Self
 import keras
 from pydantic import Field, create_model
 
+from ganvas.base_params import Params
 from ganvas.networks.artgan import ArtganParams, build_artgan
 from ganvas.networks.dcgan import DcganParams, build_dcgan
-from ganvas.networks.pair import Pair
-from ganvas.networks.projected import ProjectedParams, build_projected
+from ganvas.networks.gan_networks import Pair
+from ganvas.networks.projected_gan import ProjectedParams, build_projected
 from ganvas.networks.r3gan import R3ganParams, build_r3gan
-from ganvas.params import Params
 
 
 class Network(NamedTuple):

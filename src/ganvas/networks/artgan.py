@@ -15,9 +15,9 @@ import keras
 from keras import layers, ops
 from pydantic import Field
 
+from ganvas.base_params import Params
 from ganvas.errors import GanvasError
-from ganvas.networks.pair import Pair
-from ganvas.params import Params
+from ganvas.networks.gan_networks import Pair
 
 FIRST_SIDE, FEATURE_SIDE = 4, 8
 DROPOUT = {"original": 0.0, "improved": 0.2}

@@ -15,10 +15,10 @@ import keras
 from keras import layers
 from pydantic import Field
 
+from ganvas.base_params import Params
 from ganvas.errors import GanvasError
-from ganvas.networks.conditional import class_norm, class_table, project
-from ganvas.networks.pair import Pair
-from ganvas.params import Params
+from ganvas.networks.conditioning import class_norm, class_table, project
+from ganvas.networks.gan_networks import Pair
 
 Widths = list[Annotated[int, Field(ge=1, le=4096)]]
 

@@ -14,9 +14,9 @@ import keras
 from keras import layers
 from pydantic import Field, model_validator
 
-from ganvas.networks.conditional import class_table
-from ganvas.networks.pair import Pair
-from ganvas.params import Params
+from ganvas.base_params import Params
+from ganvas.networks.conditioning import class_table
+from ganvas.networks.gan_networks import Pair
 
 FIRST_SIDE, LARGEST_SIDE = 4, 256
 SLOPE = 0.2

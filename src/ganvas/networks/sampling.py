@@ -92,7 +92,7 @@ def paint_batches(
     """Turn latents into pictures, batch by batch.
 
     Args:
-        generator: See `ganvas.networks.pair.Pair`.
+        generator: See `ganvas.networks.gan_networks.Pair`.
         latents: float32 of shape (N, Z).
         classes: Rows of weights, float32 of shape (N, K), or of shape (N, 0) for a generator
             without classes; None: all classes in turn.

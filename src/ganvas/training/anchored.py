@@ -10,11 +10,11 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from ganvas.networks.pair import Pair
+from ganvas.networks.gan_networks import Pair
 from ganvas.training.augmentation import augment_alike
+from ganvas.training.config import TrainParams
 from ganvas.training.critic import Word
 from ganvas.training.gan import GAN, Gradients
-from ganvas.training.params import TrainParams
 from ganvas.training.pieces import Piece, Verdict
 
 # Keeps ratios of lengths finite.

@@ -19,9 +19,9 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import QuantileTransformer
 
 from ganvas.arrays import Pictures
-from ganvas.networks.pair import looks_through_a_trained_network
+from ganvas.networks.gan_networks import looks_through_a_trained_network
 from ganvas.training.batches import TrainingSet
-from ganvas.training.params import TrainParams
+from ganvas.training.config import TrainParams
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def with_anchors(
 
     Args:
         data: What to train on.
-        discriminator: The one that is trained; see `ganvas.networks.pair.Pair`.
+        discriminator: The one that is trained; see `ganvas.networks.gan_networks.Pair`.
         latent: Length Z of a latent; if there are fewer components, normal random numbers fill it.
         params: Of training.
     """

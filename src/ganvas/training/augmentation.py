@@ -18,7 +18,7 @@ import keras
 from keras import KerasTensor, ops
 from pydantic import Field
 
-from ganvas.params import Params
+from ganvas.base_params import Params
 
 Policy = Literal["colour", "translation", "cutout"]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ganvas.arrays import Pictures
 from ganvas.errors import GanvasError
-from ganvas.training.params import TrainParams
+from ganvas.training.config import TrainParams
 
 Batch = tuple[np.ndarray, ...]
 

@@ -13,8 +13,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ganvas.networks.sampling import paint
 from ganvas.progress import in_terminal
+from ganvas.training.diagnostics import EarlyWarning
 from ganvas.training.gan import SCORES
-from ganvas.training.monitors import EarlyWarning
 from ganvas.training.record import Record
 
 logger = logging.getLogger(__name__)

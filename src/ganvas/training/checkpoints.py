@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ganvas.files import whole, write_whole
+from ganvas.atomic_files import whole, write_whole
 
 logger = logging.getLogger(__name__)
 

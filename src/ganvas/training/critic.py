@@ -13,9 +13,9 @@ from ganvas.training.auxiliary import (
     sigmoid_class_loss,
     softmax_class_loss,
 )
-from ganvas.training.fused import with_fused_norms
+from ganvas.training.config import TrainParams
+from ganvas.training.fused_ops import with_fused_norms
 from ganvas.training.losses import make_loss
-from ganvas.training.params import TrainParams
 from ganvas.training.penalties import (
     interpolate,
     lecam_penalty,
@@ -31,7 +31,7 @@ class Word(NamedTuple):
 
     Attributes:
         logits: (N, 1), float32, positive for real.
-        more: Its other outputs; see `ganvas.networks.pair.Pair`.
+        more: Its other outputs; see `ganvas.networks.gan_networks.Pair`.
         pictures: (N, H, W, 3), float32 in [-1, 1].
         seen: The same as it saw them, augmented.
         classes: Rows of classes that they show or were asked to, (N, K); None: no classes.
@@ -48,7 +48,7 @@ class Critic:
     """The discriminator with its losses and penalties.
 
     Args:
-        discriminator: See `ganvas.networks.pair.Pair`.
+        discriminator: See `ganvas.networks.gan_networks.Pair`.
         params: Of training.
 
     Attributes:

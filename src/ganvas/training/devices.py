@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from ganvas.errors import Finished, GanvasError
 from ganvas.training.checkpoints import Checkpoint, CheckpointStore
-from ganvas.training.params import TrainParams
+from ganvas.training.config import TrainParams
 
 logger = logging.getLogger(__name__)
 

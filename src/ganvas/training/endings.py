@@ -3,7 +3,7 @@
 from typing import Literal
 
 from ganvas.training.checkpoints import Checkpoint
-from ganvas.training.params import TrainParams
+from ganvas.training.config import TrainParams
 from ganvas.training.record import Record
 
 EndedBy = Literal["epochs", "time", "patience", "interrupted", "diverged"]

@@ -10,14 +10,14 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from ganvas.networks.pair import Pair
+from ganvas.networks.gan_networks import Pair
 from ganvas.training.augmentation import adapt_probability, flip_half
 from ganvas.training.auxiliary import reconstruction_loss
+from ganvas.training.config import TrainParams
 from ganvas.training.critic import Critic, Word, make_number
-from ganvas.training.fused import with_fused_norms
+from ganvas.training.fused_ops import with_fused_norms
 from ganvas.training.losses import find_boundary
-from ganvas.training.optimisers import without_rate
-from ganvas.training.params import TrainParams
+from ganvas.training.optimizers import without_rate
 from ganvas.training.penalties import move_average
 from ganvas.training.pieces import Piece, Verdict, cut, join
 from ganvas.training.replicas import (

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from ganvas.training.checkpoints import Checkpoint, CheckpointStore
-from ganvas.training.params import TrainParams
+from ganvas.training.config import TrainParams
 from ganvas.training.record import Record
 from ganvas.training.state import find_overflow, read_state
 

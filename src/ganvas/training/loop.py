@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ganvas.errors import GanvasError
-from ganvas.networks.pair import Pair
+from ganvas.networks.gan_networks import Pair
 from ganvas.networks.sampling import draw_latents, latent_length
 from ganvas.training.anchored import AnchoredGAN
 from ganvas.training.anchors import has_anchors, with_anchors
@@ -24,13 +24,13 @@ from ganvas.training.callbacks import (
     Watch,
 )
 from ganvas.training.checkpoints import Checkpoint, CheckpointStore
+from ganvas.training.config import TrainParams
 from ganvas.training.devices import ALONE, Agreement, Devices
 from ganvas.training.endings import EndedBy, tell_end
 from ganvas.training.feeding import feed
 from ganvas.training.gan import GAN
 from ganvas.training.keeping import Diverged, Guard, Judge, Keeper, Trackers
-from ganvas.training.optimisers import make_optimiser
-from ganvas.training.params import TrainParams
+from ganvas.training.optimizers import make_optimiser
 from ganvas.training.record import Record
 from ganvas.training.state import write_state
 

@@ -14,7 +14,7 @@ from keras import KerasTensor, ops
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from ganvas.params import Params
+from ganvas.base_params import Params
 
 LossFunction = Callable[[KerasTensor, KerasTensor], KerasTensor]
 Labels: TypeAlias = float | KerasTensor

@@ -8,7 +8,7 @@ import keras
 from keras import KerasTensor, ops
 from pydantic import Field
 
-from ganvas.params import Params
+from ganvas.base_params import Params
 
 
 class PenaltyParams(Params):

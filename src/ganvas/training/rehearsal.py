@@ -9,10 +9,10 @@ import keras
 from ganvas.networks.sampling import latent_length
 from ganvas.training.anchors import with_anchors
 from ganvas.training.batches import TrainingSet, draw_batches
+from ganvas.training.config import TrainParams
 from ganvas.training.devices import ALONE
 from ganvas.training.feeding import feed
 from ganvas.training.gan import GAN
-from ganvas.training.params import TrainParams
 
 
 def rehearse(gan: GAN, data: TrainingSet, params: TrainParams) -> str:

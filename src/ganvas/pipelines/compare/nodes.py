@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ganvas.errors import GanvasError
-from ganvas.figures.comparison import render_comparison
+from ganvas.visualization.comparison import render_comparison
 
 
 def write_comparison(

@@ -7,17 +7,17 @@ import numpy as np
 import pandas as pd
 
 from ganvas.errors import GanvasError
-from ganvas.figures.grid import lay_grid
-from ganvas.figures.report import list_parameters
+from ganvas.ingestion.class_labels import match_classes
+from ganvas.ingestion.collection import Collection
+from ganvas.metrics.discriminator_accuracy import accuracy, judge
 from ganvas.metrics.parzen import parzen
-from ganvas.metrics.scores import accuracy, judge
 from ganvas.networks.sampling import draw_labels, draw_latents, one_hot, paint
-from ganvas.pipelines.evaluate.by_features import Features
-from ganvas.pipelines.evaluate.figure import Metrics, figure, name_run
+from ganvas.pipelines.evaluate.feature_metrics import Features
+from ganvas.pipelines.evaluate.metric_entry import Metrics, figure, name_run
 from ganvas.pipelines.evaluate.params import EvaluateParams
-from ganvas.sources.classes import match_classes
-from ganvas.sources.collection import Collection
 from ganvas.training.losses import IN_NATS, LossParams, find_boundary
+from ganvas.visualization.image_grid import lay_grid
+from ganvas.visualization.report import list_parameters
 
 PARZEN_VALIDATION = 1000
 LEADERBOARD_PICTURES, LEADERBOARD_COLUMNS = 48, 8

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
+from ganvas.base_params import Params
 from ganvas.metrics.extractors import INCEPTION_FILE, check_extractor
-from ganvas.params import Params
 
 
 class EvaluateParams(Params):

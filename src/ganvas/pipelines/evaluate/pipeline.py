@@ -2,9 +2,9 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from ganvas.pipelines.evaluate.by_features import look, measure_classes, measure_distances
-from ganvas.pipelines.evaluate.faces import measure_faces
-from ganvas.pipelines.evaluate.memorising import find_copies
+from ganvas.pipelines.evaluate.face_metrics import measure_faces
+from ganvas.pipelines.evaluate.feature_metrics import look, measure_classes, measure_distances
+from ganvas.pipelines.evaluate.memorization import find_copies
 from ganvas.pipelines.evaluate.nodes import (
     enter_leaderboard,
     join_metrics,

@@ -7,9 +7,9 @@ from typing import Any, Literal
 import keras
 from pydantic import Field
 
+from ganvas.base_params import Params
 from ganvas.exporting import FORMATS, SEED, export_generator
 from ganvas.networks.sampling import latent_length
-from ganvas.params import Params
 
 logger = logging.getLogger(__name__)
 

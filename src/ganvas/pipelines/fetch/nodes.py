@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from ganvas.sources import IngestParams
-from ganvas.sources.fetching import FetchParams, fetch
+from ganvas.ingestion import IngestParams
+from ganvas.ingestion.download import FetchParams, fetch
 
 
 def fetch_pictures(

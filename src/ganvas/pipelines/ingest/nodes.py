@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from ganvas.sources import IngestParams, Listing, find_pictures
-from ganvas.sources.collection import Collection
-from ganvas.sources.packing import pack
+from ganvas.ingestion import IngestParams, Listing, find_pictures
+from ganvas.ingestion.collection import Collection
+from ganvas.ingestion.packing import pack
 
 
 def list_source(raw_pictures: Path, params: IngestParams) -> Listing:

@@ -10,15 +10,10 @@ import pandas as pd
 import plotly.graph_objects as go
 from pydantic import Field
 
+from ganvas.base_params import Params
 from ganvas.errors import GanvasError
-from ganvas.figures.animation import collect_frames
-from ganvas.figures.card import render_card
-from ganvas.figures.curves import draw_curves
-from ganvas.figures.grid import lay_grid
-from ganvas.figures.plots import plot_curves
-from ganvas.figures.report import render_report
-from ganvas.figures.sheet import draw_sheets
-from ganvas.figures.strip import draw_strip
+from ganvas.ingestion.class_labels import match_classes
+from ganvas.ingestion.collection import Collection, count_reasons
 from ganvas.networks.sampling import (
     draw_latents,
     latent_length,
@@ -27,10 +22,15 @@ from ganvas.networks.sampling import (
     take_turns,
     walk_latents,
 )
-from ganvas.params import Params
-from ganvas.pipelines.evaluate.figure import name_run
-from ganvas.sources.classes import match_classes
-from ganvas.sources.collection import Collection, count_reasons
+from ganvas.pipelines.evaluate.metric_entry import name_run
+from ganvas.visualization.animation import collect_frames
+from ganvas.visualization.contact_sheet import draw_sheets
+from ganvas.visualization.curves import draw_curves
+from ganvas.visualization.image_grid import lay_grid
+from ganvas.visualization.interactive_curves import plot_curves
+from ganvas.visualization.model_card import render_card
+from ganvas.visualization.progress_strip import draw_strip
+from ganvas.visualization.report import render_report
 
 PAIR = 36
 SHEET_COLUMNS, SHEET_REAL = 8, 3

@@ -8,11 +8,11 @@ import keras
 import numpy as np
 from pydantic import Field, field_validator
 
+from ganvas.base_params import Params
 from ganvas.errors import GanvasError
-from ganvas.figures.grid import lay_grid
 from ganvas.networks.sampling import draw_latents, one_hot, paint_batches
-from ganvas.params import Params
 from ganvas.progress import track
+from ganvas.visualization.image_grid import lay_grid
 
 # What the catalog calls `samples_grid` among the samples.
 GRID = "grid"

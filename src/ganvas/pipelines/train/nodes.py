@@ -11,18 +11,18 @@ import keras
 import pandas as pd
 
 from ganvas.errors import Finished
+from ganvas.ingestion import IngestParams
+from ganvas.ingestion.class_labels import Classes, label_columns, read_classes
+from ganvas.ingestion.collection import Collection
 from ganvas.networks import NETWORKS, NetworkParams, build
-from ganvas.networks.transfer import take_weights
-from ganvas.pipelines.train.watchers import make_watchers
-from ganvas.sources import IngestParams
-from ganvas.sources.classes import Classes, label_columns, read_classes
-from ganvas.sources.collection import Collection
+from ganvas.networks.weight_transfer import take_weights
+from ganvas.pipelines.train.callbacks import make_watchers
 from ganvas.training.batches import TrainingSet, count_steps
 from ganvas.training.checkpoints import open_store
+from ganvas.training.config import TrainParams
 from ganvas.training.devices import ALONE
 from ganvas.training.gathering import gather_devices
 from ganvas.training.loop import NOBODY, Networks, Training, prepare, train
-from ganvas.training.params import TrainParams
 from ganvas.training.rehearsal import rehearse
 
 PACKAGES = ["ganvas", "kedro", "keras", "tensorflow", "numpy", "pillow"]

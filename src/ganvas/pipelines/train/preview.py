@@ -7,11 +7,11 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline.preview_contract import MermaidPreview, TextPreview
 
 from ganvas.errors import GanvasError
-from ganvas.figures.diagram import draw_pair
+from ganvas.ingestion import IngestParams
+from ganvas.ingestion.class_labels import read_classes
 from ganvas.networks import NETWORKS, NetworkParams, build
 from ganvas.pipelines.train.nodes import choose_column
-from ganvas.sources import IngestParams
-from ganvas.sources.classes import read_classes
+from ganvas.visualization.network_diagram import draw_pair
 
 # For Mermaid: as wide as there is room, since kedro-viz would draw 300 pixels wide by itself, and
 # distances in pixels that leave room for the boxes.

@@ -1,0 +1,172 @@
+"""WikiArt as cs-chan/ArtGAN hands it out: one folder a style, lists of labels beside them."""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from ganvas.base_params import Params
+from ganvas.errors import GanvasError
+from ganvas.ingestion.file_index import (
+    FACTS,
+    LIST,
+    compose,
+    drop_other_files,
+    first_folder,
+    join_remarks,
+    make_remarks,
+    match_listed,
+    read_lines,
+    scan,
+)
+
+SPLITS = {"train": "train", "val": "validation"}
+# The lists go round with and without suffixes; the original's artist lists have none.
+LIST_NAME = re.compile(r"(style|genre|artist)_(train|val|class)(\.csv|\.txt)?")
+# The artists' lists start with this line and an empty one.
+HEADER = "(Path to image)"
+# `path,idx`, or `path,,idx` for artists. A path may hold commas itself.
+LISTED_LINE = re.compile(r"(.+?),+ *(\d+)\s*", re.ASCII)
+CLASS_LINE = re.compile(r"(\d+) +(.+?) *", re.ASCII)
+
+
+class WikiartParams(Params):
+    """Parameters of the WikiArt layout.
+
+    Attributes:
+        labels: Which of the lists to take.
+        lists: True: the lists must be there; False: they are not read, and labels come from
+            folders and file names alone; None: they are read if they are there.
+    """
+
+    labels: Literal["style", "genre", "artist"] = "style"
+    lists: bool | None = None
+
+
+def read_wikiart(folder: Path, params: WikiartParams) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """List the pictures of a folder in this layout.
+
+    Args:
+        folder: Holds `<Style>/<artist-name>_<title>.jpg` and, for labels such as `style`, the
+            lists `style_train.csv`, `style_val.csv` and `style_class.txt`.
+        params: Which labels to take, and whether from lists.
+
+    Returns:
+        The records, one row a file, sorted by path: path below the folder, bytes, modified_ns;
+        the chosen label as the list's class; `style`, from the folder, and `artist`, from the
+        file name, unless chosen; and with lists `split`, train or validation. And the remarks,
+        path and reason, on each file that is no record and on each listed picture that is
+        missing.
+
+    Raises:
+        GanvasError: The folder, one of the lists or every picture is missing, or a line of a
+            list can't be read.
+    """
+    files, remarks = scan(folder)
+    lists = _find_lists(folder, params)
+    files = files[~files["path"].str.fullmatch(LIST_NAME)]
+    if lists:
+        names = [lists[role].name for role in SPLITS]
+        records, more = match_listed(files, _read_lists(lists, params.labels), names)
+    else:
+        records, more = _files_in_styles(files)
+    if records.empty:
+        named = f" that {' or '.join(names)} names" if lists else " in a style's folder"
+        raise GanvasError(
+            f"No picture{named} in {folder}: ingest.source.path must name the folder that holds "
+            "the styles' folders."
+        )
+    return _add_labels(records, params.labels), join_remarks(remarks, more)
+
+
+def _find_lists(folder: Path, params: WikiartParams) -> dict[str, Path]:
+    """The chosen lists by their roles train, val and class; none of them to do without lists."""
+    found: dict[str, Path] = {}
+    if params.lists is not False:
+        there = [path for path in sorted(folder.iterdir()) if LIST_NAME.fullmatch(path.name)]
+        roles = [(role, f"{params.labels}_{role}") for role in (*SPLITS, "class")]
+        found = {role: path for role, stem in roles for path in there if path.stem == stem}
+        missing = [stem for role, stem in roles if role not in found]
+        if missing and (found or params.lists):
+            raise GanvasError(
+                f"{folder} lacks the list{'s' * (len(missing) > 1)} {', '.join(missing)} (.csv, "
+                ".txt or no suffix): put them there, or set ingest.source.wikiart.lists=false to "
+                "do without lists."
+            )
+    if not found and params.labels == "genre":
+        raise GanvasError(
+            "Genres can't be had without genre_train.csv, genre_val.csv and genre_class in "
+            f"{folder}: put them there and leave ingest.source.wikiart.lists unset, or set "
+            "ingest.source.wikiart.labels to style or artist."
+        )
+    return found
+
+
+def _read_lists(lists: dict[str, Path], label: str) -> pd.DataFrame:
+    """Read the training and the validation list: path, the label, split and LIST."""
+    classes = _read_classes(lists["class"])
+    rows = []
+    for role, split in SPLITS.items():
+        for number, line in enumerate(read_lines(lists[role]), 1):
+            if not line.strip() or (number == 1 and line.startswith(HEADER)):
+                continue
+            path, index = _read_line(lists[role], number, line, LISTED_LINE, "path,index")
+            if int(index) not in classes:
+                raise GanvasError(
+                    f"Line {number} of {lists[role]} has the index {index}, which "
+                    f"{lists['class'].name} does not name: it names {min(classes)} to "
+                    f"{max(classes)}; use the class file that belongs to the list."
+                )
+            rows.append((path, classes[int(index)], split, lists[role].name))
+    return pd.DataFrame(rows, columns=["path", label, "split", LIST], dtype="str")
+
+
+def _read_classes(file: Path) -> dict[int, str]:
+    classes: dict[int, str] = {}
+    for number, line in enumerate(read_lines(file), 1):
+        if line.strip():
+            index, name = _read_line(file, number, line, CLASS_LINE, "index name")
+            if int(index) in classes:
+                raise GanvasError(
+                    f"Line {number} of {file} names the index {index} again: give each class an "
+                    "index of its own."
+                )
+            classes[int(index)] = compose(name)
+    if not classes:
+        raise GanvasError(f"{file} is empty: each of its lines must be 'index name'.")
+    return classes
+
+
+def _read_line(
+    file: Path, number: int, line: str, pattern: re.Pattern[str], form: str
+) -> tuple[str, str]:
+    match = pattern.fullmatch(line)
+    if match is None:
+        raise GanvasError(
+            f"Line {number} of {file} can't be read: it must be '{form}', but is '{line[:80]}'."
+        )
+    return match[1], match[2]
+
+
+def _files_in_styles(files: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    inside = files["path"].str.contains("/")
+    records, remarks = drop_other_files(files[inside])
+    outside = make_remarks(files.loc[~inside, "path"], "no label: in no style's folder")
+    return records, join_remarks(remarks, outside)
+
+
+def _add_labels(records: pd.DataFrame, chosen: str) -> pd.DataFrame:
+    """Derive what the lists don't give; the chosen label comes first, the split last."""
+    artists = records["path"].map(_artist_of).astype("str")
+    derived = {"style": first_folder(records["path"]), "artist": artists}
+    others = [name for name in derived if name != chosen]
+    labelled = pd.DataFrame(derived).assign(**records)
+    split = [name for name in labelled if name == "split"]
+    return labelled[["path", *FACTS, chosen, *others, *split]]
+
+
+def _artist_of(path: str) -> str:
+    """The artist in `<Style>/<artist-name>_<title>.jpg`; "" where a name has no such part."""
+    artist, _, title = path.rpartition("/")[2].partition("_")
+    return compose(artist).replace("-", " ") if title else ""

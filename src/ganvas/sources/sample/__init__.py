@@ -1,5 +1,0 @@
-"""A small collection of pictures in eight styles, painted by this package itself from a seed."""
-
-from ganvas.sources.sample.collection import STYLES, paint_collection, paint_picture
-
-__all__ = ["STYLES", "paint_collection", "paint_picture"]

@@ -1,0 +1,235 @@
+"""The parameters of training."""
+
+from typing import Literal
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from ganvas.base_params import Params
+from ganvas.training.augmentation import AugmentParams
+from ganvas.training.losses import LossParams, find_boundary
+from ganvas.training.penalties import PenaltyParams
+
+
+class ScheduleParams(Params):
+    """How the learning rates change.
+
+    Attributes:
+        name: constant; step: multiplied by `factor` every `every` epochs; cosine: falling to
+            `factor` times the rate until the last epoch (Loshchilov and Hutter, arXiv
+            1608.03983).
+        every: Epochs between two steps.
+        factor: What a step multiplies by, or the share that cosine ends at.
+    """
+
+    name: Literal["constant", "step", "cosine"] = "constant"
+    every: int = Field(50, ge=1)
+    factor: float = Field(0.1, ge=0, le=1)
+
+
+class AdamParams(Params):
+    """Adam (Kingma and Ba, arXiv 1412.6980).
+
+    Attributes:
+        beta_1: Decay of the gradients' mean.
+        beta_2: Decay of their squares' mean.
+    """
+
+    beta_1: float = Field(0.5, ge=0, lt=1)
+    beta_2: float = Field(0.999, ge=0, lt=1)
+
+
+class RmspropParams(Params):
+    """RMSProp (Hinton, lecture 6 of his course on neural networks, 2012).
+
+    Attributes:
+        rho: Decay of the mean of the gradients' squares.
+    """
+
+    rho: float = Field(0.9, ge=0, lt=1)
+
+
+class OptimiserParams(Params):
+    """How gradients become steps.
+
+    Attributes:
+        name: The optimiser of both networks.
+    """
+
+    name: Literal["adam", "rmsprop"] = "adam"
+    adam: AdamParams = AdamParams()
+    rmsprop: RmspropParams = RmspropParams()
+
+
+class CheckpointParams(Params):
+    """What is kept to go on from.
+
+    Attributes:
+        every: Epochs between two checkpoints.
+        steps: Steps between two checkpoints within an epoch; None: at its end alone.
+        keep: How many of the last are kept, beside the best.
+    """
+
+    every: int = Field(1, ge=1)
+    steps: int | None = Field(None, ge=1)
+    keep: int = Field(2, ge=1)
+
+
+class JudgeParams(Params):
+    """How epochs are compared: by the kernel distance to held-out pictures.
+
+    Attributes:
+        every: Epochs between two judgements; None: none.
+        pictures: Generated pictures a judgement, and held-out ones at most.
+        patience: Judgements without a better one after which training ends; None: no such end.
+        keep: Whether the saved networks are those of the last epoch or of the best judged.
+    """
+
+    every: int | None = Field(None, ge=1)
+    pictures: int = Field(500, ge=10)
+    patience: int | None = Field(None, ge=1)
+    keep: Literal["last", "best"] = "last"
+
+    @model_validator(mode="after")
+    def _check_judged(self) -> "JudgeParams":
+        if not self.every and (self.patience or self.keep == "best"):
+            raise ValueError(
+                "train.judge.patience and train.judge.keep=best need train.judge.every, the epochs "
+                "between two judgements"
+            )
+        return self
+
+
+class AnchorParams(Params):
+    """How latents are tied to real pictures; see `ganvas.training.anchors`.
+
+    Attributes:
+        every: One picture in this many of a batch is painted from a real picture's own latent and
+            must look like it in what is coarse; None: none. Discriminators that look at the
+            pictures alone have none.
+        adversarial: Length of the adversarial gradient for these pictures, as a share of that
+            which draws them to their real ones.
+        pixels: Weight of the difference of the pixels, at 16×16, beside that of the maps.
+    """
+
+    every: int | None = Field(None, ge=1)
+    adversarial: float = Field(4.0, gt=0)
+    pixels: float = Field(10.0, ge=0)
+
+
+class TrainParams(Params):
+    """Parameters of training.
+
+    Attributes:
+        epochs: Times that every training picture is seen, at most.
+        max_minutes: Minutes of training after which it ends, epoch complete or not, those of
+            resumed runs included; None for no limit.
+        batch_size: Pictures a step, all devices together.
+        loss: What generator and discriminator are after.
+        penalty: What the discriminator pays for being steep.
+        anchor: How latents are tied to real pictures.
+        augment: What is done to pictures before the discriminator sees them.
+        flip: Mirror half of the real pictures, but none that has a latent of its own.
+        generator_learning_rate: The optimiser's step size for the generator.
+        discriminator_learning_rate: The same for the discriminator.
+        schedule: How both change.
+        optimiser: How gradients become steps.
+        discriminator_steps: Updates of the discriminator, each with pictures of its own, for one
+            of the generator.
+        accumulate: Pieces in which a batch goes through the networks, for batches larger than
+            memory.
+        fresh_latents: The generator is updated by pictures from latents of their own, as in
+            algorithm 1 of Goodfellow et al. (arXiv 1406.2661), not by those that the
+            discriminator was updated by.
+        simultaneous: Both losses share one forward pass over generated pictures, and both
+            networks are updated after it; otherwise the discriminator first, as in the paper.
+        balance: Ask the generator for every class equally often; otherwise for the classes of
+            the real pictures beside them. Without classes it means nothing.
+        average: Decay of the generator's average weights, the ones that are saved; 0: the last
+            weights. At step t the decay is at most (1 + t) / (10 + t).
+        precision: Keras's name of the arithmetic; variables are float32 in any.
+        jit_compile: Compile the step with XLA.
+        steps_per_execution: Steps between two returns to Python.
+        distribute: The devices: auto takes all GPUs of this machine, and the machines of
+            TF_CONFIG where it is set.
+        seed: Of the initial weights, the order of the pictures, latents and augmentations.
+        resume: Go on from the last checkpoint of the same data, networks and loss.
+        weights_from: Folder with generator.keras and discriminator.keras of another run, whose
+            weights to start from; None: random weights.
+        checkpoint: What is kept to go on from.
+        judge: How epochs are compared.
+        snapshot_every: Epochs between two snapshot grids; epochs 1, 2, 4, 8 … have one too.
+        snapshot_rows: Rows of a snapshot grid.
+        snapshot_columns: Columns of a snapshot grid.
+        tensorboard: Write logs for TensorBoard.
+        dry_run: Build everything, do two steps, tell sizes and times, and stop.
+    """
+
+    epochs: int = Field(100, ge=1)
+    max_minutes: float | None = Field(None, gt=0)
+    batch_size: int = Field(64, ge=2)
+    loss: LossParams = LossParams()
+    penalty: PenaltyParams = PenaltyParams()
+    anchor: AnchorParams = AnchorParams()
+    augment: AugmentParams = AugmentParams()
+    flip: bool = False
+    generator_learning_rate: float = Field(2e-4, gt=0, le=1)
+    discriminator_learning_rate: float = Field(2e-4, gt=0, le=1)
+    schedule: ScheduleParams = ScheduleParams()
+    optimiser: OptimiserParams = OptimiserParams()
+    discriminator_steps: int = Field(1, ge=1, le=100)
+    accumulate: int = Field(1, ge=1, le=1024)
+    fresh_latents: bool = False
+    simultaneous: bool = False
+    balance: bool = False
+    average: float = Field(0.0, ge=0, lt=1)
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    jit_compile: bool = False
+    steps_per_execution: int = Field(1, ge=1)
+    distribute: Literal["auto", "none", "mirrored", "multi_worker"] = "auto"
+    seed: int = Field(0, ge=0, lt=2**31)
+    resume: bool = True
+    weights_from: str | None = None
+    checkpoint: CheckpointParams = CheckpointParams()
+    judge: JudgeParams = JudgeParams()
+    snapshot_every: int = Field(1, ge=1)
+    snapshot_rows: int = Field(4, ge=1, le=32)
+    snapshot_columns: int = Field(8, ge=1, le=32)
+    tensorboard: bool = False
+    dry_run: bool = False
+
+    @property
+    def pictures_a_step(self) -> int:
+        """Real pictures that a step takes."""
+        return self.batch_size * self.discriminator_steps
+
+    @field_validator("simultaneous")
+    @classmethod
+    def _refuse_fresh_latents(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("fresh_latents"):
+            rule = "train.fresh_latents needs pictures of their own for the generator; take one"
+            raise PydanticCustomError("two_ways", "{rule}", {"rule": rule})
+        return value
+
+    @model_validator(mode="after")
+    def _check_augment(self) -> "TrainParams":
+        if self.augment.name == "ada" and find_boundary(self.loss) is None:
+            raise ValueError(
+                "train.augment.name=ada counts real pictures on the two sides of a boundary, which "
+                f"the {self.loss.name} loss has not: take diffaugment, or another loss"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_anchors(self) -> "TrainParams":
+        every = self.anchor.every
+        if not every:
+            return self
+        if not self.simultaneous:
+            raise ValueError("train.anchor.every needs train.simultaneous=true")
+        if self.batch_size % (every * self.accumulate):
+            raise ValueError(
+                f"a batch of {self.batch_size} in {self.accumulate} piece(s) has no place for one "
+                f"anchor in every {every} pictures: let train.anchor.every divide each piece"
+            )
+        return self

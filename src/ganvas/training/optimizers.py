@@ -1,0 +1,53 @@
+"""Optimisers and how their learning rates change."""
+
+import keras
+from keras.optimizers import schedules
+
+from ganvas.training.config import TrainParams
+from ganvas.training.fused_ops import FusedAdam
+
+
+def make_optimiser(params: TrainParams, learning_rate: float, steps: int) -> keras.Optimizer:
+    """Make the optimiser of one of the networks.
+
+    Args:
+        params: Of training.
+        learning_rate: At the start.
+        steps: Updates an epoch.
+    """
+    rate, chosen = make_schedule(params, learning_rate, steps), params.optimiser
+    if chosen.name == "rmsprop":
+        optimiser = keras.optimizers.RMSprop(rate, rho=chosen.rmsprop.rho)
+    else:
+        adam = chosen.adam
+        optimiser = FusedAdam(rate, beta_1=adam.beta_1, beta_2=adam.beta_2, epsilon=1e-8)
+    if params.precision == "mixed_float16":
+        # Small gradients would be lost in float16.
+        return keras.optimizers.LossScaleOptimizer(optimiser)
+    return optimiser
+
+
+def without_rate(optimiser: keras.Optimizer) -> list[keras.Variable]:
+    """Give an optimiser's variables but a constant learning rate, which parameters decide alone."""
+    rate = optimiser.learning_rate
+    return [variable for variable in optimiser.variables if variable is not rate]
+
+
+def make_schedule(
+    params: TrainParams, learning_rate: float, steps: int
+) -> float | schedules.LearningRateSchedule:
+    """Make the course of a learning rate over updates.
+
+    Args:
+        params: Of training.
+        learning_rate: At the start.
+        steps: Updates an epoch.
+    """
+    schedule = params.schedule
+    if schedule.name == "step":
+        return schedules.ExponentialDecay(
+            learning_rate, schedule.every * steps, schedule.factor, staircase=True
+        )
+    if schedule.name == "cosine":
+        return schedules.CosineDecay(learning_rate, params.epochs * steps, alpha=schedule.factor)
+    return learning_rate

@@ -1,0 +1,61 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from ganvas.errors import GanvasError
+from ganvas.ingestion.class_labels import label_columns, match_classes, read_classes
+
+STYLES = ["Op", "Pop", "Op", "", "Dada", "Pop", "Op", None]
+SPLITS = ["train"] * 4 + ["validation"] + ["train"] * 3
+
+
+@pytest.fixture
+def index():
+    paths = [f"{number}.png" for number in range(8)]
+    return pd.DataFrame(
+        {"path": paths, "style": STYLES, "title": paths, "hash": paths, "split": SPLITS}
+    )
+
+
+def test_classes_are_the_values_that_training_pictures_have(index, caplog):
+    caplog.set_level("INFO")
+    classes = read_classes(index, "style")
+    assert classes.names == ["Op", "Pop"]
+    # Dada is held out alone, so nobody can learn it.
+    assert classes.labels.tolist() == [0, 1, 0, -1, -1, 1, 0, -1]
+    assert classes.in_split(np.array([0, 3, 4, 5])).tolist() == [0, 5]
+    assert "2 training pictures have no style" in caplog.text
+
+
+def test_without_a_column_every_picture_is_of_one_kind(index):
+    classes = read_classes(index, None)
+    assert (classes.column, classes.names) == (None, [])
+    assert classes.in_split(np.arange(8)).tolist() == list(range(8))
+
+
+def test_what_can_be_painted_by_is_told(index):
+    assert label_columns(index) == ["style", "title"]
+    with pytest.raises(GanvasError, match=r"network.label is 'genre'.* has style, title"):
+        read_classes(index, "genre")
+    with pytest.raises(GanvasError, match="no label columns"):
+        read_classes(index.drop(columns=["style", "title"]), "genre")
+
+
+@pytest.mark.parametrize("split", ["path", "hash", "split"])
+def test_what_is_said_of_a_file_is_no_label(index, split):
+    with pytest.raises(GanvasError, match=f"network.label is .{split}."):
+        read_classes(index, split)
+
+
+def test_a_value_for_each_picture_is_no_class(index):
+    with pytest.raises(GanvasError, match=r"'title' has 7 values for 7 labelled"):
+        read_classes(index, "title")
+    index["style"] = "Op"
+    with pytest.raises(GanvasError, match=r"'style' has 1 values"):
+        read_classes(index, "style")
+
+
+def test_a_generator_of_other_classes_is_refused(index):
+    assert match_classes(index, "style", ["Op", "Pop"]).names == ["Op", "Pop"]
+    with pytest.raises(GanvasError, match="paints 3 classes of 'style'"):
+        match_classes(index, "style", ["Dada", "Op", "Pop"])

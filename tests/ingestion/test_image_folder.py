@@ -1,0 +1,189 @@
+import os
+import unicodedata
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageFile
+from pydantic import ValidationError
+
+from ganvas.errors import GanvasError
+from ganvas.ingestion.decode import Rejection, decode_picture
+from ganvas.ingestion.file_index import NO_PICTURES
+from ganvas.ingestion.image_folder import FolderParams, read_folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for path in ("top.png", "cats/a.JPG", "cats/deep/b.webp", "dogs/no_suffix", "cats/a.txt"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(b"bytes")
+    (tmp_path / ".hidden.png").touch()
+    return tmp_path
+
+
+def write_table(folder, text, name="labels.csv"):
+    (folder / name).write_bytes(text.encode())
+
+
+def test_the_first_folder_is_the_class(folder):
+    records, remarks = read_folder(folder, FolderParams())
+    assert list(records) == ["path", "bytes", "modified_ns", "class"]
+    assert records[["path", "class"]].values.tolist() == [
+        ["cats/a.JPG", "cats"],
+        ["cats/deep/b.webp", "cats"],
+        ["dogs/no_suffix", "dogs"],
+        ["top.png", ""],
+    ]
+    assert remarks.values.tolist() == [["cats/a.txt", "no picture: ends in .txt"]]
+    assert set(records["bytes"]) == {5}
+    assert records["modified_ns"][3] == (folder / "top.png").stat().st_mtime_ns
+
+
+def test_files_that_no_picture_can_be_read_from_are_remarks(folder):
+    names = ["dump.h5", "film.mpg", "page.pdf", "drawing.wmf"]
+    for name in names:
+        (folder / name).touch()
+    (folder / "two.mpo").touch()
+    records, remarks = read_folder(folder, FolderParams())
+    assert "two.mpo" in set(records["path"]) and not set(names) & set(records["path"])
+    assert dict(remarks.values.tolist())["dump.h5"] == "no picture: ends in .h5"
+
+
+def test_formats_that_are_no_pictures_are_those_that_pillow_can_not_decode():
+    Image.init()
+    readers = {name: reader for name, (reader, _) in Image.OPEN.items()}
+    stubs = {
+        name
+        for name, reader in readers.items()
+        if isinstance(reader, type) and issubclass(reader, ImageFile.StubImageFile)
+    }
+    # An MPO file is read as the JPEG file that it begins with.
+    only_written = set(Image.SAVE) - set(readers) - {"MPO"}
+    assert {"EPS", "MPEG"} | stubs | only_written == NO_PICTURES
+
+
+def test_a_class_is_one_however_its_accents_are_written(folder):
+    for form in ("NFC", "NFD"):
+        name = unicodedata.normalize(form, "Dürer")
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / f"{form}.png").touch()
+    records, _ = read_folder(folder, FolderParams())
+    assert list(records["class"]).count("Dürer") == 2
+
+
+def test_no_labels_and_no_table_among_the_pictures(folder):
+    write_table(folder, "anything")
+    records, remarks = read_folder(folder, FolderParams(labels="none"))
+    assert list(records) == ["path", "bytes", "modified_ns"] and len(records) == 4
+    assert "labels.csv" not in set(remarks["path"])
+
+
+def test_a_table_gives_labels_of_its_own(folder):
+    name = unicodedata.normalize("NFD", "cats/ü.png")
+    (folder / name).touch()
+    rows = [
+        "top.png,red,big",
+        './cats/a.JPG,"blue, dark",',
+        "cats/ü.png,green,big",
+        "x.png,red,big",
+    ]
+    write_table(folder, "\ufeff" + "\r\n".join(["path,colour,size", *rows, "", ""]))
+    records, remarks = read_folder(folder, FolderParams(labels="csv"))
+    assert records.drop(columns=["bytes", "modified_ns"]).values.tolist() == [
+        ["cats/a.JPG", "blue, dark", ""],
+        [name, "green", "big"],
+        ["top.png", "red", "big"],
+    ]
+    assert dict(remarks.values.tolist()) == {
+        "cats/a.txt": "no label: not in labels.csv",
+        "cats/deep/b.webp": "no label: not in labels.csv",
+        "dogs/no_suffix": "no label: not in labels.csv",
+        "x.png": "named in labels.csv but not found",
+    }
+
+
+def test_a_table_may_have_another_name_and_a_split(folder):
+    write_table(folder, "split,path,kind\ntrain,top.png,a\ntest,cats/a.JPG,b\n", "cats/my.csv")
+    records, remarks = read_folder(folder, FolderParams(labels="csv", csv="cats/my.csv"))
+    assert records[["path", "kind", "split"]].values.tolist() == [
+        ["cats/a.JPG", "b", "test"],
+        ["top.png", "a", "train"],
+    ]
+    assert "cats/my.csv" not in set(remarks["path"])
+
+
+def test_a_picture_with_two_labels_is_a_remark(folder):
+    write_table(folder, "path,kind\ntop.png,a\ntop.png,b\ncats/a.JPG,a\ncats/a.JPG,a\n")
+    records, remarks = read_folder(folder, FolderParams(labels="csv"))
+    assert list(records["path"]) == ["cats/a.JPG"]
+    twice = "named twice with different labels in labels.csv"
+    assert dict(remarks.values.tolist())["top.png"] == twice
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (None, ["no labels.csv"]),
+        ("", ["lacks the column path"]),
+        ("file,kind\ntop.png,a\n", ["lacks the column path", "file,kind"]),
+        ("path;kind\ntop.png;a\n", ["lacks the column path", "path;kind", "commas"]),
+        ("path,split\ntop.png,train\n", ["lacks a label column"]),
+        ("path,kind,kind\ntop.png,a,b\n", ["can't have the column 'kind'"]),
+        ("path,bytes\ntop.png,a\n", ["can't have the column 'bytes'"]),
+        ("path,kind,\ntop.png,a,\n", ["can't have the column ''"]),
+        ("path,kind\ntop.png,a\ncats/a.JPG,a,b\n", ["Line 3", "2 fields, path, kind"]),
+        ("path,kind,split\ntop.png,a,val\n", ["Line 2", "train, validation, test"]),
+        ("path,kind\n,a\n", ["Line 2", "a path is not empty"]),
+        ("path,kind\rtop.png,a\r", ["Line 1", "lines must end in line feeds"]),
+        ("path,kind\ntop.png,a\rcats/a.JPG,b\n", ["Line 2", "lines must end in line feeds"]),
+        ('path,kind\n\ntop.png,"a\ncats/a.JPG,b\n', ["Line 3", "quotation mark must end"]),
+        ('path,kind\ntop.png,"a\ncats/a.JPG,"b"\n', ["Line 2", "quotation mark must end"]),
+        ("path,kind\nnowhere.png,a\n", ["No picture that labels.csv names"]),
+    ],
+)
+def test_a_wrong_table_is_told_in_one_sentence(folder, table, words):
+    if table is not None:
+        write_table(folder, table)
+    with pytest.raises(GanvasError) as caught:
+        read_folder(folder, FolderParams(labels="csv"))
+    message = str(caught.value)
+    assert str(folder) in message and all(word in message for word in words)
+
+
+def test_a_missing_or_empty_folder_is_told_in_one_sentence(tmp_path):
+    with pytest.raises(GanvasError, match="does not exist: set ingest"):
+        read_folder(tmp_path / "gone", FolderParams())
+    with pytest.raises(GanvasError, match=f"No picture in {tmp_path}: set ingest"):
+        read_folder(tmp_path, FolderParams())
+    for name in ("a.HEIC", "b.heic", "notes.txt"):
+        (tmp_path / name).touch()
+    with pytest.raises(GanvasError, match=r"whose files end in \.heic, \.txt and not as JPEG"):
+        read_folder(tmp_path, FolderParams())
+
+
+def test_a_folder_that_can_not_be_listed_keeps_no_other_out(folder, monkeypatch):
+    whole, _ = read_folder(folder, FolderParams())
+    (folder / "lost+found").mkdir()
+    look = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "lost+found":
+            raise PermissionError(13, "Permission denied")
+        return look(path)
+
+    monkeypatch.setattr("ganvas.ingestion.file_index.os.scandir", refuse)
+    found, _ = read_folder(folder, FolderParams())
+    assert set(found["path"]) == {*whole["path"], "lost+found"}
+    with pytest.raises(Rejection, match="a folder that can't be listed"):
+        decode_picture(folder / "lost+found", 32)
+
+
+def test_a_table_that_is_not_utf8_is_told_by_its_line(folder):
+    (folder / "labels.csv").write_bytes(b"path,kind\ntop.png,gr\xfcn\n")
+    with pytest.raises(GanvasError, match=r"Line 2 of .*labels\.csv is not UTF-8"):
+        read_folder(folder, FolderParams(labels="csv"))
+
+
+def test_unknown_labels_are_refused():
+    with pytest.raises(ValidationError):
+        FolderParams(labels="files")

@@ -1,0 +1,166 @@
+"""A folder of everything that goes wrong in real collections, through the whole ingestion."""
+
+import io
+import os
+import struct
+import unicodedata
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from ganvas.ingestion.collection import open_collection
+
+ORIENTATION = 0x0112
+
+
+def colour(number: int) -> tuple[int, int, int]:
+    """A colour of its own for each picture, so that none is taken for another."""
+    return (40 + 6 * number, 220 - 5 * number, 30 + 3 * number)
+
+
+def plain(number: int, size: tuple[int, int] = (60, 40)) -> Image.Image:
+    return Image.new("RGB", size, colour(number))
+
+
+def encode(picture: Image.Image, form: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def bomb() -> bytes:
+    """A PNG of a few bytes whose header promises 30000×30000 pixels."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 0) + b"IDAT"
+
+
+def grey_16_bit(number: int) -> Image.Image:
+    return Image.fromarray(np.full((40, 60), number * 257, np.uint16))
+
+
+def palette(number: int) -> bytes:
+    """Left half the picture's colour, right half transparent: white once it is laid on white."""
+    picture = Image.new("P", (64, 64), 0)
+    picture.putpalette([*colour(number), 0, 0, 0])
+    picture.paste(1, (32, 0, 64, 64))
+    return encode(picture, "PNG", transparency=1)
+
+
+def rotated(number: int) -> bytes:
+    """Red in the upper left corner, as the camera's sensor lay: in the lower left of the file."""
+    picture = plain(number, (64, 64))
+    picture.paste((255, 0, 0), (0, 32, 32, 64))
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    return encode(picture, "PNG", exif=exif.tobytes())
+
+
+def good_files() -> dict[str, tuple[bytes, tuple[int, int, int]]]:
+    """Each file's bytes, and the colour that its upper left corner must have in the end."""
+    composed = unicodedata.normalize("NFC", "café.png")
+    decomposed = unicodedata.normalize("NFD", "café.png")
+    frames = {"save_all": True, "append_images": [plain(20)], "duration": 100}
+    return {
+        "plain.png": (encode(plain(0), "PNG"), colour(0)),
+        "cmyk.jpg": (encode(plain(1).convert("CMYK"), "JPEG", quality=95), colour(1)),
+        "grey 16 bit.png": (encode(grey_16_bit(100), "PNG"), (100, 100, 100)),
+        "palette.png": (palette(3), colour(3)),
+        "rotated.png": (rotated(4), (255, 0, 0)),
+        "animated.gif": (encode(plain(5), "GIF", **frames), colour(5)),
+        "lossless.webp": (encode(plain(6), "WEBP", lossless=True), colour(6)),
+        "name with  spaces .png": (encode(plain(7), "PNG"), colour(7)),
+        composed: (encode(plain(8), "PNG"), colour(8)),
+        decomposed: (encode(plain(9), "PNG"), colour(9)),
+        "🎨 paint.png": (encode(plain(10), "PNG"), colour(10)),
+        "-rf.png": (encode(plain(11), "PNG"), colour(11)),
+        "no suffix": (encode(plain(12), "PNG"), colour(12)),
+        "wrong suffix.jpg": (encode(plain(13), "PNG"), colour(13)),
+        "very wide.png": (encode(plain(14, (900, 9)), "PNG"), colour(14)),
+        "a,b;'\"%20#?.png": (encode(plain(15), "PNG"), colour(15)),
+        "line\nbreak.png": (encode(plain(16), "PNG"), colour(16)),
+        "deep/er/and/deeper.png": (encode(plain(17), "PNG"), colour(17)),
+        "one bit.png": (encode(Image.new("1", (40, 40), 1), "PNG"), (255, 255, 255)),
+    }
+
+
+def bad_files() -> dict[str, tuple[bytes, str]]:
+    """Each file's bytes, and how the reason for its rejection begins."""
+    noise = np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8)
+    jpeg = encode(Image.fromarray(noise), "JPEG")
+    return {
+        "truncated.jpg": (jpeg[: len(jpeg) // 2], "truncated"),
+        "truncated.png": (encode(Image.fromarray(noise), "PNG")[:3000], "truncated"),
+        "empty.jpg": (b"", "empty file"),
+        "text.jpg": (b"not a picture at all", "not an image"),
+        "bomb.png": (bomb(), "too large to decode safely"),
+        "tiny.png": (encode(plain(0, (3, 3)), "PNG"), "too small: 3×3"),
+        "caption.txt": (b"a caption", "no picture: ends in .txt"),
+        "vector.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no picture: ends in .svg"),
+        "page.html.jpg": (b"<html>404 Not Found</html>", "not an image"),
+        "zeros.png": (bytes(1000), "not an image"),
+        "same as plain.png": (encode(plain(0), "PNG"), "duplicate of plain.png"),
+    }
+
+
+def odd_entries(folder: Path) -> dict[str, str]:
+    """Make what is no common file; give how the reasons begin."""
+    (folder / "loop.png").symlink_to("loop.png")
+    (folder / "round").symlink_to(folder)
+    (folder / "dangling.png").symlink_to("nowhere.png")
+    os.mkfifo(folder / "pipe.png")
+    unreadable = folder / "unreadable.png"
+    if os.geteuid() == 0:
+        # Nothing is forbidden to root, but its own memory has no first byte to read.
+        unreadable.symlink_to("/proc/self/mem")
+    else:
+        unreadable.write_bytes(encode(plain(0), "PNG"))
+        unreadable.chmod(0)
+    return {
+        "loop.png": "can't be read: Too many levels",
+        "round": "a folder that can't be listed, or a link to one",
+        "dangling.png": "can't be read: No such file",
+        "pipe.png": "not a file",
+        "unreadable.png": "can't be read",
+    }
+
+
+@pytest.fixture
+def torture(tmp_path) -> tuple[Path, dict[str, str]]:
+    folder = tmp_path / "torture"
+    folder.mkdir()
+    reasons = odd_entries(folder)
+    for name, (content, *_) in (good_files() | bad_files()).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    (folder / ".hidden.png").write_bytes(b"")
+    return folder, reasons | {name: reason for name, (_, reason) in bad_files().items()}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_each_file_is_packed_or_rejected_by_name(project, kedro_run, torture, workers, monkeypatch):
+    folder, reasons = torture
+    monkeypatch.setattr("ganvas.ingestion.pack_job.CHUNK", 5)
+    result = kedro_run(
+        "--pipelines=ingest",
+        ingest__source__name="folder",
+        ingest__source__path=folder,
+        ingest__max_rejected_share=0.6,
+        ingest__workers=workers,
+    )
+    assert result.exit_code == 0, result.output
+    collection = open_collection(project / "data/03_primary/folder/collection")
+    rejected = collection.rejected.set_index("path")["reason"]
+    assert set(rejected.index) == set(reasons)
+    for name, reason in reasons.items():
+        assert rejected[name].startswith(reason), name
+    expected = {name: wanted for name, (_, wanted) in good_files().items()}
+    assert collection.index["path"].tolist() == sorted(expected)
+    for path, picture in zip(collection.index["path"], collection.images[:], strict=True):
+        assert np.abs(picture[2, 2].astype(int) - expected[path]).max() <= 6, path
+    table = pd.read_csv(project / "data/03_primary/folder/rejected.csv")
+    assert sorted(table["path"]) == sorted(reasons)

@@ -1,0 +1,250 @@
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from ganvas.errors import GanvasError
+from ganvas.ingestion import pack_worker, packing
+from ganvas.ingestion.decode import decode_picture
+from ganvas.ingestion.file_index import list_files
+from ganvas.ingestion.packing import PackParams, choose_split, pack
+
+NONE = pd.DataFrame({"path": [], "reason": []}, dtype="str")
+
+
+@pytest.fixture
+def raw(tmp_path):
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    for number in range(12):
+        Image.new("RGB", (40, 40), (number * 20, 0, 0)).save(folder / f"p{number:02d}.png")
+    return folder
+
+
+def listing(raw):
+    records = pd.DataFrame(list_files(raw, ""), columns=["path", "bytes", "modified_ns"])
+    return records.sort_values("path", ignore_index=True).assign(artist="A")
+
+
+def pack_all(raw, folder, size=32, validation_share=0.3, max_rejected_share=0.25):
+    params = PackParams(
+        size=size, validation_share=validation_share, max_rejected_share=max_rejected_share
+    )
+    return pack(listing(raw), NONE, raw, folder, params)
+
+
+def test_pictures_index_and_order(raw, tmp_path):
+    collection = pack_all(raw, tmp_path / "packed")
+    assert collection.images.shape == (12, 32, 32, 3) and collection.images.dtype == np.uint8
+    assert list(collection.images[:][:, 0, 0, 0]) == [number * 20 for number in range(12)]
+    assert list(collection.index.columns) == ["path", "artist", "hash", "split"]
+    assert len(collection.rejected) == 0
+
+
+def test_unusable_files_are_rejected_by_name_and_leave_no_gap(raw, tmp_path):
+    (raw / "p05.png").write_text("no picture")
+    (raw / "p07b.png").write_bytes((raw / "p07.png").read_bytes())
+    collection = pack_all(raw, tmp_path / "packed")
+    assert collection.rejected.set_index("path")["reason"].to_dict() == {
+        "p05.png": "not an image",
+        "p07b.png": "duplicate of p07.png",
+    }
+    assert list(collection.images[:][:, 0, 0, 0]) == [n * 20 for n in range(12) if n != 5]
+    assert len(collection.index) == 11
+
+
+def test_every_file_is_in_exactly_one_table(raw, tmp_path):
+    (raw / "p03.png").write_bytes(b"")
+    collection = pack_all(raw, tmp_path / "packed")
+    both = [*collection.index["path"], *collection.rejected["path"]]
+    assert sorted(both) == sorted(file.name for file in raw.iterdir())
+
+
+def test_what_a_source_leaves_out_is_listed_but_does_not_count_against_the_share(
+    raw, tmp_path, monkeypatch
+):
+    names = [f"other{number}.png" for number in range(100)]
+    remarks = pd.DataFrame({"path": names, "reason": "no label"}, dtype="str")
+    folder, params = tmp_path / "packed", PackParams(size=32)
+    collection = pack(listing(raw), remarks, raw, folder, params)
+    assert collection.rejected["path"].tolist() == names and len(collection.index) == 12
+    monkeypatch.setattr(pack_worker, "decode_picture", lambda *_: pytest.fail("decoded again"))
+    assert len(pack(listing(raw), remarks[:50], raw, folder, params).rejected) == 50
+
+
+def test_too_many_unusable_files_stop_and_keep_the_old_collection(raw, tmp_path):
+    before = pack_all(raw, tmp_path / "packed").images[:]
+    for number in range(4):
+        (raw / f"p{number:02d}.png").write_text("spoilt")
+    with pytest.raises(GanvasError, match=r"4 of 12 files .*max_rejected_share"):
+        pack_all(raw, tmp_path / "packed")
+    assert (packing.open_collection(tmp_path / "packed").images[:] == before).all()
+
+
+def test_a_larger_allowed_share_goes_on_with_what_is_done(raw, tmp_path, monkeypatch):
+    for number in range(4):
+        (raw / f"p{number:02d}.png").write_text("spoilt")
+    with pytest.raises(GanvasError, match="4 of 12"):
+        pack_all(raw, tmp_path / "packed")
+    monkeypatch.setattr(pack_worker, "decode_picture", lambda *_: pytest.fail("decoded again"))
+    assert len(pack_all(raw, tmp_path / "packed", max_rejected_share=0.5).images) == 8
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".packed.lock", "packed", "raw"]
+    with pytest.raises(GanvasError, match="4 of 12"):
+        pack_all(raw, tmp_path / "packed")
+
+
+def test_nothing_usable_stops_whatever_share_is_allowed(tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "a.jpg").write_text("a")
+    with pytest.raises(GanvasError, match="not an image"):
+        pack_all(raw, tmp_path / "packed", max_rejected_share=1.0)
+
+
+def test_an_unchanged_source_is_not_decoded_again(raw, tmp_path, monkeypatch):
+    first = pack_all(raw, tmp_path / "packed")
+    monkeypatch.setattr(pack_worker, "decode_picture", lambda *_: pytest.fail("decoded again"))
+    second = pack_all(raw, tmp_path / "packed")
+    assert (first.images[:] == second.images[:]).all() and first.index.equals(second.index)
+
+
+@pytest.mark.parametrize("lost", ["images-00000.npy", "index.parquet", "manifest.json"])
+def test_a_collection_with_a_file_lost_is_packed_anew(raw, tmp_path, lost):
+    pack_all(raw, tmp_path / "packed")
+    (tmp_path / "packed" / lost).unlink()
+    assert len(pack_all(raw, tmp_path / "packed").images) == 12
+
+
+@pytest.mark.parametrize("change", ["size", "file", "link", "share"])
+def test_a_change_is_packed_anew(raw, tmp_path, change):
+    if change == "link":
+        (raw / "p00.png").rename(tmp_path / "elsewhere.png")
+        (raw / "p00.png").symlink_to(tmp_path / "elsewhere.png")
+    pack_all(raw, tmp_path / "packed")
+    if change in ("file", "link"):
+        Image.new("RGB", (40, 40), (7, 7, 7)).save(raw / "p00.png")
+    options = {"size": {"size": 64}, "share": {"validation_share": 0.0}}.get(change, {})
+    collection = pack_all(raw, tmp_path / "packed", **options)
+    assert {
+        "size": collection.images.shape[1] == 64,
+        "file": collection.images[0][0, 0, 0] == 7,
+        "link": collection.images[0][0, 0, 0] == 7,
+        "share": len(collection.split("validation")) == 0,
+    }[change]
+
+
+def test_splits_are_stable_when_pictures_are_added(raw, tmp_path):
+    before = pack_all(raw, tmp_path / "packed").index.set_index("path")["split"]
+    assert {"train", "validation"} <= set(before)
+    for number in range(12, 19):
+        Image.new("RGB", (40, 40), (0, number, 0)).save(raw / f"a{number}.png")
+    after = pack_all(raw, tmp_path / "packed").index.set_index("path")["split"]
+    assert (after[before.index] == before).all()
+
+
+def test_shares_of_splits_are_kept_and_move_no_other_split():
+    rng = np.random.default_rng(0)
+    hashes = pd.Series([rng.bytes(16).hex() for _ in range(20_000)])
+    splits = pd.Series(choose_split(hashes, validation_share=0.1, test_share=0.2))
+    assert splits.value_counts(normalize=True).to_dict() == pytest.approx(
+        {"train": 0.7, "validation": 0.1, "test": 0.2}, abs=0.01
+    )
+    without = pd.Series(choose_split(hashes, validation_share=0.1, test_share=0.0))
+    assert ((splits == "validation") == (without == "validation")).all()
+    assert not (without == "test").any()
+
+
+def test_a_split_of_the_source_counts(raw, tmp_path):
+    own = ["train", "validation", "test"] * 4
+    records = listing(raw).assign(split=own)
+    collection = pack(records, NONE, raw, tmp_path / "packed", PackParams(size=32))
+    assert collection.index["split"].tolist() == own
+
+
+def test_a_run_stopped_on_the_way_leaves_the_old_collection(raw, tmp_path, monkeypatch):
+    before = pack_all(raw, tmp_path / "packed").images[:]
+    Image.new("RGB", (40, 40), (1, 2, 3)).save(raw / "new.png")
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pack_worker, "decode_picture", stop)
+        with pytest.raises(KeyboardInterrupt):
+            pack_all(raw, tmp_path / "packed")
+    assert (packing.open_collection(tmp_path / "packed").images[:] == before).all()
+    assert len(pack_all(raw, tmp_path / "packed").images) == 13
+
+
+def test_a_second_run_is_told_of_the_first(raw, tmp_path, monkeypatch):
+    tried = []
+
+    def pack_too(*arguments):
+        if not tried:
+            tried.append(True)
+            with pytest.raises(GanvasError, match=r"Another run is packing .*: wait for it"):
+                pack_all(raw, tmp_path / "packed")
+        return decode_picture(*arguments)
+
+    monkeypatch.setattr(pack_worker, "decode_picture", pack_too)
+    assert len(pack_all(raw, tmp_path / "packed").images) == 12 and tried
+
+
+def test_a_run_with_nothing_to_do_leaves_the_work_of_another_alone(raw, tmp_path, monkeypatch):
+    pack_all(raw, tmp_path / "packed")
+
+    def look(*arguments):
+        assert pack_all(raw, tmp_path / "packed").images.shape == (12, 32, 32, 3)
+        return decode_picture(*arguments)
+
+    monkeypatch.setattr(pack_worker, "decode_picture", look)
+    collection = pack_all(raw, tmp_path / "packed", size=64)
+    assert collection.images.shape == (12, 64, 64, 3)
+    assert not (tmp_path / ".packed.partial").exists()
+
+
+def test_a_full_disk_is_told_in_one_sentence_and_gone_on_from(raw, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(packing, "_replace", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            pack_all(raw, tmp_path / "packed")
+    # The shard has to be written again, to a device that is always full.
+    (tmp_path / ".packed.partial" / "rows-00000.parquet").unlink()
+    partial = tmp_path / ".packed.partial" / "whole" / ".images-00000.npy.partial"
+    partial.symlink_to("/dev/full")
+    with pytest.raises(GanvasError, match=r"The disk of .*packed is full: make room .*=ingest"):
+        pack_all(raw, tmp_path / "packed")
+    assert not partial.is_symlink()
+    assert len(pack_all(raw, tmp_path / "packed").images) == 12
+
+
+def test_a_place_that_can_not_be_written_to_is_told_in_one_sentence(raw, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(GanvasError, match=r"packed can't be packed .*File exists.*: mend that"):
+        pack_all(raw, tmp_path / "file" / "packed")
+
+
+def test_other_labels_and_every_parameter_that_changes_bytes_are_packed_anew(raw, tmp_path):
+    def packed(records):
+        return pack(records, NONE, raw, tmp_path / "packed", PackParams(size=32)).index
+
+    def mark(**params):
+        return packing._fingerprint(records, PackParams(**params))
+
+    records = listing(raw)
+    packed(records)
+    assert set(packed(records.assign(artist="B"))["artist"]) == {"B"}
+    assert "painter" in packed(records.assign(artist="B").rename(columns={"artist": "painter"}))
+    changes = [{"size": 32}, {"crop": "pad"}, {"align": "faces"}]
+    changes += [{"validation_share": 0.2}, {"test_share": 0.2}]
+    assert len({mark(), *(mark(**each) for each in changes)}) == 6
+    for how in ({"workers": 3}, {"max_rejected_share": 0.5}, {"scheduler": "tcp://a:1"}):
+        assert mark(**how) == mark()
+
+
+def test_a_picture_keeps_its_split_from_version_to_version():
+    # A tenth and four fifths of 16⁸ lie between these.
+    ends = {"00000000": "validation", "19999999": "validation", "1999999a": "train"}
+    ends |= {"cccccccc": "train", "cccccccd": "test", "ffffffff": "test"}
+    hashes = pd.Series([begin + "7" * 24 for begin in ends])
+    assert choose_split(hashes, 0.1, 0.2).tolist() == list(ends.values())

@@ -1,0 +1,29 @@
+import keras
+import numpy as np
+import pytest
+
+from ganvas.metrics.discriminator_accuracy import accuracy, judge
+
+
+def test_judging_in_batches_agrees_with_judging_at_once(networks, pictures):
+    _, discriminator = networks
+    many = np.concatenate([pictures] * 4)
+    expected = discriminator(many.astype(np.float32) / 127.5 - 1, training=False)
+    np.testing.assert_allclose(judge(discriminator, many), np.asarray(expected)[:, 0], rtol=1e-4)
+
+
+def test_accuracy_counts_the_right_side():
+    logits = np.array([-2.0, -1.0, 0.5, 3.0, 4.0])
+    assert accuracy(logits, real=True) == pytest.approx(0.6)
+    assert accuracy(logits, real=False) == pytest.approx(0.4)
+    assert accuracy(logits, real=True, boundary=0.5) == pytest.approx(0.4)
+    assert accuracy(logits, real=False, boundary=3.5) == pytest.approx(0.8)
+
+
+def test_a_discriminator_of_brightness(pictures):
+    inputs = keras.Input((32, 32, 3))
+    outputs = keras.layers.Flatten()(keras.layers.GlobalAveragePooling2D()(inputs))
+    outputs = keras.layers.Dense(1, kernel_initializer="ones")(outputs)
+    logits = judge(keras.Model(inputs, outputs), pictures)
+    bright = pictures.reshape(20, -1).astype(float).mean(1) > 127.5
+    assert accuracy(logits[bright], real=True) == 1 and accuracy(logits[~bright], real=False) == 1

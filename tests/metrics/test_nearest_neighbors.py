@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+from ganvas.metrics import neighbours, pairwise
+from ganvas.metrics.nearest_neighbors import find_nearest, find_nearest_features
+
+
+@pytest.mark.parametrize("chunk", [3, 512])
+def test_agrees_with_a_naive_loop(monkeypatch, chunk):
+    monkeypatch.setattr(neighbours, "CHUNK", chunk)
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (17, 8, 8, 3), dtype=np.uint8)
+    queries = rng.integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+    positions = np.array([0, 2, 3, 5, 8, 9, 10, 16])
+    nearest, apart = find_nearest(queries, pictures, positions)
+    for query, found, distance in zip(queries, nearest, apart, strict=True):
+        naive = {
+            position: np.sqrt(((query.astype(float) - pictures[position]) ** 2).mean())
+            for position in positions
+        }
+        assert found == min(naive, key=naive.get)
+        assert distance == pytest.approx(min(naive.values()))
+
+
+def test_a_copy_is_found_at_distance_zero():
+    pictures = np.random.default_rng(1).integers(0, 256, (9, 16, 16, 3), dtype=np.uint8)
+    nearest, apart = find_nearest(pictures[[4]], pictures, np.arange(9))
+    assert nearest.tolist() == [4] and apart.tolist() == [0.0]
+
+
+def test_the_unit_is_grey_levels():
+    black, grey = np.zeros((1, 4, 4, 3), np.uint8), np.full((1, 4, 4, 3), 10, np.uint8)
+    assert find_nearest(black, grey, np.array([0]))[1] == pytest.approx([10.0])
+
+
+@pytest.mark.parametrize("chunk", [1, 4, 2048])
+def test_nearest_features_are_those_of_a_naive_loop(monkeypatch, chunk):
+    monkeypatch.setattr(pairwise, "CHUNK", chunk)
+    rng = np.random.default_rng(0)
+    queries, features = rng.normal(size=(9, 5)), rng.normal(size=(11, 5)).astype(np.float32)
+    apart = np.array([[np.sqrt(((q - f) ** 2).sum()) for f in features] for q in queries])
+    nearest, found = find_nearest_features(queries, features)
+    np.testing.assert_array_equal(nearest, apart.argmin(axis=1))
+    np.testing.assert_allclose(found, apart.min(axis=1))

@@ -1,0 +1,232 @@
+"""The embedded sample collection: its layout, its seeds, its safety, and that its styles differ."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from ganvas.sample_collection import STYLES, paint_collection, paint_picture
+
+COLUMNS = ["id", "name", "years", "genre", "nationality", "bio", "wikipedia", "paintings"]
+
+
+def files_of(folder: Path) -> dict[str, str]:
+    """Map each file below a folder, by its relative path, to a hash of its bytes."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def failing_midway(works, total):
+    """Show no progress, but give up after five pictures."""
+    for k, work in enumerate(works):
+        if k == 5:
+            raise RuntimeError("the power went out")
+        yield work
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("sample") / "works"
+    paint_collection(folder, count=18, seed=3)
+    return folder
+
+
+def test_artists_table_has_the_columns_of_the_original(collection):
+    artists = pd.read_csv(collection / "artists.csv", keep_default_na=False)
+    assert list(artists.columns) == COLUMNS
+    assert artists["id"].tolist() == list(range(8))
+    assert artists["name"].is_unique
+    assert artists["years"].str.fullmatch(r"\d{4} - \d{4}").all()
+    # A painter may have several genres, and the first one is the style.
+    assert artists["genre"].str.split(",").str[0].tolist() == list(STYLES)
+    assert (artists["wikipedia"] == "").all()
+    assert (artists["nationality"] != "").all()
+    invented = r"invented|fictional|imaginary|made-up"
+    assert artists["bio"].str.contains(invented).all()
+    assert (artists["bio"].str.count(r"[.:?!](?: |$)") >= 2).all()
+
+
+def test_files_are_those_that_the_table_counts(collection):
+    artists = pd.read_csv(collection / "artists.csv")
+    # 18 pictures for eight styles: the first two get one more.
+    assert artists["paintings"].tolist() == [3, 3, 2, 2, 2, 2, 2, 2]
+    expected = {"artists.csv"}
+    for name, paintings in zip(artists["name"], artists["paintings"], strict=True):
+        stem = name.replace(" ", "_")
+        for k in range(1, paintings + 1):
+            expected |= {f"images/{stem}/{stem}_{k}.jpg", f"resized/{stem}_{k}.jpg"}
+    assert set(files_of(collection)) == expected
+
+
+def test_names_are_composed_unicode_with_an_accent_among_them(collection):
+    names = [path.name for path in (collection / "images").iterdir()]
+    assert all(unicodedata.is_normalized("NFC", name) for name in names)
+    assert sum(not name.isascii() for name in names) == 1
+
+
+def test_pictures_are_colour_jpegs_of_the_promised_sizes(collection):
+    for folder, size in (("images", 160), ("resized", 64)):
+        for path in (collection / folder).rglob("*.jpg"):
+            with Image.open(path) as picture:
+                assert (picture.format, picture.mode) == ("JPEG", "RGB")
+                assert picture.size == (size, size)
+                # No chroma subsampling: every channel is sampled at every pixel.
+                assert [layer[1:3] for layer in picture.layer] == [(1, 1)] * 3
+
+
+def test_resized_picture_is_the_picture(collection):
+    for path in (collection / "images").rglob("*_1.jpg"):
+        with Image.open(path) as picture, Image.open(collection / "resized" / path.name) as small:
+            scaled = picture.resize((64, 64), Image.Resampling.LANCZOS)
+            difference = np.asarray(scaled, float) - np.asarray(small, float)
+        assert np.abs(difference).mean() < 8
+
+
+def test_same_seed_gives_same_bytes_and_another_seed_other_bytes(collection, tmp_path):
+    paint_collection(tmp_path / "again", count=18, seed=3)
+    assert files_of(tmp_path / "again") == files_of(collection)
+    paint_collection(tmp_path / "other", count=18, seed=4)
+    ours, others = files_of(collection), files_of(tmp_path / "other")
+    assert ours.keys() == others.keys()
+    assert [name for name in ours if ours[name] == others[name]] == ["artists.csv"]
+
+
+def test_picture_does_not_depend_on_the_count(collection, tmp_path):
+    paint_collection(tmp_path / "fewer", count=8, seed=3)
+    fewer, more = files_of(tmp_path / "fewer"), files_of(collection)
+    del fewer["artists.csv"]
+    assert len(fewer) == 16
+    assert all(more[name] == digest for name, digest in fewer.items())
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_picture_depends_on_style_index_and_seed_alone(style):
+    picture = paint_picture(style, 7, seed=1)
+    assert picture.shape == (160, 160, 3)
+    assert picture.dtype == np.uint8
+    other = paint_picture(style, 8, seed=1)
+    assert not np.array_equal(picture, other)
+    assert not np.array_equal(picture, paint_picture(style, 7, seed=2))
+    assert np.array_equal(picture, paint_picture(style, 7, seed=1))
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_size_changes_how_finely_a_picture_is_drawn_not_what_it_shows(style):
+    large, small = paint_picture(style, 2, seed=5, size=128), paint_picture(style, 2, 5, size=64)
+    halved = large.reshape(16, 8, 16, 8, 3).mean(axis=(1, 3))
+    assert np.abs(halved - small.reshape(16, 4, 16, 4, 3).mean(axis=(1, 3))).mean() < 8
+
+
+def test_unknown_style_is_named_in_the_error():
+    with pytest.raises(ValueError, match="no style 'Fauvism'"):
+        paint_picture("Fauvism", 1, seed=0)
+
+
+@pytest.mark.parametrize("count", [-1, 0, 7])
+def test_too_small_a_count_is_refused_and_leaves_nothing(tmp_path, count):
+    with pytest.raises(ValueError, match=f"at least 8 pictures.* {count} "):
+        paint_collection(tmp_path / "works", count=count)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_folder_is_left_alone(tmp_path):
+    (tmp_path / "works").mkdir()
+    (tmp_path / "works" / "mine.txt").write_text("precious", encoding="utf-8")
+    with pytest.raises(FileExistsError, match="exists already"):
+        paint_collection(tmp_path / "works", count=8)
+    assert set(files_of(tmp_path)) == {"works/mine.txt"}
+
+
+def test_failed_painting_leaves_no_half_a_collection(tmp_path):
+    with pytest.raises(RuntimeError, match="power"):
+        paint_collection(tmp_path / "works", count=8, progress=failing_midway)
+    assert not (tmp_path / "works").exists()
+    paint_collection(tmp_path / "works", count=8)
+    assert [path.name for path in tmp_path.iterdir()] == ["works"]
+
+
+def test_killed_painting_is_cleaned_up_by_the_next_but_a_running_one_is_not(tmp_path):
+    script = (
+        "import os, sys\n"
+        "from ganvas.sample_collection import paint_collection\n"
+        "def killed(works, total):\n"
+        "    for k, work in enumerate(works):\n"
+        "        if k == 3:\n"
+        "            os._exit(9)\n"
+        "        yield work\n"
+        "paint_collection(sys.argv[1], count=8, progress=killed)\n"
+    )
+    process = subprocess.run([sys.executable, "-c", script, tmp_path / "works"], check=False)
+    assert process.returncode == 9
+    leftovers = list(tmp_path.iterdir())
+    assert len(leftovers) == 1
+    assert leftovers[0].name.startswith(".works.partial-")
+    # The process that started this one is surely still there, so it may be painting.
+    running = tmp_path / f".works.partial-{os.getppid()}"
+    running.mkdir()
+    unrelated = tmp_path / ".works.partial-notes"
+    unrelated.mkdir()
+    paint_collection(tmp_path / "works", count=8)
+    left = {path.name for path in tmp_path.iterdir()}
+    if os.name == "posix":
+        assert running.name in left
+    assert left - {running.name} == {"works", unrelated.name}
+
+
+def test_slower_of_two_painters_accepts_the_same_collection_but_no_other(tmp_path):
+    def overtaken(seed):
+        def progress(works, total):
+            yield from works
+            paint_collection(tmp_path / "fast", count=8, seed=seed)
+            (tmp_path / "fast").rename(tmp_path / "works")
+
+        return progress
+
+    paint_collection(tmp_path / "works", count=8, seed=1, progress=overtaken(1))
+    assert [path.name for path in tmp_path.iterdir()] == ["works"]
+    (tmp_path / "works").rename(tmp_path / "first")
+    with pytest.raises(OSError):
+        paint_collection(tmp_path / "works", count=8, seed=1, progress=overtaken(2))
+    assert {path.name for path in tmp_path.iterdir()} == {"first", "works"}
+
+
+def test_progress_wraps_every_picture(tmp_path):
+    seen = []
+
+    def progress(works, total):
+        for done, work in enumerate(works, start=1):
+            yield work
+            seen.append((done, total))
+
+    paint_collection(tmp_path / "deep" / "er" / "works", count=9, progress=progress)
+    assert seen == [(k, 9) for k in range(1, 10)]
+
+
+def features(style: str, index: int) -> np.ndarray:
+    """Describe a picture by where on an 8x8 grid its colours and its edges are, shape (320,)."""
+    picture = paint_picture(style, index, seed=0, size=64).astype(float) / 255
+    grey = picture.mean(axis=2)
+    edges = np.stack([np.abs(np.gradient(grey, axis=axis)) for axis in (0, 1)], axis=2)
+    layers = np.concatenate([picture, edges], axis=2)
+    grid = layers.reshape(8, 8, 8, 8, 5).mean(axis=(1, 3))
+    # Palettes vary a lot inside a style, the places of edges do not: so these weigh more.
+    return np.append(0.2 * grid[..., :3], np.sqrt(grid[..., 3:]))
+
+
+def test_styles_are_told_apart_by_the_nearest_centroid():
+    known = {s: np.array([features(s, k) for k in range(1, 21)]) for s in STYLES}
+    centroids = np.array([rows.mean(axis=0) for rows in known.values()])
+    for number, style in enumerate(STYLES):
+        unknown = np.array([features(style, k) for k in range(21, 31)])
+        distances = np.linalg.norm(unknown[:, None] - centroids[None], axis=2)
+        assert (distances.argmin(axis=1) == number).sum() >= 8, style

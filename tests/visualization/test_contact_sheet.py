@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+
+from ganvas.visualization.contact_sheet import draw_neighbours, draw_sheets
+
+COLOURS = [(200, 30, 30), (30, 160, 30), (30, 30, 200)]
+
+
+def plain(colour, count, side=32):
+    return np.full((count, side, side, 3), colour, np.uint8)
+
+
+def find(sheet, colour):
+    """Top, left, bottom and right of the pixels of a colour, and how many there are."""
+    rows, columns = np.nonzero((sheet == colour).all(axis=-1))
+    return rows.min(), columns.min(), rows.max(), columns.max(), len(rows)
+
+
+def test_each_class_has_a_row_with_real_pictures_left_of_generated_ones():
+    real = [plain(colour, 2) for colour in COLOURS]
+    generated = [plain(tuple(255 - value for value in colour), 4) for colour in COLOURS]
+    (sheet,) = draw_sheets(["one", "two", "three"], real, generated)
+    assert sheet.dtype == np.uint8
+    tops = []
+    for colour in COLOURS:
+        top, _, bottom, right, area = find(sheet, colour)
+        assert area == 2 * 32 * 32 and bottom - top == 31
+        other = find(sheet, tuple(255 - value for value in colour))
+        assert other[0] == top and other[1] > right and other[4] == 4 * 32 * 32
+        tops.append(top)
+    assert tops == sorted(tops) and len(set(np.diff(tops))) == 1
+
+
+def test_a_class_of_few_pictures_leaves_white_paper():
+    real = [plain(COLOURS[0], 3), plain(COLOURS[1], 1), plain(COLOURS[2], 0)]
+    generated = [plain((0, 0, 0), 2)] * 3
+    (sheet,) = draw_sheets(["one", "two", "three"], real, generated)
+    assert find(sheet, COLOURS[1])[4] == 32 * 32
+    assert find(sheet, COLOURS[0])[1] == find(sheet, COLOURS[1])[1]
+
+
+def test_many_classes_take_many_sheets():
+    names = [f"class {number}" for number in range(7)]
+    sheets = list(draw_sheets(names, [plain((9, 9, 9), 1)] * 7, [plain((99, 9, 9), 2)] * 7, rows=3))
+    assert [find(sheet, (9, 9, 9))[4] // 32**2 for sheet in sheets] == [3, 3, 1]
+
+
+@pytest.mark.parametrize("side", [32, 256])
+def test_a_name_is_written_left_of_its_row_and_shortened_when_too_long(side):
+    generated = [plain((250, 0, 0), 1, side)]
+    widths = []
+    for name in ("Night Skies", "A very long name of a style that nobody could ever read " * 9):
+        (sheet,) = draw_sheets([name], [plain((0, 250, 0), 1, side)], generated)
+        top, left, bottom, _, _ = find(sheet, (0, 250, 0))
+        text = sheet[top : bottom + 1, :left]
+        assert (text < 128).any()
+        # Nothing is cut off at the paper's edge.
+        assert (text[:, :2] > 240).all()
+        widths.append(left)
+    assert widths[0] < widths[1] < 6 * side
+
+
+def test_pictures_stand_above_what_lies_nearest_to_them():
+    rows = {"generated": plain(COLOURS[0], 5), "nearest": plain(COLOURS[1], 5)}
+    sheet = draw_neighbours(rows)
+    upper, lower = find(sheet, COLOURS[0]), find(sheet, COLOURS[1])
+    assert upper[4] == lower[4] == 5 * 32 * 32
+    assert upper[1] == lower[1] and 0 < lower[0] - upper[2] < 32

@@ -1,0 +1,65 @@
+import os
+import re
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from huggingface_hub import ModelCard
+from PIL import Image
+
+from ganvas.networks.sampling import draw_latents, paint
+from ganvas.pipelines.evaluate.metric_entry import figure
+from ganvas.visualization.model_card import render_card
+
+METRICS = {
+    "kernel_distance": figure("Kernel distance (KD-x)", (0.125, 0.5), "N=4", real=-0.25),
+    "loss_g": figure("Generator loss", 2.0, "mean over epoch 3", "nats"),
+}
+
+
+NO_CLASSES = {"column": None, "names": []}
+WARNING = {"epoch": 7, "name": "mode collapse", "figure": "12%", "advice": "less"}
+
+
+def test_hugging_face_reads_the_card(training):
+    card = ModelCard(render_card(METRICS, training, (32, 32), 6))
+    assert card.data.library_name == "keras" and "gan" in card.data.tags
+    assert [(each.metric_type, each.metric_value) for each in card.data.eval_results] == [
+        ("kernel_distance", 0.125),
+        ("loss_g", 2.0),
+    ]
+    assert card.data.eval_results[0].dataset_name == "sample"
+
+
+def test_figures_warnings_and_parameters_are_told(training):
+    facts = training | {"classes": NO_CLASSES, "warnings": [WARNING]}
+    page = render_card(METRICS, facts, (32, 48), 6)
+    assert "| Kernel distance (KD-x) | 0.125 ± 0.5 | -0.25 | N=4 |" in page
+    assert "| Generator loss | 2 nats |  | mean over epoch 3 |" in page
+    assert "**Mode collapse** in epoch 7: 12%." in page
+    assert "| `train.seed` | `7` |" in page and "32×48 pixels, without classes" in page
+
+
+@pytest.mark.parametrize("names", [(), ("Op", "Pop")])
+def test_what_the_card_says_to_run_paints(tmp_path, networks, training, names):
+    generator, _ = networks
+    if names:
+        latent, rows = keras.Input((6,)), keras.Input((2,))
+        shift = keras.layers.Dense(32 * 32 * 3, activation="tanh")(rows)
+        painted = keras.layers.Add()([generator(latent), keras.layers.Reshape((32, 32, 3))(shift)])
+        generator = keras.Model([latent, rows], painted)
+    folder = tmp_path / "generator.keras" / "2026-01-01"
+    folder.mkdir(parents=True)
+    generator.save(folder / "generator.keras")
+    facts = training | {"classes": {"column": "style", "names": list(names)}}
+    page = render_card(METRICS, facts, (32, 32), 6)
+    (script,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+    command = [sys.executable, "-c", script]
+    subprocess.run(command, cwd=tmp_path, check=True, env=environment, capture_output=True)
+    found = np.asarray(Image.open(tmp_path / "pictures.png"))
+    expected = paint(generator, draw_latents(generator, 16, seed=0))
+    tiles = found.reshape(4, 32, 4, 32, 3).swapaxes(1, 2).reshape(16, 32, 32, 3)
+    assert np.abs(tiles.astype(int) - expected).max() <= 1

@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+
+from ganvas.errors import GanvasError
+from ganvas.visualization.animation import collect_frames
+from ganvas.visualization.image_grid import lay_grid, write_png
+from ganvas.visualization.progress_strip import (
+    choose_epochs,
+    draw_strip,
+    list_snapshots,
+    snapshot_file,
+)
+
+
+def test_epochs_are_dense_at_the_start_and_keep_both_ends():
+    chosen = choose_epochs(list(range(1, 151)), 9)
+    assert chosen[0] == 1 and chosen[-1] == 150 and len(chosen) <= 9
+    assert chosen == sorted(set(chosen))
+    steps = np.diff(chosen)
+    assert (np.diff(steps) >= 0).all() and steps[-1] > 4 * steps[0]
+
+
+def test_few_epochs_are_all_chosen():
+    assert choose_epochs([1, 2], 9) == [1, 2]
+    assert choose_epochs([1], 9) == [1]
+
+
+@pytest.mark.parametrize("show", [lambda folder: draw_strip(folder, 32, 32), collect_frames])
+def test_snapshots_that_are_gone_are_told(tmp_path, show):
+    with pytest.raises(GanvasError, match=f"no snapshots in {tmp_path}.*put them back"):
+        show(tmp_path)
+
+
+def test_the_strip_shows_each_epoch_in_order(tmp_path):
+    for epoch, level in ((1, 20), (10, 120), (200, 220)):
+        pictures = np.full((4, 32, 32, 3), level, np.uint8)
+        write_png(snapshot_file(tmp_path, epoch), lay_grid(pictures, columns=2))
+    assert list(list_snapshots(tmp_path)) == [1, 10, 200]
+    strip = draw_strip(tmp_path, 32, 32)
+    middle = strip[strip.shape[0] // 3]
+    present = [level for level in middle[:, 0].tolist() if level in (20, 120, 220)]
+    assert present == sorted(present) and set(present) == {20, 120, 220}
