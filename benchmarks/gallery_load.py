@@ -2,8 +2,8 @@
 
 python benchmarks/gallery_load.py [--clients 64] [--seconds 30] [--project .]
     Starts `kedro gallery` in a project in which a model has been trained, lets clients ask for 64
-    pictures as one PNG each, and prints answers by status, the server's memory before and after,
-    how soon a page comes afterwards, and pictures a second beside those of the generator called
+    images as one PNG each, and prints answers by status, the server's memory before and after,
+    how soon a page comes afterwards, and images a second beside those of the generator called
     directly, in whole batches of as many, in a process of its own just before.
 python benchmarks/gallery_load.py direct MODEL [--seconds 10]
     The latter alone: MODEL is a generator.keras.
@@ -68,7 +68,7 @@ def press(clients: int, seconds: float) -> collections.Counter:
 
 
 def call_directly(model: str, seconds: float) -> None:
-    """Print how many pictures a second a generator paints in whole batches."""
+    """Print how many images a second a generator paints in whole batches."""
     import keras
 
     import ganvas
@@ -117,7 +117,7 @@ def measure(options: argparse.Namespace) -> None:
     print(f"{newest}\nanswers: {dict(answers)} of {options.clients} clients in {taken:.1f} s")
     print(f"memory of the server: {before:.0f} MB before, {after:.0f} MB after")
     print(f"the page afterwards: {status} in {page:.2f} s")
-    print(f"{rate:.0f} pictures a second; directly {direct:.0f}; ratio {rate / direct:.2f}")
+    print(f"{rate:.0f} images a second; directly {direct:.0f}; ratio {rate / direct:.2f}")
 
 
 def wait_for_server(server: subprocess.Popen) -> None:

@@ -3,7 +3,7 @@
     python benchmarks/ingest.py FOLDER [--count 200] [--rounds 3] [--size 64]
 
 FOLDER holds paintings; up to `count` of them are enlarged to about 1500×1200 JPEG in a temporary
-folder first. Prints pictures a second of both, their ratio, and how far our pictures lie from
+folder first. Prints images a second of both, their ratio, and how far our images lie from
 full-resolution Lanczos.
 """
 
@@ -27,33 +27,33 @@ def enlarge(folder: Path, raw: Path, count: int) -> None:
     """Write large copies: the same shapes, about 1.8 million pixels each."""
     files = sorted(path for path in folder.rglob("*.jpg"))[:: max(1, 1978 // count)][:count]
     for number, file in enumerate(files):
-        with Image.open(file) as picture:
-            scale = (AREA / (picture.width * picture.height)) ** 0.5
-            size = round(picture.width * scale), round(picture.height * scale)
-            large = picture.convert("RGB").resize(size, Image.Resampling.BICUBIC)
+        with Image.open(file) as image:
+            scale = (AREA / (image.width * image.height)) ** 0.5
+            size = round(image.width * scale), round(image.height * scale)
+            large = image.convert("RGB").resize(size, Image.Resampling.BICUBIC)
         large.save(raw / f"{number:05d}.jpg", quality=90)
 
 
 def plain_loop(raw: Path, size: int) -> np.ndarray:
     """What notebooks do."""
-    pictures = []
+    images = []
     for file in sorted(raw.iterdir()):
-        picture = Image.open(file).convert("RGB").resize((size, size))
-        pictures.append(np.array(picture))
-    return np.stack(pictures)
+        image = Image.open(file).convert("RGB").resize((size, size))
+        images.append(np.array(image))
+    return np.stack(images)
 
 
 def full_lanczos(raw: Path, size: int) -> np.ndarray:
     """The centre squares, decoded whole and resized once: what ours should look like."""
-    pictures = []
+    images = []
     for file in sorted(raw.iterdir()):
-        with Image.open(file) as picture:
-            side = min(picture.size)
-            left, top = (picture.width - side) / 2, (picture.height - side) / 2
+        with Image.open(file) as image:
+            side = min(image.size)
+            left, top = (image.width - side) / 2, (image.height - side) / 2
             box = (left, top, left + side, top + side)
-            small = picture.convert("RGB").resize((size, size), Image.Resampling.LANCZOS, box=box)
-        pictures.append(np.array(small))
-    return np.stack(pictures)
+            small = image.convert("RGB").resize((size, size), Image.Resampling.LANCZOS, box=box)
+        images.append(np.array(small))
+    return np.stack(images)
 
 
 def main() -> None:
@@ -81,7 +81,7 @@ def main() -> None:
             plain_loop(raw, options.size)
             plain = len(files) / (time.perf_counter() - start)
             ratios.append(ours / plain)
-            line = f"ours {ours:.1f} pictures/s, plain loop {plain:.1f}, ratio {ratios[-1]:.2f}"
+            line = f"ours {ours:.1f} images/s, plain loop {plain:.1f}, ratio {ratios[-1]:.2f}"
             print(f"round {number + 1}: {line}", flush=True)
         reference = full_lanczos(raw, options.size)
         distance = np.abs(collection.images[:].astype(int) - reference).mean()

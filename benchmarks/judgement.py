@@ -1,13 +1,13 @@
-"""Do the figures order spoilt pictures as a person would? And what do they cost at 50,000?
+"""Do the figures order spoilt images as a person would? And what do they cost at 50,000?
 
 python benchmarks/judgement.py order PACKED [OTHER] [--count 400]
     PACKED, OTHER: folders `collection/` below data/03_primary/<dataset>. Prints a table: real
-    pictures against others of the same collection, blurred, noisy, with shuffled patches, 20
-    of them repeated, and pictures of the other collection.
+    images against others of the same collection, blurred, noisy, with shuffled patches, 20
+    of them repeated, and images of the other collection.
 python benchmarks/judgement.py scale [COUNT]
     Memory and time at COUNT × 2048 made-up features, and those of the naive way where it can.
 python benchmarks/judgement.py likelihood [COUNT]
-    Memory and time of a Parzen window of COUNT made-up pictures of 64×64 pixels.
+    Memory and time of a Parzen window of COUNT made-up images of 64×64 pixels.
 """
 
 import argparse
@@ -30,27 +30,27 @@ from ganvas.metrics.prdc import compare_manifolds
 COLUMNS = ("FD", "KD × 1000", "precision", "recall", "density", "coverage", "diversity")
 
 
-def blur(pictures: np.ndarray, width: float) -> np.ndarray:
+def blur(images: np.ndarray, width: float) -> np.ndarray:
     """Blur by a Gaussian of so many pixels."""
     soft = ImageFilter.GaussianBlur(width)
-    return np.stack([np.asarray(Image.fromarray(picture).filter(soft)) for picture in pictures])
+    return np.stack([np.asarray(Image.fromarray(image).filter(soft)) for image in images])
 
 
-def add_noise(pictures: np.ndarray, deviation: float) -> np.ndarray:
+def add_noise(images: np.ndarray, deviation: float) -> np.ndarray:
     """Add normal noise of so many grey levels."""
-    noise = np.random.default_rng(0).normal(0, deviation, pictures.shape)
-    return np.clip(np.rint(pictures + noise), 0, 255).astype(np.uint8)
+    noise = np.random.default_rng(0).normal(0, deviation, images.shape)
+    return np.clip(np.rint(images + noise), 0, 255).astype(np.uint8)
 
 
-def shuffle_patches(pictures: np.ndarray, side: int) -> np.ndarray:
-    """Cut each picture into square patches and lay them in another order."""
-    rng, (count, height, width, _) = np.random.default_rng(0), pictures.shape
+def shuffle_patches(images: np.ndarray, side: int) -> np.ndarray:
+    """Cut each image into square patches and lay them in another order."""
+    rng, (count, height, width, _) = np.random.default_rng(0), images.shape
     rows, columns = height // side, width // side
-    patches = pictures.reshape(count, rows, side, columns, side, 3).swapaxes(2, 3)
+    patches = images.reshape(count, rows, side, columns, side, 3).swapaxes(2, 3)
     patches = patches.reshape(count, rows * columns, side, side, 3)
     patches = np.stack([each[rng.permutation(len(each))] for each in patches])
     patches = patches.reshape(count, rows, columns, side, side, 3).swapaxes(2, 3)
-    return patches.reshape(pictures.shape)
+    return patches.reshape(images.shape)
 
 
 def judge(real: np.ndarray, others: np.ndarray) -> list[float]:
@@ -66,20 +66,20 @@ def judge(real: np.ndarray, others: np.ndarray) -> list[float]:
 
 
 def order(packed: str, other: str | None, most: int) -> None:
-    """Print the table of spoilt pictures."""
+    """Print the table of spoilt images."""
     images = CollectionDataset(filepath=packed).load().images
     shuffled = np.random.default_rng(0).permutation(len(images))
     count = min(len(images) // 2, most)
     half, rest = (images[np.sort(each)] for each in (shuffled[:count], shuffled[count : 2 * count]))
     rows: dict[str, np.ndarray] = {
-        "other pictures of the collection": rest,
+        "other images of the collection": rest,
         "blurred, σ = 1 pixel": blur(rest, 1),
         "blurred, σ = 2 pixels": blur(rest, 2),
         "noise, σ = 15 grey levels": add_noise(rest, 15),
         "noise, σ = 40 grey levels": add_noise(rest, 40),
         "patches of 32 pixels shuffled": shuffle_patches(rest, 32),
         "patches of 8 pixels shuffled": shuffle_patches(rest, 8),
-        "20 pictures repeated": rest[np.arange(count) % 20],
+        "20 images repeated": rest[np.arange(count) % 20],
     }
     if other:
         there = CollectionDataset(filepath=other).load().images
@@ -87,10 +87,10 @@ def order(packed: str, other: str | None, most: int) -> None:
     for name in ("efficientnet_lite0", "efficientnet_lite2"):
         extractor = load_extractor(name)
         real = extract(extractor, half)
-        print(f"\n{count} pictures a side, {name}\n\n| pictures | {' | '.join(COLUMNS)} |")
+        print(f"\n{count} images a side, {name}\n\n| images | {' | '.join(COLUMNS)} |")
         print("|---|" + "---|" * len(COLUMNS))
-        for title, pictures in rows.items():
-            told = " | ".join(f"{value:.3g}" for value in judge(real, extract(extractor, pictures)))
+        for title, others in rows.items():
+            told = " | ".join(f"{value:.3g}" for value in judge(real, extract(extractor, others)))
             print(f"| {title} | {told} |", flush=True)
 
 
@@ -135,7 +135,7 @@ def scale(count: int) -> None:
 
 
 def likelihood(count: int) -> None:
-    """Print time and peak memory of a Parzen window on 1,000 pictures, chosen on 1,000 others."""
+    """Print time and peak memory of a Parzen window on 1,000 images, chosen on 1,000 others."""
     rng = np.random.default_rng(0)
     samples, validation, test = (
         rng.integers(0, 256, (number, 64, 64, 3), dtype=np.uint8) for number in (count, 1000, 1000)

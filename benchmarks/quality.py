@@ -3,11 +3,11 @@
     python benchmarks/quality.py FOLDER... [--minutes 10] [--seeds 3] [--env base]
         [--peer NAME=COMMAND]... [--judge NAME=COMMAND]... [--into data/08_reporting/contest]
 
-A contestant sees all pictures of a folder, unconditionally, at 64×64 pixels. Ours is a run of this
-project's own commands with the parameters of `--env`, from the pictures on disk to the saved
+A contestant sees all images of a folder, unconditionally, at 64×64 pixels. Ours is a run of this
+project's own commands with the parameters of `--env`, from the images on disk to the saved
 model within the minutes, counted from the start of its processes. A peer is any command that does
-the same; `{pictures}`, `{seconds}`, `{seed}`, `{count}` and `{out}` in it stand for the folder,
-the time, the seed, how many pictures to paint and the .npz file, uint8 `images` (N, 64, 64, 3), to
+the same; `{images}`, `{seconds}`, `{seed}`, `{count}` and `{out}` in it stand for the folder,
+the time, the seed, how many images to paint and the .npz file, uint8 `images` (N, 64, 64, 3), to
 write. Without peers Ganvas's own DCGAN is one, with the settings of pytorch/examples.
 
 A judge is a command that prints a line of JSON with kid_e3, fd, precision, recall, density and
@@ -16,7 +16,7 @@ the only one; never ask the network that training looked through.
 
 Each result is written as soon as it is known, and what is there already is not measured again, so
 that a contest of hours can be stopped at any time. The folder `--into` gets `results.json`,
-`table.md` and for each collection and contestant a grid of its first seed's pictures, the first as
+`table.md` and for each collection and contestant a grid of its first seed's images, the first as
 they come.
 """
 
@@ -89,8 +89,8 @@ def paint_ours(folder: Path, seed: int, out: Path, seconds: float, env: str, cha
         spent += run_kedro(project, "train", env, params | {"train.max_minutes": left})
         run_kedro(project, "sample", env, params)
         files = sorted(project.glob("data/07_model_output/contest/*/samples/*.png"))
-        pictures = [np.asarray(Image.open(f)) for f in files if f.name != "grid.png"]
-        np.savez_compressed(out, images=np.stack(pictures))
+        images = [np.asarray(Image.open(f)) for f in files if f.name != "grid.png"]
+        np.savez_compressed(out, images=np.stack(images))
         (facts,) = project.glob("data/08_reporting/contest/*/training.json")
         return {"seconds": spent, "images_seen": json.loads(facts.read_text())["images_seen"]}
 
@@ -104,7 +104,7 @@ def run_kedro(project: Path, pipeline: str, env: str, params: dict) -> float:
 
 def paint_peer(command: str, folder: Path, seed: int, out: Path, seconds: float) -> dict:
     """Run a peer's command; give the seconds that it took."""
-    facts = {"pictures": folder, "seed": seed, "out": out, "seconds": seconds, "count": COUNT}
+    facts = {"images": folder, "seed": seed, "out": out, "seconds": seconds, "count": COUNT}
     return {"seconds": call(fill(command, **facts))}
 
 
@@ -123,7 +123,7 @@ def call(command: list[str], **options: object) -> float:
 
 
 def look(fake: Path, real: Path) -> dict:
-    """Judge by EfficientNet-Lite2: `COUNT` pictures a side at most, each a centre square."""
+    """Judge by EfficientNet-Lite2: `COUNT` images a side at most, each a centre square."""
     from ganvas.metrics.extractors import load_extractor
     from ganvas.metrics.features import extract
     from ganvas.metrics.frechet import frechet_distance
@@ -132,9 +132,9 @@ def look(fake: Path, real: Path) -> dict:
 
     files = sorted(f for f in real.rglob("*") if f.suffix.lower() in {".jpg", ".jpeg", ".png"})
     chosen = np.random.default_rng(0).permutation(len(files))[:COUNT]
-    pictures = np.stack([crop(files[number]) for number in chosen])
+    images = np.stack([crop(files[number]) for number in chosen])
     with np.load(fake) as painted:
-        sides = (pictures, painted["images"][:COUNT])
+        sides = (images, painted["images"][:COUNT])
     extractor = load_extractor("efficientnet_lite2")
     features = [extract(extractor, side, "features") for side in sides]
     four = compare_manifolds(*features)
@@ -149,12 +149,12 @@ def look(fake: Path, real: Path) -> dict:
 
 
 def crop(file: Path) -> np.ndarray:
-    """Read the centre square of a picture at the contest's size."""
-    picture = Image.open(file).convert("RGB")
-    side = min(picture.size)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    """Read the centre square of an image at the contest's size."""
+    image = Image.open(file).convert("RGB")
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
     box = (left, top, left + side, top + side)
-    return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS, box=box))
+    return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.LANCZOS, box=box))
 
 
 def judge(judges: dict[str, str], fake: Path, real: Path) -> dict:
@@ -179,12 +179,12 @@ def hold(options: argparse.Namespace) -> None:
             for name, paint in contestants(options).items():
                 key = f"{folder.name} {options.minutes:g} {seed} {name}"
                 row = results.setdefault(key, {})
-                if row.setdefault("pictures", str(folder)) != str(folder):
-                    sys.exit(f"{into} has results of {row['pictures']}: name another by --into.")
+                if row.setdefault("images", str(folder)) != str(folder):
+                    sys.exit(f"{into} has results of {row['images']}: name another by --into.")
                 fake = into / f"{key.replace(' ', '_')}.npz"
                 if not fake.exists():
                     unfinished = fake.with_name(f".{fake.name}")
-                    row = results[key] = {"pictures": str(folder)}
+                    row = results[key] = {"images": str(folder)}
                     row |= paint(folder=folder, seed=seed, out=unfinished)
                     keep(results, file)
                     unfinished.replace(fake)
@@ -215,10 +215,10 @@ def keep(results: dict, file: Path) -> None:
 
 
 def draw(fake: Path, grid: Path) -> None:
-    """Lay the first pictures of a file in a grid."""
+    """Lay the first images of a file in a grid."""
     with np.load(fake) as painted:
-        pictures = painted["images"][: GRID_ROWS * GRID_COLUMNS]
-    rows = pictures.reshape(GRID_ROWS, GRID_COLUMNS, SIDE, SIDE, 3).swapaxes(1, 2)
+        images = painted["images"][: GRID_ROWS * GRID_COLUMNS]
+    rows = images.reshape(GRID_ROWS, GRID_COLUMNS, SIDE, SIDE, 3).swapaxes(1, 2)
     Image.fromarray(rows.reshape(GRID_ROWS * SIDE, GRID_COLUMNS * SIDE, 3)).save(grid)
 
 

@@ -2,10 +2,10 @@
 
     python benchmarks/train_step.py [--peer NAME=COMMAND]... [--rounds 5] [--steps 20]
 
-Ours is `fit` as a run uses it, on random pictures, in several variants. A peer is any command that
+Ours is `fit` as a run uses it, on random images, in several variants. A peer is any command that
 prints its own figure as `<number> img/s`. All run in turn, since machines are noisy, and the
 ratios of each round's figures are what counts. Beside them stand the machine's limit, float32
-matrix products, and the cost of drawing batches from 80,000 pictures on disk.
+matrix products, and the cost of drawing batches from 80,000 images on disk.
 """
 
 import argparse
@@ -25,12 +25,12 @@ VARIANTS = {
     "bfloat16": {"precision": "mixed_bfloat16"},
     "bfloat16 simultaneous": {"precision": "mixed_bfloat16", "simultaneous": True},
 }
-BATCH, SIDE, PICTURES = 64, 64, 80_000
+BATCH, SIDE, IMAGES = 64, 64, 80_000
 OURS, LIMIT, DATA = "--ours", "--limit", "--data"
 
 
 def measure_ours(changes: dict, steps: int) -> float:
-    """Pictures a second of `fit`, after a first epoch that traces and warms up."""
+    """Images a second of `fit`, after a first epoch that traces and warms up."""
     import keras
     import numpy as np
 
@@ -57,7 +57,7 @@ def measure_ours(changes: dict, steps: int) -> float:
 
 
 def measure_limit() -> float:
-    """Pictures a second if the convolutions were float32 matrix products at their fastest."""
+    """Images a second if the convolutions were float32 matrix products at their fastest."""
     import numpy as np
     import tensorflow as tf
 
@@ -79,7 +79,7 @@ def measure_limit() -> float:
 
 
 def count_products(network) -> int:
-    """Multiplications of a network's convolutions for one picture, forward."""
+    """Multiplications of a network's convolutions for one image, forward."""
     total = 0
     for layer in network.layers:
         if "Conv2D" in type(layer).__name__:
@@ -91,7 +91,7 @@ def count_products(network) -> int:
 
 
 def measure_data() -> float:
-    """Seconds to draw a batch from 80,000 pictures on disk, in random order."""
+    """Seconds to draw a batch from 80,000 images on disk, in random order."""
     import numpy as np
 
     from ganvas.ingestion.shards import open_shards, write_shard
@@ -102,9 +102,9 @@ def measure_data() -> float:
     piece = rng.integers(0, 256, (1000, SIDE, SIDE, 3), dtype=np.uint8)
     with tempfile.TemporaryDirectory() as folder:
         for number in range(2):
-            pieces = (piece for _ in range(PICTURES // 2000))
+            pieces = (piece for _ in range(IMAGES // 2000))
             write_shard(Path(folder) / f"images-{number:05d}.npy", pieces, SIDE)
-        data = TrainingSet(open_shards(Path(folder)), np.arange(PICTURES))
+        data = TrainingSet(open_shards(Path(folder)), np.arange(IMAGES))
         batches = draw_batches(data, 100, TrainParams(batch_size=BATCH))
         next(batches)
         start, count = time.perf_counter(), 300

@@ -41,8 +41,8 @@ def divergence(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def pictures() -> np.ndarray:
-    """Twenty smooth random pictures, uint8 of shape (20, 32, 32, 3)."""
+def images() -> np.ndarray:
+    """Twenty smooth random images, uint8 of shape (20, 32, 32, 3)."""
     coarse = np.random.default_rng(3).integers(0, 256, (20, 4, 4, 3), dtype=np.uint8)
     return coarse.repeat(8, axis=1).repeat(8, axis=2)
 

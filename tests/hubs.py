@@ -30,7 +30,7 @@ GENRES = ["portrait", "landscape", "Unknown Genre"]
 
 
 @functools.cache
-def picture(number: int) -> bytes:
+def image(number: int) -> bytes:
     file = io.BytesIO()
     grey = Image.linear_gradient("L").resize((40, 48)).rotate(number * 11)
     grey.convert("RGB").save(file, "JPEG", comment=str(number))
@@ -44,15 +44,15 @@ def artworks_archive() -> bytes:
     files = {"artists.csv": f"{header}{monet}".encode()}
     for number in range(12):
         name = f"Claude_Monet_{number}.jpg"
-        files[f"images/images/Claude_Monet/{name}"] = picture(number)
-        files[f"resized/resized/{name}"] = picture(number)
+        files[f"images/images/Claude_Monet/{name}"] = image(number)
+        files[f"resized/resized/{name}"] = image(number)
     return archive(files)
 
 
 @functools.cache
 def celeba_archive() -> bytes:
     names = [f"{number:06d}.jpg" for number in range(1, 7)]
-    files = {f"img_align_celeba/img_align_celeba/{name}": picture(int(name[:6])) for name in names}
+    files = {f"img_align_celeba/img_align_celeba/{name}": image(int(name[:6])) for name in names}
     smiles = "".join(f"{name},1\n" for name in names)
     splits = "".join(f"{name},0\n" for name in names)
     files["list_attr_celeba.csv"] = f"image_id,Smiling\n{smiles}".encode()
@@ -78,7 +78,7 @@ def wikiart_shards() -> dict[str, bytes]:
     for shard in range(3):
         rows = range(shard * 10, shard * 10 + 10)
         columns = {key: [row % len(names) for row in rows] for key, names in labels.items()}
-        columns["image"] = [{"bytes": picture(row), "path": None} for row in rows]
+        columns["image"] = [{"bytes": image(row), "path": None} for row in rows]
         file = io.BytesIO()
         table = datasets.Dataset.from_dict(columns, features=features)
         table.to_parquet(file, batch_size=4)

@@ -24,7 +24,7 @@ DCGAN = {
 }
 TINY = {
     "ingest.size": 32,
-    "ingest.source.sample.pictures": 24,
+    "ingest.source.sample.images": 24,
     "network.dcgan.latent": 6,
     "network.dcgan.generator_width": 2,
     "network.dcgan.discriminator_width": 2,
@@ -39,8 +39,8 @@ TINY = {
 }
 
 
-# Dozens of projects have the same few pictures.
-paint_once = functools.cache(build_collection.paint_picture)
+# Dozens of projects have the same few images.
+paint_once = functools.cache(build_collection.paint_image)
 
 
 def make_project(folder: Path) -> Path:
@@ -63,5 +63,5 @@ def run_kedro(project: Path, *options: str, **params: object) -> Result:
     )
     text = ",".join(f"{key}={value}" for key, value in chosen.items())
     command = ["run", *options, f"--params={text}"]
-    with mock.patch.object(build_collection, "paint_picture", paint_once):
+    with mock.patch.object(build_collection, "paint_image", paint_once):
         return CliRunner().invoke(KedroCLI(project_path=project), command)

@@ -124,7 +124,7 @@ def test_litert_alone_asks_for_none_of_onnx(tmp_path, monkeypatch):
     assert written["litert"][0].name == "generator.tflite"
 
 
-def test_the_pipeline_writes_both_formats_which_paint_the_sample_pipelines_pictures(
+def test_the_pipeline_writes_both_formats_which_paint_the_sample_pipelines_images(
     project, kedro_run
 ):
     assert kedro_run("--pipelines=train", train__epochs=1).exit_code == 0
@@ -140,6 +140,6 @@ def test_the_pipeline_writes_both_formats_which_paint_the_sample_pipelines_pictu
     for form, told in facts["files"].items():
         assert told["bytes"] == (folder / told["file"]).stat().st_size
         painted = (RUN[form](folder / told["file"], {"latent": latents}) + 1) * 127.5
-        for file, picture in zip(files, painted, strict=True):
+        for file, image in zip(files, painted, strict=True):
             with Image.open(file) as saved:
-                assert np.abs(np.asarray(saved) - picture).max() <= 0.51 + 0.2
+                assert np.abs(np.asarray(saved) - image).max() <= 0.51 + 0.2

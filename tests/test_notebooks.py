@@ -45,7 +45,7 @@ def texts(outputs: list[nbformat.NotebookNode]) -> str:
     return COLOUR.sub("", "\n".join(found))
 
 
-def pictures(outputs: list[nbformat.NotebookNode]) -> list[np.ndarray]:
+def images(outputs: list[nbformat.NotebookNode]) -> list[np.ndarray]:
     found = [
         output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})
     ]
@@ -54,7 +54,7 @@ def pictures(outputs: list[nbformat.NotebookNode]) -> list[np.ndarray]:
     ]
 
 
-def test_notebooks_lead_from_pictures_to_the_latent_space(tmp_path, monkeypatch):
+def test_notebooks_lead_from_images_to_the_latent_space(tmp_path, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("KEDRO_LOGGING_CONFIG", str(ROOT / "conf/logging.yml"))
     monkeypatch.delenv("KEDRO_ENV", raising=False)
@@ -69,15 +69,15 @@ def test_notebooks_lead_from_pictures_to_the_latent_space(tmp_path, monkeypatch)
     assert "did you mean 'batch_size'" in train
     assert "network.label" in compare and "Generator loss" in compare
     assert "Night Skies" in explore and "Colour Fields → Still Lifes" in explore
-    assert [len(pictures(each)) for each in outputs] == [5, 4, 2, 7]
+    assert [len(images(each)) for each in outputs] == [5, 4, 2, 7]
     # A figure that nothing was drawn on has one colour.
-    assert all(picture.std() > 5 for each in outputs for picture in pictures(each))
+    assert all(image.std() > 5 for each in outputs for image in images(each))
     # A run alone has nothing to be compared with, and is shown all the same.
     first, *others = sorted((project / "data/08_reporting/leaderboard").iterdir())
     for file in others:
         if file.stem != first.stem:
             file.unlink()
-    assert len(pictures(execute(FILES[2], project))) == 2
+    assert len(images(execute(FILES[2], project))) == 2
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

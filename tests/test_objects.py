@@ -1,4 +1,4 @@
-"""Pictures and models on an S3 server."""
+"""Images and models on an S3 server."""
 
 import re
 import urllib.request
@@ -44,12 +44,12 @@ def credentials(monkeypatch) -> Iterator[dict]:
 
 @pytest.fixture
 def bucket(credentials, tmp_path_factory) -> s3fs.S3FileSystem:
-    """A server with the bucket `art`, in which the folder `pictures` holds works by artists."""
+    """A server with the bucket `art`, in which the folder `images` holds works by artists."""
     store = s3fs.S3FileSystem(**credentials, skip_instance_cache=True)
     store.mkdir("art")
     works = tmp_path_factory.mktemp("works") / "works"
     paint_collection(works, count=24, seed=0)
-    store.put(str(works) + "/", "art/pictures", recursive=True)
+    store.put(str(works) + "/", "art/images", recursive=True)
     return store
 
 
@@ -64,30 +64,30 @@ def sentence(result) -> str:
     return line
 
 
-SOURCE = {"ingest__source__name": "artworks", "ingest__source__path": "s3://art/pictures"}
+SOURCE = {"ingest__source__name": "artworks", "ingest__source__path": "s3://art/images"}
 
 
-def test_pictures_of_a_bucket_are_ingested_once(project, kedro_run, bucket, credentials, caplog):
+def test_images_of_a_bucket_are_ingested_once(project, kedro_run, bucket, credentials, caplog):
     write_conf(project, credentials)
     with caplog.at_level("INFO"):
         result = kedro_run("--pipelines=ingest", **SOURCE)
         assert result.exit_code == 0, result.output
         index = project / "data/03_primary/artworks/image_index.parquet"
         assert len(pd.read_parquet(index)) == 24
-        assert "49 of 49 files of s3://art/pictures fetched" in caplog.text
+        assert "49 of 49 files of s3://art/images fetched" in caplog.text
         caplog.clear()
         assert kedro_run("--pipelines=ingest", **SOURCE).exit_code == 0
         # Listed once, so that a run sees one state of the bucket.
         assert caplog.text.count("list-type=2") == 1
-        assert "s3://art/pictures is unchanged: 49 files" in caplog.text
+        assert "s3://art/images is unchanged: 49 files" in caplog.text
         assert "unchanged since they were packed" in caplog.text
-        gone = bucket.find("art/pictures/images")[0]
+        gone = bucket.find("art/images/images")[0]
         bucket.rm(gone)
         assert kedro_run("--pipelines=ingest", **SOURCE).exit_code == 0
     assert len(pd.read_parquet(index)) == 23
 
 
-@pytest.mark.parametrize("path", ["s3://nowhere/pictures", "s3://art/nowhere"])
+@pytest.mark.parametrize("path", ["s3://nowhere/images", "s3://art/nowhere"])
 def test_a_missing_bucket_or_folder_is_told(project, kedro_run, bucket, credentials, path):
     write_conf(project, credentials)
     result = kedro_run("--pipelines=ingest", **SOURCE | {"ingest__source__path": path})
@@ -98,7 +98,7 @@ def test_a_missing_bucket_or_folder_is_told(project, kedro_run, bucket, credenti
 def test_a_server_that_is_away_is_told(project, kedro_run):
     write_conf(project, KEYS | {"endpoint_url": "http://127.0.0.1:9"})
     told = sentence(kedro_run("--pipelines=ingest", **SOURCE))
-    assert "s3://art/pictures can't be read" in told and "object_store" in told
+    assert "s3://art/images can't be read" in told and "object_store" in told
 
 
 def put_models_in(bucket: str, project: Path) -> None:

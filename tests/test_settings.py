@@ -192,7 +192,7 @@ def test_catalog_paths_follow_the_parameters(env):
     catalog = loader["catalog"]
     network = {"base": "projected_by_genre", "artworks": "dcgan"}[env]
     assert catalog["generator"]["filepath"] == f"data/06_models/mine/{network}/generator.keras"
-    assert catalog["raw_pictures"]["filepath"] == "/elsewhere"
+    assert catalog["raw_images"]["filepath"] == "/elsewhere"
 
 
 def test_a_network_that_was_looked_through_does_not_judge():
@@ -229,8 +229,8 @@ def test_a_network_that_chose_among_epochs_does_not_judge_them():
         ),
         (
             None,
-            {"ingest": {"source": {"path": "/my pictures"}}},
-            "kedro run '--params=ingest.source.path=/my pictures'",
+            {"ingest": {"source": {"path": "/my images"}}},
+            "kedro run '--params=ingest.source.path=/my images'",
         ),
         (
             None,

@@ -130,7 +130,7 @@ def test_a_hand_edited_history_is_told_on_load(project, kedro_run):
     [("artists", "files", -1), ("image_index", "split", "tset"), ("rejected", "reason", "")],
 )
 def test_a_wrong_table_is_not_saved(project, kedro_run, monkeypatch, name, column, value):
-    find, show = nodes.find_pictures, nodes.show_tables
+    find, show = nodes.find_images, nodes.show_tables
 
     def find_wrong(folder, params):
         listing = find(folder, params)
@@ -143,7 +143,7 @@ def test_a_wrong_table_is_not_saved(project, kedro_run, monkeypatch, name, colum
         return tuple((tables | {name: tables[name].assign(**{column: value})}).values())
 
     if name == "artists":
-        monkeypatch.setattr(nodes, "find_pictures", find_wrong)
+        monkeypatch.setattr(nodes, "find_images", find_wrong)
     else:
         monkeypatch.setattr(pipeline, "show_tables", show_wrong)
     message = sentence(kedro_run("--pipelines=ingest"))

@@ -74,9 +74,9 @@ def test_a_run_can_be_read_back(project, tracked_run):
     files = {file.path for file in client.list_artifacts(identifier, "report")}
     names = ["history.csv", "metrics.json", "model_card.md", "report.html", "training.json"]
     assert files == {f"report/{name}" for name in names}
-    pictures = {file.path for file in client.list_artifacts(identifier, "pictures")}
-    assert {f"pictures/{name}.png" for name in ("sample_grid", "curves", "neighbours")} <= pictures
-    copy = client.download_artifacts(identifier, "pictures/sample_grid.png", str(project))
+    images = {file.path for file in client.list_artifacts(identifier, "images")}
+    assert {f"images/{name}.png" for name in ("sample_grid", "curves", "neighbours")} <= images
+    copy = client.download_artifacts(identifier, "images/sample_grid.png", str(project))
     original = project / REPORTING / "sample_grid.png"
     assert (project / copy).read_bytes() == original.read_bytes()
 

@@ -56,7 +56,7 @@ def show(name: str) -> dict:
     return json.loads(get_encoded_response(get_node_metadata_response(found[0])))
 
 
-def picture(shown: dict) -> Image.Image:
+def image(shown: dict) -> Image.Image:
     assert shown["preview_type"] == "ImagePreview"
     return Image.open(io.BytesIO(base64.b64decode(shown["preview"])))
 
@@ -81,22 +81,22 @@ def test_tables_show_their_first_rows(looked_at, name, columns, rows):
 @pytest.mark.parametrize(
     ("name", "size"),
     [
-        # 24 pictures of 32 pixels, 8 in a row, with gaps of 2 between and around.
+        # 24 images of 32 pixels, 8 in a row, with gaps of 2 between and around.
         ("collection", (8 * 34 + 2, 3 * 34 + 2)),
         ("samples", (8 * 34 + 2, 4 * 34 + 2)),
         ("sample_grid", (3 * 34 + 2, 2 * 34 + 2)),
         ("snapshots", (3 * 34 + 2, 4 * 34 + 2)),
     ],
 )
-def test_pictures_are_shown_as_they_are(looked_at, name, size):
-    assert picture(looked_at(name)).size == size
+def test_images_are_shown_as_they_are(looked_at, name, size):
+    assert image(looked_at(name)).size == size
 
 
 @pytest.mark.parametrize(
     "name", ["real_grid", "progress_strip", "class_sheets", "curves", "neighbours"]
 )
 def test_drawings_are_shown(looked_at, name):
-    assert min(picture(looked_at(name)).size) > 32
+    assert min(image(looked_at(name)).size) > 32
 
 
 def test_curves_can_be_zoomed_and_figures_opened(looked_at):
@@ -138,7 +138,7 @@ def test_a_label_that_is_not_there_is_told_in_place_of_a_drawing(looked_at):
 
 
 def catalog(folder, network: dict) -> DataCatalog:
-    """What a project that has never run has: parameters, and a place for pictures."""
+    """What a project that has never run has: parameters, and a place for images."""
     params = {"params:network": network, "params:ingest": {"size": 32}}
     datasets = {key: MemoryDataset(value) for key, value in params.items()}
     return DataCatalog(datasets | {"collection": CollectionDataset(filepath=str(folder))})

@@ -29,7 +29,7 @@ finally:
 """
 PARAMS = "--params=" + ",".join(
     f"{key}={value}"
-    for key, value in (TINY | DCGAN | {"ingest.source.sample.pictures": 40}).items()
+    for key, value in (TINY | DCGAN | {"ingest.source.sample.images": 40}).items()
     if key != "train.epochs"
 )
 
@@ -126,7 +126,7 @@ def test_one_pipeline_with_unpacked_conf(site, trained, tmp_path):
     assert len(list((tmp_path / "data/07_model_output/sample/dcgan/samples").glob("*.png"))) == 4
 
 
-def test_a_preset_reads_its_pictures_below_the_working_folder(site, tmp_path):
+def test_a_preset_reads_its_images_below_the_working_folder(site, tmp_path):
     empty = make_empty(site, tmp_path)
     words = ["-m", "ganvas", "--conf-source=conf-ganvas.tar.gz", "--env=celeba"]
     failed = run(site, empty, *words)

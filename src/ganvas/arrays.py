@@ -1,10 +1,10 @@
-"""What code asks of pictures that may be in memory or on disk."""
+"""What code asks of images that may be in memory or on disk."""
 
 from typing import Any, Protocol
 
 
-class Pictures(Protocol):
-    """Pictures, uint8 of shape (N, H, W, 3): a NumPy array, or what is indexed as one."""
+class Images(Protocol):
+    """Images, uint8 of shape (N, H, W, 3): a NumPy array, or what is indexed as one."""
 
     @property
     def shape(self) -> Any:

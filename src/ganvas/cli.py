@@ -47,14 +47,14 @@ def _check_names(callback: Callable[..., Any]) -> Callable[..., Any]:
     """Refuse pipelines, nodes and the like that there are not, and a runner that can't do it.
 
     Raises:
-        GanvasError: There is none of that name, or the runner can't hand on pictures.
+        GanvasError: There is none of that name, or the runner can't hand on images.
     """
 
     @functools.wraps(callback)
     def wrapped(**options: Any) -> Any:
         if (options["runner"] or "").rpartition(".")[2] == "ParallelRunner":
             raise GanvasError(
-                "--runner=ParallelRunner can't be used, since nodes hand pictures on in memory: "
+                "--runner=ParallelRunner can't be used, since nodes hand images on in memory: "
                 "take SequentialRunner, as it is, or ThreadRunner."
             )
         chosen = sorted({options["pipeline"], *options["pipelines"]} - {None} or {"__default__"})

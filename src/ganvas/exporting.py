@@ -1,6 +1,6 @@
 """Generators in formats that other programs run: ONNX and LiteRT.
 
-Keras writes both. Each file is run by its own runtime, on the latents of pictures whose pixels are
+Keras writes both. Each file is run by its own runtime, on the latents of images whose pixels are
 known, before any of them gets its name.
 """
 
@@ -28,9 +28,9 @@ class Format(NamedTuple):
 
     Attributes:
         suffix: Of its files.
-        batch: How many pictures a call paints; None: any number.
+        batch: How many images a call paints; None: any number.
         modules: What must be there to write it and to run it; the last is the runtime.
-        run: Runs a file: takes the runtime, the file and the inputs by their names; gives pictures.
+        run: Runs a file: takes the runtime, the file and the inputs by their names; gives images.
     """
 
     suffix: str
@@ -40,22 +40,22 @@ class Format(NamedTuple):
 
 
 def _run_onnx(runtime: ModuleType, file: Path, inputs: dict[str, np.ndarray]) -> np.ndarray:
-    (pictures,) = runtime.InferenceSession(str(file), providers=["CPUExecutionProvider"]).run(
+    (images,) = runtime.InferenceSession(str(file), providers=["CPUExecutionProvider"]).run(
         None, inputs
     )
-    return np.asarray(pictures)
+    return np.asarray(images)
 
 
 def _run_litert(runtime: ModuleType, file: Path, inputs: dict[str, np.ndarray]) -> np.ndarray:
     paint = runtime.Interpreter(model_path=str(file)).get_signature_runner()
     count = len(next(iter(inputs.values())))
     parts = [{name: each[k : k + 1] for name, each in inputs.items()} for k in range(count)]
-    return np.concatenate([picture for part in parts for picture in paint(**part).values()])
+    return np.concatenate([image for part in parts for image in paint(**part).values()])
 
 
 FORMATS = {
     "onnx": Format(".onnx", None, ("tf2onnx", "onnxruntime"), _run_onnx),
-    # Its converter loses sight of the maps' sides where the number of pictures is open.
+    # Its converter loses sight of the maps' sides where the number of images is open.
     "litert": Format(".tflite", 1, ("ai_edge_litert.interpreter",), _run_litert),
 }
 
@@ -70,14 +70,14 @@ def export_generator(
         formats: onnx, litert or both.
         folder: Where generator.onnx and generator.tflite are put. One that isn't asked for and
             what told of the old ones are removed, so that nothing stays of another generator.
-        checked: How many pictures are painted by all.
+        checked: How many images are painted by all.
         tolerance: The most that a channel of a pixel may differ by, of values in [-1, 1].
 
     Returns:
         For each format the file, and the most that a channel has differed by.
 
     Raises:
-        GanvasError: A format's packages aren't installed, or pictures differ by more; what lay
+        GanvasError: A format's packages aren't installed, or images differ by more; what lay
             in the folder stays.
     """
     runtimes = {name: _import_runtime(name) for name in formats}
@@ -105,7 +105,7 @@ def _write_all(
     checked: int,
     tolerance: float,
 ) -> dict[str, float]:
-    """Write a file for each format; give how far its pictures are apart from the generator's."""
+    """Write a file for each format; give how far its images are apart from the generator's."""
     rows = take_turns(generator, checked)
     inputs = [draw_latents(generator, checked, SEED), rows][: len(generator.inputs)]
     expected = generator.predict(as_inputs(inputs), verbose=0)
@@ -118,7 +118,7 @@ def _write_all(
         # Not "more than": what is no number differs too.
         if not apart[name] <= tolerance:
             raise GanvasError(
-                f"In the format {name} the generator paints other pictures, by up to "
+                f"In the format {name} the generator paints other images, by up to "
                 f"{apart[name]:g} of a channel's 2: export.tolerance allows {tolerance:g}, so no "
                 "file was written."
             )

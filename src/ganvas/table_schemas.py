@@ -53,10 +53,10 @@ def _check_years(artists: pd.DataFrame, where: str) -> None:
 
 
 def check_index(index: pd.DataFrame, where: str = "image_index") -> None:
-    """Check a collection's index: every picture once, with its split.
+    """Check a collection's index: every image once, with its split.
 
     Args:
-        index: One row a picture: path, hash, split and labels.
+        index: One row an image: path, hash, split and labels.
         where: What the sentence calls the table.
 
     Raises:

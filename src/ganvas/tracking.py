@@ -243,7 +243,7 @@ def log_history(client: MlflowClient, run: str, history: pd.DataFrame) -> None:
 def log_metrics(
     client: MlflowClient, run: str, metrics: dict[str, dict[str, Any]], epoch: int
 ) -> None:
-    """Log the figures of an evaluation after an epoch, and what real pictures get (`…/real`)."""
+    """Log the figures of an evaluation after an epoch, and what real images get (`…/real`)."""
     from mlflow.entities import Metric
 
     points = [
@@ -281,7 +281,7 @@ def log_generator(client: MlflowClient, run: str, generator: keras.Model, name: 
 
 
 def _sign(generator: keras.Model) -> ModelSignature:
-    """Tell the shapes of a generator's inputs and of its pictures."""
+    """Tell the shapes of a generator's inputs and of its images."""
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 

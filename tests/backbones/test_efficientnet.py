@@ -13,7 +13,7 @@ from ganvas.backbones.efficientnet import (
 from ganvas.metrics.features import resize
 
 MILITARY_UNIFORM = 652
-# What efficientnet_lite_pytorch 0.1.0 with torch 2.13 gives for the picture drawn below,
+# What efficientnet_lite_pytorch 0.1.0 with torch 2.13 gives for the image drawn below,
 # normalised by (x - 127) / 128: a few features, their mean, a few logits, the highest one's class.
 EXPECTED = {
     "lite0": (
@@ -107,10 +107,10 @@ def test_the_pyramid_gives_the_maps_of_the_whole_network(variant, monkeypatch):
     starts = {"lite0": (3, 5, 11), "lite2": (4, 7, 15)}[variant]
     takers = [f"blocks.{number}.expand_conv" for number in starts] + ["conv_head"]
     whole = keras.Model(network.input, [network.get_layer(name).input for name in takers])
-    pictures = np.stack([draw(side), draw(side)[::-1]])
+    images = np.stack([draw(side), draw(side)[::-1]])
     pyramid = build_pyramid(variant, side)
     assert pyramid.trainable_weights == []
-    ours = pyramid.predict_on_batch(pictures / 127.5 - 1)
+    ours = pyramid.predict_on_batch(images / 127.5 - 1)
     assert [each.shape[1] for each in ours] == [16, 8, 4, 2]
-    for one, other in zip(ours, whole.predict_on_batch(pictures), strict=True):
+    for one, other in zip(ours, whole.predict_on_batch(images), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5 * np.abs(other).max())

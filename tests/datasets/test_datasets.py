@@ -9,7 +9,7 @@ from PIL import Image
 
 from ganvas.datasets.atomic import AtomicJSONDataset
 from ganvas.datasets.folder import FolderDataset, SnapshotsDataset
-from ganvas.datasets.images import AnimationDataset, PictureDataset, PictureFolderDataset
+from ganvas.datasets.images import AnimationDataset, ImageDataset, ImageFolderDataset
 from ganvas.datasets.leaderboard import LeaderboardDataset
 from ganvas.datasets.packed_collection import CollectionDataset
 from ganvas.ingestion.collection import INDEX, REJECTED
@@ -23,40 +23,40 @@ def pixels(preview: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(preview))))
 
 
-def test_a_picture_goes_round_and_has_a_preview(tmp_path, pictures):
-    dataset = PictureDataset(filepath=str(tmp_path / "a" / "grid.png"))
+def test_a_image_goes_round_and_has_a_preview(tmp_path, images):
+    dataset = ImageDataset(filepath=str(tmp_path / "a" / "grid.png"))
     assert not dataset.exists()
-    dataset.save(pictures[0])
-    np.testing.assert_array_equal(dataset.load(), pictures[0])
+    dataset.save(images[0])
+    np.testing.assert_array_equal(dataset.load(), images[0])
     preview = Image.open(io.BytesIO(base64.b64decode(dataset.preview())))
-    np.testing.assert_array_equal(np.asarray(preview), pictures[0])
+    np.testing.assert_array_equal(np.asarray(preview), images[0])
 
 
-def test_an_animation_goes_round_and_has_a_preview(tmp_path, pictures):
+def test_an_animation_goes_round_and_has_a_preview(tmp_path, images):
     dataset = AnimationDataset(filepath=str(tmp_path / "a" / "film.webp"))
     assert not dataset.exists()
-    dataset.save(pictures[:4])
+    dataset.save(images[:4])
     assert dataset.load().shape == (4, 32, 32, 3)
     # Lossy, and colours at half the resolution.
-    assert np.abs(dataset.load().astype(int) - pictures[:4]).mean() < 20
+    assert np.abs(dataset.load().astype(int) - images[:4]).mean() < 20
     assert Image.open(io.BytesIO(base64.b64decode(dataset.preview()))).n_frames == 4
 
 
-def test_a_folder_of_pictures_is_replaced_as_a_whole(tmp_path, pictures):
-    dataset = PictureFolderDataset(filepath=str(tmp_path / "samples"))
-    dataset.save((f"p{k}", picture) for k, picture in enumerate(pictures[:5]))
-    dataset.save((f"p{k}", picture) for k, picture in enumerate(pictures[5:8]))
+def test_a_folder_of_images_is_replaced_as_a_whole(tmp_path, images):
+    dataset = ImageFolderDataset(filepath=str(tmp_path / "samples"))
+    dataset.save((f"p{k}", image) for k, image in enumerate(images[:5]))
+    dataset.save((f"p{k}", image) for k, image in enumerate(images[5:8]))
     loaded = dataset.load()
     assert list(loaded) == ["p0", "p1", "p2"]
-    np.testing.assert_array_equal(loaded["p1"](), pictures[6])
+    np.testing.assert_array_equal(loaded["p1"](), images[6])
 
 
-def test_a_failing_save_keeps_the_old_folder(tmp_path, pictures):
-    dataset = PictureFolderDataset(filepath=str(tmp_path / "samples"))
-    dataset.save([("old", pictures[0])])
+def test_a_failing_save_keeps_the_old_folder(tmp_path, images):
+    dataset = ImageFolderDataset(filepath=str(tmp_path / "samples"))
+    dataset.save([("old", images[0])])
 
     def broken():
-        yield "new", pictures[1]
+        yield "new", images[1]
         raise RuntimeError("no more paint")
 
     with pytest.raises(DatasetError, match="no more paint"):
@@ -71,39 +71,39 @@ def test_a_folder_is_handed_over_and_never_saved(tmp_path):
         dataset.save("anything")
 
 
-def test_a_folder_of_pictures_shows_its_first_ones(tmp_path, pictures):
-    dataset = PictureFolderDataset(filepath=str(tmp_path / "samples"))
+def test_a_folder_of_images_shows_its_first_ones(tmp_path, images):
+    dataset = ImageFolderDataset(filepath=str(tmp_path / "samples"))
     large = np.zeros((70, 70, 3), np.uint8)
-    dataset.save([("a grid", large), *((f"p{k:02}", each) for k, each in enumerate(pictures))])
-    shown = cut_grid(pixels(dataset.preview(pictures=7, columns=3)), 32, 32)
-    np.testing.assert_array_equal(shown[:7], pictures[:7])
+    dataset.save([("a grid", large), *((f"p{k:02}", each) for k, each in enumerate(images))])
+    shown = cut_grid(pixels(dataset.preview(images=7, columns=3)), 32, 32)
+    np.testing.assert_array_equal(shown[:7], images[:7])
     assert (shown[7:] == 255).all()
-    assert pixels(dataset.preview(pictures=1)).shape == (74, 74, 3)
+    assert pixels(dataset.preview(images=1)).shape == (74, 74, 3)
     dataset.save([])
-    with pytest.raises(DatasetError, match="has no pictures"):
+    with pytest.raises(DatasetError, match="has no images"):
         dataset.preview()
 
 
-def test_a_collection_shows_pictures_from_all_over_it(tmp_path, pictures):
+def test_a_collection_shows_images_from_all_over_it(tmp_path, images):
     for number in range(2):
-        np.save(tmp_path / NAME.format(number), pictures[10 * number :][:10])
+        np.save(tmp_path / NAME.format(number), images[10 * number :][:10])
     for name, rows in ((INDEX, 20), (REJECTED, 0)):
         pd.DataFrame({"path": ["a.png"] * rows}).to_parquet(tmp_path / name)
     dataset = CollectionDataset(filepath=str(tmp_path))
-    shown = cut_grid(pixels(dataset.preview(pictures=4, columns=2)), 32, 32)
-    np.testing.assert_array_equal(shown, pictures[[0, 6, 12, 19]])
-    assert len(cut_grid(pixels(dataset.preview(pictures=99, columns=5)), 32, 32)) == 20
+    shown = cut_grid(pixels(dataset.preview(images=4, columns=2)), 32, 32)
+    np.testing.assert_array_equal(shown, images[[0, 6, 12, 19]])
+    assert len(cut_grid(pixels(dataset.preview(images=99, columns=5)), 32, 32)) == 20
 
 
-def test_snapshots_show_the_last_of_the_run_that_began_last(tmp_path, pictures):
+def test_snapshots_show_the_last_of_the_run_that_began_last(tmp_path, images):
     dataset = SnapshotsDataset(filepath=str(tmp_path))
     (tmp_path / "2026-01-03T00.00.00" / "tensorboard").mkdir(parents=True)
     with pytest.raises(DatasetError, match="train first"):
         dataset.preview()
     saved = [("2026-01-01T00.00.00", 30), ("2026-01-02T00.00.00", 9), ("2026-01-02T00.00.00", 10)]
-    for (run, epoch), picture in zip(saved, pictures, strict=False):
-        write_png(snapshot_file(tmp_path / run, epoch), picture)
-    np.testing.assert_array_equal(pixels(dataset.preview()), pictures[2])
+    for (run, epoch), image in zip(saved, images, strict=False):
+        write_png(snapshot_file(tmp_path / run, epoch), image)
+    np.testing.assert_array_equal(pixels(dataset.preview()), images[2])
 
 
 def test_the_leaderboard_is_shown_as_a_table_with_the_best_run_first(tmp_path):

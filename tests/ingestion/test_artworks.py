@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from ganvas.errors import GanvasError
-from ganvas.ingestion import SourceParams, find_pictures
+from ganvas.ingestion import SourceParams, find_images
 from ganvas.ingestion.artworks import COLUMNS, ArtworksParams, mend, read_artworks
 
 RIGHT = "Albrecht_Dürer"
@@ -39,8 +39,8 @@ def folder(tmp_path):
     return tmp_path
 
 
-def read(folder, pictures="images"):
-    return read_artworks(folder, ArtworksParams(pictures=pictures))
+def read(folder, images="images"):
+    return read_artworks(folder, ArtworksParams(images=images))
 
 
 def test_every_file_is_listed_with_its_artist(folder):
@@ -210,8 +210,8 @@ def test_hidden_files_are_left_out_and_others_told(folder):
     (folder / "images" / "Ann_Other" / "notes.txt").touch()
     records, remarks, artists = read(folder)
     assert len(records) == 4 and list(artists["files"]) == [2, 1]
-    assert remarks.values.tolist() == [["images/Ann_Other/notes.txt", "no picture: ends in .txt"]]
-    listing = find_pictures(folder, SourceParams(name="artworks"))
+    assert remarks.values.tolist() == [["images/Ann_Other/notes.txt", "no image: ends in .txt"]]
+    listing = find_images(folder, SourceParams(name="artworks"))
     assert listing.remarks.equals(remarks) and list(listing.artists)[:2] == ["name", "files"]
 
 
@@ -258,7 +258,7 @@ def test_nothing_is_told_where_table_and_files_agree(folder, caplog):
         (lambda folder: (folder / "artists.csv").write_text("id,name\n1,A\n"), ["years", "genre"]),
         (lambda folder: (folder / "artists.csv").write_bytes(b"\xff\xfe\x00\x01"), ["CSV"]),
         (lambda folder: (folder / "artists.csv").write_text(""), ["CSV"]),
-        (lambda folder: (folder / "images").rename(folder / "pictures"), ["No picture", "images"]),
+        (lambda folder: (folder / "images").rename(folder / "images"), ["No image", "images"]),
     ],
 )
 def test_a_wrong_folder_is_told_in_one_sentence(folder, spoil, words):

@@ -59,12 +59,12 @@ def test_the_partition_alone(tmp_path):
 
 
 @pytest.mark.parametrize("below", ["img_celeba", "img_celeba/img_celeba"])
-def test_the_unaligned_pictures_have_the_same_lists(tmp_path, below):
+def test_the_unaligned_images_have_the_same_lists(tmp_path, below):
     folder = build(tmp_path, LISTS, below)
-    records, _ = read_celeba(folder, CelebaParams(pictures="img_celeba", lists=True))
+    records, _ = read_celeba(folder, CelebaParams(images="img_celeba", lists=True))
     labelled = [[f"{below}/{name}", *labels] for name, *labels in LABELLED]
     assert records.drop(columns=["bytes", "modified_ns"]).values.tolist() == labelled
-    with pytest.raises(GanvasError, match=r"No picture .*img_align_celeba"):
+    with pytest.raises(GanvasError, match=r"No image .*img_align_celeba"):
         read_celeba(folder, CelebaParams())
 
 
@@ -98,8 +98,8 @@ def test_without_lists_there_are_faces_alone(tmp_path, lists, read):
         ({ATTRIBUTES: b""}, ["no header"]),
         ({"list_attr_celeba.csv": b""}, ["no header", "image_id"]),
         ({PARTITION: b"000001.jpg 0\n000002.jpg 3\n"}, ["Line 2", "0, 1, 2"]),
-        ({PARTITION: b"\n"}, [f"No picture that {PARTITION} names"]),
-        ({PARTITION: b"000009.jpg 0\n"}, [f"No picture that {PARTITION} names"]),
+        ({PARTITION: b"\n"}, [f"No image that {PARTITION} names"]),
+        ({PARTITION: b"000009.jpg 0\n"}, [f"No image that {PARTITION} names"]),
     ],
 )
 def test_a_wrong_list_is_told_in_one_sentence(tmp_path, lists, words):
@@ -113,7 +113,7 @@ def test_a_wrong_list_is_told_in_one_sentence(tmp_path, lists, words):
 def test_a_missing_folder_or_list_is_told_in_one_sentence(tmp_path):
     with pytest.raises(GanvasError, match="does not exist"):
         read_celeba(tmp_path / "gone", CelebaParams())
-    with pytest.raises(GanvasError, match=r"No picture below .*img_align_celeba"):
+    with pytest.raises(GanvasError, match=r"No image below .*img_align_celeba"):
         read_celeba(tmp_path, CelebaParams())
     folder = build(tmp_path, {ATTRIBUTES: LISTS[ATTRIBUTES]})
     with pytest.raises(GanvasError, match=r"no list_eval_partition\.txt"):

@@ -17,17 +17,17 @@ def index():
     )
 
 
-def test_classes_are_the_values_that_training_pictures_have(index, caplog):
+def test_classes_are_the_values_that_training_images_have(index, caplog):
     caplog.set_level("INFO")
     classes = read_classes(index, "style")
     assert classes.names == ["Op", "Pop"]
     # Dada is held out alone, so nobody can learn it.
     assert classes.labels.tolist() == [0, 1, 0, -1, -1, 1, 0, -1]
     assert classes.in_split(np.array([0, 3, 4, 5])).tolist() == [0, 5]
-    assert "2 training pictures have no style" in caplog.text
+    assert "2 training images have no style" in caplog.text
 
 
-def test_without_a_column_every_picture_is_of_one_kind(index):
+def test_without_a_column_every_image_is_of_one_kind(index):
     classes = read_classes(index, None)
     assert (classes.column, classes.names) == (None, [])
     assert classes.in_split(np.arange(8)).tolist() == list(range(8))
@@ -47,7 +47,7 @@ def test_what_is_said_of_a_file_is_no_label(index, split):
         read_classes(index, split)
 
 
-def test_a_value_for_each_picture_is_no_class(index):
+def test_a_value_for_each_image_is_no_class(index):
     with pytest.raises(GanvasError, match=r"'title' has 7 values for 7 labelled"):
         read_classes(index, "title")
     index["style"] = "Op"

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from ganvas.ingestion.decode import MAX_BYTES, Rejection, decode_picture
+from ganvas.ingestion.decode import MAX_BYTES, Rejection, decode_image
 
 RED, BLUE = (220, 30, 20), (20, 40, 200)
 
 
 def halves(size: tuple[int, int] = (60, 40), left: tuple = RED, right: tuple = BLUE) -> Image.Image:
-    picture = Image.new("RGB", size, left)
-    picture.paste(right, (size[0] // 2, 0, size[0], size[1]))
-    return picture
+    image = Image.new("RGB", size, left)
+    image.paste(right, (size[0] // 2, 0, size[0], size[1]))
+    return image
 
 
 def assert_halves(pixels: np.ndarray, tolerance: int = 12) -> None:
@@ -27,27 +27,27 @@ def assert_halves(pixels: np.ndarray, tolerance: int = 12) -> None:
 
 def reason(path: Path) -> str:
     with pytest.raises(Rejection) as caught:
-        decode_picture(path, 32)
+        decode_image(path, 32)
     return str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.gif", "a.bmp", "a.tif"])
 def test_common_formats(tmp_path, name):
     halves().save(tmp_path / name, **({"quality": 98} if name in ("a.jpg", "a.webp") else {}))
-    assert_halves(decode_picture(tmp_path / name, 32)[0], tolerance=30)
+    assert_halves(decode_image(tmp_path / name, 32)[0], tolerance=30)
 
 
-def test_centre_square_of_a_wide_picture(tmp_path):
+def test_centre_square_of_a_wide_image(tmp_path):
     wide = Image.new("RGB", (140, 40), "white")
     wide.paste(halves((40, 40)), (50, 0))
     wide.save(tmp_path / "wide.png")
-    assert_halves(decode_picture(tmp_path / "wide.png", 32)[0])
+    assert_halves(decode_image(tmp_path / "wide.png", 32)[0])
 
 
 def test_resizing_is_antialiased(tmp_path):
     checks = (np.indices((512, 512)).sum(0) % 2 * 255).astype(np.uint8)
     Image.fromarray(checks).save(tmp_path / "checks.png")
-    pixels, _ = decode_picture(tmp_path / "checks.png", 32)
+    pixels, _ = decode_image(tmp_path / "checks.png", 32)
     assert np.abs(pixels.astype(int) - 128).max() <= 2
 
 
@@ -58,7 +58,7 @@ def test_draft_decoding_agrees_with_full_decoding(tmp_path):
     full.save(tmp_path / "large.jpg", quality=95)
     expected = Image.open(tmp_path / "large.jpg").crop((100, 0, 700, 600))
     expected = np.asarray(expected.resize((32, 32), Image.Resampling.LANCZOS)).astype(int)
-    assert np.abs(decode_picture(tmp_path / "large.jpg", 32)[0] - expected).mean() < 1.5
+    assert np.abs(decode_image(tmp_path / "large.jpg", 32)[0] - expected).mean() < 1.5
 
 
 def test_exif_orientation_is_applied(tmp_path):
@@ -66,7 +66,7 @@ def test_exif_orientation_is_applied(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     turned.save(tmp_path / "turned.jpg", exif=exif, quality=98, subsampling=0)
-    assert_halves(decode_picture(tmp_path / "turned.jpg", 32)[0], tolerance=20)
+    assert_halves(decode_image(tmp_path / "turned.jpg", 32)[0], tolerance=20)
 
 
 # Where a JPEG file tells its density, Pillow doesn't look for that in the EXIF on opening.
@@ -74,33 +74,33 @@ OPTIONS = {"quality": 98, "dpi": (72, 72)}
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.webp", "a.jpg"])
-def test_an_exif_header_that_is_junk_leaves_a_picture_as_it_is(tmp_path, name):
+def test_an_exif_header_that_is_junk_leaves_a_image_as_it_is(tmp_path, name):
     halves().save(tmp_path / name, exif=b"Exif\0\0no header at all", **OPTIONS)
-    assert_halves(decode_picture(tmp_path / name, 32)[0], tolerance=30)
+    assert_halves(decode_image(tmp_path / name, 32)[0], tolerance=30)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.webp", "a.jpg"])
-def test_odd_exif_tags_don_t_keep_a_picture_from_being_turned(tmp_path, name):
+def test_odd_exif_tags_don_t_keep_a_image_from_being_turned(tmp_path, name):
     maker = struct.pack("<HHIf", 0x010F, 11, 1, 1.5)  # a number, where a name belongs
     orientation = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
     exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + maker + orientation + bytes(4)
     halves().rotate(90, expand=True).save(tmp_path / name, exif=exif, **OPTIONS)
-    assert_halves(decode_picture(tmp_path / name, 32)[0], tolerance=30)
+    assert_halves(decode_image(tmp_path / name, 32)[0], tolerance=30)
 
 
 def test_every_orientation_is_turned_as_pillow_turns_it(tmp_path):
-    picture = Image.effect_noise((40, 40), 90)
+    image = Image.effect_noise((40, 40), 90)
     for orientation in range(10):
         exif = Image.Exif()
         exif[0x0112] = orientation
-        picture.save(tmp_path / "a.png", exif=exif)
+        image.save(tmp_path / "a.png", exif=exif)
         upright = ImageOps.exif_transpose(Image.open(tmp_path / "a.png")).resize((32, 32), 1)
-        assert np.array_equal(decode_picture(tmp_path / "a.png", 32)[0][..., 0], upright)
+        assert np.array_equal(decode_image(tmp_path / "a.png", 32)[0][..., 0], upright)
 
 
 def test_cmyk(tmp_path):
     halves().convert("CMYK").save(tmp_path / "cmyk.jpg", quality=98, subsampling=0)
-    assert_halves(decode_picture(tmp_path / "cmyk.jpg", 32)[0], tolerance=20)
+    assert_halves(decode_image(tmp_path / "cmyk.jpg", 32)[0], tolerance=20)
 
 
 def swapped_profile() -> bytes:
@@ -116,23 +116,23 @@ def test_colour_profiles_are_converted(tmp_path, mode):
     halves(left=(255, 0, 0), right=(0, 0, 255)).convert(mode).save(
         tmp_path / "a.png", icc_profile=swapped_profile()
     )
-    pixels, _ = decode_picture(tmp_path / "a.png", 32)
+    pixels, _ = decode_image(tmp_path / "a.png", 32)
     assert np.abs(pixels[:, :12].astype(int) - (0, 0, 255)).max() <= 3
     assert np.abs(pixels[:, 20:].astype(int) - (255, 0, 0)).max() <= 3
 
 
 def test_a_broken_profile_is_left_out_of_account(tmp_path):
     halves().save(tmp_path / "a.png", icc_profile=b"nothing that a profile would say")
-    assert_halves(decode_picture(tmp_path / "a.png", 32)[0])
+    assert_halves(decode_image(tmp_path / "a.png", 32)[0])
 
 
 @pytest.mark.parametrize("upright", [False, True])
-def test_crops_of_a_long_picture(tmp_path, upright):
+def test_crops_of_a_long_image(tmp_path, upright):
     long = Image.new("RGB", (160, 40), BLUE)
     long.paste(Image.effect_noise((40, 40), 200).convert("RGB"), (110, 0))
     (long.transpose(Image.Transpose.TRANSPOSE) if upright else long).save(tmp_path / "long.png")
     crops = {
-        crop: decode_picture(tmp_path / "long.png", 32, crop)[0].astype(int)
+        crop: decode_image(tmp_path / "long.png", 32, crop)[0].astype(int)
         for crop in ("centre", "smart", "pad")
     }
     if upright:
@@ -144,33 +144,33 @@ def test_crops_of_a_long_picture(tmp_path, upright):
     assert np.abs(crops["pad"][14:18, :20] - BLUE).max() <= 6
 
 
-def test_a_plain_picture_is_cropped_at_its_centre_by_the_smart_choice(tmp_path):
+def test_a_plain_image_is_cropped_at_its_centre_by_the_smart_choice(tmp_path):
     Image.new("RGB", (90, 40), RED).save(tmp_path / "plain.png")
-    assert (decode_picture(tmp_path / "plain.png", 32, "smart")[0] == RED).all()
+    assert (decode_image(tmp_path / "plain.png", 32, "smart")[0] == RED).all()
 
 
 @pytest.mark.parametrize("size", [(900, 8), (8, 900), (40, 40), (41, 40)])
 @pytest.mark.parametrize("crop", ["centre", "smart", "pad"])
 def test_every_shape_can_be_cropped(tmp_path, size, crop):
     Image.effect_noise(size, 90).convert("RGB").save(tmp_path / "shape.png")
-    assert decode_picture(tmp_path / "shape.png", 32, crop)[0].shape == (32, 32, 3)
+    assert decode_image(tmp_path / "shape.png", 32, crop)[0].shape == (32, 32, 3)
 
 
 def test_greyscale(tmp_path):
     Image.new("L", (40, 40), 100).save(tmp_path / "grey.png")
-    assert (decode_picture(tmp_path / "grey.png", 32)[0] == 100).all()
+    assert (decode_image(tmp_path / "grey.png", 32)[0] == 100).all()
 
 
 def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path):
     Image.fromarray(np.full((40, 40), 100 * 257, np.uint16)).save(tmp_path / "deep.png")
-    assert (decode_picture(tmp_path / "deep.png", 32)[0] == 100).all()
+    assert (decode_image(tmp_path / "deep.png", 32)[0] == 100).all()
 
 
 def test_transparent_palette_lies_on_white(tmp_path):
     layer = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
     layer.paste((220, 30, 20, 255), (0, 0, 20, 40))
     layer.quantize(4).save(tmp_path / "palette.png")
-    pixels, _ = decode_picture(tmp_path / "palette.png", 32)
+    pixels, _ = decode_image(tmp_path / "palette.png", 32)
     assert np.abs(pixels[:, :12].astype(int) - RED).max() <= 3
     assert (pixels[:, 20:] >= 252).all()
 
@@ -182,8 +182,8 @@ def test_truncated_jpeg(tmp_path):
     assert reason(tmp_path / "cut.jpg") == "truncated"
 
 
-def test_text_named_as_picture(tmp_path):
-    (tmp_path / "note.jpg").write_text("not a picture at all")
+def test_text_named_as_image(tmp_path):
+    (tmp_path / "note.jpg").write_text("not an image at all")
     assert reason(tmp_path / "note.jpg") == "not an image"
 
 
@@ -233,7 +233,7 @@ def test_random_damage_is_answered_and_never_raised(tmp_path):
                 content[place] = rng.integers(256)
             (tmp_path / name).write_bytes(content[: rng.integers(1, len(content) + 1)])
             try:
-                assert decode_picture(tmp_path / name, 32)[0].shape == (32, 32, 3)
+                assert decode_image(tmp_path / name, 32)[0].shape == (32, 32, 3)
             except Rejection as rejection:
                 assert str(rejection)
 
@@ -258,5 +258,5 @@ def test_hash_depends_on_content_alone(tmp_path):
     halves().save(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes())
     halves(left=BLUE).save(tmp_path / "c.png")
-    a, b, c = (decode_picture(tmp_path / f"{name}.png", 32)[1] for name in "abc")
+    a, b, c = (decode_image(tmp_path / f"{name}.png", 32)[1] for name in "abc")
     assert a == b != c

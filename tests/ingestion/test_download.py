@@ -13,10 +13,10 @@ from unittest.mock import Mock
 import pytest
 
 from ganvas.errors import GanvasError
-from ganvas.ingestion import SourceParams, find_pictures, huggingface
+from ganvas.ingestion import SourceParams, find_images, huggingface
 from ganvas.ingestion.download import MARK, FetchParams, fetch
 from ganvas.ingestion.wikiart import WikiartParams, read_wikiart
-from hubs import ARTWORKS, WIKIART, archive, files, picture, point_clients, running_hub
+from hubs import ARTWORKS, WIKIART, archive, files, image, point_clients, running_hub
 
 AGAIN = "kedro run --pipelines=fetch"
 LOCAL = "conf/local/credentials.yml"
@@ -43,17 +43,17 @@ def refused(source, folder, **credentials) -> str:
     return message
 
 
-@pytest.mark.parametrize(("source", "pictures", "others"), [("artworks", 12, 13), ("celeba", 6, 2)])
-def test_an_archive_of_kaggle_becomes_a_source(hub, raw, caplog, capfd, source, pictures, others):
+@pytest.mark.parametrize(("source", "images", "others"), [("artworks", 12, 13), ("celeba", 6, 2)])
+def test_an_archive_of_kaggle_becomes_a_source(hub, raw, caplog, capfd, source, images, others):
     with caplog.at_level(logging.INFO, "ganvas"):
         fetched = fetch(source, raw, FetchParams(), {})
-    assert fetched["version"] == "7" and fetched["files"] == pictures + others
+    assert fetched["version"] == "7" and fetched["files"] == images + others
     sizes = [len(content) for path, content in files(raw).items() if path != MARK]
     assert fetched["bytes"] == sum(sizes)
     assert [record.message.split()[0] for record in caplog.records] == ["Fetching", "Fetched"]
     assert f"{fetched['files']} files, {fetched['bytes']} bytes" in caplog.text
-    records, remarks, artists = find_pictures(raw, SourceParams(name=source))
-    assert len(records) == pictures and remarks.empty
+    records, remarks, artists = find_images(raw, SourceParams(name=source))
+    assert len(records) == images and remarks.empty
     if source == "artworks":
         assert set(records["artist"]) == {"Claude Monet"} == set(artists["name"])
         assert records["path"][0] == "images/Claude_Monet/Claude_Monet_0.jpg"
@@ -121,7 +121,7 @@ def test_wikiart_is_written_in_the_layout_that_is_read(hub, raw):
     assert len(styles) == 30 and remarks.empty
     assert set(styles["style"]) == {"Cubism", "Pop_Art"}
     assert set(styles["artist"]) == {"Unknown Artist", "claude monet", "m.c. escher"}
-    assert files(raw)["Pop_Art/claude-monet_000007.jpg"] == picture(7)
+    assert files(raw)["Pop_Art/claude-monet_000007.jpg"] == image(7)
     genres, remarks = read_wikiart(raw, WikiartParams(labels="genre"))
     assert genres["genre"].value_counts().to_dict() == {"portrait": 10, "landscape": 10}
     digests = [hashlib.sha256((raw / path).read_bytes()).digest() for path in genres["path"]]
@@ -250,7 +250,7 @@ def test_a_full_disk_is_told(hub, raw, monkeypatch):
     assert f"The disk of {raw} is full" in refused("artworks", raw)
 
 
-def test_a_disk_that_fills_up_leaves_no_half_picture(hub, raw, monkeypatch):
+def test_a_disk_that_fills_up_leaves_no_half_image(hub, raw, monkeypatch):
     def fill(file, content):
         with file.open("wb") as stream:
             stream.write(content[:500])
@@ -261,7 +261,7 @@ def test_a_disk_that_fills_up_leaves_no_half_picture(hub, raw, monkeypatch):
         patch.setattr(Path, "write_bytes", fill)
         assert f"The disk of {raw} is full" in refused("wikiart", raw)
     fetch("wikiart", raw, FetchParams(), {})
-    assert files(raw)["Cubism/Unknown-Artist_000000.jpg"] == picture(0)
+    assert files(raw)["Cubism/Unknown-Artist_000000.jpg"] == image(0)
 
 
 def test_foreign_files_are_left_alone(hub, raw):

@@ -10,11 +10,11 @@ from PIL import Image, ImageFilter
 
 from ganvas.errors import GanvasError
 from ganvas.ingestion import decode, face_alignment
-from ganvas.ingestion.decode import Rejection, decode_picture
+from ganvas.ingestion.decode import Rejection, decode_image
 from ganvas.ingestion.face_alignment import LANDMARKS, align_face, find_landmarks, fit_similarity
 
 GREY = (120, 110, 100)
-# In pixels from the corner of the aligned picture, where everything else counts from too.
+# In pixels from the corner of the aligned image, where everything else counts from too.
 TEMPLATE = LANDMARKS + 0.5
 
 
@@ -31,10 +31,10 @@ def scaled(factor: float) -> Image.Image:
 
 
 def on_canvas(
-    size: tuple[int, int], corner: tuple[int, int], picture: Image.Image | None = None
+    size: tuple[int, int], corner: tuple[int, int], image: Image.Image | None = None
 ) -> Image.Image:
     canvas = Image.new("RGB", size, GREY)
-    canvas.paste(picture or hopper(), corner)
+    canvas.paste(image or hopper(), corner)
     return canvas
 
 
@@ -58,11 +58,11 @@ def aligned_hopper() -> Image.Image:
 
 @pytest.fixture
 def pointed(monkeypatch):
-    """Align pictures by landmarks of our own."""
+    """Align images by landmarks of our own."""
 
-    def align(picture: Image.Image, landmarks: np.ndarray) -> Image.Image | None:
+    def align(image: Image.Image, landmarks: np.ndarray) -> Image.Image | None:
         monkeypatch.setattr(face_alignment, "find_landmarks", lambda _: landmarks)
-        return align_face(picture)
+        return align_face(image)
 
     return align
 
@@ -95,7 +95,7 @@ def test_a_face_comes_to_lie_as_in_celeba_wherever_it_was(make):
     assert np.corrcoef(features(aligned), features(aligned_hopper()))[0, 1] > 0.9
 
 
-def test_the_same_picture_gives_the_same_answer_in_silence(capfd, no_detector):
+def test_the_same_image_gives_the_same_answer_in_silence(capfd, no_detector):
     find_landmarks(hopper())
     capfd.readouterr()
     face_alignment._load_detector.cache_clear()
@@ -125,24 +125,24 @@ def test_a_small_face_is_looked_at_closely(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "picture",
+    "image",
     [
         Image.new("RGB", (300, 200), GREY),
         Image.effect_noise((300, 200), 90).convert("RGB"),
         Image.linear_gradient("L").convert("RGB"),
     ],
 )
-def test_without_a_face_there_is_no_answer(tmp_path, picture):
-    assert align_face(picture) is None
-    picture.save(tmp_path / "a.png")
+def test_without_a_face_there_is_no_answer(tmp_path, image):
+    assert align_face(image) is None
+    image.save(tmp_path / "a.png")
     with pytest.raises(Rejection, match=r"^no face$"):
-        decode_picture(tmp_path / "a.png", 32, align="faces")
+        decode_image(tmp_path / "a.png", 32, align="faces")
 
 
 @pytest.mark.parametrize(
     "size", [(0, 0), (0, 9), (1, 1), (8, 8), (11, 40), (12, 12), (13, 300), (3000, 12), (1, 5000)]
 )
-def test_pictures_too_small_for_a_face_have_none(size):
+def test_images_too_small_for_a_face_have_none(size):
     assert align_face(Image.new("RGB", size, GREY)) is None
 
 
@@ -152,20 +152,20 @@ def test_files_are_turned_upright_before_faces_are_looked_for(tmp_path):
     exif[0x0112] = 6
     lying = hopper().transpose(Image.Transpose.ROTATE_90)
     lying.save(tmp_path / "lying.png", exif=exif)
-    upright, _ = decode_picture(tmp_path / "upright.png", 64, align="faces")
+    upright, _ = decode_image(tmp_path / "upright.png", 64, align="faces")
     assert upright.shape == (64, 64, 3) and upright.dtype == np.uint8
     square = aligned_hopper().resize((64, 64), Image.Resampling.LANCZOS, box=(0, 20, 178, 198))
     assert np.array_equal(upright, square)
-    assert np.array_equal(decode_picture(tmp_path / "lying.png", 64, align="faces")[0], upright)
+    assert np.array_equal(decode_image(tmp_path / "lying.png", 64, align="faces")[0], upright)
 
 
 def test_files_are_decoded_large_enough_for_faces(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(decode, "align_face", lambda picture: seen.append(picture.size))
+    monkeypatch.setattr(decode, "align_face", lambda image: seen.append(image.size))
     for width, height in [(6000, 1500), (1500, 6000), (4000, 40), (300, 200)]:
         Image.new("RGB", (width, height)).save(tmp_path / "a.jpg")
         with pytest.raises(Rejection):
-            decode_picture(tmp_path / "a.jpg", 32, align="faces")
+            decode_image(tmp_path / "a.jpg", 32, align="faces")
     assert seen == [(3000, 750), (750, 3000), (4000, 40), (300, 200)]
 
 
@@ -173,8 +173,8 @@ def test_a_missing_package_is_told_in_one_sentence(tmp_path, monkeypatch, no_det
     monkeypatch.setitem(sys.modules, "mtcnn", None)
     hopper().save(tmp_path / "a.png")
     with pytest.raises(GanvasError, match=r'pip install "ganvas\[faces\]"'):
-        decode_picture(tmp_path / "a.png", 32, align="faces")
-    assert decode_picture(tmp_path / "a.png", 32)[0].shape == (32, 32, 3)
+        decode_image(tmp_path / "a.png", 32, align="faces")
+    assert decode_image(tmp_path / "a.png", 32)[0].shape == (32, 32, 3)
 
 
 def test_many_threads_share_one_detector(monkeypatch, no_detector):
@@ -190,7 +190,7 @@ def test_many_threads_share_one_detector(monkeypatch, no_detector):
 def test_a_scale_has_few_proposals_however_many_look_alike():
     scores = np.full((1, 40, 50, 2), 0.8, np.float32)
     scores[0, 7, 9, 1] = 0.9
-    network = face_alignment._limit_proposals(lambda pictures: ("boxes", scores))
+    network = face_alignment._limit_proposals(lambda images: ("boxes", scores))
     boxes, limited = network(None)
     limited = np.array(limited)
     assert boxes == "boxes" and limited.shape == scores.shape
@@ -244,7 +244,7 @@ def test_landmarks_that_fit_nowhere_are_no_face(pointed):
     assert pointed(hopper(), np.stack([other.real, other.imag], 1) + 120) is None
 
 
-def test_a_turned_and_enlarged_picture_comes_back(pointed):
+def test_a_turned_and_enlarged_image_comes_back(pointed):
     plan = aligned_hopper().filter(ImageFilter.GaussianBlur(1))
     assert np.abs(np.asarray(pointed(plan, TEMPLATE), int) - np.asarray(plan)).mean() < 1
     upside = plan.resize((534, 654), Image.Resampling.BICUBIC).transpose(Image.Transpose.ROTATE_180)
@@ -254,15 +254,15 @@ def test_a_turned_and_enlarged_picture_comes_back(pointed):
 
 def test_shrinking_is_antialiased(pointed):
     checks = (np.indices((900, 900)).sum(0) % 2 * 255).astype(np.uint8)
-    picture = Image.fromarray(checks).convert("RGB")
+    image = Image.fromarray(checks).convert("RGB")
     turn = np.exp(0.3j) * 3.7
     points = turn * ((TEMPLATE - (89, 109)) @ (1, 1j)) + 450 + 450j
-    drawn = np.asarray(pointed(picture, np.stack([points.real, points.imag], 1)), int)
+    drawn = np.asarray(pointed(image, np.stack([points.real, points.imag], 1)), int)
     assert np.abs(drawn - 128).max() <= 3
 
 
 @pytest.mark.parametrize(("across", "down"), [(120, 0), (-120, 0), (0, 150), (0, -150)])
-def test_outside_of_the_picture_the_edge_goes_on(pointed, across, down):
+def test_outside_of_the_image_the_edge_goes_on(pointed, across, down):
     y, x = np.mgrid[:218, :178]
     slope = np.repeat((y / 2 + x / 2)[..., None], 3, axis=2).astype(np.uint8)
     drawn = pointed(Image.fromarray(slope), TEMPLATE - (across, down))

@@ -7,8 +7,8 @@ from PIL import Image, ImageFile
 from pydantic import ValidationError
 
 from ganvas.errors import GanvasError
-from ganvas.ingestion.decode import Rejection, decode_picture
-from ganvas.ingestion.file_index import NO_PICTURES
+from ganvas.ingestion.decode import Rejection, decode_image
+from ganvas.ingestion.file_index import NO_IMAGES
 from ganvas.ingestion.image_folder import FolderParams, read_folder
 
 
@@ -34,22 +34,22 @@ def test_the_first_folder_is_the_class(folder):
         ["dogs/no_suffix", "dogs"],
         ["top.png", ""],
     ]
-    assert remarks.values.tolist() == [["cats/a.txt", "no picture: ends in .txt"]]
+    assert remarks.values.tolist() == [["cats/a.txt", "no image: ends in .txt"]]
     assert set(records["bytes"]) == {5}
     assert records["modified_ns"][3] == (folder / "top.png").stat().st_mtime_ns
 
 
-def test_files_that_no_picture_can_be_read_from_are_remarks(folder):
+def test_files_that_no_image_can_be_read_from_are_remarks(folder):
     names = ["dump.h5", "film.mpg", "page.pdf", "drawing.wmf"]
     for name in names:
         (folder / name).touch()
     (folder / "two.mpo").touch()
     records, remarks = read_folder(folder, FolderParams())
     assert "two.mpo" in set(records["path"]) and not set(names) & set(records["path"])
-    assert dict(remarks.values.tolist())["dump.h5"] == "no picture: ends in .h5"
+    assert dict(remarks.values.tolist())["dump.h5"] == "no image: ends in .h5"
 
 
-def test_formats_that_are_no_pictures_are_those_that_pillow_can_not_decode():
+def test_formats_that_are_no_images_are_those_that_pillow_can_not_decode():
     Image.init()
     readers = {name: reader for name, (reader, _) in Image.OPEN.items()}
     stubs = {
@@ -59,7 +59,7 @@ def test_formats_that_are_no_pictures_are_those_that_pillow_can_not_decode():
     }
     # An MPO file is read as the JPEG file that it begins with.
     only_written = set(Image.SAVE) - set(readers) - {"MPO"}
-    assert {"EPS", "MPEG"} | stubs | only_written == NO_PICTURES
+    assert {"EPS", "MPEG"} | stubs | only_written == NO_IMAGES
 
 
 def test_a_class_is_one_however_its_accents_are_written(folder):
@@ -71,7 +71,7 @@ def test_a_class_is_one_however_its_accents_are_written(folder):
     assert list(records["class"]).count("Dürer") == 2
 
 
-def test_no_labels_and_no_table_among_the_pictures(folder):
+def test_no_labels_and_no_table_among_the_images(folder):
     write_table(folder, "anything")
     records, remarks = read_folder(folder, FolderParams(labels="none"))
     assert list(records) == ["path", "bytes", "modified_ns"] and len(records) == 4
@@ -112,7 +112,7 @@ def test_a_table_may_have_another_name_and_a_split(folder):
     assert "cats/my.csv" not in set(remarks["path"])
 
 
-def test_a_picture_with_two_labels_is_a_remark(folder):
+def test_a_image_with_two_labels_is_a_remark(folder):
     write_table(folder, "path,kind\ntop.png,a\ntop.png,b\ncats/a.JPG,a\ncats/a.JPG,a\n")
     records, remarks = read_folder(folder, FolderParams(labels="csv"))
     assert list(records["path"]) == ["cats/a.JPG"]
@@ -138,7 +138,7 @@ def test_a_picture_with_two_labels_is_a_remark(folder):
         ("path,kind\ntop.png,a\rcats/a.JPG,b\n", ["Line 2", "lines must end in line feeds"]),
         ('path,kind\n\ntop.png,"a\ncats/a.JPG,b\n', ["Line 3", "quotation mark must end"]),
         ('path,kind\ntop.png,"a\ncats/a.JPG,"b"\n', ["Line 2", "quotation mark must end"]),
-        ("path,kind\nnowhere.png,a\n", ["No picture that labels.csv names"]),
+        ("path,kind\nnowhere.png,a\n", ["No image that labels.csv names"]),
     ],
 )
 def test_a_wrong_table_is_told_in_one_sentence(folder, table, words):
@@ -153,7 +153,7 @@ def test_a_wrong_table_is_told_in_one_sentence(folder, table, words):
 def test_a_missing_or_empty_folder_is_told_in_one_sentence(tmp_path):
     with pytest.raises(GanvasError, match="does not exist: set ingest"):
         read_folder(tmp_path / "gone", FolderParams())
-    with pytest.raises(GanvasError, match=f"No picture in {tmp_path}: set ingest"):
+    with pytest.raises(GanvasError, match=f"No image in {tmp_path}: set ingest"):
         read_folder(tmp_path, FolderParams())
     for name in ("a.HEIC", "b.heic", "notes.txt"):
         (tmp_path / name).touch()
@@ -175,7 +175,7 @@ def test_a_folder_that_can_not_be_listed_keeps_no_other_out(folder, monkeypatch)
     found, _ = read_folder(folder, FolderParams())
     assert set(found["path"]) == {*whole["path"], "lost+found"}
     with pytest.raises(Rejection, match="a folder that can't be listed"):
-        decode_picture(folder / "lost+found", 32)
+        decode_image(folder / "lost+found", 32)
 
 
 def test_a_table_that_is_not_utf8_is_told_by_its_line(folder):

@@ -15,7 +15,7 @@ from ganvas.ingestion import object_store as mirroring
 from ganvas.ingestion.file_index import list_files
 from ganvas.ingestion.object_store import MARK, mirror
 
-URL = "memory://bucket/pictures"
+URL = "memory://bucket/images"
 
 
 @pytest.fixture
@@ -23,8 +23,8 @@ def store():
     store = fsspec.filesystem("memory")
     store.store.clear()
     for name in ("a.png", "deep/er/b.png", "c.csv"):
-        store.pipe(f"/bucket/pictures/{name}", name.encode())
-    store.pipe("/bucket/pictures-too/no.png", b"another folder")
+        store.pipe(f"/bucket/images/{name}", name.encode())
+    store.pipe("/bucket/images-too/no.png", b"another folder")
     yield store
     store.store.clear()
 
@@ -35,8 +35,8 @@ def contents(folder: Path) -> dict[str, str]:
 
 def test_a_mirror_holds_what_the_store_holds(store, tmp_path):
     folder = tmp_path / "raw" / "mine"
-    store.pipe("/bucket/pictures/.hidden", b"")
-    store.pipe("/bucket/pictures/../outside.png", b"")
+    store.pipe("/bucket/images/.hidden", b"")
+    store.pipe("/bucket/images/../outside.png", b"")
     mirror(URL, folder, {})
     names = ["a.png", "deep/er/b.png", "c.csv"]
     assert contents(folder) == {name: name for name in names}
@@ -58,11 +58,11 @@ def test_only_what_has_changed_is_fetched_again(store, tmp_path, monkeypatch, ca
     assert not asked and "is unchanged: 3 files" in caplog.text
     assert sorted(list_files(tmp_path / "m", "")) == before
     time.sleep(0.01)
-    store.pipe("/bucket/pictures/a.png", b"again")
-    store.rm("/bucket/pictures/c.csv")
+    store.pipe("/bucket/images/a.png", b"again")
+    store.rm("/bucket/images/c.csv")
     (tmp_path / "m" / "deep/er/b.png").unlink()
     mirror(URL, tmp_path / "m", {})
-    assert sorted(asked) == ["/bucket/pictures/a.png", "/bucket/pictures/deep/er/b.png"]
+    assert sorted(asked) == ["/bucket/images/a.png", "/bucket/images/deep/er/b.png"]
     assert contents(tmp_path / "m") == {"a.png": "again", "deep/er/b.png": "deep/er/b.png"}
 
 
@@ -70,8 +70,8 @@ def test_files_of_your_own_stay_in_a_mirror(store, tmp_path):
     mirror(URL, tmp_path, {})
     for name in ("labels.csv", "deep/own.png"):
         (tmp_path / name).write_text("mine")
-    store.rm("/bucket/pictures/a.png")
-    store.rm("/bucket/pictures/c.csv")
+    store.rm("/bucket/images/a.png")
+    store.rm("/bucket/images/c.csv")
     (tmp_path / "c.csv").unlink()
     mirror(URL, tmp_path, {})
     left = {"deep/er/b.png": "deep/er/b.png", "labels.csv": "mine", "deep/own.png": "mine"}
@@ -113,15 +113,13 @@ def test_other_files_are_left_alone(store, tmp_path):
         mirror(URL, tmp_path, {})
     assert contents(tmp_path) == {"mine.png": "mine"}
     mirror(URL, tmp_path / "m", {})
-    with pytest.raises(
-        GanvasError, match="mirrors memory://bucket/pictures, not memory://bucket/p"
-    ):
+    with pytest.raises(GanvasError, match="mirrors memory://bucket/images, not memory://bucket/p"):
         mirror(URL + "-too", tmp_path / "m", {})
 
 
 def test_an_empty_place_is_told_and_empties_no_mirror(store, tmp_path):
     mirror(URL, tmp_path, {})
-    store.rm("/bucket/pictures", recursive=True)
+    store.rm("/bucket/images", recursive=True)
     with pytest.raises(GanvasError, match=f"There are no files at {URL}: set ingest.source.path"):
         mirror(URL, tmp_path, {})
     assert len(contents(tmp_path)) == 3 and (tmp_path / MARK).is_file()

@@ -18,7 +18,7 @@ ORIENTATION = 0x0112
 
 
 def colour(number: int) -> tuple[int, int, int]:
-    """A colour of its own for each picture, so that none is taken for another."""
+    """A colour of its own for each image, so that none is taken for another."""
     return (40 + 6 * number, 220 - 5 * number, 30 + 3 * number)
 
 
@@ -26,9 +26,9 @@ def plain(number: int, size: tuple[int, int] = (60, 40)) -> Image.Image:
     return Image.new("RGB", size, colour(number))
 
 
-def encode(picture: Image.Image, form: str, **options) -> bytes:
+def encode(image: Image.Image, form: str, **options) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, form, **options)
+    image.save(buffer, form, **options)
     return buffer.getvalue()
 
 
@@ -44,20 +44,20 @@ def grey_16_bit(number: int) -> Image.Image:
 
 
 def palette(number: int) -> bytes:
-    """Left half the picture's colour, right half transparent: white once it is laid on white."""
-    picture = Image.new("P", (64, 64), 0)
-    picture.putpalette([*colour(number), 0, 0, 0])
-    picture.paste(1, (32, 0, 64, 64))
-    return encode(picture, "PNG", transparency=1)
+    """Left half the image's colour, right half transparent: white once it is laid on white."""
+    image = Image.new("P", (64, 64), 0)
+    image.putpalette([*colour(number), 0, 0, 0])
+    image.paste(1, (32, 0, 64, 64))
+    return encode(image, "PNG", transparency=1)
 
 
 def rotated(number: int) -> bytes:
     """Red in the upper left corner, as the camera's sensor lay: in the lower left of the file."""
-    picture = plain(number, (64, 64))
-    picture.paste((255, 0, 0), (0, 32, 32, 64))
+    image = plain(number, (64, 64))
+    image.paste((255, 0, 0), (0, 32, 32, 64))
     exif = Image.Exif()
     exif[ORIENTATION] = 6
-    return encode(picture, "PNG", exif=exif.tobytes())
+    return encode(image, "PNG", exif=exif.tobytes())
 
 
 def good_files() -> dict[str, tuple[bytes, tuple[int, int, int]]]:
@@ -96,11 +96,11 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
         "truncated.jpg": (jpeg[: len(jpeg) // 2], "truncated"),
         "truncated.png": (encode(Image.fromarray(noise), "PNG")[:3000], "truncated"),
         "empty.jpg": (b"", "empty file"),
-        "text.jpg": (b"not a picture at all", "not an image"),
+        "text.jpg": (b"not an image at all", "not an image"),
         "bomb.png": (bomb(), "too large to decode safely"),
         "tiny.png": (encode(plain(0, (3, 3)), "PNG"), "too small: 3×3"),
-        "caption.txt": (b"a caption", "no picture: ends in .txt"),
-        "vector.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no picture: ends in .svg"),
+        "caption.txt": (b"a caption", "no image: ends in .txt"),
+        "vector.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no image: ends in .svg"),
         "page.html.jpg": (b"<html>404 Not Found</html>", "not an image"),
         "zeros.png": (bytes(1000), "not an image"),
         "same as plain.png": (encode(plain(0), "PNG"), "duplicate of plain.png"),
@@ -160,7 +160,7 @@ def test_each_file_is_packed_or_rejected_by_name(project, kedro_run, torture, wo
         assert rejected[name].startswith(reason), name
     expected = {name: wanted for name, (_, wanted) in good_files().items()}
     assert collection.index["path"].tolist() == sorted(expected)
-    for path, picture in zip(collection.index["path"], collection.images[:], strict=True):
-        assert np.abs(picture[2, 2].astype(int) - expected[path]).max() <= 6, path
+    for path, image in zip(collection.index["path"], collection.images[:], strict=True):
+        assert np.abs(image[2, 2].astype(int) - expected[path]).max() <= 6, path
     table = pd.read_csv(project / "data/03_primary/folder/rejected.csv")
     assert sorted(table["path"]) == sorted(reasons)

@@ -14,10 +14,10 @@ from PIL import Image
 from ganvas.errors import GanvasError
 from ganvas.ingestion import pack_job, pack_worker
 from ganvas.ingestion.collection import open_collection
-from ganvas.ingestion.decode import Rejection, decode_picture
+from ganvas.ingestion.decode import Rejection, decode_image
 from ganvas.ingestion.file_index import FACTS, list_files, make_remarks
 from ganvas.ingestion.pack_job import mark_duplicates
-from ganvas.ingestion.pack_worker import read_answers, read_pictures
+from ganvas.ingestion.pack_worker import read_answers, read_images
 from ganvas.ingestion.packing import PackParams, pack
 
 NAMES = ["images-00000.npy", "images-00001.npy", "images-00002.npy", "images-00003.npy"]
@@ -60,8 +60,8 @@ def test_shards_hold_what_a_plain_loop_would_keep(raw, tmp_path):
     left_out = {1, 3, 9, 12, 16, 17, 18, 19, 20, 21, 22, 23, 25, 27}
     expected = [f"p{number:02d}.png" for number in range(30) if number not in left_out]
     assert collection.index["path"].tolist() == expected
-    pictures = np.stack([decode_picture(raw / path, 32)[0] for path in expected])
-    assert np.array_equal(collection.images[:], pictures)
+    images = np.stack([decode_image(raw / path, 32)[0] for path in expected])
+    assert np.array_equal(collection.images[:], images)
     reasons = collection.rejected.set_index("path")["reason"]
     assert len(reasons) == len(left_out) and reasons["p16.png"] == "not an image"
     assert all(reasons[f"p{number:02d}.png"] == "duplicate of p00.png" for number in (1, 12, 25))
@@ -81,9 +81,9 @@ def test_a_chunk_says_what_became_of_each_file(raw, tmp_path):
     pack_worker.make_chunk(pack_worker.ChunkTask(target, ("p02.png", "p03.png", "p04.png"), recipe))
     answers = read_answers(target)
     assert answers["reason"].tolist() == ["", "not an image", ""]
-    expected = [decode_picture(raw / path, 32) for path in ("p02.png", "p04.png")]
+    expected = [decode_image(raw / path, 32) for path in ("p02.png", "p04.png")]
     assert answers["hash"].tolist() == [expected[0][1], "", expected[1][1]]
-    assert np.array_equal(read_pictures(target), np.stack([pixels for pixels, _ in expected]))
+    assert np.array_equal(read_images(target), np.stack([pixels for pixels, _ in expected]))
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["chunk.npz"]
 
 
@@ -126,10 +126,10 @@ def test_what_the_system_has_refused_is_tried_again_in_a_shard_under_way(
             raise KeyboardInterrupt
         if path.name == "p05.png":
             raise Rejection("can't be read: Stale file handle")
-        return decode_picture(path, *options)
+        return decode_image(path, *options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pack_worker, "decode_picture", refuse)
+        patch.setattr(pack_worker, "decode_image", refuse)
         with pytest.raises(KeyboardInterrupt):
             pack_all(raw, tmp_path / "packed")
     assert "p05.png" in set(pack_all(raw, tmp_path / "packed").index["path"])
@@ -145,10 +145,10 @@ def test_work_that_a_power_cut_has_spoilt_is_done_again(raw, tmp_path, monkeypat
         looked_at.append(path)
         if len(looked_at) == 15:
             raise KeyboardInterrupt
-        return decode_picture(path, *options)
+        return decode_image(path, *options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pack_worker, "decode_picture", stop)
+        patch.setattr(pack_worker, "decode_image", stop)
         with pytest.raises(KeyboardInterrupt):
             pack_all(raw, tmp_path / "packed")
     file = next((tmp_path / ".packed.partial").glob(name))
@@ -188,9 +188,9 @@ def test_a_run_stopped_on_the_way_goes_on_to_the_same_bytes(raw, tmp_path, monke
         looked_at.append(path)
         if len(looked_at) == stop_after:
             raise KeyboardInterrupt
-        return decode_picture(path, *options)
+        return decode_image(path, *options)
 
-    monkeypatch.setattr(pack_worker, "decode_picture", stop)
+    monkeypatch.setattr(pack_worker, "decode_image", stop)
     with pytest.raises(KeyboardInterrupt):
         pack_all(raw, tmp_path / "packed")
     assert not (tmp_path / "packed").exists()
@@ -200,7 +200,7 @@ def test_a_run_stopped_on_the_way_goes_on_to_the_same_bytes(raw, tmp_path, monke
     assert len(looked_at) <= 30 + pack_job.CHUNK
 
 
-def test_a_shard_whose_pictures_were_lost_is_made_again(raw, tmp_path, monkeypatch):
+def test_a_shard_whose_images_were_lost_is_made_again(raw, tmp_path, monkeypatch):
     pack_all(raw, tmp_path / "whole")
     with monkeypatch.context() as patch:
         patch.setattr("ganvas.ingestion.packing._replace", lambda *_: 1 / 0)
@@ -216,7 +216,7 @@ def test_a_lost_shard_is_told_and_packed_anew(raw, tmp_path, lost, left):
     pack_all(raw, tmp_path / "packed")
     before = contents(tmp_path / "packed")
     (tmp_path / "packed" / NAMES[lost]).unlink()
-    with pytest.raises(GanvasError, match=f"packed holds {left} pictures, but .* names 16: pack"):
+    with pytest.raises(GanvasError, match=f"packed holds {left} images, but .* names 16: pack"):
         open_collection(tmp_path / "packed")
     pack_all(raw, tmp_path / "packed")
     assert contents(tmp_path / "packed") == before

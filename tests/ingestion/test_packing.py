@@ -5,7 +5,7 @@ from PIL import Image
 
 from ganvas.errors import GanvasError
 from ganvas.ingestion import pack_worker, packing
-from ganvas.ingestion.decode import decode_picture
+from ganvas.ingestion.decode import decode_image
 from ganvas.ingestion.file_index import list_files
 from ganvas.ingestion.packing import PackParams, choose_split, pack
 
@@ -33,7 +33,7 @@ def pack_all(raw, folder, size=32, validation_share=0.3, max_rejected_share=0.25
     return pack(listing(raw), NONE, raw, folder, params)
 
 
-def test_pictures_index_and_order(raw, tmp_path):
+def test_images_index_and_order(raw, tmp_path):
     collection = pack_all(raw, tmp_path / "packed")
     assert collection.images.shape == (12, 32, 32, 3) and collection.images.dtype == np.uint8
     assert list(collection.images[:][:, 0, 0, 0]) == [number * 20 for number in range(12)]
@@ -42,7 +42,7 @@ def test_pictures_index_and_order(raw, tmp_path):
 
 
 def test_unusable_files_are_rejected_by_name_and_leave_no_gap(raw, tmp_path):
-    (raw / "p05.png").write_text("no picture")
+    (raw / "p05.png").write_text("no image")
     (raw / "p07b.png").write_bytes((raw / "p07.png").read_bytes())
     collection = pack_all(raw, tmp_path / "packed")
     assert collection.rejected.set_index("path")["reason"].to_dict() == {
@@ -68,7 +68,7 @@ def test_what_a_source_leaves_out_is_listed_but_does_not_count_against_the_share
     folder, params = tmp_path / "packed", PackParams(size=32)
     collection = pack(listing(raw), remarks, raw, folder, params)
     assert collection.rejected["path"].tolist() == names and len(collection.index) == 12
-    monkeypatch.setattr(pack_worker, "decode_picture", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(pack_worker, "decode_image", lambda *_: pytest.fail("decoded again"))
     assert len(pack(listing(raw), remarks[:50], raw, folder, params).rejected) == 50
 
 
@@ -86,7 +86,7 @@ def test_a_larger_allowed_share_goes_on_with_what_is_done(raw, tmp_path, monkeyp
         (raw / f"p{number:02d}.png").write_text("spoilt")
     with pytest.raises(GanvasError, match="4 of 12"):
         pack_all(raw, tmp_path / "packed")
-    monkeypatch.setattr(pack_worker, "decode_picture", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(pack_worker, "decode_image", lambda *_: pytest.fail("decoded again"))
     assert len(pack_all(raw, tmp_path / "packed", max_rejected_share=0.5).images) == 8
     assert sorted(path.name for path in tmp_path.iterdir()) == [".packed.lock", "packed", "raw"]
     with pytest.raises(GanvasError, match="4 of 12"):
@@ -103,7 +103,7 @@ def test_nothing_usable_stops_whatever_share_is_allowed(tmp_path):
 
 def test_an_unchanged_source_is_not_decoded_again(raw, tmp_path, monkeypatch):
     first = pack_all(raw, tmp_path / "packed")
-    monkeypatch.setattr(pack_worker, "decode_picture", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(pack_worker, "decode_image", lambda *_: pytest.fail("decoded again"))
     second = pack_all(raw, tmp_path / "packed")
     assert (first.images[:] == second.images[:]).all() and first.index.equals(second.index)
 
@@ -133,7 +133,7 @@ def test_a_change_is_packed_anew(raw, tmp_path, change):
     }[change]
 
 
-def test_splits_are_stable_when_pictures_are_added(raw, tmp_path):
+def test_splits_are_stable_when_images_are_added(raw, tmp_path):
     before = pack_all(raw, tmp_path / "packed").index.set_index("path")["split"]
     assert {"train", "validation"} <= set(before)
     for number in range(12, 19):
@@ -169,7 +169,7 @@ def test_a_run_stopped_on_the_way_leaves_the_old_collection(raw, tmp_path, monke
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(pack_worker, "decode_picture", stop)
+        patch.setattr(pack_worker, "decode_image", stop)
         with pytest.raises(KeyboardInterrupt):
             pack_all(raw, tmp_path / "packed")
     assert (packing.open_collection(tmp_path / "packed").images[:] == before).all()
@@ -184,9 +184,9 @@ def test_a_second_run_is_told_of_the_first(raw, tmp_path, monkeypatch):
             tried.append(True)
             with pytest.raises(GanvasError, match=r"Another run is packing .*: wait for it"):
                 pack_all(raw, tmp_path / "packed")
-        return decode_picture(*arguments)
+        return decode_image(*arguments)
 
-    monkeypatch.setattr(pack_worker, "decode_picture", pack_too)
+    monkeypatch.setattr(pack_worker, "decode_image", pack_too)
     assert len(pack_all(raw, tmp_path / "packed").images) == 12 and tried
 
 
@@ -195,9 +195,9 @@ def test_a_run_with_nothing_to_do_leaves_the_work_of_another_alone(raw, tmp_path
 
     def look(*arguments):
         assert pack_all(raw, tmp_path / "packed").images.shape == (12, 32, 32, 3)
-        return decode_picture(*arguments)
+        return decode_image(*arguments)
 
-    monkeypatch.setattr(pack_worker, "decode_picture", look)
+    monkeypatch.setattr(pack_worker, "decode_image", look)
     collection = pack_all(raw, tmp_path / "packed", size=64)
     assert collection.images.shape == (12, 64, 64, 3)
     assert not (tmp_path / ".packed.partial").exists()
@@ -242,7 +242,7 @@ def test_other_labels_and_every_parameter_that_changes_bytes_are_packed_anew(raw
         assert mark(**how) == mark()
 
 
-def test_a_picture_keeps_its_split_from_version_to_version():
+def test_a_image_keeps_its_split_from_version_to_version():
     # A tenth and four fifths of 16⁸ lie between these.
     ends = {"00000000": "validation", "19999999": "validation", "1999999a": "train"}
     ends |= {"cccccccc": "train", "cccccccd": "test", "ffffffff": "test"}

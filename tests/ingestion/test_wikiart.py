@@ -16,7 +16,7 @@ LOST = "Realism/nobody_lost.jpg"
 
 def add(folder, path):
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
-    (folder / path).write_bytes(b"picture")
+    (folder / path).write_bytes(b"image")
 
 
 def write_lists(folder):
@@ -122,7 +122,7 @@ def test_without_lists_folders_and_names_give_the_labels(folder, lists):
         "Realism/untitled.jpg": ("Realism", ""),
     }
     assert dict(remarks.values.tolist()) == {
-        "Realism/caption.txt": "no picture: ends in .txt",
+        "Realism/caption.txt": "no image: ends in .txt",
         "readme.txt": "no label: in no style's folder",
     }
 
@@ -187,14 +187,14 @@ def test_a_wrong_folder_is_told_in_one_sentence(folder, spoil, params, words):
     assert str(folder) in message and all(word in message for word in words)
 
 
-def test_a_folder_without_pictures_is_told_in_one_sentence(tmp_path):
-    with pytest.raises(GanvasError, match=r"No picture in a style's folder in"):
+def test_a_folder_without_images_is_told_in_one_sentence(tmp_path):
+    with pytest.raises(GanvasError, match=r"No image in a style's folder in"):
         read_wikiart(tmp_path, WikiartParams())
 
 
-def test_lists_of_other_pictures_are_told_in_one_sentence(folder):
+def test_lists_of_other_images_are_told_in_one_sentence(folder):
     for style in ("Realism", "Art_Nouveau_Modern"):
         (folder / style).rename(folder / f"Other_{style}")
-    with pytest.raises(GanvasError, match=r"No picture that style_train\.csv or style_val\.csv"):
+    with pytest.raises(GanvasError, match=r"No image that style_train\.csv or style_val\.csv"):
         read_wikiart(folder, WikiartParams())
     assert len(read_wikiart(folder, WikiartParams(lists=False))[0]) == 4

@@ -49,13 +49,13 @@ def test_the_same_seed_gives_the_same_classifier(monkeypatch):
 
 @pytest.fixture(params=[64, 128])
 def steps(request) -> np.ndarray:
-    """Pictures that are darker on the left than on the right."""
-    pictures = np.full((120, request.param, request.param, 3), 100, np.uint8)
-    pictures[:, :, request.param // 2 :] = 140
-    return pictures
+    """Images that are darker on the left than on the right."""
+    images = np.full((120, request.param, request.param, 3), 100, np.uint8)
+    images[:, :, request.param // 2 :] = 140
+    return images
 
 
-def test_degraded_pictures_are_grainy_by_any_amount_up_to_the_most(steps):
+def test_degraded_images_are_grainy_by_any_amount_up_to_the_most(steps):
     apart = degrade(steps, seed=0).astype(float) - steps
     amounts = apart[:, :, : steps.shape[1] // 4].std(axis=(1, 2, 3))
     assert np.abs(apart.mean(axis=(1, 2, 3))).max() < 1
@@ -64,7 +64,7 @@ def test_degraded_pictures_are_grainy_by_any_amount_up_to_the_most(steps):
     assert amounts.mean() == pytest.approx(20, abs=3.5)
 
 
-def test_degraded_pictures_are_soft_by_any_amount_up_to_the_most(steps):
+def test_degraded_images_are_soft_by_any_amount_up_to_the_most(steps):
     middle, scale = steps.shape[1] // 2, steps.shape[1] / 64
     profile = degrade(steps, seed=0).mean(axis=(0, 1, 3))[middle - 3 : middle + 3]
     # A blurred step is the normal distribution, here with its width uniform from 0 to 1.6.

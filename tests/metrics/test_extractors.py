@@ -13,14 +13,14 @@ from ganvas.metrics.extractors import load_extractor, name_figures
 from ganvas.metrics.features import extract
 
 
-def test_a_trained_extractor(pictures):
+def test_a_trained_extractor(images):
     extractor = load_extractor("efficientnet_lite0")
     assert extractor is load_extractor("efficientnet_lite0")
     assert (extractor.name, extractor.side, extractor.length) == ("efficientnet_lite0", 224, 1280)
-    found = extract(extractor, pictures)
+    found = extract(extractor, images)
     assert found.shape == (20, 1280) and found.min() >= 0 and 1 < found.max() <= 6
     # Each by itself, whatever lies beside it in the batch.
-    np.testing.assert_allclose(extract(extractor, pictures[[17, 3]]), found[[17, 3]], atol=1e-5)
+    np.testing.assert_allclose(extract(extractor, images[[17, 3]]), found[[17, 3]], atol=1e-5)
 
 
 def test_an_extractor_that_does_not_exist():
@@ -44,7 +44,7 @@ def save_trunk(path, side, **options):
     return trunk
 
 
-def test_a_network_of_keras_applications(pictures, tmp_path):
+def test_a_network_of_keras_applications(images, tmp_path):
     trunk = save_trunk(tmp_path / "mobilenet.weights.h5", 224)
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -58,10 +58,10 @@ def test_a_network_of_keras_applications(pictures, tmp_path):
     expected = trunk(np.full((1, 224, 224, 3), 51 / 127.5 - 1, np.float32), training=False)
     # Weights that nobody has trained make tiny features.
     np.testing.assert_allclose(extract(extractor, flat), expected, rtol=1e-3)
-    assert extract(extractor, pictures[:2]).std() > 0
+    assert extract(extractor, images[:2]).std() > 0
 
 
-def test_each_network_of_keras_applications_has_its_own_way_to_read_pictures(tmp_path):
+def test_each_network_of_keras_applications_has_its_own_way_to_read_images(tmp_path):
     build = extractors.APPLICATIONS["ResNet50"]
     preprocess = sys.modules[build.__module__].preprocess_input
     pixel = np.array([[[[10.0, 20.0, 30.0]]]], np.float32)
@@ -77,7 +77,7 @@ def test_weights_that_cannot_be_read(tmp_path):
 
 
 @pytest.mark.parametrize("pooled", [True, False])
-def test_a_saved_network(pooled, pictures, tmp_path):
+def test_a_saved_network(pooled, images, tmp_path):
     inputs = keras.Input((8, 8, 3))
     x = keras.layers.AveragePooling2D(4)(inputs)
     outputs = keras.layers.GlobalAveragePooling2D()(x) if pooled else x
@@ -86,8 +86,8 @@ def test_a_saved_network(pooled, pictures, tmp_path):
     digest = hashlib.sha256((tmp_path / "eye.keras").read_bytes()).hexdigest()
     told = (extractor.name, extractor.side, extractor.length)
     assert told == (f"eye-{digest[:8]}", 8, 3)
-    expected = pictures.mean(axis=(1, 2))
-    np.testing.assert_allclose(extract(extractor, pictures), expected, atol=3)
+    expected = images.mean(axis=(1, 2))
+    np.testing.assert_allclose(extract(extractor, images), expected, atol=3)
 
 
 def test_no_saved_network_gives_an_fid(tmp_path):

@@ -15,21 +15,21 @@ def averages():
     return Extractor("averages", 8, 12, keras.Model(inputs, outputs), None)
 
 
-def test_pictures_of_any_size_in_order(averages):
+def test_images_of_any_size_in_order(averages):
     levels = np.arange(37, dtype=np.uint8) * 5
-    pictures = np.ones((37, 20, 13, 3), np.uint8) * levels[:, None, None, None]
-    found = extract(averages, pictures)
+    images = np.ones((37, 20, 13, 3), np.uint8) * levels[:, None, None, None]
+    found = extract(averages, images)
     assert found.shape == (37, 12) and found.dtype == np.float32
     np.testing.assert_allclose(found, levels[:, None] * np.ones(12), rtol=1e-5)
 
 
-def test_no_pictures(averages):
+def test_no_images(averages):
     assert extract(averages, np.empty((0, 4, 4, 3), np.uint8)).shape == (0, 12)
 
 
-def test_only_a_batch_is_read_and_computed_at_a_time(averages, pictures, tmp_path):
-    np.save(tmp_path / "pictures.npy", np.concatenate([pictures] * 3))
-    mapped = np.load(tmp_path / "pictures.npy", mmap_mode="r")
+def test_only_a_batch_is_read_and_computed_at_a_time(averages, images, tmp_path):
+    np.save(tmp_path / "images.npy", np.concatenate([images] * 3))
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
     shapes = []
 
     class Watched:
@@ -39,10 +39,10 @@ def test_only_a_batch_is_read_and_computed_at_a_time(averages, pictures, tmp_pat
 
     found = extract(Extractor(averages.name, 8, 12, Watched(), averages.head), mapped)
     assert shapes == [(features.BATCH, 8, 8, 3)] * -(-60 // features.BATCH)
-    np.testing.assert_array_equal(found, np.concatenate([extract(averages, pictures)] * 3))
+    np.testing.assert_array_equal(found, np.concatenate([extract(averages, images)] * 3))
 
 
-def test_progress_only_with_a_description(averages, pictures, monkeypatch):
+def test_progress_only_with_a_description(averages, images, monkeypatch):
     described = []
 
     def track(items, description):
@@ -50,9 +50,9 @@ def test_progress_only_with_a_description(averages, pictures, monkeypatch):
         return items
 
     monkeypatch.setattr(features, "track", track)
-    silent = extract(averages, pictures)
+    silent = extract(averages, images)
     assert described == []
-    np.testing.assert_array_equal(extract(averages, pictures, "Looking"), silent)
+    np.testing.assert_array_equal(extract(averages, images, "Looking"), silent)
     assert described == ["Looking"]
 
 
@@ -76,10 +76,10 @@ def test_resizing_keeps_fractions_and_the_range():
 
 
 def test_channels_stay_apart_and_the_sides_too():
-    picture = np.zeros((12, 30, 3), np.uint8)
-    picture[:6, :, 0] = 200
-    picture[:, :15, 1] = 100
-    found = resize(picture, 6)
+    image = np.zeros((12, 30, 3), np.uint8)
+    image[:6, :, 0] = 200
+    image[:, :15, 1] = 100
+    found = resize(image, 6)
     assert found[0, 3].round().tolist()[0] == 200 and found[5, 3, 0] == 0
     assert found[3, 0, 1] == pytest.approx(100, abs=1) and found[3, 5, 1] == 0
     assert not found[..., 2].any()

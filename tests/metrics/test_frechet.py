@@ -67,6 +67,6 @@ def test_chunks_and_single_precision_change_nothing(monkeypatch, chunk):
     assert frechet_distance(real, generated) == pytest.approx(expected, rel=1e-4)
 
 
-def test_too_few_pictures_are_said():
-    with pytest.raises(GanvasError, match="2 pictures or more on each side, not 1"):
+def test_too_few_images_are_said():
+    with pytest.raises(GanvasError, match="2 images or more on each side, not 1"):
         frechet_distance(np.zeros((1, 4)), np.zeros((5, 4)))

@@ -22,6 +22,6 @@ def test_sure_and_varied_is_the_number_of_classes_and_unsure_is_1():
     assert inception_score(np.tile(np.eye(5)[:1], (40, 1)), splits=4) == pytest.approx((1, 0))
 
 
-def test_too_few_pictures_are_said():
-    with pytest.raises(GanvasError, match="3 pictures can't be cut into 10 parts"):
+def test_too_few_images_are_said():
+    with pytest.raises(GanvasError, match="3 images can't be cut into 10 parts"):
         inception_score(np.full((3, 2), 0.5))

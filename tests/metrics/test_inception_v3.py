@@ -16,7 +16,7 @@ jU=5ARKB5vPV6FP}duGC?h!uIPSi_1ntXRW}7qH?5tat${UcibMuwo7CoyU4lvGM}&3EVqtqy%CYjHE-
 ^qfx#>v(wjk`pBYFt7T?wTMsWU0`C=JiLUWpGheGnIs}PWI4VmTvU+FG02)sYu{*`0v0E6vU3loSa*dWJ^VrGI>|NiC&ijrp
 &(nilTyp$L~NvZ4)Q!ILkCSKsd_}mDQI-6icV4Jm_|i(>Iyn_1>O09zvcM{_ZaWz
 """
-# What torch-fidelity 0.4.0's network gives for two pictures with the weights made below.
+# What torch-fidelity 0.4.0's network gives for two images with the weights made below.
 FEATURES = [
     [4.6090612, 0.0479102, 0.0, 4.0516948, 3.3662956, 0.01444, 0.2002123, 3.206059],
     [4.3511567, 0.026027, 0.0, 3.9491429, 3.2362804, 0.00654, 0.2296757, 3.0467472],
@@ -57,8 +57,8 @@ def weights():
 def test_it_sees_what_the_published_port_sees(weights):
     network, head = build_inception(weights)
     coarse = np.random.default_rng(0).integers(0, 256, (2, 13, 13, 3)).astype(np.uint8)
-    pictures = coarse.repeat(23, 1).repeat(23, 2).astype(np.float32)
-    features = network.predict(pictures, verbose=0)
+    images = coarse.repeat(23, 1).repeat(23, 2).astype(np.float32)
+    features = network.predict(images, verbose=0)
     assert features.shape == (2, 2048)
     np.testing.assert_allclose(features[:, :8], FEATURES, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(features.sum(axis=1), SUMS, rtol=1e-5)

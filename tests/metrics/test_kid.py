@@ -69,7 +69,7 @@ def test_two_points():
 
 def test_equal_distributions_give_zero_on_average():
     rng = np.random.default_rng(2)
-    # Few pictures, where a biased estimate would be far off.
+    # Few images, where a biased estimate would be far off.
     found = [kernel_distance(*rng.normal(0.5, 1, (2, 8, 3))) for _ in range(2000)]
     error = np.std(found) / np.sqrt(len(found))
     assert abs(np.mean(found)) < 3 * error
@@ -106,9 +106,9 @@ def test_subsets_are_drawn_without_replacement():
     assert mean == pytest.approx(kernel_distance(real, generated)) and deviation < 1e-12
 
 
-def test_too_few_pictures():
+def test_too_few_images():
     rows = np.zeros((5, 3))
-    with pytest.raises(GanvasError, match="2 pictures or more on each side, not 1"):
+    with pytest.raises(GanvasError, match="2 images or more on each side, not 1"):
         kernel_distance(rows, rows[:1])
-    with pytest.raises(GanvasError, match="Subsets of 6 pictures can't be drawn from 5"):
+    with pytest.raises(GanvasError, match="Subsets of 6 images can't be drawn from 5"):
         kernel_distance_subsets(rows, rows, 2, 6, seed=0)

@@ -9,13 +9,13 @@ from ganvas.metrics.nearest_neighbors import find_nearest, find_nearest_features
 def test_agrees_with_a_naive_loop(monkeypatch, chunk):
     monkeypatch.setattr(neighbours, "CHUNK", chunk)
     rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 256, (17, 8, 8, 3), dtype=np.uint8)
+    images = rng.integers(0, 256, (17, 8, 8, 3), dtype=np.uint8)
     queries = rng.integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
     positions = np.array([0, 2, 3, 5, 8, 9, 10, 16])
-    nearest, apart = find_nearest(queries, pictures, positions)
+    nearest, apart = find_nearest(queries, images, positions)
     for query, found, distance in zip(queries, nearest, apart, strict=True):
         naive = {
-            position: np.sqrt(((query.astype(float) - pictures[position]) ** 2).mean())
+            position: np.sqrt(((query.astype(float) - images[position]) ** 2).mean())
             for position in positions
         }
         assert found == min(naive, key=naive.get)
@@ -23,8 +23,8 @@ def test_agrees_with_a_naive_loop(monkeypatch, chunk):
 
 
 def test_a_copy_is_found_at_distance_zero():
-    pictures = np.random.default_rng(1).integers(0, 256, (9, 16, 16, 3), dtype=np.uint8)
-    nearest, apart = find_nearest(pictures[[4]], pictures, np.arange(9))
+    images = np.random.default_rng(1).integers(0, 256, (9, 16, 16, 3), dtype=np.uint8)
+    nearest, apart = find_nearest(images[[4]], images, np.arange(9))
     assert nearest.tolist() == [4] and apart.tolist() == [0.0]
 
 

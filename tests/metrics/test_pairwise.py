@@ -21,11 +21,11 @@ def test_the_mean_of_all_pairs_is_scipys(monkeypatch, chunk):
     assert mean_pairwise_distance(features) == pytest.approx(pdist(features).mean(), rel=1e-10)
 
 
-def test_pictures_that_are_alike_lie_at_no_distance():
-    picture = np.random.default_rng(0).normal(100, 1, (1, 1283))
-    assert mean_pairwise_distance(picture.repeat(5, axis=0)) == 0
+def test_images_that_are_alike_lie_at_no_distance():
+    image = np.random.default_rng(0).normal(100, 1, (1, 1283))
+    assert mean_pairwise_distance(image.repeat(5, axis=0)) == 0
 
 
-def test_a_single_picture_has_no_pairs():
-    with pytest.raises(GanvasError, match="2 pictures or more, not 1"):
+def test_a_single_image_has_no_pairs():
+    with pytest.raises(GanvasError, match="2 images or more, not 1"):
         mean_pairwise_distance(np.zeros((1, 4)))

@@ -19,7 +19,7 @@ def naive(points, samples, sigma):
     return np.array(values)
 
 
-def pictures(count: int, seed: int = 0, side: int = 2) -> np.ndarray:
+def images(count: int, seed: int = 0, side: int = 2) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
 
 
@@ -61,15 +61,15 @@ def test_another_scale_moves_the_figure_by_its_logarithm():
     np.testing.assert_allclose(one - other, 12 * np.log(2), rtol=1e-9)
 
 
-def test_pictures_are_taken_on_the_scale_from_0_to_1():
-    samples, test = pictures(6), pictures(4, seed=1)
+def test_images_are_taken_on_the_scale_from_0_to_1():
+    samples, test = images(6), images(4, seed=1)
     flat = [each.reshape(len(each), -1) / 255 for each in (test, samples)]
     (given,) = log_likelihoods(test, samples, np.array([0.5]))
     np.testing.assert_allclose(given, naive(*flat, 0.5), rtol=1e-9)
 
 
-def test_the_width_is_the_best_on_validation_pictures():
-    samples, validation, test = pictures(20), pictures(9, seed=1), pictures(8, seed=2)
+def test_the_width_is_the_best_on_validation_images():
+    samples, validation, test = images(20), images(9, seed=1), images(8, seed=2)
     result = parzen(samples, validation, test)
     flat = [each.reshape(len(each), -1) / 255 for each in (samples, validation, test)]
     means = [naive(flat[1], flat[0], sigma).mean() for sigma in SIGMAS]
@@ -77,18 +77,18 @@ def test_the_width_is_the_best_on_validation_pictures():
     expected = naive(flat[2], flat[0], result.sigma)
     assert result.mean == pytest.approx(expected.mean(), rel=1e-9)
     assert result.error == pytest.approx(expected.std(ddof=1) / np.sqrt(8), rel=1e-9)
-    assert (result.dimensions, result.samples, result.validation, result.pictures) == (12, 20, 9, 8)
+    assert (result.dimensions, result.samples, result.validation, result.images) == (12, 20, 9, 8)
     assert not result.at_edge
 
 
 def test_a_width_at_the_edge_of_those_tried_is_told():
-    samples = pictures(5)
-    assert parzen(samples, samples, pictures(3, seed=1)).at_edge
+    samples = images(5)
+    assert parzen(samples, samples, images(3, seed=1)).at_edge
 
 
 def test_memory_does_not_grow_with_the_samples():
     def peak(count: int) -> int:
-        samples, test = pictures(count, side=8), pictures(50, seed=1, side=8)
+        samples, test = images(count, side=8), images(50, seed=1, side=8)
         tracemalloc.start()
         parzen(samples, test, test, chunk=50)
         _, most = tracemalloc.get_traced_memory()

@@ -33,20 +33,20 @@ def test_sets_of_one_distribution_are_dense_and_covered():
     assert found.coverage == pytest.approx(1 - 2**-5, abs=0.03)
 
 
-def test_repeated_pictures_cover_little():
+def test_repeated_images_cover_little():
     real = np.random.default_rng(0).normal(size=(300, 8))
     found = compare_manifolds(real, np.repeat(real[:20], 15, axis=0))
     assert found.precision == 1
     assert found.recall < 0.1 and found.coverage < 0.5
 
 
-def test_copies_of_one_picture_lie_at_no_distance():
+def test_copies_of_one_image_lie_at_no_distance():
     """Rounding must not make neighbours of them."""
     point = np.full((20, 300), 1e3) + np.random.default_rng(0).normal(size=300)
     found = compare_manifolds(point, point)
     assert found == (0, 0, 0, 0)
 
 
-def test_too_few_pictures_are_said():
-    with pytest.raises(GanvasError, match="6 pictures or more are needed on each side, not 5"):
+def test_too_few_images_are_said():
+    with pytest.raises(GanvasError, match="6 images or more are needed on each side, not 5"):
         compare_manifolds(np.zeros((9, 2)), np.zeros((5, 2)))

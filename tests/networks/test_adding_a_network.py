@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PARAMS = (
-    "ingest.size=32,ingest.source.sample.pictures=40,ingest.validation_share=0.3,train.epochs=1,"
+    "ingest.size=32,ingest.source.sample.images=40,ingest.validation_share=0.3,train.epochs=1,"
     "train.batch_size=8,evaluate.count=16,evaluate.extractor=null"
 )
 

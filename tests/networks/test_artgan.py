@@ -79,7 +79,7 @@ def draw(network: keras.Model, count: int = 3, classes: int = K) -> list[np.ndar
     return [latents, one_hot(np.arange(count) % classes, classes)]
 
 
-def pictures(count: int = 3, side: int = 32) -> np.ndarray:
+def images(count: int = 3, side: int = 32) -> np.ndarray:
     return np.random.default_rng(1).uniform(-1, 1, (count, side, side, 3)).astype(np.float32)
 
 
@@ -163,11 +163,11 @@ def raw_outputs(discriminator: keras.Model, shown: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("real", [True, False])
 def test_sigmoids_make_the_papers_loss(real):
     _, discriminator, _ = build()
-    raw = raw_outputs(discriminator, pictures())
+    raw = raw_outputs(discriminator, images())
     labels = np.arange(3) if real else np.full(3, K)
     targets, likely = one_hot(labels, K + 1), 1 / (1 + np.exp(-raw))
     expected = -(targets * np.log(likely) + (1 - targets) * np.log(1 - likely)).sum(axis=1)
-    outputs = {name: np.asarray(value) for name, value in discriminator(pictures()).items()}
+    outputs = {name: np.asarray(value) for name, value in discriminator(images()).items()}
     told, logits = outputs["sigmoid_classes"], outputs["logits"][:, 0]
     classes = (softplus(told) - targets[:, :K] * told).sum(axis=1)
     given = softplus(-logits if real else logits) + classes
@@ -178,10 +178,10 @@ def test_sigmoids_make_the_papers_loss(real):
 @pytest.mark.parametrize("real", [True, False])
 def test_a_softmax_makes_the_cross_entropy_of_all_classes_and_the_generated(real):
     _, discriminator, _ = build(class_loss="softmax")
-    raw = raw_outputs(discriminator, pictures())
+    raw = raw_outputs(discriminator, images())
     labels = np.arange(3) if real else np.full(3, K)
     expected = np.log(np.exp(raw).sum(axis=1)) - raw[np.arange(3), labels]
-    outputs = {name: np.asarray(value) for name, value in discriminator(pictures()).items()}
+    outputs = {name: np.asarray(value) for name, value in discriminator(images()).items()}
     told, logits = outputs["softmax_classes"], outputs["logits"][:, 0]
     given = softplus(-logits if real else logits)
     if real:
@@ -191,7 +191,7 @@ def test_a_softmax_makes_the_cross_entropy_of_all_classes_and_the_generated(real
 
 def test_the_improved_one_is_as_sure_as_all_its_classes_together():
     _, discriminator, _ = build(variant="improved")
-    outputs = discriminator(pictures())
+    outputs = discriminator(images())
     expected = np.log(np.exp(np.asarray(outputs["softmax_classes"])).sum(axis=1, keepdims=True))
     np.testing.assert_allclose(outputs["logits"], expected, rtol=1e-5)
 
@@ -212,7 +212,7 @@ def test_noise_and_dropout_act_in_training_alone(variant):
     generator, discriminator, _ = build(variant=variant, noise=0.3, dropout=0.5)
     kinds = {type(layer) for network in (generator, discriminator) for layer in network.layers}
     assert {layers.GaussianNoise, layers.Dropout} <= kinds
-    calm = [np.asarray(discriminator(pictures())["logits"]) for _ in range(2)]
+    calm = [np.asarray(discriminator(images())["logits"]) for _ in range(2)]
     np.testing.assert_array_equal(*calm)
 
 
@@ -226,13 +226,13 @@ def test_a_mixture_of_classes_is_between_them():
 
 
 @pytest.mark.parametrize("variant", ["original", "improved"])
-def test_half_precision_gives_pictures_and_logits_in_full(variant):
+def test_half_precision_gives_images_and_logits_in_full(variant):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         generator, discriminator, _ = build(variant=variant)
     finally:
         keras.config.set_dtype_policy("float32")
-    outputs = discriminator(pictures())
+    outputs = discriminator(images())
     tensors = [generator(draw(generator)), *outputs.values()]
     assert {keras.backend.standardize_dtype(each.dtype) for each in tensors} == {"float32"}
 

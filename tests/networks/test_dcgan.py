@@ -73,23 +73,23 @@ def test_spectral_norm_is_the_discriminators_alone_and_costs_no_parameters(norma
     assert largest_singular_values(generator) == largest_singular_values(networks[1]) == []
 
 
-def test_training_holds_the_largest_singular_values_at_1(normalised, pictures):
+def test_training_holds_the_largest_singular_values_at_1(normalised, images):
     generator, discriminator, _ = normalised
     assert max(largest_singular_values(discriminator)) < 0.5
     gan = GAN(normalised, generator, TrainParams())
     latents = np.random.default_rng(0).standard_normal((4, generator.input_shape[1]), np.float32)
     gan.compile(keras.optimizers.Adam(2e-4), keras.optimizers.Adam(2e-4))
     for _ in range(20):
-        gan.train_step((pictures[:4], latents))
+        gan.train_step((images[:4], latents))
     assert largest_singular_values(discriminator) == pytest.approx([1] * 4, abs=0.03)
 
 
-def test_the_fused_twin_shares_normalised_layers(normalised, pictures):
+def test_the_fused_twin_shares_normalised_layers(normalised, images):
     discriminator = normalised.discriminator
     twin = with_fused_norms(discriminator)
     shared = [layer for layer in discriminator.layers if hasattr(layer, "layer")]
     assert [layer for layer in twin.layers if hasattr(layer, "layer")] == shared
-    inputs = pictures[:4].astype(np.float32) / 127.5 - 1
+    inputs = images[:4].astype(np.float32) / 127.5 - 1
     start, answers = discriminator.get_weights(), []
     for model in (discriminator, twin):
         discriminator.set_weights(start)

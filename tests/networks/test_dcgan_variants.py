@@ -70,7 +70,7 @@ def count_trainable(model: keras.Model) -> int:
 
 
 def make_inputs(model: keras.Model, count: int = 4, seed: int = 0) -> list[np.ndarray]:
-    """Random latents or pictures, and with them mixtures of classes where the model asks."""
+    """Random latents or images, and with them mixtures of classes where the model asks."""
     generator = np.random.default_rng(seed)
     inputs = []
     for each in model.inputs:
@@ -221,7 +221,7 @@ def test_keras_ios_initial_weights_are_glorots(originals):
         assert layer.use_bias and not np.any(layer.bias)
 
 
-def test_keras_ios_pictures_are_twice_a_sigmoid_less_1():
+def test_keras_ios_images_are_twice_a_sigmoid_less_1():
     generator = build_dcgan(TINY["keras_io"], (32, 32, 3)).generator
     inputs = make_inputs(generator)
     last = next(layer for layer in generator.layers if type(layer).__name__ == "Activation")
@@ -265,7 +265,7 @@ def test_shapes_at_every_size(name, side):
         generator, discriminator, decoder = build_dcgan(TINY[name], (side, side, 3), classes)
         rows = ["classes"] if classes else []
         assert [each.name for each in generator.inputs] == ["latent", *rows]
-        assert [each.name for each in discriminator.inputs] == ["pictures", *rows]
+        assert [each.name for each in discriminator.inputs] == ["images", *rows]
         assert (generator.name, discriminator.name) == ("generator", "discriminator")
         assert generator.inputs[0].shape == (None, 5)
         assert discriminator.inputs[0].shape == (None, side, side, 3)
@@ -273,9 +273,9 @@ def test_shapes_at_every_size(name, side):
         assert generator.output_shape == (None, side, side, 3)
         assert discriminator.output_shape == (None, 1)
         assert decoder is None
-        pictures = call(generator, make_inputs(generator, 2))
-        assert pictures.shape == (2, side, side, 3) and np.abs(pictures).max() <= 1
-        logits = call(discriminator, [pictures, *make_inputs(discriminator, 2)[1:]])
+        images = call(generator, make_inputs(generator, 2))
+        assert images.shape == (2, side, side, 3) and np.abs(images).max() <= 1
+        logits = call(discriminator, [images, *make_inputs(discriminator, 2)[1:]])
         assert logits.shape == (2, 1)
 
 
@@ -335,7 +335,7 @@ def test_a_list_of_the_wrong_length_is_told_in_one_sentence(widths, sides):
     name, given = next(iter(widths.items()))
     count = sides.count(",") + 1
     assert str(caught.value) == (
-        f"Parameter 'network.dcgan.{name}' can't be {given}: pictures of 64 pixels need {count} "
+        f"Parameter 'network.dcgan.{name}' can't be {given}: images of 64 pixels need {count} "
         f"widths, of the maps with sides {sides}; give as many in this order, or null for widths "
         "that double at each halving of the side."
     )
@@ -349,7 +349,7 @@ def test_lists_of_widths_say_what_doubling_would():
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_the_class_changes_picture_and_logit(name):
+def test_the_class_changes_image_and_logit(name):
     for model in build_dcgan(TINY[name], (32, 32, 3), classes=3)[:2]:
         stir(model)
         values = make_inputs(model, 1)[0].repeat(3, axis=0)

@@ -100,7 +100,7 @@ def test_initial_weights_follow_the_fix_up():
                 assert scaled == pytest.approx(gain, rel=0.1)
                 assert not np.any(layer.bias)
             elif scaled:
-                # Where maps are widened or narrowed, from pictures and to pictures.
+                # Where maps are widened or narrowed, from images and to images.
                 assert scaled == pytest.approx(1, rel=0.15)
             else:
                 assert layer.filters * 2 == kernel.shape[2]
@@ -114,7 +114,7 @@ def test_initial_weights_follow_the_fix_up():
             assert of_table == pytest.approx(40**-0.5 / np.sqrt(width), rel=0.1)
 
 
-def test_blocks_begin_as_the_identity_and_pictures_as_coloured_noise():
+def test_blocks_begin_as_the_identity_and_images_as_coloured_noise():
     """So the generator begins as one sum of blurred patterns, written out here."""
     generator = build(side=16).generator
     latents = np.random.default_rng(0).standard_normal((3, 6), dtype=np.float32)
@@ -144,21 +144,21 @@ def upsample(x):
     return spread[:, 1:-1, 1:-1]
 
 
-def test_the_discriminator_begins_as_a_sum_of_smaller_pictures():
+def test_the_discriminator_begins_as_a_sum_of_smaller_images():
     discriminator = build(side=16).discriminator
-    pictures = np.random.default_rng(0).uniform(-1, 1, (3, 16, 16, 3)).astype(np.float32)
+    images = np.random.default_rng(0).uniform(-1, 1, (3, 16, 16, 3)).astype(np.float32)
     pointwise = [
         np.asarray(each.kernel)[0, 0]
         for each in discriminator.layers
         if isinstance(each, layers.Conv2D) and not each.use_bias and np.any(each.kernel)
     ]
-    x = pictures @ pointwise[0]
+    x = images @ pointwise[0]
     x = downsample(x) @ pointwise[1]
     x = downsample(x)
     basis = np.asarray(discriminator.get_layer("basis").weights[0])[..., 0]
     sums = (x * basis).sum(axis=(1, 2))
     head = next(each for each in discriminator.layers if isinstance(each, layers.Dense))
-    np.testing.assert_allclose(discriminator(pictures), sums @ np.asarray(head.kernel), atol=1e-5)
+    np.testing.assert_allclose(discriminator(images), sums @ np.asarray(head.kernel), atol=1e-5)
 
 
 def downsample(x):
@@ -180,19 +180,19 @@ def test_a_class_stands_beside_the_latent_and_weighs_what_the_discriminator_says
     latents = np.repeat(np.random.default_rng(0).standard_normal((1, 6), np.float32), 3, axis=0)
     painted = np.asarray(pair.generator([latents, rows]))
     assert all(np.ptp(painted[[0, other]], axis=0).max() > 1e-3 for other in (1, 2))
-    pictures = np.repeat(painted[:1], 3, axis=0)
+    images = np.repeat(painted[:1], 3, axis=0)
     table = np.asarray(pair.discriminator.get_layer("class_embedding").kernel)
     head = next(each for each in pair.discriminator.layers if type(each) is layers.Dense)
-    told = keras.Model(pair.discriminator.inputs[0], head.output)(pictures)
+    told = keras.Model(pair.discriminator.inputs[0], head.output)(images)
     expected = (np.asarray(told) * table).sum(axis=1, keepdims=True)
-    logits = pair.discriminator([pictures, rows])
+    logits = pair.discriminator([images, rows])
     np.testing.assert_allclose(logits, expected, rtol=1e-4)
     assert np.ptp(logits) > 1e-3
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("classes", [0, 3])
-def test_half_precision_gives_pictures_and_logits_in_full(precision, classes):
+def test_half_precision_gives_images_and_logits_in_full(precision, classes):
     keras.config.set_dtype_policy(precision)
     try:
         pair = build(classes=classes)

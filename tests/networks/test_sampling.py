@@ -6,7 +6,7 @@ from ganvas.networks.dcgan import DcganParams, build_dcgan
 from ganvas.networks.sampling import draw_latents, paint, to_float, to_uint8, walk_latents
 
 
-def test_a_picture_depends_on_seed_and_number_alone(networks):
+def test_a_image_depends_on_seed_and_number_alone(networks):
     generator, _ = networks
     few = paint(generator, draw_latents(generator, 3, seed=5))
     many = paint(generator, draw_latents(generator, 130, seed=5))
@@ -14,7 +14,7 @@ def test_a_picture_depends_on_seed_and_number_alone(networks):
     np.testing.assert_array_equal(few, many[:3])
 
 
-def test_another_seed_paints_other_pictures(networks):
+def test_another_seed_paints_other_images(networks):
     generator, _ = networks
     one, other = (paint(generator, draw_latents(generator, 3, seed)) for seed in (1, 2))
     assert (one != other).any(axis=(1, 2, 3)).all()

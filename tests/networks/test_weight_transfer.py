@@ -38,7 +38,7 @@ def test_a_network_of_another_size_keeps_what_it_can(saved, caplog):
     ours = build(1, pixel_width=3)
     with caplog.at_level(logging.INFO):
         take_weights(ours, folder)
-    # The head on the picture, all of another width, has four; those on maps have 3, 2, 2 and 2.
+    # The head on the image, all of another width, has four; those on maps have 3, 2, 2 and 2.
     assert "The discriminator starts from 9 of 13 layers" in caplog.text
     same = [
         (one == other).all()

@@ -73,13 +73,13 @@ def sample_after_training(project, kedro_run):
     assert len(contents[2]) == 5 + 1
     singles = sorted(set(contents[2]) - {"grid.png"})
     assert all(contents[2][name] == contents[0][name] for name in singles)
-    with Image.open(folder / singles[0]) as picture:
-        assert picture.size == (32, 32) and picture.format == "PNG"
+    with Image.open(folder / singles[0]) as image:
+        assert image.size == (32, 32) and image.format == "PNG"
     generator = keras.saving.load_model(newest(project, "generator"), safe_mode=True)
     latents = np.random.default_rng(7).standard_normal((7, 6), dtype=np.float32)
     expected = (np.asarray(generator(latents)) + 1) * 127.5
-    with Image.open(folder / singles[4]) as picture:
-        assert np.abs(np.asarray(picture) - expected[4]).max() <= 0.51
+    with Image.open(folder / singles[4]) as image:
+        assert np.abs(np.asarray(image) - expected[4]).max() <= 0.51
 
 
 @pytest.mark.parametrize("option", ["--pipeline=train", "--pipelines=train"])
@@ -149,7 +149,7 @@ def test_a_dry_run_tells_sizes_and_keeps_nothing(project, kedro_run):
         f"generator: {generator.count_params():,} parameters",
         f"discriminator: {discriminator.count_params():,} parameters",
         "memory of this process",
-        "steps an epoch: 2 of 8 pictures",
+        "steps an epoch: 2 of 8 images",
         "all 10 epochs: ",
     ):
         assert words in result.output
@@ -176,7 +176,7 @@ def test_every_part_of_the_engine_goes_through_a_run(project, kedro_run):
         train__precision="mixed_bfloat16",
         train__schedule__name="cosine",
         train__judge__every=2,
-        train__judge__pictures=10,
+        train__judge__images=10,
         train__judge__keep="best",
         train__tensorboard="true",
     )
@@ -213,7 +213,7 @@ def test_the_default_network_goes_the_whole_way(project, kedro_run):
         train__anchor__every=2,
         train__simultaneous="true",
         evaluate__extractor="efficientnet_lite2",
-        ingest__source__sample__pictures=48,
+        ingest__source__sample__images=48,
         ingest__validation_share=0.3,
         **{f"network__projected__{name}": value for name, value in tiny.items()},
     )
@@ -234,18 +234,18 @@ ARTGAN = {
 
 
 def test_a_network_with_classes_goes_the_whole_way(project, kedro_run):
-    shares = {"ingest__source__sample__pictures": 48, "ingest__validation_share": 0.3}
+    shares = {"ingest__source__sample__images": 48, "ingest__validation_share": 0.3}
     judged = {"evaluate__parzen": 20, "evaluate__extractor": "efficientnet_lite2"}
     result = kedro_run(**ARTGAN, **shares, **judged, network__label="genre")
     assert result.exit_code == 0, result.output
     reporting = project / "data/08_reporting/sample/artgan_by_genre"
     metrics = json.loads((reporting / "metrics.json").read_text())
-    # The styles of the sample collection are easy to tell, even from few pictures.
+    # The styles of the sample collection are easy to tell, even from few images.
     agreement = metrics["class_agreement"]
     assert 0 <= agreement["value"] < 0.6 < agreement["real"]
     assert "8 classes of genre" in agreement["protocol"]
     assert metrics["nearest_training_features"]["value"] > 0
-    # An untrained generator's pictures are further from real ones than real ones are.
+    # An untrained generator's images are further from real ones than real ones are.
     for name in ("frechet_distance", "kernel_distance"):
         assert metrics[name]["value"] > 1.5 * abs(metrics[name]["real"])
         assert "efficientnet_lite2" in metrics[name]["title"]
@@ -253,7 +253,7 @@ def test_a_network_with_classes_goes_the_whole_way(project, kedro_run):
     assert not re.search(r"\b(FID|KID|IS)\b(?!-)", json.dumps(metrics))
     likelihood = metrics["parzen_log_likelihood"]
     assert f"D={32 * 32 * 3}, range 0 to 1" in likelihood["protocol"]
-    # Between that of windows all of which miss and that of one at each test picture.
+    # Between that of windows all of which miss and that of one at each test image.
     assert -1e5 < likelihood["value"] < 32 * 32 * 3 * 2.3
     page = (reporting / "report.html").read_text()
     assert "Class by class" in page and "Parzen-window log-likelihood" in page
@@ -275,8 +275,8 @@ def paint_some_classes(project, kedro_run):
     row = np.eye(8, dtype=np.float32)[[known["names"].index("Night Skies")] * 3]
     latents = np.random.default_rng(5).standard_normal((3, 6), dtype=np.float32)
     expected = (np.asarray(generator([latents, row])) + 1) * 127.5
-    with Image.open(folder / names[2]) as picture:
-        assert np.abs(np.asarray(picture) - expected[2]).max() <= 0.51
+    with Image.open(folder / names[2]) as image:
+        assert np.abs(np.asarray(image) - expected[2]).max() <= 0.51
     message = sentence(kedro_run("--pipelines=sample", **asked, sample__classes="Day Skies"))
     assert "'Day Skies'" in message and "Night Skies" in message
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from ganvas.sample_collection import STYLES, paint_collection, paint_picture
+from ganvas.sample_collection import STYLES, paint_collection, paint_image
 
 COLUMNS = ["id", "name", "years", "genre", "nationality", "bio", "wikipedia", "paintings"]
 
@@ -27,7 +27,7 @@ def files_of(folder: Path) -> dict[str, str]:
 
 
 def failing_midway(works, total):
-    """Show no progress, but give up after five pictures."""
+    """Show no progress, but give up after five images."""
     for k, work in enumerate(works):
         if k == 5:
             raise RuntimeError("the power went out")
@@ -58,7 +58,7 @@ def test_artists_table_has_the_columns_of_the_original(collection):
 
 def test_files_are_those_that_the_table_counts(collection):
     artists = pd.read_csv(collection / "artists.csv")
-    # 18 pictures for eight styles: the first two get one more.
+    # 18 images for eight styles: the first two get one more.
     assert artists["paintings"].tolist() == [3, 3, 2, 2, 2, 2, 2, 2]
     expected = {"artists.csv"}
     for name, paintings in zip(artists["name"], artists["paintings"], strict=True):
@@ -74,20 +74,20 @@ def test_names_are_composed_unicode_with_an_accent_among_them(collection):
     assert sum(not name.isascii() for name in names) == 1
 
 
-def test_pictures_are_colour_jpegs_of_the_promised_sizes(collection):
+def test_images_are_colour_jpegs_of_the_promised_sizes(collection):
     for folder, size in (("images", 160), ("resized", 64)):
         for path in (collection / folder).rglob("*.jpg"):
-            with Image.open(path) as picture:
-                assert (picture.format, picture.mode) == ("JPEG", "RGB")
-                assert picture.size == (size, size)
+            with Image.open(path) as image:
+                assert (image.format, image.mode) == ("JPEG", "RGB")
+                assert image.size == (size, size)
                 # No chroma subsampling: every channel is sampled at every pixel.
-                assert [layer[1:3] for layer in picture.layer] == [(1, 1)] * 3
+                assert [layer[1:3] for layer in image.layer] == [(1, 1)] * 3
 
 
-def test_resized_picture_is_the_picture(collection):
+def test_resized_image_is_the_image(collection):
     for path in (collection / "images").rglob("*_1.jpg"):
-        with Image.open(path) as picture, Image.open(collection / "resized" / path.name) as small:
-            scaled = picture.resize((64, 64), Image.Resampling.LANCZOS)
+        with Image.open(path) as image, Image.open(collection / "resized" / path.name) as small:
+            scaled = image.resize((64, 64), Image.Resampling.LANCZOS)
             difference = np.asarray(scaled, float) - np.asarray(small, float)
         assert np.abs(difference).mean() < 8
 
@@ -101,7 +101,7 @@ def test_same_seed_gives_same_bytes_and_another_seed_other_bytes(collection, tmp
     assert [name for name in ours if ours[name] == others[name]] == ["artists.csv"]
 
 
-def test_picture_does_not_depend_on_the_count(collection, tmp_path):
+def test_image_does_not_depend_on_the_count(collection, tmp_path):
     paint_collection(tmp_path / "fewer", count=8, seed=3)
     fewer, more = files_of(tmp_path / "fewer"), files_of(collection)
     del fewer["artists.csv"]
@@ -110,31 +110,31 @@ def test_picture_does_not_depend_on_the_count(collection, tmp_path):
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_picture_depends_on_style_index_and_seed_alone(style):
-    picture = paint_picture(style, 7, seed=1)
-    assert picture.shape == (160, 160, 3)
-    assert picture.dtype == np.uint8
-    other = paint_picture(style, 8, seed=1)
-    assert not np.array_equal(picture, other)
-    assert not np.array_equal(picture, paint_picture(style, 7, seed=2))
-    assert np.array_equal(picture, paint_picture(style, 7, seed=1))
+def test_image_depends_on_style_index_and_seed_alone(style):
+    image = paint_image(style, 7, seed=1)
+    assert image.shape == (160, 160, 3)
+    assert image.dtype == np.uint8
+    other = paint_image(style, 8, seed=1)
+    assert not np.array_equal(image, other)
+    assert not np.array_equal(image, paint_image(style, 7, seed=2))
+    assert np.array_equal(image, paint_image(style, 7, seed=1))
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_size_changes_how_finely_a_picture_is_drawn_not_what_it_shows(style):
-    large, small = paint_picture(style, 2, seed=5, size=128), paint_picture(style, 2, 5, size=64)
+def test_size_changes_how_finely_a_image_is_drawn_not_what_it_shows(style):
+    large, small = paint_image(style, 2, seed=5, size=128), paint_image(style, 2, 5, size=64)
     halved = large.reshape(16, 8, 16, 8, 3).mean(axis=(1, 3))
     assert np.abs(halved - small.reshape(16, 4, 16, 4, 3).mean(axis=(1, 3))).mean() < 8
 
 
 def test_unknown_style_is_named_in_the_error():
     with pytest.raises(ValueError, match="no style 'Fauvism'"):
-        paint_picture("Fauvism", 1, seed=0)
+        paint_image("Fauvism", 1, seed=0)
 
 
 @pytest.mark.parametrize("count", [-1, 0, 7])
 def test_too_small_a_count_is_refused_and_leaves_nothing(tmp_path, count):
-    with pytest.raises(ValueError, match=f"at least 8 pictures.* {count} "):
+    with pytest.raises(ValueError, match=f"at least 8 images.* {count} "):
         paint_collection(tmp_path / "works", count=count)
     assert list(tmp_path.iterdir()) == []
 
@@ -200,7 +200,7 @@ def test_slower_of_two_painters_accepts_the_same_collection_but_no_other(tmp_pat
     assert {path.name for path in tmp_path.iterdir()} == {"first", "works"}
 
 
-def test_progress_wraps_every_picture(tmp_path):
+def test_progress_wraps_every_image(tmp_path):
     seen = []
 
     def progress(works, total):
@@ -213,11 +213,11 @@ def test_progress_wraps_every_picture(tmp_path):
 
 
 def features(style: str, index: int) -> np.ndarray:
-    """Describe a picture by where on an 8x8 grid its colours and its edges are, shape (320,)."""
-    picture = paint_picture(style, index, seed=0, size=64).astype(float) / 255
-    grey = picture.mean(axis=2)
+    """Describe an image by where on an 8x8 grid its colours and its edges are, shape (320,)."""
+    image = paint_image(style, index, seed=0, size=64).astype(float) / 255
+    grey = image.mean(axis=2)
     edges = np.stack([np.abs(np.gradient(grey, axis=axis)) for axis in (0, 1)], axis=2)
-    layers = np.concatenate([picture, edges], axis=2)
+    layers = np.concatenate([image, edges], axis=2)
     grid = layers.reshape(8, 8, 8, 8, 5).mean(axis=(1, 3))
     # Palettes vary a lot inside a style, the places of edges do not: so these weigh more.
     return np.append(0.2 * grid[..., :3], np.sqrt(grid[..., 3:]))

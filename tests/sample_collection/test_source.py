@@ -3,27 +3,25 @@ from pathlib import Path
 import pytest
 
 from ganvas.errors import GanvasError
-from ganvas.ingestion import SourceParams, find_pictures
+from ganvas.ingestion import SourceParams, find_images
 from ganvas.sample_collection.source import SampleParams, ensure_sample
 
 
 def test_painted_once_and_again_when_parameters_change(tmp_path):
     folder = tmp_path / "raw" / "sample"
-    ensure_sample(folder, SampleParams(pictures=8))
+    ensure_sample(folder, SampleParams(images=8))
     first = next(folder.glob("images/*/*.jpg"))
     time = first.stat().st_mtime_ns
-    ensure_sample(folder, SampleParams(pictures=8))
+    ensure_sample(folder, SampleParams(images=8))
     assert first.stat().st_mtime_ns == time
-    ensure_sample(folder, SampleParams(pictures=9))
+    ensure_sample(folder, SampleParams(images=9))
     assert len(list(folder.glob("images/*/*.jpg"))) == 9
     assert [path.name for path in folder.parent.iterdir()] == ["sample"]
 
 
-def test_a_run_killed_while_it_takes_the_old_pictures_away_leaves_the_new_ones(
-    tmp_path, monkeypatch
-):
+def test_a_run_killed_while_it_takes_the_old_images_away_leaves_the_new_ones(tmp_path, monkeypatch):
     folder = tmp_path / "sample"
-    ensure_sample(folder, SampleParams(pictures=8))
+    ensure_sample(folder, SampleParams(images=8))
 
     def kill(path, **_):
         if Path(path).exists():
@@ -32,20 +30,20 @@ def test_a_run_killed_while_it_takes_the_old_pictures_away_leaves_the_new_ones(
     with monkeypatch.context() as patch:
         patch.setattr("ganvas.sample_collection.source.shutil.rmtree", kill)
         with pytest.raises(KeyboardInterrupt):
-            ensure_sample(folder, SampleParams(pictures=9))
+            ensure_sample(folder, SampleParams(images=9))
     assert len(list(folder.glob("images/*/*.jpg"))) == 9
 
 
 def test_somebody_elses_folder_is_left_alone(tmp_path):
     (tmp_path / "treasure.txt").write_text("mine")
     with pytest.raises(GanvasError, match=r"ingest\.source\.path"):
-        ensure_sample(tmp_path, SampleParams(pictures=8))
+        ensure_sample(tmp_path, SampleParams(images=8))
     assert (tmp_path / "treasure.txt").read_text() == "mine"
 
 
 def test_the_sample_is_read_like_the_real_collection(tmp_path):
-    params = SourceParams(sample=SampleParams(pictures=16))
-    records, remarks, artists = find_pictures(tmp_path / "sample", params)
+    params = SourceParams(sample=SampleParams(images=16))
+    records, remarks, artists = find_images(tmp_path / "sample", params)
     assert len(remarks) == 0
     assert len(records) == 16 and len(artists) == 8
     counts = records["artist"].value_counts()

@@ -99,9 +99,9 @@ def main(wanted: dict) -> None:
     params = TrainParams(**wanted["params"])
     with devices.in_touch(), devices.scope():
         networks = make_networks(wanted["network"])
-    pictures = np.random.default_rng(3).integers(0, 256, (100, 4, 4, 3), dtype=np.uint8)
+    images = np.random.default_rng(3).integers(0, 256, (100, 4, 4, 3), dtype=np.uint8)
     larger = SIDES[wanted["network"]] // 4
-    pictures = pictures.repeat(larger, axis=1).repeat(larger, axis=2)
+    images = images.repeat(larger, axis=1).repeat(larger, axis=2)
     with devices.in_touch():
         models = [networks.pair.generator, networks.pair.discriminator, networks.averaged]
         devices.check_same(wanted["params"] | wanted.get("odd", {}), models)
@@ -109,7 +109,7 @@ def main(wanted: dict) -> None:
     steps = Steps(wanted["slow"], wanted["stop_at"])
     watchers = Watchers(lambda *_: None, lambda *_: [], None, lambda record: [steps])
     try:
-        train(networks, TrainingSet(pictures, np.arange(100)), params, store, watchers, devices)
+        train(networks, TrainingSet(images, np.arange(100)), params, store, watchers, devices)
     except Finished as told:
         print(told)
     weights = [array for network in models for array in network.get_weights()]

@@ -22,7 +22,7 @@ ADVERSARIAL, PIXELS = 0.7, 3.0
 
 
 def build_pair(classes: int = 0, precision: str = "float32", loud: float = 1.0) -> Pair:
-    """Networks without kinks: two frozen maps, and a head on both and on the picture.
+    """Networks without kinks: two frozen maps, and a head on both and on the image.
 
     The second map's numbers are up to `loud`.
     """
@@ -32,11 +32,11 @@ def build_pair(classes: int = 0, precision: str = "float32", loud: float = 1.0) 
     x = layers.Concatenate()([latent, *rows]) if rows else latent
     x = layers.Dense(SIDE * SIDE * 3, activation="tanh")(x)
     generator = keras.Model([latent, *rows] if rows else latent, layers.Reshape((SIDE, SIDE, 3))(x))
-    pictures = keras.Input((SIDE, SIDE, 3))
-    fine = layers.Conv2D(3, 3, 2, "same", activation="tanh", dtype=precision)(pictures)
+    images = keras.Input((SIDE, SIDE, 3))
+    fine = layers.Conv2D(3, 3, 2, "same", activation="tanh", dtype=precision)(images)
     coarse = layers.Conv2D(4, 3, 2, "same", activation="tanh", dtype=precision)(fine)
     coarse = layers.Rescaling(loud, dtype=precision)(coarse)
-    trunk = keras.Model(pictures, [pictures, fine, coarse], name="trunk")
+    trunk = keras.Model(images, [images, fine, coarse], name="trunk")
     trunk.trainable = False
     maps = [keras.Input(each.shape[1:], dtype=each.dtype) for each in trunk.outputs]
     told = [keras.Input((classes,))] if classes else []
@@ -74,7 +74,7 @@ def test_a_step_agrees_with_the_step_written_out():
 
     def likeness(maps):
         total = 0.0
-        # The picture and its finest map are the heads' alone.
+        # The image and its finest map are the heads' alone.
         for one, other in zip(maps[2:], real_maps[2:], strict=True):
             apart = [tf.reduce_sum(tf.abs(one[k] - other[k])) for k in range(0, BATCH, 2)]
             total += sum(apart) / sum(tf.reduce_sum(tf.abs(other[k])) for k in range(0, BATCH, 2))
@@ -153,7 +153,7 @@ def test_the_frozen_trunk_stays_as_it_is():
         np.testing.assert_array_equal(one, other)
 
 
-def test_pictures_with_latents_of_their_own_are_not_mirrored():
+def test_images_with_latents_of_their_own_are_not_mirrored():
     gan, (shown, latents) = make(build_pair(), flip=True), draw(32)
     piece = gan._prepare(tf.constant(shown), tf.constant(latents))
     real = shown / 127.5 - 1
@@ -184,9 +184,9 @@ def test_it_goes_with_the_rest_of_training(params):
     assert all((one != other).any() for one, other in zip(before, after, strict=True))
 
 
-def test_a_picture_is_painted_again_from_its_own_latent(tmp_path):
+def test_a_image_is_painted_again_from_its_own_latent(tmp_path):
     rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 256, (16, 2, 2, 3), dtype=np.uint8).repeat(16, 1).repeat(16, 2)
+    images = rng.integers(0, 256, (16, 2, 2, 3), dtype=np.uint8).repeat(16, 1).repeat(16, 2)
     pair = build_pair()
     params = TrainParams(
         epochs=150,
@@ -197,10 +197,10 @@ def test_a_picture_is_painted_again_from_its_own_latent(tmp_path):
         snapshot_rows=1,
     )
     networks = Networks(pair, pair.generator)
-    data = TrainingSet(pictures, np.arange(16))
+    data = TrainingSet(images, np.arange(16))
     train(networks, data, params, CheckpointStore(tmp_path, keep=1), NOBODY)
     latents = with_anchors(data, pair.discriminator, LATENT, params).anchors
-    real = pictures / 127.5 - 1
+    real = images / 127.5 - 1
     painted = pair.generator.predict_on_batch(latents)
     off = np.abs(painted - real).mean()
     spread = np.abs(real - real.mean(axis=0)).mean()
@@ -208,8 +208,8 @@ def test_a_picture_is_painted_again_from_its_own_latent(tmp_path):
 
 
 def test_a_discriminator_of_pixels_trains_without_anchors(tmp_path):
-    pictures = keras.Input((SIDE, SIDE, 3))
-    plain = keras.Model(pictures, layers.Dense(1)(layers.Flatten()(pictures)))
+    images = keras.Input((SIDE, SIDE, 3))
+    plain = keras.Model(images, layers.Dense(1)(layers.Flatten()(images)))
     params = TrainParams(
         epochs=1, batch_size=8, simultaneous=True, anchor={"every": 2}, snapshot_rows=1
     )
@@ -235,7 +235,7 @@ def test_what_anchors_need_is_said(params, told):
         make(build_pair(), **params)
 
 
-def test_losses_are_of_pictures_augmented_alike_and_each_with_its_own_classes():
+def test_losses_are_of_images_augmented_alike_and_each_with_its_own_classes():
     pair, (shown, latents) = build_pair(classes=3), draw()
     labels, asked = np.arange(BATCH, dtype=np.int32) % 3, np.full(BATCH, 1, np.int32)
     rows, wanted = (tf.one_hot(each, 3) for each in (labels, asked))

@@ -14,13 +14,13 @@ PARAMS = TrainParams(batch_size=8, simultaneous=True, anchor={"every": 2})
 
 
 def paint(count: int = 320) -> np.ndarray:
-    """Pictures of two colours that meet at an edge somewhere."""
+    """Images of two colours that meet at an edge somewhere."""
     rng = np.random.default_rng(0)
-    pictures = np.empty((count, SIDE, SIDE, 3), np.uint8)
-    for picture in pictures:
+    made = np.empty((count, SIDE, SIDE, 3), np.uint8)
+    for image in made:
         edge = rng.integers(4, SIDE - 4)
-        picture[:edge], picture[edge:] = rng.integers(0, 256, (2, 3))
-    return pictures
+        image[:edge], image[edge:] = rng.integers(0, 256, (2, 3))
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +52,10 @@ def test_latents_are_normal_and_uncorrelated(data):
     np.testing.assert_allclose((np.abs(latents) < 1).mean(axis=0), 0.683, atol=0.02)
 
 
-def test_latents_rank_pictures_as_principal_components_do(images):
-    pictures = keras.Input((SIDE, SIDE, 3))
+def test_latents_rank_images_as_principal_components_do(images):
+    given = keras.Input((SIDE, SIDE, 3))
     trunk = keras.Model(
-        pictures, [pictures, *(layers.AveragePooling2D(k)(pictures) for k in (2, 8))], name="trunk"
+        given, [given, *(layers.AveragePooling2D(k)(given) for k in (2, 8))], name="trunk"
     )
     inputs = keras.Input((SIDE, SIDE, 3))
     logits = layers.Flatten()(trunk(inputs)[2])
@@ -76,7 +76,7 @@ def test_latents_rank_pictures_as_principal_components_do(images):
         assert abs(np.corrcoef(ours, theirs)[0, 1]) > 0.999
 
 
-def test_like_pictures_have_like_latents(images, discriminator):
+def test_like_images_have_like_latents(images, discriminator):
     again = images.copy()
     again[11] = np.clip(again[10].astype(int) + 2, 0, 255)
     data = with_anchors(TrainingSet(again, POSITIONS), discriminator, LATENT, PARAMS)
@@ -84,19 +84,19 @@ def test_like_pictures_have_like_latents(images, discriminator):
     assert distances[0] == 0 and distances.argsort()[1] == 1
 
 
-def test_the_same_pictures_have_the_same_latents(images, discriminator, data):
+def test_the_same_images_have_the_same_latents(images, discriminator, data):
     again = with_anchors(TrainingSet(images, POSITIONS), discriminator, LATENT, PARAMS)
     np.testing.assert_array_equal(again.anchors, data.anchors)
 
 
-def test_a_few_pictures_leave_the_rest_of_long_latents_to_chance(images, discriminator):
+def test_a_few_images_leave_the_rest_of_long_latents_to_chance(images, discriminator):
     few = TrainingSet(images, np.arange(4))
     latents = with_anchors(few, discriminator, 200, PARAMS).anchors
     assert latents.shape == (320, 200) and np.isfinite(latents).all()
     assert 0.9 < latents[:4, 3:].std() < 1.1
 
 
-def test_every_so_many_latents_of_a_batch_are_the_pictures_own(data):
+def test_every_so_many_latents_of_a_batch_are_the_images_own(data):
     plain = data._replace(anchors=None)
     for with_own, without in zip(
         [next(draw_batches(data, LATENT, PARAMS, (0, 2)))],
@@ -110,7 +110,7 @@ def test_every_so_many_latents_of_a_batch_are_the_pictures_own(data):
             np.testing.assert_array_equal(latent, data.anchors[place[0]])
 
 
-def test_pictures_that_are_painted_again_are_asked_for_their_own_class(data):
+def test_images_that_are_painted_again_are_asked_for_their_own_class(data):
     labels = np.arange(320, dtype=np.int32) % 7
     balanced = PARAMS.model_copy(update={"balance": True})
     batch = next(draw_batches(data._replace(labels=labels, classes=7), LATENT, balanced, (0, 0)))
@@ -120,7 +120,7 @@ def test_pictures_that_are_painted_again_are_asked_for_their_own_class(data):
 
 
 def test_latents_are_normal_within_each_class_and_tell_none(images, discriminator, data):
-    # Classes that the first component tells apart: half, two fifths, and a single picture.
+    # Classes that the first component tells apart: half, two fifths, and a single image.
     labels = np.zeros(320, np.int32)
     order = POSITIONS[data.anchors[POSITIONS, 0].argsort()]
     labels[order[150:]], labels[order[-30:]], labels[order[-1]] = 1, 2, 3
@@ -131,7 +131,7 @@ def test_latents_are_normal_within_each_class_and_tell_none(images, discriminato
         np.testing.assert_allclose(rows.mean(axis=0), 0, atol=0.05)
         np.testing.assert_allclose(rows.std(axis=0), 1, atol=0.15)
     np.testing.assert_array_equal(latents[order[-1]], 0)
-    # Within a class alike pictures still have alike latents.
+    # Within a class alike images still have alike latents.
     first = POSITIONS[labels[POSITIONS] == 0]
     colour = images[first].mean(axis=(1, 2, 3))
     best = max(abs(np.corrcoef(latents[first, number], colour)[0, 1]) for number in range(LATENT))
@@ -139,17 +139,17 @@ def test_latents_are_normal_within_each_class_and_tell_none(images, discriminato
 
 
 def test_large_maps_in_half_precision_count():
-    """Chequered pictures, whose contrast a map knows alone, and their colours little else."""
+    """Chequered images, whose contrast a map knows alone, and their colours little else."""
     rng = np.random.default_rng(0)
     contrast, brightness = rng.integers(0, 100, 300), rng.integers(-20, 20, 300)
     chequers = np.indices((SIDE, SIDE)).sum(axis=0) % 2 * 2 - 1
     grey = 128 + brightness[:, None, None] + contrast[:, None, None] * chequers
     images = np.repeat(grey[..., None], 3, axis=3).astype(np.uint8)
-    pictures = keras.Input((SIDE, SIDE, 3))
-    squares = layers.AveragePooling2D(8)(layers.Multiply()([pictures, pictures]))
+    given = keras.Input((SIDE, SIDE, 3))
+    squares = layers.AveragePooling2D(8)(layers.Multiply()([given, given]))
     # The sum of their own squares is beyond float16.
     large = layers.Rescaling(1000.0, dtype="mixed_float16")(squares)
-    trunk = keras.Model(pictures, [pictures, large], name="trunk")
+    trunk = keras.Model(given, [given, large], name="trunk")
     inputs = keras.Input((SIDE, SIDE, 3))
     discriminator = keras.Model(inputs, layers.Flatten()(trunk(inputs)[1]))
     data = with_anchors(TrainingSet(images, np.arange(300)), discriminator, 2, PARAMS)

@@ -19,7 +19,7 @@ from ganvas.training.augmentation import (
 POLICY = ("colour", "translation", "cutout")
 RNG = np.random.default_rng(0)
 # Not square and with odd halves, so that no two sides or roundings can be mistaken.
-PICTURES = RNG.uniform(-1, 1, (6, 16, 26, 3)).astype(np.float32)
+IMAGES = RNG.uniform(-1, 1, (6, 16, 26, 3)).astype(np.float32)
 
 
 def seed(number=0):
@@ -30,25 +30,25 @@ def numbers(draws):
     return [np.asarray(draw)[:, 0, 0, 0] for draw in draws]
 
 
-def naive_colour(picture, brightness, saturation, contrast):
-    picture = picture.astype(float) + brightness
-    for row in picture:
+def naive_colour(image, brightness, saturation, contrast):
+    image = image.astype(float) + brightness
+    for row in image:
         for pixel in row:
             grey = pixel.sum() / 3
             pixel[:] = (pixel - grey) * saturation + grey
-    return (picture - picture.mean()) * contrast + picture.mean()
+    return (image - image.mean()) * contrast + image.mean()
 
 
-def naive_translation(picture, y, x):
-    moved = np.zeros_like(picture)
-    for i, j in np.ndindex(picture.shape[:2]):
-        if 0 <= i - y < picture.shape[0] and 0 <= j - x < picture.shape[1]:
-            moved[i, j] = picture[i - y, j - x]
+def naive_translation(image, y, x):
+    moved = np.zeros_like(image)
+    for i, j in np.ndindex(image.shape[:2]):
+        if 0 <= i - y < image.shape[0] and 0 <= j - x < image.shape[1]:
+            moved[i, j] = image[i - y, j - x]
     return moved
 
 
-def naive_cutout(picture, y, x):
-    cut, (height, width) = picture.copy(), picture.shape[:2]
+def naive_cutout(image, y, x):
+    cut, (height, width) = image.copy(), image.shape[:2]
     for i in range(y, y + height // 2):
         for j in range(x, x + width // 2):
             if 0 <= i < height and 0 <= j < width:
@@ -63,17 +63,17 @@ NAIVE = {"colour": naive_colour, "translation": naive_translation, "cutout": nai
 @pytest.mark.parametrize("name", POLICY)
 def test_each_does_what_a_loop_over_pixels_does(name, probability):
     draw, apply = AUGMENTATIONS[name]
-    draws = draw(PICTURES, probability, seed(2))
-    expected = [NAIVE[name](*each) for each in zip(PICTURES, *numbers(draws), strict=True)]
-    np.testing.assert_allclose(apply(PICTURES, draws), expected, atol=2e-6)
+    draws = draw(IMAGES, probability, seed(2))
+    expected = [NAIVE[name](*each) for each in zip(IMAGES, *numbers(draws), strict=True)]
+    np.testing.assert_allclose(apply(IMAGES, draws), expected, atol=2e-6)
 
 
 def test_a_policy_is_its_members_in_turn():
-    expected, one = PICTURES, seed(5)
+    expected, one = IMAGES, seed(5)
     for name in POLICY:
         draw, apply = AUGMENTATIONS[name]
         expected = apply(expected, draw(expected, 0.7, one))
-    np.testing.assert_array_equal(augment(PICTURES, POLICY, 0.7, seed(5)), expected)
+    np.testing.assert_array_equal(augment(IMAGES, POLICY, 0.7, seed(5)), expected)
 
 
 def test_colour_draws_have_the_ranges_of_diffaugment():
@@ -93,7 +93,7 @@ def test_translation_draws_reach_an_eighth_of_each_side():
     assert np.bincount(y + 2).min() > 4000 / 5 * 0.8 and abs(np.corrcoef(y, x)[0, 1]) < 0.1
 
 
-def test_a_hole_has_its_centre_anywhere_in_the_picture():
+def test_a_hole_has_its_centre_anywhere_in_the_image():
     y, x = numbers(draw_cutout(np.zeros((9000, 16, 26, 3), np.float32), 1, seed()))
     # The official offsets: 0 … 16 for a hole of 8, 0 … 25 for one of 13, less half the hole.
     assert set(y) == set(range(-4, 13)) and set(x) == set(range(-6, 20))
@@ -101,21 +101,21 @@ def test_a_hole_has_its_centre_anywhere_in_the_picture():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_probability_0_leaves_pictures_bit_for_bit(dtype):
-    pictures = keras.ops.cast(PICTURES, dtype)
-    same = augment(pictures, POLICY, 0.0, seed())
-    assert same.dtype == pictures.dtype
-    assert np.asarray(same).tobytes() == np.asarray(pictures).tobytes()
+def test_probability_0_leaves_images_bit_for_bit(dtype):
+    images = keras.ops.cast(IMAGES, dtype)
+    same = augment(images, POLICY, 0.0, seed())
+    assert same.dtype == images.dtype
+    assert np.asarray(same).tobytes() == np.asarray(images).tobytes()
 
 
 def changed(name, probability, count=3000):
-    pictures = RNG.uniform(-1, 1, (count, 16, 16, 3)).astype(np.float32)
-    pictures_after = np.asarray(augment(pictures, (name,), probability, seed(1)))
-    return (pictures_after != pictures).any(axis=(1, 2, 3)).mean()
+    images = RNG.uniform(-1, 1, (count, 16, 16, 3)).astype(np.float32)
+    images_after = np.asarray(augment(images, (name,), probability, seed(1)))
+    return (images_after != images).any(axis=(1, 2, 3)).mean()
 
 
 @pytest.mark.parametrize("name", POLICY)
-def test_the_probability_is_the_share_of_augmented_pictures(name):
+def test_the_probability_is_the_share_of_augmented_images(name):
     # One move in 25 is by no pixel at all.
     share = 24 / 25 if name == "translation" else 1
     assert changed(name, 1.0) == pytest.approx(share, abs=0.015 if share < 1 else 0)
@@ -131,17 +131,17 @@ def test_members_of_a_policy_are_chosen_independently():
     assert np.abs(np.corrcoef(chosen) - np.eye(3)).max() < 0.06
 
 
-def test_the_same_seed_gives_the_same_pictures():
+def test_the_same_seed_gives_the_same_images():
     first, second = seed(4), seed(4)
-    once = augment(PICTURES, POLICY, 1.0, first)
-    np.testing.assert_array_equal(once, augment(PICTURES, POLICY, 1.0, second))
-    assert (np.asarray(once) != np.asarray(augment(PICTURES, POLICY, 1.0, first))).any()
-    assert (np.asarray(once) != np.asarray(augment(PICTURES, POLICY, 1.0, seed(5)))).any()
+    once = augment(IMAGES, POLICY, 1.0, first)
+    np.testing.assert_array_equal(once, augment(IMAGES, POLICY, 1.0, second))
+    assert (np.asarray(once) != np.asarray(augment(IMAGES, POLICY, 1.0, first))).any()
+    assert (np.asarray(once) != np.asarray(augment(IMAGES, POLICY, 1.0, seed(5)))).any()
 
 
-def test_pictures_side_by_side_are_augmented_alike():
-    first, second = augment_alike([PICTURES, PICTURES[::-1]], POLICY, 1.0, seed(4))
-    np.testing.assert_array_equal(first, augment(PICTURES, POLICY, 1.0, seed(4)))
+def test_images_side_by_side_are_augmented_alike():
+    first, second = augment_alike([IMAGES, IMAGES[::-1]], POLICY, 1.0, seed(4))
+    np.testing.assert_array_equal(first, augment(IMAGES, POLICY, 1.0, seed(4)))
     # What is cut out or comes in from outside is so in both.
     holes = [np.all(np.asarray(each) == 0, axis=-1) for each in (first, second)]
     np.testing.assert_array_equal(*holes)
@@ -150,7 +150,7 @@ def test_pictures_side_by_side_are_augmented_alike():
 
 @pytest.mark.parametrize("policy", [*((name,) for name in POLICY), POLICY])
 def test_gradients_agree_with_finite_differences(policy):
-    x = tf.constant(PICTURES)
+    x = tf.constant(IMAGES)
     direction, weights = (RNG.normal(size=x.shape).astype(np.float32) for _ in range(2))
     with tf.GradientTape() as tape:
         tape.watch(x)
@@ -165,7 +165,7 @@ def test_gradients_agree_with_finite_differences(policy):
 
 
 def test_a_gradient_penalty_can_go_through():
-    x, scale = tf.constant(PICTURES), tf.Variable(1.5)
+    x, scale = tf.constant(IMAGES), tf.Variable(1.5)
     with tf.GradientTape() as outer:
         with tf.GradientTape() as inner:
             inner.watch(x)
@@ -181,44 +181,44 @@ def test_batches_of_unknown_size_in_a_graph():
     one = seed(8)
 
     @tf.function(input_signature=[tf.TensorSpec((None, 16, 26, 3))])
-    def step(pictures):
-        return augment(pictures, POLICY, 0.6, one)
+    def step(images):
+        return augment(images, POLICY, 0.6, one)
 
-    expected = augment(PICTURES, POLICY, 0.6, seed(8))
-    np.testing.assert_allclose(step(PICTURES), expected, atol=1e-6)
-    assert step(PICTURES[:2]).shape == (2, 16, 26, 3)
+    expected = augment(IMAGES, POLICY, 0.6, seed(8))
+    np.testing.assert_allclose(step(IMAGES), expected, atol=1e-6)
+    assert step(IMAGES[:2]).shape == (2, 16, 26, 3)
 
 
 @pytest.mark.parametrize("name", POLICY)
 def test_xla_gives_the_same_for_the_same_draws(name):
     # XLA's random numbers are others, so the draws come from outside.
     draw, apply = AUGMENTATIONS[name]
-    draws = draw(PICTURES, 1.0, seed(8))
+    draws = draw(IMAGES, 1.0, seed(8))
     compiled = tf.function(apply, jit_compile=True)
-    np.testing.assert_allclose(compiled(PICTURES, draws), apply(PICTURES, draws), atol=1e-6)
+    np.testing.assert_allclose(compiled(IMAGES, draws), apply(IMAGES, draws), atol=1e-6)
 
 
 def test_xla_compiles_the_drawing_too():
     one = seed(8)
     compiled = tf.function(lambda x: augment(x, POLICY, 1.0, one), jit_compile=True)
-    first, second = compiled(PICTURES), compiled(PICTURES)
+    first, second = compiled(IMAGES), compiled(IMAGES)
     assert (np.asarray(first) != np.asarray(second)).any(axis=(1, 2, 3)).all()
 
 
-def test_bfloat16_pictures_stay_bfloat16_and_close():
-    pictures = keras.ops.cast(PICTURES, "bfloat16")
-    after = augment(pictures, POLICY, 1.0, seed(9))
+def test_bfloat16_images_stay_bfloat16_and_close():
+    images = keras.ops.cast(IMAGES, "bfloat16")
+    after = augment(images, POLICY, 1.0, seed(9))
     assert keras.backend.standardize_dtype(after.dtype) == "bfloat16"
-    expected = augment(keras.ops.cast(pictures, "float32"), POLICY, 1.0, seed(9))
+    expected = augment(keras.ops.cast(images, "float32"), POLICY, 1.0, seed(9))
     np.testing.assert_allclose(keras.ops.cast(after, "float32"), expected, atol=0.06)
 
 
-def test_half_of_the_pictures_are_mirrored():
-    pictures = RNG.integers(0, 256, (2000, 2, 4, 3), dtype=np.uint8)
-    after = np.asarray(flip_half(pictures, seed(10)))
-    mirrored = (after != pictures).any(axis=(1, 2, 3))
+def test_half_of_the_images_are_mirrored():
+    images = RNG.integers(0, 256, (2000, 2, 4, 3), dtype=np.uint8)
+    after = np.asarray(flip_half(images, seed(10)))
+    mirrored = (after != images).any(axis=(1, 2, 3))
     assert after.dtype == np.uint8 and mirrored.mean() == pytest.approx(0.5, abs=0.04)
-    np.testing.assert_array_equal(after[mirrored], pictures[mirrored][:, :, ::-1])
+    np.testing.assert_array_equal(after[mirrored], images[mirrored][:, :, ::-1])
 
 
 def test_ada_moves_towards_its_target_at_the_stated_speed():

@@ -14,7 +14,7 @@ def images(count: int) -> np.ndarray:
 
 
 def draw(count: int, seed: int = 0, **options) -> list[Batch]:
-    """The first batches of 5 of the pictures 1 to 20, four of them an epoch, with latents of 6."""
+    """The first batches of 5 of the images 1 to 20, four of them an epoch, with latents of 6."""
     params = TrainParams(batch_size=5, seed=seed)
     data = TrainingSet(images(30), np.arange(1, 21))
     return list(islice(draw_batches(data, 6, params, **options), count))
@@ -33,7 +33,7 @@ def assert_equal(ours: list[Batch], theirs: list[Batch]) -> None:
             np.testing.assert_array_equal(array, expected)
 
 
-def test_every_epoch_shows_every_picture_once_in_another_order():
+def test_every_epoch_shows_every_image_once_in_another_order():
     shown = orders(seed=0, epochs=3)
     assert all(sorted(order) == list(range(1, 21)) for order in shown)
     assert len({tuple(order) for order in shown}) == 3
@@ -79,7 +79,7 @@ def test_latents_are_standard_normal_and_alike_for_the_same_seed():
     assert_equal(draw(5, seed=3), draw(5, seed=3))
 
 
-def test_latents_differ_from_picture_to_picture_step_to_step_and_by_seed():
+def test_latents_differ_from_image_to_image_step_to_step_and_by_seed():
     rows = [tuple(row) for seed in (0, 1) for _, latents in draw(9, seed) for row in latents]
     assert len(set(rows)) == len(rows) == 2 * 9 * 5
 
@@ -97,12 +97,12 @@ def test_the_stream_gives_the_batches_in_their_order():
 
 
 def draw_labelled(count: int, classes: int = 3, **params) -> list[Batch]:
-    """Batches of 5 of the pictures 0 to 29, picture n being of the class n modulo 3."""
+    """Batches of 5 of the images 0 to 29, image n being of the class n modulo 3."""
     data = TrainingSet(images(30), np.arange(30), np.arange(30, dtype=np.int32) % 3, classes)
     return list(islice(draw_batches(data, 6, TrainParams(batch_size=5, **params)), count))
 
 
-def test_labels_are_those_of_the_pictures_and_are_asked_for():
+def test_labels_are_those_of_the_images_and_are_asked_for():
     for shown, _, labels, asked in draw_labelled(12):
         assert labels.dtype == asked.dtype == np.int32
         np.testing.assert_array_equal(labels, shown[:, 0, 0, 0] % 3)

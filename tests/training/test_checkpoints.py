@@ -6,7 +6,7 @@ import pytest
 
 from ganvas.training.checkpoints import Checkpoint, CheckpointStore, open_store
 
-IDENTITY = {"data": {"pictures": "abc"}, "train": {"loss": {"name": "hinge"}, "seed": 0}}
+IDENTITY = {"data": {"images": "abc"}, "train": {"loss": {"name": "hinge"}, "seed": 0}}
 
 
 def checkpoint(epoch: int, step: int = 0) -> Checkpoint:
@@ -87,7 +87,7 @@ def test_the_same_identity_goes_on_and_another_starts_anew(tmp_path, caplog):
     first = open_store(tmp_path, IDENTITY, keep=2, resume=True)
     first.save(checkpoint(5))
     assert open_store(tmp_path, IDENTITY, keep=2, resume=True).load_latest().epoch == 5
-    other = {"data": {"pictures": "abc"}, "train": {"loss": {"name": "wasserstein"}, "seed": 0}}
+    other = {"data": {"images": "abc"}, "train": {"loss": {"name": "wasserstein"}, "seed": 0}}
     with caplog.at_level(logging.INFO):
         second = open_store(tmp_path, other, keep=2, resume=True)
     assert second.load_latest() is None

@@ -18,7 +18,7 @@ from ganvas.training.devices import ALONE, Devices
 from ganvas.training.gathering import gather_devices
 
 WORKER = Path(__file__).parent / "one_worker.py"
-# 100 pictures in steps of 16: 6 steps an epoch.
+# 100 images in steps of 16: 6 steps an epoch.
 PARAMS = {
     "epochs": 4,
     "batch_size": 8,
@@ -267,7 +267,7 @@ def test_shares_of_all_workers_make_the_batch_piece_by_piece():
         ({"batch_size": 8, "accumulate": 4}, "a multiple of 16"),
         (
             {"batch_size": 8, "simultaneous": True, "anchor": {"every": 4}},
-            r"one anchor in 4 pictures \(train\.anchor\.every\): .* a multiple of 16",
+            r"one anchor in 4 images \(train\.anchor\.every\): .* a multiple of 16",
         ),
         ({"batch_size": 8, "jit_compile": True}, "train.jit_compile"),
         ({"batch_size": 8, "steps_per_execution": 2}, "train.steps_per_execution"),

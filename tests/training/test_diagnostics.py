@@ -98,11 +98,11 @@ def test_copies():
 
 
 def test_mean_distance_is_that_of_a_naive_loop():
-    pictures = np.random.default_rng(0).integers(0, 256, (7, 5, 4, 3), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (7, 5, 4, 3), dtype=np.uint8)
     pairs = [
-        np.sqrt(((pictures[i].astype(float) - pictures[j]) ** 2).mean())
+        np.sqrt(((images[i].astype(float) - images[j]) ** 2).mean())
         for i in range(7)
         for j in range(i)
     ]
-    assert mean_distance(pictures) == pytest.approx(np.mean(pairs), rel=1e-12)
-    assert mean_distance(np.stack([pictures[0]] * 3)) == pytest.approx(0, abs=1e-6)
+    assert mean_distance(images) == pytest.approx(np.mean(pairs), rel=1e-12)
+    assert mean_distance(np.stack([images[0]] * 3)) == pytest.approx(0, abs=1e-6)

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from ganvas.training.fused_ops import FusedAdam, FusedBatchNormalization, with_fused_norms
 
-PICTURES = np.random.default_rng(0).normal(2, 3, (6, 5, 4, 3)).astype(np.float32)
+IMAGES = np.random.default_rng(0).normal(2, 3, (6, 5, 4, 3)).astype(np.float32)
 
 
 def make_norm(policy: str = "float32", **options) -> tuple[keras.Model, keras.Layer]:
@@ -23,12 +23,12 @@ def make_norm(policy: str = "float32", **options) -> tuple[keras.Model, keras.La
 def answer(model: keras.Model, norm: keras.Layer) -> list[np.ndarray]:
     """What a step of training gives and leaves: output, gradients, weights, then inference."""
     with tf.GradientTape() as tape:
-        x = tf.constant(PICTURES)
+        x = tf.constant(IMAGES)
         tape.watch(x)
         y = model(x, training=True)
         loss = tf.reduce_sum(tf.cast(y, "float32") ** 3)
     gradients = tape.gradient(loss, [x, *(each.value for each in norm.trainable_variables)])
-    return [y, *gradients, *norm.get_weights(), model(PICTURES, training=False)]
+    return [y, *gradients, *norm.get_weights(), model(IMAGES, training=False)]
 
 
 @pytest.mark.parametrize(("scale", "center"), [(True, True), (False, False), (False, True)])
@@ -70,10 +70,10 @@ def test_averages_stay_where_they_are_if_asked():
     network, norm = make_norm()
     twin = with_fused_norms(network, averages=False)
     moments = [array.copy() for array in norm.get_weights()[2:]]
-    y = twin(PICTURES, training=True)
+    y = twin(IMAGES, training=True)
     for one, other in zip(norm.get_weights()[2:], moments, strict=True):
         np.testing.assert_array_equal(one, other)
-    np.testing.assert_allclose(y, network(PICTURES, training=True), atol=2e-4)
+    np.testing.assert_allclose(y, network(IMAGES, training=True), atol=2e-4)
 
 
 def test_a_network_of_a_layer_that_is_used_twice_has_a_twin_too():

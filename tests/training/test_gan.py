@@ -38,22 +38,22 @@ def build_smooth(seed: int = 0) -> Pair:
     keras.utils.set_random_seed(seed)
     latent = keras.Input((6,))
     x = layers.Dense(SIDE * SIDE * 3, activation="tanh")(latent)
-    pictures = keras.Input((SIDE, SIDE, 3))
-    y = layers.Conv2D(2, 3, strides=2, activation="tanh")(pictures)
+    images = keras.Input((SIDE, SIDE, 3))
+    y = layers.Conv2D(2, 3, strides=2, activation="tanh")(images)
     y = layers.Dense(1)(layers.Flatten()(y))
     generator = keras.Model(latent, layers.Reshape((SIDE, SIDE, 3))(x))
-    return generator, keras.Model(pictures, y)
+    return generator, keras.Model(images, y)
 
 
 def build_brightness() -> Pair:
-    """A generator of black pictures, and a discriminator whose logit is the mean, in [-1, 1]."""
+    """A generator of black images, and a discriminator whose logit is the mean, in [-1, 1]."""
     generator, _ = build_smooth()
     generator.set_weights(
         [0 * weight - 20 * (weight.ndim == 1) for weight in weights_of(generator)]
     )
-    pictures = keras.Input((SIDE, SIDE, 3))
+    images = keras.Input((SIDE, SIDE, 3))
     head = layers.Dense(1, kernel_initializer=keras.initializers.Constant(1 / (SIDE * SIDE * 3)))
-    return generator, keras.Model(pictures, head(layers.Flatten()(pictures)))
+    return generator, keras.Model(images, head(layers.Flatten()(images)))
 
 
 def draw(count: int = 8, seed: int = 0, side: int = SIDE) -> Batch:
@@ -91,8 +91,8 @@ def fit(gan: GAN, *batches: Batch, **options) -> dict[str, float]:
     return {name: float(values[0]) for name, values in scores.items()}
 
 
-def in_range(pictures: np.ndarray) -> tf.Tensor:
-    return tf.constant(pictures.astype(np.float32) / 127.5 - 1)
+def in_range(images: np.ndarray) -> tf.Tensor:
+    return tf.constant(images.astype(np.float32) / 127.5 - 1)
 
 
 def copy_of(model: keras.Model) -> keras.Model:
@@ -122,7 +122,7 @@ class Hand:
     Args:
         networks: What to copy.
         loss: What is minimised.
-        see: What is done to pictures before the discriminator sees them.
+        see: What is done to images before the discriminator sees them.
     """
 
     def __init__(
@@ -177,8 +177,8 @@ class Hand:
             self.descend(group, of_group)
         return self.scores(loss_g, loss_d, real_logits, fake_logits)
 
-    def judge(self, pictures: tf.Tensor) -> tf.Tensor:
-        return self.discriminator(self.see(pictures), training=True)
+    def judge(self, images: tf.Tensor) -> tf.Tensor:
+        return self.discriminator(self.see(images), training=True)
 
     @staticmethod
     def descend(variables: list[keras.Variable], gradients: list[tf.Tensor]) -> None:
@@ -244,7 +244,7 @@ def test_a_batch_in_pieces_does_what_the_undivided_one_does(params, simultaneous
 
 
 @pytest.mark.parametrize("simultaneous", [False, True])
-def test_the_pictures_and_latents_of_every_piece_count(simultaneous):
+def test_the_images_and_latents_of_every_piece_count(simultaneous):
     def run(batch: Batch) -> list[list[np.ndarray]]:
         networks = build_smooth()
         step(make_gan(networks, accumulate=2, simultaneous=simultaneous), batch)
@@ -262,7 +262,7 @@ def test_the_pictures_and_latents_of_every_piece_count(simultaneous):
 
 @pytest.mark.parametrize("simultaneous", [False, True])
 @pytest.mark.parametrize("accumulate", [1, 2])
-def test_more_updates_of_the_discriminator_take_pictures_of_their_own(simultaneous, accumulate):
+def test_more_updates_of_the_discriminator_take_images_of_their_own(simultaneous, accumulate):
     networks = build_smooth()
     hand, (shown, latents) = Hand(networks), draw(24)
     *first, last = [(shown[at : at + 8], latents[at : at + 8]) for at in (0, 8, 16)]
@@ -278,27 +278,27 @@ def test_more_updates_of_the_discriminator_take_pictures_of_their_own(simultaneo
 
 
 def build_judge() -> keras.Model:
-    """A discriminator of 4×4 pictures that NumPy can do too; see `judge64`."""
+    """A discriminator of 4×4 images that NumPy can do too; see `judge64`."""
     keras.utils.set_random_seed(1)
     normal = keras.initializers.RandomNormal(stddev=0.5)
-    pictures = keras.Input((4, 4, 3))
-    x = layers.Dense(3, activation="tanh", kernel_initializer=normal)(layers.Flatten()(pictures))
-    return keras.Model(pictures, layers.Dense(1)(x))
+    images = keras.Input((4, 4, 3))
+    x = layers.Dense(3, activation="tanh", kernel_initializer=normal)(layers.Flatten()(images))
+    return keras.Model(images, layers.Dense(1)(x))
 
 
-def judge64(weights: list[np.ndarray], pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def judge64(weights: list[np.ndarray], images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The logits (N,), and the norms (N,) of their gradients at the pixels, in float64."""
     kernel, bias, top, last = weights
-    hidden = np.tanh(pictures.reshape(len(pictures), -1) @ kernel + bias)
+    hidden = np.tanh(images.reshape(len(images), -1) @ kernel + bias)
     slopes = ((1 - hidden**2) * top[:, 0]) @ kernel.T
     return (hidden @ top + last)[:, 0], np.linalg.norm(slopes, axis=1)
 
 
-def paid64(weights: list[np.ndarray], pictures: dict[str, np.ndarray], penalty: dict) -> float:
+def paid64(weights: list[np.ndarray], images: dict[str, np.ndarray], penalty: dict) -> float:
     """The discriminator's loss with its penalties, in float64."""
-    real, slope_at_real = judge64(weights, pictures["real"])
-    fake, slope_at_fake = judge64(weights, pictures["fake"])
-    _, slope_between = judge64(weights, pictures["between"])
+    real, slope_at_real = judge64(weights, images["real"])
+    fake, slope_at_fake = judge64(weights, images["fake"])
+    _, slope_between = judge64(weights, images["between"])
     total = np.logaddexp(0, -real).mean() + np.logaddexp(0, fake).mean()
     total += penalty.get("r1", 0) / 2 * (slope_at_real**2).mean()
     total += penalty.get("r2", 0) / 2 * (slope_at_fake**2).mean()
@@ -432,11 +432,11 @@ def test_without_an_average_the_generator_itself_is_shown():
 
 @pytest.mark.parametrize("simultaneous", [False, True])
 @pytest.mark.parametrize("name", ["diffaugment", "ada"])
-def test_both_networks_learn_from_augmented_pictures(name, simultaneous):
+def test_both_networks_learn_from_augmented_images(name, simultaneous):
     networks, policy = build_smooth(), ("colour", "translation", "cutout")
     share = {"diffaugment": 1.0, "ada": 0.5}[name]
     seed = keras.random.SeedGenerator(3)
-    hand = Hand(networks, see=lambda pictures: augment(pictures, policy, share, seed))
+    hand = Hand(networks, see=lambda images: augment(images, policy, share, seed))
     plain = Hand(networks)
     gan = make_gan(networks, augment={"name": name}, simultaneous=simultaneous)
     if name == "ada":
@@ -457,7 +457,7 @@ def test_an_augmentation_that_adapts_begins_with_none():
 
 
 def adapt(start: float, bright: list[int], rounds: int = 1) -> list[float]:
-    """ADA's probability after each step; how many of a round's 10 pictures have logits above 0."""
+    """ADA's probability after each step; how many of a round's 10 images have logits above 0."""
     ada = {"name": "ada", "every": 4, "speed": 400, "policy": ["translation"]}
     options = {"batch_size": 10, "discriminator_steps": rounds, "augment": ada}
     gan = make_gan(build_brightness(), rates=(0.0, 0.0), **options)
@@ -472,14 +472,14 @@ def adapt(start: float, bright: list[int], rounds: int = 1) -> list[float]:
     return moves
 
 
-def test_the_probability_of_augmentation_rises_while_real_pictures_are_known_too_well():
-    # Four steps of 10 pictures, 400 pictures from 0 to 1.
+def test_the_probability_of_augmentation_rises_while_real_images_are_known_too_well():
+    # Four steps of 10 images, 400 images from 0 to 1.
     expected = [0, 0, 0, 0.1, 0.1, 0.1, 0.1, 0.2, 0.2, 0.2, 0.2, 0.1]
     assert adapt(0.0, [10] * 8 + [0] * 4) == pytest.approx(expected)
 
 
-def test_the_probability_of_augmentation_moves_by_the_pictures_of_all_updates_of_a_step():
-    # Four steps of three times 10 pictures.
+def test_the_probability_of_augmentation_moves_by_the_images_of_all_updates_of_a_step():
+    # Four steps of three times 10 images.
     assert adapt(0.0, [10] * 4, rounds=3)[-1] == pytest.approx(0.3)
 
 
@@ -507,15 +507,15 @@ def test_the_signs_that_adapt_are_those_of_the_losss_own_boundary():
         TrainParams(augment=ada, loss={"name": "relativistic"})
 
 
-def test_a_penalty_is_the_same_however_many_logits_a_picture_has():
+def test_a_penalty_is_the_same_however_many_logits_a_image_has():
     def paid(count):
-        pictures = keras.Input((4, 4, 3))
-        one = layers.Dense(1, kernel_initializer="ones")(layers.Flatten()(pictures))
-        judge = keras.Model(pictures, layers.Concatenate()([one] * count) if count > 1 else one)
+        images = keras.Input((4, 4, 3))
+        one = layers.Dense(1, kernel_initializer="ones")(layers.Flatten()(images))
+        judge = keras.Model(images, layers.Concatenate()([one] * count) if count > 1 else one)
         generator = keras.Sequential(
             [keras.Input((6,)), layers.Dense(48), layers.Reshape((4, 4, 3))]
         )
-        # Real pictures of logits beyond 1, and generated ones below -1, pay for their slope alone.
+        # Real images of logits beyond 1, and generated ones below -1, pay for their slope alone.
         generator.set_weights([weight * 0 - 1 for weight in weights_of(generator)])
         gan = make_gan((generator, judge), (0.0, 0.01), penalty={"r1": 1.0}, loss={"name": "hinge"})
         before = weights_of(judge)[0].copy()
@@ -525,7 +525,7 @@ def test_a_penalty_is_the_same_however_many_logits_a_picture_has():
     assert paid(5) == pytest.approx(paid(1), rel=1e-4) and paid(1) > 0
 
 
-def test_flip_mirrors_about_half_of_the_real_pictures():
+def test_flip_mirrors_about_half_of_the_real_images():
     generator, discriminator = build_brightness()
     side = np.where(np.arange(SIDE) < SIDE // 2, 1.0, -1.0).astype(np.float32)
     kernel = np.ones((SIDE, 1, 3), np.float32) * side[:, None] / (SIDE * SIDE * 3)
@@ -587,12 +587,12 @@ def test_a_step_in_half_precision_is_close_to_that_in_float32(precision, simulta
 
 
 @pytest.mark.parametrize("precision", HALF)
-def test_variables_pictures_and_logits_are_float32_in_half_precision(precision):
+def test_variables_images_and_logits_are_float32_in_half_precision(precision):
     gan = make_half(precision, simultaneous=False)
     kinds = {str(value.dtype) for part in gan.state().values() for value in part}
     assert {kind for kind in kinds if "float" in kind} == {"float32"}
-    pictures = gan.generator(draw()[1])
-    assert pictures.dtype == gan.discriminator(pictures).dtype == tf.float32
+    images = gan.generator(draw()[1])
+    assert images.dtype == gan.discriminator(images).dtype == tf.float32
     assert gan.discriminator.layers[1].compute_dtype == precision.removeprefix("mixed_")
 
 

@@ -84,8 +84,8 @@ def assert_same_step(
     assert np.linalg.norm(one - other) < 1e-4 * np.linalg.norm(other - start)
 
 
-def in_range(pictures: np.ndarray) -> tf.Tensor:
-    return tf.constant(pictures.astype(np.float32) / 127.5 - 1)
+def in_range(images: np.ndarray) -> tf.Tensor:
+    return tf.constant(images.astype(np.float32) / 127.5 - 1)
 
 
 def papers_original(pair: Pair, batch: Batch) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -120,10 +120,10 @@ def papers_improved(pair: Pair, batch: Batch) -> tuple[list[np.ndarray], list[np
     real, asked = in_range(batch[0]), one_hot(batch[3], K)
     cross = keras.losses.CategoricalCrossentropy(from_logits=True)
 
-    def look(pictures: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        outputs = discriminator(pictures, training=True)
+    def look(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        outputs = discriminator(images, training=True)
         told, again = outputs["softmax_classes"], outputs["reconstruction"]
-        return told, tf.reduce_logsumexp(told, 1), tf.reduce_mean((again - pictures) ** 2) / 2
+        return told, tf.reduce_logsumexp(told, 1), tf.reduce_mean((again - images) ** 2) / 2
 
     fake = generator([batch[1], asked], training=True)
     with tf.GradientTape() as tape:
@@ -175,7 +175,7 @@ def test_the_discriminators_loss_moves_encoder_and_clsnet_alone():
     assert not any(moved(generator, pair.generator))
 
 
-def test_painting_real_pictures_again_moves_the_decoder_alone():
+def test_painting_real_images_again_moves_the_decoder_alone():
     pair, without = artgan(), artgan()
     step(make_gan(pair, rates=(RATE, 0.0)), draw())
     step(make_gan(without, rates=(RATE, 0.0), loss={"reconstruction_weight": 0}), draw())

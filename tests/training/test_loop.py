@@ -23,14 +23,14 @@ COLUMNS = ["epoch", *SCORES, "seconds", "images_per_second", "warnings"]
 
 
 @pytest.fixture
-def run(networks, pictures, tmp_path):
+def run(networks, images, tmp_path):
     """One call of `train`, on the store of the calls before it in the same test."""
 
-    def call(save=lambda epoch, grid: None, images=pictures, **params):
+    def call(save=lambda epoch, grid: None, images=images, **params):
         store = CheckpointStore(tmp_path / "store", keep=2)
         store.folder.mkdir(exist_ok=True)
         params = TrainParams(**({"epochs": 3, "batch_size": 8, "snapshot_rows": 1} | params))
-        watchers = Watchers(lambda record, *shown: save(*shown), lambda rows, pictures: [])
+        watchers = Watchers(lambda record, *shown: save(*shown), lambda rows, shown: [])
         chosen = Networks(Pair(*networks), networks[0])
         return train(chosen, TrainingSet(images, np.arange(20)), params, store, watchers)
 
@@ -182,7 +182,7 @@ def test_a_loss_that_is_no_number_in_the_first_epoch_is_told(run, networks):
         run()
 
 
-def test_too_few_pictures_for_a_batch(run, networks):
+def test_too_few_images_for_a_batch(run, networks):
     with pytest.raises(GanvasError, match=r"train\.batch_size \(now 21\) times .* to at most 20"):
         run(batch_size=21)
 
@@ -225,7 +225,7 @@ def test_a_batch_that_can_not_be_cut_is_told(run):
 
 
 def test_training_learns(run):
-    """Pictures of one colour are soon painted in that colour."""
+    """Images of one colour are soon painted in that colour."""
     red = np.zeros((20, 32, 32, 3), np.uint8) + np.array([230, 40, 40], np.uint8)
     shown = {}
     run(
@@ -241,7 +241,7 @@ def test_training_learns(run):
     assert last < 0.75 * first
 
 
-def test_what_is_shown_and_judged_has_the_averaged_weights(networks, pictures, tmp_path):
+def test_what_is_shown_and_judged_has_the_averaged_weights(networks, images, tmp_path):
     averaged, shown, judged = keras.models.clone_model(networks[0]), {}, []
     options = {"average": 0.9, "generator_learning_rate": 0.05, "judge": {"every": 1}}
     params = TrainParams(epochs=3, batch_size=8, snapshot_rows=1, **options)
@@ -250,7 +250,7 @@ def test_what_is_shown_and_judged_has_the_averaged_weights(networks, pictures, t
         lambda rows, grid: [],
         lambda generator: judged.append(generator) or 0.5,
     )
-    data, store = TrainingSet(pictures, np.arange(20)), CheckpointStore(tmp_path, keep=1)
+    data, store = TrainingSet(images, np.arange(20)), CheckpointStore(tmp_path, keep=1)
     train(Networks(Pair(*networks), averaged), data, params, store, watchers)
     latents = draw_latents(averaged, 8, params.seed)
     np.testing.assert_array_equal(shown[3], paint(averaged, latents))

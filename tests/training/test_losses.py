@@ -124,7 +124,7 @@ def test_logits_may_have_any_shape():
             )
 
 
-def test_smoothing_moves_the_label_of_real_pictures_alone():
+def test_smoothing_moves_the_label_of_real_images_alone():
     s = 0.1
     cross_entropy = -(1 - s) * log(sigmoid(REAL)) - s * log(1 - sigmoid(REAL))
     expected = cross_entropy.mean() - log(1 - sigmoid(FAKE)).mean()
@@ -194,7 +194,7 @@ def test_what_might_be_either_lies_at_the_boundary():
     params = LossParams(name="non_saturating", label_smoothing=0.2, label_noise=0.1)
     loss = make_loss(params, keras.random.SeedGenerator(0)).discriminator
     logits = np.linspace(-1.5, 0.5, 201, dtype=np.float32)
-    # Of a picture that is as often real as generated one logit is the best.
+    # Of an image that is as often real as generated one logit is the best.
     paid = [float(loss(both, both)) for each in logits for both in [np.full((4000, 1), each)]]
     assert find_boundary(params) == pytest.approx(logits[np.argmin(paid)], abs=0.1)
     assert find_boundary(params) == pytest.approx(np.log(0.35 / 0.65))

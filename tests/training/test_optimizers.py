@@ -70,7 +70,7 @@ def test_the_loss_is_scaled_in_float16_alone(precision):
 
 @pytest.mark.parametrize("name", ["step", "cosine"])
 def test_both_rates_fall_at_the_same_epoch_however_often_the_discriminator_is_updated(
-    networks, pictures, name
+    networks, images, name
 ):
     params = TrainParams(
         epochs=4,
@@ -91,4 +91,4 @@ def test_both_rates_fall_at_the_same_epoch_however_often_the_discriminator_is_up
         ):
             assert float(optimizer.learning_rate) == pytest.approx(factor * rate, rel=1e-5)
         for _ in range(2):
-            gan.train_step((pictures[:12], latents))
+            gan.train_step((images[:12], latents))

@@ -15,12 +15,12 @@ from ganvas.training.penalties import (
 
 SHAPE = (4, 3, 2, 3)
 RNG = np.random.default_rng(0)
-PICTURES = RNG.uniform(-1, 1, SHAPE).astype(np.float32)
+IMAGES = RNG.uniform(-1, 1, SHAPE).astype(np.float32)
 SLOPE = RNG.normal(size=SHAPE[1:]).astype(np.float32)
 
 
-def gradient_of(discriminator, pictures):
-    x = tf.constant(pictures)
+def gradient_of(discriminator, images):
+    x = tf.constant(images)
     with tf.GradientTape() as tape:
         tape.watch(x)
         total = tf.reduce_sum(discriminator(x))
@@ -28,7 +28,7 @@ def gradient_of(discriminator, pictures):
 
 
 def linear(x):
-    """D(x) = <SLOPE, x>: the gradient is SLOPE at every picture."""
+    """D(x) = <SLOPE, x>: the gradient is SLOPE at every image."""
     return tf.reduce_sum(x * SLOPE, axis=(1, 2, 3))
 
 
@@ -39,17 +39,17 @@ def quadratic(x):
 
 def test_zero_centred_penalty_of_discriminators_with_known_gradients():
     squared = (SLOPE.astype(float) ** 2).sum()
-    assert float(zero_centred_penalty(gradient_of(linear, PICTURES))) == pytest.approx(squared)
-    expected = np.mean([4 * (picture.astype(float) ** 2).sum() for picture in PICTURES])
-    assert float(zero_centred_penalty(gradient_of(quadratic, PICTURES))) == pytest.approx(expected)
+    assert float(zero_centred_penalty(gradient_of(linear, IMAGES))) == pytest.approx(squared)
+    expected = np.mean([4 * (image.astype(float) ** 2).sum() for image in IMAGES])
+    assert float(zero_centred_penalty(gradient_of(quadratic, IMAGES))) == pytest.approx(expected)
 
 
 def test_one_centred_penalty_of_discriminators_with_known_gradients():
     expected = (np.linalg.norm(SLOPE.ravel().astype(float)) - 1) ** 2
-    assert float(one_centred_penalty(gradient_of(linear, PICTURES))) == pytest.approx(expected)
-    norms = [2 * np.linalg.norm(picture.ravel().astype(float)) for picture in PICTURES]
+    assert float(one_centred_penalty(gradient_of(linear, IMAGES))) == pytest.approx(expected)
+    norms = [2 * np.linalg.norm(image.ravel().astype(float)) for image in IMAGES]
     expected = np.mean([(norm - 1) ** 2 for norm in norms])
-    assert float(one_centred_penalty(gradient_of(quadratic, PICTURES))) == pytest.approx(expected)
+    assert float(one_centred_penalty(gradient_of(quadratic, IMAGES))) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("compiled", [False, True])
@@ -82,11 +82,11 @@ def test_penalties_of_short_gradients_are_computed_in_float32(penalty):
     assert float(value) == pytest.approx(float(penalty(gradient.astype(np.float32))))
 
 
-def test_interpolated_pictures_lie_between_their_pairs():
+def test_interpolated_images_lie_between_their_pairs():
     real, fake = np.ones((500, 2, 2, 3), np.float32), np.full((500, 2, 2, 3), -1, np.float32)
     between = np.asarray(interpolate(real, fake, keras.random.SeedGenerator(1)))
     assert between.dtype == np.float32
-    # One place for all values of a picture, uniform over pictures.
+    # One place for all values of an image, uniform over images.
     assert (between == between[:, :1, :1, :1]).all()
     places = (between[:, 0, 0, 0] + 1) / 2
     assert places.min() >= 0 and places.max() <= 1
@@ -97,19 +97,19 @@ def test_interpolated_pictures_lie_between_their_pairs():
 
 
 def test_interpolation_keeps_its_ends_and_its_type():
-    pictures = keras.ops.cast(PICTURES, "bfloat16")
-    between = interpolate(pictures, pictures, keras.random.SeedGenerator(0))
+    images = keras.ops.cast(IMAGES, "bfloat16")
+    between = interpolate(images, images, keras.random.SeedGenerator(0))
     assert keras.backend.standardize_dtype(between.dtype) == "bfloat16"
-    np.testing.assert_allclose(keras.ops.cast(between, "float32"), PICTURES, atol=0.02)
+    np.testing.assert_allclose(keras.ops.cast(between, "float32"), IMAGES, atol=0.02)
 
 
 def test_interpolation_takes_batches_of_unknown_size():
     @tf.function(input_signature=[tf.TensorSpec((None, *SHAPE[1:]))])
-    def mix(pictures):
-        return interpolate(pictures, pictures, seed)
+    def mix(images):
+        return interpolate(images, images, seed)
 
     seed = keras.random.SeedGenerator(0)
-    np.testing.assert_allclose(mix(PICTURES), PICTURES, atol=1e-6)
+    np.testing.assert_allclose(mix(IMAGES), IMAGES, atol=1e-6)
 
 
 def test_lecam_penalty_agrees_with_numpy():

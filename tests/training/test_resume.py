@@ -27,7 +27,7 @@ EVERYTHING = {
     "penalty": {"r1": 1.0, "every": 3, "lecam": 0.3, "lecam_start": 2},
     "schedule": {"name": "cosine", "factor": 0.1},
 }
-PICTURES = (
+IMAGES = (
     np.random.default_rng(3)
     .integers(0, 256, (28, 4, 4, 3), dtype=np.uint8)
     .repeat(8, axis=1)
@@ -62,7 +62,7 @@ def run(folder: Path, at_step=lambda step: None, measure=None, network_seed=0, *
     folder.mkdir(exist_ok=True)
     watchers = Watchers(lambda *_: None, lambda *_: [], measure, lambda record: [Steps()])
     store = CheckpointStore(folder, keep=2)
-    result = train(networks, TrainingSet(PICTURES, np.arange(26)), chosen, store, watchers)
+    result = train(networks, TrainingSet(IMAGES, np.arange(26)), chosen, store, watchers)
     models = [networks.pair.generator, networks.pair.discriminator, networks.averaged]
     return result, [array for network in models for array in network.get_weights()]
 

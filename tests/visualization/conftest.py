@@ -16,7 +16,7 @@ def training() -> dict[str, Any]:
         "ended_by": "epochs",
         "message": "Training is complete after 3 epochs.",
         "epochs": 3,
-        "pictures": 1234,
+        "images": 1234,
         "held_out": 56,
         "images_seen": 3702,
         "seconds": 90.0,

@@ -50,7 +50,7 @@ def runs():
     ]
 
 
-def pictures(rows):
+def images(rows):
     return {each["run"]: np.full((4, 4, 3), n, np.uint8) for n, each in enumerate(rows)}
 
 
@@ -135,12 +135,12 @@ def test_a_dot_stands_for_each_run_and_a_line_over_seeds(runs):
 
 def test_the_page_has_all_runs_by_collection(runs):
     rows = [*runs, row(5, 0.7, dataset="<faces>")]
-    page = render_comparison(rows, pictures(rows))
+    page = render_comparison(rows, images(rows))
     assert page.index("&lt;faces&gt;") < page.index("<h2>sample, judged by lite</h2>")
     assert page.index("1. dcgan") < page.index("4. dcgan: width=8, rate=0.2")
     assert "0.300 ± 0.01<" in page and "Kernel &lt;distance&gt;: N=9" in page
     assert page.count("<mark>0.2</mark>") == 1
-    # A picture for each run, and a plot for each collection.
+    # An image for each run, and a plot for each collection.
     assert page.count("data:image/png;base64,") == 5 + 2
     assert not re.search(r'(src|href)="(?!data:)|url\(|https?://|@import', page)
 
@@ -156,7 +156,7 @@ def test_rows_of_earlier_versions_are_still_compared(runs):
 
 def test_runs_that_different_networks_judged_do_not_stand_side_by_side(runs):
     rows = [*runs, row(5, 0.1, judge="inception")]
-    page = render_comparison(rows, pictures(rows))
+    page = render_comparison(rows, images(rows))
     first, second = page.split("<section>")[1:]
     assert "sample, judged by inception" in first and first.count("2026-01-") == 1
     assert "sample, judged by lite" in second and second.count("2026-01-") == 4

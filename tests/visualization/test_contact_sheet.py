@@ -16,7 +16,7 @@ def find(sheet, colour):
     return rows.min(), columns.min(), rows.max(), columns.max(), len(rows)
 
 
-def test_each_class_has_a_row_with_real_pictures_left_of_generated_ones():
+def test_each_class_has_a_row_with_real_images_left_of_generated_ones():
     real = [plain(colour, 2) for colour in COLOURS]
     generated = [plain(tuple(255 - value for value in colour), 4) for colour in COLOURS]
     (sheet,) = draw_sheets(["one", "two", "three"], real, generated)
@@ -31,7 +31,7 @@ def test_each_class_has_a_row_with_real_pictures_left_of_generated_ones():
     assert tops == sorted(tops) and len(set(np.diff(tops))) == 1
 
 
-def test_a_class_of_few_pictures_leaves_white_paper():
+def test_a_class_of_few_images_leaves_white_paper():
     real = [plain(COLOURS[0], 3), plain(COLOURS[1], 1), plain(COLOURS[2], 0)]
     generated = [plain((0, 0, 0), 2)] * 3
     (sheet,) = draw_sheets(["one", "two", "three"], real, generated)
@@ -60,7 +60,7 @@ def test_a_name_is_written_left_of_its_row_and_shortened_when_too_long(side):
     assert widths[0] < widths[1] < 6 * side
 
 
-def test_pictures_stand_above_what_lies_nearest_to_them():
+def test_images_stand_above_what_lies_nearest_to_them():
     rows = {"generated": plain(COLOURS[0], 5), "nearest": plain(COLOURS[1], 5)}
     sheet = draw_neighbours(rows)
     upper, lower = find(sheet, COLOURS[0]), find(sheet, COLOURS[1])

@@ -17,11 +17,11 @@ def test_every_curve_has_its_values(history):
     assert set(curves) == {
         "generator loss",
         "discriminator loss",
-        "score of real pictures",
-        "score of generated pictures",
+        "score of real images",
+        "score of generated images",
     }
     np.testing.assert_array_equal(curves["discriminator loss"].y, history["loss_d"])
-    np.testing.assert_array_equal(curves["score of real pictures"].x, history["epoch"])
+    np.testing.assert_array_equal(curves["score of real images"].x, history["epoch"])
 
 
 def test_judged_epochs_alone_have_a_distance(history):

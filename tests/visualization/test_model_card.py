@@ -59,7 +59,7 @@ def test_what_the_card_says_to_run_paints(tmp_path, networks, training, names):
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
     command = [sys.executable, "-c", script]
     subprocess.run(command, cwd=tmp_path, check=True, env=environment, capture_output=True)
-    found = np.asarray(Image.open(tmp_path / "pictures.png"))
+    found = np.asarray(Image.open(tmp_path / "images.png"))
     expected = paint(generator, draw_latents(generator, 16, seed=0))
     tiles = found.reshape(4, 32, 4, 32, 3).swapaxes(1, 2).reshape(16, 32, 32, 3)
     assert np.abs(tiles.astype(int) - expected).max() <= 1

@@ -62,7 +62,7 @@ def test_each_resolution_is_a_box_with_the_shape_that_the_network_gives(name, cl
     )
     assert inputs.items() <= {box[0]: box[1] for box in first if len(box) == 2}.items()
     ends = [box for key, box in boxes.items() if key.startswith("generator")][-2:]
-    assert ends[0][0] == ends[1][1] == "32 × 32 × 3" and ends[1][0] == "pictures"
+    assert ends[0][0] == ends[1][1] == "32 × 32 × 3" and ends[1][0] == "images"
 
 
 @pytest.mark.parametrize(("name", "classes"), CASES)
@@ -115,7 +115,7 @@ def test_outputs_of_a_network_that_tells_classes_keep_their_names():
         box[0]: box[1] for key, box in boxes.items() if key.startswith("disc") and len(box) == 2
     }
     assert ends == {
-        "pictures": "32 × 32 × 3",
+        "images": "32 × 32 × 3",
         "logits": "1",
         "sigmoid classes": "5",
         "features": "8 × 8 × 32",
@@ -125,8 +125,8 @@ def test_outputs_of_a_network_that_tells_classes_keep_their_names():
 def test_a_network_of_ones_own_is_drawn_with_its_own_layers():
     x = latent = keras.Input((7,), name="latent")
     x = keras.layers.Reshape((4, 4, 3))(keras.layers.Dense(48)(x))
-    pictures = keras.layers.UpSampling2D(8)(x)
-    generator = keras.Model(latent, pictures, name="generator")
+    images = keras.layers.UpSampling2D(8)(x)
+    generator = keras.Model(latent, images, name="generator")
     pair = Pair(generator, make("dcgan", 0).discriminator)
     boxes, arrows = read(draw_pair(pair))
     assert boxes["generator1"] == ["4 × 4 × 3", "Dense", "384 parameters"]

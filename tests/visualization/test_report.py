@@ -15,7 +15,7 @@ NAMES = ["samples", "real", "generated", "progress", "curves", "neighbours", "wa
 
 
 def render(training, sheets=(), published=(), **changes):
-    pictures = {name: np.full((5, 6, 3), k * 40, np.uint8) for k, name in enumerate(NAMES)}
+    images = {name: np.full((5, 6, 3), k * 40, np.uint8) for k, name in enumerate(NAMES)}
     metrics = {
         "loss": figure("A <loss>", 1.23456, "N=3", "nats"),
         "distance": figure("A distance", (2.5, 0.125), "N=4", real=0.75),
@@ -27,15 +27,15 @@ def render(training, sheets=(), published=(), **changes):
     facts, rejected = training | changes, {"not an image": 2}
     history = pd.DataFrame({"epoch": [1, 2], "loss_g": 0.125, "loss_d": 1.0})
     plot = plot_curves(history.assign(real_score=0.5, fake_score=0.5))
-    return render_report(pictures, sheets, film, plot, metrics, published, facts, rejected)
+    return render_report(images, sheets, film, plot, metrics, published, facts, rejected)
 
 
 def without_scripts(page):
-    """Leave the plots' library out: it has addresses and pictures that it never asks for."""
+    """Leave the plots' library out: it has addresses and images that it never asks for."""
     return re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
 
 
-def test_pictures_are_inside_and_unchanged(training):
+def test_images_are_inside_and_unchanged(training):
     page = without_scripts(render(training))
     sources = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     levels = [np.asarray(Image.open(io.BytesIO(base64.b64decode(s))))[0, 0, 0] for s in sources]
@@ -84,7 +84,7 @@ def test_the_film_is_inside(training):
 def test_class_sheets_are_inside_where_there_are_classes(training):
     assert "Class by class" not in render(training)
     page = render(training, sheets=[np.full((7, 7, 3), level, np.uint8) for level in (201, 202)])
-    assert page.count('alt="Real and generated pictures, a row for each style"') == 2
+    assert page.count('alt="Real and generated images, a row for each style"') == 2
     # A font may lack their letters.
     assert page.count("From top to bottom: Op, Pop.") == 1
 

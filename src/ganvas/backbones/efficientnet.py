@@ -1,4 +1,4 @@
-"""EfficientNet-Lite, a small classifier of photographs whose features judge pictures.
+"""EfficientNet-Lite, a small classifier of photographs whose features judge images.
 
 EfficientNet (Tan and Le, arXiv 1905.11946) without squeeze-and-excitation and with ReLU6 in place
 of swish; the Lite variants keep stem and head at one width and scale what lies between. Layers are
@@ -73,11 +73,11 @@ def build_efficientnet(variant: Variant, weights: dict[str, np.ndarray]) -> kera
     """Build a trained EfficientNet-Lite.
 
     Args:
-        variant: Which scale; lite0 takes pictures of side S = 224, lite2 of 260.
+        variant: Which scale; lite0 takes images of side S = 224, lite2 of 260.
         weights: The port's state dict for this variant.
 
     Returns:
-        A network from pictures (N, S, S, 3), RGB in [0, 255], to two outputs: `features`
+        A network from images (N, S, S, 3), RGB in [0, 255], to two outputs: `features`
         (N, 1280), 0 to 6, the averages over the last layer's places, and `logits` (N, 1000) of
         ImageNet's classes. It is frozen: batch normalisation uses its moving averages.
 
@@ -92,26 +92,26 @@ def build_efficientnet(variant: Variant, weights: dict[str, np.ndarray]) -> kera
 
 
 def build_pyramid(variant: Variant, side: int, magnify: int = 1) -> keras.Model:
-    """Build the frozen trunk that looks at pictures at four sizes, for a network to look through.
+    """Build the frozen trunk that looks at images at four sizes, for a network to look through.
 
     Batch normalisation is folded into the convolutions before it, which gives the same maps.
 
     Args:
         variant: Which scale of the network.
-        side: Side S of the pictures, a multiple of 32; not what it was trained at, but its filters
+        side: Side S of the images, a multiple of 32; not what it was trained at, but its filters
             know edges and textures at any size.
         magnify: How many times larger it sees them.
 
     Returns:
-        A network from pictures (N, S, S, 3) in [-1, 1] to four maps, of sides S / 4, S / 8, S / 16
+        A network from images (N, S, S, 3) in [-1, 1] to four maps, of sides S / 4, S / 8, S / 16
         and S / 32, times `magnify`.
 
     Raises:
         GanvasError: The weights aren't installed.
     """
     folded = _fold(load_weights(variant))
-    pictures = keras.Input((side, side, 3), name="pictures")
-    x = pictures
+    images = keras.Input((side, side, 3), name="images")
+    x = images
     if magnify > 1:
         x = layers.UpSampling2D(magnify, interpolation="bilinear")(x)
     # From [-1, 1] to what the whole network makes of [0, 255].
@@ -127,7 +127,7 @@ def build_pyramid(variant: Variant, side: int, magnify: int = 1) -> keras.Model:
         # The last of each size has seen most.
         maps[x.shape[1]] = x
     sides = [side * magnify // each for each in (4, 8, 16, 32)]
-    pyramid = keras.Model(pictures, [maps[each] for each in sides], name=f"pyramid_{variant}")
+    pyramid = keras.Model(images, [maps[each] for each in sides], name=f"pyramid_{variant}")
     for layer in pyramid.layers:
         if layer.weights:
             layer.set_weights(folded[layer.name])
@@ -185,10 +185,10 @@ def _norms_behind(weights: dict[str, np.ndarray]) -> Iterator[tuple[str, str]]:
 
 def _build(variant: Variant) -> keras.Model:
     scale = SCALES[variant]
-    pictures = keras.Input((scale.side, scale.side, 3), name="pictures")
+    images = keras.Input((scale.side, scale.side, 3), name="images")
     # TensorFlow's Lite models were trained so; the port's example, written for other weights,
     # standardises with ImageNet's mean and deviation.
-    x = layers.Rescaling(1 / 128, offset=-127 / 128)(pictures)
+    x = layers.Rescaling(1 / 128, offset=-127 / 128)(images)
     x = _convolve(x, "conv_stem", "bn0", STEM, kernel=3, stride=2)
     number = 0
     for stage in range(len(STAGES)):
@@ -201,7 +201,7 @@ def _build(variant: Variant) -> keras.Model:
     features = layers.GlobalAveragePooling2D(name="features")(x)
     logits = layers.Dense(CLASSES, name="fc")(features)
     outputs = {"features": features, "logits": logits}
-    return keras.Model(pictures, outputs, name=f"efficientnet_{variant}")
+    return keras.Model(images, outputs, name=f"efficientnet_{variant}")
 
 
 def _scale_stage(stage: int, scale: _Scale) -> tuple[int, int, int, int, int]:

@@ -1,4 +1,4 @@
-"""Pictures in the catalog: one PNG with a preview, and a folder of them."""
+"""Images in the catalog: one PNG with a preview, and a folder of them."""
 
 import base64
 import shutil
@@ -20,16 +20,16 @@ from ganvas.visualization.image_grid import encode_png, lay_grid, read_png, writ
 
 
 def preview_bytes(content: bytes) -> ImagePreview:
-    """Give a picture's file, PNG or WebP, to kedro-viz."""
+    """Give an image's file, PNG or WebP, to kedro-viz."""
     return ImagePreview(base64.b64encode(content).decode())
 
 
-def preview_grid(pictures: np.ndarray, columns: int) -> ImagePreview:
-    """Give pictures, uint8 of shape (n, H, W, 3), to kedro-viz as one grid."""
-    return preview_bytes(encode_png(lay_grid(pictures, columns)))
+def preview_grid(images: np.ndarray, columns: int) -> ImagePreview:
+    """Give images, uint8 of shape (n, H, W, 3), to kedro-viz as one grid."""
+    return preview_bytes(encode_png(lay_grid(images, columns)))
 
 
-class PictureDataset(AbstractDataset[np.ndarray, np.ndarray]):
+class ImageDataset(AbstractDataset[np.ndarray, np.ndarray]):
     """One PNG file, uint8 of shape (H, W, 3), that kedro-viz shows.
 
     Args:
@@ -65,7 +65,7 @@ class PictureDataset(AbstractDataset[np.ndarray, np.ndarray]):
         return {"filepath": str(self._file)}
 
 
-class AnimationDataset(PictureDataset):
+class AnimationDataset(ImageDataset):
     """An animated WebP of frames, uint8 of shape (n, H, W, 3), compressed with loss."""
 
     def load(self) -> np.ndarray:
@@ -78,13 +78,13 @@ class AnimationDataset(PictureDataset):
         self._write(encode_webp(data))
 
 
-class PictureFolderDataset(
+class ImageFolderDataset(
     AbstractDataset[Iterable[tuple[str, np.ndarray]], dict[str, Callable[[], np.ndarray]]]
 ):
     """A folder of PNG files that always belong together.
 
     Saving takes (name, pixels) one by one, so that memory stays bounded, and replaces the folder
-    as a whole at the end: pictures of an earlier, longer run never stay among the new ones.
+    as a whole at the end: images of an earlier, longer run never stay among the new ones.
 
     Args:
         filepath: The folder.
@@ -98,10 +98,10 @@ class PictureFolderDataset(
     def load(self) -> dict[str, Callable[[], np.ndarray]]:
         """Map the names, sorted, to functions that read the pixels, uint8 (H, W, 3)."""
         files = sorted(self._folder.glob("*.png"))
-        return {file.stem: PictureDataset(filepath=str(file)).load for file in files}
+        return {file.stem: ImageDataset(filepath=str(file)).load for file in files}
 
     def save(self, data: Iterable[tuple[str, np.ndarray]]) -> None:
-        """Write all pictures, then put the folder in the place of the old one."""
+        """Write all images, then put the folder in the place of the old one."""
         partial = self._folder.with_name(f".{self._folder.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -110,18 +110,18 @@ class PictureFolderDataset(
         shutil.rmtree(self._folder, ignore_errors=True)
         partial.rename(self._folder)
 
-    def preview(self, pictures: int = 32, columns: int = 8) -> ImagePreview:
-        """Give the first pictures to kedro-viz as one grid, those of the size that most have.
+    def preview(self, images: int = 32, columns: int = 8) -> ImagePreview:
+        """Give the first images to kedro-viz as one grid, those of the size that most have.
 
         Raises:
-            DatasetError: There are no pictures.
+            DatasetError: There are no images.
         """
-        found = [load() for load in islice(self.load().values(), pictures + 1)]
+        found = [load() for load in islice(self.load().values(), images + 1)]
         if not found:
-            raise DatasetError(f"{self._folder} has no pictures.")
+            raise DatasetError(f"{self._folder} has no images.")
         # The grid of all samples lies among them.
-        size = Counter(picture.shape for picture in found).most_common(1)[0][0]
-        alike = [picture for picture in found if picture.shape == size][:pictures]
+        size = Counter(image.shape for image in found).most_common(1)[0][0]
+        alike = [image for image in found if image.shape == size][:images]
         return preview_grid(np.stack(alike), min(columns, len(alike)))
 
     def _exists(self) -> bool:

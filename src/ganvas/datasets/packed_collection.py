@@ -12,9 +12,9 @@ from ganvas.ingestion.collection import MANIFEST, Collection, open_collection
 
 
 class CollectionDataset(AbstractDataset[Collection, Collection]):
-    """Loads as a `Collection` whose pictures stay on disk, memory-mapped.
+    """Loads as a `Collection` whose images stay on disk, memory-mapped.
 
-    Packing writes while pictures are decoded, and puts the finished folder in its place; saving
+    Packing writes while images are decoded, and puts the finished folder in its place; saving
     checks that this has happened.
 
     Args:
@@ -35,10 +35,10 @@ class CollectionDataset(AbstractDataset[Collection, Collection]):
         if len(open_collection(self._folder).images) != len(data.images):
             raise DatasetError(f"{self._folder} holds another collection than the one to save.")
 
-    def preview(self, pictures: int = 40, columns: int = 8) -> ImagePreview:
-        """Give a contact sheet to kedro-viz: pictures from all over the collection."""
+    def preview(self, count: int = 40, columns: int = 8) -> ImagePreview:
+        """Give a contact sheet to kedro-viz: images from all over the collection."""
         images = self.load().images
-        places = np.linspace(0, len(images) - 1, min(pictures, len(images))).astype(int)
+        places = np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)
         return preview_grid(images[places], columns)
 
     def _exists(self) -> bool:

@@ -1,4 +1,4 @@
-"""Where pictures come from, and how a source becomes a packed collection."""
+"""Where images come from, and how a source becomes a packed collection."""
 
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -34,7 +34,7 @@ class SourceParams(Params):
         if self.name == "sample" and self.path and is_url(self.path):
             raise ValueError(
                 f"name is sample, which is painted on this machine, and path is {self.path}: set "
-                "name to the source whose pictures lie there"
+                "name to the source whose images lie there"
             )
         return self
 
@@ -45,7 +45,7 @@ class IngestParams(PackParams):
     Attributes:
         dataset: Name of the collection's folders; by default the source's name, with WikiArt's
             labels where they are not styles.
-        source: Where the pictures come from.
+        source: Where the images come from.
     """
 
     dataset: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
@@ -75,12 +75,12 @@ class IngestParams(PackParams):
 
     @property
     def mirror_path(self) -> str:
-        """Where pictures lie that are brought here."""
+        """Where images lie that are brought here."""
         return f"data/01_raw/{self.dataset or self.source.name}"
 
 
 class Listing(NamedTuple):
-    """What a source knows before a picture is opened.
+    """What a source knows before an image is opened.
 
     Attributes:
         records: One row a file to pack, sorted by path: path below the source's folder, bytes,
@@ -96,23 +96,23 @@ class Listing(NamedTuple):
     artists: pd.DataFrame
 
 
-def find_pictures(folder: Path, params: SourceParams) -> Listing:
+def find_images(folder: Path, params: SourceParams) -> Listing:
     """List a source's files with their labels.
 
     Args:
-        folder: The source's folder. The sample source paints its pictures there on first use.
+        folder: The source's folder. The sample source paints its images there on first use.
         params: The source's parameters.
 
     Raises:
         GanvasError: The folder is not in the source's layout, or can't be read.
     """
     try:
-        return _find_pictures(folder, params)
+        return _find_images(folder, params)
     except OSError as error:
         raise GanvasError(explain(error, folder, "listed", "ingest")) from error
 
 
-def _find_pictures(folder: Path, params: SourceParams) -> Listing:
+def _find_images(folder: Path, params: SourceParams) -> Listing:
     if params.name in ("sample", "artworks"):
         if params.name == "sample":
             ensure_sample(folder, params.sample)

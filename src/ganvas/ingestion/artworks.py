@@ -1,4 +1,4 @@
-"""Best Artworks of All Time: artists.csv beside one folder of pictures an artist."""
+"""Best Artworks of All Time: artists.csv beside one folder of images an artist."""
 
 import filecmp
 import logging
@@ -36,13 +36,13 @@ LATIN = re.compile(r"[\x00-\x7f\xa1-\u017f\u0300-\u033f\u2010-\u201f]*")
 class ArtworksParams(Params):
     """Parameters of the layout of Best Artworks of All Time."""
 
-    pictures: Literal["images", "resized"] = "images"
+    images: Literal["images", "resized"] = "images"
 
 
 def read_artworks(
     folder: Path, params: ArtworksParams
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """List the pictures of a folder in this layout.
+    """List the images of a folder in this layout.
 
     Args:
         folder: Holds `artists.csv` and `images/<Artist_Name>/` or `resized/`.
@@ -56,17 +56,17 @@ def read_artworks(
         wikipedia, paintings.
 
     Raises:
-        GanvasError: The folder, the table, one of its columns or every picture is missing, or a
+        GanvasError: The folder, the table, one of its columns or every image is missing, or a
             row of the table is wrong.
     """
     artists = read_artists(folder)
-    files, unnamed = scan(folder, params.pictures)
+    files, unnamed = scan(folder, params.images)
     files, others = drop_other_files(files)
     records, twins = _drop_twins(folder, files)
     if records.empty:
         raise GanvasError(
-            f"No picture below {folder / params.pictures}: ingest.source.path must name a folder "
-            f"with pictures in {params.pictures}/."
+            f"No image below {folder / params.images}: ingest.source.path must name a folder "
+            f"with images in {params.images}/."
         )
     records["artist"] = records["path"].map(_artist_of).astype("str")
     counts = records.loc[records["artist"] != "", "artist"].value_counts()

@@ -29,54 +29,54 @@ class CelebaParams(Params):
     """Parameters of the CelebA layout.
 
     Attributes:
-        pictures: The folder of the pictures: the aligned faces, or the unaligned originals.
+        images: The folder of the images: the aligned faces, or the unaligned originals.
         lists: True: both lists must be there; False: they are not read; None: each is read if
             it is there.
     """
 
-    pictures: Literal["img_align_celeba", "img_celeba"] = "img_align_celeba"
+    images: Literal["img_align_celeba", "img_celeba"] = "img_align_celeba"
     lists: bool | None = None
 
 
 def read_celeba(folder: Path, params: CelebaParams) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """List the pictures of a folder in this layout.
+    """List the images of a folder in this layout.
 
     Args:
-        folder: Holds the folder of the pictures and, as .txt or as Kaggle's .csv,
+        folder: Holds the folder of the images and, as .txt or as Kaggle's .csv,
             `list_attr_celeba` and `list_eval_partition`.
-        params: Which pictures, and whether to read the lists.
+        params: Which images, and whether to read the lists.
 
     Returns:
         The records, one row a file, sorted by path: path below the folder, bytes, modified_ns;
         with the list of attributes a column each, such as `Smiling`, that says yes or no; with
         the list of the partition `split`: train, validation or test. And the remarks, path and
-        reason, on each file that is no record and on each listed picture that is missing.
+        reason, on each file that is no record and on each listed image that is missing.
 
     Raises:
-        GanvasError: The folder, a list that must be there or every picture is missing, or a
+        GanvasError: The folder, a list that must be there or every image is missing, or a
             line of a list can't be read.
     """
-    records, remarks = scan(folder, params.pictures)
+    records, remarks = scan(folder, params.images)
     lists = _find_lists(folder, params)
     if lists:
-        records, more = _match_lists(folder, records, lists, params.pictures)
+        records, more = _match_lists(folder, records, lists, params.images)
     else:
         records, more = drop_other_files(records)
     if records.empty:
         named = "".join(f" that {file.name} names" for file in lists[:1])
         raise GanvasError(
-            f"No picture{named} below {folder / params.pictures}: ingest.source.path must name the "
-            f"folder that holds {params.pictures}/ and the lists that belong to it."
+            f"No image{named} below {folder / params.images}: ingest.source.path must name the "
+            f"folder that holds {params.images}/ and the lists that belong to it."
         )
     return records, join_remarks(remarks, more)
 
 
 def _match_lists(
-    folder: Path, files: pd.DataFrame, lists: list[Path], pictures: str
+    folder: Path, files: pd.DataFrame, lists: list[Path], images: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give the files what each list says; one that a list leaves out becomes a remark."""
     # Kaggle's archive has the folder in a folder of the same name.
-    below = f"{pictures}/" * (2 if (folder / pictures / pictures).is_dir() else 1)
+    below = f"{images}/" * (2 if (folder / images / images).is_dir() else 1)
     records, remarks = files, []
     for file in lists:
         listed = _read_list(file)
@@ -120,7 +120,7 @@ def _read_list(file: Path) -> pd.DataFrame:
 
 
 def _read_header(file: Path, lines: list[str]) -> tuple[list[str], int]:
-    """Read the attributes' names; return them and how many lines come before the pictures."""
+    """Read the attributes' names; return them and how many lines come before the images."""
     if file.suffix == ".csv":
         names, start = _words(lines[0])[1:], 1
     else:
@@ -144,7 +144,7 @@ def _read_rows(
             continue
         if len(values) != labels or not meanings.keys() >= set(values):
             raise GanvasError(
-                f"Line {number} of {file} can't be read: it must name a picture and {labels} "
+                f"Line {number} of {file} can't be read: it must name an image and {labels} "
                 f"number{'s' * (labels > 1)}, each one of {', '.join(meanings)}, but is "
                 f"'{line[:80]}'."
             )

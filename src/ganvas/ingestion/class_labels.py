@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 # What the index says of files; every other column is a label.
 FILE_COLUMNS = ("path", "hash", "split")
-# Training pictures a class must have on average: a label that nearly every picture has to itself,
+# Training images a class must have on average: a label that nearly every image has to itself,
 # such as a title, is none to paint by.
 FEWEST = 2
 
@@ -22,9 +22,9 @@ class Classes(NamedTuple):
 
     Attributes:
         column: The label column; None: no classes.
-        names: Values of the column among training pictures, sorted; K of them.
-        labels: The number of each picture's class, int32 of shape (N,), -1 where it has none or
-            one that no training picture has; 0 for all without classes.
+        names: Values of the column among training images, sorted; K of them.
+        labels: The number of each image's class, int32 of shape (N,), -1 where it has none or
+            one that no training image has; 0 for all without classes.
     """
 
     column: str | None
@@ -32,7 +32,7 @@ class Classes(NamedTuple):
     labels: np.ndarray
 
     def in_split(self, positions: np.ndarray) -> np.ndarray:
-        """Those of some positions whose pictures have a class; all of them without classes."""
+        """Those of some positions whose images have a class; all of them without classes."""
         return positions[self.labels[positions] >= 0]
 
 
@@ -45,7 +45,7 @@ def read_classes(index: pd.DataFrame, column: str | None) -> Classes:
     """Read the classes of a collection.
 
     Args:
-        index: One row a picture: the label columns and split.
+        index: One row an image: the label columns and split.
         column: The label column; None: no classes.
 
     Raises:
@@ -58,7 +58,7 @@ def read_classes(index: pd.DataFrame, column: str | None) -> Classes:
         told = f"has {', '.join(allowed)}" if allowed else "has no label columns"
         raise GanvasError(
             f"network.label is '{column}', but the collection {told}: take one of these, or a "
-            "source with labels, or network.label=null for pictures without classes."
+            "source with labels, or network.label=null for images without classes."
         )
     values = index[column].fillna("").astype(str)
     training = values[(index["split"] == "train") & (values != "")]
@@ -66,14 +66,14 @@ def read_classes(index: pd.DataFrame, column: str | None) -> Classes:
     if len(names) < 2 or len(training) < FEWEST * len(names):
         raise GanvasError(
             f"The column '{column}' has {len(names)} values for {len(training)} labelled training "
-            f"pictures; classes to paint by are at least two with {FEWEST} pictures each on "
+            f"images; classes to paint by are at least two with {FEWEST} images each on "
             f"average: set network.label to another of {', '.join(allowed)}, or to null."
         )
     numbers = {name: number for number, name in enumerate(names)}
     labels = values.map(numbers).fillna(-1).to_numpy(np.int32)
     without = int((labels[index["split"] == "train"] < 0).sum())
     if without:
-        logger.info("%d training pictures have no %s and are left out.", without, column)
+        logger.info("%d training images have no %s and are left out.", without, column)
     return Classes(column, names, labels)
 
 
@@ -81,7 +81,7 @@ def match_classes(index: pd.DataFrame, column: str | None, names: list[str]) -> 
     """Read the classes of a collection that a saved generator paints.
 
     Args:
-        index: One row a picture.
+        index: One row an image.
         column: The label column that the generator was trained by; None: no classes.
         names: Its classes.
 
@@ -92,6 +92,6 @@ def match_classes(index: pd.DataFrame, column: str | None, names: list[str]) -> 
     if classes.names != names:
         raise GanvasError(
             f"The generator paints {len(names)} classes of '{column}', but the collection now has "
-            f"{len(classes.names)}, or others: train again, or bring the old pictures back."
+            f"{len(classes.names)}, or others: train again, or bring the old images back."
         )
     return classes

@@ -16,11 +16,11 @@ INDEX, REJECTED, MANIFEST = "index.parquet", "rejected.parquet", "manifest.json"
 
 
 class Collection(NamedTuple):
-    """Pictures of one size with what is known of each.
+    """Images of one size with what is known of each.
 
     Attributes:
         images: uint8 of shape (N, H, W, 3), read from disk where it is looked at.
-        index: One row a picture, in the order of `images`: path, label columns, split, hash.
+        index: One row an image, in the order of `images`: path, label columns, split, hash.
         rejected: One row a file that could not be used: path, reason.
     """
 
@@ -29,7 +29,7 @@ class Collection(NamedTuple):
     rejected: pd.DataFrame
 
     def split(self, name: str) -> np.ndarray:
-        """Positions in `images` of the pictures of a split, int64 of shape (n,)."""
+        """Positions in `images` of the images of a split, int64 of shape (n,)."""
         return np.flatnonzero((self.index["split"] == name).to_numpy())
 
     def shuffled(self, name: str) -> np.ndarray:
@@ -52,21 +52,21 @@ def read_fingerprint(folder: Path) -> str | None:
 
 
 def open_collection(folder: Path) -> Collection:
-    """Open a packed collection; its pictures stay on disk until they are looked at.
+    """Open a packed collection; its images stay on disk until they are looked at.
 
     Raises:
         FileNotFoundError: There is no collection in the folder.
-        GanvasError: It lacks some of its pictures.
+        GanvasError: It lacks some of its images.
     """
     collection = Collection(
         images=open_shards(folder),
         index=pd.read_parquet(folder / INDEX),
         rejected=pd.read_parquet(folder / REJECTED),
     )
-    # Without a shard, the pictures after it would go by the labels of others.
+    # Without a shard, the images after it would go by the labels of others.
     if len(collection.images) != len(collection.index):
         raise GanvasError(
-            f"{folder} holds {len(collection.images)} pictures, but {INDEX} there names "
+            f"{folder} holds {len(collection.images)} images, but {INDEX} there names "
             f"{len(collection.index)}: pack them anew by `kedro run --pipelines=ingest` with the "
             "same --env and --params."
         )

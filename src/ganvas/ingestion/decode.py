@@ -1,4 +1,4 @@
-"""From a picture file to a square of pixels."""
+"""From an image file to a square of pixels."""
 
 import hashlib
 import io
@@ -14,7 +14,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from ganvas.ingestion.face_alignment import align_face
-from ganvas.ingestion.file_index import NO_PICTURES
+from ganvas.ingestion.file_index import NO_IMAGES
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ FACE_DRAFT = 2048
 MIN_SIDE = 8
 # Longer side of the miniature on which detail is looked for.
 DETAIL_SIDE = 96
-# A decoded pixel takes three bytes or more, and several pictures are decoded at once.
+# A decoded pixel takes three bytes or more, and several images are decoded at once.
 MAX_PIXELS = 90_000_000
 TOO_LARGE = "too large to decode safely"
 # What is no fault of the file, and may pass.
@@ -34,7 +34,7 @@ REFUSED = "can't be read"
 # MAX_PIXELS of four channels of 16 bits take 720 MB uncompressed. Files are read whole, which would
 # take all memory for a film or a disk's image.
 MAX_BYTES = 2**30
-# What to do to a picture of each EXIF orientation; 1 is upright.
+# What to do to an image of each EXIF orientation; 1 is upright.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -44,7 +44,7 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Pillow's own warning comes below its own limit; here such a picture is rejected and listed.
+# Pillow's own warning comes below its own limit; here such an image is rejected and listed.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
@@ -52,25 +52,25 @@ Crop = Literal["centre", "smart", "pad"]
 Align = Literal["none", "faces"]
 
 
-class Rejection(Exception):  # noqa: N818 - it is an answer about a picture, not a failure
+class Rejection(Exception):  # noqa: N818 - it is an answer about an image, not a failure
     """The reason, in a few words, why a file can't become part of a collection."""
 
 
-def decode_picture(
+def decode_image(
     path: Path, size: int, crop: Crop = "centre", align: Align = "none"
 ) -> tuple[np.ndarray, str]:
-    """Read one picture, turn it upright, make it square and resize it.
+    """Read one image, turn it upright, make it square and resize it.
 
-    Greyscale, palette, CMYK and 16-bit pictures become RGB, colour profiles are converted to
+    Greyscale, palette, CMYK and 16-bit images become RGB, colour profiles are converted to
     sRGB, transparent parts become white, and the EXIF orientation is applied. Of an animation the
     first frame is taken.
 
     Args:
-        path: The picture file.
+        path: The image file.
         size: Side of the result in pixels.
         crop: The square to keep: the centre, the one with most detail in it (smart), or all of
-            the picture on white (pad).
-        align: none, or faces: the largest face is first laid as CelebA's aligned pictures show
+            the image on white (pad).
+        align: none, or faces: the largest face is first laid as CelebA's aligned images show
             theirs, on 178×218 pixels, of which the square is taken.
 
     Returns:
@@ -93,14 +93,14 @@ def decode_content(
     formats: tuple[str, ...] | None = None,
     most: int = MAX_PIXELS,
 ) -> np.ndarray:
-    """Decode what a picture file holds, as `decode_picture` does.
+    """Decode what an image file holds, as `decode_image` does.
 
     Args:
         content: The file's bytes.
         size: Side of the result in pixels.
         crop: The square to keep.
         align: Whether faces are looked for.
-        formats: Pillow's names of the formats that are admitted; None: all that are pictures and
+        formats: Pillow's names of the formats that are admitted; None: all that are images and
             that it reads by itself.
         most: The most pixels that are decoded; of a large JPEG file they are fewer than it has.
 
@@ -111,7 +111,7 @@ def decode_content(
         Rejection: The file can't be used or has no face; the message is the reason.
     """
     try:
-        picture = _to_srgb(_turn_upright(_decode(content, size, align, formats, most)))
+        image = _to_srgb(_turn_upright(_decode(content, size, align, formats, most)))
     except Rejection:
         raise
     except UnidentifiedImageError as error:
@@ -126,11 +126,11 @@ def decode_content(
         reason = "truncated" if "truncated" in str(error) else f"damaged: {error}"
         raise Rejection(reason) from error
     if align == "faces":
-        face = align_face(picture)
+        face = align_face(image)
         if face is None:
             raise Rejection("no face")
-        picture = face
-    return np.asarray(_square(picture, size, crop))
+        image = face
+    return np.asarray(_square(image, size, crop))
 
 
 def _read(path: Path) -> bytes:
@@ -154,92 +154,92 @@ def _read(path: Path) -> bytes:
 def _decode(
     content: bytes, size: int, align: Align, formats: tuple[str, ...] | None, most: int
 ) -> Image.Image:
-    picture = Image.open(io.BytesIO(content), formats=formats or _list_formats())
-    if picture.width * picture.height > MAX_PIXELS:
+    image = Image.open(io.BytesIO(content), formats=formats or _list_formats())
+    if image.width * image.height > MAX_PIXELS:
         raise Rejection(TOO_LARGE)
-    if min(picture.size) < MIN_SIDE:
-        raise Rejection(f"too small: {picture.width}×{picture.height} pixels")
+    if min(image.size) < MIN_SIDE:
+        raise Rejection(f"too small: {image.width}×{image.height} pixels")
     draft = (size * DRAFT_FACTOR, size * DRAFT_FACTOR)
     if align == "faces":
-        share = FACE_DRAFT / max(picture.size)
-        draft = (math.ceil(picture.width * share), math.ceil(picture.height * share))
-    picture.draft("RGB", draft)
-    if picture.width * picture.height > most:
+        share = FACE_DRAFT / max(image.size)
+        draft = (math.ceil(image.width * share), math.ceil(image.height * share))
+    image.draft("RGB", draft)
+    if image.width * image.height > most:
         raise Rejection(f"too large: more than {most / 1e6:g} megapixels")
-    picture.load()
-    return picture
+    image.load()
+    return image
 
 
 @cache
 def _list_formats() -> tuple[str, ...]:
     Image.init()
-    return tuple(name for name in Image.ID if name not in NO_PICTURES)
+    return tuple(name for name in Image.ID if name not in NO_IMAGES)
 
 
-def _turn_upright(picture: Image.Image) -> Image.Image:
-    """Turn a picture by its EXIF orientation; one whose EXIF can't be read counts as upright.
+def _turn_upright(image: Image.Image) -> Image.Image:
+    """Turn an image by its EXIF orientation; one whose EXIF can't be read counts as upright.
 
     Pillow's own `exif_transpose` also writes the EXIF anew, at which odd tags make it fail.
     """
     try:
-        turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # whatever Pillow stumbles over
         logger.debug("An EXIF header that can't be read is left out of account.")
-        return picture
-    return picture if turn is None else picture.transpose(turn)
+        return image
+    return image if turn is None else image.transpose(turn)
 
 
-def _to_srgb(picture: Image.Image) -> Image.Image:
-    """Convert to RGB by the picture's own colour profile, or plainly where it has none of use."""
-    profile = picture.info.get("icc_profile")
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """Convert to RGB by the image's own colour profile, or plainly where it has none of use."""
+    profile = image.info.get("icc_profile")
     # A profile of ink or of grey levels knows nothing of RGB.
-    picture = picture if profile and picture.mode in ("CMYK", "L") else _to_rgb(picture)
+    image = image if profile and image.mode in ("CMYK", "L") else _to_rgb(image)
     if profile:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             srgb = ImageCms.createProfile("sRGB")
             # A copy is asked for, so there is one.
-            converted = ImageCms.profileToProfile(picture, source, srgb, outputMode="RGB")
-            picture = cast(Image.Image, converted)
+            converted = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
+            image = cast(Image.Image, converted)
         except (ImageCms.PyCMSError, OSError, ValueError):
             logger.debug("A colour profile that can't be used is left out of account.")
-    return picture.convert("RGB")
+    return image.convert("RGB")
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I"):
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
         # Pillow would clip 16-bit grey levels to 255 instead of scaling them.
-        levels = np.asarray(picture).astype(np.float64) / 257
-        picture = Image.fromarray(levels.clip(0, 255).round().astype(np.uint8))
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    layer = picture.convert("RGBA")
+        levels = np.asarray(image).astype(np.float64) / 257
+        image = Image.fromarray(levels.clip(0, 255).round().astype(np.uint8))
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layer = image.convert("RGBA")
     white = Image.new("RGBA", layer.size, "white")
     return Image.alpha_composite(white, layer).convert("RGB")
 
 
-def _square(picture: Image.Image, size: int, crop: Crop) -> Image.Image:
+def _square(image: Image.Image, size: int, crop: Crop) -> Image.Image:
     if crop == "pad":
-        return ImageOps.pad(picture, (size, size), Image.Resampling.LANCZOS, color="white")
-    # In fractions of a pixel: of a picture decoded at an eighth, half a pixel is four.
-    side = min(picture.size)
-    share = 0.5 if crop == "centre" else _find_detail(picture)
-    left, top = (picture.width - side) * share, (picture.height - side) * share
+        return ImageOps.pad(image, (size, size), Image.Resampling.LANCZOS, color="white")
+    # In fractions of a pixel: of an image decoded at an eighth, half a pixel is four.
+    side = min(image.size)
+    share = 0.5 if crop == "centre" else _find_detail(image)
+    left, top = (image.width - side) * share, (image.height - side) * share
     box = (left, top, left + side, top + side)
-    return picture.resize((size, size), Image.Resampling.LANCZOS, box=box)
+    return image.resize((size, size), Image.Resampling.LANCZOS, box=box)
 
 
-def _find_detail(picture: Image.Image) -> float:
+def _find_detail(image: Image.Image) -> float:
     """Where along the longer side, from 0 to 1, a square holds most edges."""
-    picture = picture.convert("L")
-    picture.thumbnail((DETAIL_SIDE, DETAIL_SIDE))
-    levels = np.asarray(picture, dtype=np.float64)
-    levels = levels if picture.width > picture.height else levels.T
+    image = image.convert("L")
+    image.thumbnail((DETAIL_SIDE, DETAIL_SIDE))
+    levels = np.asarray(image, dtype=np.float64)
+    levels = levels if image.width > image.height else levels.T
     if levels.shape[0] < 2 or levels.shape[0] == levels.shape[1]:
         # A line has no edges to look at across, a square nowhere else to go.
         return 0.5
     edges = sum(np.abs(slope) for slope in np.gradient(levels)).sum(0)
-    side = min(picture.size)
+    side = min(image.size)
     windows = np.convolve(edges, np.ones(side), mode="valid")
     if windows.max() == 0:
         return 0.5

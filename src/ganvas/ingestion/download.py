@@ -1,4 +1,4 @@
-"""Fetching a source's pictures from the hub that hands them out."""
+"""Fetching a source's images from the hub that hands them out."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ from ganvas.ingestion.locking import explain
 
 logger = logging.getLogger(__name__)
 
-# Says what the folder was fetched from. It comes into the folder's place with the pictures.
+# Says what the folder was fetched from. It comes into the folder's place with the images.
 MARK = ".fetched.json"
 # Says what a folder beside it is going to be, and that it is ours.
 PLAN = "plan.json"
@@ -44,7 +44,7 @@ class FetchParams(Params):
 def fetch(
     source: str, folder: Path, params: FetchParams, credentials: dict[str, dict[str, str]]
 ) -> dict[str, Any]:
-    """Bring a source's pictures to a folder, unless they are there.
+    """Bring a source's images to a folder, unless they are there.
 
     What is not complete lies in a hidden folder beside it, and a later call goes on from there.
 
@@ -69,7 +69,7 @@ def fetch(
     handle = getattr(params, source)
     client = CLIENTS[source]
     given = _check_credentials(client.ENTRY, client.KEYS, credentials.get(client.ENTRY))
-    # Behind a link, so that the disk that it leads to takes the pictures from the beginning.
+    # Behind a link, so that the disk that it leads to takes the images from the beginning.
     folder = folder.resolve()
     try:
         if fetched := _find_fetched(folder, handle):

@@ -66,7 +66,7 @@ def run_tasks(work: Callable[[Task], None], tasks: list[Task], place: Place) -> 
             if broken == MAX_BROKEN:
                 raise GanvasError(
                     f"{MAX_BROKEN} times in a row a worker process was ended from outside, most "
-                    "likely for want of memory: set ingest.workers to fewer, or look for pictures "
+                    "likely for want of memory: set ingest.workers to fewer, or look for images "
                     "of extreme size; what is done is kept for the next run."
                 ) from error
 

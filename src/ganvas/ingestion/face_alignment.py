@@ -1,4 +1,4 @@
-"""Faces found in unaligned pictures and laid like those of CelebA."""
+"""Faces found in unaligned images and laid like those of CelebA."""
 
 import functools
 import math
@@ -11,68 +11,68 @@ from PIL import Image
 
 from ganvas.errors import GanvasError
 
-# CelebA's aligned pictures, width and height.
+# CelebA's aligned images, width and height.
 ALIGNED = (178, 218)
-# Left eye, right eye, nose and corners of the mouth as the picture shows them, x and y from the
+# Left eye, right eye, nose and corners of the mouth as the image shows them, x and y from the
 # centre of the first pixel. Medians, rounded to half a pixel, of what MTCNN finds in 299 of 300
-# aligned pictures, so what it always puts a little aside cancels out. The published function
+# aligned images, so what it always puts a little aside cancels out. The published function
 # align_face_celeba.m puts the eyes and the middle of the mouth within a pixel of these.
 LANDMARKS = np.array([(69, 111.5), (108, 111.5), (88, 135.5), (71, 152), (105.5, 152)])
 # Longer sides of the copies on which faces are looked for. The time grows with the area, so the
-# finer copy is for pictures whose largest face is small in the coarser.
+# finer copy is for images whose largest face is small in the coarser.
 COPIES = (512, 1024)
 # The last network sees a face on 48×48 pixels: landmarks of smaller faces are coarse.
 FACE = 48
-# The first network's window: in smaller pictures there is nothing to look for.
+# The first network's window: in smaller images there is nothing to look for.
 WINDOW = 12
 # The proposals of a scale are compared each with each: a fine pattern gives 80,000 of them on a
 # copy of 1024×1024 pixels, which would take 45 GiB.
 PROPOSALS = 500
-# The aligned picture is drawn at twice its size and then reduced, so a turned picture keeps its
+# The aligned image is drawn at twice its size and then reduced, so a turned image keeps its
 # detail without aliasing.
 OVERSAMPLING = 2
-# How many times the picture's longer side the aligned frame may span; a face spans less than it.
+# How many times the image's longer side the aligned frame may span; a face spans less than it.
 FRAME_REACH = 4
 
 _lock = threading.Lock()
 
 
-def align_face(picture: Image.Image) -> Image.Image | None:
-    """Lay the largest face of a picture as CelebA's aligned pictures show theirs.
+def align_face(image: Image.Image) -> Image.Image | None:
+    """Lay the largest face of an image as CelebA's aligned images show theirs.
 
-    Five landmarks are found by MTCNN (Zhang et al. 2016, arXiv 1604.02878), and the picture is
+    Five landmarks are found by MTCNN (Zhang et al. 2016, arXiv 1604.02878), and the image is
     shifted, turned and scaled so that they come nearest, in the least squares, to where they
-    usually are. What lies outside of the picture repeats its edge.
+    usually are. What lies outside of the image repeats its edge.
 
     Args:
-        picture: An upright picture in mode RGB, of any size.
+        image: An upright image in mode RGB, of any size.
 
     Returns:
-        The aligned picture, RGB of 178×218 pixels; None where no face is found. The same
-        picture always gives the same answer.
+        The aligned image, RGB of 178×218 pixels; None where no face is found. The same
+        image always gives the same answer.
 
     Raises:
         GanvasError: The package mtcnn is not installed.
     """
-    landmarks = find_landmarks(picture)
+    landmarks = find_landmarks(image)
     if landmarks is None:
         return None
     turn, shift = fit_similarity(landmarks, LANDMARKS + 0.5)
     # Points that lie mirrored or on one spot fit at no sensible scale: that is no face.
-    if abs(turn) * max(picture.size) * FRAME_REACH < max(ALIGNED):
+    if abs(turn) * max(image.size) * FRAME_REACH < max(ALIGNED):
         return None
-    return _warp(picture, turn, shift)
+    return _warp(image, turn, shift)
 
 
-def find_landmarks(picture: Image.Image) -> np.ndarray | None:
-    """Find the landmarks of a picture's largest face with MTCNN.
+def find_landmarks(image: Image.Image) -> np.ndarray | None:
+    """Find the landmarks of an image's largest face with MTCNN.
 
     Args:
-        picture: A picture in mode RGB, of any size.
+        image: An image in mode RGB, of any size.
 
     Returns:
         x and y of the left eye, the right eye, the nose and the left and right corner of the
-        mouth, as the picture shows them, in pixels from the picture's top left corner: float64
+        mouth, as the image shows them, in pixels from the image's top left corner: float64
         of shape (5, 2). None where no face is found.
 
     Raises:
@@ -82,7 +82,7 @@ def find_landmarks(picture: Image.Image) -> np.ndarray | None:
         detector = _load_detector()
     landmarks = None
     for longest in COPIES:
-        copy = _shrink(picture, longest / max(*picture.size, 1))
+        copy = _shrink(image, longest / max(*image.size, 1))
         if min(copy.size) < WINDOW:
             continue
         # Rows of a number, the box's corners, a score, five x and five y. Where one of the
@@ -93,8 +93,8 @@ def find_landmarks(picture: Image.Image) -> np.ndarray | None:
         sides = faces[:, 3:5] - faces[:, 1:3]
         largest = sides.prod(axis=1).argmax()
         # MTCNN counts from the centre of the first pixel.
-        landmarks = (faces[largest, 6:16].reshape(2, 5).T + 0.5) * picture.size / copy.size
-        if sides[largest].max() >= FACE or copy.size == picture.size:
+        landmarks = (faces[largest, 6:16].reshape(2, 5).T + 0.5) * image.size / copy.size
+        if sides[largest].max() >= FACE or copy.size == image.size:
             break
     return landmarks
 
@@ -119,13 +119,13 @@ def fit_similarity(points: np.ndarray, onto: np.ndarray) -> tuple[complex, compl
     return complex(turn), complex(w.mean() - turn * z.mean())
 
 
-def _warp(picture: Image.Image, turn: complex, shift: complex) -> Image.Image:
-    """Draw the aligned picture, whose point turn · z + shift shows the picture's point z."""
+def _warp(image: Image.Image, turn: complex, shift: complex) -> Image.Image:
+    """Draw the aligned image, whose point turn · z + shift shows the image's point z."""
     # Pillow's affine transform takes single pixels however much it shrinks.
-    small = _shrink(picture, OVERSAMPLING * abs(turn))
-    across, down = small.width / picture.width, small.height / picture.height
+    small = _shrink(image, OVERSAMPLING * abs(turn))
+    across, down = small.width / image.width, small.height / image.height
     width, height = (OVERSAMPLING * side for side in ALIGNED)
-    # Back from a point of the large drawing to one of the small picture.
+    # Back from a point of the large drawing to one of the small image.
     back, start = 1 / (turn * OVERSAMPLING), -shift / turn
     matrix = np.array(
         [
@@ -147,12 +147,12 @@ def _warp(picture: Image.Image, turn: complex, shift: complex) -> Image.Image:
     return drawn.resize(ALIGNED, Image.Resampling.LANCZOS)
 
 
-def _shrink(picture: Image.Image, factor: float) -> Image.Image:
-    """Scale a picture down, or leave it as it is where the factor is one or more."""
+def _shrink(image: Image.Image, factor: float) -> Image.Image:
+    """Scale an image down, or leave it as it is where the factor is one or more."""
     if factor >= 1:
-        return picture
-    size = [max(1, math.ceil(side * factor)) for side in picture.size]
-    return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
+        return image
+    size = [max(1, math.ceil(side * factor)) for side in image.size]
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
 
 
 @functools.cache
@@ -167,7 +167,7 @@ def _load_detector() -> Any:  # mtcnn.MTCNN, of a package that may be missing
         ) from error
     import keras
 
-    # On the processor: the pictures must not depend on whether there is an accelerator, and many
+    # On the processor: the images must not depend on whether there is an accelerator, and many
     # processes would ask one accelerator for all its memory.
     with keras.device("cpu:0"):
         stages = [StagePNet(), StageRNet(), StageONet()]
@@ -176,11 +176,11 @@ def _load_detector() -> Any:  # mtcnn.MTCNN, of a package that may be missing
 
 
 def _limit_proposals(network: Callable[..., Any]) -> Callable[[Any], tuple[Any, Any]]:
-    """Let a scale of a picture have the most likely proposals alone."""
+    """Let a scale of an image have the most likely proposals alone."""
     import keras
 
-    def propose(pictures: Any) -> tuple[Any, Any]:
-        boxes, scores = network(pictures)
+    def propose(images: Any) -> tuple[Any, Any]:
+        boxes, scores = network(images)
         scores = np.array(scores)
         chances = scores[..., 1].ravel()
         chances[np.argsort(-chances, kind="stable")[PROPOSALS:]] = 0

@@ -10,13 +10,13 @@ from PIL import Image
 
 from ganvas.errors import GanvasError
 
-# Column of a table of listed pictures: the list that names each. No label can be called so.
+# Column of a table of listed images: the list that names each. No label can be called so.
 LIST, KEY = "(list)", "(key)"
 FACTS = {"bytes": "int64", "modified_ns": "int64"}
 NOT_TEXT = re.compile(r"[\ud800-\udfff]")
 # Formats whose endings Pillow knows, though it only writes them, hands them to other programs or
 # tells no more than a film's size.
-NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PALM", "PDF", "WMF"}
+NO_IMAGES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PALM", "PDF", "WMF"}
 
 
 def list_files(folder: Path, below: str) -> list[tuple[str, int, int]]:
@@ -69,7 +69,7 @@ def scan(folder: Path, below: str = "") -> tuple[pd.DataFrame, pd.DataFrame]:
     if not folder.is_dir():
         raise GanvasError(
             f"The folder {folder} does not exist: set ingest.source.path to the folder that holds "
-            "the pictures, or bring artworks, wikiart or celeba by kedro run --pipelines=fetch."
+            "the images, or bring artworks, wikiart or celeba by kedro run --pipelines=fetch."
         )
     found = sorted(list_files(folder, below))
     # Neither a table nor a web page can hold a name that is not UTF-8.
@@ -114,12 +114,12 @@ def match_listed(
 
 
 def drop_other_files(files: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Keep the files that may be pictures; captions and tables beside them become remarks."""
+    """Keep the files that may be images; captions and tables beside them become remarks."""
     suffixes = files["path"].map(lambda path: PurePosixPath(path).suffix.lower())
     forms = Image.registered_extensions()
-    known = [suffix for suffix, form in forms.items() if form not in NO_PICTURES]
+    known = [suffix for suffix, form in forms.items() if form not in NO_IMAGES]
     others = ~suffixes.isin(["", *known])
-    remarks = make_remarks(files.loc[others, "path"], "no picture: ends in " + suffixes[others])
+    remarks = make_remarks(files.loc[others, "path"], "no image: ends in " + suffixes[others])
     return files[~others].reset_index(drop=True), remarks
 
 

@@ -1,4 +1,4 @@
-"""Any folder of pictures, labelled by folders or by a table."""
+"""Any folder of images, labelled by folders or by a table."""
 
 import csv
 from collections.abc import Iterator
@@ -27,12 +27,12 @@ TAKEN = [*FACTS, "hash"]
 
 
 class FolderParams(Params):
-    """Parameters of a folder of pictures.
+    """Parameters of a folder of images.
 
     Attributes:
-        labels: `folders`: a picture's class is its first folder; `csv`: the columns of a table;
-            `none`: pictures have no labels.
-        csv: The table in the folder: columns `path`, one or more labels and, for pictures that
+        labels: `folders`: an image's class is its first folder; `csv`: the columns of a table;
+            `none`: images have no labels.
+        csv: The table in the folder: columns `path`, one or more labels and, for images that
             are split, `split` with train, validation or test.
     """
 
@@ -41,20 +41,20 @@ class FolderParams(Params):
 
 
 def read_folder(folder: Path, params: FolderParams) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """List the pictures of any folder, however deep they lie.
+    """List the images of any folder, however deep they lie.
 
     Args:
-        folder: Holds the pictures. The table of labels in it counts as no picture.
+        folder: Holds the images. The table of labels in it counts as no image.
         params: Where the labels come from.
 
     Returns:
         The records, one row a file, sorted by path: path below the folder, bytes, modified_ns
-        and the labels: `class` (the first folder; "" for a picture at the top), the table's
+        and the labels: `class` (the first folder; "" for an image at the top), the table's
         columns, or none. And the remarks, path and reason, on each file that is no record and
-        on each picture that the table names but the folder lacks.
+        on each image that the table names but the folder lacks.
 
     Raises:
-        GanvasError: The folder, the table, one of its columns or every picture is missing, or a
+        GanvasError: The folder, the table, one of its columns or every image is missing, or a
             line of the table can't be read.
     """
     files, remarks = scan(folder)
@@ -70,13 +70,13 @@ def read_folder(folder: Path, params: FolderParams) -> tuple[pd.DataFrame, pd.Da
         by_table = params.labels == "csv"
         what = f" that {params.csv} names in {folder}" if by_table else f" in {folder}"
         why = "" if by_table else _tell_endings(files["path"])
-        hint = "set ingest.source.path to a folder with pictures"
-        raise GanvasError(f"No picture{what}{why}: {hint}.")
+        hint = "set ingest.source.path to a folder with images"
+        raise GanvasError(f"No image{what}{why}: {hint}.")
     return records, join_remarks(remarks, more)
 
 
 def _tell_endings(paths: pd.Series) -> str:
-    """Say how files end, since people call more of them pictures than Pillow does."""
+    """Say how files end, since people call more of them images than Pillow does."""
     if paths.empty:
         return ""
     endings = paths.map(lambda path: PurePosixPath(path).suffix.lower()).value_counts()

@@ -36,7 +36,7 @@ def download(handle: str, folder: Path, credentials: dict[str, str]) -> tuple[Pa
     """
     kagglehub = import_client("kagglehub")
     # Only its cache makes kagglehub go on with an archive: an output_dir that holds a part of
-    # one is refused. So it is given a cache of its own, on the disk of the raw pictures.
+    # one is refused. So it is given a cache of its own, on the disk of the raw images.
     with _environment(folder, credentials), _quiet_in_a_log(), _one_sentence(handle, credentials):
         try:
             path = Path(kagglehub.dataset_download(handle))

@@ -1,4 +1,4 @@
-"""Pictures on an object store, mirrored to a folder: all that follows reads files."""
+"""Images on an object store, mirrored to a folder: all that follows reads files."""
 
 import json
 import logging
@@ -57,7 +57,7 @@ def mirror(url: str, folder: Path, options: dict[str, Any]) -> None:
 
     Hidden objects are left out, as hidden files are; files that were fetched and are gone from the
     store are deleted, and others are left alone. A file gets its object's time of change, so that
-    neither a second listing nor a second mirror looks like other pictures.
+    neither a second listing nor a second mirror looks like other images.
 
     Args:
         url: Of a folder, with any protocol of fsspec.
@@ -143,7 +143,7 @@ def _list_objects(
     if not listed:
         raise GanvasError(
             f"There are no files at {url}: set ingest.source.path to the bucket and the folder "
-            "that holds the pictures."
+            "that holds the images."
         )
     return store, listed
 

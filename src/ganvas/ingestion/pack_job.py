@@ -22,7 +22,7 @@ from ganvas.ingestion.pack_worker import (
     has_recovered,
     make_chunk,
     read_answers,
-    read_pictures,
+    read_images,
 )
 from ganvas.ingestion.shards import NAME, SHARD, write_shard
 from ganvas.progress import track
@@ -34,10 +34,10 @@ COLUMNS = ["path", "hash", "reason"]
 
 
 class Shard(NamedTuple):
-    """A range of the source's listing that becomes one file of pictures.
+    """A range of the source's listing that becomes one file of images.
 
     Attributes:
-        images: The file of its pictures.
+        images: The file of its images.
         done: The table of what became of each listed file; written last, it says that the shard
             is finished.
         tasks: Its chunks.
@@ -84,7 +84,7 @@ def _mend(work: Path, raw: Path | None) -> None:
     for table in sorted(work.glob("rows-*.parquet")):
         lost = lost or not _opens(table, pd.read_parquet)
         lost = lost or (raw is not None and has_recovered(pd.read_parquet(table), raw))
-        # Whether a picture is a duplicate follows from the shards before it.
+        # Whether an image is a duplicate follows from the shards before it.
         if lost:
             table.unlink()
 
@@ -110,7 +110,7 @@ def pack_shards(
 
     Yields:
         After each shard a table of what became of all files so far: path, hash ("" for a rejected
-        file) and reason ("" for a picture). Of several files with the same content the first
+        file) and reason ("" for an image). Of several files with the same content the first
         stays.
 
     Raises:
@@ -126,7 +126,7 @@ def pack_shards(
 
 
 def mark_duplicates(rows: pd.DataFrame) -> pd.DataFrame:
-    """Give every picture whose hash stands in an earlier row the reason, and no hash.
+    """Give every image whose hash stands in an earlier row the reason, and no hash.
 
     Args:
         rows: Columns path, hash and reason.
@@ -178,7 +178,7 @@ def _make_chunks(shards: list[Shard], place: Place) -> Iterator[tuple[Shard, boo
 
 
 def _finish(shard: Shard, done: pd.DataFrame, size: int) -> pd.DataFrame:
-    """Write a shard's pictures but those seen before; return all rows so far with its own."""
+    """Write a shard's images but those seen before; return all rows so far with its own."""
     tables = [
         read_answers(task.target).assign(path=pd.Series(task.paths, dtype="str"))
         for task in shard.tasks
@@ -200,7 +200,7 @@ def _kept(
     start = 0
     for task, table in zip(tasks, tables, strict=True):
         decoded = (table["reason"] == "").to_numpy()
-        yield read_pictures(task.target)[stays[start : start + len(table)][decoded]]
+        yield read_images(task.target)[stays[start : start + len(table)][decoded]]
         start += len(table)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ganvas.atomic_files import whole
-from ganvas.ingestion.decode import REFUSED, Align, Crop, Rejection, decode_picture
+from ganvas.ingestion.decode import REFUSED, Align, Crop, Rejection, decode_image
 
 # Files a chunk: enough to be worth a task, few enough to bound a worker's memory and to lose
 # little when it is killed.
@@ -15,11 +15,11 @@ CHUNK = 256
 
 
 class Recipe(NamedTuple):
-    """What is done to every picture.
+    """What is done to every image.
 
     Attributes:
         raw: The source's folder, absolute: a worker may have another working directory.
-        size: Side of the packed pictures in pixels.
+        size: Side of the packed images in pixels.
         crop: The square to keep.
         align: What to put upright first.
     """
@@ -35,7 +35,7 @@ class ChunkTask(NamedTuple):
 
     Attributes:
         target: The file to write, absolute.
-        paths: The pictures' files, below the source's folder.
+        paths: The images' files, below the source's folder.
         recipe: What to do to them.
     """
 
@@ -55,21 +55,21 @@ def make_chunk(task: ChunkTask) -> None:
     if task.target.exists() and not has_recovered(_look_back(task), task.recipe.raw):
         return
     recipe = task.recipe
-    pictures = np.empty((len(task.paths), recipe.size, recipe.size, 3), np.uint8)
+    images = np.empty((len(task.paths), recipe.size, recipe.size, 3), np.uint8)
     answers = []
     count = 0
     for path in task.paths:
         try:
-            pixels, content_hash = decode_picture(recipe.raw / path, *recipe[1:])
+            pixels, content_hash = decode_image(recipe.raw / path, *recipe[1:])
         except Rejection as rejection:
             answers.append(("", str(rejection)))
             continue
-        pictures[count] = pixels
+        images[count] = pixels
         count += 1
         answers.append((content_hash, ""))
     # A scheduler may have given the same task to somebody else too.
     with whole(task.target, shared=True, durable=True) as partial, partial.open("wb") as stream:
-        np.savez(stream, pictures=pictures[:count], answers=answers)
+        np.savez(stream, images=images[:count], answers=answers)
 
 
 def has_recovered(rows: pd.DataFrame, raw: Path) -> bool:
@@ -101,13 +101,13 @@ def read_answers(chunk: Path) -> pd.DataFrame:
     """Read what became of each file of a chunk.
 
     Returns:
-        Columns hash, of the file's content ("" for a rejected one), and reason ("" for a picture).
+        Columns hash, of the file's content ("" for a rejected one), and reason ("" for an image).
     """
     with np.load(chunk, allow_pickle=False) as arrays:
         return pd.DataFrame(arrays["answers"].tolist(), columns=["hash", "reason"], dtype="str")
 
 
-def read_pictures(chunk: Path) -> np.ndarray:
-    """Read a chunk's pictures, uint8 of shape (n, size, size, 3), without the rejected."""
+def read_images(chunk: Path) -> np.ndarray:
+    """Read a chunk's images, uint8 of shape (n, size, size, 3), without the rejected."""
     with np.load(chunk, allow_pickle=False) as arrays:
-        return arrays["pictures"]
+        return arrays["images"]

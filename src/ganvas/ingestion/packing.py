@@ -1,4 +1,4 @@
-"""Packing: every picture decoded once, into shards that are memory-mapped ever after."""
+"""Packing: every image decoded once, into shards that are memory-mapped ever after."""
 
 import hashlib
 import json
@@ -40,16 +40,16 @@ HOW = {"max_rejected_share", "workers", "scheduler"}
 
 
 class PackParams(Params):
-    """How pictures are packed.
+    """How images are packed.
 
     Attributes:
-        size: Side of the packed pictures in pixels.
+        size: Side of the packed images in pixels.
         crop: The square to keep of each: its centre, where most detail is, or all on white.
         align: What to find and put upright first: nothing, or the largest face.
-        validation_share: Share of the pictures, chosen by content, that training never sees and
+        validation_share: Share of the images, chosen by content, that training never sees and
             that choices are made by; where a source has a split of its own, that one counts.
-        test_share: Share of the pictures, chosen by content, kept for what nothing else looks at:
-            the test pictures of `evaluate.parzen`.
+        test_share: Share of the images, chosen by content, kept for what nothing else looks at:
+            the test images of `evaluate.parzen`.
         max_rejected_share: Above this share of files that can't be used, the run stops.
         workers: Processes that decode; None: one a core.
         scheduler: Address of a Dask scheduler whose workers decode instead; they must see the
@@ -69,7 +69,7 @@ class PackParams(Params):
 def pack(
     records: pd.DataFrame, remarks: pd.DataFrame, raw: Path, folder: Path, params: PackParams
 ) -> Collection:
-    """Pack the listed pictures into a folder, or do nothing when they are packed already.
+    """Pack the listed images into a folder, or do nothing when they are packed already.
 
     A run that is stopped on the way leaves the collection of the run before it, and beside it
     what is done so far, with which the next run goes on. The folder is replaced as a whole at the
@@ -107,7 +107,7 @@ def pack(
             rejected = open_collection(folder).rejected
             listed = rejected[rejected["path"].isin(records["path"])]
             _check_share(listed, len(records), raw, params.max_rejected_share)
-            logger.info("The pictures are unchanged since they were packed.")
+            logger.info("The images are unchanged since they were packed.")
             _keep_remarks(folder, rejected, pd.concat([listed, remarks], ignore_index=True))
             _throw_away(work, folder)
         return open_collection(folder)
@@ -116,24 +116,24 @@ def pack(
 
 
 def choose_split(hashes: pd.Series, validation_share: float, test_share: float) -> np.ndarray:
-    """Choose splits by content, so that a picture keeps its own when others are added.
+    """Choose splits by content, so that an image keeps its own when others are added.
 
     Args:
         hashes: Hexadecimal digits.
         validation_share: From 0 to 1.
-        test_share: From 0 to 1; another share moves no picture in or out of validation.
+        test_share: From 0 to 1; another share moves no image in or out of validation.
 
     Returns:
         train, validation or test for each.
     """
     position = hashes.str[:8].map(lambda text: int(text, 16) / 16**8)
-    # From the two ends, so that neither share moves the other's pictures.
+    # From the two ends, so that neither share moves the other's images.
     ends = [position < validation_share, position >= 1 - test_share]
     return np.select(ends, ["validation", "test"], "train")
 
 
 def _keep_remarks(folder: Path, old: pd.DataFrame, new: pd.DataFrame) -> None:
-    """Write the table of rejected files anew where a file came or went that is no picture."""
+    """Write the table of rejected files anew where a file came or went that is no image."""
     if not new.equals(old):
         with suppress(GanvasError), hold(folder), whole(folder / REJECTED) as partial:
             new.to_parquet(partial)

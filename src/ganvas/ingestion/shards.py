@@ -1,4 +1,4 @@
-"""Shards: the files that hold a collection's pictures, read as one array."""
+"""Shards: the files that hold a collection's images, read as one array."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,13 +8,13 @@ import numpy as np
 
 from ganvas.atomic_files import whole
 
-# Files listed for one shard, so it holds at most as many pictures.
+# Files listed for one shard, so it holds at most as many images.
 SHARD = 65_536
 NAME = "images-{:05d}.npy"
 
 
 class ShardedImages:
-    """The pictures of all shards as one read-only array, memory-mapped.
+    """The images of all shards as one read-only array, memory-mapped.
 
     It is indexed along its first axis, by a number, a slice or an array of positions, and gives
     plain arrays in memory.
@@ -43,12 +43,12 @@ class ShardedImages:
         if len(positions) and not -len(self) <= positions.min() <= positions.max() < len(self):
             raise IndexError(f"positions must lie from 0 to {len(self) - 1}")
         positions = positions.astype(np.int64) % max(len(self), 1)
-        pictures = np.empty((len(positions), *self.shape[1:]), np.uint8)
+        images = np.empty((len(positions), *self.shape[1:]), np.uint8)
         owners = np.searchsorted(self._starts, positions, side="right") - 1
         for owner in np.unique(owners):
             chosen = owners == owner
-            pictures[chosen] = self._shards[owner][positions[chosen] - self._starts[owner]]
-        return pictures
+            images[chosen] = self._shards[owner][positions[chosen] - self._starts[owner]]
+        return images
 
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         return self[:].astype(dtype or self.dtype, copy=False)
@@ -66,18 +66,18 @@ def open_shards(folder: Path) -> ShardedImages:
     return ShardedImages([np.load(file, mmap_mode="r", allow_pickle=False) for file in files])
 
 
-def write_shard(file: Path, pictures: Iterable[np.ndarray], size: int) -> None:
+def write_shard(file: Path, images: Iterable[np.ndarray], size: int) -> None:
     """Write a .npy file piece by piece; it is never seen half written.
 
     Args:
         file: Where to write.
-        pictures: uint8 arrays of shape (n, size, size, 3), one after the other.
-        size: Side of the pictures in pixels.
+        images: uint8 arrays of shape (n, size, size, 3), one after the other.
+        size: Side of the images in pixels.
     """
     with whole(file, durable=True) as partial, partial.open("wb") as stream:
         _write_header(stream, 0, size)
         count = 0
-        for piece in pictures:
+        for piece in images:
             stream.write(np.ascontiguousarray(piece).data)
             count += len(piece)
         _write_header(stream, count, size)

@@ -45,7 +45,7 @@ class WikiartParams(Params):
 
 
 def read_wikiart(folder: Path, params: WikiartParams) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """List the pictures of a folder in this layout.
+    """List the images of a folder in this layout.
 
     Args:
         folder: Holds `<Style>/<artist-name>_<title>.jpg` and, for labels such as `style`, the
@@ -56,11 +56,11 @@ def read_wikiart(folder: Path, params: WikiartParams) -> tuple[pd.DataFrame, pd.
         The records, one row a file, sorted by path: path below the folder, bytes, modified_ns;
         the chosen label as the list's class; `style`, from the folder, and `artist`, from the
         file name, unless chosen; and with lists `split`, train or validation. And the remarks,
-        path and reason, on each file that is no record and on each listed picture that is
+        path and reason, on each file that is no record and on each listed image that is
         missing.
 
     Raises:
-        GanvasError: The folder, one of the lists or every picture is missing, or a line of a
+        GanvasError: The folder, one of the lists or every image is missing, or a line of a
             list can't be read.
     """
     files, remarks = scan(folder)
@@ -74,7 +74,7 @@ def read_wikiart(folder: Path, params: WikiartParams) -> tuple[pd.DataFrame, pd.
     if records.empty:
         named = f" that {' or '.join(names)} names" if lists else " in a style's folder"
         raise GanvasError(
-            f"No picture{named} in {folder}: ingest.source.path must name the folder that holds "
+            f"No image{named} in {folder}: ingest.source.path must name the folder that holds "
             "the styles' folders."
         )
     return _add_labels(records, params.labels), join_remarks(remarks, more)

@@ -1,7 +1,7 @@
 """An independent judge of classes: a linear softmax on the features of a frozen network.
 
-Networks trained on photographs go by texture, and generated pictures are grainy or soft. So the
-judge also learns from real pictures that were made so, lest it take finish for class.
+Networks trained on photographs go by texture, and generated images are grainy or soft. So the
+judge also learns from real images that were made so, lest it take finish for class.
 """
 
 from collections.abc import Iterator
@@ -17,22 +17,22 @@ DECAY = 1e-3
 GRAIN, SOFTNESS = 40, 1.6
 
 
-def degrade(pictures: np.ndarray, seed: int) -> np.ndarray:
-    """Make every picture soft and then grainy, each as much as it happens to be drawn.
+def degrade(images: np.ndarray, seed: int) -> np.ndarray:
+    """Make every image soft and then grainy, each as much as it happens to be drawn.
 
     Args:
-        pictures: uint8 of shape (n, H, W, 3).
+        images: uint8 of shape (n, H, W, 3).
         seed: Of blur and noise.
 
     Returns:
         uint8 of the same shape.
     """
     rng = np.random.default_rng(seed)
-    degraded = np.empty_like(pictures)
-    for number, picture in enumerate(pictures):
-        width = rng.uniform(0, SOFTNESS * len(picture) / 64)
-        soft = Image.fromarray(picture).filter(ImageFilter.GaussianBlur(width))
-        grainy = soft + rng.uniform(0, GRAIN) * rng.standard_normal(picture.shape)
+    degraded = np.empty_like(images)
+    for number, image in enumerate(images):
+        width = rng.uniform(0, SOFTNESS * len(image) / 64)
+        soft = Image.fromarray(image).filter(ImageFilter.GaussianBlur(width))
+        grainy = soft + rng.uniform(0, GRAIN) * rng.standard_normal(image.shape)
         degraded[number] = np.clip(np.rint(grainy), 0, 255)
     return degraded
 
@@ -40,7 +40,7 @@ def degrade(pictures: np.ndarray, seed: int) -> np.ndarray:
 def train_classifier(
     features: np.ndarray, labels: np.ndarray, classes: int, seed: int
 ) -> keras.Model:
-    """Train on real pictures; every class weighs the same, however many pictures it has.
+    """Train on real images; every class weighs the same, however many images it has.
 
     Args:
         features: float32 of shape (n, d).
@@ -68,7 +68,7 @@ def train_classifier(
 def _draw(
     features: np.ndarray, labels: np.ndarray, classes: int, seed: int
 ) -> Iterator[tuple[np.ndarray, ...]]:
-    """Draw batches without end, with the weight of each picture."""
+    """Draw batches without end, with the weight of each image."""
     rng = np.random.default_rng(seed)
     counts = np.bincount(labels, minlength=classes)
     while True:

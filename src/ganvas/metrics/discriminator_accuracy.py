@@ -1,4 +1,4 @@
-"""What the discriminator says of pictures."""
+"""What the discriminator says of images."""
 
 import keras
 import numpy as np
@@ -9,24 +9,24 @@ BATCH = 64
 
 
 def judge(
-    discriminator: keras.Model, pictures: np.ndarray, classes: np.ndarray | None = None
+    discriminator: keras.Model, images: np.ndarray, classes: np.ndarray | None = None
 ) -> np.ndarray:
     """Give the discriminator's logits, float32 of shape (N,), positive for real.
 
-    Of one that judges parts of a picture by themselves it is their mean.
+    Of one that judges parts of an image by themselves it is their mean.
 
-    Batch normalisation uses its moving averages, so each picture is judged by itself.
+    Batch normalisation uses its moving averages, so each image is judged by itself.
 
     Args:
         discriminator: See `ganvas.networks.gan_networks.Pair`.
-        pictures: uint8 of shape (N, H, W, 3).
+        images: uint8 of shape (N, H, W, 3).
         classes: Rows of classes that they show or were asked to, float32 of shape (N, K); needed
             where the discriminator looks at them.
     """
     logits = []
-    for start in range(0, len(pictures), BATCH):
+    for start in range(0, len(images), BATCH):
         part = slice(start, start + BATCH)
-        inputs = [to_float(pictures[part])]
+        inputs = [to_float(images[part])]
         if classes is not None and len(discriminator.inputs) > 1:
             inputs.append(classes[part])
         outputs = discriminator(as_inputs(inputs), training=False)
@@ -39,8 +39,8 @@ def accuracy(logits: np.ndarray, real: bool, boundary: float = 0.0) -> float:
     """Share of logits, shape (N,), on the side of the boundary where real, or generated, ones are.
 
     Args:
-        logits: Of pictures of one kind.
+        logits: Of images of one kind.
         real: Whether these are real.
-        boundary: Above it pictures are taken for real.
+        boundary: Above it images are taken for real.
     """
     return float(np.mean((logits > boundary) == real))

@@ -1,4 +1,4 @@
-"""The networks whose features judge pictures, by name."""
+"""The networks whose features judge images, by name."""
 
 import hashlib
 import sys
@@ -68,7 +68,7 @@ def load_extractor(name: str, weights: str | None = None) -> Extractor:
     Args:
         name: `efficientnet_lite0` or `efficientnet_lite2`, trained on ImageNet, from packages;
             `inception`, with its published weights from a file; a network of keras.applications by
-            its name; or the path of a saved network, from pictures (N, S, S, 3), RGB in [0, 255],
+            its name; or the path of a saved network, from images (N, S, S, 3), RGB in [0, 255],
             to features (N, d) or maps of them (N, h, w, d), which are averaged.
         weights: Of `inception`, the file pt_inception-2015-12-05-6726825d.pth; of a network of
             keras.applications, a file of weights without the top, None: ImageNet's, which Keras
@@ -133,8 +133,8 @@ def _load_application(name: str, weights: str | None) -> Extractor:
                 pooling="avg",
                 input_shape=(side, side, 3),
             )
-            pictures = keras.Input((side, side, 3), name="pictures")
-            network = keras.Model(pictures, trunk(preprocess(pictures)), name=name)
+            images = keras.Input((side, side, 3), name="images")
+            network = keras.Model(images, trunk(preprocess(images)), name=name)
     # Keras raises bare exceptions where a download fails.
     except Exception as error:
         where = f"read from '{weights}'" if weights else "downloaded"
@@ -163,7 +163,7 @@ def _load_saved(name: str) -> Extractor:
     ):
         raise GanvasError(
             f"The extractor '{path}' goes from {shapes[0]} to {', '.join(map(str, shapes[1:]))}, "
-            "but features take one network from pictures (N, S, S, 3) to features (N, d) or maps "
+            "but features take one network from images (N, S, S, 3) to features (N, d) or maps "
             "of them: save a part of it that does."
         )
     network.trainable = False

@@ -1,7 +1,7 @@
 """Fréchet distance of two sets of features (Heusel et al., arXiv 1706.08500).
 
 That of the two normal distributions with the sets' means and covariances. It is called FID only on
-the features of the Inception network that the paper used. At a finite number of pictures it is too
+the features of the Inception network that the paper used. At a finite number of images it is too
 large, and more so the fewer there are: compare figures of equal numbers alone.
 """
 
@@ -38,7 +38,7 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
         |μ₁ - μ₂|² + tr Σ₁ + tr Σ₂ - 2 tr √(Σ₁Σ₂): 0 for equal moments, more the more they differ.
 
     Raises:
-        GanvasError: A set has fewer than two pictures.
+        GanvasError: A set has fewer than two images.
     """
     return distance_of_moments(find_moments(real), find_moments(generated))
 
@@ -54,7 +54,7 @@ def find_moments(features: np.ndarray) -> Moments:
     """
     count, length = features.shape
     if count < 2:
-        raise GanvasError(f"A Fréchet distance needs 2 pictures or more on each side, not {count}.")
+        raise GanvasError(f"A Fréchet distance needs 2 images or more on each side, not {count}.")
     mean = np.asarray(features.mean(axis=0, dtype=np.float64))
     if count <= length:
         return Moments(mean, (features - mean) / np.sqrt(count - 1))
@@ -72,6 +72,6 @@ def distance_of_moments(one: Moments, other: Moments) -> float:
     apart = ((one.mean - other.mean) ** 2).sum()
     spread = (one.factor**2).sum() + (other.factor**2).sum()
     # With Σ₁ = AᵀA and Σ₂ = BᵀB the trace of √(Σ₁Σ₂) is the sum of the singular values of ABᵀ: no
-    # matrix root, which fails for singular covariances, that is for fewer pictures than features.
+    # matrix root, which fails for singular covariances, that is for fewer images than features.
     shared = np.linalg.svd(one.factor @ other.factor.T, compute_uv=False).sum()
     return float(apart + spread - 2 * shared)

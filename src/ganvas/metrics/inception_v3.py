@@ -36,7 +36,7 @@ def build_inception(weights: dict[str, np.ndarray]) -> tuple[keras.Model, keras.
         weights: The port's state dict.
 
     Returns:
-        A network from pictures (N, 299, 299, 3), RGB in [0, 255], to features (N, 2048), 0 or
+        A network from images (N, 299, 299, 3), RGB in [0, 255], to features (N, 2048), 0 or
         more; and one from features to the probabilities of classes, (N, 1008). The latter leaves
         out the biases, as the Inception Score does since Salimans et al. (arXiv 1606.03498). Both
         are frozen: batch normalisation uses its moving averages.
@@ -48,13 +48,13 @@ def build_inception(weights: dict[str, np.ndarray]) -> tuple[keras.Model, keras.
         original = keras.applications.InceptionV3(weights=None, classes=CLASSES)
         last_pool = _in_order(original, layers.AveragePooling2D)[-1]
         # The original graph's scale; some ports divide by 127.5.
-        pictures = keras.Input((SIDE, SIDE, 3), name="pictures")
+        images = keras.Input((SIDE, SIDE, 3), name="images")
         changed = keras.models.clone_model(
             original, clone_function=lambda layer: _change(layer, layer is last_pool)
         )
         trunk = keras.Model(changed.input, changed.get_layer("avg_pool").output)
         network = keras.Model(
-            pictures, trunk(layers.Rescaling(1 / 128, offset=-1)(pictures)), name="inception"
+            images, trunk(layers.Rescaling(1 / 128, offset=-1)(images)), name="inception"
         )
         head = keras.Sequential(
             [layers.Dense(CLASSES, use_bias=False), layers.Softmax()], name="inception_head"

@@ -1,7 +1,7 @@
 """Kernel distance of two sets of features: KID (Bińkowski et al., arXiv 1801.01401).
 
 The squared maximum mean discrepancy under the kernel k(x, y) = (x·y / d + 1)³. Its estimate is
-unbiased at any number of pictures, so it may be slightly negative, and sets of different sizes
+unbiased at any number of images, so it may be slightly negative, and sets of different sizes
 can be compared.
 """
 
@@ -13,7 +13,7 @@ CHUNK = 1024
 
 
 def kernel_distance(real: np.ndarray, generated: np.ndarray) -> float:
-    """Estimate the squared maximum mean discrepancy without bias, from all pairs of pictures.
+    """Estimate the squared maximum mean discrepancy without bias, from all pairs of images.
 
     Kernels are computed in float64, chunk against chunk, so memory stays bounded.
 
@@ -25,11 +25,11 @@ def kernel_distance(real: np.ndarray, generated: np.ndarray) -> float:
         0 on average for sets of one distribution, more the more they differ.
 
     Raises:
-        GanvasError: A set has fewer than two pictures.
+        GanvasError: A set has fewer than two images.
     """
     least = min(len(real), len(generated))
     if least < 2:
-        raise GanvasError(f"A kernel distance needs 2 pictures or more on each side, not {least}.")
+        raise GanvasError(f"A kernel distance needs 2 images or more on each side, not {least}.")
     across = _sum_across(real, generated) / (len(real) * len(generated))
     return _mean_within(real) + _mean_within(generated) - 2 * across
 
@@ -43,7 +43,7 @@ def kernel_distance_subsets(
         real: Features of shape (m, d).
         generated: Features of shape (n, d).
         subsets: How many times both sides are drawn from.
-        size: How many pictures are drawn from each side, without replacement: 2 to min(m, n).
+        size: How many images are drawn from each side, without replacement: 2 to min(m, n).
         seed: Decides which are drawn.
 
     Returns:
@@ -51,13 +51,13 @@ def kernel_distance_subsets(
         overlap, so the deviation is that of one subset, not of the mean.
 
     Raises:
-        GanvasError: A set has fewer than `size` pictures.
+        GanvasError: A set has fewer than `size` images.
     """
     least = min(len(real), len(generated))
     if size > least:
         raise GanvasError(
-            f"Subsets of {size} pictures can't be drawn from {least}: "
-            "choose smaller subsets or generate more pictures."
+            f"Subsets of {size} images can't be drawn from {least}: "
+            "choose smaller subsets or generate more images."
         )
     rng = np.random.default_rng(seed)
     distances = [

@@ -1,48 +1,48 @@
-"""Nearest neighbours among the training pictures, in pixels and in features."""
+"""Nearest neighbours among the training images, in pixels and in features."""
 
 import math
 
 import numpy as np
 
-from ganvas.arrays import Pictures
+from ganvas.arrays import Images
 from ganvas.metrics.pairwise import in_chunks, squared_distances
 
 CHUNK = 512
 
 
 def find_nearest(
-    queries: np.ndarray, pictures: Pictures, positions: np.ndarray
+    queries: np.ndarray, images: Images, positions: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find for each query the picture that differs least from it.
+    """Find for each query the image that differs least from it.
 
     Candidates are found by matrix products in float32, chunk by chunk, so memory stays bounded;
     the distance to the one found is then computed exactly.
 
     Args:
         queries: uint8 of shape (n, H, W, 3).
-        pictures: uint8 of shape (N, H, W, 3); may be memory-mapped.
+        images: uint8 of shape (N, H, W, 3); may be memory-mapped.
         positions: Which of them to search, int64 of shape (m,), m at least 1.
 
     Returns:
-        The positions of the nearest pictures, int64 of shape (n,), and their distances, float64
+        The positions of the nearest images, int64 of shape (n,), and their distances, float64
         of shape (n,): the root of the mean squared difference, in grey levels (0 to 255).
     """
     nearest = np.zeros(len(queries), np.int64)
     apart = np.zeros(len(queries))
     for start in range(0, len(queries), CHUNK):
         rows = slice(start, start + CHUNK)
-        nearest[rows] = _find_nearest(_flatten(queries[rows]), pictures, positions)
-        apart[rows] = measure_distances(queries[rows], pictures[nearest[rows]])
+        nearest[rows] = _find_nearest(_flatten(queries[rows]), images, positions)
+        apart[rows] = measure_distances(queries[rows], images[nearest[rows]])
     return nearest, apart
 
 
-def _find_nearest(rows: np.ndarray, pictures: Pictures, positions: np.ndarray) -> np.ndarray:
-    """Find the positions of the pictures nearest to a few flattened ones."""
+def _find_nearest(rows: np.ndarray, images: Images, positions: np.ndarray) -> np.ndarray:
+    """Find the positions of the images nearest to a few flattened ones."""
     best = np.full(len(rows), np.inf)
     nearest = np.zeros(len(rows), np.int64)
     for start in range(0, len(positions), CHUNK):
         chunk = positions[start : start + CHUNK]
-        columns = _flatten(pictures[chunk])
+        columns = _flatten(images[chunk])
         # The query's own norm is the same for all candidates.
         distances = (columns**2).sum(1) - 2 * (rows @ columns.T)
         candidates = distances.argmin(1)
@@ -75,14 +75,11 @@ def find_nearest_features(
 
 
 def measure_distances(some: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Root mean squared differences, float64 (n,), of uint8 pictures (n, H, W, 3), pair by pair."""
+    """Root mean squared differences, float64 (n,), of uint8 images (n, H, W, 3), pair by pair."""
     differences = some.astype(np.float64) - others
     return np.sqrt((differences**2).mean(axis=(1, 2, 3)))
 
 
-def _flatten(pictures: np.ndarray) -> np.ndarray:
+def _flatten(images: np.ndarray) -> np.ndarray:
     # Centred and scaled, so that little is lost to cancellation.
-    return (
-        pictures.reshape(len(pictures), math.prod(pictures.shape[1:])).astype(np.float32) / 255
-        - 0.5
-    )
+    return images.reshape(len(images), math.prod(images.shape[1:])).astype(np.float32) / 255 - 0.5

@@ -24,20 +24,20 @@ def in_chunks(count: int) -> list[slice]:
 
 
 def mean_pairwise_distance(features: np.ndarray) -> float:
-    """Measure how different the pictures of one set are from each other.
+    """Measure how different the images of one set are from each other.
 
     Args:
         features: (n, d), n at least 2; may be memory-mapped.
 
     Returns:
-        The mean Euclidean distance of all pairs of different pictures; 0 where all are alike.
+        The mean Euclidean distance of all pairs of different images; 0 where all are alike.
 
     Raises:
-        GanvasError: There are fewer than two pictures.
+        GanvasError: There are fewer than two images.
     """
     count = len(features)
     if count < 2:
-        raise GanvasError(f"A distance of pairs needs 2 pictures or more, not {count}.")
+        raise GanvasError(f"A distance of pairs needs 2 images or more, not {count}.")
     chunks, total = in_chunks(count), 0.0
     for number, rows in enumerate(chunks):
         total += np.sqrt(squared_distances(features[rows], features[rows])).sum()

@@ -1,9 +1,9 @@
 """Parzen-window log-likelihood, by the protocol of Goodfellow et al. (arXiv 1406.2661).
 
-Generated pictures become a mixture of Gaussians of one width, chosen on validation pictures, and
-the figure is the mean log-likelihood of test pictures under it. Pixels are on the scale [0, 1]:
+Generated images become a mixture of Gaussians of one width, chosen on validation images, and
+the figure is the mean log-likelihood of test images under it. Pixels are on the scale [0, 1]:
 another scale moves the figure by D times the logarithm of the factor. It says little about how
-pictures look (Theis et al., arXiv 1511.01844).
+images look (Theis et al., arXiv 1511.01844).
 """
 
 from typing import NamedTuple
@@ -18,15 +18,15 @@ class Parzen(NamedTuple):
     """What the protocol gives.
 
     Attributes:
-        mean: Log-likelihood of test pictures in nats, the mean.
-        error: Its standard error over test pictures.
+        mean: Log-likelihood of test images in nats, the mean.
+        error: Its standard error over test images.
         sigma: The chosen width.
         at_edge: Whether this is the first or the last of those tried, so that a better one may
             lie beyond.
-        dimensions: D, the numbers in a picture.
-        samples: Generated pictures.
-        validation: Pictures that the width was chosen on.
-        pictures: Test pictures.
+        dimensions: D, the numbers in an image.
+        samples: Generated images.
+        validation: Images that the width was chosen on.
+        images: Test images.
     """
 
     mean: float
@@ -36,7 +36,7 @@ class Parzen(NamedTuple):
     dimensions: int
     samples: int
     validation: int
-    pictures: int
+    images: int
 
 
 def parzen(
@@ -46,14 +46,14 @@ def parzen(
     sigmas: np.ndarray = SIGMAS,
     chunk: int = CHUNK,
 ) -> Parzen:
-    """Choose the width on validation pictures, and measure test pictures.
+    """Choose the width on validation images, and measure test images.
 
     Args:
-        samples: Generated pictures, uint8 of shape (m, H, W, 3).
-        validation: Real pictures, uint8 of shape (v, H, W, 3), v at least 1.
-        test: Other real pictures, uint8 of shape (n, H, W, 3), n at least 2.
+        samples: Generated images, uint8 of shape (m, H, W, 3).
+        validation: Real images, uint8 of shape (v, H, W, 3), v at least 1.
+        test: Other real images, uint8 of shape (n, H, W, 3), n at least 2.
         sigmas: Widths to try, in ascending order, on the scale [0, 1].
-        chunk: Pictures of each kind that are held as floats at once.
+        chunk: Images of each kind that are held as floats at once.
     """
     of_validation = log_likelihoods(validation, samples, sigmas, chunk)
     best = int(of_validation.mean(axis=1).argmax())
@@ -66,7 +66,7 @@ def parzen(
         dimensions=int(np.prod(samples.shape[1:])),
         samples=len(samples),
         validation=len(validation),
-        pictures=len(test),
+        images=len(test),
     )
 
 
@@ -75,7 +75,7 @@ def log_likelihoods(
 ) -> np.ndarray:
     """Log-likelihoods of points under Gaussians around samples, for several widths at once.
 
-    Memory is that of 2 · chunk pictures as floats and of n widths' sums, however many there are.
+    Memory is that of 2 · chunk images as floats and of n widths' sums, however many there are.
 
     Args:
         points: (n, …), uint8 that are taken on the scale [0, 1], or floats as they are.
@@ -115,6 +115,6 @@ def _squared_distances(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     return np.maximum(squares, 0)
 
 
-def _flatten(pictures: np.ndarray) -> np.ndarray:
-    rows = pictures.reshape(len(pictures), -1).astype(np.float64)
-    return rows / 255 if pictures.dtype == np.uint8 else rows
+def _flatten(images: np.ndarray) -> np.ndarray:
+    rows = images.reshape(len(images), -1).astype(np.float64)
+    return rows / 255 if images.dtype == np.uint8 else rows

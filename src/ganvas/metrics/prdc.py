@@ -1,4 +1,4 @@
-"""How well generated pictures are real ones, and real ones generated, by nearest neighbours.
+"""How well generated images are real ones, and real ones generated, by nearest neighbours.
 
 A set's manifold is the union of balls around its points, each as wide as the distance to the k-th
 nearest other point of the set. Precision and recall are Kynkäänniemi et al.'s (arXiv 1904.06991),
@@ -14,14 +14,14 @@ from ganvas.metrics.pairwise import in_chunks, squared_distances
 
 
 class Manifold(NamedTuple):
-    """Shares of pictures.
+    """Shares of images.
 
     Attributes:
-        precision: Of generated pictures within the real ones' manifold, 0 to 1.
-        recall: Of real pictures within the generated ones' manifold, 0 to 1.
-        density: How many real balls a generated picture lies in, on average, over k: 0 and up, 1
+        precision: Of generated images within the real ones' manifold, 0 to 1.
+        recall: Of real images within the generated ones' manifold, 0 to 1.
+        density: How many real balls a generated image lies in, on average, over k: 0 and up, 1
             for sets of one distribution.
-        coverage: Of real pictures with a generated one in their ball, 0 to 1.
+        coverage: Of real images with a generated one in their ball, 0 to 1.
     """
 
     precision: float
@@ -39,12 +39,12 @@ def compare_manifolds(real: np.ndarray, generated: np.ndarray, nearest: int = 5)
         nearest: k, less than m and n: 5 in the paper of density and coverage.
 
     Raises:
-        GanvasError: A set has no more than k pictures.
+        GanvasError: A set has no more than k images.
     """
     least = min(len(real), len(generated))
     if least <= nearest:
         raise GanvasError(
-            f"Neighbours are told by {nearest} others, so {nearest + 1} pictures or more are "
+            f"Neighbours are told by {nearest} others, so {nearest + 1} images or more are "
             f"needed on each side, not {least}."
         )
     real_radius, generated_radius = (_radii(points, nearest) for points in (real, generated))

@@ -19,7 +19,7 @@ class Network(NamedTuple):
 
     Attributes:
         params: The model of its parameters; each has a default.
-        build: Of such parameters, the pictures' shape (H, W, 3) and the number of classes, 0 for
+        build: Of such parameters, the images' shape (H, W, 3) and the number of classes, 0 for
             none, makes a generator and a discriminator.
         by_class: Whether it paints by class even where no one has said by which.
     """
@@ -55,7 +55,7 @@ class _Choice(Params):
     label: str | None = Field(None, pattern=r"^[^/\\.]+$")
 
     def painting_by(self, classes: str | None) -> Self:
-        """Put the label column that a source's pictures are best told apart by in place of auto."""
+        """Put the label column that a source's images are best told apart by in place of auto."""
         return self.model_copy(update={"label": classes}) if self.label == AUTO else self
 
     @property
@@ -87,8 +87,8 @@ def build(
 
     Args:
         params: Which network, with which parameters.
-        image_shape: (H, W, 3) of the pictures.
-        classes: How many classes K there are; 0: pictures without classes.
+        image_shape: (H, W, 3) of the images.
+        classes: How many classes K there are; 0: images without classes.
         precision: Name of Keras's policy for the arithmetic; weights are float32 in any.
     """
     before = keras.config.dtype_policy()

@@ -1,8 +1,8 @@
-"""ArtGAN: pictures by class, with a discriminator that tells classes.
+"""ArtGAN: images by class, with a discriminator that tells classes.
 
 `original` is Tan et al., arXiv 1702.03410: zNet and decoder make the generator, encoder and
 clsNet the discriminator, and the decoder also learns to paint what the encoder has read of real
-pictures. `improved` is Tan et al., arXiv 1708.09533, after the authors' code for styles: nearest
+images. `improved` is Tan et al., arXiv 1708.09533, after the authors' code for styles: nearest
 upsampling, and a decoder within the discriminator. Its dropout falls in the generator's update too,
 where theirs does not.
 """
@@ -30,7 +30,7 @@ class ArtganParams(Params):
 
     Attributes:
         variant: The paper's network or its successor's.
-        class_loss: How the original's K + 1 outputs, the last of them for generated pictures, are
+        class_loss: How the original's K + 1 outputs, the last of them for generated images, are
             read: each by a sigmoid of its own, or all by one softmax. The improved one has K, and
             always a softmax.
         latent: Length Z of the latent vector, which the improved one turns into a uniform one.
@@ -39,7 +39,7 @@ class ArtganParams(Params):
             wide, sides below fewer.
         dropout: In the original, share left out after the decoder's strided convolutions but the
             last; in the improved one, before the discriminator's. None: 0, and 0.2.
-        noise: Standard deviation of the noise on what the discriminator sees, for pictures in
+        noise: Standard deviation of the noise on what the discriminator sees, for images in
             [-1, 1]. None: 0, and 0.05.
     """
 
@@ -91,7 +91,7 @@ def _build_original(params: ArtganParams, image_shape: tuple[int, int, int], cla
 def _decoder_layers(
     params: ArtganParams, image_shape: tuple[int, int, int]
 ) -> Iterable[keras.Layer]:
-    """From features at 8² to pictures."""
+    """From features at 8² to images."""
     side, _, channels = image_shape
     dropout = DROPOUT["original"] if params.dropout is None else params.dropout
     for width in _halved(params.width, side // FEATURE_SIDE // 2, 4 * params.width):
@@ -109,14 +109,14 @@ def _build_classifier(
     params: ArtganParams, image_shape: tuple[int, int, int], classes: int
 ) -> keras.Model:
     """The original's encoder and clsNet."""
-    pictures = keras.Input(image_shape, name="pictures")
-    x = _add_noise(params, pictures)
+    images = keras.Input(image_shape, name="images")
+    x = _add_noise(params, images)
     x = layers.Conv2D(params.width, 4, strides=2, padding="same", **_normal())(x)
     x = layers.LeakyReLU(0.2)(x)
     x = _apply(_convolve(params.width, 3), x)
     halvings = image_shape[0] // FEATURE_SIDE // 2
     widths = _halved(2 * params.width, halvings, 4 * params.width)[::-1]
-    # The decoder wants as many channels as zNet gives, also of a small picture.
+    # The decoder wants as many channels as zNet gives, also of a small image.
     for width in [*widths[:-1], 4 * params.width]:
         x = _apply(_convolve(width, 4, strides=2), x)
     features = layers.Activation("linear", dtype="float32", name="features")(x)
@@ -128,7 +128,7 @@ def _build_classifier(
     else:
         logits = ops.logsumexp(told, axis=-1, keepdims=True) - generated
         named = {"logits": logits, "softmax_classes": told}
-    return keras.Model(pictures, named | {"features": features}, name="discriminator")
+    return keras.Model(images, named | {"features": features}, name="discriminator")
 
 
 def _build_improved(params: ArtganParams, image_shape: tuple[int, int, int], classes: int) -> Pair:
@@ -145,8 +145,8 @@ def _build_improved(params: ArtganParams, image_shape: tuple[int, int, int], cla
     x = layers.Conv2D(channels, 3, padding="same", use_bias=False, **_normal())(x)
     x = layers.Activation("tanh", dtype="float32")(x)
     # It paints at twice the side, and is judged by the mean of neighbours.
-    pictures = layers.AveragePooling2D(3, strides=2, padding="same", dtype="float32")(x)
-    generator = keras.Model([latent, rows], pictures, name="generator")
+    images = layers.AveragePooling2D(3, strides=2, padding="same", dtype="float32")(x)
+    generator = keras.Model([latent, rows], images, name="generator")
     return Pair(generator, _build_painting_classifier(params, image_shape, classes))
 
 
@@ -156,9 +156,9 @@ def _build_painting_classifier(
     """The improved one's discriminator, with a decoder of its own."""
     side, _, channels = image_shape
     dropout = DROPOUT["improved"] if params.dropout is None else params.dropout
-    pictures = keras.Input(image_shape, name="pictures")
+    images = keras.Input(image_shape, name="images")
     x = layers.Conv2D(params.width, 3, strides=2, padding="same", use_bias=False, **_normal())(
-        _add_noise(params, pictures)
+        _add_noise(params, images)
     )
     x = layers.LeakyReLU(0.2)(x)
     for number in range(1, (side // FIRST_SIDE).bit_length() - 2):
@@ -174,7 +174,7 @@ def _build_painting_classifier(
     again = layers.Activation("tanh", dtype="float32", name="reconstruction")(x)
     logits = ops.logsumexp(told, axis=-1, keepdims=True)
     named = {"logits": logits, "softmax_classes": told, "reconstruction": again}
-    return keras.Model(pictures, named, name="discriminator")
+    return keras.Model(images, named, name="discriminator")
 
 
 def _inputs(params: ArtganParams, classes: int) -> tuple[Maps, Maps, Maps]:
@@ -188,9 +188,9 @@ def _inputs(params: ArtganParams, classes: int) -> tuple[Maps, Maps, Maps]:
     return latent, rows, layers.Concatenate()([z, rows])
 
 
-def _add_noise(params: ArtganParams, pictures: Maps) -> Maps:
+def _add_noise(params: ArtganParams, images: Maps) -> Maps:
     noise = NOISE[params.variant] if params.noise is None else params.noise
-    return layers.GaussianNoise(noise)(pictures) if noise else pictures
+    return layers.GaussianNoise(noise)(images) if noise else images
 
 
 def _halved(last: int, halvings: int, most: int) -> list[int]:

@@ -36,7 +36,7 @@ class DcganParams(Params):
             side from the smallest on.
         discriminator_width: Channels of the discriminator's first layer, doubled likewise.
         discriminator_widths: Channels of the discriminator's maps in their order instead, one at
-            each side from half the picture's on.
+            each side from half the image's on.
         kernel: Side of the strided convolutions' kernels.
         bias: Whether convolutions and dense layers have biases.
         initialiser: Of the kernels: `normal` is N(0, .02), with N(1, .02) for what batch norm
@@ -48,18 +48,18 @@ class DcganParams(Params):
         generator_activation: What follows them; leaky means a slope of .2.
         output_convolution: Side of the kernel of a plain convolution that paints from maps at
             full size; None: the last strided layer paints.
-        output_activation: What brings pictures into [-1, 1]; `sigmoid` is 2 sigmoid(x) - 1,
+        output_activation: What brings images into [-1, 1]; `sigmoid` is 2 sigmoid(x) - 1,
             which equals tanh(x / 2).
         head: What turns the discriminator's last maps into a logit; both see all of each map.
         dropout: Share of the head's inputs that are left out in training.
         discriminator_norm: What normalises the discriminator's hidden layers; gradient penalties
-            need none, since batch norm ties the pictures of a batch together.
+            need none, since batch norm ties the images of a batch together.
         spectral_norm: Divide each of the discriminator's kernels by its largest singular value
             (Miyato et al., arXiv 1802.05957), by Keras's layer: at each training step, and without
             a gradient through that value. Its batch norms stay, so that it is not 1-Lipschitz as a
             whole.
         class_embedding: Numbers that stand for a class beside the latent. Norms by class alone
-            scale and shift whole maps, and can't say where in a picture a class has what.
+            scale and shift whole maps, and can't say where in an image a class has what.
     """
 
     latent: int = Field(100, ge=1, le=4096)
@@ -85,12 +85,12 @@ class DcganParams(Params):
 
 
 def build_dcgan(params: DcganParams, image_shape: tuple[int, int, int], classes: int = 0) -> Pair:
-    """Build generator and discriminator for square pictures with a power of two as side.
+    """Build generator and discriminator for square images with a power of two as side.
 
     Args:
         params: Widths, sizes and kinds of layers.
         image_shape: (H, W, channels) with H == W, 32 or more.
-        classes: How many classes K there are; 0: pictures without classes.
+        classes: How many classes K there are; 0: images without classes.
 
     Returns:
         The generator, (N, Z) to (N, H, W, channels) in [-1, 1]; the discriminator, the other way
@@ -122,17 +122,17 @@ def build_generator(
     else:
         kernel = params.output_convolution
         x = layers.Conv2D(channels, kernel, padding="same", **_weights(params))(x)
-    pictures = layers.Activation(params.output_activation, dtype="float32")(x)
+    images = layers.Activation(params.output_activation, dtype="float32")(x)
     if params.output_activation == "sigmoid":
-        pictures = layers.Rescaling(2.0, offset=-1.0, dtype="float32")(pictures)
-    return keras.Model(latent if rows is None else [latent, rows], pictures, name="generator")
+        images = layers.Rescaling(2.0, offset=-1.0, dtype="float32")(images)
+    return keras.Model(latent if rows is None else [latent, rows], images, name="generator")
 
 
 def _build_discriminator(
     params: DcganParams, image_shape: tuple[int, int, int], classes: int
 ) -> keras.Model:
-    pictures = keras.Input(image_shape, name="pictures")
-    x = pictures
+    images = keras.Input(image_shape, name="images")
+    x = images
     for depth, width in enumerate(_discriminator_widths(params, image_shape[0])):
         strided = layers.Conv2D(width, params.kernel, strides=2, padding="same", **_weights(params))
         x = _spectral(params, strided)(x)
@@ -140,11 +140,11 @@ def _build_discriminator(
         x = layers.LeakyReLU(0.2)(x)
     logits = _head(params, x)
     if not classes:
-        return keras.Model(pictures, logits, name="discriminator")
+        return keras.Model(images, logits, name="discriminator")
     rows = keras.Input((classes,), name="classes")
     table = class_table(x.shape[-1], _kernel(params), name="class_embedding", dtype="float32")
     logits = layers.Add(dtype="float32")([logits, project(x, rows, _spectral(params, table))])
-    return keras.Model([pictures, rows], logits, name="discriminator")
+    return keras.Model([images, rows], logits, name="discriminator")
 
 
 def _generator_widths(params: DcganParams, side: int) -> list[int]:
@@ -173,7 +173,7 @@ def _check_widths(name: str, widths: list[int], sides: list[int], side: int) -> 
     if len(widths) == len(sides):
         return widths
     raise GanvasError(
-        f"Parameter 'network.dcgan.{name}' can't be {widths}: pictures of {side} pixels need "
+        f"Parameter 'network.dcgan.{name}' can't be {widths}: images of {side} pixels need "
         f"{len(sides)} widths, of the maps with sides {', '.join(map(str, sides))}; give as many "
         "in this order, or null for widths that double at each halving of the side."
     )

@@ -1,10 +1,10 @@
 """Projected GAN: a discriminator that looks through a trained network (Sauer et al., 2111.01007).
 
-Pictures go through a frozen EfficientNet-Lite0, whose maps of four sizes are mixed across channels
+Images go through a frozen EfficientNet-Lite0, whose maps of four sizes are mixed across channels
 and sizes by convolutions that nobody trains. On each mixture sits a small head with spectral norm,
-whose logits judge parts of the picture. What ImageNet has taught need not be learnt again, so that
-far fewer pictures seen give good ones. That network was never asked about colours and grain, so one
-more head sits on the picture itself. The generator is DCGAN's.
+whose logits judge parts of the image. What ImageNet has taught need not be learnt again, so that
+far fewer images seen give good ones. That network was never asked about colours and grain, so one
+more head sits on the image itself. The generator is DCGAN's.
 
 No figure may be made with efficientnet_lite0 for such a generator: it has learnt to please it.
 """
@@ -39,8 +39,8 @@ class ProjectedParams(Params):
             `across_channels`, each by itself; or `none`.
         projection: Channels of each mixture.
         head_width: Channels of the heads.
-        pixel_width: Channels of the first layer of the head that judges the picture itself.
-        magnify: How many times larger the frozen network sees a picture, a power of two: it
+        pixel_width: Channels of the first layer of the head that judges the image itself.
+        magnify: How many times larger the frozen network sees an image, a power of two: it
             learnt from larger ones, but takes the square of this as long.
     """
 
@@ -58,22 +58,22 @@ class ProjectedParams(Params):
 def build_projected(
     params: ProjectedParams, image_shape: tuple[int, int, int], classes: int = 0
 ) -> Pair:
-    """Build generator and discriminator for square pictures with a power of two as side.
+    """Build generator and discriminator for square images with a power of two as side.
 
     Args:
         params: Widths and mixing.
         image_shape: (H, W, 3) with H == W, 32 or more.
-        classes: How many classes K there are; 0: pictures without classes.
+        classes: How many classes K there are; 0: images without classes.
 
     Returns:
         The generator, (N, Z) to (N, H, W, 3) in [-1, 1]; the discriminator, the other way to
-        logits (N, 80), one for each sixteenth of a picture by each of five heads. With classes both
+        logits (N, 80), one for each sixteenth of an image by each of five heads. With classes both
         take rows (N, K) as second input.
 
     Raises:
         GanvasError: The trained network's weights aren't installed.
     """
-    # Sides of the generator's maps, from 4 to half the picture's.
+    # Sides of the generator's maps, from 4 to half the image's.
     halvings = range((image_shape[0] // 4).bit_length() - 2, -1, -1)
     widths = [min(params.generator_width << each, params.max_width) for each in halvings]
     generator = DcganParams(latent=params.latent, generator_widths=widths, kernel=params.kernel)
@@ -89,10 +89,10 @@ def _build_discriminator(
     pyramid = build_pyramid("lite0", image_shape[0], params.magnify)
     trunk = keras.Model(pyramid.input, [pyramid.input, *pyramid.outputs], name="trunk")
     trunk.trainable = False
-    pictures = keras.Input(image_shape, name="pictures")
+    images = keras.Input(image_shape, name="images")
     rows = [keras.Input((classes,), name="classes")] if classes else []
-    logits = _build_heads(params, trunk, classes)([*trunk(pictures), *rows])
-    return keras.Model([pictures, *rows] if rows else pictures, logits, name="discriminator")
+    logits = _build_heads(params, trunk, classes)([*trunk(images), *rows])
+    return keras.Model([images, *rows] if rows else images, logits, name="discriminator")
 
 
 def _build_heads(params: ProjectedParams, trunk: keras.Model, classes: int) -> keras.Model:
@@ -129,7 +129,7 @@ def _random_convolution(params: ProjectedParams, kernel: int) -> keras.Layer:
 
 
 def _pixel_head(params: ProjectedParams, x: keras.KerasTensor) -> keras.KerasTensor:
-    """Turn pictures into GRID² logits, (N, 16)."""
+    """Turn images into GRID² logits, (N, 16)."""
     width = params.pixel_width
     while x.shape[1] > GRID:
         x = layers.LeakyReLU(0.2)(_convolve(width, 4, 2)(x))

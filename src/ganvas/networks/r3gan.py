@@ -3,7 +3,7 @@
 Both networks are chains of inverted residual blocks with grouped convolutions, begun by fix-up
 initialisation (Zhang et al., arXiv 1901.09321): each block begins as the identity, and its other
 kernels are scaled down by the number of blocks. What is special about their training, the
-relativistic loss and gradient penalties at real and generated pictures, stands under `train`; the
+relativistic loss and gradient penalties at real and generated images, stands under `train`; the
 defaults here are the paper's for faces at 64 pixels.
 """
 
@@ -67,12 +67,12 @@ class R3ganParams(Params):
 
 
 def build_r3gan(params: R3ganParams, image_shape: tuple[int, int, int], classes: int = 0) -> Pair:
-    """Build generator and discriminator for square pictures with a power of two as side.
+    """Build generator and discriminator for square images with a power of two as side.
 
     Args:
         params: Widths and depths.
         image_shape: (H, W, channels) with H == W, 8 or more.
-        classes: How many classes K there are; 0: pictures without classes.
+        classes: How many classes K there are; 0: images without classes.
 
     Returns:
         The generator, (N, Z) to (N, H, W, channels), which nothing keeps within [-1, 1] but what
@@ -110,16 +110,16 @@ def _build_generator(
         x = _convolve_points(x, width)
         x = _blur(layers.UpSampling2D(2, interpolation="nearest")(x))
         x = _residual_blocks(params, len(widths), x)
-    pictures = _pointwise(image_shape[2], _msr(), dtype="float32")(x)
-    return keras.Model(inputs, pictures, name="generator")
+    images = _pointwise(image_shape[2], _msr(), dtype="float32")(x)
+    return keras.Model(inputs, images, name="generator")
 
 
 def _build_discriminator(
     params: R3ganParams, image_shape: tuple[int, int, int], classes: int
 ) -> keras.Model:
-    pictures = inputs = keras.Input(image_shape, name="pictures")
+    images = inputs = keras.Input(image_shape, name="images")
     widths = _widths(params, image_shape[0])[::-1]
-    x = _pointwise(widths[0], _msr())(pictures)
+    x = _pointwise(widths[0], _msr())(images)
     x = _residual_blocks(params, len(widths), x)
     for width in widths[1:]:
         x = layers.AveragePooling2D(2)(_blur(x))

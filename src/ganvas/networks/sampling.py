@@ -1,4 +1,4 @@
-"""Pictures from a generator, the same for the same seed."""
+"""Images from a generator, the same for the same seed."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 # Always whole batches of this size: float sums depend on how a batch is cut up, so only then does
-# a picture depend on its seed and number alone.
+# an image depend on its seed and number alone.
 BATCH = 64
 
 
@@ -30,7 +30,7 @@ def draw_latents(
         count: How many.
         seed: The same seed gives the same ones.
         truncation: What they are multiplied by, above 0 and at most 1. Below 1 they are nearer to
-            the most common picture: likelier and less varied (after Brock et al., arXiv
+            the most common image: likelier and less varied (after Brock et al., arXiv
             1809.11096, and Karras et al., arXiv 1812.04948, who do so in other ways).
     """
     shape = (count, latent_length(generator))
@@ -89,7 +89,7 @@ def as_inputs(arrays: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
 def paint_batches(
     generator: keras.Model, latents: np.ndarray, classes: np.ndarray | None = None
 ) -> Iterator[np.ndarray]:
-    """Turn latents into pictures, batch by batch.
+    """Turn latents into images, batch by batch.
 
     Args:
         generator: See `ganvas.networks.gan_networks.Pair`.
@@ -98,21 +98,21 @@ def paint_batches(
             without classes; None: all classes in turn.
 
     Yields:
-        uint8 of shape (n, H, W, 3), n at most 64, together N pictures.
+        uint8 of shape (n, H, W, 3), n at most 64, together N images.
     """
     if classes is None:
         classes = take_turns(generator, len(latents))
     for start in range(0, len(latents), BATCH):
         padded = [_pad(each[start : start + BATCH]) for each in (latents, classes)]
         inputs = as_inputs(padded[: len(generator.inputs)])
-        pictures = keras.ops.convert_to_numpy(generator(inputs, training=False))
-        yield to_uint8(pictures[: len(latents) - start])
+        images = keras.ops.convert_to_numpy(generator(inputs, training=False))
+        yield to_uint8(images[: len(latents) - start])
 
 
 def paint(
     generator: keras.Model, latents: np.ndarray, classes: np.ndarray | None = None
 ) -> np.ndarray:
-    """Turn latents (N, Z), and classes as in `paint_batches`, into uint8 pictures (N, H, W, 3)."""
+    """Turn latents (N, Z), and classes as in `paint_batches`, into uint8 images (N, H, W, 3)."""
     return np.concatenate(list(paint_batches(generator, latents, classes)))
 
 
@@ -120,11 +120,11 @@ def _pad(rows: np.ndarray) -> np.ndarray:
     return np.pad(rows, ((0, BATCH - len(rows)), (0, 0)))
 
 
-def to_uint8(pictures: np.ndarray) -> np.ndarray:
+def to_uint8(images: np.ndarray) -> np.ndarray:
     """Turn values in [-1, 1] into uint8 of the same shape, rounded."""
-    return np.clip(np.rint((pictures + 1) * 127.5), 0, 255).astype(np.uint8)
+    return np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
-def to_float(pictures: np.ndarray) -> np.ndarray:
-    """Turn uint8 pictures into float32 in [-1, 1]; the way back of `to_uint8`."""
-    return pictures.astype(np.float32) / 127.5 - 1
+def to_float(images: np.ndarray) -> np.ndarray:
+    """Turn uint8 images into float32 in [-1, 1]; the way back of `to_uint8`."""
+    return images.astype(np.float32) / 127.5 - 1

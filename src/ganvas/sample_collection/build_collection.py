@@ -25,7 +25,7 @@ Painter = Callable[[np.random.Generator, int], np.ndarray]
 Work = tuple[str, int]
 Progress = Callable[[Iterable[Work], int], Iterable[Work]]
 
-# The order is part of every picture's seed: a new style belongs at the end.
+# The order is part of every image's seed: a new style belongs at the end.
 STYLES: dict[str, Painter] = {
     "Colour Fields": paint_colour_fields,
     "Neoplastic Grids": paint_neoplastic_grid,
@@ -38,15 +38,15 @@ STYLES: dict[str, Painter] = {
 }
 
 COLUMNS = ["id", "name", "years", "genre", "nationality", "bio", "wikipedia", "paintings"]
-PICTURE_SIZE = 160
+IMAGE_SIZE = 160
 RESIZED_SIZE = 64
 JPEG: dict[str, Any] = {"format": "JPEG", "quality": 92, "subsampling": 0}
 
 
-def paint_picture(style: str, index: int, seed: int, size: int = PICTURE_SIZE) -> np.ndarray:
-    """Paint picture number ``index`` of a style: uint8 (size, size, 3), values 0 to 255.
+def paint_image(style: str, index: int, seed: int, size: int = IMAGE_SIZE) -> np.ndarray:
+    """Paint image number ``index`` of a style: uint8 (size, size, 3), values 0 to 255.
 
-    It depends on the style, the index and the seed alone, so any picture of a collection can be
+    It depends on the style, the index and the seed alone, so any image of a collection can be
     painted again by itself; ``size`` changes how finely it is drawn.
     """
     if style not in STYLES:
@@ -55,11 +55,11 @@ def paint_picture(style: str, index: int, seed: int, size: int = PICTURE_SIZE) -
     return STYLES[style](np.random.default_rng([seed, number, index]), size)
 
 
-def pictures_per_style(count: int) -> dict[str, int]:
-    """Share ``count`` pictures among the styles; the first ones get what does not divide."""
+def images_per_style(count: int) -> dict[str, int]:
+    """Share ``count`` images among the styles; the first ones get what does not divide."""
     if count < len(STYLES):
         raise ValueError(
-            f"A sample collection needs at least {len(STYLES)} pictures, one of each style, "
+            f"A sample collection needs at least {len(STYLES)} images, one of each style, "
             f"but {count} were asked for."
         )
     share, rest = divmod(count, len(STYLES))
@@ -69,18 +69,18 @@ def pictures_per_style(count: int) -> dict[str, int]:
 def paint_collection(
     folder: Path, count: int = 600, seed: int = 0, progress: Progress | None = None
 ) -> None:
-    """Paint ``count`` pictures into a new folder, laid out like a collection of famous artworks.
+    """Paint ``count`` images into a new folder, laid out like a collection of famous artworks.
 
     The folder then holds ``artists.csv`` (one row for each painter),
     ``images/<Name>/<Name>_<k>.jpg`` (160x160, k from 1) and ``resized/<Name>_<k>.jpg`` (the same
-    pictures, 64x64). The same seed gives the same bytes. ``progress(works, total)`` wraps the works
+    images, 64x64). The same seed gives the same bytes. ``progress(works, total)`` wraps the works
     while they are painted, so the caller decides how to show how far it is.
 
     All is painted into a hidden folder beside ``folder`` and renamed at the very end, so a folder
-    of that name is always whole. Raises ValueError if ``count`` leaves a style without a picture,
+    of that name is always whole. Raises ValueError if ``count`` leaves a style without an image,
     and FileExistsError if the folder is there already.
     """
-    shares = pictures_per_style(count)
+    shares = images_per_style(count)
     folder = Path(folder).absolute()
     if folder.exists():
         raise FileExistsError(f"{folder} exists already, so no sample collection is painted there.")
@@ -102,9 +102,9 @@ def _paint_into(folder: Path, shares: dict[str, int], seed: int, progress: Progr
     works = [(style, k) for style, share in shares.items() for k in range(1, share + 1)]
     for style, k in works if progress is None else progress(works, len(works)):
         stem = _file_stem(style)
-        picture = Image.fromarray(paint_picture(style, k, seed))
-        picture.save(folder / "images" / stem / f"{stem}_{k}.jpg", **JPEG)
-        small = picture.resize((RESIZED_SIZE, RESIZED_SIZE), Image.Resampling.LANCZOS)
+        image = Image.fromarray(paint_image(style, k, seed))
+        image.save(folder / "images" / stem / f"{stem}_{k}.jpg", **JPEG)
+        small = image.resize((RESIZED_SIZE, RESIZED_SIZE), Image.Resampling.LANCZOS)
         small.save(folder / "resized" / f"{stem}_{k}.jpg", **JPEG)
     _write_artists(folder / "artists.csv", shares)
 
@@ -131,7 +131,7 @@ def _move_into_place(partial: Path, folder: Path) -> None:
 
 
 def _same_collection(one: Path, other: Path) -> bool:
-    """Tell whether two folders hold the same list of painters and the same first picture."""
+    """Tell whether two folders hold the same list of painters and the same first image."""
     stem = _file_stem(next(iter(STYLES)))
     names = ["artists.csv", f"resized/{stem}_1.jpg"]
     return not any(filecmp.cmpfiles(one, other, names, shallow=False)[1:])

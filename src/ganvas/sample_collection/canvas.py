@@ -2,7 +2,7 @@
 
 A *canvas* is a float32 array of shape (side, side, 3) with sRGB values in [0, 1]. A *mask* is a
 float32 array that broadcasts to (side, side), 0 where a layer of paint is absent and 1 where it
-covers. Positions are fractions of the picture: x runs from 0 (left) to 1 (right), y from 0 (top)
+covers. Positions are fractions of the image: x runs from 0 (left) to 1 (right), y from 0 (top)
 to 1 (bottom), so that the same drawing comes out at any size.
 """
 
@@ -53,7 +53,7 @@ def inside(distance: np.ndarray, softness: float) -> np.ndarray:
 
 
 def window(side: int, left: float, top: float, right: float, bottom: float) -> tuple[slice, slice]:
-    """Return the rows and columns that hold this part of the picture, cut off at its edges.
+    """Return the rows and columns that hold this part of the image, cut off at its edges.
 
     What is painted into ``canvas[window]`` appears in the canvas; a small part is soon painted.
     """
@@ -73,7 +73,7 @@ def smooth_noise(
     """Return smooth random relief (side, side), mean about 0 and deviation about 0.6.
 
     ``cells`` is the number of random values down and across, so unequal numbers give streaks. How
-    much is drawn from ``rng`` does not depend on ``side``: a picture is the same at every size.
+    much is drawn from ``rng`` does not depend on ``side``: an image is the same at every size.
     """
     total = np.zeros((side, side), np.float32)
     for octave in range(octaves):
@@ -117,7 +117,7 @@ def blur_mask(mask: np.ndarray, radius: float) -> np.ndarray:
 
 
 def from_image(image: Image.Image) -> np.ndarray:
-    """Turn a Pillow picture into a canvas (side, side, 3), or a mask (side, side) if it is grey."""
+    """Turn a Pillow image into a canvas (side, side, 3), or a mask (side, side) if it is grey."""
     values = np.asarray(image, dtype=np.float32)
     if values.ndim == 3:
         values = np.ascontiguousarray(values.transpose(2, 0, 1)).transpose(1, 2, 0)
@@ -125,7 +125,7 @@ def from_image(image: Image.Image) -> np.ndarray:
 
 
 def to_image(canvas: np.ndarray) -> Image.Image:
-    """Turn a canvas into an RGB Pillow picture."""
+    """Turn a canvas into an RGB Pillow image."""
     return Image.fromarray(finish(canvas))
 
 
@@ -140,7 +140,7 @@ def shrink(canvas: np.ndarray, size: int) -> np.ndarray:
 
 
 def finish(canvas: np.ndarray) -> np.ndarray:
-    """Turn a canvas into a picture: uint8 of the same shape, 0 to 255, rows of RGB triples."""
+    """Turn a canvas into an image: uint8 of the same shape, 0 to 255, rows of RGB triples."""
     return np.ascontiguousarray(np.rint(np.clip(canvas, 0, 1) * 255).astype(np.uint8))
 
 

@@ -107,7 +107,7 @@ def _leaf(
 def _cut(
     rng: np.random.Generator, side: int, centre: Point, length: float, part: tuple[slice, slice]
 ) -> np.ndarray:
-    """Return the mask of one cut shape, mostly a frond, in this part of the picture."""
+    """Return the mask of one cut shape, mostly a frond, in this part of the image."""
     image = Image.new("L", (side, side))
     up = -math.pi / 2 + rng.uniform(-0.35, 0.35)
     shape = pick(rng, (_frond, _frond, _frond, _coral, _leaf))

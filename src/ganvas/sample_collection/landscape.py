@@ -109,7 +109,7 @@ def _dot_layer(
     x, y = axes(len(canvas))
     angle = rng.uniform(0, math.pi / 2)
     cos, sin = math.cos(angle), math.sin(angle)
-    # Shifted by one side, the turned lattice counts from zero wherever the picture is.
+    # Shifted by one side, the turned lattice counts from zero wherever the image is.
     u = (x * cos + y * sin) * per_side
     v = (y * cos - x * sin) * per_side + per_side
     reach = 2 * per_side + 2

@@ -18,7 +18,7 @@ MARK = ".painted.json"
 class SampleParams(Params):
     """Parameters of the sample collection."""
 
-    pictures: int = Field(600, ge=len(STYLES), le=100_000)
+    images: int = Field(600, ge=len(STYLES), le=100_000)
     seed: int = Field(0, ge=0)
 
 
@@ -41,12 +41,12 @@ def ensure_sample(folder: Path, params: SampleParams) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     paint_collection(
         fresh,
-        count=params.pictures,
+        count=params.images,
         seed=params.seed,
         progress=lambda works, total: track(works, "Painting the sample collection", total),
     )
     (fresh / MARK).write_text(json.dumps(wanted))
-    # A run that is killed must not leave half of the old pictures under their mark.
+    # A run that is killed must not leave half of the old images under their mark.
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():

@@ -58,7 +58,7 @@ def _shadow(scene: Scene, cx: float, cy: float, width: float, height: float) -> 
 
 
 def _part(scene: Scene, left: float, top: float, right: float, bottom: float) -> Scene:
-    """Return views of the canvas and of its wavering coordinates in a part of the picture."""
+    """Return views of the canvas and of its wavering coordinates in a part of the image."""
     here = window(len(scene[0]), left, top, right, bottom)
     canvas, x, y = scene
     return canvas[here], x[here], y[here]

@@ -1,8 +1,8 @@
-"""A GAN some of whose latents belong to real pictures, which it must paint again.
+"""A GAN some of whose latents belong to real images, which it must paint again.
 
-As in VAE-GAN (Larsen et al., arXiv 1512.09300) the maps of a network that knows pictures say how
+As in VAE-GAN (Larsen et al., arXiv 1512.09300) the maps of a network that knows images say how
 far apart two of them are, here of the frozen one that the discriminator looks through, and as in
-IC-GAN (Casanova et al., arXiv 2109.05070) each real picture stands for a part of the latent space.
+IC-GAN (Casanova et al., arXiv 2109.05070) each real image stands for a part of the latent space.
 A generator that has to find its way to all of them can't fall back on a few shapes.
 """
 
@@ -19,14 +19,14 @@ from ganvas.training.pieces import Piece, Verdict
 
 # Keeps ratios of lengths finite.
 TINY = 1e-12
-# Likeness is asked for in what is coarse alone, in pictures of this side and in maps from the
+# Likeness is asked for in what is coarse alone, in images of this side and in maps from the
 # second on: no latent tells where each hair lies, and a generator that must know it paints fog.
 COARSE = 16
 FIRST_MAP = 2
 
 
 class AnchoredGAN(GAN):
-    """A GAN whose every `train.anchor.every`-th picture of a batch has its real one's latent.
+    """A GAN whose every `train.anchor.every`-th image of a batch has its real one's latent.
 
     Args:
         networks: As for `GAN`; the discriminator has a `trunk` and `heads`.
@@ -40,26 +40,26 @@ class AnchoredGAN(GAN):
         self.heads = self.discriminator.get_layer("heads")
 
     def _mirror(self, real: tf.Tensor) -> tf.Tensor:
-        """Mirror half of the pictures that have no latent of their own."""
+        """Mirror half of the images that have no latent of their own."""
         anchored = ops.arange(ops.shape(real)[0]) % self.params.anchor.every == 0
         return ops.where(anchored[:, None, None, None], real, super()._mirror(real))
 
     def _judge_pair(
-        self, piece: Piece, pictures: tf.Tensor, both: bool = False
+        self, piece: Piece, images: tf.Tensor, both: bool = False
     ) -> tuple[Gradients, tf.Tensor | None, Verdict, Word]:
         if not both:
-            return super()._judge_pair(piece, pictures)
+            return super()._judge_pair(piece, images)
         with tf.GradientTape() as tape:
-            tape.watch(pictures)
-            real_seen, fake_seen = self._show_alike(piece.real, pictures)
+            tape.watch(images)
+            real_seen, fake_seen = self._show_alike(piece.real, images)
             fake_maps = self.trunk(fake_seen)
-            pixels = self._differ(_make_coarse(pictures), _make_coarse(piece.real))
+            pixels = self._differ(_make_coarse(images), _make_coarse(piece.real))
             pixels = self.generator_optimizer.scale_loss(pixels * self.params.anchor.pixels)
         real_maps = self.trunk(real_seen)
         with tf.GradientTape(persistent=True) as at_maps:
             at_maps.watch(fake_maps)
             real = self._hear(real_maps, piece.real, real_seen, piece.shown)
-            fake = self._hear(fake_maps, pictures, fake_seen, piece.asked)
+            fake = self._hear(fake_maps, images, fake_seen, piece.asked)
             loss_d = self.critic.discriminator_loss(real, fake)
             loss_g = self.critic.generator_loss(real, fake)
             total = loss_d + self.critic.penalise(real, fake, self.steps)
@@ -71,30 +71,30 @@ class AnchoredGAN(GAN):
         likeness = [ops.zeros_like(each) for each in fake_maps[:FIRST_MAP]]
         likeness += at_maps.gradient(apart, fake_maps[FIRST_MAP:])
         by_maps = self._balance(at_maps.gradient(scaled_g, fake_maps), likeness)
-        by_pictures = tape.gradient([*fake_maps, pixels], pictures, [*by_maps, ops.ones(())])
+        by_images = tape.gradient([*fake_maps, pixels], images, [*by_maps, ops.ones(())])
         by_weights = at_maps.gradient(scaled_d, self.discriminator.trainable_variables)
-        return by_weights, by_pictures, Verdict(loss_d, loss_g, real.logits, fake.logits), real
+        return by_weights, by_images, Verdict(loss_d, loss_g, real.logits, fake.logits), real
 
-    def _show_alike(self, real: tf.Tensor, pictures: tf.Tensor) -> list[tf.Tensor]:
-        """Augment a real picture and the one that must look like it in the same way."""
+    def _show_alike(self, real: tf.Tensor, images: tf.Tensor) -> list[tf.Tensor]:
+        """Augment a real image and the one that must look like it in the same way."""
         params = self.params.augment
         if params.name == "none":
-            return [real, pictures]
+            return [real, images]
         policy = tuple(params.policy)
-        return augment_alike([real, pictures], policy, self.critic.probability, self.critic.seed)
+        return augment_alike([real, images], policy, self.critic.probability, self.critic.seed)
 
     def _hear(
         self,
         maps: list[tf.Tensor],
-        pictures: tf.Tensor,
+        images: tf.Tensor,
         seen: tf.Tensor,
         classes: tf.Tensor | None,
     ) -> Word:
         inputs = [*maps, classes] if self.critic.looks_at_classes else maps
-        return Word(self.heads(inputs, training=True), {}, pictures, seen, classes)
+        return Word(self.heads(inputs, training=True), {}, images, seen, classes)
 
     def _differ(self, some: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
-        """Give the mean absolute difference over the pictures with latents of their own."""
+        """Give the mean absolute difference over the images with latents of their own."""
         every = self.params.anchor.every
         return ops.mean(ops.abs(_in_float32(some[::every]) - _in_float32(others[::every])))
 
@@ -110,7 +110,7 @@ class AnchoredGAN(GAN):
         """Add gradients at the maps, the adversarial one scaled to its share of the other.
 
         Left to itself either may be hundreds of times the longer one, and at another time the
-        shorter. The share is that of the pictures that have both.
+        shorter. The share is that of the images that have both.
         """
         every = self.params.anchor.every
         shared = _length([each[::every] for each in adversarial])
@@ -119,9 +119,9 @@ class AnchoredGAN(GAN):
         return [one * ops.cast(scale, one.dtype) + other for one, other in both]
 
 
-def _make_coarse(pictures: tf.Tensor) -> tf.Tensor:
-    side = pictures.shape[1] // COARSE
-    return ops.average_pool(pictures, side) if side > 1 else pictures
+def _make_coarse(images: tf.Tensor) -> tf.Tensor:
+    side = images.shape[1] // COARSE
+    return ops.average_pool(images, side) if side > 1 else images
 
 
 def _length(gradients: list[tf.Tensor]) -> tf.Tensor:

@@ -1,12 +1,12 @@
-"""Latents of real pictures' own: what a trained network sees in them, made normally distributed.
+"""Latents of real images' own: what a trained network sees in them, made normally distributed.
 
-A picture's maps in the trunk that the discriminator looks through, and its colours, averaged over
+An image's maps in the trunk that the discriminator looks through, and its colours, averaged over
 the places of a coarse grid, are reduced to their principal components, and the ranks of each of
 these are given the values that a normal distribution has at such ranks. So a generator that has
 learnt to paint from these latents can be given any that are drawn from a normal distribution.
 
 With classes all this is done within each class: a latent that told the class as well would, drawn
-at random, contradict the class that is asked for, and the picture would be a mixture of two.
+at random, contradict the class that is asked for, and the image would be a mixture of two.
 """
 
 import logging
@@ -18,7 +18,7 @@ from keras import ops
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import QuantileTransformer
 
-from ganvas.arrays import Pictures
+from ganvas.arrays import Images
 from ganvas.networks.gan_networks import looks_through_a_trained_network
 from ganvas.training.batches import TrainingSet
 from ganvas.training.config import TrainParams
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 MAP_GRID, COLOUR_GRID = 4, 8
 # What colours weigh beside each of the maps.
 COLOUR_WEIGHT = 2.0
-# Components change little beyond so many pictures.
+# Components change little beyond so many images.
 SAMPLE = 4000
 BATCH = 100
 
@@ -38,16 +38,16 @@ Scale = tuple[np.ndarray, float]
 
 
 def has_anchors(discriminator: keras.Model, params: TrainParams) -> bool:
-    """Tell whether pictures have latents of their own when this discriminator is trained."""
+    """Tell whether images have latents of their own when this discriminator is trained."""
     return bool(params.anchor.every) and looks_through_a_trained_network(discriminator)
 
 
 def with_anchors(
     data: TrainingSet, discriminator: keras.Model, latent: int, params: TrainParams
 ) -> TrainingSet:
-    """Give each training picture a latent of its own, where `train.anchor` asks for that.
+    """Give each training image a latent of its own, where `train.anchor` asks for that.
 
-    A discriminator that looks at the pictures themselves knows too little for that: nothing is
+    A discriminator that looks at the images themselves knows too little for that: nothing is
     done.
 
     Args:
@@ -77,23 +77,21 @@ def with_anchors(
     latents[data.positions, : normal.shape[1]] = normal
     kept = components.explained_variance_ratio_.sum()
     logger.info(
-        "%d pictures have latents of their own, which keep %.0f %% of their features' variance.",
+        "%d images have latents of their own, which keep %.0f %% of their features' variance.",
         len(data.positions),
         100 * kept,
     )
     return data._replace(anchors=latents)
 
 
-def _look(
-    trunk: keras.Model, images: Pictures, positions: np.ndarray
-) -> Iterator[list[np.ndarray]]:
+def _look(trunk: keras.Model, images: Images, positions: np.ndarray) -> Iterator[list[np.ndarray]]:
     """Give the maps' and the colours' averages over grids, (n, values) each, batch by batch."""
     for at in range(0, len(positions), BATCH):
-        pictures = images[positions[at : at + BATCH]].astype(np.float32) / 127.5 - 1
-        maps = trunk.predict_on_batch(pictures)[1:]
-        # Sums over thousands of pictures would come to a halt in half precision.
+        batch = images[positions[at : at + BATCH]].astype(np.float32) / 127.5 - 1
+        maps = trunk.predict_on_batch(batch)[1:]
+        # Sums over thousands of images would come to a halt in half precision.
         pooled = [_average(each.astype(np.float32), MAP_GRID) for each in maps]
-        pooled.append(_average(pictures, COLOUR_GRID))
+        pooled.append(_average(batch, COLOUR_GRID))
         yield [each.reshape(len(each), -1) for each in pooled]
 
 
@@ -137,7 +135,7 @@ def _make_normal(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     normal = np.zeros(codes.shape, np.float32)
     for label in np.unique(labels):
         rows = labels == label
-        # A class's only picture stays in the middle.
+        # A class's only image stays in the middle.
         if rows.sum() > 1:
             normal[rows] = _rank(codes[rows])
     return normal

@@ -1,13 +1,13 @@
-"""Augmentation of what the discriminator sees, differentiable by the pictures.
+"""Augmentation of what the discriminator sees, differentiable by the images.
 
-Shown to the discriminator alone, and alike for real and generated pictures, it keeps a small
+Shown to the discriminator alone, and alike for real and generated images, it keeps a small
 collection from being learnt by heart and yet does not leak into what is generated (Zhao et al.,
 arXiv 2006.10738; Karras et al., arXiv 2006.06676). The three augmentations are DiffAugment's, with
-the ranges of its official code, whose pictures lie in [-1, 1] as ours do: the zeros that come in
+the ranges of its official code, whose images lie in [-1, 1] as ours do: the zeros that come in
 are mid-grey, and values may leave [-1, 1].
 
-Each augmentation is a pair of functions: one draws random numbers, one picture's independent of
-another's, and the other applies them. For pictures that the coin leaves out the numbers are
+Each augmentation is a pair of functions: one draws random numbers, one image's independent of
+another's, and the other applies them. For images that the coin leaves out the numbers are
 neutral, so these come out exactly as they went in.
 """
 
@@ -24,14 +24,14 @@ Policy = Literal["colour", "translation", "cutout"]
 
 
 class AugmentParams(Params):
-    """What is done to pictures before the discriminator sees them.
+    """What is done to images before the discriminator sees them.
 
     Attributes:
         name: none; diffaugment: always (arXiv 2006.10738); ada: with a probability that follows
-            how well the discriminator knows real pictures (arXiv 2006.06676).
+            how well the discriminator knows real images (arXiv 2006.06676).
         policy: Which augmentations, in the order of their doing.
-        target: ada: the mean sign of the logits of real pictures that it steers for.
-        speed: ada: pictures after which the probability can have gone from 0 to 1.
+        target: ada: the mean sign of the logits of real images that it steers for.
+        speed: ada: images after which the probability can have gone from 0 to 1.
         every: ada: steps between two moves of the probability.
     """
 
@@ -58,23 +58,23 @@ class Place(NamedTuple):
 
 
 def augment(
-    pictures: KerasTensor,
+    images: KerasTensor,
     policy: tuple[Policy, ...],
     probability: float | KerasTensor,
     seed: keras.random.SeedGenerator,
 ) -> KerasTensor:
-    """Augment each picture with a probability, by each member of the policy independently.
+    """Augment each image with a probability, by each member of the policy independently.
 
     Args:
-        pictures: (N, H, W, 3) in [-1, 1], float32 or shorter; N may be unknown.
+        images: (N, H, W, 3) in [-1, 1], float32 or shorter; N may be unknown.
         policy: Which augmentations, in the order of their doing.
-        probability: Of each of them for each picture; a scalar, 1 for DiffAugment.
+        probability: Of each of them for each image; a scalar, 1 for DiffAugment.
         seed: Of all random numbers.
 
     Returns:
-        Pictures of the same shape and type, values perhaps beyond [-1, 1].
+        Images of the same shape and type, values perhaps beyond [-1, 1].
     """
-    (augmented,) = augment_alike([pictures], policy, probability, seed)
+    (augmented,) = augment_alike([images], policy, probability, seed)
     return augmented
 
 
@@ -84,7 +84,7 @@ def augment_alike(
     probability: float | KerasTensor,
     seed: keras.random.SeedGenerator,
 ) -> list[KerasTensor]:
-    """Augment as `augment` does, the pictures at one place of several batches all in one way.
+    """Augment as `augment` does, the images at one place of several batches all in one way.
 
     Args:
         batches: Each (N, H, W, 3), all of one shape.
@@ -100,11 +100,11 @@ def augment_alike(
 
 
 def draw_colour(
-    pictures: KerasTensor, probability: float | KerasTensor, seed: keras.random.SeedGenerator
+    images: KerasTensor, probability: float | KerasTensor, seed: keras.random.SeedGenerator
 ) -> Colour:
     """Draw brightness from ±0.5, saturation from [0, 2], contrast from [0.5, 1.5]."""
-    chosen = _toss(pictures, probability, seed)
-    shape = (3, ops.shape(pictures)[0], 1, 1, 1)
+    chosen = _toss(images, probability, seed)
+    shape = (3, ops.shape(images)[0], 1, 1, 1)
     brightness, saturation, contrast = ops.unstack(
         keras.random.uniform(shape, dtype="float32", seed=seed), 3
     )
@@ -115,48 +115,46 @@ def draw_colour(
     )
 
 
-def colour(pictures: KerasTensor, draws: Colour) -> KerasTensor:
+def colour(images: KerasTensor, draws: Colour) -> KerasTensor:
     """Shift the brightness, then scale the distances to each pixel's grey, then to the mean.
 
     Args:
-        pictures: (N, H, W, 3).
-        draws: What is added to a picture (brightness); factor of its pixels' distances to the
+        images: (N, H, W, 3).
+        draws: What is added to an image (brightness); factor of its pixels' distances to the
             mean of their own channels (saturation); factor of all its values' distances to the
-            picture's mean (contrast).
+            image's mean (contrast).
     """
     # The three in turn, c(s(x + b - grey') + grey' - mean') + mean' with grey' = grey + b and
-    # mean' = mean + b, multiplied out: one pass over the pictures instead of three.
+    # mean' = mean + b, multiplied out: one pass over the images instead of three.
     brightness, saturation, contrast = draws
-    grey = ops.mean(ops.cast(pictures, "float32"), axis=-1, keepdims=True)
+    grey = ops.mean(ops.cast(images, "float32"), axis=-1, keepdims=True)
     mean = ops.mean(grey, axis=(1, 2), keepdims=True)
     shift = contrast * (1 - saturation) * grey + ((1 - contrast) * mean + brightness)
-    return pictures * ops.cast(contrast * saturation, pictures.dtype) + ops.cast(
-        shift, pictures.dtype
-    )
+    return images * ops.cast(contrast * saturation, images.dtype) + ops.cast(shift, images.dtype)
 
 
 def draw_translation(
-    pictures: KerasTensor, probability: float | KerasTensor, seed: keras.random.SeedGenerator
+    images: KerasTensor, probability: float | KerasTensor, seed: keras.random.SeedGenerator
 ) -> Place:
     """Draw whole pixels from ±1/8 of each side; 0 is neutral."""
-    chosen = _toss(pictures, probability, seed)
-    farthest = _farthest(pictures)
+    chosen = _toss(images, probability, seed)
+    farthest = _farthest(images)
     steps = (_draw_whole(chosen, -most, most + 1, seed) for most in farthest)
     return Place(*(ops.where(chosen, step, 0) for step in steps))
 
 
-def translation(pictures: KerasTensor, draws: Place) -> KerasTensor:
-    """Move pictures, with zeros where nothing comes from.
+def translation(images: KerasTensor, draws: Place) -> KerasTensor:
+    """Move images, with zeros where nothing comes from.
 
     Args:
-        pictures: (N, H, W, C).
+        images: (N, H, W, C).
         draws: Pixels to move down and to the right, at most 1/8 of the side.
     """
-    _, height, width, channels = pictures.shape
-    down, right = _farthest(pictures)
-    padded = ops.pad(pictures, ((0, 0), (down, down), (right, right), (0, 0)))
+    _, height, width, channels = images.shape
+    down, right = _farthest(images)
+    padded = ops.pad(images, ((0, 0), (down, down), (right, right), (0, 0)))
     rows, columns = height + 2 * down, width + 2 * right
-    number = ops.arange(ops.shape(pictures)[0], dtype="int32")[:, None, None]
+    number = ops.arange(ops.shape(images)[0], dtype="int32")[:, None, None]
     row = ops.arange(height, dtype="int32")[:, None] + down - draws.y[..., 0]
     column = ops.arange(width, dtype="int32") + right - draws.x[..., 0]
     # A pixel is a slice of the flat tensor, so a single gather copies all of them at once.
@@ -165,14 +163,14 @@ def translation(pictures: KerasTensor, draws: Place) -> KerasTensor:
 
 
 def draw_cutout(
-    pictures: KerasTensor, probability: float | KerasTensor, seed: keras.random.SeedGenerator
+    images: KerasTensor, probability: float | KerasTensor, seed: keras.random.SeedGenerator
 ) -> Place:
-    """Draw the upper left corner of the hole; below the picture is neutral.
+    """Draw the upper left corner of the hole; below the image is neutral.
 
-    Its centre lies anywhere in the picture, so that part of the hole may lie beyond.
+    Its centre lies anywhere in the image, so that part of the hole may lie beyond.
     """
-    chosen = _toss(pictures, probability, seed)
-    height, width = pictures.shape[1:3]
+    chosen = _toss(images, probability, seed)
+    height, width = images.shape[1:3]
     corners = []
     for side in (height, width):
         hole = side // 2
@@ -180,20 +178,20 @@ def draw_cutout(
     return Place(*(ops.where(chosen, corner, height + width) for corner in corners))
 
 
-def cutout(pictures: KerasTensor, draws: Place) -> KerasTensor:
-    """Put zeros into a hole of half the picture's sides.
+def cutout(images: KerasTensor, draws: Place) -> KerasTensor:
+    """Put zeros into a hole of half the image's sides.
 
     Args:
-        pictures: (N, H, W, C).
-        draws: Row and column of the hole's upper left corner, perhaps outside of the picture.
+        images: (N, H, W, C).
+        draws: Row and column of the hole's upper left corner, perhaps outside of the image.
     """
-    height, width = pictures.shape[1:3]
+    height, width = images.shape[1:3]
     row = ops.arange(height, dtype="int32")[:, None, None] - draws.y
     column = ops.arange(width, dtype="int32")[:, None] - draws.x
     in_rows = ops.logical_and(row >= 0, row < height // 2)
     in_columns = ops.logical_and(column >= 0, column < width // 2)
     seen = ops.logical_not(ops.logical_and(in_rows, in_columns))
-    return pictures * ops.cast(seen, pictures.dtype)
+    return images * ops.cast(seen, images.dtype)
 
 
 Draw = Callable[[KerasTensor, float | KerasTensor, keras.random.SeedGenerator], Any]
@@ -208,42 +206,42 @@ AUGMENTATIONS: dict[str, tuple[Draw, Apply]] = {
 def adapt_probability(
     probability: float | KerasTensor,
     sign_mean: float | KerasTensor,
-    pictures: int | KerasTensor,
+    images: int | KerasTensor,
     target: float = 0.6,
     speed: float = 500_000,
 ) -> KerasTensor:
-    """Move ADA's probability: up where the discriminator knows real pictures too well.
+    """Move ADA's probability: up where the discriminator knows real images too well.
 
     From Karras et al. (arXiv 2006.06676); unlike the official code it ends at 1 too, where more
     would only delay the way back.
 
     Args:
         probability: As it was, a scalar in [0, 1].
-        sign_mean: r_t, the mean sign of the logits of real pictures since the last move.
-        pictures: How many real pictures were seen since then.
+        sign_mean: r_t, the mean sign of the logits of real images since the last move.
+        images: How many real images were seen since then.
         target: Of r_t.
-        speed: Pictures after which the probability can have gone from 0 to 1.
+        speed: Images after which the probability can have gone from 0 to 1.
 
     Returns:
         The new probability, a float32 scalar in [0, 1].
     """
-    probability, sign_mean, pictures = (
-        ops.cast(x, "float32") for x in (probability, sign_mean, pictures)
+    probability, sign_mean, images = (
+        ops.cast(x, "float32") for x in (probability, sign_mean, images)
     )
-    step = ops.sign(sign_mean - target) * pictures / speed
+    step = ops.sign(sign_mean - target) * images / speed
     return ops.clip(probability + step, 0.0, 1.0)
 
 
-def flip_half(pictures: KerasTensor, seed: keras.random.SeedGenerator) -> KerasTensor:
-    """Mirror each picture left to right with probability ½: (N, H, W, C) of any type."""
-    return ops.where(_toss(pictures, 0.5, seed), ops.flip(pictures, axis=2), pictures)
+def flip_half(images: KerasTensor, seed: keras.random.SeedGenerator) -> KerasTensor:
+    """Mirror each image left to right with probability ½: (N, H, W, C) of any type."""
+    return ops.where(_toss(images, 0.5, seed), ops.flip(images, axis=2), images)
 
 
 def _toss(
-    pictures: KerasTensor, probability: float | KerasTensor, seed: keras.random.SeedGenerator
+    images: KerasTensor, probability: float | KerasTensor, seed: keras.random.SeedGenerator
 ) -> KerasTensor:
-    """Toss a coin for each picture: bool of shape (N, 1, 1, 1)."""
-    shape = (ops.shape(pictures)[0], 1, 1, 1)
+    """Toss a coin for each image: bool of shape (N, 1, 1, 1)."""
+    shape = (ops.shape(images)[0], 1, 1, 1)
     # From [0, 1): below 0 never, below 1 always.
     return keras.random.uniform(shape, dtype="float32", seed=seed) < ops.cast(
         probability, "float32"
@@ -256,7 +254,7 @@ def _draw_whole(
     return keras.random.randint(ops.shape(like), low, end, dtype="int32", seed=seed)
 
 
-def _farthest(pictures: KerasTensor) -> tuple[int, int]:
+def _farthest(images: KerasTensor) -> tuple[int, int]:
     """How many pixels down and to the right translation goes at most."""
-    height, width = pictures.shape[1:3]
+    height, width = images.shape[1:3]
     return height // 8, width // 8

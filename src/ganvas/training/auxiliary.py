@@ -1,4 +1,4 @@
-"""Losses beside the adversarial one: of classes that are told, and of pictures painted again.
+"""Losses beside the adversarial one: of classes that are told, and of images painted again.
 
 Pure functions; float32 scalars, computed in float32 whatever they are given.
 """
@@ -26,21 +26,21 @@ def sigmoid_class_loss(logits: KerasTensor, classes: KerasTensor) -> KerasTensor
 
     Args:
         logits: (N, K).
-        classes: Labels in [0, 1], (N, K); of a picture that is of no class all 0.
+        classes: Labels in [0, 1], (N, K); of an image that is of no class all 0.
     """
     logits, classes = ops.cast(logits, "float32"), ops.cast(classes, "float32")
     return ops.mean(ops.sum(ops.softplus(logits) - classes * logits, axis=-1))
 
 
-def reconstruction_loss(painted: KerasTensor, pictures: KerasTensor) -> KerasTensor:
+def reconstruction_loss(painted: KerasTensor, images: KerasTensor) -> KerasTensor:
     """Half the mean squared difference, as in improved ArtGAN (arXiv 1708.09533).
 
-    It is twice the mean squared difference of the same pictures on the scale [0, 1], which is
+    It is twice the mean squared difference of the same images on the scale [0, 1], which is
     the first ArtGAN's.
 
     Args:
         painted: (N, H, W, 3).
-        pictures: What they should be, (N, H, W, 3) in [-1, 1].
+        images: What they should be, (N, H, W, 3) in [-1, 1].
     """
-    difference = ops.cast(painted, "float32") - ops.cast(pictures, "float32")
+    difference = ops.cast(painted, "float32") - ops.cast(images, "float32")
     return ops.mean(ops.square(difference)) / 2

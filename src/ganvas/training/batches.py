@@ -1,4 +1,4 @@
-"""Batches of real pictures and latents, decided by the seed, the epoch and the step."""
+"""Batches of real images and latents, decided by the seed, the epoch and the step."""
 
 import itertools
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ganvas.arrays import Pictures
+from ganvas.arrays import Images
 from ganvas.errors import GanvasError
 from ganvas.training.config import TrainParams
 
@@ -19,42 +19,42 @@ class TrainingSet(NamedTuple):
     Attributes:
         images: uint8 of shape (N, H, W, 3), read from disk as they are needed.
         positions: Which of them to draw, int64 of shape (n,).
-        labels: The number of each picture's class, int32 of shape (N,); None: no classes.
+        labels: The number of each image's class, int32 of shape (N,); None: no classes.
         classes: How many classes there are.
-        anchors: Each picture's own latent, float32 of shape (N, Z); None: none has one.
+        anchors: Each image's own latent, float32 of shape (N, Z); None: none has one.
     """
 
-    images: Pictures
+    images: Images
     positions: np.ndarray
     labels: np.ndarray | None = None
     classes: int = 0
     anchors: np.ndarray | None = None
 
 
-def count_steps(pictures: int, params: TrainParams) -> int:
+def count_steps(images: int, params: TrainParams) -> int:
     """Count the steps of an epoch.
 
     Args:
-        pictures: How many there are to train on.
+        images: How many there are to train on.
         params: How to train.
 
     Raises:
-        GanvasError: There are fewer pictures than a step takes, a batch can't be cut up, or the
+        GanvasError: There are fewer images than a step takes, a batch can't be cut up, or the
             steps can't be done as many at once as asked for.
     """
-    batch = params.pictures_a_step
-    if pictures < batch:
+    batch = params.images_a_step
+    if images < batch:
         raise GanvasError(
-            f"There are {pictures} pictures to train on, fewer than a step takes: set "
+            f"There are {images} images to train on, fewer than a step takes: set "
             f"train.batch_size (now {params.batch_size}) times train.discriminator_steps (now "
-            f"{params.discriminator_steps}) to at most {pictures}."
+            f"{params.discriminator_steps}) to at most {images}."
         )
     if params.batch_size % params.accumulate:
         raise GanvasError(
             f"A batch of {params.batch_size} can't be cut into {params.accumulate} pieces: set "
             "train.accumulate to a number that divides train.batch_size."
         )
-    steps = pictures // batch
+    steps = images // batch
     check_steps_at_once(steps, params)
     return steps
 
@@ -86,25 +86,25 @@ def draw_batches(
     """Draw whole batches without end, epoch after epoch.
 
     An epoch of n // b batches, b being `batch_size` times `discriminator_steps`, shows every
-    picture once, but for the few that don't fill a last batch. What is drawn at a step depends on
+    image once, but for the few that don't fill a last batch. What is drawn at a step depends on
     nothing drawn before it, so a run goes on where another has stopped.
 
     Args:
         data: What to draw from.
         latent: Length Z of a latent.
-        params: Of training: how many pictures a step takes, the seed, and which classes to ask for.
+        params: Of training: how many images a step takes, the seed, and which classes to ask for.
         start: Epoch and step to begin at.
         share: The part of every batch that is wanted, where several devices divide it: of its
-            pictures, or with anchors of its groups of `train.anchor.every` pictures, each of which
+            images, or with anchors of its groups of `train.anchor.every` images, each of which
             begins with one that has a latent of its own.
 
     Yields:
-        Pictures, uint8 of shape (b, H, W, 3), and latents, standard normal float32 of shape
-        (b, Z), the pictures' own in the places that `train.anchor` says; with classes also those
-        that the pictures show and those to ask the generator for, int32 of shape (b,). Of all
+        Images, uint8 of shape (b, H, W, 3), and latents, standard normal float32 of shape
+        (b, Z), the images' own in the places that `train.anchor` says; with classes also those
+        that the images show and those to ask the generator for, int32 of shape (b,). Of all
         only the share.
     """
-    size = params.pictures_a_step
+    size = params.images_a_step
     # Neighbours stay together, so that a share has its anchors in the same places as the whole.
     group = 1 if data.anchors is None else params.anchor.every or 1
     places = np.arange(size).reshape(-1, group)[share].ravel()
@@ -137,6 +137,6 @@ def _draw_latents(
     labels = data.labels[chosen]
     drawn = rng.integers(data.classes, size=len(chosen), dtype=np.int32)
     if data.anchors is not None:
-        # Who must look like a real picture is asked for its class.
+        # Who must look like a real image is asked for its class.
         drawn[::every] = labels[::every]
     return latents, labels, drawn if params.balance else labels

@@ -38,8 +38,8 @@ class _Board(keras.callbacks.TensorBoard):
         return logs
 
 
-def log_picture(folder: Path, epoch: int, pixels: np.ndarray) -> None:
-    """Log a picture, uint8 of shape (H, W, 3), as the snapshot of an epoch."""
-    # A writer of its own for each picture: it is closed at once, so nothing is lost with a run.
+def log_image(folder: Path, epoch: int, pixels: np.ndarray) -> None:
+    """Log an image, uint8 of shape (H, W, 3), as the snapshot of an epoch."""
+    # A writer of its own for each image: it is closed at once, so nothing is lost with a run.
     with tf.summary.create_file_writer(str(folder / "snapshots")).as_default():
         tf.summary.image("snapshot", pixels[None], step=epoch)

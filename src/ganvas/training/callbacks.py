@@ -53,7 +53,7 @@ class EpochTable(keras.callbacks.Callback):
 
     Args:
         record: Where the rows go.
-        images: Real pictures a step.
+        images: Real images a step.
     """
 
     def __init__(self, record: Record, images: int) -> None:
@@ -87,10 +87,10 @@ class Snapshots(keras.callbacks.Callback):
         latents: float32 of shape (n, Z).
         every: Epochs between two snapshots; powers of two have one too, so that the first epochs,
             in which most happens, are seen.
-        save: Takes the epoch, from 1 on, and its pictures, uint8 of shape (n, H, W, 3).
+        save: Takes the epoch, from 1 on, and its images, uint8 of shape (n, H, W, 3).
 
     Attributes:
-        pictures: Of the epoch that has just ended; None where it has no snapshot.
+        images: Of the epoch that has just ended; None where it has no snapshot.
     """
 
     def __init__(
@@ -98,15 +98,15 @@ class Snapshots(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.latents, self.every, self.save = latents, every, save
-        self.pictures: np.ndarray | None = None
+        self.images: np.ndarray | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Paint and save."""
         number = epoch + 1
-        self.pictures = None
+        self.images = None
         if number % self.every == 0 or number.bit_count() == 1:
-            self.pictures = paint(self.model.averaged, self.latents)
-            self.save(number, self.pictures)
+            self.images = paint(self.model.averaged, self.latents)
+            self.save(number, self.images)
 
 
 class EarlyWarnings(keras.callbacks.Callback):
@@ -114,8 +114,8 @@ class EarlyWarnings(keras.callbacks.Callback):
 
     Args:
         record: Holds the history; warnings go there.
-        snapshots: Has the pictures that were painted after the epoch, if any were.
-        watch: Takes the history and these pictures; gives the warnings of the moment.
+        snapshots: Has the images that were painted after the epoch, if any were.
+        watch: Takes the history and these images; gives the warnings of the moment.
     """
 
     def __init__(self, record: Record, snapshots: Snapshots, watch: Watch) -> None:
@@ -124,7 +124,7 @@ class EarlyWarnings(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Look, and tell."""
-        warnings = self.watch(self.record.rows, self.snapshots.pictures)
+        warnings = self.watch(self.record.rows, self.snapshots.images)
         told = {each["name"]: each["epoch"] for each in self.record.warnings}
         for warning in warnings:
             since = epoch + 1 - told.get(warning.name, -EPOCHS_BETWEEN_WARNINGS)

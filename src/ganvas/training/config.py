@@ -76,17 +76,17 @@ class CheckpointParams(Params):
 
 
 class JudgeParams(Params):
-    """How epochs are compared: by the kernel distance to held-out pictures.
+    """How epochs are compared: by the kernel distance to held-out images.
 
     Attributes:
         every: Epochs between two judgements; None: none.
-        pictures: Generated pictures a judgement, and held-out ones at most.
+        images: Generated images a judgement, and held-out ones at most.
         patience: Judgements without a better one after which training ends; None: no such end.
         keep: Whether the saved networks are those of the last epoch or of the best judged.
     """
 
     every: int | None = Field(None, ge=1)
-    pictures: int = Field(500, ge=10)
+    images: int = Field(500, ge=10)
     patience: int | None = Field(None, ge=1)
     keep: Literal["last", "best"] = "last"
 
@@ -101,13 +101,13 @@ class JudgeParams(Params):
 
 
 class AnchorParams(Params):
-    """How latents are tied to real pictures; see `ganvas.training.anchors`.
+    """How latents are tied to real images; see `ganvas.training.anchors`.
 
     Attributes:
-        every: One picture in this many of a batch is painted from a real picture's own latent and
+        every: One image in this many of a batch is painted from a real image's own latent and
             must look like it in what is coarse; None: none. Discriminators that look at the
-            pictures alone have none.
-        adversarial: Length of the adversarial gradient for these pictures, as a share of that
+            images alone have none.
+        adversarial: Length of the adversarial gradient for these images, as a share of that
             which draws them to their real ones.
         pixels: Weight of the difference of the pixels, at 16×16, beside that of the maps.
     """
@@ -121,30 +121,30 @@ class TrainParams(Params):
     """Parameters of training.
 
     Attributes:
-        epochs: Times that every training picture is seen, at most.
+        epochs: Times that every training image is seen, at most.
         max_minutes: Minutes of training after which it ends, epoch complete or not, those of
             resumed runs included; None for no limit.
-        batch_size: Pictures a step, all devices together.
+        batch_size: Images a step, all devices together.
         loss: What generator and discriminator are after.
         penalty: What the discriminator pays for being steep.
-        anchor: How latents are tied to real pictures.
-        augment: What is done to pictures before the discriminator sees them.
-        flip: Mirror half of the real pictures, but none that has a latent of its own.
+        anchor: How latents are tied to real images.
+        augment: What is done to images before the discriminator sees them.
+        flip: Mirror half of the real images, but none that has a latent of its own.
         generator_learning_rate: The optimiser's step size for the generator.
         discriminator_learning_rate: The same for the discriminator.
         schedule: How both change.
         optimiser: How gradients become steps.
-        discriminator_steps: Updates of the discriminator, each with pictures of its own, for one
+        discriminator_steps: Updates of the discriminator, each with images of its own, for one
             of the generator.
         accumulate: Pieces in which a batch goes through the networks, for batches larger than
             memory.
-        fresh_latents: The generator is updated by pictures from latents of their own, as in
+        fresh_latents: The generator is updated by images from latents of their own, as in
             algorithm 1 of Goodfellow et al. (arXiv 1406.2661), not by those that the
             discriminator was updated by.
-        simultaneous: Both losses share one forward pass over generated pictures, and both
+        simultaneous: Both losses share one forward pass over generated images, and both
             networks are updated after it; otherwise the discriminator first, as in the paper.
         balance: Ask the generator for every class equally often; otherwise for the classes of
-            the real pictures beside them. Without classes it means nothing.
+            the real images beside them. Without classes it means nothing.
         average: Decay of the generator's average weights, the ones that are saved; 0: the last
             weights. At step t the decay is at most (1 + t) / (10 + t).
         precision: Keras's name of the arithmetic; variables are float32 in any.
@@ -152,7 +152,7 @@ class TrainParams(Params):
         steps_per_execution: Steps between two returns to Python.
         distribute: The devices: auto takes all GPUs of this machine, and the machines of
             TF_CONFIG where it is set.
-        seed: Of the initial weights, the order of the pictures, latents and augmentations.
+        seed: Of the initial weights, the order of the images, latents and augmentations.
         resume: Go on from the last checkpoint of the same data, networks and loss.
         weights_from: Folder with generator.keras and discriminator.keras of another run, whose
             weights to start from; None: random weights.
@@ -199,15 +199,15 @@ class TrainParams(Params):
     dry_run: bool = False
 
     @property
-    def pictures_a_step(self) -> int:
-        """Real pictures that a step takes."""
+    def images_a_step(self) -> int:
+        """Real images that a step takes."""
         return self.batch_size * self.discriminator_steps
 
     @field_validator("simultaneous")
     @classmethod
     def _refuse_fresh_latents(cls, value: bool, info: ValidationInfo) -> bool:
         if value and info.data.get("fresh_latents"):
-            rule = "train.fresh_latents needs pictures of their own for the generator; take one"
+            rule = "train.fresh_latents needs images of their own for the generator; take one"
             raise PydanticCustomError("two_ways", "{rule}", {"rule": rule})
         return value
 
@@ -215,7 +215,7 @@ class TrainParams(Params):
     def _check_augment(self) -> "TrainParams":
         if self.augment.name == "ada" and find_boundary(self.loss) is None:
             raise ValueError(
-                "train.augment.name=ada counts real pictures on the two sides of a boundary, which "
+                "train.augment.name=ada counts real images on the two sides of a boundary, which "
                 f"the {self.loss.name} loss has not: take diffaugment, or another loss"
             )
         return self
@@ -230,6 +230,6 @@ class TrainParams(Params):
         if self.batch_size % (every * self.accumulate):
             raise ValueError(
                 f"a batch of {self.batch_size} in {self.accumulate} piece(s) has no place for one "
-                f"anchor in every {every} pictures: let train.anchor.every divide each piece"
+                f"anchor in every {every} images: let train.anchor.every divide each piece"
             )
         return self

@@ -1,4 +1,4 @@
-"""What the discriminator says of pictures, and what both networks pay for it."""
+"""What the discriminator says of images, and what both networks pay for it."""
 
 from typing import NamedTuple
 
@@ -27,19 +27,19 @@ from ganvas.training.replicas import make_seed
 
 
 class Word(NamedTuple):
-    """What the discriminator says of pictures.
+    """What the discriminator says of images.
 
     Attributes:
         logits: (N, 1), float32, positive for real.
         more: Its other outputs; see `ganvas.networks.gan_networks.Pair`.
-        pictures: (N, H, W, 3), float32 in [-1, 1].
+        images: (N, H, W, 3), float32 in [-1, 1].
         seen: The same as it saw them, augmented.
         classes: Rows of classes that they show or were asked to, (N, K); None: no classes.
     """
 
     logits: tf.Tensor
     more: dict[str, tf.Tensor]
-    pictures: tf.Tensor
+    images: tf.Tensor
     seen: tf.Tensor
     classes: tf.Tensor | None
 
@@ -52,8 +52,8 @@ class Critic:
         params: Of training.
 
     Attributes:
-        probability: With which a picture is augmented.
-        real_average: Of the means of past logits of real pictures.
+        probability: With which an image is augmented.
+        real_average: Of the means of past logits of real images.
         fake_average: The same of generated ones.
 
     Raises:
@@ -72,17 +72,17 @@ class Critic:
         self.real_average = make_number("real_average", 0.0, aggregation="mean")
         self.fake_average = make_number("fake_average", 0.0, aggregation="mean")
 
-    def look(self, pictures: tf.Tensor, classes: tf.Tensor | None) -> Word:
-        """Judge pictures (N, H, W, 3) in [-1, 1], augmented where that is asked for."""
-        seen = pictures
+    def look(self, images: tf.Tensor, classes: tf.Tensor | None) -> Word:
+        """Judge images (N, H, W, 3) in [-1, 1], augmented where that is asked for."""
+        seen = images
         if self.params.augment.name != "none":
             policy = tuple(self.params.augment.policy)
-            seen = augment(pictures, policy, self.probability, self.seed)
+            seen = augment(images, policy, self.probability, self.seed)
         inputs = [seen, classes] if self.looks_at_classes else seen
         outputs = self.network(inputs, training=True)
         more = dict(outputs) if isinstance(outputs, dict) else {"logits": outputs}
         more = {name: ops.cast(value, "float32") for name, value in more.items()}
-        return Word(more.pop("logits"), more, pictures, seen, classes)
+        return Word(more.pop("logits"), more, images, seen, classes)
 
     def discriminator_loss(self, real: Word, fake: Word) -> tf.Tensor:
         """What the discriminator minimises, penalties aside."""
@@ -90,7 +90,7 @@ class Critic:
         return total + self._tell_classes(real) + self._deny_classes(fake) + self._paint_again(real)
 
     def generator_loss(self, real: Word, fake: Word) -> tf.Tensor:
-        """What the generator minimises by its pictures."""
+        """What the generator minimises by its images."""
         total = self.loss.generator(real.logits, fake.logits)
         return total + self._tell_classes(fake) + self._paint_again(fake)
 
@@ -121,7 +121,7 @@ class Critic:
         return ops.zeros(())
 
     def _deny_classes(self, word: Word) -> tf.Tensor:
-        """Where each class is a question of its own, generated pictures are of none."""
+        """Where each class is a question of its own, generated images are of none."""
         if "sigmoid_classes" not in word.more:
             return ops.zeros(())
         none = ops.zeros_like(word.classes)
@@ -150,23 +150,23 @@ class Critic:
         total = ops.zeros(())
         for weight, word in ((params.r1, real), (params.r2, fake)):
             if weight:
-                slope = self._slope(word.pictures, word.classes)
+                slope = self._slope(word.images, word.classes)
                 total += weight / 2 * zero_centred_penalty(slope)
         if params.gradient:
-            between = interpolate(real.pictures, fake.pictures, self.seed)
+            between = interpolate(real.images, fake.images, self.seed)
             slope = self._slope(between, real.classes)
             total += params.gradient * one_centred_penalty(slope)
         return total
 
-    def _slope(self, pictures: tf.Tensor, classes: tf.Tensor | None) -> tf.Tensor:
-        """Give the gradient at each picture's pixels of its logit, the mean where it has several.
+    def _slope(self, images: tf.Tensor, classes: tf.Tensor | None) -> tf.Tensor:
+        """Give the gradient at each image's pixels of its logit, the mean where it has several.
 
         A loss takes their mean too: the sum of M logits is M times as steep.
         """
         with tf.GradientTape() as tape:
-            tape.watch(pictures)
-            total = ops.sum(ops.mean(self.look(pictures, classes).logits, axis=-1))
-        return tape.gradient(total, pictures)
+            tape.watch(images)
+            total = ops.sum(ops.mean(self.look(images, classes).logits, axis=-1))
+        return tape.gradient(total, images)
 
 
 def make_number(
@@ -177,7 +177,7 @@ def make_number(
 
 
 def _check_norms(discriminator: keras.Model, params: TrainParams) -> None:
-    """Batch norm ties the pictures of a batch together, and a slope belongs to one alone."""
+    """Batch norm ties the images of a batch together, and a slope belongs to one alone."""
     penalty = params.penalty
     wanted = [name for name in ("r1", "r2", "gradient") if getattr(penalty, name)]
     norms = [each for each in discriminator.layers if isinstance(each, layers.BatchNormalization)]

@@ -92,7 +92,7 @@ class Devices:
         every = params.anchor.every if anchored else None
         parts = self.replicas * params.accumulate * (every or 1)
         if params.batch_size % parts:
-            anchors = f" with one anchor in {every} pictures (train.anchor.every)" if every else ""
+            anchors = f" with one anchor in {every} images (train.anchor.every)" if every else ""
             raise GanvasError(
                 f"A batch of {params.batch_size} can't be shared out to {self.replicas} devices in "
                 f"{params.accumulate} piece(s) each{anchors}: set train.batch_size to a multiple "
@@ -153,7 +153,7 @@ class Devices:
                 digest.update(np.ascontiguousarray(weights).data)
         if self.agree(self.hand_round(digest.digest()) != digest.digest()):
             raise GanvasError(
-                "The workers differ in parameters, pictures or initial weights: give all of them "
+                "The workers differ in parameters, images or initial weights: give all of them "
                 "the same --env, --params, collection and train.weights_from, and start them again."
             )
 

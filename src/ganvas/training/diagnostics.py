@@ -7,18 +7,18 @@ import numpy as np
 
 from ganvas.training.losses import LossParams, find_boundary
 
-# Scores of real pictures above, and of generated ones below these, for so many epochs in a row, are
+# Scores of real images above, and of generated ones below these, for so many epochs in a row, are
 # no passing advantage. The hinge loss asks for .731 and .269 alone, but runs that went well began
 # with .87 and .17.
 SURE_REAL, SURE_FAKE = 0.95, 0.05
 # Losses after which the sigmoid of a logit says how sure a discriminator is.
 TELLING = ("non_saturating", "hinge")
 EPOCHS = 5
-# Samples are taken for collapsed below this share of the real pictures' distance from each other,
+# Samples are taken for collapsed below this share of the real images' distance from each other,
 # that have been farther apart before; a new generator paints all alike and gets its time.
 COLLAPSED, FALLEN = 0.5, 0.75
 NEW, NEVER_DIVERSE = 20, 0.25
-# And for copies below this share of what held-out pictures keep from the training pictures.
+# And for copies below this share of what held-out images keep from the training images.
 COPIED = 0.5
 
 
@@ -47,7 +47,7 @@ def watch_scores(rows: list[dict[str, Any]], loss: LossParams) -> list[EarlyWarn
     if len(rows) < EPOCHS or logit is None or loss.name not in TELLING:
         return []
     boundary = 1 / (1 + math.exp(-logit))
-    # A discriminator that is always right says of real pictures what their labels say.
+    # A discriminator that is always right says of real images what their labels say.
     sure_real = SURE_REAL * (1 - loss.label_smoothing - loss.label_noise / 2)
     real = [row["real_score"] for row in rows[-EPOCHS:]]
     fake = [row["fake_score"] for row in rows[-EPOCHS:]]
@@ -65,11 +65,11 @@ def watch_scores(rows: list[dict[str, Any]], loss: LossParams) -> list[EarlyWarn
 
 
 def watch_diversity(rows: list[dict[str, Any]]) -> list[EarlyWarning]:
-    """Look whether samples resemble each other more than real pictures do.
+    """Look whether samples resemble each other more than real images do.
 
     Args:
         rows: The history: diversity, the mean distance of samples from each other as a share of
-            the real pictures' own, in those rows that have a snapshot.
+            the real images' own, in those rows that have a snapshot.
     """
     shares = [row["diversity"] for row in rows if "diversity" in row]
     if not shares:
@@ -79,7 +79,7 @@ def watch_diversity(rows: list[dict[str, Any]]) -> list[EarlyWarning]:
     if not fallen and not never:
         return []
     figure = (
-        f"samples differ from each other by {shares[-1]:.0%} of what real pictures do, "
+        f"samples differ from each other by {shares[-1]:.0%} of what real images do, "
         f"{max(shares):.0%} at best"
     )
     advice = (
@@ -90,30 +90,30 @@ def watch_diversity(rows: list[dict[str, Any]]) -> list[EarlyWarning]:
 
 
 def watch_copies(rows: list[dict[str, Any]]) -> list[EarlyWarning]:
-    """Look whether samples come closer to training pictures than pictures never trained on.
+    """Look whether samples come closer to training images than images never trained on.
 
     Args:
-        rows: The history: novelty, the mean distance of samples to the nearest training picture
-            as a share of what held-out pictures keep, in those rows that have a snapshot.
+        rows: The history: novelty, the mean distance of samples to the nearest training image
+            as a share of what held-out images keep, in those rows that have a snapshot.
     """
     novelty = [row["novelty"] for row in rows if "novelty" in row]
     if not novelty or novelty[-1] >= COPIED:
         return []
     figure = (
-        f"samples keep {novelty[-1]:.0%} of the distance from training pictures that held-out "
-        "pictures keep"
+        f"samples keep {novelty[-1]:.0%} of the distance from training images that held-out "
+        "images keep"
     )
-    advice = "try more pictures, fewer epochs or train.augment.name=diffaugment"
+    advice = "try more images, fewer epochs or train.augment.name=diffaugment"
     return [EarlyWarning("memorising", figure, advice)]
 
 
-def mean_distance(pictures: np.ndarray) -> float:
+def mean_distance(images: np.ndarray) -> float:
     """Mean over all pairs of the root mean squared difference in grey levels, 0 to 255.
 
     Args:
-        pictures: uint8 of shape (n, H, W, 3), n at least 2.
+        images: uint8 of shape (n, H, W, 3), n at least 2.
     """
-    flat = pictures.reshape(len(pictures), -1).astype(np.float64)
+    flat = images.reshape(len(images), -1).astype(np.float64)
     norms = (flat**2).sum(1)
     squares = norms[:, None] + norms[None] - 2 * flat @ flat.T
     pairs = squares[np.triu_indices(len(flat), 1)]

@@ -6,7 +6,7 @@ from keras import layers
 
 
 class FusedBatchNormalization(layers.Layer):
-    """Trains a `BatchNormalization` of channels-last pictures by TensorFlow's fused kernel.
+    """Trains a `BatchNormalization` of channels-last images by TensorFlow's fused kernel.
 
     Variables and values are those of the layer that it wraps, which is the one to save.
 

@@ -32,9 +32,9 @@ SCORES = ("loss_g", "loss_d", "real_score", "fake_score")
 
 
 class Painted(NamedTuple):
-    """Generated pictures (N, H, W, 3) with the tape that leads back to the generator."""
+    """Generated images (N, H, W, 3) with the tape that leads back to the generator."""
 
-    pictures: tf.Tensor
+    images: tf.Tensor
     tape: tf.GradientTape
 
 
@@ -44,11 +44,11 @@ Gradients = list[tf.Tensor]
 class GAN(keras.Model):
     """Generator and discriminator, trained against each other by `fit`.
 
-    `fit` takes batches of (pictures, latents): uint8 of shape (N, H, W, 3) and float32 of shape
+    `fit` takes batches of (images, latents): uint8 of shape (N, H, W, 3) and float32 of shape
     (N, Z), N being `discriminator_steps` times the batch size; with classes also (labels, asked),
-    the numbers of the classes that the pictures show and that the generator is asked for, int32
+    the numbers of the classes that the images show and that the generator is asked for, int32
     of shape (N,). It reports the means over an epoch of both losses, without penalties, and of
-    the mean sigmoid outputs for real and generated pictures.
+    the mean sigmoid outputs for real and generated images.
 
     Args:
         networks: Generator and discriminator, and where there is one the decoder.
@@ -115,7 +115,7 @@ class GAN(keras.Model):
         """Leave out what Keras does before it trains on several devices: all is built already."""
 
     def call(self, latents: tf.Tensor) -> tf.Tensor:
-        """Paint: latent (N, Z) to pictures (N, H, W, 3) in [-1, 1]."""
+        """Paint: latent (N, Z) to images (N, H, W, 3) in [-1, 1]."""
         return self.averaged(latents)
 
     def train_step(self, batch: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
@@ -141,7 +141,7 @@ class GAN(keras.Model):
         return Piece(real, latents, *(ops.one_hot(each, count) for each in labels))
 
     def _mirror(self, real: tf.Tensor) -> tf.Tensor:
-        """Mirror half of the real pictures."""
+        """Mirror half of the real images."""
         return flip_half(real, self.critic.seed)
 
     def _alternate(self, pieces: list[Piece], discriminator_alone: bool = False) -> Verdict:
@@ -149,7 +149,7 @@ class GAN(keras.Model):
         gradients, verdicts = [], []
         for piece in pieces:
             painted = self._paint(piece)
-            by_weights, _, verdict, _ = self._judge_pair(piece, painted.pictures)
+            by_weights, _, verdict, _ = self._judge_pair(piece, painted.images)
             gradients.append(by_weights)
             verdicts.append(verdict)
         self._apply(self.discriminator_optimizer, gradients, self.discriminator)
@@ -164,8 +164,8 @@ class GAN(keras.Model):
                 latents = keras.random.normal(ops.shape(piece.latents), seed=self.critic.seed)
                 piece = piece._replace(latents=latents)
             painted = self._paint(piece) if anew else painted
-            loss, by_pictures, real = self._judge_anew(piece, painted.pictures)
-            by_weights, loss_again = self._lead_back(painted, by_pictures, real)
+            loss, by_images, real = self._judge_anew(piece, painted.images)
+            by_weights, loss_again = self._lead_back(painted, by_images, real)
             gradients.append(by_weights)
             losses.append(loss + loss_again)
         self._apply(self.generator_optimizer, gradients, self.generator)
@@ -176,11 +176,11 @@ class GAN(keras.Model):
         for_d, for_g, verdicts = [], [], []
         for piece in pieces:
             painted = self._paint(piece)
-            by_weights, by_pictures, verdict, real = self._judge_pair(
-                piece, painted.pictures, both=True
+            by_weights, by_images, verdict, real = self._judge_pair(
+                piece, painted.images, both=True
             )
             for_d.append(by_weights)
-            by_weights, loss_again = self._lead_back(painted, by_pictures, real)
+            by_weights, loss_again = self._lead_back(painted, by_images, real)
             for_g.append(by_weights)
             verdicts.append(verdict._replace(loss_g=verdict.loss_g + loss_again))
         self._apply(self.discriminator_optimizer, for_d, self.discriminator)
@@ -190,15 +190,15 @@ class GAN(keras.Model):
     def _paint(self, piece: Piece) -> Painted:
         inputs = piece.latents if piece.asked is None else [piece.latents, piece.asked]
         with tf.GradientTape() as tape:
-            pictures = ops.cast(self.fused_generator(inputs, training=True), "float32")
-        return Painted(pictures, tape)
+            images = ops.cast(self.fused_generator(inputs, training=True), "float32")
+        return Painted(images, tape)
 
     def _lead_back(
-        self, painted: Painted, by_pictures: tf.Tensor, real: Word
+        self, painted: Painted, by_images: tf.Tensor, real: Word
     ) -> tuple[Gradients, tf.Tensor]:
         """Lead the loss's gradient back to the generator; add the loss of its decoder."""
         variables = self.generator.trainable_variables
-        gradients = painted.tape.gradient(painted.pictures, variables, output_gradients=by_pictures)
+        gradients = painted.tape.gradient(painted.images, variables, output_gradients=by_images)
         if self.fused_decoder is None:
             return gradients, ops.zeros(())
         with tf.GradientTape() as tape:
@@ -211,36 +211,36 @@ class GAN(keras.Model):
         return [one if other is None else one + other for one, other in both], loss
 
     def _judge_pair(
-        self, piece: Piece, pictures: tf.Tensor, both: bool = False
+        self, piece: Piece, images: tf.Tensor, both: bool = False
     ) -> tuple[Gradients, tf.Tensor | None, Verdict, Word]:
-        """Give the gradients of the discriminator's loss, and of the generator's at `pictures`."""
+        """Give the gradients of the discriminator's loss, and of the generator's at `images`."""
         variables = self.discriminator.trainable_variables
         with tf.GradientTape(persistent=both) as tape:
             if both:
-                tape.watch(pictures)
-            # In two batches, so that batch norm sees each kind of picture by itself.
+                tape.watch(images)
+            # In two batches, so that batch norm sees each kind of image by itself.
             real = self.critic.look(piece.real, piece.shown)
-            fake = self.critic.look(pictures, piece.asked)
+            fake = self.critic.look(images, piece.asked)
             loss_d = self.critic.discriminator_loss(real, fake)
             loss_g = self.critic.generator_loss(real, fake)
             total = loss_d + self.critic.penalise(real, fake, self.steps)
             scaled_d = self.discriminator_optimizer.scale_loss(total)
             scaled_g = self.generator_optimizer.scale_loss(loss_g)
-        by_pictures = tape.gradient(scaled_g, pictures) if both else None
+        by_images = tape.gradient(scaled_g, images) if both else None
         verdict = Verdict(loss_d, loss_g, real.logits, fake.logits)
-        return tape.gradient(scaled_d, variables), by_pictures, verdict, real
+        return tape.gradient(scaled_d, variables), by_images, verdict, real
 
-    def _judge_anew(self, piece: Piece, pictures: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, Word]:
-        """Give the generator's loss by the updated discriminator, and its gradient at pictures."""
-        # Only the pictures are watched: nobody needs this loss's gradient by the weights.
+    def _judge_anew(self, piece: Piece, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, Word]:
+        """Give the generator's loss by the updated discriminator, and its gradient at images."""
+        # Only the images are watched: nobody needs this loss's gradient by the weights.
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(pictures)
-            fake = self.critic.look(pictures, piece.asked)
+            tape.watch(images)
+            fake = self.critic.look(images, piece.asked)
             relative = self.params.loss.name == "relativistic" or self.fused_decoder is not None
             real = self.critic.look(piece.real, piece.shown) if relative else fake
             loss = self.critic.generator_loss(real, fake)
             scaled = self.generator_optimizer.scale_loss(loss)
-        return loss, tape.gradient(scaled, pictures), real
+        return loss, tape.gradient(scaled, images), real
 
     def _apply(
         self, optimizer: keras.Optimizer, pieces: list[list[tf.Tensor]], network: keras.Model
@@ -261,9 +261,9 @@ class GAN(keras.Model):
             average.assign(move_average(average, weight, decay))
 
     def _adapt(self, real_logits: tf.Tensor) -> None:
-        """Move the probability of augmentation by how sure the discriminator is of real pictures.
+        """Move the probability of augmentation by how sure the discriminator is of real images.
 
-        Its sign is taken on the pictures of `every` steps together.
+        Its sign is taken on the images of `every` steps together.
         """
         params = self.params.augment
         if params.name != "ada":
@@ -273,7 +273,7 @@ class GAN(keras.Model):
         (mean_sign,) = mean_over_replicas([ops.mean(ops.sign(real_logits - boundary))])
         signs = self.signs + mean_sign / params.every
         due = (self.steps + 1) % params.every == 0
-        shown = params.every * self.params.pictures_a_step
+        shown = params.every * self.params.images_a_step
         before = self.critic.probability
         moved = adapt_probability(before, signs, shown, params.target, params.speed)
         before.assign(ops.where(due, moved, before))

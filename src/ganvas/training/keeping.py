@@ -78,7 +78,7 @@ class Judge(keras.callbacks.Callback):
     Args:
         params: Of training.
         keeper: Knows whether an epoch was cut short; has the record, the store and the state.
-        measure: Takes the generator; gives its distance to held-out pictures.
+        measure: Takes the generator; gives its distance to held-out images.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Judge(keras.callbacks.Callback):
             return
         distance = self.measure(self.model.averaged)
         self.record.rows[-1]["kernel_distance"] = distance
-        logger.info("epoch %d: kernel distance to held-out pictures %.5f", epoch + 1, distance)
+        logger.info("epoch %d: kernel distance to held-out images %.5f", epoch + 1, distance)
         if self.record.best is None or distance < self.record.best["kernel_distance"]:
             self.record.best = {"epoch": epoch + 1, "kernel_distance": distance}
             self.record.unimproved = 0

@@ -1,4 +1,4 @@
-"""One training run: networks and pictures in, trained networks and their history out."""
+"""One training run: networks and images in, trained networks and their history out."""
 
 import logging
 from collections.abc import Callable
@@ -60,7 +60,7 @@ class Watchers(NamedTuple):
             after it from latents that stay the same, uint8 of shape (n, H, W, 3).
         watch: Takes the history, and the last epoch's snapshot or None; gives the warnings of
             the moment.
-        measure: Takes the generator; gives its distance to held-out pictures. Needed where
+        measure: Takes the generator; gives its distance to held-out images. Needed where
             `train.judge.every` is set.
         callbacks: More of Keras's callbacks, made for the run's record.
     """
@@ -71,7 +71,7 @@ class Watchers(NamedTuple):
     callbacks: Callable[[Record], list[keras.callbacks.Callback]] = lambda record: []
 
 
-NOBODY = Watchers(lambda record, epoch, pictures: None, lambda rows, pictures: [])
+NOBODY = Watchers(lambda record, epoch, images: None, lambda rows, images: [])
 
 
 class Training(NamedTuple):
@@ -84,7 +84,7 @@ class Training(NamedTuple):
             kernel_distance.
         ended_by: What ended it; after a divergence the networks are those of the last good epoch.
         message: The same in a sentence.
-        images_seen: Real pictures shown to the discriminator in the whole run.
+        images_seen: Real images shown to the discriminator in the whole run.
         record: Start, warnings, seconds and best epoch.
     """
 
@@ -165,7 +165,7 @@ class _Run:
     ) -> None:
         self.gan, self.data, self.devices = gan, data, devices
         self.params, self.store, self.watchers = params, store, watchers
-        self.batch = params.pictures_a_step
+        self.batch = params.images_a_step
         self.steps = count_steps(len(data.positions), params)
         checkpoint = store.load_latest()
         self.first = self._restore(checkpoint) if checkpoint else (0, 0)

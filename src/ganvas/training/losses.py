@@ -26,14 +26,14 @@ class LossParams(Params):
 
     Attributes:
         name: The loss.
-        label_smoothing: How far the label of real pictures lies below 1, those of generated ones
+        label_smoothing: How far the label of real images lies below 1, those of generated ones
             staying at 0 (Salimans et al., arXiv 1606.03498); non_saturating and least_squares
             alone have labels.
-        label_noise: Each label, of real and generated pictures alike, is lowered by a number
+        label_noise: Each label, of real and generated images alike, is lowered by a number
             drawn from 0 to this one, as in Keras's example of a DCGAN.
         class_weight: Weight of the loss by which a discriminator that tells classes learns them,
             and the generator to paint them.
-        reconstruction_weight: Weight of the loss of networks that paint real pictures again.
+        reconstruction_weight: Weight of the loss of networks that paint real images again.
     """
 
     name: Literal["non_saturating", "hinge", "least_squares", "wasserstein", "relativistic"] = (
@@ -70,8 +70,8 @@ def non_saturating_discriminator_loss(
     """-log D(x) - log(1 - D(G(z))), the mean over the batch (Goodfellow et al., arXiv 1406.2661).
 
     Args:
-        real_logits: Logits of real pictures, (N, 1).
-        fake_logits: Logits of generated pictures, (N, 1).
+        real_logits: Logits of real images, (N, 1).
+        fake_logits: Logits of generated images, (N, 1).
         real_labels: y of the first term, the cross-entropy -y log D - (1 - y) log(1 - D); one
             for all or (N, 1).
         fake_labels: y of the second one.
@@ -89,7 +89,7 @@ def non_saturating_generator_loss(
 
     Args:
         real_logits: Not used.
-        fake_logits: Logits of generated pictures, (N, 1).
+        fake_logits: Logits of generated images, (N, 1).
     """
     (fake,) = _in_float32(fake_logits)
     return ops.mean(ops.softplus(-fake))
@@ -101,8 +101,8 @@ def hinge_discriminator_loss(real_logits: KerasTensor, fake_logits: KerasTensor)
     From Lim and Ye (arXiv 1705.02894), as in SNGAN (Miyato et al., arXiv 1802.05957).
 
     Args:
-        real_logits: Logits of real pictures, (N, 1).
-        fake_logits: Logits of generated pictures, (N, 1).
+        real_logits: Logits of real images, (N, 1).
+        fake_logits: Logits of generated images, (N, 1).
     """
     real, fake = _in_float32(real_logits, fake_logits)
     return ops.mean(ops.relu(1 - real)) + ops.mean(ops.relu(1 + fake))
@@ -113,7 +113,7 @@ def hinge_generator_loss(real_logits: KerasTensor | None, fake_logits: KerasTens
 
     Args:
         real_logits: Not used.
-        fake_logits: Logits of generated pictures, (N, 1).
+        fake_logits: Logits of generated images, (N, 1).
     """
     (fake,) = _in_float32(fake_logits)
     return -ops.mean(fake)
@@ -130,8 +130,8 @@ def least_squares_discriminator_loss(
     From Mao et al. (arXiv 1611.04076), equations 2 and 9; D has no sigmoid here.
 
     Args:
-        real_logits: Logits of real pictures, (N, 1).
-        fake_logits: Logits of generated pictures, (N, 1).
+        real_logits: Logits of real images, (N, 1).
+        fake_logits: Logits of generated images, (N, 1).
         real_labels: b, one for all or (N, 1).
         fake_labels: a.
     """
@@ -147,7 +147,7 @@ def least_squares_generator_loss(
 
     Args:
         real_logits: Not used.
-        fake_logits: Logits of generated pictures, (N, 1).
+        fake_logits: Logits of generated images, (N, 1).
     """
     (fake,) = _in_float32(fake_logits)
     return 0.5 * ops.mean(ops.square(fake - 1))
@@ -161,8 +161,8 @@ def wasserstein_discriminator_loss(
     A distance only where D is 1-Lipschitz: give it the gradient penalty or spectral norm.
 
     Args:
-        real_logits: Scores of real pictures, (N, 1).
-        fake_logits: Scores of generated pictures, (N, 1).
+        real_logits: Scores of real images, (N, 1).
+        fake_logits: Scores of generated images, (N, 1).
     """
     real, fake = _in_float32(real_logits, fake_logits)
     return ops.mean(fake) - ops.mean(real)
@@ -175,7 +175,7 @@ def wasserstein_generator_loss(
 
     Args:
         real_logits: Not used.
-        fake_logits: Scores of generated pictures, (N, 1).
+        fake_logits: Scores of generated images, (N, 1).
     """
     (fake,) = _in_float32(fake_logits)
     return -ops.mean(fake)
@@ -189,8 +189,8 @@ def relativistic_discriminator_loss(
     RpGAN of Jolicoeur-Martineau (arXiv 1807.00734), as in R3GAN (Huang et al., arXiv 2501.05441).
 
     Args:
-        real_logits: Logits of real pictures, (N, 1).
-        fake_logits: Logits of as many generated pictures, each the partner of the real one at
+        real_logits: Logits of real images, (N, 1).
+        fake_logits: Logits of as many generated images, each the partner of the real one at
             its place.
     """
     real, fake = _in_float32(real_logits, fake_logits)
@@ -201,8 +201,8 @@ def relativistic_generator_loss(real_logits: KerasTensor, fake_logits: KerasTens
     """-log sigmoid(D(G(z)) - D(x)), the mean over pairs (RpGAN, arXiv 1807.00734).
 
     Args:
-        real_logits: Logits of real pictures, (N, 1).
-        fake_logits: Logits of as many generated pictures, each the partner of the real one at
+        real_logits: Logits of real images, (N, 1).
+        fake_logits: Logits of as many generated images, each the partner of the real one at
             its place.
     """
     real, fake = _in_float32(real_logits, fake_logits)
@@ -222,9 +222,9 @@ IN_NATS = ("non_saturating", "relativistic")
 
 
 def find_boundary(params: LossParams) -> float | None:
-    """Give the logit above which the discriminator takes a picture for real.
+    """Give the logit above which the discriminator takes an image for real.
 
-    None: the loss gives only differences of logits a meaning. Of a picture that might as well be
+    None: the loss gives only differences of logits a meaning. Of an image that might as well be
     generated the mean label lies in the middle; noise lowers both labels. Least squares has logits
     for labels, the cross-entropy their sigmoid.
     """

@@ -15,12 +15,12 @@ class PenaltyParams(Params):
     """What the discriminator pays for being steep or far from its past; 0 is without.
 
     Attributes:
-        r1: γ of γ/2 times the zero-centred penalty at real pictures (Mescheder et al., arXiv
+        r1: γ of γ/2 times the zero-centred penalty at real images (Mescheder et al., arXiv
             1801.04406).
-        r2: The same at generated pictures.
+        r2: The same at generated images.
         every: Steps between two gradient penalties, each then times as many (lazy
             regularisation: Karras et al., arXiv 1912.04958).
-        gradient: Weight of the one-centred penalty between real and generated pictures
+        gradient: Weight of the one-centred penalty between real and generated images
             (WGAN-GP: Gulrajani et al., arXiv 1704.00028); 10 in the paper.
         lecam: Weight of the penalty for leaving the averages of past logits (LeCam: Tseng et
             al., arXiv 2104.03310); 0.3 in the paper's runs on small data.
@@ -38,13 +38,13 @@ class PenaltyParams(Params):
 
 
 def zero_centred_penalty(gradient: KerasTensor) -> KerasTensor:
-    """E‖∇‖²: times γ/2 it is R1 at real and R2 at generated pictures (arXiv 1801.04406).
+    """E‖∇‖²: times γ/2 it is R1 at real and R2 at generated images (arXiv 1801.04406).
 
     Args:
-        gradient: Of each picture's logit by its pixels, (N, H, W, C).
+        gradient: Of each image's logit by its pixels, (N, H, W, C).
 
     Returns:
-        The sum over each picture's values, the mean over pictures.
+        The sum over each image's values, the mean over images.
     """
     return ops.mean(_squared_norms(gradient))
 
@@ -53,10 +53,10 @@ def one_centred_penalty(gradient: KerasTensor) -> KerasTensor:
     """E(‖∇‖ - 1)², the penalty of WGAN-GP (Gulrajani et al., arXiv 1704.00028).
 
     Args:
-        gradient: Of each interpolated picture's logit by its pixels, (N, H, W, C).
+        gradient: Of each interpolated image's logit by its pixels, (N, H, W, C).
 
     Returns:
-        The mean over pictures; its own gradient is 0 where ∇ is.
+        The mean over images; its own gradient is 0 where ∇ is.
     """
     squares = _squared_norms(gradient)
     positive = squares > 0
@@ -69,12 +69,12 @@ def one_centred_penalty(gradient: KerasTensor) -> KerasTensor:
 def interpolate(
     real: KerasTensor, fake: KerasTensor, seed: keras.random.SeedGenerator
 ) -> KerasTensor:
-    """Draw a picture between each real and generated one, for WGAN-GP (arXiv 1704.00028).
+    """Draw an image between each real and generated one, for WGAN-GP (arXiv 1704.00028).
 
     Args:
         real: (N, H, W, C) in [-1, 1].
         fake: The same.
-        seed: Of the places between them, uniform, one a picture.
+        seed: Of the places between them, uniform, one an image.
 
     Returns:
         ε real + (1 - ε) fake, (N, H, W, C) in [-1, 1], of the type of `real`.
@@ -96,8 +96,8 @@ def lecam_penalty(
     that lie beyond the averages back to them.
 
     Args:
-        real_logits: Of real pictures, (N, 1).
-        fake_logits: Of generated pictures, (N, 1).
+        real_logits: Of real images, (N, 1).
+        fake_logits: Of generated images, (N, 1).
         real_average: α_R, the moving average of the mean of `real_logits`, a scalar.
         fake_average: α_F, that of `fake_logits`.
     """
@@ -121,6 +121,6 @@ def move_average(average: KerasTensor, value: KerasTensor, decay: KerasTensor) -
 
 
 def _squared_norms(gradient: KerasTensor) -> KerasTensor:
-    """‖∇‖² of each picture, (N,) in float32; float16 would overflow."""
+    """‖∇‖² of each image, (N,) in float32; float16 would overflow."""
     axes = tuple(range(1, len(gradient.shape)))
     return ops.sum(ops.square(ops.cast(gradient, "float32")), axis=axes)

@@ -9,9 +9,9 @@ class Piece(NamedTuple):
     """A part of a batch.
 
     Attributes:
-        real: Real pictures (N, H, W, 3), float32 in [-1, 1].
+        real: Real images (N, H, W, 3), float32 in [-1, 1].
         latents: (N, Z).
-        shown: Rows of the classes that the real pictures show, (N, K); None: no classes.
+        shown: Rows of the classes that the real images show, (N, K); None: no classes.
         asked: Rows of the classes that the generator is asked for.
     """
 

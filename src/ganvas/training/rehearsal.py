@@ -38,8 +38,8 @@ def rehearse(gan: GAN, data: TrainingSet, params: TrainParams) -> str:
         shuffle=False,
         callbacks=[clock],
     )
-    pictures, batch = len(data.positions), params.pictures_a_step
-    steps = pictures // batch
+    images, batch = len(data.positions), params.images_a_step
+    steps = images // batch
     # The first step also compiles.
     seconds = (clock.ends[1] - clock.ends[0]) / params.steps_per_execution
     limit = f", train.max_minutes={params.max_minutes:g} at most" if params.max_minutes else ""
@@ -48,7 +48,7 @@ def rehearse(gan: GAN, data: TrainingSet, params: TrainParams) -> str:
         f"generator: {gan.generator.count_params():,} parameters",
         f"discriminator: {gan.discriminator.count_params():,} parameters",
         *_tell_memory(),
-        f"steps an epoch: {steps} of {batch} pictures, from {pictures:,}",
+        f"steps an epoch: {steps} of {batch} images, from {images:,}",
         f"a step: {seconds:.2f} s; an epoch: {tell_time(seconds * steps)}",
         f"all {params.epochs} epochs: {tell_time(total)}{limit}",
     ]

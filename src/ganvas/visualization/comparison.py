@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ganvas.visualization.curves import render
-from ganvas.visualization.report import TEMPLATES, encode_picture
+from ganvas.visualization.report import TEMPLATES, encode_image
 
 SEED = "train.seed"
 # What orders runs, and the first columns of the table: less is better in the first two.
@@ -25,19 +25,19 @@ WIDEST = 1080
 Row = dict[str, Any]
 
 
-def render_comparison(rows: list[Row], pictures: dict[str, np.ndarray]) -> str:
+def render_comparison(rows: list[Row], images: dict[str, np.ndarray]) -> str:
     """Render the page.
 
     Args:
         rows: The leaderboard: run, dataset, judge, network, started, epochs, images_seen, minutes,
             seed, version, parameters (flat) and metrics of each evaluation.
-        pictures: What runs painted, uint8 of shape (H, W, 3), by run.
+        images: What runs painted, uint8 of shape (H, W, 3), by run.
 
     Returns:
         HTML that needs no other file and no network.
     """
     sections = []
-    # What different networks see in pictures can't be compared.
+    # What different networks see in images can't be compared.
     for dataset, judge in sorted({(row["dataset"], row["judge"]) for row in rows}):
         runs = order_runs(
             [row for row in rows if (row["dataset"], row["judge"]) == (dataset, judge)]
@@ -47,12 +47,12 @@ def render_comparison(rows: list[Row], pictures: dict[str, np.ndarray]) -> str:
                 "dataset": dataset,
                 "judge": judge,
                 "runs": [
-                    run | {"name": name, "picture": encode_picture(_shrink(pictures[run["run"]]))}
+                    run | {"name": name, "image": encode_image(_shrink(images[run["run"]]))}
                     for run, name in zip(runs, name_runs(runs), strict=True)
                 ],
                 "columns": [name for name in FIRST if any(name in run["metrics"] for run in runs)],
                 "differences": find_differences(runs),
-                "plot": encode_picture(draw_ranges(runs)),
+                "plot": encode_image(draw_ranges(runs)),
             }
         )
     return TEMPLATES.get_template("comparison.html.j2").render(sections=sections)

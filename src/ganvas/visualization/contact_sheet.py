@@ -1,4 +1,4 @@
-"""Rows of pictures with names: class sheets, and generated pictures with their neighbours."""
+"""Rows of images with names: class sheets, and generated images with their neighbours."""
 
 from collections.abc import Iterator
 
@@ -20,8 +20,8 @@ def draw_sheets(
 
     Args:
         names: Of the classes.
-        real: Pictures of each class, uint8 of shape (n, H, W, 3), n up to the longest's.
-        generated: Pictures of each class, uint8 of shape (m, H, W, 3).
+        real: Images of each class, uint8 of shape (n, H, W, 3), n up to the longest's.
+        generated: Images of each class, uint8 of shape (m, H, W, 3).
         rows: Classes on a sheet, at most.
 
     Yields:
@@ -30,15 +30,15 @@ def draw_sheets(
     columns = max(map(len, real))
     for start in range(0, len(names), rows):
         part = slice(start, start + rows)
-        filled = [_fill(pictures, columns) for pictures in real[part]]
+        filled = [_fill(images, columns) for images in real[part]]
         yield _draw_rows(names[part], {"real": filled, "generated": generated[part]})
 
 
 def draw_neighbours(rows: dict[str, np.ndarray]) -> np.ndarray:
-    """Draw pictures above what lies nearest to them.
+    """Draw images above what lies nearest to them.
 
     Args:
-        rows: Pictures under the names of their rows, uint8 of shape (n, H, W, 3), n the same.
+        rows: Images under the names of their rows, uint8 of shape (n, H, W, 3), n the same.
 
     Returns:
         uint8 of shape (H', W', 3).
@@ -47,7 +47,7 @@ def draw_neighbours(rows: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def _draw_rows(names: list[str], blocks: dict[str, list[np.ndarray]]) -> np.ndarray:
-    """Draw rows of pictures behind their names, in blocks side by side with a head each."""
+    """Draw rows of images behind their names, in blocks side by side with a head each."""
     height, width = next(iter(blocks.values()))[0].shape[1:3]
     size = max(11, height // 5)
     font = ImageFont.truetype(findfont("DejaVu Sans"), size)
@@ -72,10 +72,10 @@ def _draw_rows(names: list[str], blocks: dict[str, list[np.ndarray]]) -> np.ndar
     return np.asarray(sheet)
 
 
-def _fill(pictures: np.ndarray, columns: int) -> np.ndarray:
-    """Add white paper where a class has fewer pictures than there are columns."""
-    missing = columns - len(pictures)
-    return np.pad(pictures, ((0, missing), (0, 0), (0, 0), (0, 0)), constant_values=PAPER)
+def _fill(images: np.ndarray, columns: int) -> np.ndarray:
+    """Add white paper where a class has fewer images than there are columns."""
+    missing = columns - len(images)
+    return np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0)), constant_values=PAPER)
 
 
 def _shorten(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:

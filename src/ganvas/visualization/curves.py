@@ -16,8 +16,8 @@ COLOURS = {
 NAMES = {
     "loss_g": "generator loss",
     "loss_d": "discriminator loss",
-    "real_score": "score of real pictures",
-    "fake_score": "score of generated pictures",
+    "real_score": "score of real images",
+    "fake_score": "score of generated images",
 }
 
 

@@ -1,4 +1,4 @@
-"""Pictures laid side by side, and PNG files written whole."""
+"""Images laid side by side, and PNG files written whole."""
 
 import io
 import math
@@ -13,37 +13,37 @@ GAP = 2
 PAPER = 255
 
 
-def lay_grid(pictures: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
-    """Lay pictures row by row on white paper.
+def lay_grid(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
+    """Lay images row by row on white paper.
 
     Args:
-        pictures: uint8 of shape (n, H, W, 3).
-        columns: Pictures in a row.
-        gap: White pixels between pictures and around them.
+        images: uint8 of shape (n, H, W, 3).
+        columns: Images in a row.
+        gap: White pixels between images and around them.
 
     Returns:
         uint8 of shape (rows·(H + gap) + gap, columns·(W + gap) + gap, 3).
     """
-    count, height, width, channels = pictures.shape
+    count, height, width, channels = images.shape
     rows = math.ceil(count / columns)
     shape = (rows * (height + gap) + gap, columns * (width + gap) + gap, channels)
     paper = np.full(shape, PAPER, np.uint8)
-    for number, picture in enumerate(pictures):
+    for number, image in enumerate(images):
         row, column = divmod(number, columns)
         top, left = gap + row * (height + gap), gap + column * (width + gap)
-        paper[top : top + height, left : left + width] = picture
+        paper[top : top + height, left : left + width] = image
     return paper
 
 
 def cut_grid(grid: np.ndarray, height: int, width: int, gap: int = GAP) -> np.ndarray:
     """Take a grid of `lay_grid` apart: uint8 (n, H, W, 3), empty places at the end included."""
     rows, columns = (grid.shape[0] - gap) // (height + gap), (grid.shape[1] - gap) // (width + gap)
-    pictures = [
+    images = [
         grid[top : top + height, left : left + width]
         for top in gap + np.arange(rows) * (height + gap)
         for left in gap + np.arange(columns) * (width + gap)
     ]
-    return np.stack(pictures)
+    return np.stack(images)
 
 
 def write_png(file: Path, pixels: np.ndarray) -> None:
@@ -60,6 +60,6 @@ def encode_png(pixels: np.ndarray) -> bytes:
 
 
 def read_png(file: Path) -> np.ndarray:
-    """Read a picture as uint8 of shape (H, W, 3)."""
-    with Image.open(file) as picture:
-        return np.asarray(picture.convert("RGB"))
+    """Read an image as uint8 of shape (H, W, 3)."""
+    with Image.open(file) as image:
+        return np.asarray(image.convert("RGB"))

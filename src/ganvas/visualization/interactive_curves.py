@@ -27,7 +27,7 @@ def plot_curves(history: pd.DataFrame) -> go.Figure:
     }
     distances = history.get("kernel_distance", pd.Series(dtype=float))
     if distances.notna().any():
-        panels["Kernel distance to held-out pictures"] = (["kernel_distance"], "no unit")
+        panels["Kernel distance to held-out images"] = (["kernel_distance"], "no unit")
     figure = make_subplots(
         len(panels), 1, shared_xaxes=True, vertical_spacing=0.08, subplot_titles=list(panels)
     )

@@ -20,7 +20,7 @@ def render_card(
     Args:
         metrics: Figures by name, as in metrics.json.
         training: The facts of the training run.
-        shape: Height and width of the pictures.
+        shape: Height and width of the images.
         latent: Length of the latent vector.
 
     Returns:

@@ -148,7 +148,7 @@ def _list_steps(model: keras.Model) -> tuple[list[_Step], list[tuple[str, int]]]
     _follow(model, "", steps, made)
     named = model.output if isinstance(model.output, dict) else {}
     names = {id(tensor): name for name, tensor in named.items()}
-    default = "pictures" if len(model.output_shape) == 4 else "logits"
+    default = "images" if len(model.output_shape) == 4 else "logits"
     return steps, [(names.get(id(each), default), made[id(each)]) for each in model.outputs]
 
 

@@ -25,7 +25,7 @@ def list_snapshots(folder: Path) -> dict[int, Path]:
 def choose_epochs(epochs: list[int], count: int) -> list[int]:
     """Choose at most `count` epochs, first and last among them, closer together at the start.
 
-    Pictures change most in the first epochs, so steps grow evenly.
+    Images change most in the first epochs, so steps grow evenly.
     """
     steps = np.linspace(np.sqrt(epochs[0]), np.sqrt(epochs[-1]), count) ** 2
     return sorted({min(epochs, key=lambda epoch: abs(epoch - step)) for step in steps})
@@ -47,12 +47,12 @@ def choose_snapshots(folder: Path, count: int) -> dict[int, Path]:
 
 
 def draw_strip(folder: Path, height: int, width: int) -> np.ndarray:
-    """Draw a column of pictures for each chosen epoch.
+    """Draw a column of images for each chosen epoch.
 
     Args:
         folder: A run's snapshot grids.
-        height: H of one picture in pixels.
-        width: W of one picture in pixels.
+        height: H of one image in pixels.
+        width: W of one image in pixels.
 
     Returns:
         uint8 of shape (H', W', 3).
@@ -64,8 +64,8 @@ def draw_strip(folder: Path, height: int, width: int) -> np.ndarray:
     figure = Figure(figsize=(1.22 * len(files), 1.12 * ROWS + 0.35), dpi=144, layout="constrained")
     panels = figure.subplots(1, len(files), squeeze=False)[0]
     for axes, (epoch, file) in zip(panels, files.items(), strict=True):
-        pictures = cut_grid(read_png(file), height, width)[:ROWS]
-        axes.imshow(lay_grid(pictures, columns=1), interpolation="lanczos")
+        images = cut_grid(read_png(file), height, width)[:ROWS]
+        axes.imshow(lay_grid(images, columns=1), interpolation="lanczos")
         axes.set_title(f"epoch {epoch}", fontsize=9)
         axes.set_axis_off()
     return render(figure)

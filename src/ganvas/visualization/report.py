@@ -26,7 +26,7 @@ TEMPLATES = Environment(
 
 
 def render_report(
-    pictures: dict[str, np.ndarray],
+    images: dict[str, np.ndarray],
     sheets: list[np.ndarray],
     animation: np.ndarray,
     plot: go.Figure,
@@ -38,7 +38,7 @@ def render_report(
     """Render the page.
 
     Args:
-        pictures: uint8 of shape (H, W, 3) under the names samples, real, generated, walk,
+        images: uint8 of shape (H, W, 3) under the names samples, real, generated, walk,
             neighbours, progress and curves.
         sheets: Class sheets, uint8 of shape (H, W, 3); none without classes.
         animation: Frames of the progress animation, uint8 of shape (n, H, W, 3).
@@ -54,8 +54,8 @@ def render_report(
     """
     template = TEMPLATES.get_template("report.html.j2")
     return template.render(
-        pictures={name: encode_picture(pixels) for name, pixels in pictures.items()},
-        sheets=[encode_picture(pixels) for pixels in sheets],
+        images={name: encode_image(pixels) for name, pixels in images.items()},
+        sheets=[encode_image(pixels) for pixels in sheets],
         rows=ROWS,
         plot=_embed(plot),
         animation=data_uri(encode_webp(animation), "webp"),
@@ -83,13 +83,13 @@ def tell_number(value: float) -> str:
 TEMPLATES.filters["number"] = tell_number
 
 
-def encode_picture(pixels: np.ndarray) -> str:
+def encode_image(pixels: np.ndarray) -> str:
     """Turn pixels, uint8 (H, W, 3), into the address of a PNG that holds itself."""
     return data_uri(encode_png(pixels), "png")
 
 
 def data_uri(content: bytes, form: str) -> str:
-    """Give the address of a picture of a form, such as png or webp, that holds itself."""
+    """Give the address of an image of a form, such as png or webp, that holds itself."""
     return f"data:image/{form};base64,{base64.b64encode(content).decode()}"
 
 

@@ -1,4 +1,4 @@
-"""The evaluation's other nodes, on pictures of one grey each and networks that know grey alone."""
+"""The evaluation's other nodes, on images of one grey each and networks that know grey alone."""
 
 import keras
 import numpy as np
@@ -39,15 +39,15 @@ def tell(loss="hinge", seen=60):
 
 
 def collect(**greys: list[int]) -> Collection:
-    """Pictures by split, whose hashes go against the order of the list."""
+    """Images by split, whose hashes go against the order of the list."""
     levels = [level for each in greys.values() for level in each]
     splits = [split for split, each in greys.items() for _ in each]
     hashes = [f"{len(levels) - number:03d}" for number in range(len(levels))]
-    pictures = np.broadcast_to(
+    images = np.broadcast_to(
         np.array(levels, np.uint8)[:, None, None, None], (len(levels), 8, 8, 3)
     )
     return Collection(
-        pictures.copy(), pd.DataFrame({"split": splits, "hash": hashes}), pd.DataFrame()
+        images.copy(), pd.DataFrame({"split": splits, "hash": hashes}), pd.DataFrame()
     )
 
 
@@ -63,11 +63,11 @@ def discriminator() -> keras.Model:
 
 @pytest.fixture
 def generator() -> keras.Model:
-    """Pictures of one grey, that of the latent's first number."""
+    """Images of one grey, that of the latent's first number."""
     latents = keras.Input((2,))
     grey = keras.ops.tanh(latents[:, :1] + 0.4 * latents[:, 1:])
-    pictures = keras.layers.UpSampling2D(8)(keras.layers.Reshape((1, 1, 1))(grey))
-    return keras.Model(latents, keras.ops.repeat(pictures, 3, axis=-1))
+    images = keras.layers.UpSampling2D(8)(keras.layers.Reshape((1, 1, 1))(grey))
+    return keras.Model(latents, keras.ops.repeat(images, 3, axis=-1))
 
 
 def accuracies(discriminator, collection, generated, loss):
@@ -79,7 +79,7 @@ def accuracies(discriminator, collection, generated, loss):
     return {name.rpartition("accuracy_")[2]: each["value"] for name, each in found.items()}
 
 
-def test_each_kind_of_picture_is_judged_for_what_it_is(discriminator):
+def test_each_kind_of_image_is_judged_for_what_it_is(discriminator):
     collection = collect(train=[250, 250, 250, 10], validation=[250, 10], test=[10] * 4)
     assert accuracies(discriminator, collection, [250, 10, 10, 10], "hinge") == {
         "training": 0.75,
@@ -89,7 +89,7 @@ def test_each_kind_of_picture_is_judged_for_what_it_is(discriminator):
 
 
 def test_the_boundary_lies_where_the_loss_has_it(discriminator):
-    # Logits of 0.25 are real by hinge, and nearer to least squares' label of generated pictures.
+    # Logits of 0.25 are real by hinge, and nearer to least squares' label of generated images.
     collection = collect(train=[135, 135])
     assert accuracies(discriminator, collection, [135], "hinge")["training"] == 1
     found = accuracies(discriminator, collection, [135], "least_squares")
@@ -123,7 +123,7 @@ def test_losses_are_of_the_epoch_whose_networks_were_saved():
     assert found["value"] == 0.5 and "epoch 2," in found["protocol"]
 
 
-def test_a_window_is_chosen_on_validation_and_measured_on_test_pictures(generator):
+def test_a_window_is_chosen_on_validation_and_measured_on_test_images(generator):
     collection = collect(train=[0] * 9, validation=[60, 100, 140, 180], test=[90, 120, 150])
     params = EvaluateParams(parzen=40)
     found = measure_likelihood(generator, collection, WITHOUT, params)["parzen_log_likelihood"]
@@ -131,10 +131,10 @@ def test_a_window_is_chosen_on_validation_and_measured_on_test_pictures(generato
     greys = collection.images
     expected = parzen(samples, greys[[12, 11, 10, 9]], greys[[15, 14, 13]])
     assert found["value"] == pytest.approx(expected.mean)
-    assert f"{expected.pictures} held-out pictures" in found["protocol"]
+    assert f"{expected.images} held-out images" in found["protocol"]
 
 
-def test_without_a_test_split_held_out_pictures_are_halved(generator):
+def test_without_a_test_split_held_out_images_are_halved(generator):
     collection = collect(train=[0] * 9, validation=[60, 100, 140, 180, 220])
     found = measure_likelihood(generator, collection, WITHOUT, EvaluateParams(parzen=40))
     samples = paint(generator, draw_latents(generator, 40, 0))
@@ -144,7 +144,7 @@ def test_without_a_test_split_held_out_pictures_are_halved(generator):
         measure_likelihood(generator, collect(train=[0] * 9), WITHOUT, EvaluateParams(parzen=40))
 
 
-def test_held_out_pictures_are_looked_at_in_no_order_of_theirs(tmp_path):
+def test_held_out_images_are_looked_at_in_no_order_of_theirs(tmp_path):
     inputs = keras.Input((8, 8, 3))
     keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs)).save(tmp_path / "eye.keras")
     params = EvaluateParams(extractor=str(tmp_path / "eye.keras"), count=2, real=3)
@@ -166,15 +166,15 @@ def test_a_card_has_figures_of_its_own_model_alone(generator):
     history = pd.DataFrame([{"loss_g": 1.0, "loss_d": 2.0, "real_score": 0.5, "fake_score": 0.4}])
     metrics = join_metrics(tell(), summarise_history(history, tell()))
     assert len(metrics) == 4
-    with pytest.raises(GanvasError, match=r"05, 60 pictures.* 90 pictures seen: run evaluate"):
+    with pytest.raises(GanvasError, match=r"05, 60 images.* 90 images seen: run evaluate"):
         write_card(generator, metrics, tell(seen=90))
 
 
 def test_classes_are_asked_for_as_training_has_them_and_are_what_is_painted():
     latents, rows = keras.Input((2,)), keras.Input((3,))
     grey = rows[:, 2:] - rows[:, :1] + 0 * latents[:, :1]
-    pictures = keras.layers.UpSampling2D(8)(keras.layers.Reshape((1, 1, 1))(grey))
-    generator = keras.Model([latents, rows], keras.ops.repeat(pictures, 3, axis=-1))
+    images = keras.layers.UpSampling2D(8)(keras.layers.Reshape((1, 1, 1))(grey))
+    generator = keras.Model([latents, rows], keras.ops.repeat(images, 3, axis=-1))
     plain = collect(train=[0] * 12, validation=[0] * 10)
     kinds = [*"aaaaaabbcc", "", "", *["c"] * 10]
     collection = plain._replace(index=plain.index.assign(kind=kinds))
@@ -184,7 +184,7 @@ def test_classes_are_asked_for_as_training_has_them_and_are_what_is_painted():
     np.testing.assert_allclose(np.bincount(asked, minlength=3) / 300, [0.6, 0.2, 0.2], atol=0.1)
 
 
-def test_both_halves_of_the_training_pictures_are_from_all_over_the_list():
+def test_both_halves_of_the_training_images_are_from_all_over_the_list():
     collection = collect(train=list(range(200)), validation=[250])
     params, nothing = EvaluateParams(extractor=None, real=60), np.zeros((1, 8, 8, 3), np.uint8)
     places = look(nothing, collection, params).training_positions

@@ -17,18 +17,18 @@ from ganvas.pipelines.evaluate.params import EvaluateParams
 def face():
     """Grace Hopper, a work of the US Navy in the public domain, at 64 pixels."""
     file = matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
-    with Image.open(file) as picture:
-        square = picture.convert("RGB").crop((60, 0, 460, 400))
+    with Image.open(file) as image:
+        square = image.convert("RGB").crop((60, 0, 460, 400))
         return np.asarray(square.resize((64, 64), Image.Resampling.LANCZOS))
 
 
 def collect(face, splits):
-    pictures = np.stack([face, 255 - face, np.full_like(face, 90), face])
+    images = np.stack([face, 255 - face, np.full_like(face, 90), face])
     index = pd.DataFrame({"split": splits, "hash": ["a", "b", "c", "d"]})
-    return Collection(pictures, index, pd.DataFrame())
+    return Collection(images, index, pd.DataFrame())
 
 
-def test_shares_of_generated_and_of_held_out_pictures(face):
+def test_shares_of_generated_and_of_held_out_images(face):
     collection = collect(face, ["train", "validation", "validation", "validation"])
     generated = np.stack([face, face, face, np.zeros_like(face), face])
     found = measure_faces(generated, collection, EvaluateParams(faces=4))["faces"]
@@ -37,7 +37,7 @@ def test_shares_of_generated_and_of_held_out_pictures(face):
     assert "N=4 and 3 held-out ones" in found["protocol"]
 
 
-def test_training_pictures_stand_in_where_none_are_held_out(face):
+def test_training_images_stand_in_where_none_are_held_out(face):
     found = measure_faces(face[None], collect(face, ["train"] * 4), EvaluateParams(faces=2))
     assert found["faces"]["real"] == 0.5 and "2 training ones" in found["faces"]["protocol"]
 

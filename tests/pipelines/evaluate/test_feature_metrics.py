@@ -62,7 +62,7 @@ def test_as_many_of_each_side_are_compared(training):
     assert "subsets of 12" in found["kernel_distance"]["protocol"]
 
 
-def test_real_pictures_in_place_of_generated_ones_get_what_real_ones_get(training):
+def test_real_images_in_place_of_generated_ones_get_what_real_ones_get(training):
     found = measure_distances(seen(training[30:], training), EvaluateParams())
     for figure in found.values():
         assert figure["value"] == figure["real"]
@@ -70,9 +70,9 @@ def test_real_pictures_in_place_of_generated_ones_get_what_real_ones_get(trainin
     assert found["kernel_distance"]["spread"] > 0
 
 
-def test_too_few_pictures_have_no_distances(training, caplog):
+def test_too_few_images_have_no_distances(training, caplog):
     assert measure_distances(seen(training[:30], training[:19]), EvaluateParams()) == {}
-    assert "9 pictures a side are too few" in caplog.text
+    assert "9 images a side are too few" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,10 @@ def test_the_names_that_papers_use_are_those_of_their_network_alone(name, allowe
 
 
 def by_class(training, name):
-    """Features of 60 training pictures, a third of class "a", each with a picture generated."""
+    """Features of 60 training images, a third of class "a", each with an image generated."""
     index = pd.DataFrame({"split": "train", "kind": ["a", "b", "b"] * 20})
-    pictures = np.zeros((60, 8, 8, 3), np.uint8)
-    collection = Collection(pictures, index.assign(hash=""), pd.DataFrame())
+    images = np.zeros((60, 8, 8, 3), np.uint8)
+    collection = Collection(images, index.assign(hash=""), pd.DataFrame())
     asked = np.array([0, 1, 1] * 20)
     return (
         seen(training, training, name),
@@ -107,10 +107,10 @@ def by_class(training, name):
     )
 
 
-def test_classes_with_pictures_enough_have_a_distance_of_their_own(training, monkeypatch):
+def test_classes_with_images_enough_have_a_distance_of_their_own(training, monkeypatch):
     monkeypatch.setattr(feature_metrics, "FEWEST_OF_A_CLASS", 15)
     found = measure_classes(*by_class(training, "efficientnet_lite0"), EvaluateParams())
-    # Of 20 pictures of "a" half are the floor's.
+    # Of 20 images of "a" half are the floor's.
     assert [each["of"] for each in found.values()] == [None, "b"]
     asked = np.array([0, 1, 1] * 20) == 1
     figure = found["kernel_distance_001"]
@@ -130,7 +130,7 @@ def test_the_head_tells_a_thousand_classes():
     assert expected.shape == (5, 1000)
 
 
-def test_class_agreement_is_what_a_judge_of_labelled_and_spoilt_pictures_says(monkeypatch):
+def test_class_agreement_is_what_a_judge_of_labelled_and_spoilt_images_says(monkeypatch):
     monkeypatch.setattr(class_consistency, "STEPS", 1000)
     taught, train = [], feature_metrics.train_classifier
     monkeypatch.setattr(
@@ -141,13 +141,13 @@ def test_class_agreement_is_what_a_judge_of_labelled_and_spoilt_pictures_says(mo
     kinds = ["a", "b"] * 20 + [""] * 10 + ["a", "b", "b", ""]
     index = pd.DataFrame({"split": ["train"] * 50 + ["validation"] * 4, "kind": kinds, "hash": ""})
     colours = np.array([(180, 128, 76), (76, 128, 180)], np.uint8)
-    pictures = colours[shown][:, None, None].repeat(8, axis=1).repeat(8, axis=2)
+    images = colours[shown][:, None, None].repeat(8, axis=1).repeat(8, axis=2)
     told, painted = colours[shown].astype(np.float32), colours[[0, 1, 1, 1]].astype(np.float32)
     inputs = keras.Input((8, 8, 3))
     network = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs))
     eye, places = Extractor("colours", 8, 3, network, None), np.arange(54)
     features = Features(eye, painted, told[:50], places[:50], told[50:], places[50:])
-    collection = Collection(pictures, index, pd.DataFrame())
+    collection = Collection(images, index, pd.DataFrame())
     classes, asked = {"column": "kind", "names": ["a", "b"]}, np.array([0, 1, 0, 1])
     found = measure_classes(features, asked, collection, classes, EvaluateParams())
     assert found["class_agreement"]["value"] == 0.75
@@ -157,7 +157,7 @@ def test_class_agreement_is_what_a_judge_of_labelled_and_spoilt_pictures_says(mo
     np.testing.assert_array_equal(labels, np.tile([0, 1], 40))
 
 
-def test_diversity_kernel_distance_and_class_score_are_of_the_generated_pictures(training):
+def test_diversity_kernel_distance_and_class_score_are_of_the_generated_images(training):
     generated = np.random.default_rng(1).gamma(1, 0.6, (25, LENGTH)).astype(np.float32)
     found = measure_distances(seen(generated, training), EvaluateParams())
     kernel, bias = load_extractor("efficientnet_lite0").head.get_weights()

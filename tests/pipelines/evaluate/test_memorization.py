@@ -1,4 +1,4 @@
-"""The evaluation's node that looks for copies, on pictures made up here."""
+"""The evaluation's node that looks for copies, on images made up here."""
 
 import keras
 import numpy as np
@@ -12,15 +12,15 @@ from ganvas.pipelines.evaluate.memorization import find_copies
 
 EXTRACTOR = Extractor("numbers", 8, 1, keras.Sequential(), None)
 rng = np.random.default_rng(0)
-PICTURES = rng.integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
+IMAGES = rng.integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
 SPLITS = ["train", "validation", "train"] * 4
-# Not the order of the pictures.
+# Not the order of the images.
 HASHES = [f"{7 * number % 12:02d}" for number in range(12)]
 
 
-def collect(splits=SPLITS, pictures=PICTURES):
+def collect(splits=SPLITS, images=IMAGES):
     index = pd.DataFrame({"split": splits, "hash": HASHES})
-    return Collection(pictures, index, pd.DataFrame())
+    return Collection(images, index, pd.DataFrame())
 
 
 def without_features():
@@ -29,7 +29,7 @@ def without_features():
 
 
 def with_features(training):
-    """Features that are the position of a picture, the last ones nearest to generated ones."""
+    """Features that are the position of an image, the last ones nearest to generated ones."""
     seen = training[:, None].astype(np.float32)
     held_out = np.array([[0.5], [2.5]], np.float32)
     generated = np.full((4, 1), 10.5, np.float32)
@@ -42,16 +42,16 @@ def rms(some, other):
 
 def test_a_copy_comes_first_above_its_original():
     generated = rng.integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
-    generated[2] = np.clip(PICTURES[5].astype(int) + 3, 0, 255)
-    # A copy of a held-out picture is no copy.
-    generated[3] = PICTURES[1]
+    generated[2] = np.clip(IMAGES[5].astype(int) + 3, 0, 255)
+    # A copy of a held-out image is no copy.
+    generated[3] = IMAGES[1]
     metrics, sheet = find_copies(generated, without_features(), collect())
     training = [number for number, split in enumerate(SPLITS) if split == "train"]
-    nearest = [min(rms(picture, PICTURES[k]) for k in training) for picture in generated]
+    nearest = [min(rms(image, IMAGES[k]) for k in training) for image in generated]
     (found,) = metrics.values()
     assert found["value"] == pytest.approx(np.mean(nearest))
     own = [
-        min(rms(PICTURES[number], PICTURES[k]) for k in training)
+        min(rms(IMAGES[number], IMAGES[k]) for k in training)
         for number, split in enumerate(SPLITS)
         if split == "validation"
     ]
@@ -59,7 +59,7 @@ def test_a_copy_comes_first_above_its_original():
     # The first of four columns: the copy, and below it what it was copied from.
     left = sheet.shape[1] - 4 * 10
     np.testing.assert_array_equal(sheet[2:10, left : left + 8], generated[2])
-    np.testing.assert_array_equal(sheet[12:20, left : left + 8], PICTURES[5])
+    np.testing.assert_array_equal(sheet[12:20, left : left + 8], IMAGES[5])
 
 
 def test_features_have_a_row_and_a_figure_of_their_own():
@@ -72,11 +72,11 @@ def test_features_have_a_row_and_a_figure_of_their_own():
     # 10.5 lies nearest to 11, and .5 and 2.5 to 0 and 2 or 3.
     assert (found["value"], found["real"]) == (0.5, 0.5)
     assert "features of numbers" in found["protocol"]
-    np.testing.assert_array_equal(sheet[22:30, -10:-2], PICTURES[11])
+    np.testing.assert_array_equal(sheet[22:30, -10:-2], IMAGES[11])
 
 
-def test_some_training_pictures_features_are_told_as_some():
-    large = collect(pictures=PICTURES.repeat(8, axis=1).repeat(8, axis=2))
+def test_some_training_images_features_are_told_as_some():
+    large = collect(images=IMAGES.repeat(8, axis=1).repeat(8, axis=2))
     generated, training = large.images[:4] // 2, large.split("train")
     _, whole = find_copies(generated, with_features(training), large)
     metrics, part = find_copies(generated, with_features(training[:5]), large)
@@ -85,17 +85,17 @@ def test_some_training_pictures_features_are_told_as_some():
     assert part.shape[1] > whole.shape[1]
 
 
-def test_fewer_held_out_pictures_are_not_the_first_of_the_list():
+def test_fewer_held_out_images_are_not_the_first_of_the_list():
     generated = rng.integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
     metrics, _ = find_copies(generated, without_features(), collect())
     held_out = sorted((n for n in range(12) if SPLITS[n] == "validation"), key=HASHES.__getitem__)
     training = [n for n in range(12) if SPLITS[n] == "train"]
-    own = [min(rms(PICTURES[n], PICTURES[k]) for k in training) for n in held_out[:2]]
+    own = [min(rms(IMAGES[n], IMAGES[k]) for k in training) for n in held_out[:2]]
     assert held_out[:2] != [1, 4]
     assert metrics["nearest_training_distance"]["real"] == pytest.approx(np.mean(own))
 
 
-def test_without_held_out_pictures_there_is_nothing_to_compare_with():
+def test_without_held_out_images_there_is_nothing_to_compare_with():
     generated = rng.integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
     metrics, _ = find_copies(generated, without_features(), collect(["train"] * 12))
     assert metrics["nearest_training_distance"]["real"] is None

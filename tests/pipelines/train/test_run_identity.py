@@ -51,7 +51,7 @@ def identify(index=INDEX, column="kind", ingest=None, network=None, train=None):
     return _identify(collection, IngestParams(**ingest or {}), classes, *chosen)
 
 
-def test_other_pictures_networks_and_ways_of_training_make_another_run():
+def test_other_images_networks_and_ways_of_training_make_another_run():
     others = [{"train": each} for each in OTHER]
     others += [{"index": INDEX.assign(**each)} for each in DATA] + [{"column": None}]
     others += [{"ingest": each} for each in ({"size": 32}, {"crop": "pad"}, {"align": "faces"})]

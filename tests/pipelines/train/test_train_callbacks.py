@@ -1,4 +1,4 @@
-"""What looks at a run: figures of samples and of epochs, by real pictures of one grey each."""
+"""What looks at a run: figures of samples and of epochs, by real images of one grey each."""
 
 import keras
 import numpy as np
@@ -26,7 +26,7 @@ def collect(train, validation):
     return Collection(greys([*train, *validation]), index, pd.DataFrame())
 
 
-def test_samples_are_measured_by_real_pictures():
+def test_samples_are_measured_by_real_images():
     rows = [{"epoch": 1, "real_score": 0.5, "fake_score": 0.5}]
     watch = callbacks.make_watch(collect([0, 100], [30, 40]), TrainParams())
     assert watch(rows, greys([10, 60])) == []
@@ -36,16 +36,16 @@ def test_samples_are_measured_by_real_pictures():
     assert [each.name for each in watch(rows, greys([0, 100]))] == ["memorising"]
 
 
-def test_epochs_are_judged_by_held_out_pictures_from_latents_of_their_own(monkeypatch):
+def test_epochs_are_judged_by_held_out_images_from_latents_of_their_own(monkeypatch):
     inputs, latents = keras.Input((8, 8, 3)), keras.Input((2,))
     eye = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs))
     monkeypatch.setattr(callbacks, "load_extractor", lambda name: Extractor(name, 8, 3, eye, None))
     grey = keras.layers.Reshape((1, 1, 1))(keras.ops.tanh(latents[:, :1]))
-    pictures = keras.layers.UpSampling2D(8)(grey)
-    generator = keras.Model(latents, keras.ops.repeat(pictures, 3, axis=-1))
+    images = keras.layers.UpSampling2D(8)(grey)
+    generator = keras.Model(latents, keras.ops.repeat(images, 3, axis=-1))
     collection = collect([250] * 20, range(20, 140, 10))
     data = TrainingSet(collection.images, collection.split("train"))
-    params = TrainParams(seed=4, judge={"every": 1, "pictures": 10})
+    params = TrainParams(seed=4, judge={"every": 1, "images": 10})
     # No evaluation can have this seed.
     drawn = np.random.default_rng(2**32 + 4).standard_normal((10, 2), dtype=np.float32)
     painted = paint(generator, drawn)[:, 0, 0].astype(np.float32)

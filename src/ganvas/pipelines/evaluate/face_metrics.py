@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def measure_faces(generated: np.ndarray, collection: Collection, params: EvaluateParams) -> Metrics:
-    """Give the share of pictures in which MTCNN finds a face, where it is asked for."""
+    """Give the share of images in which MTCNN finds a face, where it is asked for."""
     if not params.faces:
         return {}
     if not importlib.util.find_spec("mtcnn"):
@@ -31,17 +31,16 @@ def measure_faces(generated: np.ndarray, collection: Collection, params: Evaluat
     kind = "held-out" if len(held_out) else "training"
     return {
         "faces": figure(
-            "Pictures with a face",
-            _share(generated, "faces of generated pictures"),
+            "Images with a face",
+            _share(generated, "faces of generated images"),
             f"MTCNN, N={len(generated)} and {len(real)} {kind} ones, at their own size",
-            real=_share(real, "faces of real pictures"),
+            real=_share(real, "faces of real images"),
         )
     }
 
 
-def _share(pictures: np.ndarray, description: str) -> float:
+def _share(images: np.ndarray, description: str) -> float:
     found = [
-        find_landmarks(Image.fromarray(pixels)) is not None
-        for pixels in track(pictures, description)
+        find_landmarks(Image.fromarray(pixels)) is not None for pixels in track(images, description)
     ]
     return float(np.mean(found))

@@ -1,4 +1,4 @@
-"""Nodes that judge pictures by what a trained network sees in them."""
+"""Nodes that judge images by what a trained network sees in them."""
 
 import logging
 from typing import Any, NamedTuple
@@ -32,10 +32,10 @@ class Features(NamedTuple):
 
     Attributes:
         extractor: The network itself; None: not asked for, and nothing has features.
-        generated: Features of generated pictures, float32 (n, d).
-        training: Of training pictures, (m, d), in an order that chance has made.
+        generated: Features of generated images, float32 (n, d).
+        training: Of training images, (m, d), in an order that chance has made.
         training_positions: Which they are in the collection, (m,).
-        held_out: Of held-out pictures, (h, d).
+        held_out: Of held-out images, (h, d).
         held_out_positions: Which they are, (h,).
     """
 
@@ -48,7 +48,7 @@ class Features(NamedTuple):
 
 
 def look(generated: np.ndarray, collection: Collection, params: EvaluateParams) -> Features:
-    """Compute the features of generated, training and held-out pictures."""
+    """Compute the features of generated, training and held-out images."""
     rng = np.random.default_rng(params.seed)
     training = rng.permutation(collection.split("train"))[: params.real]
     held_out = collection.shuffled("validation")[: params.count]
@@ -58,27 +58,27 @@ def look(generated: np.ndarray, collection: Collection, params: EvaluateParams) 
     extractor = load_extractor(params.extractor, params.weights)
     return Features(
         extractor,
-        extract(extractor, generated, "features of generated pictures"),
-        extract(extractor, collection.images[training], "features of training pictures"),
+        extract(extractor, generated, "features of generated images"),
+        extract(extractor, collection.images[training], "features of training images"),
         training,
-        extract(extractor, collection.images[held_out], "features of held-out pictures"),
+        extract(extractor, collection.images[held_out], "features of held-out images"),
         held_out,
     )
 
 
 def measure_distances(features: Features, params: EvaluateParams) -> Metrics:
-    """Compare the features of generated pictures with those of real ones.
+    """Compare the features of generated images with those of real ones.
 
-    Training pictures are halved: one half is what generated pictures are compared with, and as many
-    of the other half give the floor, what real pictures themselves get at the same number.
+    Training images are halved: one half is what generated images are compared with, and as many
+    of the other half give the floor, what real images themselves get at the same number.
     """
     if not features.extractor:
         return {}
     count = min(len(features.generated), len(features.training) // 2)
     if count < FEWEST:
         logger.warning(
-            "%d pictures a side are too few to compare features: raise evaluate.count, or ingest "
-            "more pictures.",
+            "%d images a side are too few to compare features: raise evaluate.count, or ingest "
+            "more images.",
             count,
         )
         return {}
@@ -86,7 +86,7 @@ def measure_distances(features: Features, params: EvaluateParams) -> Metrics:
     painted = _compare(features.extractor, real, features.generated[:count], params.seed)
     own = _compare(features.extractor, real, others, params.seed)
     seen = (
-        f"N={count} a side, training split, features of {features.extractor.name}, pictures "
+        f"N={count} a side, training split, features of {features.extractor.name}, images "
         f"resized as clean-fid does to {features.extractor.side} pixels, seed {params.seed}"
     )
     distance, kernel, score = name_figures(features.extractor.name)
@@ -100,7 +100,7 @@ def measure_distances(features: Features, params: EvaluateParams) -> Metrics:
         "recall": ("Recall", f"k={NEAREST}, {seen}"),
         "density": ("Density", f"k={NEAREST}, {seen}"),
         "coverage": ("Coverage", f"k={NEAREST}, {seen}"),
-        "diversity": ("Diversity", f"mean distance of all pairs of pictures, {seen}"),
+        "diversity": ("Diversity", f"mean distance of all pairs of images, {seen}"),
         "class_score": (
             f"Sureness and variety of subjects ({score})",
             f"the Inception Score's formula on ImageNet's classes, mean ± standard deviation of "
@@ -121,11 +121,11 @@ def measure_classes(
     classes: dict[str, Any],
     params: EvaluateParams,
 ) -> Metrics:
-    """Judge the pictures of a generator that paints by class; one without has no such figures.
+    """Judge the images of a generator that paints by class; one without has no such figures.
 
-    The first figure is the share of pictures in which a classifier of real ones sees the asked
-    class. Held-out pictures, told by the same classifier, are what can be hoped for. Then comes
-    the kernel distance of each class that has pictures enough.
+    The first figure is the share of images in which a classifier of real ones sees the asked
+    class. Held-out images, told by the same classifier, are what can be hoped for. Then comes
+    the kernel distance of each class that has images enough.
 
     Raises:
         GanvasError: The collection has other classes than the generator.
@@ -165,7 +165,7 @@ def _measure_agreement(
     there, shown = known.labels[training] >= 0, known.labels[held_out] >= 0
     labels, count = known.labels[training[there]], len(known.names)
     degraded = degrade(collection.images[training[there]], seed)
-    learnt = [features.training[there], extract(extractor, degraded, "features of spoilt pictures")]
+    learnt = [features.training[there], extract(extractor, degraded, "features of spoilt images")]
     judge = train_classifier(np.concatenate(learnt), np.tile(labels, 2), count, seed)
     groups = {"value": (features.generated, asked)}
     if shown.any():
@@ -177,9 +177,9 @@ def _measure_agreement(
     protocol = (
         f"N={len(asked)} and {shown.sum()} held-out ones, {count} classes of {known.column}, "
         f"softmax on the features of {extractor.name}, trained on {there.sum()} training "
-        f"pictures as they are and made soft and grainy, seed {seed}"
+        f"images as they are and made soft and grainy, seed {seed}"
     )
-    title = "Pictures that look like the asked class"
+    title = "Images that look like the asked class"
     seen = figure(title, shares["value"], protocol, real=shares.get("real"))
     return {"class_agreement": seen}
 
@@ -201,5 +201,5 @@ def _compare(
 
 
 def _subset(count: int) -> int:
-    # Subsets of all pictures would all be the same.
+    # Subsets of all images would all be the same.
     return min(count // 2, SUBSET)

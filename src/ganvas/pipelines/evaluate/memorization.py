@@ -1,4 +1,4 @@
-"""The node that looks for copies of training pictures."""
+"""The node that looks for copies of training images."""
 
 import numpy as np
 
@@ -14,13 +14,13 @@ SHOWN = 12
 def find_copies(
     generated: np.ndarray, features: Features, collection: Collection
 ) -> tuple[Metrics, np.ndarray]:
-    """Measure how near generated pictures come to training ones, and show the nearest.
+    """Measure how near generated images come to training ones, and show the nearest.
 
-    A generator that has learnt by heart comes nearer than pictures that training never saw do.
+    A generator that has learnt by heart comes nearer than images that training never saw do.
 
     Returns:
-        Figures, and a sheet: the generated pictures that come nearest in pixels, each above its
-        nearest training picture, in pixels and, where there are any, in features.
+        Figures, and a sheet: the generated images that come nearest in pixels, each above its
+        nearest training image, in pixels and, where there are any, in features.
     """
     training, held_out = collection.split("train"), collection.shuffled("validation")
     nearest, apart = find_nearest(generated, collection.images, training)
@@ -29,7 +29,7 @@ def find_copies(
         "generated": generated[shown],
         "nearest in pixels": collection.images[nearest[shown]],
     }
-    title = "Distance to the nearest training picture"
+    title = "Distance to the nearest training image"
     held_out = held_out[: len(generated)]
     real = _mean(find_nearest(collection.images[held_out], collection.images, training)[1])
     metrics = {

@@ -21,8 +21,8 @@ def figure(
         value: Alone, or with its standard deviation.
         protocol: How it was measured: N, extractor, range, and what else decides it.
         unit: Of the value; empty for plain numbers.
-        real: What real pictures themselves get where they stand in for generated ones.
-        of: The class whose pictures were measured; None: all pictures.
+        real: What real images themselves get where they stand in for generated ones.
+        of: The class whose images were measured; None: all images.
 
     Returns:
         title, value, spread (None: not known), unit, protocol, real (None: no such value),
@@ -43,4 +43,4 @@ def figure(
 def name_run(training_summary: dict[str, Any]) -> str:
     """Tell a training, which goes by when it began, and how far it has come."""
     seen = training_summary["images_seen"]
-    return f"the training of {training_summary['started']}, {seen} pictures seen"
+    return f"the training of {training_summary['started']}, {seen} images seen"

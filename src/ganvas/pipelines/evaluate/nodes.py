@@ -20,12 +20,12 @@ from ganvas.visualization.image_grid import lay_grid
 from ganvas.visualization.report import list_parameters
 
 PARZEN_VALIDATION = 1000
-LEADERBOARD_PICTURES, LEADERBOARD_COLUMNS = 48, 8
+LEADERBOARD_IMAGES, LEADERBOARD_COLUMNS = 48, 8
 HISTORY_TITLES = {
     "loss_g": "Generator loss",
     "loss_d": "Discriminator loss",
-    "real_score": "Score of real pictures",
-    "fake_score": "Score of generated pictures",
+    "real_score": "Score of real images",
+    "fake_score": "Score of generated images",
 }
 
 
@@ -35,15 +35,15 @@ def paint_for_judgement(
     classes: dict[str, Any],
     params: EvaluateParams,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Paint pictures from the evaluation's own seed.
+    """Paint images from the evaluation's own seed.
 
-    Classes are asked for as often as training pictures have them.
+    Classes are asked for as often as training images have them.
 
     Returns:
-        uint8 of shape (count, H, W, 3), and the number of each picture's class, (count,).
+        uint8 of shape (count, H, W, 3), and the number of each image's class, (count,).
 
     Raises:
-        GanvasError: The generator's pictures and the collection's differ in size or classes.
+        GanvasError: The generator's images and the collection's differ in size or classes.
     """
     painted, packed = generator.output_shape[1:3], collection.images.shape[1:3]
     if painted != packed:
@@ -62,7 +62,7 @@ def summarise_history(history: pd.DataFrame, training_summary: dict[str, Any]) -
     # A run that was broken off right after its best epoch has forgotten that epoch's row.
     epoch = min(best["epoch"], len(history)) if best else training_summary["epochs"]
     saved = history.iloc[epoch - 1] if best else history.iloc[-1]
-    protocol = f"mean over epoch {epoch}, training pictures"
+    protocol = f"mean over epoch {epoch}, training images"
     unit = "nats" if _loss(training_summary).name in IN_NATS else ""
     return {
         name: figure(title, saved[name], protocol, unit if "loss" in name else "")
@@ -78,7 +78,7 @@ def judge_by_discriminator(
     classes: dict[str, Any],
     training_summary: dict[str, Any],
 ) -> Metrics:
-    """Give the share of pictures that the discriminator takes for what they are.
+    """Give the share of images that the discriminator takes for what they are.
 
     After a loss that gives meaning to differences of logits alone there is no such figure.
 
@@ -90,7 +90,7 @@ def judge_by_discriminator(
         return {}
     known = match_classes(collection.index, classes["column"], classes["names"])
     count = len(generated)
-    # A picture without a class can't be judged by a discriminator that looks at classes.
+    # An image without a class can't be judged by a discriminator that looks at classes.
     groups = {
         name: (title, collection.images[there], known.labels[there], True)
         for name, title, split in (
@@ -102,14 +102,14 @@ def judge_by_discriminator(
     groups["generated"] = ("generated", generated, asked, False)
     return {
         f"discriminator_accuracy_{name}": figure(
-            f"Discriminator accuracy on {title} pictures",
+            f"Discriminator accuracy on {title} images",
             accuracy(
-                judge(discriminator, pictures, one_hot(labels, len(known.names))), real, boundary
+                judge(discriminator, images, one_hot(labels, len(known.names))), real, boundary
             ),
-            f"N={len(pictures)}, inference mode, real above {boundary:g}",
+            f"N={len(images)}, inference mode, real above {boundary:g}",
         )
-        for name, (title, pictures, labels, real) in groups.items()
-        if len(pictures)
+        for name, (title, images, labels, real) in groups.items()
+        if len(images)
     }
 
 
@@ -119,10 +119,10 @@ def measure_likelihood(
     classes: dict[str, Any],
     params: EvaluateParams,
 ) -> Metrics:
-    """Give the Parzen-window log-likelihood of held-out pictures, where it is asked for.
+    """Give the Parzen-window log-likelihood of held-out images, where it is asked for.
 
     Raises:
-        GanvasError: Too few pictures are held out.
+        GanvasError: Too few images are held out.
     """
     if not params.parzen:
         return {}
@@ -134,14 +134,14 @@ def measure_likelihood(
     validation = validation[:PARZEN_VALIDATION]
     if not len(validation) or len(test) < 2:
         raise GanvasError(
-            "A Parzen window needs held-out pictures, and the collection has too few: raise "
+            "A Parzen window needs held-out images, and the collection has too few: raise "
             "ingest.validation_share, or set evaluate.parzen=0."
         )
     samples, _ = _paint(generator, collection, classes, params.parzen, params.seed)
     found = parzen(samples, collection.images[validation], collection.images[test])
     edge = ", the edge of what was tried" if found.at_edge else ""
     protocol = (
-        f"mean ± {found.error:.0f} (standard error) of {found.pictures} held-out pictures, window "
+        f"mean ± {found.error:.0f} (standard error) of {found.images} held-out images, window "
         f"of {found.samples} generated ones, σ={found.sigma:.3g} chosen on {found.validation} "
         f"others{edge}, D={found.dimensions}, range 0 to 1"
     )
@@ -181,7 +181,7 @@ def enter_leaderboard(
         "metrics": metrics,
     }
     row |= {name: told[name] for name in ("dataset", "network", "started", "epochs", "images_seen")}
-    return {run: row}, {run: lay_grid(generated[:LEADERBOARD_PICTURES], LEADERBOARD_COLUMNS)}
+    return {run: row}, {run: lay_grid(generated[:LEADERBOARD_IMAGES], LEADERBOARD_COLUMNS)}
 
 
 def _loss(training_summary: dict[str, Any]) -> LossParams:
@@ -191,7 +191,7 @@ def _loss(training_summary: dict[str, Any]) -> LossParams:
 def _paint(
     generator: keras.Model, collection: Collection, classes: dict[str, Any], count: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Paint pictures of classes drawn as often as training pictures have them."""
+    """Paint images of classes drawn as often as training images have them."""
     known = match_classes(collection.index, classes["column"], classes["names"])
     there = known.labels[known.in_split(collection.split("train"))]
     asked = draw_labels(there, count, seed)

@@ -12,14 +12,14 @@ class EvaluateParams(Params):
     """Parameters of evaluation.
 
     Attributes:
-        count: Generated pictures that are judged.
+        count: Generated images that are judged.
         seed: Of their latents, and of what else is drawn.
         extractor: The network whose features are compared, see
             `ganvas.metrics.extractors.load_extractor`; None: nothing that needs features.
         weights: The file of its weights, for those that come without.
-        real: Training pictures, at most, whose features are computed.
-        parzen: Generated pictures of the Parzen window, 10,000 in the papers; 0: no such figure.
-        faces: Generated pictures, and as many real ones, in which faces are looked for; 0: none.
+        real: Training images, at most, whose features are computed.
+        parzen: Generated images of the Parzen window, 10,000 in the papers; 0: no such figure.
+        faces: Generated images, and as many real ones, in which faces are looked for; 0: none.
     """
 
     count: int = Field(500, ge=1, le=100_000)

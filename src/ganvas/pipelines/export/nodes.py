@@ -19,7 +19,7 @@ class ExportParams(Params):
 
     Attributes:
         formats: What to write: ONNX, LiteRT (once TensorFlow Lite) or both.
-        checked: Pictures that each file must paint as the generator does.
+        checked: Images that each file must paint as the generator does.
         tolerance: The most that a channel of theirs may differ by, of values in [-1, 1].
     """
 
@@ -34,7 +34,7 @@ def export_formats(
     """Write a generator in all formats or none; give what a program must know to run them.
 
     Raises:
-        GanvasError: A format's packages aren't installed, or it paints other pictures.
+        GanvasError: A format's packages aren't installed, or it paints other images.
     """
     written = export_generator(generator, params.formats, folder, params.checked, params.tolerance)
     files = {}
@@ -58,5 +58,5 @@ def export_formats(
         "files": files,
         "inputs": inputs,
         "output": {"shape": [None, *generator.output_shape[1:]], "values": "RGB made for [-1, 1]"},
-        "checked": {"pictures": params.checked, "seed": SEED, "tolerance": params.tolerance},
+        "checked": {"images": params.checked, "seed": SEED, "tolerance": params.tolerance},
     }

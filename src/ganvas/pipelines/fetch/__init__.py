@@ -1,1 +1,1 @@
-"""Fetching: a source's pictures from a hub to the raw folder."""
+"""Fetching: a source's images from a hub to the raw folder."""

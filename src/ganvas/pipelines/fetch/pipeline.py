@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from ganvas.pipelines.fetch.nodes import fetch_pictures
+from ganvas.pipelines.fetch.nodes import fetch_images
 
 
 def create_pipeline() -> Pipeline:
@@ -10,16 +10,16 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                fetch_pictures,
+                fetch_images,
                 inputs=[
-                    "raw_pictures",
+                    "raw_images",
                     "params:ingest",
                     "params:fetch",
                     "kaggle_credentials",
                     "huggingface_credentials",
                 ],
                 outputs="fetched",
-                name="fetch_pictures",
+                name="fetch_images",
             )
         ],
         namespace="fetch",

@@ -4,25 +4,25 @@ from pathlib import Path
 
 import pandas as pd
 
-from ganvas.ingestion import IngestParams, Listing, find_pictures
+from ganvas.ingestion import IngestParams, Listing, find_images
 from ganvas.ingestion.collection import Collection
 from ganvas.ingestion.packing import pack
 
 
-def list_source(raw_pictures: Path, params: IngestParams) -> Listing:
+def list_source(raw_images: Path, params: IngestParams) -> Listing:
     """List the source's files with their labels, those that it leaves out, and its artists."""
-    return find_pictures(raw_pictures, params.source)
+    return find_images(raw_images, params.source)
 
 
-def pack_pictures(
+def pack_images(
     records: pd.DataFrame,
     remarks: pd.DataFrame,
-    raw_pictures: Path,
+    raw_images: Path,
     folder: Path,
     params: IngestParams,
 ) -> Collection:
-    """Decode every listed picture into the collection, unless nothing has changed."""
-    return pack(records, remarks, raw_pictures, folder, params)
+    """Decode every listed image into the collection, unless nothing has changed."""
+    return pack(records, remarks, raw_images, folder, params)
 
 
 def show_tables(collection: Collection) -> tuple[pd.DataFrame, pd.DataFrame]:

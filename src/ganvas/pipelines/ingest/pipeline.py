@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from ganvas.pipelines.ingest.nodes import list_source, pack_pictures, show_tables
+from ganvas.pipelines.ingest.nodes import list_source, pack_images, show_tables
 
 
 def create_pipeline() -> Pipeline:
@@ -11,21 +11,21 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 list_source,
-                inputs=["raw_pictures", "params:ingest"],
-                outputs=["picture_records", "left_out", "artists"],
+                inputs=["raw_images", "params:ingest"],
+                outputs=["image_records", "left_out", "artists"],
                 name="list_source",
             ),
             Node(
-                pack_pictures,
+                pack_images,
                 inputs=[
-                    "picture_records",
+                    "image_records",
                     "left_out",
-                    "raw_pictures",
+                    "raw_images",
                     "collection_folder",
                     "params:ingest",
                 ],
                 outputs="collection",
-                name="pack_pictures",
+                name="pack_images",
             ),
             Node(
                 show_tables,

@@ -57,7 +57,7 @@ class ReportParams(Params):
     Attributes:
         rows: Rows of the sample grid.
         columns: Columns of the sample grid.
-        seed: Of the sample grid's latents, and of the choice of real pictures.
+        seed: Of the sample grid's latents, and of the choice of real images.
         published: What others have published of the same system, to stand beside our figures.
     """
 
@@ -68,7 +68,7 @@ class ReportParams(Params):
 
 
 def draw_samples(generator: keras.Model, params: ReportParams) -> np.ndarray:
-    """Lay generated pictures in a grid."""
+    """Lay generated images in a grid."""
     latents = draw_latents(generator, params.rows * params.columns, params.seed)
     return lay_grid(paint(generator, latents), params.columns)
 
@@ -78,8 +78,8 @@ def draw_walk(generator: keras.Model, params: ReportParams) -> np.ndarray:
     latents = draw_latents(generator, 2 * WALKS, params.seed + 2)
     walks = walk_latents(latents[:WALKS], latents[WALKS:], WALK_STEPS)
     classes = np.repeat(take_turns(generator, WALKS), WALK_STEPS, axis=0)
-    pictures = paint(generator, walks.reshape(-1, walks.shape[-1]), classes)
-    return lay_grid(pictures, WALK_STEPS, gap=0)
+    images = paint(generator, walks.reshape(-1, walks.shape[-1]), classes)
+    return lay_grid(images, WALK_STEPS, gap=0)
 
 
 def draw_classes(
@@ -107,7 +107,7 @@ def draw_classes(
 
 
 def draw_real(collection: Collection, params: ReportParams) -> np.ndarray:
-    """Lay held-out pictures in a square grid, or where there are none, training ones."""
+    """Lay held-out images in a square grid, or where there are none, training ones."""
     candidates = collection.split("validation")
     if not len(candidates):
         candidates = collection.split("train")
@@ -116,7 +116,7 @@ def draw_real(collection: Collection, params: ReportParams) -> np.ndarray:
 
 
 def draw_generated(generator: keras.Model, params: ReportParams) -> np.ndarray:
-    """Lay generated pictures in a square grid, to stand beside the real ones."""
+    """Lay generated images in a square grid, to stand beside the real ones."""
     latents = draw_latents(generator, PAIR, params.seed + 1)
     return lay_grid(paint(generator, latents), columns=_side(PAIR))
 
@@ -166,7 +166,7 @@ def write_report(
         GanvasError: The figures are of another training.
     """
     _check_same_run(metrics, training_summary)
-    pictures = {
+    images = {
         "samples": sample_grid,
         "real": real_grid,
         "generated": generated_grid,
@@ -176,7 +176,7 @@ def write_report(
         "walk": latent_walk,
     }
     return render_report(
-        pictures,
+        images,
         [load() for load in class_sheets.values()],
         progress_animation,
         curves_plot,

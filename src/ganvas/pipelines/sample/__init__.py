@@ -1,1 +1,1 @@
-"""Sampling: pictures from a saved generator."""
+"""Sampling: images from a saved generator."""

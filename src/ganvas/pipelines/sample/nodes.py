@@ -22,11 +22,11 @@ class SampleParams(Params):
     """Parameters of sampling.
 
     Attributes:
-        count: Pictures to paint.
-        seed: Of their latents: the same seed gives the same pictures.
-        truncation: What latents are multiplied by: below 1 likelier, less varied pictures.
+        count: Images to paint.
+        seed: Of their latents: the same seed gives the same images.
+        truncation: What latents are multiplied by: below 1 likelier, less varied images.
         classes: Names of the classes to paint in turn, one or a list; None: all of them.
-        grid: Pictures, at most, in the grid beside them.
+        grid: Images, at most, in the grid beside them.
         columns: Columns of the grid.
     """
 
@@ -55,7 +55,7 @@ def _read_name(value: Any) -> Any:
 def paint_samples(
     generator: keras.Model, classes: dict[str, Any], params: SampleParams
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Paint pictures batch by batch, each named by its seed, its number and its class.
+    """Paint images batch by batch, each named by its seed, its number and its class.
 
     Raises:
         GanvasError: A class is asked for that the generator doesn't paint.
@@ -65,12 +65,12 @@ def paint_samples(
     chosen = choose_classes(names, params.classes)
     labels = np.resize(chosen, params.count) if chosen else np.zeros(params.count, int)
     rows = one_hot(labels, len(names))
-    pictures = (picture for batch in paint_batches(generator, latents, rows) for picture in batch)
-    numbered = enumerate(track(pictures, "Painting", total=params.count))
-    # Not a generator function: Kedro would save such a node's pictures one by one.
+    images = (image for batch in paint_batches(generator, latents, rows) for image in batch)
+    numbered = enumerate(track(images, "Painting", total=params.count))
+    # Not a generator function: Kedro would save such a node's images one by one.
     return (
-        (f"seed{params.seed}_{number:06d}{_suffix(names, labels[number])}", picture)
-        for number, picture in numbered
+        (f"seed{params.seed}_{number:06d}{_suffix(names, labels[number])}", image)
+        for number, image in numbered
     )
 
 

@@ -6,7 +6,7 @@ from ganvas.pipelines.sample.nodes import lay_sample_grid, paint_samples
 
 
 def create_pipeline() -> Pipeline:
-    """From the newest saved generator to single pictures and a grid of them."""
+    """From the newest saved generator to single images and a grid of them."""
     return Pipeline(
         [
             Node(

@@ -17,7 +17,7 @@ from ganvas.metrics.kid import kernel_distance
 from ganvas.metrics.nearest_neighbors import find_nearest
 from ganvas.networks.sampling import draw_labels, draw_latents, one_hot, paint
 from ganvas.training.batches import TrainingSet
-from ganvas.training.board import log_picture, make_board
+from ganvas.training.board import log_image, make_board
 from ganvas.training.callbacks import Watch
 from ganvas.training.config import TrainParams
 from ganvas.training.diagnostics import (
@@ -33,11 +33,11 @@ from ganvas.visualization.curves import draw_curves
 from ganvas.visualization.image_grid import lay_grid, write_png
 from ganvas.visualization.progress_strip import snapshot_file
 
-# Seeds that nobody can ask for elsewhere: what is chosen by these pictures is judged by others.
+# Seeds that nobody can ask for elsewhere: what is chosen by these images is judged by others.
 BEYOND_OTHERS = 2**32
 # The final judgement is made by another network, which no choice has looked through.
 EXTRACTOR = "efficientnet_lite0"
-# Real pictures that samples are compared with by their distances.
+# Real images that samples are compared with by their distances.
 COMPARED = 64
 # Drawing curves takes part of a second, an epoch of a small collection not much longer.
 SECONDS_BETWEEN_CURVES = 30
@@ -49,7 +49,7 @@ def make_watchers(
     """Make everything that looks on at a run.
 
     Args:
-        collection: The pictures with their splits.
+        collection: The images with their splits.
         data: Those of them that are trained on.
         params: Of training.
         snapshots: Where each run has a folder for its snapshots, live curves and logs.
@@ -66,14 +66,14 @@ def make_painter(snapshots: Path, params: TrainParams) -> SaveSnapshot:
     """Make the function that saves snapshots, and the history and its curves beside them."""
     drawn = -np.inf
 
-    def save(record: Record, epoch: int, pictures: np.ndarray) -> None:
+    def save(record: Record, epoch: int, images: np.ndarray) -> None:
         """Save an epoch's grid, and now and then the live curves."""
         nonlocal drawn
         folder = snapshots / record.started
-        grid = lay_grid(pictures, params.snapshot_columns)
+        grid = lay_grid(images, params.snapshot_columns)
         write_png(snapshot_file(folder, epoch), grid)
         if params.tensorboard:
-            log_picture(_board(snapshots, record), epoch, grid)
+            log_image(_board(snapshots, record), epoch, grid)
         if time.monotonic() - drawn >= SECONDS_BETWEEN_CURVES:
             drawn = time.monotonic()
             _draw_live(folder, pd.DataFrame(record.rows))
@@ -92,23 +92,23 @@ def _board(snapshots: Path, record: Record) -> Path:
 
 
 def make_watch(collection: Collection, params: TrainParams) -> Watch:
-    """Make the function that looks for trouble: in scores always, in pictures where there are."""
+    """Make the function that looks for trouble: in scores always, in images where there are."""
     training, images = collection.split("train"), collection.images
     held_out = images[collection.shuffled("validation")[:COMPARED]]
     some = np.random.default_rng(params.seed).permutation(training)[:COMPARED]
     real_distance = mean_distance(images[some]) if len(some) > 1 else 0.0
 
-    def nearest(pictures: np.ndarray) -> float:
-        return float(find_nearest(pictures, images, training)[1].mean())
+    def nearest(samples: np.ndarray) -> float:
+        return float(find_nearest(samples, images, training)[1].mean())
 
     held_out_distance = nearest(held_out) if len(held_out) else 0.0
 
-    def watch(rows: list[dict[str, Any]], pictures: np.ndarray | None) -> list[EarlyWarning]:
-        if pictures is not None and len(pictures) > 1:
+    def watch(rows: list[dict[str, Any]], samples: np.ndarray | None) -> list[EarlyWarning]:
+        if samples is not None and len(samples) > 1:
             if real_distance:
-                rows[-1]["diversity"] = mean_distance(pictures) / real_distance
+                rows[-1]["diversity"] = mean_distance(samples) / real_distance
             if held_out_distance:
-                rows[-1]["novelty"] = nearest(pictures) / held_out_distance
+                rows[-1]["novelty"] = nearest(samples) / held_out_distance
         scores = watch_scores(rows, params.loss)
         return [*scores, *watch_diversity(rows), *watch_copies(rows)]
 
@@ -118,12 +118,12 @@ def make_watch(collection: Collection, params: TrainParams) -> Watch:
 def make_judge(
     collection: Collection, data: TrainingSet, params: TrainParams
 ) -> Callable[[keras.Model], float]:
-    """Make the function that measures a generator's distance to the held-out pictures."""
+    """Make the function that measures a generator's distance to the held-out images."""
     extractor = load_extractor(EXTRACTOR)
     positions = collection.shuffled("validation")
     if len(positions) < 2:
         positions = collection.shuffled("train")
-    count, seed = params.judge.pictures, BEYOND_OTHERS + params.seed
+    count, seed = params.judge.images, BEYOND_OTHERS + params.seed
     real = extract(extractor, collection.images[positions[:count]])
     classes = None
     if data.labels is not None:

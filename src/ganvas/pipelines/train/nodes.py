@@ -105,7 +105,7 @@ def choose_column(network: NetworkParams, collection: Collection) -> str | None:
 
 
 def gather_data(collection: Collection, classes: Classes) -> TrainingSet:
-    """Gather the training pictures; with classes only those that have one."""
+    """Gather the training images; with classes only those that have one."""
     positions = classes.in_split(collection.split("train"))
     if classes.column is None:
         return TrainingSet(collection.images, positions)
@@ -151,15 +151,15 @@ def _identify(
     network: NetworkParams,
     params: TrainParams,
 ) -> dict[str, Any]:
-    """Say what makes a run another one: its pictures, its networks and some of how they train.
+    """Say what makes a run another one: its images, its networks and some of how they train.
 
-    Pictures are known by their content, wherever and whenever they were packed.
+    Images are known by their content, wherever and whenever they were packed.
     """
     rows = zip(collection.index["hash"], collection.index["split"], classes.labels, strict=True)
     text = "\n".join(" ".join(map(str, row)) for row in rows).encode()
     return {
         "data": {
-            "pictures": hashlib.blake2b(text, digest_size=16).hexdigest(),
+            "images": hashlib.blake2b(text, digest_size=16).hexdigest(),
             "size": ingest.size,
             "crop": ingest.crop,
             "align": ingest.align,
@@ -189,7 +189,7 @@ def _tell(
         "warnings": run.record.warnings,
         "best": run.record.best,
         "epochs": len(run.history),
-        "pictures": len(data.positions),
+        "images": len(data.positions),
         "held_out": len(collection.split("validation")),
         "images_seen": run.images_seen,
         "seconds": run.record.seconds,

@@ -19,7 +19,7 @@ LAYOUT: dict[str, Any] = {
     "flowchart": {"useMaxWidth": False, "nodeSpacing": 15, "rankSpacing": 25, "padding": 8}
 }
 NOT_PACKED = (
-    "This network paints by class, and how many classes there are is known when the pictures are "
+    "This network paints by class, and how many classes there are is known when the images are "
     "packed: kedro run --pipelines=ingest"
 )
 
