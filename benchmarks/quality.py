@@ -47,13 +47,13 @@ DCGAN = {
     "train.batch_size": 64,
     "train.generator_learning_rate": 0.0002,
     "train.discriminator_learning_rate": 0.0002,
-    "train.average": 0.0,
+    "train.ema_decay": 0.0,
     "train.loss.name": "non_saturating",
-    "train.optimiser.adam.beta_1": 0.5,
-    "train.optimiser.adam.beta_2": 0.999,
+    "train.optimizer.adam.beta_1": 0.5,
+    "train.optimizer.adam.beta_2": 0.999,
     "train.augment.name": "none",
     "train.anchor.every": "null",
-    "train.simultaneous": False,
+    "train.simultaneous_updates": False,
 }
 OWN_JUDGE = f"{shlex.quote(sys.executable)} {shlex.quote(__file__)} --look {{fake}} {{real}}"
 

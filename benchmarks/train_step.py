@@ -21,9 +21,9 @@ from pathlib import Path
 
 VARIANTS = {
     "float32": {},
-    "float32 simultaneous": {"simultaneous": True},
+    "float32 simultaneous": {"simultaneous_updates": True},
     "bfloat16": {"precision": "mixed_bfloat16"},
-    "bfloat16 simultaneous": {"precision": "mixed_bfloat16", "simultaneous": True},
+    "bfloat16 simultaneous": {"precision": "mixed_bfloat16", "simultaneous_updates": True},
 }
 BATCH, SIDE, IMAGES = 64, 64, 80_000
 OURS, LIMIT, DATA = "--ours", "--limit", "--data"
@@ -42,7 +42,7 @@ def measure_ours(changes: dict, steps: int) -> float:
     from ganvas.training.loop import Watchers, train
 
     params = TrainParams(
-        epochs=2, batch_size=BATCH, snapshot_every=100, checkpoint={"every": 3}, **changes
+        epochs=2, batch_size=BATCH, snapshot_interval=100, checkpoint={"interval": 3}, **changes
     )
     count = steps * BATCH
     images = np.random.default_rng(0).integers(0, 256, (count, SIDE, SIDE, 3), dtype=np.uint8)

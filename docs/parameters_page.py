@@ -157,8 +157,10 @@ def _render_stage(stage: str, rows: list[Row]) -> str:
 
 
 def _tell_default(text: str) -> str:
-    """`16; 64` for `${by_device:16,64}`."""
-    return text.removeprefix("${by_device:").rstrip("}").replace(",", "; ") if "$" in text else text
+    """`16; 64` for `${by_profile:16,64}`."""
+    return (
+        text.removeprefix("${by_profile:").rstrip("}").replace(",", "; ") if "$" in text else text
+    )
 
 
 def _escape(text: str) -> str:

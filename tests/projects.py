@@ -20,7 +20,7 @@ DCGAN = {
     "train.loss.name": "non_saturating",
     "train.augment.name": "none",
     "train.anchor.every": "null",
-    "train.simultaneous": "false",
+    "train.simultaneous_updates": "false",
 }
 TINY = {
     "ingest.size": 32,

@@ -1,8 +1,9 @@
 import pytest
 from pydantic import Field, model_validator
 
-from ganvas.base_params import Params, check_params
+from ganvas.base_params import RENAMED, Params, check_params
 from ganvas.errors import GanvasError
+from ganvas.project_params import Configuration
 
 
 class Inner(Params):
@@ -98,3 +99,17 @@ def test_an_unknown_key_in_a_list_is_named_with_what_is_allowed():
 def test_parameters_can_not_be_changed_later():
     with pytest.raises(ValueError, match="frozen"):
         Inner().width = 3
+
+
+def test_a_renamed_parameter_is_refused_with_its_new_name():
+    for old, new in RENAMED.items():
+        raw: dict = {"value": 1}
+        for part in reversed(old.split(".")):
+            raw = {part: raw}
+        with pytest.raises(GanvasError) as error:
+            check_params(Configuration, raw)
+        assert f"Unknown parameter '{old}' (it is now called '{new}')" in str(error.value)
+        model = Configuration
+        for part in new.split("."):
+            assert part in model.model_fields
+            model = model.model_fields[part].annotation

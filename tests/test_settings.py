@@ -45,23 +45,26 @@ def test_base_shows_every_parameter():
 
 def test_sizes_follow_the_device():
     sizes = {}
-    for device in ("auto", "cpu", "gpu"):
+    for profile in ("auto", "cpu", "gpu"):
         loader = settings.CONFIG_LOADER_CLASS(
-            str(CONF), env="base", runtime_params={"device": device}, **settings.CONFIG_LOADER_ARGS
+            str(CONF),
+            env="base",
+            runtime_params={"profile": profile},
+            **settings.CONFIG_LOADER_ARGS,
         )
         chosen = check_params(Configuration, loader["parameters"])
-        sizes[device] = (chosen.train.batch_size, chosen.network.projected.magnify)
+        sizes[profile] = (chosen.train.batch_size, chosen.network.projected.input_upscale)
     assert sizes["cpu"] == (16, 1) and sizes["gpu"] == (64, 2)
     assert sizes["auto"] == sizes["gpu" if tf.config.list_physical_devices("GPU") else "cpu"]
 
 
-@pytest.mark.parametrize(("given", "sizes"), [({}, (64, 2)), ({"device": "cpu"}, (16, 1))])
+@pytest.mark.parametrize(("given", "sizes"), [({}, (64, 2)), ({"profile": "cpu"}, (16, 1))])
 def test_sizes_follow_the_device_of_an_environment_too(given, sizes):
     loader = settings.CONFIG_LOADER_CLASS(
         str(CONF), env="gpu", runtime_params=given, **settings.CONFIG_LOADER_ARGS
     )
     chosen = check_params(Configuration, loader["parameters"])
-    assert (chosen.train.batch_size, chosen.network.projected.magnify) == sizes
+    assert (chosen.train.batch_size, chosen.network.projected.input_upscale) == sizes
 
 
 def test_a_network_is_switched_by_its_name_alone():
@@ -114,7 +117,7 @@ def test_a_presets_networks_are_those_of_its_source(env):
 
 
 @pytest.mark.parametrize(
-    ("env", "rate", "batch", "optimiser", "decay"),
+    ("env", "rate", "batch", "optimizer", "decay"),
     [
         ("artworks", 2e-4, 64, "adam", {"beta_1": 0.5, "beta_2": 0.999}),
         ("celeba", 2e-4, 64, "adam", {"beta_1": 0.5, "beta_2": 0.999}),
@@ -123,12 +126,12 @@ def test_a_presets_networks_are_those_of_its_source(env):
         ("keras_faces", 1e-4, 32, "adam", {"beta_1": 0.9, "beta_2": 0.999}),
     ],
 )
-def test_a_preset_trains_as_its_source_did(env, rate, batch, optimiser, decay):
+def test_a_preset_trains_as_its_source_did(env, rate, batch, optimizer, decay):
     train = check_params(Configuration, load("parameters", env)).train
     assert train.generator_learning_rate == train.discriminator_learning_rate == rate
     assert train.batch_size == batch and train.max_minutes is None
-    assert train.optimiser.name == optimiser
-    assert getattr(train.optimiser, optimiser).model_dump() == decay
+    assert train.optimizer.name == optimizer
+    assert getattr(train.optimizer, optimizer).model_dump() == decay
 
 
 def test_published_figures_are_those_that_evaluation_measures():
@@ -201,8 +204,10 @@ def test_a_network_that_was_looked_through_does_not_judge():
     judged = raw | {"evaluate": raw["evaluate"] | {"extractor": "efficientnet_lite0"}}
     with pytest.raises(GanvasError, match="whose word would mean nothing: take efficientnet_lite2"):
         check_params(Configuration, judged)
-    raw["train"]["judge"]["every"] = 5
-    with pytest.raises(GanvasError, match=r"by the same network: set train.judge.every=null"):
+    raw["train"]["kid_validation"]["interval"] = 5
+    with pytest.raises(
+        GanvasError, match=r"by the same network: set train.kid_validation.interval=null"
+    ):
         check_params(Configuration, raw)
 
 
@@ -211,7 +216,7 @@ def test_a_network_that_chose_among_epochs_does_not_judge_them():
     raw["network"]["name"] = "dcgan"
     raw["evaluate"]["extractor"] = "efficientnet_lite0"
     check_params(Configuration, raw)
-    raw["train"]["judge"]["every"] = 5
+    raw["train"]["kid_validation"]["interval"] = 5
     with pytest.raises(GanvasError, match="would judge its own choice: take efficientnet_lite2"):
         check_params(Configuration, raw)
 
@@ -224,8 +229,8 @@ def test_a_network_that_chose_among_epochs_does_not_judge_them():
         ("celeba", {"train": {"epochs": 3}}, "kedro run --env=celeba --params=train.epochs=3"),
         (
             None,
-            {"network": {"label": None}, "train": {"flip": True, "average": 0.5}},
-            "kedro run --params=network.label=null,train.flip=true,train.average=0.5",
+            {"network": {"label": None}, "train": {"flip": True, "ema_decay": 0.5}},
+            "kedro run --params=network.label=null,train.flip=true,train.ema_decay=0.5",
         ),
         (
             None,

@@ -7,6 +7,30 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ganvas.errors import GanvasError
 
+# Keys of earlier versions, with what they are called now.
+RENAMED = {
+    "device": "profile",
+    "ingest.source.artworks.pictures": "ingest.source.artworks.images",
+    "ingest.source.celeba.pictures": "ingest.source.celeba.images",
+    "ingest.source.sample.pictures": "ingest.source.sample.images",
+    "network.dcgan.initialiser": "network.dcgan.initializer",
+    "network.projected.magnify": "network.projected.input_upscale",
+    "train.accumulate": "train.gradient_accumulation_steps",
+    "train.augment.every": "train.augment.interval",
+    "train.average": "train.ema_decay",
+    "train.balance": "train.uniform_class_sampling",
+    "train.checkpoint.every": "train.checkpoint.interval",
+    "train.fresh_latents": "train.resample_latents",
+    "train.judge": "train.kid_validation",
+    "train.loss.class_weight": "train.loss.auxiliary_class_weight",
+    "train.optimiser": "train.optimizer",
+    "train.penalty.every": "train.penalty.interval",
+    "train.penalty.gradient": "train.penalty.wgan_gp",
+    "train.schedule.every": "train.schedule.interval",
+    "train.simultaneous": "train.simultaneous_updates",
+    "train.snapshot_every": "train.snapshot_interval",
+}
+
 
 class Params(BaseModel):
     """Base of every group of parameters: unknown keys are errors, values can't be changed."""
@@ -55,14 +79,21 @@ def _describe(model: type[Params], details: Any) -> str:
     key = ".".join([*parents, last])
     if details["type"] == "extra_forbidden":
         allowed = _keys_at(model, parents)
-        close = difflib.get_close_matches(last, allowed, n=1)
-        hint = f" (did you mean '{close[0]}'?)" if close else ""
+        hint = _hint(key, last, allowed)
         where = f"in '{'.'.join(parents)}'" if parents else "at the top"
         return f"Unknown parameter '{key}'{hint}: allowed {where} are {', '.join(allowed)}."
     if details["type"] == "missing":
         return f"Parameter '{key}' is missing: set it in conf or by --params={key}=…."
     rule = broken[0].lower() + broken[1:]
     return f"Parameter '{key}' can't be {details['input']!r}: {rule}."
+
+
+def _hint(key: str, last: str, allowed: list[str]) -> str:
+    """Name the parameter that an unknown key probably means."""
+    if key in RENAMED:
+        return f" (it is now called '{RENAMED[key]}')"
+    close = difflib.get_close_matches(last, allowed, n=1)
+    return f" (did you mean '{close[0]}'?)" if close else ""
 
 
 def _keys_at(model: type[Params], parents: list[str]) -> list[str]:

@@ -18,24 +18,24 @@ from ganvas.training.gathering import has_gpu
 
 # Entries of credentials.yml that the catalog names; Kedro stops at a name that is missing.
 CREDENTIALS = ("kaggle", "huggingface", "object_store")
-BY_DEVICE = "_by_device"
+BY_PROFILE = "_by_profile"
 
 
-def by_device(cpu: Any, gpu: Any) -> dict[str, list[Any]]:
-    """Keep both values of `${by_device:16,64}` until it is known which device they are for.
+def by_profile(cpu: Any, gpu: Any) -> dict[str, list[Any]]:
+    """Keep both values of `${by_profile:16,64}` until the profile is known.
 
-    Kedro resolves conf/base before it reads the environment, which may name another device.
+    Kedro resolves conf/base before it reads the environment, which may choose another profile.
     """
-    return {BY_DEVICE: [cpu, gpu]}
+    return {BY_PROFILE: [cpu, gpu]}
 
 
-def choose_by_device(tree: Any, gpu: bool) -> Any:
-    """Give a tree of parameters with one value wherever `by_device` has left two."""
+def choose_by_profile(tree: Any, gpu: bool) -> Any:
+    """Give a tree of parameters with one value wherever `by_profile` has left two."""
     if not isinstance(tree, dict):
         return tree
-    if tree.keys() == {BY_DEVICE}:
-        return tree[BY_DEVICE][gpu]
-    return {key: choose_by_device(value, gpu) for key, value in tree.items()}
+    if tree.keys() == {BY_PROFILE}:
+        return tree[BY_PROFILE][gpu]
+    return {key: choose_by_profile(value, gpu) for key, value in tree.items()}
 
 
 def _tell_value(value: Any) -> str:
@@ -51,7 +51,7 @@ class GanvasConfigLoader(OmegaConfigLoader):
     """Fills `${chosen:dataset}`, `${chosen:network}` and the like into the catalog.
 
     They follow the parameters, wherever these come from: conf/base, an environment or --params. So
-    do the sizes that conf/base gives for either device.
+    do the sizes that conf/base gives for either profile.
     Kedro asks for the catalog before it does anything else, so a wrong parameter ends a run there.
     Credentials that nobody has written down are empty.
     """
@@ -65,8 +65,8 @@ class GanvasConfigLoader(OmegaConfigLoader):
             return dict.fromkeys(CREDENTIALS) | self._read_credentials()
         found = super().__getitem__(key)
         if key == "parameters":
-            device = found.get("device", "auto")
-            return choose_by_device(found, device == "gpu" or (device == "auto" and has_gpu()))
+            profile = found.get("profile", "auto")
+            return choose_by_profile(found, profile == "gpu" or (profile == "auto" and has_gpu()))
         return found
 
     def _tell_command(self) -> str:

@@ -22,11 +22,11 @@ class Configuration(Params):
     """All parameters; checked as a whole before any work begins.
 
     Attributes:
-        device: What the sizes in conf/base that read `${by_device:CPU,GPU}` are for; auto: for a
+        profile: What the sizes in conf/base that read `${by_profile:CPU,GPU}` are for; auto: for a
             GPU where there is one.
     """
 
-    device: Literal["auto", "cpu", "gpu"] = "auto"
+    profile: Literal["auto", "cpu", "gpu"] = "auto"
     fetch: FetchParams
     ingest: IngestParams
     network: NetworkParams
@@ -39,10 +39,11 @@ class Configuration(Params):
 
     @model_validator(mode="after")
     def _check_judges(self) -> "Configuration":
-        if self.train.judge.every and self.evaluate.extractor == EXTRACTOR:
+        if self.train.kid_validation.interval and self.evaluate.extractor == EXTRACTOR:
             raise ValueError(
-                f"evaluate.extractor is {EXTRACTOR}, which train.judge compares epochs by, so it "
-                "would judge its own choice: take efficientnet_lite2, or train.judge.every=null"
+                f"evaluate.extractor is {EXTRACTOR}, which train.kid_validation compares epochs "
+                "by, so it would judge its own choice: take efficientnet_lite2, or "
+                "train.kid_validation.interval=null"
             )
         if self.network.name == "projected":
             self._check_looks()
@@ -56,10 +57,10 @@ class Configuration(Params):
                 f"{told}, and evaluate.extractor is the same network, whose word would mean "
                 "nothing: take efficientnet_lite2"
             )
-        if self.train.judge.every and EXTRACTOR == LOOKS_THROUGH:
+        if self.train.kid_validation.interval and EXTRACTOR == LOOKS_THROUGH:
             raise ValueError(
-                f"{told}, and train.judge compares epochs by the same network: set "
-                "train.judge.every=null"
+                f"{told}, and train.kid_validation compares epochs by the same network: set "
+                "train.kid_validation.interval=null"
             )
 
     def choices(self) -> dict[str, str]:

@@ -50,7 +50,7 @@ def test_every_parameter_has_a_row_with_its_meaning():
 
 def test_sections_come_in_the_order_of_the_configuration_with_a_sentence_each():
     text = PAGE["render"]()
-    stages = [name for name in Configuration.model_fields if name != "device"]
+    stages = [name for name in Configuration.model_fields if name != "profile"]
     places = [text.index(f"## {name} {{#{name}}}\n\n") for name in stages]
     assert places == sorted(places)
     for name in stages:
@@ -58,19 +58,19 @@ def test_sections_come_in_the_order_of_the_configuration_with_a_sentence_each():
         assert sentence[0].isupper() and sentence.endswith(".") and not sentence.endswith("..")
 
 
-@pytest.mark.parametrize("device", ["cpu", "gpu"])
-def test_the_default_is_what_a_run_takes(device):
+@pytest.mark.parametrize("profile", ["cpu", "gpu"])
+def test_the_default_is_what_a_run_takes(profile):
     loader = settings.CONFIG_LOADER_CLASS(
         str(ROOT / "conf"),
         env="base",
-        runtime_params={"device": device},
+        runtime_params={"profile": profile},
         **settings.CONFIG_LOADER_ARGS,
     )
     taken = flatten(check_params(Configuration, loader["parameters"]).model_dump(mode="json"))
     assert set(taken) == set(LEAVES)
-    for key in set(LEAVES) - {"device"}:
+    for key in set(LEAVES) - {"profile"}:
         first, _, second = ROWS[key][1].strip("`").partition("; ")
-        value = yaml.safe_load(second if second and device == "gpu" else first)
+        value = yaml.safe_load(second if second and profile == "gpu" else first)
         assert value == taken[key], key
 
 

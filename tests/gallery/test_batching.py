@@ -18,7 +18,7 @@ NO_CLASSES = np.zeros((0, 0), np.float32)
 @pytest.fixture(scope="module")
 def generator():
     keras.utils.set_random_seed(0)
-    params = DcganParams(latent=6, generator_width=4, discriminator_width=2, initialiser="glorot")
+    params = DcganParams(latent=6, generator_width=4, discriminator_width=2, initializer="glorot")
     return build_dcgan(params, (32, 32, 3)).generator
 
 

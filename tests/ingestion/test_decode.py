@@ -133,11 +133,11 @@ def test_crops_of_a_long_image(tmp_path, upright):
     (long.transpose(Image.Transpose.TRANSPOSE) if upright else long).save(tmp_path / "long.png")
     crops = {
         crop: decode_image(tmp_path / "long.png", 32, crop)[0].astype(int)
-        for crop in ("centre", "smart", "pad")
+        for crop in ("center", "smart", "pad")
     }
     if upright:
         crops = {crop: pixels.transpose(1, 0, 2) for crop, pixels in crops.items()}
-    assert np.abs(crops["centre"] - BLUE).max() <= 6
+    assert np.abs(crops["center"] - BLUE).max() <= 6
     noisy = np.abs(crops["smart"] - BLUE).max((0, 2)) > 30
     assert noisy.mean() > 0.9
     assert (crops["pad"][:10] == 255).all() and (crops["pad"][22:] == 255).all()
@@ -150,7 +150,7 @@ def test_a_plain_image_is_cropped_at_its_centre_by_the_smart_choice(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(900, 8), (8, 900), (40, 40), (41, 40)])
-@pytest.mark.parametrize("crop", ["centre", "smart", "pad"])
+@pytest.mark.parametrize("crop", ["center", "smart", "pad"])
 def test_every_shape_can_be_cropped(tmp_path, size, crop):
     Image.effect_noise(size, 90).convert("RGB").save(tmp_path / "shape.png")
     assert decode_image(tmp_path / "shape.png", 32, crop)[0].shape == (32, 32, 3)

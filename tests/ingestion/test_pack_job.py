@@ -77,7 +77,7 @@ def test_shards_hold_what_a_plain_loop_would_keep(raw, tmp_path):
 
 def test_a_chunk_says_what_became_of_each_file(raw, tmp_path):
     target = tmp_path / "chunk.npz"
-    recipe = pack_worker.Recipe(raw, 32, "centre", "none")
+    recipe = pack_worker.Recipe(raw, 32, "center", "none")
     pack_worker.make_chunk(pack_worker.ChunkTask(target, ("p02.png", "p03.png", "p04.png"), recipe))
     answers = read_answers(target)
     assert answers["reason"].tolist() == ["", "not an image", ""]

@@ -26,7 +26,7 @@ KERAS_IO = {
     "generator_widths": [128, 128, 256, 512],
     "discriminator_widths": [64, 128, 128],
     "bias": True,
-    "initialiser": "glorot",
+    "initializer": "glorot",
     "stem": "dense",
     "stem_activation": False,
     "generator_norm": "none",
@@ -231,7 +231,7 @@ def test_keras_ios_images_are_twice_a_sigmoid_less_1():
 
 
 def test_glorots_norms_begin_with_ones():
-    params = DcganParams(initialiser="glorot", **NARROW)
+    params = DcganParams(initializer="glorot", **NARROW)
     norms = [
         layer
         for model in build_dcgan(params, (32, 32, 3))[:2]

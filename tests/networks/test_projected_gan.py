@@ -73,7 +73,7 @@ def test_only_heads_learn(pair):
 
 
 def test_a_magnified_image_is_seen_as_a_larger_one(images):
-    large, plain = build(magnify=2), build(side=128)
+    large, plain = build(input_upscale=2), build(side=128)
     seen = np.asarray(keras.layers.UpSampling2D(2, interpolation="bilinear")(images))
     ours, theirs = (next(parts(each)) for each in (large, plain))
     for one, other in zip(ours(images)[1:], theirs(seen)[1:], strict=True):
@@ -93,4 +93,4 @@ def test_the_generator_is_no_wider_than_asked():
 
 def test_a_image_can_be_magnified_by_powers_of_two_alone():
     with pytest.raises(ValidationError, match="1, 2, 4 or 8"):
-        ProjectedParams(magnify=3)
+        ProjectedParams(input_upscale=3)

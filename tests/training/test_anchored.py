@@ -52,7 +52,12 @@ def build_pair(classes: int = 0, precision: str = "float32", loud: float = 1.0) 
 
 def make(pair: Pair, **params) -> AnchoredGAN:
     anchor = {"every": 2, "adversarial": ADVERSARIAL, "pixels": PIXELS}
-    chosen = {"batch_size": BATCH, "simultaneous": True, "anchor": anchor, "seed": 3} | params
+    chosen = {
+        "batch_size": BATCH,
+        "simultaneous_updates": True,
+        "anchor": anchor,
+        "seed": 3,
+    } | params
     gan = AnchoredGAN(pair, pair.generator, TrainParams(**chosen))
     gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
     return gan
@@ -166,7 +171,7 @@ def test_images_with_latents_of_their_own_are_not_mirrored():
     "params",
     [
         {"augment": {"name": "diffaugment"}},
-        {"accumulate": 2},
+        {"gradient_accumulation_steps": 2},
         {"penalty": {"r1": 1.0, "lecam": 0.3}},
         {"discriminator_steps": 2},
     ],
@@ -191,7 +196,7 @@ def test_a_image_is_painted_again_from_its_own_latent(tmp_path):
     params = TrainParams(
         epochs=150,
         batch_size=8,
-        simultaneous=True,
+        simultaneous_updates=True,
         anchor={"every": 1},
         generator_learning_rate=0.01,
         snapshot_rows=1,
@@ -211,7 +216,7 @@ def test_a_discriminator_of_pixels_trains_without_anchors(tmp_path):
     images = keras.Input((SIDE, SIDE, 3))
     plain = keras.Model(images, layers.Dense(1)(layers.Flatten()(images)))
     params = TrainParams(
-        epochs=1, batch_size=8, simultaneous=True, anchor={"every": 2}, snapshot_rows=1
+        epochs=1, batch_size=8, simultaneous_updates=True, anchor={"every": 2}, snapshot_rows=1
     )
     pair = Pair(build_pair().generator, plain)
     assert type(prepare(Networks(pair, pair.generator), params, 1)) is GAN
@@ -225,9 +230,12 @@ def test_a_discriminator_of_pixels_trains_without_anchors(tmp_path):
 @pytest.mark.parametrize(
     ("params", "told"),
     [
-        ({"simultaneous": False}, "needs train.simultaneous=true"),
+        ({"simultaneous_updates": False}, "needs train.simultaneous_updates=true"),
         ({"batch_size": 9}, "no place for one anchor in every 2"),
-        ({"batch_size": 12, "accumulate": 4}, "no place for one anchor in every 2"),
+        (
+            {"batch_size": 12, "gradient_accumulation_steps": 4},
+            "no place for one anchor in every 2",
+        ),
     ],
 )
 def test_what_anchors_need_is_said(params, told):
@@ -239,7 +247,7 @@ def test_losses_are_of_images_augmented_alike_and_each_with_its_own_classes():
     pair, (shown, latents) = build_pair(classes=3), draw()
     labels, asked = np.arange(BATCH, dtype=np.int32) % 3, np.full(BATCH, 1, np.int32)
     rows, wanted = (tf.one_hot(each, 3) for each in (labels, asked))
-    policy = ("colour", "translation", "cutout")
+    policy = ("color", "translation", "cutout")
     both = [
         tf.constant(shown / 127.5 - 1, tf.float32),
         pair.generator([tf.constant(latents), wanted]),

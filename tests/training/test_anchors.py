@@ -10,7 +10,7 @@ from ganvas.training.config import TrainParams
 
 SIDE, LATENT = 32, 5
 POSITIONS = np.arange(10, 310)
-PARAMS = TrainParams(batch_size=8, simultaneous=True, anchor={"every": 2})
+PARAMS = TrainParams(batch_size=8, simultaneous_updates=True, anchor={"every": 2})
 
 
 def paint(count: int = 320) -> np.ndarray:
@@ -112,7 +112,7 @@ def test_every_so_many_latents_of_a_batch_are_the_images_own(data):
 
 def test_images_that_are_painted_again_are_asked_for_their_own_class(data):
     labels = np.arange(320, dtype=np.int32) % 7
-    balanced = PARAMS.model_copy(update={"balance": True})
+    balanced = PARAMS.model_copy(update={"uniform_class_sampling": True})
     batch = next(draw_batches(data._replace(labels=labels, classes=7), LATENT, balanced, (0, 0)))
     shown, asked = batch[2:]
     np.testing.assert_array_equal(asked[::2], shown[::2])

@@ -16,7 +16,7 @@ from ganvas.training.augmentation import (
     flip_half,
 )
 
-POLICY = ("colour", "translation", "cutout")
+POLICY = ("color", "translation", "cutout")
 RNG = np.random.default_rng(0)
 # Not square and with odd halves, so that no two sides or roundings can be mistaken.
 IMAGES = RNG.uniform(-1, 1, (6, 16, 26, 3)).astype(np.float32)
@@ -56,7 +56,7 @@ def naive_cutout(image, y, x):
     return cut
 
 
-NAIVE = {"colour": naive_colour, "translation": naive_translation, "cutout": naive_cutout}
+NAIVE = {"color": naive_colour, "translation": naive_translation, "cutout": naive_cutout}
 
 
 @pytest.mark.parametrize("probability", [1, 0.5])
@@ -241,6 +241,12 @@ def test_ada_stays_within_bounds(start, sign_mean, end):
 def test_parameters_name_what_is_there():
     assert AugmentParams().policy == POLICY
     assert AugmentParams(policy=["cutout"]).policy == ("cutout",)
-    for wrong in ({"policy": []}, {"policy": ["blur"]}, {"target": 1}, {"speed": 0}, {"every": 0}):
+    for wrong in (
+        {"policy": []},
+        {"policy": ["blur"]},
+        {"target": 1},
+        {"speed": 0},
+        {"interval": 0},
+    ):
         with pytest.raises(ValidationError):
             AugmentParams(**wrong)

@@ -110,7 +110,7 @@ def test_labels_are_those_of_the_images_and_are_asked_for():
 
 
 def test_balance_asks_for_every_class_equally_often():
-    batches = draw_labelled(600, classes=4, balance=True)
+    batches = draw_labelled(600, classes=4, uniform_class_sampling=True)
     for shown, _, labels, _ in batches:
         np.testing.assert_array_equal(labels, shown[:, 0, 0, 0] % 3)
     asked = np.concatenate([asked for *_, asked in batches])
@@ -127,7 +127,7 @@ def test_classes_change_neither_order_nor_latents():
 
 def test_shares_of_a_labelled_batch_make_up_the_whole():
     data = TrainingSet(images(30), np.arange(30), np.arange(30, dtype=np.int32) % 3, 3)
-    params = TrainParams(batch_size=6, balance=True)
+    params = TrainParams(batch_size=6, uniform_class_sampling=True)
     whole = next(draw_batches(data, 6, params))
     parts = [next(draw_batches(data, 6, params, share=slice(at, None, 2))) for at in (0, 1)]
     for number, array in enumerate(whole):
@@ -139,7 +139,9 @@ def test_shares_have_latents_of_their_own_where_the_whole_batch_has_them():
     labels = np.arange(30, dtype=np.int32) % 3
     own = np.arange(180, dtype=np.float32).reshape(30, 6)
     data = TrainingSet(images(30), np.arange(30), labels, 3, own)
-    params = TrainParams(batch_size=12, balance=True, simultaneous=True, anchor={"every": 3})
+    params = TrainParams(
+        batch_size=12, uniform_class_sampling=True, simultaneous_updates=True, anchor={"every": 3}
+    )
     whole = next(draw_batches(data, 6, params))
     parts = [next(draw_batches(data, 6, params, share=slice(at, None, 2))) for at in (0, 1)]
     for number, array in enumerate(whole):

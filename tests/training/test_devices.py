@@ -23,9 +23,9 @@ PARAMS = {
     "epochs": 4,
     "batch_size": 8,
     "discriminator_steps": 2,
-    "accumulate": 2,
-    "average": 0.9,
-    "penalty": {"r1": 0.1, "every": 2, "lecam": 0.3, "lecam_start": 3},
+    "gradient_accumulation_steps": 2,
+    "ema_decay": 0.9,
+    "penalty": {"r1": 0.1, "interval": 2, "lecam": 0.3, "lecam_start": 3},
     "generator_learning_rate": 4e-3,
     "discriminator_learning_rate": 4e-3,
     "snapshot_rows": 1,
@@ -35,7 +35,7 @@ PARAMS = {
 ANCHORED = {
     "epochs": 1,
     "batch_size": 8,
-    "simultaneous": True,
+    "simultaneous_updates": True,
     "anchor": {"every": 2},
     "generator_learning_rate": 4e-3,
     "discriminator_learning_rate": 4e-3,
@@ -264,9 +264,9 @@ def test_shares_of_all_workers_make_the_batch_piece_by_piece():
     ("params", "told"),
     [
         ({"batch_size": 6}, "a multiple of 4"),
-        ({"batch_size": 8, "accumulate": 4}, "a multiple of 16"),
+        ({"batch_size": 8, "gradient_accumulation_steps": 4}, "a multiple of 16"),
         (
-            {"batch_size": 8, "simultaneous": True, "anchor": {"every": 4}},
+            {"batch_size": 8, "simultaneous_updates": True, "anchor": {"every": 4}},
             r"one anchor in 4 images \(train\.anchor\.every\): .* a multiple of 16",
         ),
         ({"batch_size": 8, "jit_compile": True}, "train.jit_compile"),
@@ -284,7 +284,7 @@ def test_work_that_can_not_be_shared_out_is_told(params, told):
     "params",
     [
         {"precision": "mixed_bfloat16"},
-        {"simultaneous": True, "accumulate": 2, "anchor": {"every": 4}},
+        {"simultaneous_updates": True, "gradient_accumulation_steps": 2, "anchor": {"every": 4}},
     ],
     ids=str,
 )
@@ -293,7 +293,7 @@ def test_work_that_can_be_shared_out_is_taken(params):
 
 
 def test_networks_without_anchors_need_no_place_for_them():
-    params = TrainParams(batch_size=20, simultaneous=True, anchor={"every": 2})
+    params = TrainParams(batch_size=20, simultaneous_updates=True, anchor={"every": 2})
     Devices(FourReplicas()).check(params, anchored=False)
     with pytest.raises(GanvasError, match="a multiple of 8"):
         Devices(FourReplicas()).check(params, anchored=True)

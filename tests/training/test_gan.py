@@ -195,7 +195,7 @@ class Hand:
 def test_a_step_agrees_with_the_step_written_out(networks, simultaneous):
     hand, batch = Hand(networks), draw(side=32)
     expected = (hand.update_both if simultaneous else hand.alternate)(batch)
-    scores = fit(make_gan(networks, simultaneous=simultaneous), batch)
+    scores = fit(make_gan(networks, simultaneous_updates=simultaneous), batch)
     assert scores == pytest.approx(expected, rel=1e-4)
     assert_close(weights_of(*networks), weights_of(*hand.networks), atol=2e-5)
 
@@ -205,7 +205,7 @@ def test_a_step_agrees_with_the_step_written_out(networks, simultaneous):
 def test_the_step_minimises_the_chosen_loss(loss, simultaneous):
     networks = build_smooth()
     hand = Hand(networks, make_loss(loss))
-    gan = make_gan(networks, loss=loss, simultaneous=simultaneous)
+    gan = make_gan(networks, loss=loss, simultaneous_updates=simultaneous)
     for seed in range(2):
         batch = draw(seed=seed)
         expected = (hand.update_both if simultaneous else hand.alternate)(batch)
@@ -235,7 +235,12 @@ def test_a_batch_in_pieces_does_what_the_undivided_one_does(params, simultaneous
     ends, scores = [], []
     for accumulate in (1, 4):
         networks = build_smooth()
-        gan = make_gan(networks, accumulate=accumulate, simultaneous=simultaneous, **params)
+        gan = make_gan(
+            networks,
+            gradient_accumulation_steps=accumulate,
+            simultaneous_updates=simultaneous,
+            **params,
+        )
         scores.append([step(gan, draw(seed=seed)) for seed in range(2)])
         ends.append(weights_of(*networks))
     assert_close(*ends, atol=1e-6)
@@ -247,7 +252,10 @@ def test_a_batch_in_pieces_does_what_the_undivided_one_does(params, simultaneous
 def test_the_images_and_latents_of_every_piece_count(simultaneous):
     def run(batch: Batch) -> list[list[np.ndarray]]:
         networks = build_smooth()
-        step(make_gan(networks, accumulate=2, simultaneous=simultaneous), batch)
+        step(
+            make_gan(networks, gradient_accumulation_steps=2, simultaneous_updates=simultaneous),
+            batch,
+        )
         return [weights_of(model) for model in networks]
 
     shown, latents = draw()
@@ -269,7 +277,7 @@ def test_more_updates_of_the_discriminator_take_images_of_their_own(simultaneous
     for part in first:
         hand.update_discriminator(part)
     expected = (hand.update_both if simultaneous else hand.alternate)(last)
-    options = {"simultaneous": simultaneous, "accumulate": accumulate}
+    options = {"simultaneous_updates": simultaneous, "gradient_accumulation_steps": accumulate}
     gan = make_gan(networks, discriminator_steps=3, **options)
     assert step(gan, (shown, latents)) == pytest.approx(expected, rel=1e-5)
     assert_close(weights_of(*networks), weights_of(*hand.networks))
@@ -302,7 +310,7 @@ def paid64(weights: list[np.ndarray], images: dict[str, np.ndarray], penalty: di
     total = np.logaddexp(0, -real).mean() + np.logaddexp(0, fake).mean()
     total += penalty.get("r1", 0) / 2 * (slope_at_real**2).mean()
     total += penalty.get("r2", 0) / 2 * (slope_at_fake**2).mean()
-    return total + penalty.get("gradient", 0) * ((slope_between - 1) ** 2).mean()
+    return total + penalty.get("wgan_gp", 0) * ((slope_between - 1) ** 2).mean()
 
 
 def differentiate(function: Callable, weights: list[np.ndarray]) -> list[np.ndarray]:
@@ -319,7 +327,7 @@ def differentiate(function: Callable, weights: list[np.ndarray]) -> list[np.ndar
 
 
 @pytest.mark.parametrize("simultaneous", [False, True])
-@pytest.mark.parametrize("name", ["r1", "r2", "gradient"])
+@pytest.mark.parametrize("name", ["r1", "r2", "wgan_gp"])
 def test_the_gradient_of_a_penalised_loss_is_that_of_finite_differences(name, simultaneous):
     penalty, discriminator = {name: 3.0}, build_judge()
     generator = keras.Sequential(
@@ -333,7 +341,10 @@ def test_the_gradient_of_a_penalised_loss_is_that_of_finite_differences(name, si
     expected = differentiate(lambda weights: paid64(weights, seen, penalty), start)
     unpaid = differentiate(lambda weights: paid64(weights, seen, {}), start)
     gan = make_gan(
-        (generator, discriminator), rates=(0.0, 1.0), penalty=penalty, simultaneous=simultaneous
+        (generator, discriminator),
+        rates=(0.0, 1.0),
+        penalty=penalty,
+        simultaneous_updates=simultaneous,
     )
     assert step(gan, batch)["loss_d"] == pytest.approx(paid64(start, seen, {}), rel=1e-6)
     given = [one - other for one, other in zip(start, weights_of(discriminator), strict=True)]
@@ -343,10 +354,10 @@ def test_the_gradient_of_a_penalised_loss_is_that_of_finite_differences(name, si
 
 @pytest.mark.parametrize("simultaneous", [False, True])
 def test_a_lazy_penalty_comes_every_so_many_steps_and_as_many_times_as_strong(simultaneous):
-    penalties = {"lazy": {"r1": 1.0, "every": 4}, "never": {}, "strong": {"r1": 4.0}}
+    penalties = {"lazy": {"r1": 1.0, "interval": 4}, "never": {}, "strong": {"r1": 4.0}}
     pairs = {name: build_smooth() for name in penalties}
     gans = {
-        name: make_gan(pairs[name], penalty=penalty, simultaneous=simultaneous)
+        name: make_gan(pairs[name], penalty=penalty, simultaneous_updates=simultaneous)
         for name, penalty in penalties.items()
     }
     starts = [model.get_weights() for model in build_smooth()]
@@ -361,7 +372,7 @@ def test_a_lazy_penalty_comes_every_so_many_steps_and_as_many_times_as_strong(si
         assert differ(ends["never"], ends["strong"], by=1e-3)
 
 
-@pytest.mark.parametrize("name", ["r1", "r2", "gradient"])
+@pytest.mark.parametrize("name", ["r1", "r2", "wgan_gp"])
 def test_a_penalty_with_batch_norm_in_the_discriminator_is_refused(networks, name):
     with pytest.raises(GanvasError) as refusal:
         make_gan(networks, penalty={name: 1.0})
@@ -402,7 +413,7 @@ def test_lecam_counts_from_its_start_and_its_averages_follow_the_logits():
 def test_averaged_weights_follow_the_generator_with_a_ramp(networks):
     averaged = copy_of(networks[0])
     averaged.set_weights([0 * weight for weight in weights_of(averaged)])
-    gan = make_gan(networks, averaged=averaged, average=0.5)
+    gan = make_gan(networks, averaged=averaged, ema_decay=0.5)
     expected = weights_of(networks[0])
     assert_close(weights_of(averaged), expected, atol=0)
     for number in range(20):
@@ -433,12 +444,12 @@ def test_without_an_average_the_generator_itself_is_shown():
 @pytest.mark.parametrize("simultaneous", [False, True])
 @pytest.mark.parametrize("name", ["diffaugment", "ada"])
 def test_both_networks_learn_from_augmented_images(name, simultaneous):
-    networks, policy = build_smooth(), ("colour", "translation", "cutout")
+    networks, policy = build_smooth(), ("color", "translation", "cutout")
     share = {"diffaugment": 1.0, "ada": 0.5}[name]
     seed = keras.random.SeedGenerator(3)
     hand = Hand(networks, see=lambda images: augment(images, policy, share, seed))
     plain = Hand(networks)
-    gan = make_gan(networks, augment={"name": name}, simultaneous=simultaneous)
+    gan = make_gan(networks, augment={"name": name}, simultaneous_updates=simultaneous)
     if name == "ada":
         gan.critic.probability.assign(share)
     expected = (hand.update_both if simultaneous else hand.alternate)(draw())
@@ -458,7 +469,7 @@ def test_an_augmentation_that_adapts_begins_with_none():
 
 def adapt(start: float, bright: list[int], rounds: int = 1) -> list[float]:
     """ADA's probability after each step; how many of a round's 10 images have logits above 0."""
-    ada = {"name": "ada", "every": 4, "speed": 400, "policy": ["translation"]}
+    ada = {"name": "ada", "interval": 4, "speed": 400, "policy": ["translation"]}
     options = {"batch_size": 10, "discriminator_steps": rounds, "augment": ada}
     gan = make_gan(build_brightness(), rates=(0.0, 0.0), **options)
     gan.critic.probability.assign(start)
@@ -496,7 +507,7 @@ def test_the_probability_of_augmentation_stays_between_0_and_1():
 
 
 def test_the_signs_that_adapt_are_those_of_the_losss_own_boundary():
-    ada = {"name": "ada", "every": 1, "speed": 100, "policy": ["translation"]}
+    ada = {"name": "ada", "interval": 1, "speed": 100, "policy": ["translation"]}
     grey = np.full((10, SIDE, SIDE, 3), 178, np.uint8)  # Logits of 0.4.
     for loss, moved in (("least_squares", 0.4), ("hinge", 0.6)):
         gan = make_gan(build_brightness(), (0.0, 0.0), augment=ada, loss={"name": loss})
@@ -560,7 +571,7 @@ def trained(model: keras.Model) -> np.ndarray:
 
 def make_half(precision: str, simultaneous: bool) -> GAN:
     networks = build_in(precision)
-    gan = GAN(networks, networks[0], TrainParams(batch_size=8, simultaneous=simultaneous))
+    gan = GAN(networks, networks[0], TrainParams(batch_size=8, simultaneous_updates=simultaneous))
     rates = [keras.optimizers.SGD(1e-3) for _ in networks]
     if precision == "mixed_float16":
         rates = [keras.optimizers.LossScaleOptimizer(rate, initial_scale=64.0) for rate in rates]
@@ -588,7 +599,7 @@ def test_a_step_in_half_precision_is_close_to_that_in_float32(precision, simulta
 
 @pytest.mark.parametrize("precision", HALF)
 def test_variables_images_and_logits_are_float32_in_half_precision(precision):
-    gan = make_half(precision, simultaneous=False)
+    gan = make_half(precision, simultaneous_updates=False)
     kinds = {str(value.dtype) for part in gan.state().values() for value in part}
     assert {kind for kind in kinds if "float" in kind} == {"float32"}
     images = gan.generator(draw()[1])
@@ -598,7 +609,7 @@ def test_variables_images_and_logits_are_float32_in_half_precision(precision):
 
 @pytest.mark.parametrize("precision", HALF)
 def test_penalties_and_augmentation_work_in_half_precision(precision):
-    ends, params = [], {"penalty": {"r1": 1.0, "gradient": 1.0, "lecam": 1.0, "lecam_start": 0}}
+    ends, params = [], {"penalty": {"r1": 1.0, "wgan_gp": 1.0, "lecam": 1.0, "lecam_start": 0}}
     for each in ("float32", precision):
         networks = build_in(each, norm="none")
         gan = make_gan(networks, rates=(0.1, 0.1), augment={"name": "diffaugment"}, **params)
@@ -610,7 +621,7 @@ def test_penalties_and_augmentation_work_in_half_precision(precision):
 def test_an_overflow_lowers_the_scale_of_the_loss_and_leaves_the_weights():
     networks = build_in("mixed_float16")
     averaged = copy_of(networks[0])
-    params = TrainParams(batch_size=8, precision="mixed_float16", average=0.9)
+    params = TrainParams(batch_size=8, precision="mixed_float16", ema_decay=0.9)
     gan = GAN(networks, averaged, params)
     optimizers = [make_optimiser(params, 2e-4, 10) for _ in networks]
     gan.compile(*optimizers)
@@ -636,7 +647,7 @@ def run_four(build: Callable[[], Pair], compiling: dict, **params) -> list[np.nd
     """Four steps in a graph; the weights after them."""
     networks = build()
     averaged = copy_of(networks[0])
-    gan = make_gan(networks, averaged=averaged, compiling=compiling, average=0.9, **params)
+    gan = make_gan(networks, averaged=averaged, compiling=compiling, ema_decay=0.9, **params)
     side, returns = networks[1].input_shape[1], []
     told = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: returns.append(int(gan.steps))
@@ -647,10 +658,10 @@ def run_four(build: Callable[[], Pair], compiling: dict, **params) -> list[np.nd
     return weights_of(*networks, averaged)
 
 
-LAZY = {"r1": 1.0, "every": 2, "lecam": 0.3, "lecam_start": 1}
+LAZY = {"r1": 1.0, "interval": 2, "lecam": 0.3, "lecam_start": 1}
 SETTINGS = {
-    "batch norm": (lambda: build_in("float32"), {"simultaneous": True}),
-    "penalties": (build_smooth, {"accumulate": 2, "penalty": LAZY}),
+    "batch norm": (lambda: build_in("float32"), {"simultaneous_updates": True}),
+    "penalties": (build_smooth, {"gradient_accumulation_steps": 2, "penalty": LAZY}),
 }
 
 
@@ -663,11 +674,11 @@ def test_a_compiled_step_and_several_at_once_do_what_single_steps_do(build, para
 
 
 RICH = {
-    "augment": {"name": "ada", "every": 3, "speed": 100, "policy": ["colour", "cutout"]},
-    "average": 0.9,
-    "accumulate": 2,
+    "augment": {"name": "ada", "interval": 3, "speed": 100, "policy": ["color", "cutout"]},
+    "ema_decay": 0.9,
+    "gradient_accumulation_steps": 2,
     "flip": True,
-    "penalty": {"r1": 1.0, "gradient": 1.0, "every": 2, "lecam": 0.3, "lecam_start": 1},
+    "penalty": {"r1": 1.0, "wgan_gp": 1.0, "interval": 2, "lecam": 0.3, "lecam_start": 1},
     "schedule": {"name": "cosine"},
 }
 

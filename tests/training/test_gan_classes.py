@@ -216,7 +216,7 @@ def test_a_projection_discriminator_sees_what_was_shown_and_what_was_asked(simul
         loss = tf.reduce_mean(tf.nn.softplus(-fake))
     painted = descend(generator, tape, loss)
     give(discriminator, before)
-    step(make_gan(pair, simultaneous=simultaneous), batch)
+    step(make_gan(pair, simultaneous_updates=simultaneous), batch)
     assert_close(values(discriminator), expected)
     assert_close(values(generator), painted)
 
@@ -226,7 +226,7 @@ def test_weights_of_the_auxiliary_losses_count(make):
     class_weights = (0.0, 1.0, 2.0) if make is artgan else (0.0,)
     losses = []
     for weight in class_weights:
-        options = {"class_weight": weight, "reconstruction_weight": 0.0}
+        options = {"auxiliary_class_weight": weight, "reconstruction_weight": 0.0}
         losses.append(step(make_gan(make(), rates=(0.0, 0.0), loss=options), draw()))
     if make is artgan:
         for name in ("loss_d", "loss_g"):
@@ -240,12 +240,12 @@ def test_weights_of_the_auxiliary_losses_count(make):
 @pytest.mark.parametrize("variant", ["original", "improved"])
 def test_every_path_of_the_step_takes_classes(variant):
     for options in (
-        {"simultaneous": True},
+        {"simultaneous_updates": True},
         {"batch_size": 3, "discriminator_steps": 2},
-        {"accumulate": 3},
+        {"gradient_accumulation_steps": 3},
         {"augment": {"name": "diffaugment"}, "flip": True},
         {"loss": {"name": "relativistic"}},
-        {"fresh_latents": True, "loss": {"label_noise": 0.05}},
+        {"resample_latents": True, "loss": {"label_noise": 0.05}},
     ):
         scores = step(make_gan(artgan(variant=variant), **options), draw())
         assert all(np.isfinite(list(scores.values()))), options
@@ -253,7 +253,7 @@ def test_every_path_of_the_step_takes_classes(variant):
 
 def test_gradient_penalties_take_classes():
     pair = dcgan(discriminator_norm="none")
-    penalty = {"r1": 1.0, "r2": 1.0, "gradient": 1.0}
+    penalty = {"r1": 1.0, "r2": 1.0, "wgan_gp": 1.0}
     before = values(pair.discriminator)
     step(make_gan(pair, penalty=penalty, loss={"name": "relativistic"}), draw())
     assert all(moved(before, pair.discriminator))
@@ -268,7 +268,7 @@ def test_fresh_latents_are_for_the_generator_alone_and_the_same_by_their_seed():
         ("b", True, 1),
     ):
         pair = dcgan()
-        step(make_gan(pair, fresh_latents=fresh, seed=seed), draw())
+        step(make_gan(pair, resample_latents=fresh, seed=seed), draw())
         results[name] = values(pair.discriminator), values(pair.generator)
     for name in ("a", "again", "b"):
         assert_close(results[name][0], results["same"][0])
@@ -279,5 +279,5 @@ def test_fresh_latents_are_for_the_generator_alone_and_the_same_by_their_seed():
 
 
 def test_fresh_latents_and_one_shared_pass_exclude_each_other():
-    with pytest.raises(ValueError, match="fresh_latents"):
-        TrainParams(fresh_latents=True, simultaneous=True)
+    with pytest.raises(ValueError, match="resample_latents"):
+        TrainParams(resample_latents=True, simultaneous_updates=True)

@@ -73,7 +73,7 @@ def test_snapshots_follow_the_same_latents(run, networks):
     run(
         save=shown.__setitem__,
         epochs=5,
-        snapshot_every=2,
+        snapshot_interval=2,
         snapshot_columns=3,
         generator_learning_rate=5e-3,
     )
@@ -189,9 +189,9 @@ def test_too_few_images_for_a_batch(run, networks):
 
 @pytest.mark.parametrize("judge", [{"keep": "best"}, {"patience": 3}], ids=str)
 def test_a_judge_who_is_never_asked_is_refused(judge):
-    with pytest.raises(ValidationError, match=r"need train\.judge\.every"):
-        TrainParams(judge=judge)
-    assert TrainParams(judge=judge | {"every": 5}).judge.every == 5
+    with pytest.raises(ValidationError, match=r"need train\.kid_validation\.interval"):
+        TrainParams(kid_validation=judge)
+    assert TrainParams(kid_validation=judge | {"interval": 5}).kid_validation.interval == 5
 
 
 def test_the_bar_goes_on_where_an_earlier_part_has_stopped(monkeypatch):
@@ -221,7 +221,7 @@ def test_without_a_terminal_there_is_one_line_an_epoch(run, networks, caplog):
 
 def test_a_batch_that_can_not_be_cut_is_told(run):
     with pytest.raises(GanvasError, match=r"A batch of 8 can't be cut into 3 pieces"):
-        run(accumulate=3)
+        run(gradient_accumulation_steps=3)
 
 
 def test_training_learns(run):
@@ -235,7 +235,7 @@ def test_training_learns(run):
         batch_size=16,
         generator_learning_rate=5e-3,
         discriminator_learning_rate=1e-3,
-        snapshot_every=140,
+        snapshot_interval=140,
     )
     first, last = (np.abs(shown[epoch].astype(int) - red[0]).mean() for epoch in (1, 140))
     assert last < 0.75 * first
@@ -243,7 +243,7 @@ def test_training_learns(run):
 
 def test_what_is_shown_and_judged_has_the_averaged_weights(networks, images, tmp_path):
     averaged, shown, judged = keras.models.clone_model(networks[0]), {}, []
-    options = {"average": 0.9, "generator_learning_rate": 0.05, "judge": {"every": 1}}
+    options = {"ema_decay": 0.9, "generator_learning_rate": 0.05, "kid_validation": {"interval": 1}}
     params = TrainParams(epochs=3, batch_size=8, snapshot_rows=1, **options)
     watchers = Watchers(
         lambda record, epoch, grid: shown.update({epoch: grid}),

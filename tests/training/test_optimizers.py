@@ -26,7 +26,7 @@ def test_a_constant_rate_is_a_number():
 
 def test_a_step_multiplies_the_rate_after_every_so_many_epochs():
     expected = [0.01 * 0.5 ** (step // (2 * STEPS)) for step in range(6 * STEPS + 2)]
-    assert rates(6, name="step", every=2, factor=0.5) == pytest.approx(expected, rel=1e-5)
+    assert rates(6, name="step", interval=2, factor=0.5) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.1])
@@ -42,7 +42,7 @@ def test_cosine_falls_to_its_factor_by_the_last_update_and_stays_there(factor):
 
 def test_adam_is_made_of_the_parameters():
     optimiser = make_optimiser(
-        TrainParams(optimiser={"adam": {"beta_1": 0.25, "beta_2": 0.75}}), 0.003, STEPS
+        TrainParams(optimizer={"adam": {"beta_1": 0.25, "beta_2": 0.75}}), 0.003, STEPS
     )
     assert isinstance(optimiser, FusedAdam)
     assert (optimiser.beta_1, optimiser.beta_2, optimiser.epsilon) == (0.25, 0.75, 1e-8)
@@ -50,7 +50,7 @@ def test_adam_is_made_of_the_parameters():
 
 
 def test_rmsprop_is_made_of_the_parameters_and_steps_as_its_formula_says():
-    params = TrainParams(optimiser={"name": "rmsprop", "rmsprop": {"rho": 0.8}})
+    params = TrainParams(optimizer={"name": "rmsprop", "rmsprop": {"rho": 0.8}})
     optimiser = make_optimiser(params, 0.01, STEPS)
     variable, value, mean = keras.Variable(np.float32([1, -2])), np.array([1.0, -2]), np.zeros(2)
     for gradient in np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32):
@@ -78,7 +78,7 @@ def test_both_rates_fall_at_the_same_epoch_however_often_the_discriminator_is_up
         discriminator_steps=3,
         generator_learning_rate=0.001,
         discriminator_learning_rate=0.002,
-        schedule={"name": name, "every": 1, "factor": 0.1},
+        schedule={"name": name, "interval": 1, "factor": 0.1},
     )
     generator, discriminator = networks
     gan = prepare(Networks(Pair(generator, discriminator), generator), params, steps=2)

@@ -145,7 +145,7 @@ def test_averages_move_by_their_decay():
 
 def test_penalties_are_off_unless_asked_for():
     params = PenaltyParams()
-    assert (params.r1, params.r2, params.gradient, params.lecam) == (0, 0, 0, 0)
-    for wrong in ({"r1": -1}, {"every": 0}, {"lecam_decay": 1}, {"lecam_start": -1}):
+    assert (params.r1, params.r2, params.wgan_gp, params.lecam) == (0, 0, 0, 0)
+    for wrong in ({"r1": -1}, {"interval": 0}, {"lecam_decay": 1}, {"lecam_start": -1}):
         with pytest.raises(ValidationError):
             PenaltyParams(**wrong)

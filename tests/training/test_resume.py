@@ -21,10 +21,10 @@ from ganvas.training.loop import Networks, Watchers, train
 PLAIN = {"epochs": 4, "batch_size": 8, "snapshot_rows": 1}
 EVERYTHING = {
     "augment": {"name": "ada", "speed": 100},
-    "average": 0.9,
-    "accumulate": 2,
+    "ema_decay": 0.9,
+    "gradient_accumulation_steps": 2,
     "flip": True,
-    "penalty": {"r1": 1.0, "every": 3, "lecam": 0.3, "lecam_start": 2},
+    "penalty": {"r1": 1.0, "interval": 3, "lecam": 0.3, "lecam_start": 2},
     "schedule": {"name": "cosine", "factor": 0.1},
 }
 IMAGES = (
@@ -52,7 +52,7 @@ def run(folder: Path, at_step=lambda step: None, measure=None, network_seed=0, *
     """Train from the folder's last checkpoint; return the result with all weights."""
     chosen = TrainParams(**(PLAIN | params))
     networks = make_networks(network_seed, "none" if "penalty" in params else "batch")
-    if not chosen.average:
+    if not chosen.ema_decay:
         networks = networks._replace(averaged=networks.pair.generator)
 
     class Steps(keras.callbacks.Callback):
@@ -154,7 +154,7 @@ def test_another_learning_rate_counts_from_then_on(tmp_path):
 def test_another_schedule_counts_from_then_on(tmp_path):
     _, before = run(tmp_path, epochs=2)
     # By then the rate has been multiplied by 0 twice.
-    _, after = run(tmp_path, epochs=3, schedule={"name": "step", "every": 1, "factor": 0.0})
+    _, after = run(tmp_path, epochs=3, schedule={"name": "step", "interval": 1, "factor": 0.0})
     assert_same(kernels(after), kernels(before))
     more, at_end = run(tmp_path, epochs=4)
     assert len(more.history) == 4
@@ -195,23 +195,23 @@ def test_the_best_judged_epoch_is_kept_and_a_worse_course_ends(tmp_path):
         kept[distance] = generator.get_weights()
         return distance
 
-    judge = {"every": 1, "patience": 2, "keep": "best"}
-    result, weights = run(tmp_path, measure=measure, epochs=9, judge=judge)
+    judge = {"interval": 1, "patience": 2, "keep": "best"}
+    result, weights = run(tmp_path, measure=measure, epochs=9, kid_validation=judge)
     assert result.ended_by == "patience" and len(result.history) == 4
     assert result.history["kernel_distance"].tolist() == [0.5, 0.2, 0.4, 0.3]
     assert result.record.best == {"epoch": 2, "kernel_distance": 0.2}
     assert "epoch, 2, is taken" in result.message
     assert result.images_seen == 4 * 24
     assert_same(weights[: len(kept[0.2])], kept[0.2])
-    again, weights = run(tmp_path, measure=measure, epochs=9, judge=judge)
+    again, weights = run(tmp_path, measure=measure, epochs=9, kid_validation=judge)
     assert again.ended_by == "patience"
     assert_same(weights[: len(kept[0.2])], kept[0.2])
 
 
 def test_a_run_killed_after_its_best_epoch_goes_on_behind_it(tmp_path):
     distances = iter([0.5, 0.2, 0.4, 0.3])
-    judge = {"every": 1, "keep": "best"}
-    params = {"measure": lambda _: next(distances), "judge": judge, "checkpoint": {"every": 9}}
+    judge = {"interval": 1, "keep": "best"}
+    params = {"measure": lambda _: next(distances), "judge": judge, "checkpoint": {"interval": 9}}
 
     def kill(step: int) -> None:
         if step == 7:
@@ -234,7 +234,7 @@ def test_an_epoch_that_was_cut_short_is_judged_when_it_is_complete(tmp_path):
         judged.append(generator.get_weights())
         return 1 / len(judged)
 
-    params = {"measure": measure, "epochs": 2, "judge": {"every": 1, "patience": 1}}
+    params = {"measure": measure, "epochs": 2, "kid_validation": {"interval": 1, "patience": 1}}
     cut, _ = run(tmp_path, max_minutes=1e-6, **params)
     assert cut.ended_by == "time" and len(cut.history) == 1
     assert judged == [] and cut.record.best is None and cut.record.unimproved == 0
@@ -249,13 +249,13 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import test_resume
 _, weights = test_resume.run(
-    Path(sys.argv[2]), lambda step: time.sleep(0.05), average=0.9, epochs=20
+    Path(sys.argv[2]), lambda step: time.sleep(0.05), ema_decay=0.9, epochs=20
 )
 """
 
 
 def test_a_killed_process_ends_in_the_same_weights(tmp_path):
-    _, expected = run(tmp_path / "whole", average=0.9, epochs=20)
+    _, expected = run(tmp_path / "whole", ema_decay=0.9, epochs=20)
     (tmp_path / "script.py").write_text(SCRIPT)
     folder = tmp_path / "killed"
     command = [sys.executable, tmp_path / "script.py", Path(__file__).parent, folder]
@@ -265,7 +265,7 @@ def test_a_killed_process_ends_in_the_same_weights(tmp_path):
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert 3 <= CheckpointStore(folder, keep=2).load_latest().epoch < 20
-    _, weights = run(folder, network_seed=5, average=0.9, epochs=20)
+    _, weights = run(folder, network_seed=5, ema_decay=0.9, epochs=20)
     assert_same(weights, expected)
     assert not [path for path in folder.iterdir() if path.suffix != ".npz"]
     facts = CheckpointStore(folder, keep=2).load_latest().facts

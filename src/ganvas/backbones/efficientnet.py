@@ -91,7 +91,7 @@ def build_efficientnet(variant: Variant, weights: dict[str, np.ndarray]) -> kera
     return network
 
 
-def build_pyramid(variant: Variant, side: int, magnify: int = 1) -> keras.Model:
+def build_pyramid(variant: Variant, side: int, input_upscale: int = 1) -> keras.Model:
     """Build the frozen trunk that looks at images at four sizes, for a network to look through.
 
     Batch normalisation is folded into the convolutions before it, which gives the same maps.
@@ -100,11 +100,11 @@ def build_pyramid(variant: Variant, side: int, magnify: int = 1) -> keras.Model:
         variant: Which scale of the network.
         side: Side S of the images, a multiple of 32; not what it was trained at, but its filters
             know edges and textures at any size.
-        magnify: How many times larger it sees them.
+        input_upscale: How many times larger it sees them.
 
     Returns:
         A network from images (N, S, S, 3) in [-1, 1] to four maps, of sides S / 4, S / 8, S / 16
-        and S / 32, times `magnify`.
+        and S / 32, times `input_upscale`.
 
     Raises:
         GanvasError: The weights aren't installed.
@@ -112,8 +112,8 @@ def build_pyramid(variant: Variant, side: int, magnify: int = 1) -> keras.Model:
     folded = _fold(load_weights(variant))
     images = keras.Input((side, side, 3), name="images")
     x = images
-    if magnify > 1:
-        x = layers.UpSampling2D(magnify, interpolation="bilinear")(x)
+    if input_upscale > 1:
+        x = layers.UpSampling2D(input_upscale, interpolation="bilinear")(x)
     # From [-1, 1] to what the whole network makes of [0, 255].
     x = layers.Rescaling(127.5 / 128, offset=0.5 / 128)(x)
     x = _convolve_folded(x, "conv_stem", STEM, kernel=3, stride=2)
@@ -126,7 +126,7 @@ def build_pyramid(variant: Variant, side: int, magnify: int = 1) -> keras.Model:
             number += 1
         # The last of each size has seen most.
         maps[x.shape[1]] = x
-    sides = [side * magnify // each for each in (4, 8, 16, 32)]
+    sides = [side * input_upscale // each for each in (4, 8, 16, 32)]
     pyramid = keras.Model(images, [maps[each] for each in sides], name=f"pyramid_{variant}")
     for layer in pyramid.layers:
         if layer.weights:

@@ -48,7 +48,7 @@ TURNS = {
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
-Crop = Literal["centre", "smart", "pad"]
+Crop = Literal["center", "smart", "pad"]
 Align = Literal["none", "faces"]
 
 
@@ -57,7 +57,7 @@ class Rejection(Exception):  # noqa: N818 - it is an answer about an image, not 
 
 
 def decode_image(
-    path: Path, size: int, crop: Crop = "centre", align: Align = "none"
+    path: Path, size: int, crop: Crop = "center", align: Align = "none"
 ) -> tuple[np.ndarray, str]:
     """Read one image, turn it upright, make it square and resize it.
 
@@ -88,7 +88,7 @@ def decode_image(
 def decode_content(
     content: bytes,
     size: int,
-    crop: Crop = "centre",
+    crop: Crop = "center",
     align: Align = "none",
     formats: tuple[str, ...] | None = None,
     most: int = MAX_PIXELS,
@@ -223,7 +223,7 @@ def _square(image: Image.Image, size: int, crop: Crop) -> Image.Image:
         return ImageOps.pad(image, (size, size), Image.Resampling.LANCZOS, color="white")
     # In fractions of a pixel: of an image decoded at an eighth, half a pixel is four.
     side = min(image.size)
-    share = 0.5 if crop == "centre" else _find_detail(image)
+    share = 0.5 if crop == "center" else _find_detail(image)
     left, top = (image.width - side) * share, (image.height - side) * share
     box = (left, top, left + side, top + side)
     return image.resize((size, size), Image.Resampling.LANCZOS, box=box)

@@ -57,7 +57,7 @@ class PackParams(Params):
     """
 
     size: Literal[32, 64, 128, 256] = 64
-    crop: Crop = "centre"
+    crop: Crop = "center"
     align: Align = "none"
     validation_share: float = Field(0.1, ge=0, le=0.4)
     test_share: float = Field(0.05, ge=0, le=0.4)

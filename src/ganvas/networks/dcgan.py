@@ -39,7 +39,7 @@ class DcganParams(Params):
             each side from half the image's on.
         kernel: Side of the strided convolutions' kernels.
         bias: Whether convolutions and dense layers have biases.
-        initialiser: Of the kernels: `normal` is N(0, .02), with N(1, .02) for what batch norm
+        initializer: Of the kernels: `normal` is N(0, .02), with N(1, .02) for what batch norm
             multiplies by; `glorot` is Keras's habit, uniform (Glorot and Bengio 2010), with ones.
         stem: What turns the latent into the generator's first maps. After `dense` each unit is
             normalised by itself, each channel after `convolution`.
@@ -70,7 +70,7 @@ class DcganParams(Params):
     discriminator_widths: Widths | None = None
     kernel: int = Field(4, ge=3, le=7)
     bias: bool = False
-    initialiser: Literal["normal", "glorot"] = "normal"
+    initializer: Literal["normal", "glorot"] = "normal"
     stem: Literal["convolution", "dense"] = "convolution"
     stem_activation: bool = True
     generator_norm: Literal["batch", "none"] = "batch"
@@ -243,13 +243,13 @@ def _batch_norm(params: DcganParams, **options: Any) -> keras.Layer:
 
 
 def _gamma(params: DcganParams) -> keras.Initializer:
-    if params.initialiser == "glorot":
+    if params.initializer == "glorot":
         return keras.initializers.Ones()
     return keras.initializers.RandomNormal(mean=1.0, stddev=0.02)
 
 
 def _kernel(params: DcganParams) -> keras.Initializer:
-    if params.initialiser == "glorot":
+    if params.initializer == "glorot":
         return keras.initializers.GlorotUniform()
     return keras.initializers.RandomNormal(stddev=0.02)
 

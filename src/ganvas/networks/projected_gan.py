@@ -40,7 +40,7 @@ class ProjectedParams(Params):
         projection: Channels of each mixture.
         head_width: Channels of the heads.
         pixel_width: Channels of the first layer of the head that judges the image itself.
-        magnify: How many times larger the frozen network sees an image, a power of two: it
+        input_upscale: How many times larger the frozen network sees an image, a power of two: it
             learnt from larger ones, but takes the square of this as long.
     """
 
@@ -52,7 +52,7 @@ class ProjectedParams(Params):
     projection: int = Field(64, ge=1, le=1024)
     head_width: int = Field(64, ge=1, le=1024)
     pixel_width: int = Field(24, ge=1, le=512)
-    magnify: Literal[1, 2, 4, 8] = 1
+    input_upscale: Literal[1, 2, 4, 8] = 1
 
 
 def build_projected(
@@ -86,7 +86,7 @@ def build_projected(
 def _build_discriminator(
     params: ProjectedParams, image_shape: tuple[int, int, int], classes: int
 ) -> keras.Model:
-    pyramid = build_pyramid("lite0", image_shape[0], params.magnify)
+    pyramid = build_pyramid("lite0", image_shape[0], params.input_upscale)
     trunk = keras.Model(pyramid.input, [pyramid.input, *pyramid.outputs], name="trunk")
     trunk.trainable = False
     images = keras.Input(image_shape, name="images")

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from ganvas.base_params import Params
 
-Policy = Literal["colour", "translation", "cutout"]
+Policy = Literal["color", "translation", "cutout"]
 
 
 class AugmentParams(Params):
@@ -32,14 +32,14 @@ class AugmentParams(Params):
         policy: Which augmentations, in the order of their doing.
         target: ada: the mean sign of the logits of real images that it steers for.
         speed: ada: images after which the probability can have gone from 0 to 1.
-        every: ada: steps between two moves of the probability.
+        interval: ada: steps between two moves of the probability.
     """
 
     name: Literal["none", "diffaugment", "ada"] = "none"
-    policy: tuple[Policy, ...] = Field(("colour", "translation", "cutout"), min_length=1)
+    policy: tuple[Policy, ...] = Field(("color", "translation", "cutout"), min_length=1)
     target: float = Field(0.6, gt=0, lt=1)
     speed: int = Field(500_000, ge=1)
-    every: int = Field(4, ge=1)
+    interval: int = Field(4, ge=1)
 
 
 class Colour(NamedTuple):
@@ -197,7 +197,7 @@ def cutout(images: KerasTensor, draws: Place) -> KerasTensor:
 Draw = Callable[[KerasTensor, float | KerasTensor, keras.random.SeedGenerator], Any]
 Apply = Callable[[KerasTensor, Any], KerasTensor]
 AUGMENTATIONS: dict[str, tuple[Draw, Apply]] = {
-    "colour": (draw_colour, colour),
+    "color": (draw_colour, colour),
     "translation": (draw_translation, translation),
     "cutout": (draw_cutout, cutout),
 }

@@ -49,10 +49,11 @@ def count_steps(images: int, params: TrainParams) -> int:
             f"train.batch_size (now {params.batch_size}) times train.discriminator_steps (now "
             f"{params.discriminator_steps}) to at most {images}."
         )
-    if params.batch_size % params.accumulate:
+    if params.batch_size % params.gradient_accumulation_steps:
         raise GanvasError(
-            f"A batch of {params.batch_size} can't be cut into {params.accumulate} pieces: set "
-            "train.accumulate to a number that divides train.batch_size."
+            f"A batch of {params.batch_size} can't be cut into "
+            f"{params.gradient_accumulation_steps} pieces: set train.gradient_accumulation_steps "
+            "to a number that divides train.batch_size."
         )
     steps = images // batch
     check_steps_at_once(steps, params)
@@ -139,4 +140,4 @@ def _draw_latents(
     if data.anchors is not None:
         # Who must look like a real image is asked for its class.
         drawn[::every] = labels[::every]
-    return latents, labels, drawn if params.balance else labels
+    return latents, labels, drawn if params.uniform_class_sampling else labels

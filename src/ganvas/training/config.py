@@ -15,15 +15,15 @@ class ScheduleParams(Params):
     """How the learning rates change.
 
     Attributes:
-        name: constant; step: multiplied by `factor` every `every` epochs; cosine: falling to
+        name: constant; step: multiplied by `factor` every `interval` epochs; cosine: falling to
             `factor` times the rate until the last epoch (Loshchilov and Hutter, arXiv
             1608.03983).
-        every: Epochs between two steps.
+        interval: Epochs between two steps.
         factor: What a step multiplies by, or the share that cosine ends at.
     """
 
     name: Literal["constant", "step", "cosine"] = "constant"
-    every: int = Field(50, ge=1)
+    interval: int = Field(50, ge=1)
     factor: float = Field(0.1, ge=0, le=1)
 
 
@@ -49,7 +49,7 @@ class RmspropParams(Params):
     rho: float = Field(0.9, ge=0, lt=1)
 
 
-class OptimiserParams(Params):
+class OptimizerParams(Params):
     """How gradients become steps.
 
     Attributes:
@@ -65,37 +65,37 @@ class CheckpointParams(Params):
     """What is kept to go on from.
 
     Attributes:
-        every: Epochs between two checkpoints.
+        interval: Epochs between two checkpoints.
         steps: Steps between two checkpoints within an epoch; None: at its end alone.
         keep: How many of the last are kept, beside the best.
     """
 
-    every: int = Field(1, ge=1)
+    interval: int = Field(1, ge=1)
     steps: int | None = Field(None, ge=1)
     keep: int = Field(2, ge=1)
 
 
-class JudgeParams(Params):
+class KidValidationParams(Params):
     """How epochs are compared: by the kernel distance to held-out images.
 
     Attributes:
-        every: Epochs between two judgements; None: none.
+        interval: Epochs between two judgements; None: none.
         images: Generated images a judgement, and held-out ones at most.
         patience: Judgements without a better one after which training ends; None: no such end.
         keep: Whether the saved networks are those of the last epoch or of the best judged.
     """
 
-    every: int | None = Field(None, ge=1)
+    interval: int | None = Field(None, ge=1)
     images: int = Field(500, ge=10)
     patience: int | None = Field(None, ge=1)
     keep: Literal["last", "best"] = "last"
 
     @model_validator(mode="after")
-    def _check_judged(self) -> "JudgeParams":
-        if not self.every and (self.patience or self.keep == "best"):
+    def _check_judged(self) -> "KidValidationParams":
+        if not self.interval and (self.patience or self.keep == "best"):
             raise ValueError(
-                "train.judge.patience and train.judge.keep=best need train.judge.every, the epochs "
-                "between two judgements"
+                "train.kid_validation.patience and train.kid_validation.keep=best need "
+                "train.kid_validation.interval, the epochs between two judgements"
             )
         return self
 
@@ -133,19 +133,19 @@ class TrainParams(Params):
         generator_learning_rate: The optimiser's step size for the generator.
         discriminator_learning_rate: The same for the discriminator.
         schedule: How both change.
-        optimiser: How gradients become steps.
+        optimizer: How gradients become steps.
         discriminator_steps: Updates of the discriminator, each with images of its own, for one
             of the generator.
-        accumulate: Pieces in which a batch goes through the networks, for batches larger than
-            memory.
-        fresh_latents: The generator is updated by images from latents of their own, as in
+        gradient_accumulation_steps: Pieces in which a batch goes through the networks, for
+            batches larger than memory.
+        resample_latents: The generator is updated by images from latents of their own, as in
             algorithm 1 of Goodfellow et al. (arXiv 1406.2661), not by those that the
             discriminator was updated by.
-        simultaneous: Both losses share one forward pass over generated images, and both
+        simultaneous_updates: Both losses share one forward pass over generated images, and both
             networks are updated after it; otherwise the discriminator first, as in the paper.
-        balance: Ask the generator for every class equally often; otherwise for the classes of
-            the real images beside them. Without classes it means nothing.
-        average: Decay of the generator's average weights, the ones that are saved; 0: the last
+        uniform_class_sampling: Ask the generator for every class equally often; otherwise for
+            the classes of the real images beside them. Without classes it means nothing.
+        ema_decay: Decay of the generator's average weights, the ones that are saved; 0: the last
             weights. At step t the decay is at most (1 + t) / (10 + t).
         precision: Keras's name of the arithmetic; variables are float32 in any.
         jit_compile: Compile the step with XLA.
@@ -157,8 +157,8 @@ class TrainParams(Params):
         weights_from: Folder with generator.keras and discriminator.keras of another run, whose
             weights to start from; None: random weights.
         checkpoint: What is kept to go on from.
-        judge: How epochs are compared.
-        snapshot_every: Epochs between two snapshot grids; epochs 1, 2, 4, 8 … have one too.
+        kid_validation: How epochs are compared.
+        snapshot_interval: Epochs between two snapshot grids; epochs 1, 2, 4, 8 … have one too.
         snapshot_rows: Rows of a snapshot grid.
         snapshot_columns: Columns of a snapshot grid.
         tensorboard: Write logs for TensorBoard.
@@ -176,13 +176,13 @@ class TrainParams(Params):
     generator_learning_rate: float = Field(2e-4, gt=0, le=1)
     discriminator_learning_rate: float = Field(2e-4, gt=0, le=1)
     schedule: ScheduleParams = ScheduleParams()
-    optimiser: OptimiserParams = OptimiserParams()
+    optimizer: OptimizerParams = OptimizerParams()
     discriminator_steps: int = Field(1, ge=1, le=100)
-    accumulate: int = Field(1, ge=1, le=1024)
-    fresh_latents: bool = False
-    simultaneous: bool = False
-    balance: bool = False
-    average: float = Field(0.0, ge=0, lt=1)
+    gradient_accumulation_steps: int = Field(1, ge=1, le=1024)
+    resample_latents: bool = False
+    simultaneous_updates: bool = False
+    uniform_class_sampling: bool = False
+    ema_decay: float = Field(0.0, ge=0, lt=1)
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     jit_compile: bool = False
     steps_per_execution: int = Field(1, ge=1)
@@ -191,8 +191,8 @@ class TrainParams(Params):
     resume: bool = True
     weights_from: str | None = None
     checkpoint: CheckpointParams = CheckpointParams()
-    judge: JudgeParams = JudgeParams()
-    snapshot_every: int = Field(1, ge=1)
+    kid_validation: KidValidationParams = KidValidationParams()
+    snapshot_interval: int = Field(1, ge=1)
     snapshot_rows: int = Field(4, ge=1, le=32)
     snapshot_columns: int = Field(8, ge=1, le=32)
     tensorboard: bool = False
@@ -203,11 +203,11 @@ class TrainParams(Params):
         """Real images that a step takes."""
         return self.batch_size * self.discriminator_steps
 
-    @field_validator("simultaneous")
+    @field_validator("simultaneous_updates")
     @classmethod
     def _refuse_fresh_latents(cls, value: bool, info: ValidationInfo) -> bool:
-        if value and info.data.get("fresh_latents"):
-            rule = "train.fresh_latents needs images of their own for the generator; take one"
+        if value and info.data.get("resample_latents"):
+            rule = "train.resample_latents needs images of their own for the generator; take one"
             raise PydanticCustomError("two_ways", "{rule}", {"rule": rule})
         return value
 
@@ -225,11 +225,12 @@ class TrainParams(Params):
         every = self.anchor.every
         if not every:
             return self
-        if not self.simultaneous:
-            raise ValueError("train.anchor.every needs train.simultaneous=true")
-        if self.batch_size % (every * self.accumulate):
+        if not self.simultaneous_updates:
+            raise ValueError("train.anchor.every needs train.simultaneous_updates=true")
+        if self.batch_size % (every * self.gradient_accumulation_steps):
             raise ValueError(
-                f"a batch of {self.batch_size} in {self.accumulate} piece(s) has no place for one "
-                f"anchor in every {every} images: let train.anchor.every divide each piece"
+                f"a batch of {self.batch_size} in {self.gradient_accumulation_steps} piece(s) has "
+                f"no place for one anchor in every {every} images: let train.anchor.every divide "
+                "each piece"
             )
         return self

@@ -100,20 +100,20 @@ class Critic:
         total = ops.zeros(())
         if params.lecam:
             total += self._follow_logits(real.logits, fake.logits, step)
-        if params.r1 or params.r2 or params.gradient:
+        if params.r1 or params.r2 or params.wgan_gp:
             total += (
                 self._penalise_steepness(real, fake)
-                if params.every == 1
+                if params.interval == 1
                 else tf.cond(
-                    step % params.every == 0,
-                    lambda: params.every * self._penalise_steepness(real, fake),
+                    step % params.interval == 0,
+                    lambda: params.interval * self._penalise_steepness(real, fake),
                     lambda: tf.zeros(()),
                 )
             )
         return total
 
     def _tell_classes(self, word: Word) -> tf.Tensor:
-        weight = self.params.loss.class_weight
+        weight = self.params.loss.auxiliary_class_weight
         if "softmax_classes" in word.more:
             return weight * softmax_class_loss(word.more["softmax_classes"], word.classes)
         if "sigmoid_classes" in word.more:
@@ -125,7 +125,7 @@ class Critic:
         if "sigmoid_classes" not in word.more:
             return ops.zeros(())
         none = ops.zeros_like(word.classes)
-        return self.params.loss.class_weight * sigmoid_class_loss(
+        return self.params.loss.auxiliary_class_weight * sigmoid_class_loss(
             word.more["sigmoid_classes"], none
         )
 
@@ -152,10 +152,10 @@ class Critic:
             if weight:
                 slope = self._slope(word.images, word.classes)
                 total += weight / 2 * zero_centred_penalty(slope)
-        if params.gradient:
+        if params.wgan_gp:
             between = interpolate(real.images, fake.images, self.seed)
             slope = self._slope(between, real.classes)
-            total += params.gradient * one_centred_penalty(slope)
+            total += params.wgan_gp * one_centred_penalty(slope)
         return total
 
     def _slope(self, images: tf.Tensor, classes: tf.Tensor | None) -> tf.Tensor:
@@ -179,7 +179,7 @@ def make_number(
 def _check_norms(discriminator: keras.Model, params: TrainParams) -> None:
     """Batch norm ties the images of a batch together, and a slope belongs to one alone."""
     penalty = params.penalty
-    wanted = [name for name in ("r1", "r2", "gradient") if getattr(penalty, name)]
+    wanted = [name for name in ("r1", "r2", "wgan_gp") if getattr(penalty, name)]
     norms = [each for each in discriminator.layers if isinstance(each, layers.BatchNormalization)]
     if wanted and norms:
         raise GanvasError(

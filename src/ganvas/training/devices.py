@@ -90,13 +90,13 @@ class Devices:
         if self.strategy is None:
             return
         every = params.anchor.every if anchored else None
-        parts = self.replicas * params.accumulate * (every or 1)
+        parts = self.replicas * params.gradient_accumulation_steps * (every or 1)
         if params.batch_size % parts:
             anchors = f" with one anchor in {every} images (train.anchor.every)" if every else ""
             raise GanvasError(
                 f"A batch of {params.batch_size} can't be shared out to {self.replicas} devices in "
-                f"{params.accumulate} piece(s) each{anchors}: set train.batch_size to a multiple "
-                f"of {parts}."
+                f"{params.gradient_accumulation_steps} piece(s) each{anchors}: set "
+                f"train.batch_size to a multiple of {parts}."
             )
         if params.jit_compile or params.steps_per_execution > 1:
             raise GanvasError(

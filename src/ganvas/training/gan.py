@@ -122,9 +122,13 @@ class GAN(keras.Model):
         """Update the discriminator, as often as asked for, then the generator and its average."""
         *first, last = cut(self._prepare(*batch), self.params.discriminator_steps)
         for part in first:
-            self._alternate(cut(part, self.params.accumulate), discriminator_alone=True)
-        pieces = cut(last, self.params.accumulate)
-        verdict = (self._update_both if self.params.simultaneous else self._alternate)(pieces)
+            self._alternate(
+                cut(part, self.params.gradient_accumulation_steps), discriminator_alone=True
+            )
+        pieces = cut(last, self.params.gradient_accumulation_steps)
+        verdict = (self._update_both if self.params.simultaneous_updates else self._alternate)(
+            pieces
+        )
         even_out([self.generator, self.discriminator])
         self._average()
         self._adapt(verdict.real)
@@ -157,10 +161,10 @@ class GAN(keras.Model):
         if discriminator_alone:
             return verdict
         # Of several pieces the tapes would hold as much memory as one large batch.
-        anew = len(pieces) > 1 or self.params.fresh_latents
+        anew = len(pieces) > 1 or self.params.resample_latents
         gradients, losses = [], []
         for piece in pieces:
-            if self.params.fresh_latents:
+            if self.params.resample_latents:
                 latents = keras.random.normal(ops.shape(piece.latents), seed=self.critic.seed)
                 piece = piece._replace(latents=latents)
             painted = self._paint(piece) if anew else painted
@@ -256,7 +260,7 @@ class GAN(keras.Model):
             return
         step = ops.cast(self.steps, "float32")
         # Without a ramp the random weights of the start would stay in it for long.
-        decay = ops.minimum(self.params.average, (1.0 + step) / (10.0 + step))
+        decay = ops.minimum(self.params.ema_decay, (1.0 + step) / (10.0 + step))
         for average, weight in zip(self.averaged.weights, self.generator.weights, strict=True):
             average.assign(move_average(average, weight, decay))
 
@@ -271,9 +275,9 @@ class GAN(keras.Model):
         boundary = find_boundary(self.params.loss)
         assert boundary is not None, "ada is refused where there is none"
         (mean_sign,) = mean_over_replicas([ops.mean(ops.sign(real_logits - boundary))])
-        signs = self.signs + mean_sign / params.every
-        due = (self.steps + 1) % params.every == 0
-        shown = params.every * self.params.images_a_step
+        signs = self.signs + mean_sign / params.interval
+        due = (self.steps + 1) % params.interval == 0
+        shown = params.interval * self.params.images_a_step
         before = self.critic.probability
         moved = adapt_probability(before, signs, shown, params.target, params.speed)
         before.assign(ops.where(due, moved, before))

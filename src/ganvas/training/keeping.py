@@ -85,12 +85,12 @@ class Judge(keras.callbacks.Callback):
         self, params: TrainParams, keeper: "Keeper", measure: Callable[[keras.Model], float]
     ) -> None:
         super().__init__()
-        self.settings, self.keeper, self.measure = params.judge, keeper, measure
+        self.settings, self.keeper, self.measure = params.kid_validation, keeper, measure
         self.record, self.store, self.guard = keeper.record, keeper.store, keeper.guard
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Measure, if it is time."""
-        every = self.settings.every
+        every = self.settings.interval
         if every is None or (epoch + 1) % every or self.keeper.cut:
             return
         distance = self.measure(self.model.averaged)
@@ -162,7 +162,7 @@ class Keeper(keras.callbacks.Callback):
         if self.cut:
             self._save(epoch, self.done, self.state)
             self.saved = self.epochs
-        elif self.epochs % self.settings.checkpoint.every == 0 or self._is_best():
+        elif self.epochs % self.settings.checkpoint.interval == 0 or self._is_best():
             self.save_last()
 
     def _is_best(self) -> bool:

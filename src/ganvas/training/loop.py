@@ -61,7 +61,7 @@ class Watchers(NamedTuple):
         watch: Takes the history, and the last epoch's snapshot or None; gives the warnings of
             the moment.
         measure: Takes the generator; gives its distance to held-out images. Needed where
-            `train.judge.every` is set.
+            `train.kid_validation.interval` is set.
         callbacks: More of Keras's callbacks, made for the run's record.
     """
 
@@ -207,7 +207,7 @@ class _Run:
             return "epochs"
         if self.clock.reached:
             return "time"
-        patience = self.params.judge.patience
+        patience = self.params.kid_validation.patience
         return "patience" if patience and self.record.unimproved >= patience else None
 
     def _fit(self) -> tuple[EndedBy, str]:
@@ -260,10 +260,12 @@ class _Run:
             return keeper, report, [guard, keeper, *agreement]
         save = partial(self.watchers.save_snapshot, record)
         callbacks = [guard, self.clock, EpochTable(record, self.batch)]
-        snapshots = Snapshots(latents, params.snapshot_every, save)
+        snapshots = Snapshots(latents, params.snapshot_interval, save)
         callbacks += [snapshots, EarlyWarnings(record, snapshots, self.watchers.watch)]
-        if params.judge.every:
-            assert self.watchers.measure is not None, "train.judge.every needs a measure"
+        if params.kid_validation.interval:
+            assert self.watchers.measure is not None, (
+                "train.kid_validation.interval needs a measure"
+            )
             callbacks.append(Judge(params, keeper, self.watchers.measure))
         callbacks += [*self.watchers.callbacks(record), keeper, report, *agreement]
         return keeper, report, callbacks
@@ -285,7 +287,7 @@ class _Run:
     def _finish(self, ended_by: EndedBy, cause: str) -> Training:
         # The best epoch's state would say what was seen until then.
         images_seen = int(self.gan.steps.numpy()) * self.batch
-        best = self.store.load_best() if self.params.judge.keep == "best" else None
+        best = self.store.load_best() if self.params.kid_validation.keep == "best" else None
         if best is not None:
             write_state(self.gan.state(), best.arrays)
         message = tell_end(ended_by, cause, len(self.record.rows), self.params, self.record, best)

@@ -31,8 +31,8 @@ class LossParams(Params):
             alone have labels.
         label_noise: Each label, of real and generated images alike, is lowered by a number
             drawn from 0 to this one, as in Keras's example of a DCGAN.
-        class_weight: Weight of the loss by which a discriminator that tells classes learns them,
-            and the generator to paint them.
+        auxiliary_class_weight: Weight of the loss by which a discriminator that tells classes
+            learns them, and the generator to paint them.
         reconstruction_weight: Weight of the loss of networks that paint real images again.
     """
 
@@ -41,7 +41,7 @@ class LossParams(Params):
     )
     label_smoothing: float = Field(0.0, ge=0, lt=0.5)
     label_noise: float = Field(0.0, ge=0, lt=0.5)
-    class_weight: float = Field(1.0, ge=0)
+    auxiliary_class_weight: float = Field(1.0, ge=0)
     reconstruction_weight: float = Field(1.0, ge=0)
 
     @field_validator("label_smoothing", "label_noise")

@@ -15,7 +15,7 @@ def make_optimiser(params: TrainParams, learning_rate: float, steps: int) -> ker
         learning_rate: At the start.
         steps: Updates an epoch.
     """
-    rate, chosen = make_schedule(params, learning_rate, steps), params.optimiser
+    rate, chosen = make_schedule(params, learning_rate, steps), params.optimizer
     if chosen.name == "rmsprop":
         optimiser = keras.optimizers.RMSprop(rate, rho=chosen.rmsprop.rho)
     else:
@@ -46,7 +46,7 @@ def make_schedule(
     schedule = params.schedule
     if schedule.name == "step":
         return schedules.ExponentialDecay(
-            learning_rate, schedule.every * steps, schedule.factor, staircase=True
+            learning_rate, schedule.interval * steps, schedule.factor, staircase=True
         )
     if schedule.name == "cosine":
         return schedules.CosineDecay(learning_rate, params.epochs * steps, alpha=schedule.factor)

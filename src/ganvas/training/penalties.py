@@ -18,9 +18,9 @@ class PenaltyParams(Params):
         r1: γ of γ/2 times the zero-centred penalty at real images (Mescheder et al., arXiv
             1801.04406).
         r2: The same at generated images.
-        every: Steps between two gradient penalties, each then times as many (lazy
+        interval: Steps between two gradient penalties, each then times as many (lazy
             regularisation: Karras et al., arXiv 1912.04958).
-        gradient: Weight of the one-centred penalty between real and generated images
+        wgan_gp: Weight of the one-centred penalty between real and generated images
             (WGAN-GP: Gulrajani et al., arXiv 1704.00028); 10 in the paper.
         lecam: Weight of the penalty for leaving the averages of past logits (LeCam: Tseng et
             al., arXiv 2104.03310); 0.3 in the paper's runs on small data.
@@ -30,8 +30,8 @@ class PenaltyParams(Params):
 
     r1: float = Field(0.0, ge=0)
     r2: float = Field(0.0, ge=0)
-    every: int = Field(1, ge=1)
-    gradient: float = Field(0.0, ge=0)
+    interval: int = Field(1, ge=1)
+    wgan_gp: float = Field(0.0, ge=0)
     lecam: float = Field(0.0, ge=0)
     lecam_decay: float = Field(0.99, ge=0, lt=1)
     lecam_start: int = Field(1000, ge=0)

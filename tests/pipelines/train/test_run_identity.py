@@ -19,14 +19,14 @@ OTHER = [
     {"augment": {"name": "ada"}},
     {"flip": True},
     {"discriminator_steps": 2},
-    {"accumulate": 2},
-    {"simultaneous": True},
-    {"fresh_latents": True},
-    {"balance": True},
-    {"average": 0.9},
+    {"gradient_accumulation_steps": 2},
+    {"simultaneous_updates": True},
+    {"resample_latents": True},
+    {"uniform_class_sampling": True},
+    {"ema_decay": 0.9},
     {"precision": "mixed_bfloat16"},
     {"weights_from": "elsewhere"},
-    {"optimiser": {"name": "rmsprop"}},
+    {"optimizer": {"name": "rmsprop"}},
     {"anchor": {"pixels": 1.0}},
 ]
 SAME = [
@@ -35,8 +35,8 @@ SAME = [
     {"generator_learning_rate": 0.1},
     {"resume": False},
     {"schedule": {"name": "cosine"}},
-    {"checkpoint": {"every": 3}},
-    {"judge": {"every": 2}},
+    {"checkpoint": {"interval": 3}},
+    {"kid_validation": {"interval": 2}},
 ]
 DATA = [
     {"hash": list("123457")},

@@ -45,7 +45,7 @@ def test_epochs_are_judged_by_held_out_images_from_latents_of_their_own(monkeypa
     generator = keras.Model(latents, keras.ops.repeat(images, 3, axis=-1))
     collection = collect([250] * 20, range(20, 140, 10))
     data = TrainingSet(collection.images, collection.split("train"))
-    params = TrainParams(seed=4, judge={"every": 1, "images": 10})
+    params = TrainParams(seed=4, kid_validation={"interval": 1, "images": 10})
     # No evaluation can have this seed.
     drawn = np.random.default_rng(2**32 + 4).standard_normal((10, 2), dtype=np.float32)
     painted = paint(generator, drawn)[:, 0, 0].astype(np.float32)

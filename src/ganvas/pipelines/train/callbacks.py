@@ -57,7 +57,7 @@ def make_watchers(
     return Watchers(
         make_painter(snapshots, params),
         make_watch(collection, params),
-        make_judge(collection, data, params) if params.judge.every else None,
+        make_judge(collection, data, params) if params.kid_validation.interval else None,
         lambda record: [make_board(_board(snapshots, record))] if params.tensorboard else [],
     )
 
@@ -123,7 +123,7 @@ def make_judge(
     positions = collection.shuffled("validation")
     if len(positions) < 2:
         positions = collection.shuffled("train")
-    count, seed = params.judge.images, BEYOND_OTHERS + params.seed
+    count, seed = params.kid_validation.images, BEYOND_OTHERS + params.seed
     real = extract(extractor, collection.images[positions[:count]])
     classes = None
     if data.labels is not None:

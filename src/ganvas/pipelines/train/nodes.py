@@ -29,18 +29,18 @@ PACKAGES = ["ganvas", "kedro", "keras", "tensorflow", "numpy", "pillow"]
 # Changing one of these makes another run; changing any other goes on with the same.
 IDENTITY = {
     "anchor",
-    "balance",
+    "uniform_class_sampling",
     "batch_size",
-    "fresh_latents",
+    "resample_latents",
     "loss",
-    "optimiser",
+    "optimizer",
     "penalty",
     "augment",
     "flip",
     "discriminator_steps",
-    "accumulate",
-    "simultaneous",
-    "average",
+    "gradient_accumulation_steps",
+    "simultaneous_updates",
+    "ema_decay",
     "precision",
     "seed",
     "weights_from",
@@ -119,7 +119,7 @@ def build_networks(network: NetworkParams, params: TrainParams, data: TrainingSe
     if params.weights_from is not None:
         for each in pair[:2]:
             take_weights(each, Path(params.weights_from).expanduser())
-    same = not params.average and params.precision == "float32"
+    same = not params.ema_decay and params.precision == "float32"
     averaged = pair.generator if same else build(network, shape, data.classes).generator
     return Networks(pair, averaged)
 
