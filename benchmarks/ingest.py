@@ -44,7 +44,7 @@ def plain_loop(raw: Path, size: int) -> np.ndarray:
 
 
 def full_lanczos(raw: Path, size: int) -> np.ndarray:
-    """The centre squares, decoded whole and resized once: what ours should look like."""
+    """The center squares, decoded whole and resized once: what ours should look like."""
     images = []
     for file in sorted(raw.iterdir()):
         with Image.open(file) as image:
@@ -86,7 +86,7 @@ def main() -> None:
         reference = full_lanczos(raw, options.size)
         distance = np.abs(collection.images[:].astype(int) - reference).mean()
     print(f"ratio: median {statistics.median(ratios):.2f}")
-    print(f"mean distance to full-resolution Lanczos: {distance:.2f} grey levels")
+    print(f"mean distance to full-resolution Lanczos: {distance:.2f} gray levels")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """Do the figures order spoilt images as a person would? And what do they cost at 50,000?
 
-python benchmarks/judgement.py order PACKED [OTHER] [--count 400]
+python benchmarks/judgment.py order PACKED [OTHER] [--count 400]
     PACKED, OTHER: folders `collection/` below data/03_primary/<dataset>. Prints a table: real
     images against others of the same collection, blurred, noisy, with shuffled patches, 20
     of them repeated, and images of the other collection.
-python benchmarks/judgement.py scale [COUNT]
+python benchmarks/judgment.py scale [COUNT]
     Memory and time at COUNT × 2048 made-up features, and those of the naive way where it can.
-python benchmarks/judgement.py likelihood [COUNT]
+python benchmarks/judgment.py likelihood [COUNT]
     Memory and time of a Parzen window of COUNT made-up images of 64×64 pixels.
 """
 
@@ -37,7 +37,7 @@ def blur(images: np.ndarray, width: float) -> np.ndarray:
 
 
 def add_noise(images: np.ndarray, deviation: float) -> np.ndarray:
-    """Add normal noise of so many grey levels."""
+    """Add normal noise of so many gray levels."""
     noise = np.random.default_rng(0).normal(0, deviation, images.shape)
     return np.clip(np.rint(images + noise), 0, 255).astype(np.uint8)
 
@@ -75,8 +75,8 @@ def order(packed: str, other: str | None, most: int) -> None:
         "other images of the collection": rest,
         "blurred, σ = 1 pixel": blur(rest, 1),
         "blurred, σ = 2 pixels": blur(rest, 2),
-        "noise, σ = 15 grey levels": add_noise(rest, 15),
-        "noise, σ = 40 grey levels": add_noise(rest, 40),
+        "noise, σ = 15 gray levels": add_noise(rest, 15),
+        "noise, σ = 40 gray levels": add_noise(rest, 40),
         "patches of 32 pixels shuffled": shuffle_patches(rest, 32),
         "patches of 8 pixels shuffled": shuffle_patches(rest, 8),
         "20 images repeated": rest[np.arange(count) % 20],

@@ -123,7 +123,7 @@ def call(command: list[str], **options: object) -> float:
 
 
 def look(fake: Path, real: Path) -> dict:
-    """Judge by EfficientNet-Lite2: `COUNT` images a side at most, each a centre square."""
+    """Judge by EfficientNet-Lite2: `COUNT` images a side at most, each a center square."""
     from ganvas.metrics.extractors import load_extractor
     from ganvas.metrics.features import extract
     from ganvas.metrics.frechet import frechet_distance
@@ -149,7 +149,7 @@ def look(fake: Path, real: Path) -> dict:
 
 
 def crop(file: Path) -> np.ndarray:
-    """Read the centre square of an image at the contest's size."""
+    """Read the center square of an image at the contest's size."""
     image = Image.open(file).convert("RGB")
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2

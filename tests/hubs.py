@@ -32,8 +32,8 @@ GENRES = ["portrait", "landscape", "Unknown Genre"]
 @functools.cache
 def image(number: int) -> bytes:
     file = io.BytesIO()
-    grey = Image.linear_gradient("L").resize((40, 48)).rotate(number * 11)
-    grey.convert("RGB").save(file, "JPEG", comment=str(number))
+    gray = Image.linear_gradient("L").resize((40, 48)).rotate(number * 11)
+    gray.convert("RGB").save(file, "JPEG", comment=str(number))
     return file.getvalue()
 
 

@@ -16,8 +16,8 @@ from PIL import Image
 from projects import DCGAN, ROOT, TINY, make_project
 
 FILES = sorted((ROOT / "notebooks").glob("*.ipynb"))
-# Kedro prints values in colours.
-COLOUR = re.compile(r"\x1b\[[\d;]*m")
+# Kedro prints values in colors.
+COLOR = re.compile(r"\x1b\[[\d;]*m")
 
 
 def write_parameters(file: Path) -> None:
@@ -42,7 +42,7 @@ def execute(file: Path, project: Path) -> list[nbformat.NotebookNode]:
 
 def texts(outputs: list[nbformat.NotebookNode]) -> str:
     found = [output.get("text") or output.data.get("text/plain", "") for output in outputs]
-    return COLOUR.sub("", "\n".join(found))
+    return COLOR.sub("", "\n".join(found))
 
 
 def images(outputs: list[nbformat.NotebookNode]) -> list[np.ndarray]:
@@ -70,7 +70,7 @@ def test_notebooks_lead_from_images_to_the_latent_space(tmp_path, monkeypatch):
     assert "network.label" in compare and "Generator loss" in compare
     assert "Night Skies" in explore and "Colour Fields → Still Lifes" in explore
     assert [len(images(each)) for each in outputs] == [5, 4, 2, 7]
-    # A figure that nothing was drawn on has one colour.
+    # A figure that nothing was drawn on has one color.
     assert all(image.std() > 5 for each in outputs for image in images(each))
     # A run alone has nothing to be compared with, and is shown all the same.
     first, *others = sorted((project / "data/08_reporting/leaderboard").iterdir())

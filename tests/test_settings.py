@@ -266,7 +266,7 @@ def test_the_network_that_gives_fid_needs_its_file():
         check_params(Configuration, raw)
 
 
-def test_kedro_viz_has_a_colour_for_each_node_and_dataset_and_for_nothing_else():
+def test_kedro_viz_has_a_color_for_each_node_and_dataset_and_for_nothing_else():
     styles = json.loads((CONF.parent / ".viz" / "styles.json").read_text())
     nodes = {node for pipeline in register_pipelines().values() for node in pipeline.nodes}
     assert set(styles) == {node._name for node in nodes} | set(load("catalog", "base"))

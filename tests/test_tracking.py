@@ -74,9 +74,9 @@ def test_a_run_can_be_read_back(project, tracked_run):
     files = {file.path for file in client.list_artifacts(identifier, "report")}
     names = ["history.csv", "metrics.json", "model_card.md", "report.html", "training.json"]
     assert files == {f"report/{name}" for name in names}
-    images = {file.path for file in client.list_artifacts(identifier, "images")}
-    assert {f"images/{name}.png" for name in ("sample_grid", "curves", "neighbours")} <= images
-    copy = client.download_artifacts(identifier, "images/sample_grid.png", str(project))
+    images = {file.path for file in client.list_artifacts(identifier, "pictures")}
+    assert {f"pictures/{name}.png" for name in ("sample_grid", "curves", "neighbours")} <= images
+    copy = client.download_artifacts(identifier, "pictures/sample_grid.png", str(project))
     original = project / REPORTING / "sample_grid.png"
     assert (project / copy).read_bytes() == original.read_bytes()
 
@@ -98,7 +98,7 @@ def test_the_registered_model_is_the_generator(project, tracked_run):
     assert "model.keras" in kept and not any(name.endswith((".pkl", ".pickle")) for name in kept)
 
 
-def test_more_epochs_and_a_later_judgement_go_on_with_the_same_run(project, kedro_run, tracked_run):
+def test_more_epochs_and_a_later_judgment_go_on_with_the_same_run(project, kedro_run, tracked_run):
     assert tracked_run("--pipelines=train").exit_code == 0
     assert tracked_run("--pipelines=train", train__epochs=3).exit_code == 0
     assert tracked_run("--pipelines=evaluate", train__epochs=3).exit_code == 0

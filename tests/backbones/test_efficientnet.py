@@ -14,7 +14,7 @@ from ganvas.metrics.features import resize
 
 MILITARY_UNIFORM = 652
 # What efficientnet_lite_pytorch 0.1.0 with torch 2.13 gives for the image drawn below,
-# normalised by (x - 127) / 128: a few features, their mean, a few logits, the highest one's class.
+# normalized by (x - 127) / 128: a few features, their mean, a few logits, the highest one's class.
 EXPECTED = {
     "lite0": (
         {1219: 4.75600, 899: 1.29298, 329: 0.53336, 564: 0.23762, 93: 0.09639},

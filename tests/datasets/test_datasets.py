@@ -37,7 +37,7 @@ def test_an_animation_goes_round_and_has_a_preview(tmp_path, images):
     assert not dataset.exists()
     dataset.save(images[:4])
     assert dataset.load().shape == (4, 32, 32, 3)
-    # Lossy, and colours at half the resolution.
+    # Lossy, and colors at half the resolution.
     assert np.abs(dataset.load().astype(int) - images[:4]).mean() < 20
     assert Image.open(io.BytesIO(base64.b64decode(dataset.preview()))).n_frames == 4
 

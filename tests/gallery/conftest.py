@@ -27,7 +27,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert result.exit_code == 0, result.output
     for file in root.glob("data/06_models/*/*/generator.keras/*/generator.keras"):
         generator = keras.models.load_model(file)
-        # Two epochs leave all pictures grey.
+        # Two epochs leave all pictures gray.
         for weight in generator.trainable_weights:
             weight.assign(weight * (60 if "kernel" in weight.path else 1))
         generator.save(file)

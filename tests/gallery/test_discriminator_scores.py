@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from ganvas.gallery.batching import BusyError, TooSlowError
-from ganvas.gallery.discriminator_scores import PLACES, Court, Judgement
+from ganvas.gallery.discriminator_scores import PLACES, Court, Judgment
 from ganvas.gallery.model_store import Models
 from ganvas.gallery.score_histogram import HEIGHT, WIDTH, draw_scores
 from ganvas.ingestion.collection import open_collection
@@ -150,7 +150,7 @@ def test_nobody_waits_for_the_bench_without_end(trained):
 
 def test_what_a_picture_looks_like_is_told_by_the_others_scores():
     def looks_real(score, real, generated):
-        return Judgement(score, np.array(real), np.array(generated), NOISE).looks_real
+        return Judgment(score, np.array(real), np.array(generated), NOISE).looks_real
 
     # Logits of a loss that knows differences alone.
     real, generated = [9.0, 10.0, 11.0, 400.0], [6.0, 7.0, 8.0]
@@ -185,7 +185,7 @@ def test_forms_of_another_kind_are_told_what_to_send(data, client):
 
 def test_the_plot_shows_shares_of_each_kind_and_the_place_of_the_picture():
     real, generated = np.array([1.0, 1.0, 3.0]), np.array([-3.0, -1.0])
-    plot = draw_scores(Judgement(0.0, real, generated, np.zeros((2, 2, 3), np.uint8)))
+    plot = draw_scores(Judgment(0.0, real, generated, np.zeros((2, 2, 3), np.uint8)))
     tall = {bar.height for bar in plot.bars if bar.kind == "real"}
     assert tall == {HEIGHT, HEIGHT / 2}
     assert {bar.height for bar in plot.bars if bar.kind == "generated"} == {HEIGHT * 0.75}

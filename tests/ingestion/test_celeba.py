@@ -19,7 +19,7 @@ KAGGLE = {
         b"image_id,partition\n000001.jpg,0\n000002.jpg,1\n000003.jpg,2\n000009.jpg,2\n"
     ),
 }
-LABELLED = [["000001.jpg", "no", "yes", "train"], ["000002.jpg", "yes", "no", "validation"]]
+LABELED = [["000001.jpg", "no", "yes", "train"], ["000002.jpg", "yes", "no", "validation"]]
 
 
 def build(folder, lists, below="img_align_celeba"):
@@ -37,8 +37,8 @@ def test_attributes_say_yes_or_no_and_the_partition_gives_the_split(tmp_path, li
     folder = build(tmp_path, lists, below)
     records, remarks = read_celeba(folder, CelebaParams(lists=True))
     assert list(records) == ["path", "bytes", "modified_ns", "Smiling", "Young", "split"]
-    labelled = [[f"{below}/{name}", *labels] for name, *labels in LABELLED]
-    assert records.drop(columns=["bytes", "modified_ns"]).values.tolist() == labelled
+    labeled = [[f"{below}/{name}", *labels] for name, *labels in LABELED]
+    assert records.drop(columns=["bytes", "modified_ns"]).values.tolist() == labeled
     attributes = next(iter(lists))
     assert dict(remarks.values.tolist()) == {
         f"{below}/000003.jpg": f"no label: not in {attributes}",
@@ -62,8 +62,8 @@ def test_the_partition_alone(tmp_path):
 def test_the_unaligned_images_have_the_same_lists(tmp_path, below):
     folder = build(tmp_path, LISTS, below)
     records, _ = read_celeba(folder, CelebaParams(images="img_celeba", lists=True))
-    labelled = [[f"{below}/{name}", *labels] for name, *labels in LABELLED]
-    assert records.drop(columns=["bytes", "modified_ns"]).values.tolist() == labelled
+    labeled = [[f"{below}/{name}", *labels] for name, *labels in LABELED]
+    assert records.drop(columns=["bytes", "modified_ns"]).values.tolist() == labeled
     with pytest.raises(GanvasError, match=r"No image .*img_align_celeba"):
         read_celeba(folder, CelebaParams())
 

@@ -48,7 +48,7 @@ def test_what_is_said_of_a_file_is_no_label(index, split):
 
 
 def test_a_value_for_each_image_is_no_class(index):
-    with pytest.raises(GanvasError, match=r"'title' has 7 values for 7 labelled"):
+    with pytest.raises(GanvasError, match=r"'title' has 7 values for 7 labeled"):
         read_classes(index, "title")
     index["style"] = "Op"
     with pytest.raises(GanvasError, match=r"'style' has 1 values"):

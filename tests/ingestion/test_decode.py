@@ -21,8 +21,8 @@ def halves(size: tuple[int, int] = (60, 40), left: tuple = RED, right: tuple = B
 
 def assert_halves(pixels: np.ndarray, tolerance: int = 12) -> None:
     assert pixels.shape == (32, 32, 3) and pixels.dtype == np.uint8
-    for part, colour in ((pixels[:, :12], RED), (pixels[:, 20:], BLUE)):
-        assert np.abs(part.astype(int) - colour).max() <= tolerance
+    for part, color in ((pixels[:, :12], RED), (pixels[:, 20:], BLUE)):
+        assert np.abs(part.astype(int) - color).max() <= tolerance
 
 
 def reason(path: Path) -> str:
@@ -37,7 +37,7 @@ def test_common_formats(tmp_path, name):
     assert_halves(decode_image(tmp_path / name, 32)[0], tolerance=30)
 
 
-def test_centre_square_of_a_wide_image(tmp_path):
+def test_center_square_of_a_wide_image(tmp_path):
     wide = Image.new("RGB", (140, 40), "white")
     wide.paste(halves((40, 40)), (50, 0))
     wide.save(tmp_path / "wide.png")
@@ -112,7 +112,7 @@ def swapped_profile() -> bytes:
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_colour_profiles_are_converted(tmp_path, mode):
+def test_color_profiles_are_converted(tmp_path, mode):
     halves(left=(255, 0, 0), right=(0, 0, 255)).convert(mode).save(
         tmp_path / "a.png", icc_profile=swapped_profile()
     )
@@ -144,7 +144,7 @@ def test_crops_of_a_long_image(tmp_path, upright):
     assert np.abs(crops["pad"][14:18, :20] - BLUE).max() <= 6
 
 
-def test_a_plain_image_is_cropped_at_its_centre_by_the_smart_choice(tmp_path):
+def test_a_plain_image_is_cropped_at_its_center_by_the_smart_choice(tmp_path):
     Image.new("RGB", (90, 40), RED).save(tmp_path / "plain.png")
     assert (decode_image(tmp_path / "plain.png", 32, "smart")[0] == RED).all()
 
@@ -156,12 +156,12 @@ def test_every_shape_can_be_cropped(tmp_path, size, crop):
     assert decode_image(tmp_path / "shape.png", 32, crop)[0].shape == (32, 32, 3)
 
 
-def test_greyscale(tmp_path):
-    Image.new("L", (40, 40), 100).save(tmp_path / "grey.png")
-    assert (decode_image(tmp_path / "grey.png", 32)[0] == 100).all()
+def test_grayscale(tmp_path):
+    Image.new("L", (40, 40), 100).save(tmp_path / "gray.png")
+    assert (decode_image(tmp_path / "gray.png", 32)[0] == 100).all()
 
 
-def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path):
+def test_sixteen_bit_gray_is_scaled_not_clipped(tmp_path):
     Image.fromarray(np.full((40, 40), 100 * 257, np.uint16)).save(tmp_path / "deep.png")
     assert (decode_image(tmp_path / "deep.png", 32)[0] == 100).all()
 

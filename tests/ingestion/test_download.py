@@ -107,7 +107,7 @@ def test_a_run_that_ends_while_folders_are_lifted_is_finished_by_the_next(hub, r
     assert not (raw / ".images.outer").exists()
 
 
-def test_only_folders_of_the_same_name_without_neighbours_are_lifted(hub, raw):
+def test_only_folders_of_the_same_name_without_neighbors_are_lifted(hub, raw):
     names = ["images/images/A/1.jpg", "images/B/2.jpg", "resized/A_1.jpg", "artists.csv"]
     hub.archives[ARTWORKS] = archive(dict.fromkeys(names, b"x"))
     fetch("artworks", raw, FetchParams(), {})

@@ -13,7 +13,7 @@ from ganvas.ingestion import decode, face_alignment
 from ganvas.ingestion.decode import Rejection, decode_image
 from ganvas.ingestion.face_alignment import LANDMARKS, align_face, find_landmarks, fit_similarity
 
-GREY = (120, 110, 100)
+GRAY = (120, 110, 100)
 # In pixels from the corner of the aligned image, where everything else counts from too.
 TEMPLATE = LANDMARKS + 0.5
 
@@ -33,14 +33,14 @@ def scaled(factor: float) -> Image.Image:
 def on_canvas(
     size: tuple[int, int], corner: tuple[int, int], image: Image.Image | None = None
 ) -> Image.Image:
-    canvas = Image.new("RGB", size, GREY)
+    canvas = Image.new("RGB", size, GRAY)
     canvas.paste(image or hopper(), corner)
     return canvas
 
 
 def turned(degrees: float) -> Image.Image:
     canvas = on_canvas((440, 440), (90, 70))
-    return canvas.rotate(degrees, Image.Resampling.BICUBIC, fillcolor=GREY)
+    return canvas.rotate(degrees, Image.Resampling.BICUBIC, fillcolor=GRAY)
 
 
 def features(aligned: Image.Image) -> np.ndarray:
@@ -127,7 +127,7 @@ def test_a_small_face_is_looked_at_closely(monkeypatch):
 @pytest.mark.parametrize(
     "image",
     [
-        Image.new("RGB", (300, 200), GREY),
+        Image.new("RGB", (300, 200), GRAY),
         Image.effect_noise((300, 200), 90).convert("RGB"),
         Image.linear_gradient("L").convert("RGB"),
     ],
@@ -143,7 +143,7 @@ def test_without_a_face_there_is_no_answer(tmp_path, image):
     "size", [(0, 0), (0, 9), (1, 1), (8, 8), (11, 40), (12, 12), (13, 300), (3000, 12), (1, 5000)]
 )
 def test_images_too_small_for_a_face_have_none(size):
-    assert align_face(Image.new("RGB", size, GREY)) is None
+    assert align_face(Image.new("RGB", size, GRAY)) is None
 
 
 def test_files_are_turned_upright_before_faces_are_looked_for(tmp_path):

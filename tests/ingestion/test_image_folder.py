@@ -87,7 +87,7 @@ def test_a_table_gives_labels_of_its_own(folder):
         "cats/ü.png,green,big",
         "x.png,red,big",
     ]
-    write_table(folder, "\ufeff" + "\r\n".join(["path,colour,size", *rows, "", ""]))
+    write_table(folder, "\ufeff" + "\r\n".join(["path,color,size", *rows, "", ""]))
     records, remarks = read_folder(folder, FolderParams(labels="csv"))
     assert records.drop(columns=["bytes", "modified_ns"]).values.tolist() == [
         ["cats/a.JPG", "blue, dark", ""],

@@ -17,13 +17,13 @@ from ganvas.ingestion.collection import open_collection
 ORIENTATION = 0x0112
 
 
-def colour(number: int) -> tuple[int, int, int]:
-    """A colour of its own for each image, so that none is taken for another."""
+def color(number: int) -> tuple[int, int, int]:
+    """A color of its own for each image, so that none is taken for another."""
     return (40 + 6 * number, 220 - 5 * number, 30 + 3 * number)
 
 
 def plain(number: int, size: tuple[int, int] = (60, 40)) -> Image.Image:
-    return Image.new("RGB", size, colour(number))
+    return Image.new("RGB", size, color(number))
 
 
 def encode(image: Image.Image, form: str, **options) -> bytes:
@@ -39,14 +39,14 @@ def bomb() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 0) + b"IDAT"
 
 
-def grey_16_bit(number: int) -> Image.Image:
+def gray_16_bit(number: int) -> Image.Image:
     return Image.fromarray(np.full((40, 60), number * 257, np.uint16))
 
 
 def palette(number: int) -> bytes:
-    """Left half the image's colour, right half transparent: white once it is laid on white."""
+    """Left half the image's color, right half transparent: white once it is laid on white."""
     image = Image.new("P", (64, 64), 0)
-    image.putpalette([*colour(number), 0, 0, 0])
+    image.putpalette([*color(number), 0, 0, 0])
     image.paste(1, (32, 0, 64, 64))
     return encode(image, "PNG", transparency=1)
 
@@ -61,29 +61,29 @@ def rotated(number: int) -> bytes:
 
 
 def good_files() -> dict[str, tuple[bytes, tuple[int, int, int]]]:
-    """Each file's bytes, and the colour that its upper left corner must have in the end."""
+    """Each file's bytes, and the color that its upper left corner must have in the end."""
     composed = unicodedata.normalize("NFC", "café.png")
     decomposed = unicodedata.normalize("NFD", "café.png")
     frames = {"save_all": True, "append_images": [plain(20)], "duration": 100}
     return {
-        "plain.png": (encode(plain(0), "PNG"), colour(0)),
-        "cmyk.jpg": (encode(plain(1).convert("CMYK"), "JPEG", quality=95), colour(1)),
-        "grey 16 bit.png": (encode(grey_16_bit(100), "PNG"), (100, 100, 100)),
-        "palette.png": (palette(3), colour(3)),
+        "plain.png": (encode(plain(0), "PNG"), color(0)),
+        "cmyk.jpg": (encode(plain(1).convert("CMYK"), "JPEG", quality=95), color(1)),
+        "gray 16 bit.png": (encode(gray_16_bit(100), "PNG"), (100, 100, 100)),
+        "palette.png": (palette(3), color(3)),
         "rotated.png": (rotated(4), (255, 0, 0)),
-        "animated.gif": (encode(plain(5), "GIF", **frames), colour(5)),
-        "lossless.webp": (encode(plain(6), "WEBP", lossless=True), colour(6)),
-        "name with  spaces .png": (encode(plain(7), "PNG"), colour(7)),
-        composed: (encode(plain(8), "PNG"), colour(8)),
-        decomposed: (encode(plain(9), "PNG"), colour(9)),
-        "🎨 paint.png": (encode(plain(10), "PNG"), colour(10)),
-        "-rf.png": (encode(plain(11), "PNG"), colour(11)),
-        "no suffix": (encode(plain(12), "PNG"), colour(12)),
-        "wrong suffix.jpg": (encode(plain(13), "PNG"), colour(13)),
-        "very wide.png": (encode(plain(14, (900, 9)), "PNG"), colour(14)),
-        "a,b;'\"%20#?.png": (encode(plain(15), "PNG"), colour(15)),
-        "line\nbreak.png": (encode(plain(16), "PNG"), colour(16)),
-        "deep/er/and/deeper.png": (encode(plain(17), "PNG"), colour(17)),
+        "animated.gif": (encode(plain(5), "GIF", **frames), color(5)),
+        "lossless.webp": (encode(plain(6), "WEBP", lossless=True), color(6)),
+        "name with  spaces .png": (encode(plain(7), "PNG"), color(7)),
+        composed: (encode(plain(8), "PNG"), color(8)),
+        decomposed: (encode(plain(9), "PNG"), color(9)),
+        "🎨 paint.png": (encode(plain(10), "PNG"), color(10)),
+        "-rf.png": (encode(plain(11), "PNG"), color(11)),
+        "no suffix": (encode(plain(12), "PNG"), color(12)),
+        "wrong suffix.jpg": (encode(plain(13), "PNG"), color(13)),
+        "very wide.png": (encode(plain(14, (900, 9)), "PNG"), color(14)),
+        "a,b;'\"%20#?.png": (encode(plain(15), "PNG"), color(15)),
+        "line\nbreak.png": (encode(plain(16), "PNG"), color(16)),
+        "deep/er/and/deeper.png": (encode(plain(17), "PNG"), color(17)),
         "one bit.png": (encode(Image.new("1", (40, 40), 1), "PNG"), (255, 255, 255)),
     }
 

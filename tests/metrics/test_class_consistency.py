@@ -8,12 +8,12 @@ from ganvas.metrics.class_consistency import degrade, tell_classes, train_classi
 
 
 def blobs(counts, dimensions=20, distance=3.0, seed=0):
-    """Clouds of points around centres of their own."""
-    centres = np.random.default_rng(9).normal(0, distance, (len(counts), dimensions))
+    """Clouds of points around centers of their own."""
+    centers = np.random.default_rng(9).normal(0, distance, (len(counts), dimensions))
     labels = np.repeat(np.arange(len(counts)), counts)
     noise = np.random.default_rng(seed).normal(size=(len(labels), dimensions))
     # Features come on any scale and far from 0.
-    return (100 * (centres[labels] + noise) + 1000).astype(np.float32), labels
+    return (100 * (centers[labels] + noise) + 1000).astype(np.float32), labels
 
 
 def test_what_can_be_told_is_told():
@@ -59,7 +59,7 @@ def test_degraded_images_are_grainy_by_any_amount_up_to_the_most(steps):
     apart = degrade(steps, seed=0).astype(float) - steps
     amounts = apart[:, :, : steps.shape[1] // 4].std(axis=(1, 2, 3))
     assert np.abs(apart.mean(axis=(1, 2, 3))).max() < 1
-    # Uniform from 0 to 40 grey levels.
+    # Uniform from 0 to 40 gray levels.
     assert amounts.min() < 4 and 36 < amounts.max() < 41
     assert amounts.mean() == pytest.approx(20, abs=3.5)
 

@@ -39,7 +39,7 @@ def test_agrees_with_the_published_formula(m, n, d):
 def test_distance_of_two_known_covariances():
     """Where both have the same axes it is |μ₁ - μ₂|² + Σ (σ₁ - σ₂)²."""
     rng = np.random.default_rng(0)
-    # Centred, uncorrelated columns of variance 1 by construction.
+    # Centered, uncorrelated columns of variance 1 by construction.
     columns = np.linalg.qr(rng.normal(size=(50, 7)) - 1)[0]
     columns = np.linalg.qr(columns - columns.mean(axis=0))[0] * 49**0.5
     axes = np.linalg.qr(rng.normal(size=(7, 7)))[0]

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from ganvas.metrics import neighbours, pairwise
+from ganvas.metrics import nearest_neighbors, pairwise
 from ganvas.metrics.nearest_neighbors import find_nearest, find_nearest_features
 
 
 @pytest.mark.parametrize("chunk", [3, 512])
 def test_agrees_with_a_naive_loop(monkeypatch, chunk):
-    monkeypatch.setattr(neighbours, "CHUNK", chunk)
+    monkeypatch.setattr(nearest_neighbors, "CHUNK", chunk)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (17, 8, 8, 3), dtype=np.uint8)
     queries = rng.integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
@@ -28,9 +28,9 @@ def test_a_copy_is_found_at_distance_zero():
     assert nearest.tolist() == [4] and apart.tolist() == [0.0]
 
 
-def test_the_unit_is_grey_levels():
-    black, grey = np.zeros((1, 4, 4, 3), np.uint8), np.full((1, 4, 4, 3), 10, np.uint8)
-    assert find_nearest(black, grey, np.array([0]))[1] == pytest.approx([10.0])
+def test_the_unit_is_gray_levels():
+    black, gray = np.zeros((1, 4, 4, 3), np.uint8), np.full((1, 4, 4, 3), 10, np.uint8)
+    assert find_nearest(black, gray, np.array([0]))[1] == pytest.approx([10.0])
 
 
 @pytest.mark.parametrize("chunk", [1, 4, 2048])

@@ -41,7 +41,7 @@ def test_repeated_images_cover_little():
 
 
 def test_copies_of_one_image_lie_at_no_distance():
-    """Rounding must not make neighbours of them."""
+    """Rounding must not make neighbors of them."""
     point = np.full((20, 300), 1e3) + np.random.default_rng(0).normal(size=300)
     found = compare_manifolds(point, point)
     assert found == (0, 0, 0, 0)

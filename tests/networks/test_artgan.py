@@ -97,7 +97,7 @@ def test_the_originals_parameters_are_those_of_the_table():
     kernels = sum(
         a * b * k * k for a, b, k in zip(widths, widths[1:], (4, 4, 4, 4, 3, 4), strict=False)
     )
-    # Four numbers for each normalised channel, two of them moving averages; the last has a bias.
+    # Four numbers for each normalized channel, two of them moving averages; the last has a bias.
     assert generator.count_params() == kernels + 4 * sum(widths[1:-1]) + 3 == 13_252_611
     widths = [3, 128, 128, 256, 512, 1024]
     kernels = sum(

@@ -18,7 +18,7 @@ def count_trainable(model: keras.Model) -> int:
 def test_parameter_counts_are_those_of_the_original():
     generator, discriminator, decoder = build_dcgan(DcganParams(), (64, 64, 3))
     assert decoder is None
-    # nz·8w·16 + 8w·4w·16 + 4w·2w·16 + 2w·w·16 + w·3·16, and two for each normalised channel.
+    # nz·8w·16 + 8w·4w·16 + 4w·2w·16 + 2w·w·16 + w·3·16, and two for each normalized channel.
     widths = [512, 256, 128, 64]
     kernels = 100 * 512 * 16 + sum(
         a * b * 16 for a, b in zip(widths, [*widths[1:], 3], strict=True)
@@ -52,7 +52,7 @@ def test_saved_networks_load_in_safe_mode_and_paint_the_same(networks, tmp_path)
 
 
 @pytest.fixture
-def normalised() -> Pair:
+def normalized() -> Pair:
     keras.utils.set_random_seed(0)
     params = DcganParams(
         latent=6, generator_width=2, discriminator_width=4, kernel=3, spectral_norm=True
@@ -65,18 +65,18 @@ def largest_singular_values(model: keras.Model) -> list[float]:
     return [np.linalg.norm(kernel.reshape(-1, kernel.shape[-1]), 2) for kernel in kernels]
 
 
-def test_spectral_norm_is_the_discriminators_alone_and_costs_no_parameters(normalised, networks):
-    generator, discriminator, _ = normalised
+def test_spectral_norm_is_the_discriminators_alone_and_costs_no_parameters(normalized, networks):
+    generator, discriminator, _ = normalized
     plain = build_dcgan(DcganParams(discriminator_width=4, kernel=3), (32, 32, 3)).discriminator
     assert count_trainable(discriminator) == count_trainable(plain)
     assert len(largest_singular_values(discriminator)) == 4
     assert largest_singular_values(generator) == largest_singular_values(networks[1]) == []
 
 
-def test_training_holds_the_largest_singular_values_at_1(normalised, images):
-    generator, discriminator, _ = normalised
+def test_training_holds_the_largest_singular_values_at_1(normalized, images):
+    generator, discriminator, _ = normalized
     assert max(largest_singular_values(discriminator)) < 0.5
-    gan = GAN(normalised, generator, TrainParams())
+    gan = GAN(normalized, generator, TrainParams())
     latents = np.random.default_rng(0).standard_normal((4, generator.input_shape[1]), np.float32)
     gan.compile(keras.optimizers.Adam(2e-4), keras.optimizers.Adam(2e-4))
     for _ in range(20):
@@ -84,8 +84,8 @@ def test_training_holds_the_largest_singular_values_at_1(normalised, images):
     assert largest_singular_values(discriminator) == pytest.approx([1] * 4, abs=0.03)
 
 
-def test_the_fused_twin_shares_normalised_layers(normalised, images):
-    discriminator = normalised.discriminator
+def test_the_fused_twin_shares_normalized_layers(normalized, images):
+    discriminator = normalized.discriminator
     twin = with_fused_norms(discriminator)
     shared = [layer for layer in discriminator.layers if hasattr(layer, "layer")]
     assert [layer for layer in twin.layers if hasattr(layer, "layer")] == shared
@@ -98,8 +98,8 @@ def test_the_fused_twin_shares_normalised_layers(normalised, images):
         np.testing.assert_allclose(plain, fused, atol=1e-4)
 
 
-def test_a_normalised_discriminator_is_saved_with_its_singular_vectors(normalised, tmp_path):
-    discriminator = normalised.discriminator
+def test_a_normalized_discriminator_is_saved_with_its_singular_vectors(normalized, tmp_path):
+    discriminator = normalized.discriminator
     inputs = np.random.default_rng(0).uniform(-1, 1, (3, 32, 32, 3)).astype(np.float32)
     discriminator(inputs, training=True)
     discriminator.save(tmp_path / "discriminator.keras")

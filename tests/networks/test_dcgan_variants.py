@@ -98,7 +98,7 @@ def test_radfords_counts_follow_from_its_layers(originals):
     widths = [1024, 512, 256, 128, 3]
     kernels = 25 * sum(a * b for a, b in pairwise(widths))
     units = 4 * 4 * 1024
-    # The projected units are normalised one by one, each with a scale and an offset.
+    # The projected units are normalized one by one, each with a scale and an offset.
     norms = 2 * (units + 512 + 256 + 128)
     assert count_trainable(generator) == 100 * units + kernels + norms == 18_885_760
     norms = 2 * (256 + 512 + 1024)

@@ -114,7 +114,7 @@ def test_initial_weights_follow_the_fix_up():
             assert of_table == pytest.approx(40**-0.5 / np.sqrt(width), rel=0.1)
 
 
-def test_blocks_begin_as_the_identity_and_images_as_coloured_noise():
+def test_blocks_begin_as_the_identity_and_images_as_colored_noise():
     """So the generator begins as one sum of blurred patterns, written out here."""
     generator = build(side=16).generator
     latents = np.random.default_rng(0).standard_normal((3, 6), dtype=np.float32)

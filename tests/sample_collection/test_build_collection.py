@@ -74,7 +74,7 @@ def test_names_are_composed_unicode_with_an_accent_among_them(collection):
     assert sum(not name.isascii() for name in names) == 1
 
 
-def test_images_are_colour_jpegs_of_the_promised_sizes(collection):
+def test_images_are_color_jpegs_of_the_promised_sizes(collection):
     for folder, size in (("images", 160), ("resized", 64)):
         for path in (collection / folder).rglob("*.jpg"):
             with Image.open(path) as image:
@@ -213,10 +213,10 @@ def test_progress_wraps_every_image(tmp_path):
 
 
 def features(style: str, index: int) -> np.ndarray:
-    """Describe an image by where on an 8x8 grid its colours and its edges are, shape (320,)."""
+    """Describe an image by where on an 8x8 grid its colors and its edges are, shape (320,)."""
     image = paint_image(style, index, seed=0, size=64).astype(float) / 255
-    grey = image.mean(axis=2)
-    edges = np.stack([np.abs(np.gradient(grey, axis=axis)) for axis in (0, 1)], axis=2)
+    gray = image.mean(axis=2)
+    edges = np.stack([np.abs(np.gradient(gray, axis=axis)) for axis in (0, 1)], axis=2)
     layers = np.concatenate([image, edges], axis=2)
     grid = layers.reshape(8, 8, 8, 8, 5).mean(axis=(1, 3))
     # Palettes vary a lot inside a style, the places of edges do not: so these weigh more.

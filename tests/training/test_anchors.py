@@ -14,7 +14,7 @@ PARAMS = TrainParams(batch_size=8, simultaneous_updates=True, anchor={"every": 2
 
 
 def paint(count: int = 320) -> np.ndarray:
-    """Images of two colours that meet at an edge somewhere."""
+    """Images of two colors that meet at an edge somewhere."""
     rng = np.random.default_rng(0)
     made = np.empty((count, SIDE, SIDE, 3), np.uint8)
     for image in made:
@@ -133,18 +133,18 @@ def test_latents_are_normal_within_each_class_and_tell_none(images, discriminato
     np.testing.assert_array_equal(latents[order[-1]], 0)
     # Within a class alike images still have alike latents.
     first = POSITIONS[labels[POSITIONS] == 0]
-    colour = images[first].mean(axis=(1, 2, 3))
-    best = max(abs(np.corrcoef(latents[first, number], colour)[0, 1]) for number in range(LATENT))
+    color = images[first].mean(axis=(1, 2, 3))
+    best = max(abs(np.corrcoef(latents[first, number], color)[0, 1]) for number in range(LATENT))
     assert best > 0.6
 
 
 def test_large_maps_in_half_precision_count():
-    """Chequered images, whose contrast a map knows alone, and their colours little else."""
+    """Checkered images, whose contrast a map knows alone, and their colors little else."""
     rng = np.random.default_rng(0)
     contrast, brightness = rng.integers(0, 100, 300), rng.integers(-20, 20, 300)
-    chequers = np.indices((SIDE, SIDE)).sum(axis=0) % 2 * 2 - 1
-    grey = 128 + brightness[:, None, None] + contrast[:, None, None] * chequers
-    images = np.repeat(grey[..., None], 3, axis=3).astype(np.uint8)
+    checkers = np.indices((SIDE, SIDE)).sum(axis=0) % 2 * 2 - 1
+    gray = 128 + brightness[:, None, None] + contrast[:, None, None] * checkers
+    images = np.repeat(gray[..., None], 3, axis=3).astype(np.uint8)
     given = keras.Input((SIDE, SIDE, 3))
     squares = layers.AveragePooling2D(8)(layers.Multiply()([given, given]))
     # The sum of their own squares is beyond float16.
@@ -153,7 +153,7 @@ def test_large_maps_in_half_precision_count():
     inputs = keras.Input((SIDE, SIDE, 3))
     discriminator = keras.Model(inputs, layers.Flatten()(trunk(inputs)[1]))
     data = with_anchors(TrainingSet(images, np.arange(300)), discriminator, 2, PARAMS)
-    # Colours weigh more, so that brightness comes first.
+    # Colors weigh more, so that brightness comes first.
     ranks = data.anchors[:, 1].argsort().argsort()
     assert abs(np.corrcoef(ranks, contrast)[0, 1]) > 0.95
 

@@ -10,7 +10,7 @@ from ganvas.training.augmentation import (
     adapt_probability,
     augment,
     augment_alike,
-    draw_colour,
+    draw_color,
     draw_cutout,
     draw_translation,
     flip_half,
@@ -30,12 +30,12 @@ def numbers(draws):
     return [np.asarray(draw)[:, 0, 0, 0] for draw in draws]
 
 
-def naive_colour(image, brightness, saturation, contrast):
+def naive_color(image, brightness, saturation, contrast):
     image = image.astype(float) + brightness
     for row in image:
         for pixel in row:
-            grey = pixel.sum() / 3
-            pixel[:] = (pixel - grey) * saturation + grey
+            gray = pixel.sum() / 3
+            pixel[:] = (pixel - gray) * saturation + gray
     return (image - image.mean()) * contrast + image.mean()
 
 
@@ -56,7 +56,7 @@ def naive_cutout(image, y, x):
     return cut
 
 
-NAIVE = {"color": naive_colour, "translation": naive_translation, "cutout": naive_cutout}
+NAIVE = {"color": naive_color, "translation": naive_translation, "cutout": naive_cutout}
 
 
 @pytest.mark.parametrize("probability", [1, 0.5])
@@ -76,15 +76,15 @@ def test_a_policy_is_its_members_in_turn():
     np.testing.assert_array_equal(augment(IMAGES, POLICY, 0.7, seed(5)), expected)
 
 
-def test_colour_draws_have_the_ranges_of_diffaugment():
+def test_color_draws_have_the_ranges_of_diffaugment():
     many = np.zeros((4000, 1, 1, 3), np.float32)
     for draws, (low, high) in zip(
-        numbers(draw_colour(many, 1, seed())), [(-0.5, 0.5), (0, 2), (0.5, 1.5)], strict=True
+        numbers(draw_color(many, 1, seed())), [(-0.5, 0.5), (0, 2), (0.5, 1.5)], strict=True
     ):
         assert low <= draws.min() < low + 0.01 * (high - low)
         assert high >= draws.max() > high - 0.01 * (high - low)
         assert draws.mean() == pytest.approx((low + high) / 2, abs=0.03 * (high - low))
-    assert np.abs(np.corrcoef(numbers(draw_colour(many, 1, seed()))) - np.eye(3)).max() < 0.1
+    assert np.abs(np.corrcoef(numbers(draw_color(many, 1, seed()))) - np.eye(3)).max() < 0.1
 
 
 def test_translation_draws_reach_an_eighth_of_each_side():
@@ -93,7 +93,7 @@ def test_translation_draws_reach_an_eighth_of_each_side():
     assert np.bincount(y + 2).min() > 4000 / 5 * 0.8 and abs(np.corrcoef(y, x)[0, 1]) < 0.1
 
 
-def test_a_hole_has_its_centre_anywhere_in_the_image():
+def test_a_hole_has_its_center_anywhere_in_the_image():
     y, x = numbers(draw_cutout(np.zeros((9000, 16, 26, 3), np.float32), 1, seed()))
     # The official offsets: 0 … 16 for a hole of 8, 0 … 25 for one of 13, less half the hole.
     assert set(y) == set(range(-4, 13)) and set(x) == set(range(-6, 20))
@@ -126,8 +126,8 @@ def test_the_probability_is_the_share_of_augmented_images(name):
 def test_members_of_a_policy_are_chosen_independently():
     many = np.zeros((4000, 16, 16, 3), np.float32)
     one = seed(3)
-    colour, move, hole = (AUGMENTATIONS[name][0](many, 0.5, one) for name in POLICY)
-    chosen = [numbers(colour)[0] != 0, numbers(move)[0] != 0, numbers(hole)[0] < 16]
+    color, move, hole = (AUGMENTATIONS[name][0](many, 0.5, one) for name in POLICY)
+    chosen = [numbers(color)[0] != 0, numbers(move)[0] != 0, numbers(hole)[0] < 16]
     assert np.abs(np.corrcoef(chosen) - np.eye(3)).max() < 0.06
 
 

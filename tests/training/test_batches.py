@@ -96,21 +96,21 @@ def test_the_stream_gives_the_batches_in_their_order():
     assert_equal(list(given.as_numpy_iterator()), draw(9, seed=2))
 
 
-def draw_labelled(count: int, classes: int = 3, **params) -> list[Batch]:
+def draw_labeled(count: int, classes: int = 3, **params) -> list[Batch]:
     """Batches of 5 of the images 0 to 29, image n being of the class n modulo 3."""
     data = TrainingSet(images(30), np.arange(30), np.arange(30, dtype=np.int32) % 3, classes)
     return list(islice(draw_batches(data, 6, TrainParams(batch_size=5, **params)), count))
 
 
 def test_labels_are_those_of_the_images_and_are_asked_for():
-    for shown, _, labels, asked in draw_labelled(12):
+    for shown, _, labels, asked in draw_labeled(12):
         assert labels.dtype == asked.dtype == np.int32
         np.testing.assert_array_equal(labels, shown[:, 0, 0, 0] % 3)
         np.testing.assert_array_equal(asked, labels)
 
 
 def test_balance_asks_for_every_class_equally_often():
-    batches = draw_labelled(600, classes=4, uniform_class_sampling=True)
+    batches = draw_labeled(600, classes=4, uniform_class_sampling=True)
     for shown, _, labels, _ in batches:
         np.testing.assert_array_equal(labels, shown[:, 0, 0, 0] % 3)
     asked = np.concatenate([asked for *_, asked in batches])
@@ -119,13 +119,13 @@ def test_balance_asks_for_every_class_equally_often():
 
 
 def test_classes_change_neither_order_nor_latents():
-    plain = draw_labelled(7)
+    plain = draw_labeled(7)
     data = TrainingSet(images(30), np.arange(30))
     for one, other in zip(draw_batches(data, 6, TrainParams(batch_size=5)), plain, strict=False):
         assert_equal([one], [other[:2]])
 
 
-def test_shares_of_a_labelled_batch_make_up_the_whole():
+def test_shares_of_a_labeled_batch_make_up_the_whole():
     data = TrainingSet(images(30), np.arange(30), np.arange(30, dtype=np.int32) % 3, 3)
     params = TrainParams(batch_size=6, uniform_class_sampling=True)
     whole = next(draw_batches(data, 6, params))

@@ -90,7 +90,7 @@ def test_diversity_that_is_lost_or_never_comes(shares, warned):
 
 def test_copies():
     (warning,) = watch_copies([{"epoch": 1, "novelty": 0.3}])
-    assert warning.name == "memorising" and "30%" in warning.figure
+    assert warning.name == "memorizing" and "30%" in warning.figure
     assert watch_copies([{"epoch": 1, "novelty": 0.6}]) == []
     # What the last snapshot has shown stands until the next one.
     assert len(watch_copies([{"epoch": 1, "novelty": 0.3}, {"epoch": 2}])) == 1

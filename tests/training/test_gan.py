@@ -15,7 +15,7 @@ from ganvas.training.augmentation import augment
 from ganvas.training.config import TrainParams
 from ganvas.training.gan import GAN, SCORES
 from ganvas.training.losses import Loss, LossParams, make_loss
-from ganvas.training.optimizers import make_optimiser
+from ganvas.training.optimizers import make_optimizer
 from ganvas.training.state import read_state, write_state
 
 RATE = 0.05
@@ -121,7 +121,7 @@ class Hand:
 
     Args:
         networks: What to copy.
-        loss: What is minimised.
+        loss: What is minimized.
         see: What is done to images before the discriminator sees them.
     """
 
@@ -202,7 +202,7 @@ def test_a_step_agrees_with_the_step_written_out(networks, simultaneous):
 
 @pytest.mark.parametrize("simultaneous", [False, True])
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: f"{loss.name} {loss.label_smoothing}")
-def test_the_step_minimises_the_chosen_loss(loss, simultaneous):
+def test_the_step_minimizes_the_chosen_loss(loss, simultaneous):
     networks = build_smooth()
     hand = Hand(networks, make_loss(loss))
     gan = make_gan(networks, loss=loss, simultaneous_updates=simultaneous)
@@ -213,7 +213,7 @@ def test_the_step_minimises_the_chosen_loss(loss, simultaneous):
     assert_close(weights_of(*networks), weights_of(*hand.networks))
 
 
-def test_each_optimiser_moves_its_own_network_alone(networks):
+def test_each_optimizer_moves_its_own_network_alone(networks):
     before = [[w.numpy() for w in model.trainable_weights] for model in networks]
     step(make_gan(networks, rates=(0.0, 0.1)), draw(side=32))
     after = [[w.numpy() for w in model.trainable_weights] for model in networks]
@@ -225,7 +225,7 @@ CUT = {
     "plain": {},
     "smoothed": {"loss": {"label_smoothing": 0.2}},
     "relativistic": {"loss": {"name": "relativistic"}},
-    "penalised": {"penalty": {"r1": 2.0, "r2": 1.0}},
+    "penalized": {"penalty": {"r1": 2.0, "r2": 1.0}},
 }
 
 
@@ -328,7 +328,7 @@ def differentiate(function: Callable, weights: list[np.ndarray]) -> list[np.ndar
 
 @pytest.mark.parametrize("simultaneous", [False, True])
 @pytest.mark.parametrize("name", ["r1", "r2", "wgan_gp"])
-def test_the_gradient_of_a_penalised_loss_is_that_of_finite_differences(name, simultaneous):
+def test_the_gradient_of_a_penalized_loss_is_that_of_finite_differences(name, simultaneous):
     penalty, discriminator = {name: 3.0}, build_judge()
     generator = keras.Sequential(
         [keras.Input((6,)), layers.Dense(48, activation="tanh"), layers.Reshape((4, 4, 3))]
@@ -508,11 +508,11 @@ def test_the_probability_of_augmentation_stays_between_0_and_1():
 
 def test_the_signs_that_adapt_are_those_of_the_losss_own_boundary():
     ada = {"name": "ada", "interval": 1, "speed": 100, "policy": ["translation"]}
-    grey = np.full((10, SIDE, SIDE, 3), 178, np.uint8)  # Logits of 0.4.
+    gray = np.full((10, SIDE, SIDE, 3), 178, np.uint8)  # Logits of 0.4.
     for loss, moved in (("least_squares", 0.4), ("hinge", 0.6)):
         gan = make_gan(build_brightness(), (0.0, 0.0), augment=ada, loss={"name": loss})
         gan.critic.probability.assign(0.5)
-        step(gan, (grey[:8], draw(8)[1]))
+        step(gan, (gray[:8], draw(8)[1]))
         assert float(gan.critic.probability) == pytest.approx(0.5 + (moved - 0.5) * 0.8, abs=1e-3)
     with pytest.raises(ValidationError, match="which the relativistic loss has not"):
         TrainParams(augment=ada, loss={"name": "relativistic"})
@@ -565,7 +565,7 @@ HALF = ["mixed_bfloat16", "mixed_float16"]
 
 
 def trained(model: keras.Model) -> np.ndarray:
-    """The weights that an optimiser moves, in one row."""
+    """The weights that an optimizer moves, in one row."""
     return np.concatenate([weight.numpy().ravel() for weight in model.trainable_weights])
 
 
@@ -623,7 +623,7 @@ def test_an_overflow_lowers_the_scale_of_the_loss_and_leaves_the_weights():
     averaged = copy_of(networks[0])
     params = TrainParams(batch_size=8, precision="mixed_float16", ema_decay=0.9)
     gan = GAN(networks, averaged, params)
-    optimizers = [make_optimiser(params, 2e-4, 10) for _ in networks]
+    optimizers = [make_optimizer(params, 2e-4, 10) for _ in networks]
     gan.compile(*optimizers)
     for optimizer in optimizers:
         optimizer.dynamic_scale.assign(2.0**30)
@@ -687,7 +687,7 @@ def make_rich(seed: int) -> GAN:
     """A GAN that has and does everything that a state can be of."""
     networks, params = build_smooth(seed), TrainParams(batch_size=8, **RICH)
     gan = GAN(networks, copy_of(networks[0]), params)
-    gan.compile(*(make_optimiser(params, 1e-2, 10) for _ in networks))
+    gan.compile(*(make_optimizer(params, 1e-2, 10) for _ in networks))
     gan.critic.probability.assign(0.5)
     return gan
 
@@ -725,7 +725,7 @@ def test_the_state_in_float16_holds_the_scale_of_the_loss_and_the_moments_of_bat
     params = TrainParams(batch_size=8, precision="mixed_float16")
     networks = build_in("mixed_float16")
     gan = GAN(networks, networks[0], params)
-    gan.compile(*(make_optimiser(params, 1e-2, 10) for _ in networks))
+    gan.compile(*(make_optimizer(params, 1e-2, 10) for _ in networks))
     start = read_state(gan.state())
     for optimizer in (gan.generator_optimizer, gan.discriminator_optimizer):
         optimizer.dynamic_scale.assign(2.0)

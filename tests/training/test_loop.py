@@ -225,7 +225,7 @@ def test_a_batch_that_can_not_be_cut_is_told(run):
 
 
 def test_training_learns(run):
-    """Images of one colour are soon painted in that colour."""
+    """Images of one color are soon painted in that color."""
     red = np.zeros((20, 32, 32, 3), np.uint8) + np.array([230, 40, 40], np.uint8)
     shown = {}
     run(

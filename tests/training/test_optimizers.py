@@ -8,7 +8,7 @@ from ganvas.networks.gan_networks import Pair
 from ganvas.training.config import TrainParams
 from ganvas.training.fused_ops import FusedAdam
 from ganvas.training.loop import Networks, prepare
-from ganvas.training.optimizers import make_optimiser, make_schedule
+from ganvas.training.optimizers import make_optimizer, make_schedule
 
 STEPS = 3
 
@@ -41,20 +41,20 @@ def test_cosine_falls_to_its_factor_by_the_last_update_and_stays_there(factor):
 
 
 def test_adam_is_made_of_the_parameters():
-    optimiser = make_optimiser(
+    optimizer = make_optimizer(
         TrainParams(optimizer={"adam": {"beta_1": 0.25, "beta_2": 0.75}}), 0.003, STEPS
     )
-    assert isinstance(optimiser, FusedAdam)
-    assert (optimiser.beta_1, optimiser.beta_2, optimiser.epsilon) == (0.25, 0.75, 1e-8)
-    assert float(optimiser.learning_rate) == pytest.approx(0.003)
+    assert isinstance(optimizer, FusedAdam)
+    assert (optimizer.beta_1, optimizer.beta_2, optimizer.epsilon) == (0.25, 0.75, 1e-8)
+    assert float(optimizer.learning_rate) == pytest.approx(0.003)
 
 
 def test_rmsprop_is_made_of_the_parameters_and_steps_as_its_formula_says():
     params = TrainParams(optimizer={"name": "rmsprop", "rmsprop": {"rho": 0.8}})
-    optimiser = make_optimiser(params, 0.01, STEPS)
+    optimizer = make_optimizer(params, 0.01, STEPS)
     variable, value, mean = keras.Variable(np.float32([1, -2])), np.array([1.0, -2]), np.zeros(2)
     for gradient in np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32):
-        optimiser.apply([keras.ops.convert_to_tensor(gradient)], [variable])
+        optimizer.apply([keras.ops.convert_to_tensor(gradient)], [variable])
         mean = 0.8 * mean + 0.2 * gradient**2
         value = value - 0.01 * gradient / np.sqrt(mean + 1e-7)
         np.testing.assert_allclose(variable.numpy(), value, rtol=1e-5)
@@ -62,10 +62,10 @@ def test_rmsprop_is_made_of_the_parameters_and_steps_as_its_formula_says():
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_the_loss_is_scaled_in_float16_alone(precision):
-    optimiser = make_optimiser(TrainParams(precision=precision), 0.003, STEPS)
-    scaled = isinstance(optimiser, keras.optimizers.LossScaleOptimizer)
+    optimizer = make_optimizer(TrainParams(precision=precision), 0.003, STEPS)
+    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
     assert scaled == (precision == "mixed_float16")
-    assert float(optimiser.learning_rate) == pytest.approx(0.003)
+    assert float(optimizer.learning_rate) == pytest.approx(0.003)
 
 
 @pytest.mark.parametrize("name", ["step", "cosine"])

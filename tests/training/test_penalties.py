@@ -9,8 +9,8 @@ from ganvas.training.penalties import (
     interpolate,
     lecam_penalty,
     move_average,
-    one_centred_penalty,
-    zero_centred_penalty,
+    one_centered_penalty,
+    zero_centered_penalty,
 )
 
 SHAPE = (4, 3, 2, 3)
@@ -37,23 +37,23 @@ def quadratic(x):
     return tf.reduce_sum(x**2, axis=(1, 2, 3))
 
 
-def test_zero_centred_penalty_of_discriminators_with_known_gradients():
+def test_zero_centered_penalty_of_discriminators_with_known_gradients():
     squared = (SLOPE.astype(float) ** 2).sum()
-    assert float(zero_centred_penalty(gradient_of(linear, IMAGES))) == pytest.approx(squared)
+    assert float(zero_centered_penalty(gradient_of(linear, IMAGES))) == pytest.approx(squared)
     expected = np.mean([4 * (image.astype(float) ** 2).sum() for image in IMAGES])
-    assert float(zero_centred_penalty(gradient_of(quadratic, IMAGES))) == pytest.approx(expected)
+    assert float(zero_centered_penalty(gradient_of(quadratic, IMAGES))) == pytest.approx(expected)
 
 
-def test_one_centred_penalty_of_discriminators_with_known_gradients():
+def test_one_centered_penalty_of_discriminators_with_known_gradients():
     expected = (np.linalg.norm(SLOPE.ravel().astype(float)) - 1) ** 2
-    assert float(one_centred_penalty(gradient_of(linear, IMAGES))) == pytest.approx(expected)
+    assert float(one_centered_penalty(gradient_of(linear, IMAGES))) == pytest.approx(expected)
     norms = [2 * np.linalg.norm(image.ravel().astype(float)) for image in IMAGES]
     expected = np.mean([(norm - 1) ** 2 for norm in norms])
-    assert float(one_centred_penalty(gradient_of(quadratic, IMAGES))) == pytest.approx(expected)
+    assert float(one_centered_penalty(gradient_of(quadratic, IMAGES))) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize("penalty", [zero_centred_penalty, one_centred_penalty])
+@pytest.mark.parametrize("penalty", [zero_centered_penalty, one_centered_penalty])
 def test_a_penalty_has_a_finite_gradient_even_where_the_discriminator_is_flat(penalty, compiled):
     # Compiled too: TensorFlow's own kernel takes 0 · infinity for 0 where XLA does not.
     @tf.function(jit_compile=compiled)
@@ -65,7 +65,7 @@ def test_a_penalty_has_a_finite_gradient_even_where_the_discriminator_is_flat(pe
 
     value, slope = differentiate(tf.constant(np.stack([np.zeros(SHAPE[1:], np.float32), SLOPE])))
     norm = np.linalg.norm(SLOPE)
-    if penalty is zero_centred_penalty:
+    if penalty is zero_centered_penalty:
         expected, expected_slope = (0 + norm**2) / 2, SLOPE
     else:
         expected, expected_slope = (1 + (norm - 1) ** 2) / 2, (1 - 1 / norm) * SLOPE
@@ -74,7 +74,7 @@ def test_a_penalty_has_a_finite_gradient_even_where_the_discriminator_is_flat(pe
     np.testing.assert_allclose(slope[1], expected_slope, rtol=1e-5)
 
 
-@pytest.mark.parametrize("penalty", [zero_centred_penalty, one_centred_penalty])
+@pytest.mark.parametrize("penalty", [zero_centered_penalty, one_centered_penalty])
 def test_penalties_of_short_gradients_are_computed_in_float32(penalty):
     gradient = np.full((2, 4, 4, 3), 300, np.float16)
     value = penalty(keras.ops.convert_to_tensor(gradient))

@@ -133,13 +133,13 @@ def test_a_checkpoint_of_networks_laid_out_otherwise_is_told_and_stays(tmp_path)
     run(tmp_path, epochs=1)
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     with pytest.raises(GanvasError, match=r"laid out otherwise .*: set train\.resume=false"):
-        # A penalty goes with a discriminator without batch normalisation.
+        # A penalty goes with a discriminator without batch normalization.
         run(tmp_path, epochs=2, penalty={"r1": 1.0})
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
 def kernels(weights: list[np.ndarray]) -> list[np.ndarray]:
-    """What an optimiser alone moves: batch norm's averages move whatever the rates are."""
+    """What an optimizer alone moves: batch norm's averages move whatever the rates are."""
     return [array for array in weights if array.ndim == 4]
 
 

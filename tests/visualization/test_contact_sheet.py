@@ -1,42 +1,42 @@
 import numpy as np
 import pytest
 
-from ganvas.visualization.contact_sheet import draw_neighbours, draw_sheets
+from ganvas.visualization.contact_sheet import draw_neighbors, draw_sheets
 
-COLOURS = [(200, 30, 30), (30, 160, 30), (30, 30, 200)]
-
-
-def plain(colour, count, side=32):
-    return np.full((count, side, side, 3), colour, np.uint8)
+COLORS = [(200, 30, 30), (30, 160, 30), (30, 30, 200)]
 
 
-def find(sheet, colour):
-    """Top, left, bottom and right of the pixels of a colour, and how many there are."""
-    rows, columns = np.nonzero((sheet == colour).all(axis=-1))
+def plain(color, count, side=32):
+    return np.full((count, side, side, 3), color, np.uint8)
+
+
+def find(sheet, color):
+    """Top, left, bottom and right of the pixels of a color, and how many there are."""
+    rows, columns = np.nonzero((sheet == color).all(axis=-1))
     return rows.min(), columns.min(), rows.max(), columns.max(), len(rows)
 
 
 def test_each_class_has_a_row_with_real_images_left_of_generated_ones():
-    real = [plain(colour, 2) for colour in COLOURS]
-    generated = [plain(tuple(255 - value for value in colour), 4) for colour in COLOURS]
+    real = [plain(color, 2) for color in COLORS]
+    generated = [plain(tuple(255 - value for value in color), 4) for color in COLORS]
     (sheet,) = draw_sheets(["one", "two", "three"], real, generated)
     assert sheet.dtype == np.uint8
     tops = []
-    for colour in COLOURS:
-        top, _, bottom, right, area = find(sheet, colour)
+    for color in COLORS:
+        top, _, bottom, right, area = find(sheet, color)
         assert area == 2 * 32 * 32 and bottom - top == 31
-        other = find(sheet, tuple(255 - value for value in colour))
+        other = find(sheet, tuple(255 - value for value in color))
         assert other[0] == top and other[1] > right and other[4] == 4 * 32 * 32
         tops.append(top)
     assert tops == sorted(tops) and len(set(np.diff(tops))) == 1
 
 
 def test_a_class_of_few_images_leaves_white_paper():
-    real = [plain(COLOURS[0], 3), plain(COLOURS[1], 1), plain(COLOURS[2], 0)]
+    real = [plain(COLORS[0], 3), plain(COLORS[1], 1), plain(COLORS[2], 0)]
     generated = [plain((0, 0, 0), 2)] * 3
     (sheet,) = draw_sheets(["one", "two", "three"], real, generated)
-    assert find(sheet, COLOURS[1])[4] == 32 * 32
-    assert find(sheet, COLOURS[0])[1] == find(sheet, COLOURS[1])[1]
+    assert find(sheet, COLORS[1])[4] == 32 * 32
+    assert find(sheet, COLORS[0])[1] == find(sheet, COLORS[1])[1]
 
 
 def test_many_classes_take_many_sheets():
@@ -61,8 +61,8 @@ def test_a_name_is_written_left_of_its_row_and_shortened_when_too_long(side):
 
 
 def test_images_stand_above_what_lies_nearest_to_them():
-    rows = {"generated": plain(COLOURS[0], 5), "nearest": plain(COLOURS[1], 5)}
-    sheet = draw_neighbours(rows)
-    upper, lower = find(sheet, COLOURS[0]), find(sheet, COLOURS[1])
+    rows = {"generated": plain(COLORS[0], 5), "nearest": plain(COLORS[1], 5)}
+    sheet = draw_neighbors(rows)
+    upper, lower = find(sheet, COLORS[0]), find(sheet, COLORS[1])
     assert upper[4] == lower[4] == 5 * 32 * 32
     assert upper[1] == lower[1] and 0 < lower[0] - upper[2] < 32

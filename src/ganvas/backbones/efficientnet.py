@@ -79,7 +79,7 @@ def build_efficientnet(variant: Variant, weights: dict[str, np.ndarray]) -> kera
     Returns:
         A network from images (N, S, S, 3), RGB in [0, 255], to two outputs: `features`
         (N, 1280), 0 to 6, the averages over the last layer's places, and `logits` (N, 1000) of
-        ImageNet's classes. It is frozen: batch normalisation uses its moving averages.
+        ImageNet's classes. It is frozen: batch normalization uses its moving averages.
 
     Raises:
         ValueError: The weights aren't this variant's.
@@ -94,7 +94,7 @@ def build_efficientnet(variant: Variant, weights: dict[str, np.ndarray]) -> kera
 def build_pyramid(variant: Variant, side: int, input_upscale: int = 1) -> keras.Model:
     """Build the frozen trunk that looks at images at four sizes, for a network to look through.
 
-    Batch normalisation is folded into the convolutions before it, which gives the same maps.
+    Batch normalization is folded into the convolutions before it, which gives the same maps.
 
     Args:
         variant: Which scale of the network.
@@ -187,7 +187,7 @@ def _build(variant: Variant) -> keras.Model:
     scale = SCALES[variant]
     images = keras.Input((scale.side, scale.side, 3), name="images")
     # TensorFlow's Lite models were trained so; the port's example, written for other weights,
-    # standardises with ImageNet's mean and deviation.
+    # standardizes with ImageNet's mean and deviation.
     x = layers.Rescaling(1 / 128, offset=-127 / 128)(images)
     x = _convolve(x, "conv_stem", "bn0", STEM, kernel=3, stride=2)
     number = 0

@@ -29,7 +29,7 @@ class NoDiscriminatorError(LookupError):
     """The model was saved without one; the message says so."""
 
 
-class Judgement(NamedTuple):
+class Judgment(NamedTuple):
     """A picture's score among others.
 
     Attributes:
@@ -81,8 +81,8 @@ class Court:
 
     def judge(
         self, studio: Studio, content: bytes, class_name: str | None, patience: float = PATIENCE
-    ) -> Judgement:
-        """Judge an uploaded picture: its centre, at the size of the model's own pictures.
+    ) -> Judgment:
+        """Judge an uploaded picture: its center, at the size of the model's own pictures.
 
         Raises:
             BusyError: There are too many already.
@@ -105,7 +105,7 @@ class Court:
                 self._lock.release()
         finally:
             self._places.release()
-        return Judgement(float(score), bench.real, bench.generated, pixels)
+        return Judgment(float(score), bench.real, bench.generated, pixels)
 
     def _open(self, studio: Studio) -> _Bench:
         bench = self._benches.get(studio.saved) or self._build(studio)

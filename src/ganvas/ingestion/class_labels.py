@@ -65,7 +65,7 @@ def read_classes(index: pd.DataFrame, column: str | None) -> Classes:
     names = sorted(training.unique())
     if len(names) < 2 or len(training) < FEWEST * len(names):
         raise GanvasError(
-            f"The column '{column}' has {len(names)} values for {len(training)} labelled training "
+            f"The column '{column}' has {len(names)} values for {len(training)} labeled training "
             f"images; classes to paint by are at least two with {FEWEST} images each on "
             f"average: set network.label to another of {', '.join(allowed)}, or to null."
         )

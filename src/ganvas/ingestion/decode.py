@@ -19,7 +19,7 @@ from ganvas.ingestion.file_index import NO_IMAGES
 logger = logging.getLogger(__name__)
 
 # JPEG files can be decoded at a half, a quarter or an eighth of their size; three times the target
-# keeps within 1.5 grey levels of decoding them whole (benchmarks/ingest.py).
+# keeps within 1.5 gray levels of decoding them whole (benchmarks/ingest.py).
 DRAFT_FACTOR = 3
 # A face is looked for on 1024 pixels and may be a small part of them: twice that keeps its detail.
 FACE_DRAFT = 2048
@@ -61,14 +61,14 @@ def decode_image(
 ) -> tuple[np.ndarray, str]:
     """Read one image, turn it upright, make it square and resize it.
 
-    Greyscale, palette, CMYK and 16-bit images become RGB, colour profiles are converted to
+    Grayscale, palette, CMYK and 16-bit images become RGB, color profiles are converted to
     sRGB, transparent parts become white, and the EXIF orientation is applied. Of an animation the
     first frame is taken.
 
     Args:
         path: The image file.
         size: Side of the result in pixels.
-        crop: The square to keep: the centre, the one with most detail in it (smart), or all of
+        crop: The square to keep: the center, the one with most detail in it (smart), or all of
             the image on white (pad).
         align: none, or faces: the largest face is first laid as CelebA's aligned images show
             theirs, on 178×218 pixels, of which the square is taken.
@@ -190,9 +190,9 @@ def _turn_upright(image: Image.Image) -> Image.Image:
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
-    """Convert to RGB by the image's own colour profile, or plainly where it has none of use."""
+    """Convert to RGB by the image's own color profile, or plainly where it has none of use."""
     profile = image.info.get("icc_profile")
-    # A profile of ink or of grey levels knows nothing of RGB.
+    # A profile of ink or of gray levels knows nothing of RGB.
     image = image if profile and image.mode in ("CMYK", "L") else _to_rgb(image)
     if profile:
         try:
@@ -202,13 +202,13 @@ def _to_srgb(image: Image.Image) -> Image.Image:
             converted = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
             image = cast(Image.Image, converted)
         except (ImageCms.PyCMSError, OSError, ValueError):
-            logger.debug("A colour profile that can't be used is left out of account.")
+            logger.debug("A color profile that can't be used is left out of account.")
     return image.convert("RGB")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
-        # Pillow would clip 16-bit grey levels to 255 instead of scaling them.
+        # Pillow would clip 16-bit gray levels to 255 instead of scaling them.
         levels = np.asarray(image).astype(np.float64) / 257
         image = Image.fromarray(levels.clip(0, 255).round().astype(np.uint8))
     if not image.has_transparency_data:
@@ -244,6 +244,6 @@ def _find_detail(image: Image.Image) -> float:
     if windows.max() == 0:
         return 0.5
     offsets = np.arange(len(windows)) - (len(windows) - 1) / 2
-    # Of squares with about as much in them, the one nearest the centre.
+    # Of squares with about as much in them, the one nearest the center.
     best = np.argmax(windows / windows.max() - 0.02 * np.abs(offsets) / side)
     return float(best / (len(windows) - 1))

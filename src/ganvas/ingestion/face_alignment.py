@@ -14,7 +14,7 @@ from ganvas.errors import GanvasError
 # CelebA's aligned images, width and height.
 ALIGNED = (178, 218)
 # Left eye, right eye, nose and corners of the mouth as the image shows them, x and y from the
-# centre of the first pixel. Medians, rounded to half a pixel, of what MTCNN finds in 299 of 300
+# center of the first pixel. Medians, rounded to half a pixel, of what MTCNN finds in 299 of 300
 # aligned images, so what it always puts a little aside cancels out. The published function
 # align_face_celeba.m puts the eyes and the middle of the mouth within a pixel of these.
 LANDMARKS = np.array([(69, 111.5), (108, 111.5), (88, 135.5), (71, 152), (105.5, 152)])
@@ -92,7 +92,7 @@ def find_landmarks(image: Image.Image) -> np.ndarray | None:
             continue
         sides = faces[:, 3:5] - faces[:, 1:3]
         largest = sides.prod(axis=1).argmax()
-        # MTCNN counts from the centre of the first pixel.
+        # MTCNN counts from the center of the first pixel.
         landmarks = (faces[largest, 6:16].reshape(2, 5).T + 0.5) * image.size / copy.size
         if sides[largest].max() >= FACE or copy.size == image.size:
             break
@@ -114,8 +114,8 @@ def fit_similarity(points: np.ndarray, onto: np.ndarray) -> tuple[complex, compl
         the summand `shift`.
     """
     z, w = points @ (1, 1j), onto @ (1, 1j)
-    centred = z - z.mean()
-    turn = np.vdot(centred, w) / np.vdot(centred, centred)
+    centered = z - z.mean()
+    turn = np.vdot(centered, w) / np.vdot(centered, centered)
     return complex(turn), complex(w.mean() - turn * z.mean())
 
 

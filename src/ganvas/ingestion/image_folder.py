@@ -1,4 +1,4 @@
-"""Any folder of images, labelled by folders or by a table."""
+"""Any folder of images, labeled by folders or by a table."""
 
 import csv
 from collections.abc import Iterator

@@ -44,7 +44,7 @@ class PackParams(Params):
 
     Attributes:
         size: Side of the packed images in pixels.
-        crop: The square to keep of each: its centre, where most detail is, or all on white.
+        crop: The square to keep of each: its center, where most detail is, or all on white.
         align: What to find and put upright first: nothing, or the largest face.
         validation_share: Share of the images, chosen by content, that training never sees and
             that choices are made by; where a source has a split of its own, that one counts.

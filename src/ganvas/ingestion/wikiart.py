@@ -161,9 +161,9 @@ def _add_labels(records: pd.DataFrame, chosen: str) -> pd.DataFrame:
     artists = records["path"].map(_artist_of).astype("str")
     derived = {"style": first_folder(records["path"]), "artist": artists}
     others = [name for name in derived if name != chosen]
-    labelled = pd.DataFrame(derived).assign(**records)
-    split = [name for name in labelled if name == "split"]
-    return labelled[["path", *FACTS, chosen, *others, *split]]
+    labeled = pd.DataFrame(derived).assign(**records)
+    split = [name for name in labeled if name == "split"]
+    return labeled[["path", *FACTS, chosen, *others, *split]]
 
 
 def _artist_of(path: str) -> str:

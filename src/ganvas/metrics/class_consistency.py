@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter
 
 BATCH, STEPS = 128, 1000
 DECAY = 1e-3
-# The most noise, a standard deviation in grey levels, and the widest blur, one in 64ths of a side.
+# The most noise, a standard deviation in gray levels, and the widest blur, one in 64ths of a side.
 GRAIN, SOFTNESS = 40, 1.6
 
 

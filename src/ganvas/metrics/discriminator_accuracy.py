@@ -15,7 +15,7 @@ def judge(
 
     Of one that judges parts of an image by themselves it is their mean.
 
-    Batch normalisation uses its moving averages, so each image is judged by itself.
+    Batch normalization uses its moving averages, so each image is judged by itself.
 
     Args:
         discriminator: See `ganvas.networks.gan_networks.Pair`.

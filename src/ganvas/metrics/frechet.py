@@ -60,8 +60,8 @@ def find_moments(features: np.ndarray) -> Moments:
         return Moments(mean, (features - mean) / np.sqrt(count - 1))
     covariance = np.zeros((length, length))
     for start in range(0, count, CHUNK):
-        centred = features[start : start + CHUNK] - mean
-        covariance += centred.T @ centred
+        centered = features[start : start + CHUNK] - mean
+        covariance += centered.T @ centered
     values, vectors = np.linalg.eigh(covariance / (count - 1))
     # Where a feature never moves, rounding leaves eigenvalues a little below 0.
     return Moments(mean, np.sqrt(values.clip(0))[:, None] * vectors.T)

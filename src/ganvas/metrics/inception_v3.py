@@ -39,7 +39,7 @@ def build_inception(weights: dict[str, np.ndarray]) -> tuple[keras.Model, keras.
         A network from images (N, 299, 299, 3), RGB in [0, 255], to features (N, 2048), 0 or
         more; and one from features to the probabilities of classes, (N, 1008). The latter leaves
         out the biases, as the Inception Score does since Salimans et al. (arXiv 1606.03498). Both
-        are frozen: batch normalisation uses its moving averages.
+        are frozen: batch normalization uses its moving averages.
 
     Raises:
         ValueError: The weights aren't this network's.

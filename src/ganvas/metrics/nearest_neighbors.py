@@ -1,4 +1,4 @@
-"""Nearest neighbours among the training images, in pixels and in features."""
+"""Nearest neighbors among the training images, in pixels and in features."""
 
 import math
 
@@ -25,7 +25,7 @@ def find_nearest(
 
     Returns:
         The positions of the nearest images, int64 of shape (n,), and their distances, float64
-        of shape (n,): the root of the mean squared difference, in grey levels (0 to 255).
+        of shape (n,): the root of the mean squared difference, in gray levels (0 to 255).
     """
     nearest = np.zeros(len(queries), np.int64)
     apart = np.zeros(len(queries))
@@ -81,5 +81,5 @@ def measure_distances(some: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _flatten(images: np.ndarray) -> np.ndarray:
-    # Centred and scaled, so that little is lost to cancellation.
+    # Centered and scaled, so that little is lost to cancellation.
     return images.reshape(len(images), math.prod(images.shape[1:])).astype(np.float32) / 255 - 0.5

@@ -97,8 +97,8 @@ def log_likelihoods(
             for sums, factor in zip(total, scale, strict=True):
                 np.logaddexp(sums, _log_sum(factor * squares), out=sums)
         parts.append(total)
-    normaliser = dimensions * np.log(np.asarray(sigmas) * np.sqrt(2 * np.pi))
-    return np.concatenate(parts, axis=1) - np.log(len(samples)) - normaliser[:, None]
+    normalizer = dimensions * np.log(np.asarray(sigmas) * np.sqrt(2 * np.pi))
+    return np.concatenate(parts, axis=1) - np.log(len(samples)) - normalizer[:, None]
 
 
 def _log_sum(exponents: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How well generated images are real ones, and real ones generated, by nearest neighbours.
+"""How well generated images are real ones, and real ones generated, by nearest neighbors.
 
 A set's manifold is the union of balls around its points, each as wide as the distance to the k-th
 nearest other point of the set. Precision and recall are Kynkäänniemi et al.'s (arXiv 1904.06991),
@@ -44,7 +44,7 @@ def compare_manifolds(real: np.ndarray, generated: np.ndarray, nearest: int = 5)
     least = min(len(real), len(generated))
     if least <= nearest:
         raise GanvasError(
-            f"Neighbours are told by {nearest} others, so {nearest + 1} images or more are "
+            f"Neighbors are told by {nearest} others, so {nearest + 1} images or more are "
             f"needed on each side, not {least}."
         )
     real_radius, generated_radius = (_radii(points, nearest) for points in (real, generated))

@@ -144,7 +144,7 @@ def _build_improved(params: ArtganParams, image_shape: tuple[int, int, int], cla
             x = _apply(_convolve(width, 3), x)
     x = layers.Conv2D(channels, 3, padding="same", use_bias=False, **_normal())(x)
     x = layers.Activation("tanh", dtype="float32")(x)
-    # It paints at twice the side, and is judged by the mean of neighbours.
+    # It paints at twice the side, and is judged by the mean of neighbors.
     images = layers.AveragePooling2D(3, strides=2, padding="same", dtype="float32")(x)
     generator = keras.Model([latent, rows], images, name="generator")
     return Pair(generator, _build_painting_classifier(params, image_shape, classes))

@@ -9,9 +9,9 @@ import keras
 from keras import layers
 
 
-def class_table(width: int, initialiser: keras.Initializer, **options: Any) -> layers.Dense:
+def class_table(width: int, initializer: keras.Initializer, **options: Any) -> layers.Dense:
     """Make the map of rows (N, K) to (N, width); its kernel (K, width) has a row for each class."""
-    return layers.Dense(width, use_bias=False, kernel_initializer=initialiser, **options)
+    return layers.Dense(width, use_bias=False, kernel_initializer=initializer, **options)
 
 
 def class_norm(
@@ -20,22 +20,22 @@ def class_norm(
     norm: layers.BatchNormalization,
     gamma: keras.Initializer,
 ) -> keras.KerasTensor:
-    """Normalise with a scale and an offset for each class (de Vries et al., arXiv 1707.00683).
+    """Normalize with a scale and an offset for each class (de Vries et al., arXiv 1707.00683).
 
     Args:
         x: (N, C) or (N, H, W, C).
         rows: The classes, (N, K).
         norm: A norm without scale and center.
-        gamma: Initialiser of the scales; the offsets begin with zeros.
+        gamma: Initializer of the scales; the offsets begin with zeros.
     """
     x = norm(x)
     channels = x.shape[-1]
     alike = (1,) * (len(x.shape) - 2) + (channels,)
-    for name, initialiser, merge in (
+    for name, initializer, merge in (
         ("gamma", gamma, layers.Multiply()),
         ("beta", keras.initializers.Zeros(), layers.Add()),
     ):
-        row = class_table(channels, initialiser, name=f"{norm.name}_{name}")(rows)
+        row = class_table(channels, initializer, name=f"{norm.name}_{name}")(rows)
         x = merge([x, layers.Reshape(alike)(row)])
     return x
 

@@ -1,11 +1,11 @@
-"""DCGAN: strided convolutions with batch normalisation (Radford et al., arXiv 1511.06434).
+"""DCGAN: strided convolutions with batch normalization (Radford et al., arXiv 1511.06434).
 
 The defaults are pytorch/examples': at 64 pixels and width 64 the generator has 3,576,704 trainable
 parameters, the discriminator 2,765,568. Other parameters make it Radford et al.'s own faces model
 (Newmu/dcgan_code) or that of keras-io's dcgan_overriding_train_step.
 
 With classes the generator has an embedding of the class beside the latent, as in BigGAN (Brock et
-al., arXiv 1809.11096), and normalises by class (de Vries et al., arXiv 1707.00683); the
+al., arXiv 1809.11096), and normalizes by class (de Vries et al., arXiv 1707.00683); the
 discriminator projects (Miyato and Koyama, arXiv 1802.05637).
 """
 
@@ -42,9 +42,9 @@ class DcganParams(Params):
         initializer: Of the kernels: `normal` is N(0, .02), with N(1, .02) for what batch norm
             multiplies by; `glorot` is Keras's habit, uniform (Glorot and Bengio 2010), with ones.
         stem: What turns the latent into the generator's first maps. After `dense` each unit is
-            normalised by itself, each channel after `convolution`.
+            normalized by itself, each channel after `convolution`.
         stem_activation: Whether norm and activation follow the stem.
-        generator_norm: What normalises the generator's hidden layers.
+        generator_norm: What normalizes the generator's hidden layers.
         generator_activation: What follows them; leaky means a slope of .2.
         output_convolution: Side of the kernel of a plain convolution that paints from maps at
             full size; None: the last strided layer paints.
@@ -52,7 +52,7 @@ class DcganParams(Params):
             which equals tanh(x / 2).
         head: What turns the discriminator's last maps into a logit; both see all of each map.
         dropout: Share of the head's inputs that are left out in training.
-        discriminator_norm: What normalises the discriminator's hidden layers; gradient penalties
+        discriminator_norm: What normalizes the discriminator's hidden layers; gradient penalties
             need none, since batch norm ties the images of a batch together.
         spectral_norm: Divide each of the discriminator's kernels by its largest singular value
             (Miyato et al., arXiv 1802.05957), by Keras's layer: at each training step, and without
@@ -201,7 +201,7 @@ def _stem(
 def _activate(
     params: DcganParams, x: keras.KerasTensor, rows: keras.KerasTensor | None
 ) -> keras.KerasTensor:
-    """Normalise and activate one of the generator's hidden layers."""
+    """Normalize and activate one of the generator's hidden layers."""
     if params.generator_norm == "batch" and rows is None:
         x = _batch_norm(params)(x)
     elif params.generator_norm == "batch":

@@ -3,7 +3,7 @@
 Images go through a frozen EfficientNet-Lite0, whose maps of four sizes are mixed across channels
 and sizes by convolutions that nobody trains. On each mixture sits a small head with spectral norm,
 whose logits judge parts of the image. What ImageNet has taught need not be learnt again, so that
-far fewer images seen give good ones. That network was never asked about colours and grain, so one
+far fewer images seen give good ones. That network was never asked about colors and grain, so one
 more head sits on the image itself. The generator is DCGAN's.
 
 No figure may be made with efficientnet_lite0 for such a generator: it has learnt to please it.

@@ -1,7 +1,7 @@
-"""R3GAN: a residual network without normalisation (Huang et al., arXiv 2501.05441).
+"""R3GAN: a residual network without normalization (Huang et al., arXiv 2501.05441).
 
 Both networks are chains of inverted residual blocks with grouped convolutions, begun by fix-up
-initialisation (Zhang et al., arXiv 1901.09321): each block begins as the identity, and its other
+initialization (Zhang et al., arXiv 1901.09321): each block begins as the identity, and its other
 kernels are scaled down by the number of blocks. What is special about their training, the
 relativistic loss and gradient penalties at real and generated images, stands under `train`; the
 defaults here are the paper's for faces at 64 pixels.
@@ -124,7 +124,7 @@ def _build_discriminator(
     for width in widths[1:]:
         x = layers.AveragePooling2D(2)(_blur(x))
         x = _residual_blocks(params, len(widths), _convolve_points(x, width))
-    # The initialiser takes a depthwise kernel's fan-in for that of all channels together.
+    # The initializer takes a depthwise kernel's fan-in for that of all channels together.
     pattern = keras.initializers.RandomNormal(stddev=1 / FIRST_SIDE)
     basis = layers.DepthwiseConv2D(
         FIRST_SIDE, use_bias=False, depthwise_initializer=pattern, dtype="float32", name="basis"
@@ -176,9 +176,9 @@ def _convolve_points(x: Maps, width: int) -> Maps:
 
 
 def _pointwise(
-    width: int, initialiser: keras.Initializer, use_bias: bool = False, **options: Any
+    width: int, initializer: keras.Initializer, use_bias: bool = False, **options: Any
 ) -> keras.Layer:
-    return layers.Conv2D(width, 1, use_bias=use_bias, kernel_initializer=initialiser, **options)
+    return layers.Conv2D(width, 1, use_bias=use_bias, kernel_initializer=initializer, **options)
 
 
 def _blur(x: Maps) -> Maps:

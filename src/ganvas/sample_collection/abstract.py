@@ -1,4 +1,4 @@
-"""Abstract painting without a single curve: colour fields and neoplastic grids."""
+"""Abstract painting without a single curve: color fields and neoplastic grids."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from ganvas.sample_collection.canvas import (
     axes,
     blank,
     bristles,
-    colours,
+    colors,
     finish,
     inside,
     lay,
@@ -20,24 +20,24 @@ from ganvas.sample_collection.canvas import (
 
 # Ground first, then the bands from top to bottom.
 FIELD_PALETTES = [
-    colours("#7d1c1c", "#ef6a2c", "#f8bc40", "#bf2a22"),
-    colours("#1c2c50", "#3f78b8", "#a5cdd6", "#2a4478"),
-    colours("#5a1a2c", "#e6553c", "#2f1420", "#f39a62"),
-    colours("#f0c63a", "#f08a24", "#f9e9a8", "#d9472b"),
-    colours("#8fb8c4", "#e9efe6", "#f3a35c", "#2f6f8f"),
-    colours("#e3cfae", "#f0b93f", "#df7458", "#f6ead6"),
-    colours("#1f3f38", "#579a78", "#ecd66c", "#2c6e68"),
-    colours("#3c2560", "#9a5cb8", "#f2b0bd", "#5a3a9c"),
-    colours("#c24a2b", "#f5cf6a", "#f3eee0", "#e57a30"),
-    colours("#2a3848", "#c2443f", "#f4c67a", "#6aa3be"),
+    colors("#7d1c1c", "#ef6a2c", "#f8bc40", "#bf2a22"),
+    colors("#1c2c50", "#3f78b8", "#a5cdd6", "#2a4478"),
+    colors("#5a1a2c", "#e6553c", "#2f1420", "#f39a62"),
+    colors("#f0c63a", "#f08a24", "#f9e9a8", "#d9472b"),
+    colors("#8fb8c4", "#e9efe6", "#f3a35c", "#2f6f8f"),
+    colors("#e3cfae", "#f0b93f", "#df7458", "#f6ead6"),
+    colors("#1f3f38", "#579a78", "#ecd66c", "#2c6e68"),
+    colors("#3c2560", "#9a5cb8", "#f2b0bd", "#5a3a9c"),
+    colors("#c24a2b", "#f5cf6a", "#f3eee0", "#e57a30"),
+    colors("#2a3848", "#c2443f", "#f4c67a", "#6aa3be"),
 ]
 
 # How tall each band is compared with the others: a broad one with narrower companions, as a rule.
 FIELD_RHYTHMS = [(1.0, 0.28, 0.85), (0.75, 0.25, 1.0), (0.5, 0.9, 0.6), (1.1, 0.9)]
 
 
-def paint_colour_fields(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Paint two or three soft-edged bands of colour, stacked. Returns uint8 (size, size, 3)."""
+def paint_color_fields(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Paint two or three soft-edged bands of color, stacked. Returns uint8 (size, size, 3)."""
     # Every edge is soft, so these are drawn at their final size.
     ground, *bands = pick(rng, FIELD_PALETTES)
     rhythm = pick(rng, FIELD_RHYTHMS)
@@ -68,8 +68,8 @@ def paint_colour_fields(rng: np.random.Generator, size: int) -> np.ndarray:
     return finish(canvas)
 
 
-WHITES = colours("#f5f1e4", "#efeadb", "#e9e6dc", "#f7f3ea")
-RED, BLUE, YELLOW, BLACK = colours("#c9271c", "#1d3d93", "#f3c42b", "#17161a")
+WHITES = colors("#f5f1e4", "#efeadb", "#e9e6dc", "#f7f3ea")
+RED, BLUE, YELLOW, BLACK = colors("#c9271c", "#1d3d93", "#f3c42b", "#17161a")
 
 
 def _grid_lines(rng: np.random.Generator) -> tuple[list[float], list[float]]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ganvas.sample_collection.abstract import paint_colour_fields, paint_neoplastic_grid
+from ganvas.sample_collection.abstract import paint_color_fields, paint_neoplastic_grid
 from ganvas.sample_collection.circles import paint_concentric_circles
 from ganvas.sample_collection.cutouts import paint_paper_cutouts
 from ganvas.sample_collection.landscape import paint_pointillist_landscape
@@ -27,7 +27,7 @@ Progress = Callable[[Iterable[Work], int], Iterable[Work]]
 
 # The order is part of every image's seed: a new style belongs at the end.
 STYLES: dict[str, Painter] = {
-    "Colour Fields": paint_colour_fields,
+    "Colour Fields": paint_color_fields,
     "Neoplastic Grids": paint_neoplastic_grid,
     "Pointillist Landscapes": paint_pointillist_landscape,
     "Ink Waves": paint_ink_waves,

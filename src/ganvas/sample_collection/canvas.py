@@ -14,31 +14,31 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 
-def colours(*codes: str) -> np.ndarray:
+def colors(*codes: str) -> np.ndarray:
     """Turn hexadecimal codes like ``"#1f3f94"`` into a float32 array (len(codes), 3) in [0, 1]."""
     rows = [[int(code[i : i + 2], 16) for i in (1, 3, 5)] for code in codes]
     return np.array(rows, dtype=np.float32) / 255
 
 
-def as_ink(colour: np.ndarray) -> tuple[int, int, int]:
-    """Turn one colour, shape (3,) in [0, 1], into the integer triple that Pillow draws with."""
-    red, green, blue = np.clip(np.rint(colour * 255), 0, 255).astype(int).tolist()
+def as_ink(color: np.ndarray) -> tuple[int, int, int]:
+    """Turn one color, shape (3,) in [0, 1], into the integer triple that Pillow draws with."""
+    red, green, blue = np.clip(np.rint(color * 255), 0, 255).astype(int).tolist()
     return red, green, blue
 
 
-def blank(side: int, colour: np.ndarray) -> np.ndarray:
-    """Return a canvas (side, side, 3) of one colour."""
+def blank(side: int, color: np.ndarray) -> np.ndarray:
+    """Return a canvas (side, side, 3) of one color."""
     # One plane of memory for each channel: numpy is several times faster along long rows than
     # along triples. Everything computed from a canvas inherits this order.
     planes = np.empty((3, side, side), np.float32)
-    planes[:] = np.asarray(colour, np.float32)[:, None, None]
+    planes[:] = np.asarray(color, np.float32)[:, None, None]
     return planes.transpose(1, 2, 0)
 
 
 def axes(side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return pixel centres as x of shape (1, side) and y of shape (side, 1), both in (0, 1)."""
-    centres = (np.arange(side, dtype=np.float32) + 0.5) / side
-    return centres[None, :], centres[:, None]
+    """Return pixel centers as x of shape (1, side) and y of shape (side, 1), both in (0, 1)."""
+    centers = (np.arange(side, dtype=np.float32) + 0.5) / side
+    return centers[None, :], centers[:, None]
 
 
 def soft_step(value: np.ndarray, start: float, end: float) -> np.ndarray:
@@ -61,10 +61,10 @@ def window(side: int, left: float, top: float, right: float, bottom: float) -> t
     return slice(first_row, int(bottom * side) + 1), slice(first_column, int(right * side) + 1)
 
 
-def lay(canvas: np.ndarray, colour: np.ndarray, mask: np.ndarray) -> None:
-    """Lay a colour, (3,) or (side, side, 3), over the canvas in place, as far as the mask says."""
+def lay(canvas: np.ndarray, color: np.ndarray, mask: np.ndarray) -> None:
+    """Lay a color, (3,) or (side, side, 3), over the canvas in place, as far as the mask says."""
     mask = np.broadcast_to(mask, canvas.shape[:2]).astype(np.float32, copy=False)
-    canvas += (colour - canvas) * mask[..., None]
+    canvas += (color - canvas) * mask[..., None]
 
 
 def smooth_noise(
@@ -117,7 +117,7 @@ def blur_mask(mask: np.ndarray, radius: float) -> np.ndarray:
 
 
 def from_image(image: Image.Image) -> np.ndarray:
-    """Turn a Pillow image into a canvas (side, side, 3), or a mask (side, side) if it is grey."""
+    """Turn a Pillow image into a canvas (side, side, 3), or a mask (side, side) if it is gray."""
     values = np.asarray(image, dtype=np.float32)
     if values.ndim == 3:
         values = np.ascontiguousarray(values.transpose(2, 0, 1)).transpose(1, 2, 0)

@@ -1,4 +1,4 @@
-"""Concentric circles: discs of bright rings, quartered so that the colours turn at the axes."""
+"""Concentric circles: discs of bright rings, quartered so that the colors turn at the axes."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from ganvas.sample_collection.canvas import (
     axes,
     blank,
     bristles,
-    colours,
+    colors,
     finish,
     lay,
     pick,
@@ -16,16 +16,16 @@ from ganvas.sample_collection.canvas import (
 )
 
 PALETTES = [
-    colours("#e4572e", "#f3a712", "#f6e7c1", "#2e86ab", "#1b3a5c", "#a8c686", "#d64570"),
-    colours("#d7263d", "#f46036", "#f9dc5c", "#1b998b", "#2e294e", "#f4efe2", "#7fb7be"),
-    colours("#5f0f40", "#fb8b24", "#e36414", "#0f4c5c", "#9a031e", "#f5e6c8", "#6fa8a0"),
-    colours("#3d5a80", "#98c1d9", "#e9f4f2", "#ee6c4d", "#293241", "#f2c14e", "#8d6a9f"),
+    colors("#e4572e", "#f3a712", "#f6e7c1", "#2e86ab", "#1b3a5c", "#a8c686", "#d64570"),
+    colors("#d7263d", "#f46036", "#f9dc5c", "#1b998b", "#2e294e", "#f4efe2", "#7fb7be"),
+    colors("#5f0f40", "#fb8b24", "#e36414", "#0f4c5c", "#9a031e", "#f5e6c8", "#6fa8a0"),
+    colors("#3d5a80", "#98c1d9", "#e9f4f2", "#ee6c4d", "#293241", "#f2c14e", "#8d6a9f"),
 ]
-PAPER = colours("#efe4cc")[0]
+PAPER = colors("#efe4cc")[0]
 
 
-def _ring_colours(rng: np.random.Generator, palette: np.ndarray, rings: int) -> np.ndarray:
-    """Return colours (4, rings, 3), so that neighbours along a radius always differ."""
+def _ring_colors(rng: np.random.Generator, palette: np.ndarray, rings: int) -> np.ndarray:
+    """Return colors (4, rings, 3), so that neighbors along a radius always differ."""
     order = rng.permutation(len(palette))
     turn = rng.integers(1, 3, 4).cumsum()
     index = (np.arange(rings)[None, :] + turn[:, None]) % len(palette)
@@ -36,7 +36,7 @@ def _disc(
     rng: np.random.Generator,
     canvas: np.ndarray,
     palette: np.ndarray,
-    centre: tuple[float, float],
+    center: tuple[float, float],
     radius: float,
     rings: int,
     wobble: np.ndarray,
@@ -45,18 +45,18 @@ def _disc(
     side = len(canvas)
     rows, columns = (
         slice(max(0, int((c - radius - 0.02) * side)), int((c + radius + 0.02) * side) + 1)
-        for c in (centre[1], centre[0])
+        for c in (center[1], center[0])
     )
     x, y = axes(side)
     wobble = wobble[rows, columns]
-    dx, dy = x[:, columns] - centre[0], y[rows] - centre[1]
+    dx, dy = x[:, columns] - center[0], y[rows] - center[1]
     edges = np.linspace(0, radius, rings + 1)[1:] + rng.uniform(-0.012, 0.012, rings) * radius
     away = np.hypot(dx, dy) + wobble
-    # A thin rim of bare paper keeps the disc apart from a ground of its own colour.
+    # A thin rim of bare paper keeps the disc apart from a ground of its own color.
     lay(canvas[rows, columns], PAPER, away < radius + 0.012)
     ring = np.searchsorted(edges.astype(np.float32), away)
     quarter = (dx + 0.5 * wobble > 0) + 2 * (dy + 0.5 * wobble > 0)
-    table = _ring_colours(rng, palette, rings + 1).reshape(-1, 3).T
+    table = _ring_colors(rng, palette, rings + 1).reshape(-1, 3).T
     tones = table[:, quarter * (rings + 1) + ring].transpose(1, 2, 0)
     lay(canvas[rows, columns], tones, ring < rings)
 

@@ -9,7 +9,7 @@ from ganvas.sample_collection.canvas import (
     blank,
     blur_mask,
     bristles,
-    colours,
+    colors,
     finish,
     from_image,
     lay,
@@ -19,14 +19,14 @@ from ganvas.sample_collection.canvas import (
     window,
 )
 
-# Block colours; the shapes take white and the colours of the other blocks.
+# Block colors; the shapes take white and the colors of the other blocks.
 PALETTES = [
-    colours("#1f5fa8", "#f2b632", "#e4572e", "#2a9d6e", "#f2a7b8"),
-    colours("#e63946", "#1d5c8f", "#f4c95d", "#f08a5d", "#3a8f6b"),
-    colours("#6a3d9a", "#f28c28", "#2b9eb3", "#f9d056", "#d1495b"),
-    colours("#16697a", "#ffa62b", "#e05a47", "#82c0a0", "#f2c6b4"),
+    colors("#1f5fa8", "#f2b632", "#e4572e", "#2a9d6e", "#f2a7b8"),
+    colors("#e63946", "#1d5c8f", "#f4c95d", "#f08a5d", "#3a8f6b"),
+    colors("#6a3d9a", "#f28c28", "#2b9eb3", "#f9d056", "#d1495b"),
+    colors("#16697a", "#ffa62b", "#e05a47", "#82c0a0", "#f2c6b4"),
 ]
-WHITE = colours("#fbf6ea")[0]
+WHITE = colors("#fbf6ea")[0]
 
 Point = tuple[float, float]
 
@@ -52,13 +52,13 @@ def _frond(
     rng: np.random.Generator,
     draw: ImageDraw.ImageDraw,
     side: int,
-    centre: Point,
+    center: Point,
     length: float,
     up: float,
 ) -> None:
     """Draw a bent stem with two or three pairs of arms that curl upwards."""
     bend = rng.uniform(-0.5, 0.5)
-    foot = np.array(centre) - 0.5 * length * np.array([math.cos(up), math.sin(up)])
+    foot = np.array(center) - 0.5 * length * np.array([math.cos(up), math.sin(up)])
     stem = _arm(foot, up - bend / 2, length, bend)
     _stroke(draw, side, stem, 0.1 * length)
     for at in (1, 3, 5) if rng.random() < 0.7 else (1, 4):
@@ -72,7 +72,7 @@ def _coral(
     rng: np.random.Generator,
     draw: ImageDraw.ImageDraw,
     side: int,
-    centre: Point,
+    center: Point,
     length: float,
     up: float,
 ) -> None:
@@ -81,7 +81,7 @@ def _coral(
     curl = float(rng.choice([-0.8, 0.8]))
     for k in range(arms):
         heading = up + 2 * math.pi * k / arms
-        path = _arm(np.array(centre), heading, 0.5 * length, curl)
+        path = _arm(np.array(center), heading, 0.5 * length, curl)
         _stroke(draw, side, path, 0.12 * length)
 
 
@@ -89,7 +89,7 @@ def _leaf(
     rng: np.random.Generator,
     draw: ImageDraw.ImageDraw,
     side: int,
-    centre: Point,
+    center: Point,
     length: float,
     up: float,
 ) -> None:
@@ -98,37 +98,37 @@ def _leaf(
     half = 0.36 * length * np.sin(math.pi * t**0.75) ** 0.7
     half *= 0.55 + 0.45 * np.abs(np.sin(4 * math.pi * t)) ** 0.6
     ahead, aside = np.array([math.cos(up), math.sin(up)]), np.array([-math.sin(up), math.cos(up)])
-    spine = np.array(centre) + np.outer((t - 0.42) * 0.95 * length, ahead)
+    spine = np.array(center) + np.outer((t - 0.42) * 0.95 * length, ahead)
     outline = np.concatenate([spine + np.outer(half, aside), (spine - np.outer(half, aside))[::-1]])
     draw.polygon([tuple(p) for p in (outline * side).tolist()], fill=255)
     _stroke(draw, side, _arm(spine[0] - 0.08 * length * ahead, up, 0.3 * length, 0), 0.07 * length)
 
 
 def _cut(
-    rng: np.random.Generator, side: int, centre: Point, length: float, part: tuple[slice, slice]
+    rng: np.random.Generator, side: int, center: Point, length: float, part: tuple[slice, slice]
 ) -> np.ndarray:
     """Return the mask of one cut shape, mostly a frond, in this part of the image."""
     image = Image.new("L", (side, side))
     up = -math.pi / 2 + rng.uniform(-0.35, 0.35)
     shape = pick(rng, (_frond, _frond, _frond, _coral, _leaf))
-    shape(rng, ImageDraw.Draw(image), side, centre, length, up)
+    shape(rng, ImageDraw.Draw(image), side, center, length, up)
     # Blurring and cutting at one half rounds the corners, as scissors do.
     return np.clip((blur_mask(from_image(image)[part], 0.006 * side) - 0.5) * 5 + 0.5, 0, 1)
 
 
 def _blocks(canvas: np.ndarray, x: float, y: float, palette: np.ndarray) -> list[Point]:
-    """Divide the canvas at x and y into four blocks of colour; returns their centres."""
+    """Divide the canvas at x and y into four blocks of color; returns their centers."""
     side = len(canvas)
     edges_x, edges_y = (0, x, 1), (0, y, 1)
-    centres = []
-    for k, colour in enumerate(palette[:4]):
+    centers = []
+    for k, color in enumerate(palette[:4]):
         (left, right), (top, bottom) = edges_x[k % 2 :][:2], edges_y[k // 2 :][:2]
         block = np.s_[
             round(top * side) : round(bottom * side), round(left * side) : round(right * side)
         ]
-        canvas[block] = colour
-        centres.append(((left + right) / 2, (top + bottom) / 2))
-    return centres
+        canvas[block] = color
+        centers.append(((left + right) / 2, (top + bottom) / 2))
+    return centers
 
 
 def paint_paper_cutouts(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -136,13 +136,13 @@ def paint_paper_cutouts(rng: np.random.Generator, size: int) -> np.ndarray:
     side = 2 * size
     palette = pick(rng, PALETTES)[rng.permutation(5)]
     canvas = blank(side, WHITE)
-    centres = _blocks(canvas, rng.uniform(0.45, 0.55), rng.uniform(0.45, 0.55), palette)
+    centers = _blocks(canvas, rng.uniform(0.45, 0.55), rng.uniform(0.45, 0.55), palette)
     bristles(rng, canvas, 0.015)
     whites = pick(rng, [(0, 3), (1, 2)])
     mask, shapes = np.zeros((side, side), np.float32), canvas.copy()
-    for k, centre in enumerate(centres):
-        part = window(side, centre[0] - 0.3, centre[1] - 0.3, centre[0] + 0.3, centre[1] + 0.3)
-        cut = _cut(rng, side, centre, rng.uniform(0.38, 0.43), part)
+    for k, center in enumerate(centers):
+        part = window(side, center[0] - 0.3, center[1] - 0.3, center[0] + 0.3, center[1] + 0.3)
+        cut = _cut(rng, side, center, rng.uniform(0.38, 0.43), part)
         contrast = np.abs(palette - palette[k]).sum(axis=1)
         bright = palette[pick(rng, contrast.argsort()[-2:])]
         lay(shapes[part], WHITE if k in whites else bright, cut)

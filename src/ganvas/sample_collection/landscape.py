@@ -1,4 +1,4 @@
-"""Landscapes that are nothing but touches of colour: pointillist fields, hills and lakes."""
+"""Landscapes that are nothing but touches of color: pointillist fields, hills and lakes."""
 
 import math
 
@@ -7,7 +7,7 @@ import numpy as np
 from ganvas.sample_collection.canvas import (
     axes,
     blank,
-    colours,
+    colors,
     finish,
     inside,
     lay,
@@ -19,11 +19,11 @@ from ganvas.sample_collection.canvas import (
 
 # Sky at the zenith, sky at the horizon, sun, far hills, near hills, meadow, its shade, trees.
 PALETTES = [
-    colours("#4f8acb", "#f9e0b0", "#fff3b0", "#8698c8", "#6a9c64", "#cfc954", "#74a048", "#24584a"),
-    colours("#7a68bb", "#fbb282", "#ffe38c", "#8a68a8", "#587c80", "#e09c54", "#a5684e", "#382f62"),
-    colours("#3ba0c0", "#f2f2c6", "#fff8c4", "#66b0b8", "#459c72", "#ecd060", "#b4a83e", "#165a50"),
-    colours("#dc7298", "#fddca6", "#fff2ac", "#b080b4", "#8480a4", "#ccb766", "#8a9056", "#4e3a66"),
-    colours("#5f9fd8", "#fbe6d8", "#fff4c8", "#a3a8d8", "#7aa57c", "#e8a9a4", "#a98a5c", "#2f5f58"),
+    colors("#4f8acb", "#f9e0b0", "#fff3b0", "#8698c8", "#6a9c64", "#cfc954", "#74a048", "#24584a"),
+    colors("#7a68bb", "#fbb282", "#ffe38c", "#8a68a8", "#587c80", "#e09c54", "#a5684e", "#382f62"),
+    colors("#3ba0c0", "#f2f2c6", "#fff8c4", "#66b0b8", "#459c72", "#ecd060", "#b4a83e", "#165a50"),
+    colors("#dc7298", "#fddca6", "#fff2ac", "#b080b4", "#8480a4", "#ccb766", "#8a9056", "#4e3a66"),
+    colors("#5f9fd8", "#fbe6d8", "#fff4c8", "#a3a8d8", "#7aa57c", "#e8a9a4", "#a98a5c", "#2f5f58"),
 ]
 
 
@@ -38,10 +38,10 @@ def _scene(rng: np.random.Generator, side: int) -> np.ndarray:
     away = np.hypot(x - sun_x, y - sun_y)
     lay(canvas, sun, 0.75 * np.exp(-away / 0.12))
     lay(canvas, sun, inside(away - rng.uniform(0.08, 0.1), 0.01))
-    for colour, base, height in ((far, horizon - 0.06, 0.05), (near, horizon + 0.01, 0.045)):
+    for color, base, height in ((far, horizon - 0.06, 0.05), (near, horizon + 0.01, 0.045)):
         phase, bend = rng.uniform(0, 2 * math.pi), rng.uniform(4, 7)
         ridge = base - height * np.sin(bend * x + phase) - 0.3 * height * np.sin(13 * x + phase)
-        lay(canvas, colour, inside(ridge - y, 0.01))
+        lay(canvas, color, inside(ridge - y, 0.01))
     shore = horizon + 0.08
     if rng.random() < 0.4:
         shore += 0.12
@@ -95,7 +95,7 @@ def _tree(rng: np.random.Generator, canvas: np.ndarray, tree: np.ndarray, sun: n
     mask = inside(crown, 0.015)
     lay(canvas, 0.9 * tree, mask)
     lit = soft_step((cx - x) + (cy - y), -0.12, 0.2)
-    lay(canvas, 0.5 * sun * colours("#d8e08a")[0] + 0.5 * tree, mask * lit * 0.85)
+    lay(canvas, 0.5 * sun * colors("#d8e08a")[0] + 0.5 * tree, mask * lit * 0.85)
 
 
 def _dot_layer(
@@ -117,15 +117,15 @@ def _dot_layer(
     slack = 0.5 - radius
     jitter = rng.uniform(-slack, slack, (2, reach * reach)).astype(np.float32)
     row, column = np.divmod(np.arange(reach * reach), reach)
-    centre_u = jitter[0] + (column + 0.5).astype(np.float32)
-    centre_v = jitter[1] + (row + 0.5).astype(np.float32)
-    px = (centre_u * cos - (centre_v - per_side) * sin) / per_side
-    py = (centre_u * sin + (centre_v - per_side) * cos) / per_side
+    center_u = jitter[0] + (column + 0.5).astype(np.float32)
+    center_v = jitter[1] + (row + 0.5).astype(np.float32)
+    px = (center_u * cos - (center_v - per_side) * sin) / per_side
+    py = (center_u * sin + (center_v - per_side) * cos) / per_side
     at = [np.clip(p * len(scene), 0, len(scene) - 1).astype(np.int32) for p in (py, px)]
     paint = scene[at[0], at[1]]
-    # Divided colour: each dot strays from the true tone, and the eye mixes them again.
+    # Divided color: each dot strays from the true tone, and the eye mixes them again.
     paint = paint * rng.uniform(0.9, 1.12, (len(paint), 1)) + rng.normal(0, 0.05, paint.shape)
-    distance = np.hypot(u - np.take(centre_u, cells), v - np.take(centre_v, cells))
+    distance = np.hypot(u - np.take(center_u, cells), v - np.take(center_v, cells))
     touches = np.take(paint.T.astype(np.float32), cells, axis=1).transpose(1, 2, 0)
     lay(canvas, touches, inside(distance - radius, 0.12))
 
@@ -133,10 +133,10 @@ def _dot_layer(
 def paint_pointillist_landscape(rng: np.random.Generator, size: int) -> np.ndarray:
     """Paint sky, sun, hills, meadow and trees in dots. Returns uint8 (size, size, 3)."""
     scene = _scene(rng, size)
-    # Dots of many colours mix to a duller one, so the colours they vary about are stronger.
-    grey = scene.mean(axis=2, keepdims=True)
-    scene = grey + 1.2 * (scene - grey)
-    ground = 0.75 * scene + 0.25 * colours("#efe3c8")[0]
+    # Dots of many colors mix to a duller one, so the colors they vary about are stronger.
+    gray = scene.mean(axis=2, keepdims=True)
+    scene = gray + 1.2 * (scene - gray)
+    ground = 0.75 * scene + 0.25 * colors("#efe3c8")[0]
     canvas = blank(2 * size, ground[0, 0])
     for i in range(2):
         for j in range(2):

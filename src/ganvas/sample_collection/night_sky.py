@@ -7,7 +7,7 @@ from ganvas.sample_collection.canvas import (
     as_ink,
     axes,
     blank,
-    colours,
+    colors,
     finish,
     from_image,
     inside,
@@ -21,12 +21,12 @@ from ganvas.sample_collection.canvas import (
 
 # Deep sky, middle sky, pale sky, moonlight, far hills, near hills, cypress, lit leaves.
 PALETTES = [
-    colours("#16245c", "#2f5fa8", "#93bcd3", "#fbe08a", "#2a4a86", "#172c5c", "#0e1a20", "#2d5040"),
-    colours("#151c52", "#3b52a6", "#a3b0dc", "#ffd570", "#333f86", "#1b2354", "#12161f", "#3c4a4a"),
-    colours("#0e2c4e", "#28739a", "#8fcac4", "#fff0a5", "#1f5a70", "#10344a", "#0a1a1b", "#2b5a3f"),
-    colours("#20164f", "#5a4a9c", "#b9a5d6", "#ffe3a0", "#45397c", "#271f55", "#150f20", "#46405a"),
+    colors("#16245c", "#2f5fa8", "#93bcd3", "#fbe08a", "#2a4a86", "#172c5c", "#0e1a20", "#2d5040"),
+    colors("#151c52", "#3b52a6", "#a3b0dc", "#ffd570", "#333f86", "#1b2354", "#12161f", "#3c4a4a"),
+    colors("#0e2c4e", "#28739a", "#8fcac4", "#fff0a5", "#1f5a70", "#10344a", "#0a1a1b", "#2b5a3f"),
+    colors("#20164f", "#5a4a9c", "#b9a5d6", "#ffe3a0", "#45397c", "#271f55", "#150f20", "#46405a"),
 ]
-WINDOWS = colours("#ffc766")[0]
+WINDOWS = colors("#ffc766")[0]
 
 # x, y and radius.
 Light = list[float]
@@ -46,7 +46,7 @@ def _lights(rng: np.random.Generator) -> list[Light]:
 def _scene(
     rng: np.random.Generator, side: int, palette: np.ndarray, lights: list[Light]
 ) -> np.ndarray:
-    """Return the night as plain areas of colour, a canvas (side, side, 3)."""
+    """Return the night as plain areas of color, a canvas (side, side, 3)."""
     deep, middle, pale, glow, far, near, _, _ = palette
     x, y = axes(side)
     canvas = blank(side, deep)
@@ -60,11 +60,11 @@ def _scene(
         rings = 0.45 + 0.4 * (0.5 + 0.5 * np.cos(away * 5))
         lay(canvas[here], pale, np.exp(-((away / 2.4) ** 2)) * rings)
         lay(canvas[here], glow, np.exp(-((away / 1.2) ** 4)))
-    for colour, base, height in ((far, 0.75, 0.045), (near, 0.86, 0.03)):
+    for color, base, height in ((far, 0.75, 0.045), (near, 0.86, 0.03)):
         ridge = base - height * np.sin(6 * x + rng.uniform(0, 6))
         land = window(side, 0, base - height - 0.01, 1, 1)
         furrow = 1 + 0.3 * np.sin((y[land[0]] - ridge) * 110)
-        lay(canvas[land], colour * furrow[..., None], inside(ridge - y[land[0]], 0.01))
+        lay(canvas[land], color * furrow[..., None], inside(ridge - y[land[0]], 0.01))
     return canvas
 
 

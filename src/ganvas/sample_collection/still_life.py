@@ -6,7 +6,7 @@ from ganvas.sample_collection.canvas import (
     axes,
     blank,
     bristles,
-    colours,
+    colors,
     finish,
     inside,
     lay,
@@ -20,14 +20,14 @@ from ganvas.sample_collection.canvas import (
 
 # Wall, table, table's front edge, tall vessel, bowl, the bowl's stripe.
 PALETTES = [
-    colours("#93a99f", "#c08a52", "#7d5331", "#2f5d50", "#efe5cf", "#3f6f9a"),
-    colours("#d2ae70", "#7f4c36", "#573022", "#35566b", "#e6e8e0", "#b5482f"),
-    colours("#6f82a0", "#d3bd97", "#9a7f5c", "#6b2f34", "#3f78a0", "#e9dfc6"),
-    colours("#c4937f", "#63735f", "#434f43", "#24473f", "#f2eadb", "#d08a3a"),
-    colours("#a9b7a0", "#d8cbb0", "#a3906d", "#a4552f", "#5b7f6a", "#f0e2b8"),
+    colors("#93a99f", "#c08a52", "#7d5331", "#2f5d50", "#efe5cf", "#3f6f9a"),
+    colors("#d2ae70", "#7f4c36", "#573022", "#35566b", "#e6e8e0", "#b5482f"),
+    colors("#6f82a0", "#d3bd97", "#9a7f5c", "#6b2f34", "#3f78a0", "#e9dfc6"),
+    colors("#c4937f", "#63735f", "#434f43", "#24473f", "#f2eadb", "#d08a3a"),
+    colors("#a9b7a0", "#d8cbb0", "#a3906d", "#a4552f", "#5b7f6a", "#f0e2b8"),
 ]
-FRUITS = colours("#d9442f", "#ef9426", "#ecca3e", "#9aae3c", "#7a2f4f", "#e8733c")
-GLEAM = colours("#fff6df")[0]
+FRUITS = colors("#d9442f", "#ef9426", "#ecca3e", "#9aae3c", "#7a2f4f", "#e8733c")
+GLEAM = colors("#fff6df")[0]
 SOFT = 0.007
 
 # The canvas and the coordinates x and y of its pixels, which waver a little.
@@ -64,7 +64,7 @@ def _part(scene: Scene, left: float, top: float, right: float, bottom: float) ->
     return canvas[here], x[here], y[here]
 
 
-def _fruit(scene: Scene, cx: float, cy: float, radius: float, colour: np.ndarray) -> None:
+def _fruit(scene: Scene, cx: float, cy: float, radius: float, color: np.ndarray) -> None:
     """Paint one round fruit with light, shade and a small gleam."""
     reach = radius + 0.02
     canvas, x, y = _part(scene, cx - reach, cy - reach, cx + reach, cy + reach)
@@ -72,7 +72,7 @@ def _fruit(scene: Scene, cx: float, cy: float, radius: float, colour: np.ndarray
     away = np.hypot(dx, dy)
     light = np.clip(0.66 - 0.42 * (dx + dy) - 0.25 * away**2, 0.04, 1.25)
     # Shade on warm fruit turns to plum rather than to black.
-    tone = colour * (0.45 + 0.72 * light[..., None]) + colours("#2a1030")[0] * 0.25
+    tone = color * (0.45 + 0.72 * light[..., None]) + colors("#2a1030")[0] * 0.25
     lay(canvas, tone, inside((away - 1) * radius, SOFT))
     gleam = np.hypot(dx + 0.36, dy + 0.42)
     lay(canvas, GLEAM, 0.7 * (1 - soft_step(gleam, 0.05, 0.3)))
@@ -85,7 +85,7 @@ def _turned(
     top: float,
     foot: float,
     half: float,
-    colour: np.ndarray,
+    color: np.ndarray,
     gleam: float,
 ) -> np.ndarray:
     """Paint something turned on a wheel, from ``top`` to ``foot``; returns its mask.
@@ -100,7 +100,7 @@ def _turned(
     mask = inside(np.abs(x - cx) - width, SOFT) * inside((np.abs(v - 0.5) - 0.5) * 0.3, SOFT)
     turn = (x - cx) / width
     tone = np.clip(0.95 - 0.5 * turn - 0.32 * turn**2 - 0.1 * v, 0.25, 1.5)
-    lay(canvas, colour * tone[..., None], mask)
+    lay(canvas, color * tone[..., None], mask)
     lay(canvas, GLEAM, mask * gleam * (1 - soft_step(np.abs(turn + 0.52), 0.04, 0.16)))
     return mask
 

@@ -9,7 +9,7 @@ from ganvas.sample_collection.canvas import (
     as_ink,
     axes,
     blank,
-    colours,
+    colors,
     finish,
     from_image,
     inside,
@@ -23,10 +23,10 @@ from ganvas.sample_collection.canvas import (
 
 # Paper, then the ink from palest to deepest, then the sun's seal red.
 PALETTES = [
-    colours("#f3e8d0", "#b3cad2", "#5f92b4", "#2a5b90", "#142d5a", "#cb4029"),
-    colours("#f0e8d6", "#b9cfc9", "#6aa0a3", "#2c6a80", "#133c52", "#d24a30"),
-    colours("#f4ebd4", "#bac6dc", "#7089bd", "#355296", "#1a275a", "#c13a2e"),
-    colours("#f6e0bb", "#efc3a8", "#7896b4", "#365a8e", "#1b2d5e", "#d2422a"),
+    colors("#f3e8d0", "#b3cad2", "#5f92b4", "#2a5b90", "#142d5a", "#cb4029"),
+    colors("#f0e8d6", "#b9cfc9", "#6aa0a3", "#2c6a80", "#133c52", "#d24a30"),
+    colors("#f4ebd4", "#bac6dc", "#7089bd", "#355296", "#1a275a", "#c13a2e"),
+    colors("#f6e0bb", "#efc3a8", "#7896b4", "#365a8e", "#1b2d5e", "#d2422a"),
 ]
 
 
@@ -69,16 +69,16 @@ def _draw_foam(
 ) -> None:
     """Set scallops of foam along the tops of one row, and a few drops above them."""
     tops = np.flatnonzero((swell > 0.5) & (np.arange(len(swell)) % 3 == 0))
-    centres = line[tops] + rng.normal(0, 0.15 * radius, (len(tops), 2))
+    centers = line[tops] + rng.normal(0, 0.15 * radius, (len(tops), 2))
     sizes = radius * (0.35 + 0.75 * swell[tops] ** 2) * rng.uniform(0.8, 1.2, len(tops))
     drops = line[tops] + rng.uniform([-1, -4.5], [3, -1.8], (len(tops), 2)) * radius
     drops = drops[rng.random(len(drops)) < 0.3 * swell[tops] ** 3]
-    rounds = [(centres, sizes + 0.006, outline), (centres, sizes, foam)]
+    rounds = [(centers, sizes + 0.006, outline), (centers, sizes, foam)]
     rounds.append((drops, np.full(len(drops), 0.3 * radius), foam))
-    for points, radii, colour in rounds:
+    for points, radii, color in rounds:
         boxes = np.concatenate([points - radii[:, None], points + radii[:, None]], axis=1) * side
         for box in boxes.tolist():
-            draw.ellipse(box, fill=as_ink(colour))
+            draw.ellipse(box, fill=as_ink(color))
 
 
 def _sky(rng: np.random.Generator, side: int, palette: np.ndarray) -> np.ndarray:

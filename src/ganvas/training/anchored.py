@@ -62,7 +62,7 @@ class AnchoredGAN(GAN):
             fake = self._hear(fake_maps, images, fake_seen, piece.asked)
             loss_d = self.critic.discriminator_loss(real, fake)
             loss_g = self.critic.generator_loss(real, fake)
-            total = loss_d + self.critic.penalise(real, fake, self.steps)
+            total = loss_d + self.critic.penalize(real, fake, self.steps)
             scaled_d = self.discriminator_optimizer.scale_loss(total)
             # Scaled before their gradients at the maps, which float16 would round to zeros.
             scaled_g = self.generator_optimizer.scale_loss(loss_g)

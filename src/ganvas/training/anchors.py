@@ -1,6 +1,6 @@
 """Latents of real images' own: what a trained network sees in them, made normally distributed.
 
-An image's maps in the trunk that the discriminator looks through, and its colours, averaged over
+An image's maps in the trunk that the discriminator looks through, and its colors, averaged over
 the places of a coarse grid, are reduced to their principal components, and the ranks of each of
 these are given the values that a normal distribution has at such ranks. So a generator that has
 learnt to paint from these latents can be given any that are drawn from a normal distribution.
@@ -25,10 +25,10 @@ from ganvas.training.config import TrainParams
 
 logger = logging.getLogger(__name__)
 
-# Sides of the grids that maps and colours are averaged to.
-MAP_GRID, COLOUR_GRID = 4, 8
-# What colours weigh beside each of the maps.
-COLOUR_WEIGHT = 2.0
+# Sides of the grids that maps and colors are averaged to.
+MAP_GRID, COLOR_GRID = 4, 8
+# What colors weigh beside each of the maps.
+COLOR_WEIGHT = 2.0
 # Components change little beyond so many images.
 SAMPLE = 4000
 BATCH = 100
@@ -66,7 +66,7 @@ def with_anchors(
     blocks = list(map(np.concatenate, zip(*_look(trunk, data.images, sample), strict=True)))
     scales = _measure(blocks)
     labels = np.zeros(len(data.images), int) if data.labels is None else data.labels
-    joined = _centre(_join(blocks, scales), labels[sample])
+    joined = _center(_join(blocks, scales), labels[sample])
     count = min(latent, len(sample) - 1, joined.shape[1])
     components = PCA(count, whiten=True, svd_solver="randomized", random_state=params.seed)
     components.fit(joined)
@@ -85,13 +85,13 @@ def with_anchors(
 
 
 def _look(trunk: keras.Model, images: Images, positions: np.ndarray) -> Iterator[list[np.ndarray]]:
-    """Give the maps' and the colours' averages over grids, (n, values) each, batch by batch."""
+    """Give the maps' and the colors' averages over grids, (n, values) each, batch by batch."""
     for at in range(0, len(positions), BATCH):
         batch = images[positions[at : at + BATCH]].astype(np.float32) / 127.5 - 1
         maps = trunk.predict_on_batch(batch)[1:]
         # Sums over thousands of images would come to a halt in half precision.
         pooled = [_average(each.astype(np.float32), MAP_GRID) for each in maps]
-        pooled.append(_average(batch, COLOUR_GRID))
+        pooled.append(_average(batch, COLOR_GRID))
         yield [each.reshape(len(each), -1) for each in pooled]
 
 
@@ -104,30 +104,30 @@ def _average(maps: np.ndarray, grid: int) -> np.ndarray:
 
 
 def _measure(blocks: list[np.ndarray]) -> list[Scale]:
-    """Give each block's scale; the last block, the colours, weighs more than the others."""
-    centres = [block.mean(0) for block in blocks]
-    sizes = [_size(block - centre) for block, centre in zip(blocks, centres, strict=True)]
-    sizes[-1] /= COLOUR_WEIGHT
-    return list(zip(centres, sizes, strict=True))
+    """Give each block's scale; the last block, the colors, weighs more than the others."""
+    centers = [block.mean(0) for block in blocks]
+    sizes = [_size(block - center) for block, center in zip(blocks, centers, strict=True)]
+    sizes[-1] /= COLOR_WEIGHT
+    return list(zip(centers, sizes, strict=True))
 
 
 def _join(blocks: list[np.ndarray], scales: list[Scale]) -> np.ndarray:
     """Put blocks beside each other, each by its scale."""
     scaled = zip(blocks, scales, strict=True)
-    return np.concatenate([(block - centre) / size for block, (centre, size) in scaled], axis=1)
+    return np.concatenate([(block - center) / size for block, (center, size) in scaled], axis=1)
 
 
-def _size(centred: np.ndarray) -> float:
+def _size(centered: np.ndarray) -> float:
     """The root of the mean squared length of a block's rows."""
-    return float(np.sqrt(np.square(centred).sum(axis=1).mean()))
+    return float(np.sqrt(np.square(centered).sum(axis=1).mean()))
 
 
-def _centre(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _center(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Take from each row (N, values) the mean of its class."""
-    centred = np.empty_like(rows)
+    centered = np.empty_like(rows)
     for label in np.unique(labels):
-        centred[labels == label] = rows[labels == label] - rows[labels == label].mean(axis=0)
-    return centred
+        centered[labels == label] = rows[labels == label] - rows[labels == label].mean(axis=0)
+    return centered
 
 
 def _make_normal(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ Shown to the discriminator alone, and alike for real and generated images, it ke
 collection from being learnt by heart and yet does not leak into what is generated (Zhao et al.,
 arXiv 2006.10738; Karras et al., arXiv 2006.06676). The three augmentations are DiffAugment's, with
 the ranges of its official code, whose images lie in [-1, 1] as ours do: the zeros that come in
-are mid-grey, and values may leave [-1, 1].
+are mid-gray, and values may leave [-1, 1].
 
 Each augmentation is a pair of functions: one draws random numbers, one image's independent of
 another's, and the other applies them. For images that the coin leaves out the numbers are
@@ -42,8 +42,8 @@ class AugmentParams(Params):
     interval: int = Field(4, ge=1)
 
 
-class Colour(NamedTuple):
-    """Draws of `colour`, each float32 of shape (N, 1, 1, 1); neutral are 0, 1 and 1."""
+class Color(NamedTuple):
+    """Draws of `color`, each float32 of shape (N, 1, 1, 1); neutral are 0, 1 and 1."""
 
     brightness: KerasTensor
     saturation: KerasTensor
@@ -99,24 +99,24 @@ def augment_alike(
     return batches
 
 
-def draw_colour(
+def draw_color(
     images: KerasTensor, probability: float | KerasTensor, seed: keras.random.SeedGenerator
-) -> Colour:
+) -> Color:
     """Draw brightness from ±0.5, saturation from [0, 2], contrast from [0.5, 1.5]."""
     chosen = _toss(images, probability, seed)
     shape = (3, ops.shape(images)[0], 1, 1, 1)
     brightness, saturation, contrast = ops.unstack(
         keras.random.uniform(shape, dtype="float32", seed=seed), 3
     )
-    return Colour(
+    return Color(
         ops.where(chosen, brightness - 0.5, 0.0),
         ops.where(chosen, saturation * 2, 1.0),
         ops.where(chosen, contrast + 0.5, 1.0),
     )
 
 
-def colour(images: KerasTensor, draws: Colour) -> KerasTensor:
-    """Shift the brightness, then scale the distances to each pixel's grey, then to the mean.
+def color(images: KerasTensor, draws: Color) -> KerasTensor:
+    """Shift the brightness, then scale the distances to each pixel's gray, then to the mean.
 
     Args:
         images: (N, H, W, 3).
@@ -124,12 +124,12 @@ def colour(images: KerasTensor, draws: Colour) -> KerasTensor:
             mean of their own channels (saturation); factor of all its values' distances to the
             image's mean (contrast).
     """
-    # The three in turn, c(s(x + b - grey') + grey' - mean') + mean' with grey' = grey + b and
+    # The three in turn, c(s(x + b - gray') + gray' - mean') + mean' with gray' = gray + b and
     # mean' = mean + b, multiplied out: one pass over the images instead of three.
     brightness, saturation, contrast = draws
-    grey = ops.mean(ops.cast(images, "float32"), axis=-1, keepdims=True)
-    mean = ops.mean(grey, axis=(1, 2), keepdims=True)
-    shift = contrast * (1 - saturation) * grey + ((1 - contrast) * mean + brightness)
+    gray = ops.mean(ops.cast(images, "float32"), axis=-1, keepdims=True)
+    mean = ops.mean(gray, axis=(1, 2), keepdims=True)
+    shift = contrast * (1 - saturation) * gray + ((1 - contrast) * mean + brightness)
     return images * ops.cast(contrast * saturation, images.dtype) + ops.cast(shift, images.dtype)
 
 
@@ -167,7 +167,7 @@ def draw_cutout(
 ) -> Place:
     """Draw the upper left corner of the hole; below the image is neutral.
 
-    Its centre lies anywhere in the image, so that part of the hole may lie beyond.
+    Its center lies anywhere in the image, so that part of the hole may lie beyond.
     """
     chosen = _toss(images, probability, seed)
     height, width = images.shape[1:3]
@@ -197,7 +197,7 @@ def cutout(images: KerasTensor, draws: Place) -> KerasTensor:
 Draw = Callable[[KerasTensor, float | KerasTensor, keras.random.SeedGenerator], Any]
 Apply = Callable[[KerasTensor, Any], KerasTensor]
 AUGMENTATIONS: dict[str, tuple[Draw, Apply]] = {
-    "color": (draw_colour, colour),
+    "color": (draw_color, color),
     "translation": (draw_translation, translation),
     "cutout": (draw_cutout, cutout),
 }

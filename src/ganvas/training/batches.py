@@ -106,7 +106,7 @@ def draw_batches(
         only the share.
     """
     size = params.images_a_step
-    # Neighbours stay together, so that a share has its anchors in the same places as the whole.
+    # Neighbors stay together, so that a share has its anchors in the same places as the whole.
     group = 1 if data.anchors is None else params.anchor.every or 1
     places = np.arange(size).reshape(-1, group)[share].ravel()
     epoch, step = start

@@ -29,12 +29,12 @@ def make_board(folder: Path) -> keras.callbacks.TensorBoard:
 
 
 class _Board(keras.callbacks.TensorBoard):
-    """Logs the rates of both optimisers, where Keras would log that of one that it has made."""
+    """Logs the rates of both optimizers, where Keras would log that of one that it has made."""
 
     def _collect_learning_rate(self, logs: dict[str, Any]) -> dict[str, Any]:
         for name in ("generator", "discriminator"):
-            optimiser = getattr(self.model, f"{name}_optimizer")
-            logs[f"{name}_learning_rate"] = float(optimiser.learning_rate)
+            optimizer = getattr(self.model, f"{name}_optimizer")
+            logs[f"{name}_learning_rate"] = float(optimizer.learning_rate)
         return logs
 
 

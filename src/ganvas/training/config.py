@@ -53,7 +53,7 @@ class OptimizerParams(Params):
     """How gradients become steps.
 
     Attributes:
-        name: The optimiser of both networks.
+        name: The optimizer of both networks.
     """
 
     name: Literal["adam", "rmsprop"] = "adam"
@@ -79,9 +79,9 @@ class KidValidationParams(Params):
     """How epochs are compared: by the kernel distance to held-out images.
 
     Attributes:
-        interval: Epochs between two judgements; None: none.
-        images: Generated images a judgement, and held-out ones at most.
-        patience: Judgements without a better one after which training ends; None: no such end.
+        interval: Epochs between two judgments; None: none.
+        images: Generated images a judgment, and held-out ones at most.
+        patience: Judgments without a better one after which training ends; None: no such end.
         keep: Whether the saved networks are those of the last epoch or of the best judged.
     """
 
@@ -95,7 +95,7 @@ class KidValidationParams(Params):
         if not self.interval and (self.patience or self.keep == "best"):
             raise ValueError(
                 "train.kid_validation.patience and train.kid_validation.keep=best need "
-                "train.kid_validation.interval, the epochs between two judgements"
+                "train.kid_validation.interval, the epochs between two judgments"
             )
         return self
 
@@ -130,7 +130,7 @@ class TrainParams(Params):
         anchor: How latents are tied to real images.
         augment: What is done to images before the discriminator sees them.
         flip: Mirror half of the real images, but none that has a latent of its own.
-        generator_learning_rate: The optimiser's step size for the generator.
+        generator_learning_rate: The optimizer's step size for the generator.
         discriminator_learning_rate: The same for the discriminator.
         schedule: How both change.
         optimizer: How gradients become steps.

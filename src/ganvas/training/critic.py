@@ -20,8 +20,8 @@ from ganvas.training.penalties import (
     interpolate,
     lecam_penalty,
     move_average,
-    one_centred_penalty,
-    zero_centred_penalty,
+    one_centered_penalty,
+    zero_centered_penalty,
 )
 from ganvas.training.replicas import make_seed
 
@@ -85,16 +85,16 @@ class Critic:
         return Word(more.pop("logits"), more, images, seen, classes)
 
     def discriminator_loss(self, real: Word, fake: Word) -> tf.Tensor:
-        """What the discriminator minimises, penalties aside."""
+        """What the discriminator minimizes, penalties aside."""
         total = self.loss.discriminator(real.logits, fake.logits)
         return total + self._tell_classes(real) + self._deny_classes(fake) + self._paint_again(real)
 
     def generator_loss(self, real: Word, fake: Word) -> tf.Tensor:
-        """What the generator minimises by its images."""
+        """What the generator minimizes by its images."""
         total = self.loss.generator(real.logits, fake.logits)
         return total + self._tell_classes(fake) + self._paint_again(fake)
 
-    def penalise(self, real: Word, fake: Word, step: tf.Tensor) -> tf.Tensor:
+    def penalize(self, real: Word, fake: Word, step: tf.Tensor) -> tf.Tensor:
         """Give the sum of the penalties that are asked for; real and fake must be of one size."""
         params = self.params.penalty
         total = ops.zeros(())
@@ -102,11 +102,11 @@ class Critic:
             total += self._follow_logits(real.logits, fake.logits, step)
         if params.r1 or params.r2 or params.wgan_gp:
             total += (
-                self._penalise_steepness(real, fake)
+                self._penalize_steepness(real, fake)
                 if params.interval == 1
                 else tf.cond(
                     step % params.interval == 0,
-                    lambda: params.interval * self._penalise_steepness(real, fake),
+                    lambda: params.interval * self._penalize_steepness(real, fake),
                     lambda: tf.zeros(()),
                 )
             )
@@ -145,17 +145,17 @@ class Critic:
         lecam = lecam_penalty(real, fake, self.real_average, self.fake_average)
         return params.lecam * ops.cast(started, "float32") * lecam
 
-    def _penalise_steepness(self, real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    def _penalize_steepness(self, real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
         params = self.params.penalty
         total = ops.zeros(())
         for weight, word in ((params.r1, real), (params.r2, fake)):
             if weight:
                 slope = self._slope(word.images, word.classes)
-                total += weight / 2 * zero_centred_penalty(slope)
+                total += weight / 2 * zero_centered_penalty(slope)
         if params.wgan_gp:
             between = interpolate(real.images, fake.images, self.seed)
             slope = self._slope(between, real.classes)
-            total += params.wgan_gp * one_centred_penalty(slope)
+            total += params.wgan_gp * one_centered_penalty(slope)
         return total
 
     def _slope(self, images: tf.Tensor, classes: tf.Tensor | None) -> tf.Tensor:

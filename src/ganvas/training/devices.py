@@ -74,7 +74,7 @@ class Devices:
         return [slice(number, None, self.replicas) for number in range(first, first + here)]
 
     def scope(self) -> AbstractContextManager[Any]:
-        """Where networks, optimisers and the GAN must be made."""
+        """Where networks, optimizers and the GAN must be made."""
         return self.strategy.scope() if self.strategy else nullcontext()
 
     def check(self, params: TrainParams, anchored: bool) -> None:

@@ -104,11 +104,11 @@ def watch_copies(rows: list[dict[str, Any]]) -> list[EarlyWarning]:
         "images keep"
     )
     advice = "try more images, fewer epochs or train.augment.name=diffaugment"
-    return [EarlyWarning("memorising", figure, advice)]
+    return [EarlyWarning("memorizing", figure, advice)]
 
 
 def mean_distance(images: np.ndarray) -> float:
-    """Mean over all pairs of the root mean squared difference in grey levels, 0 to 255.
+    """Mean over all pairs of the root mean squared difference in gray levels, 0 to 255.
 
     Args:
         images: uint8 of shape (n, H, W, 3), n at least 2.

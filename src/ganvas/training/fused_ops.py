@@ -20,7 +20,7 @@ class FusedBatchNormalization(layers.Layer):
         self.norm, self.averages = norm, averages
 
     def call(self, x: tf.Tensor, training: bool | None = None, mask: None = None) -> tf.Tensor:
-        """Normalise (N, H, W, C) by the batch's moments, and move the averages towards them."""
+        """Normalize (N, H, W, C) by the batch's moments, and move the averages towards them."""
         norm = self.norm
         if not training:
             return norm(x, training=False)

@@ -80,7 +80,7 @@ class GAN(keras.Model):
         discriminator_optimizer: keras.Optimizer,
         **options: Any,
     ) -> None:
-        """Set one optimiser for each network; the options are those of `keras.Model.compile`."""
+        """Set one optimizer for each network; the options are those of `keras.Model.compile`."""
         # Keras's "auto" means XLA, which is slower than TensorFlow's own kernels on a CPU.
         super().compile(**{"jit_compile": False} | options)
         self.generator_optimizer = generator_optimizer
@@ -227,7 +227,7 @@ class GAN(keras.Model):
             fake = self.critic.look(images, piece.asked)
             loss_d = self.critic.discriminator_loss(real, fake)
             loss_g = self.critic.generator_loss(real, fake)
-            total = loss_d + self.critic.penalise(real, fake, self.steps)
+            total = loss_d + self.critic.penalize(real, fake, self.steps)
             scaled_d = self.discriminator_optimizer.scale_loss(total)
             scaled_g = self.generator_optimizer.scale_loss(loss_g)
         by_images = tape.gradient(scaled_g, images) if both else None

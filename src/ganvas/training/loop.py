@@ -30,7 +30,7 @@ from ganvas.training.endings import EndedBy, tell_end
 from ganvas.training.feeding import feed
 from ganvas.training.gan import GAN
 from ganvas.training.keeping import Diverged, Guard, Judge, Keeper, Trackers
-from ganvas.training.optimizers import make_optimiser
+from ganvas.training.optimizers import make_optimizer
 from ganvas.training.record import Record
 from ganvas.training.state import write_state
 
@@ -132,7 +132,7 @@ def train(
 
 
 def prepare(networks: Networks, params: TrainParams, steps: int) -> GAN:
-    """Put networks and optimisers together.
+    """Put networks and optimizers together.
 
     Args:
         networks: What to train.
@@ -143,8 +143,8 @@ def prepare(networks: Networks, params: TrainParams, steps: int) -> GAN:
     gan = (AnchoredGAN if anchored else GAN)(*networks, params)
     rounds = params.discriminator_steps
     gan.compile(
-        make_optimiser(params, params.generator_learning_rate, steps),
-        make_optimiser(params, params.discriminator_learning_rate, steps * rounds),
+        make_optimizer(params, params.generator_learning_rate, steps),
+        make_optimizer(params, params.discriminator_learning_rate, steps * rounds),
         jit_compile=params.jit_compile,
         steps_per_execution=params.steps_per_execution,
     )

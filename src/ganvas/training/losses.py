@@ -55,7 +55,7 @@ class LossParams(Params):
 
 
 class Loss(NamedTuple):
-    """What each of the two networks minimises: functions of (real_logits, fake_logits)."""
+    """What each of the two networks minimizes: functions of (real_logits, fake_logits)."""
 
     discriminator: LossFunction
     generator: LossFunction

@@ -1,4 +1,4 @@
-"""Optimisers and how their learning rates change."""
+"""Optimizers and how their learning rates change."""
 
 import keras
 from keras.optimizers import schedules
@@ -7,8 +7,8 @@ from ganvas.training.config import TrainParams
 from ganvas.training.fused_ops import FusedAdam
 
 
-def make_optimiser(params: TrainParams, learning_rate: float, steps: int) -> keras.Optimizer:
-    """Make the optimiser of one of the networks.
+def make_optimizer(params: TrainParams, learning_rate: float, steps: int) -> keras.Optimizer:
+    """Make the optimizer of one of the networks.
 
     Args:
         params: Of training.
@@ -17,20 +17,20 @@ def make_optimiser(params: TrainParams, learning_rate: float, steps: int) -> ker
     """
     rate, chosen = make_schedule(params, learning_rate, steps), params.optimizer
     if chosen.name == "rmsprop":
-        optimiser = keras.optimizers.RMSprop(rate, rho=chosen.rmsprop.rho)
+        optimizer = keras.optimizers.RMSprop(rate, rho=chosen.rmsprop.rho)
     else:
         adam = chosen.adam
-        optimiser = FusedAdam(rate, beta_1=adam.beta_1, beta_2=adam.beta_2, epsilon=1e-8)
+        optimizer = FusedAdam(rate, beta_1=adam.beta_1, beta_2=adam.beta_2, epsilon=1e-8)
     if params.precision == "mixed_float16":
         # Small gradients would be lost in float16.
-        return keras.optimizers.LossScaleOptimizer(optimiser)
-    return optimiser
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
 
 
-def without_rate(optimiser: keras.Optimizer) -> list[keras.Variable]:
-    """Give an optimiser's variables but a constant learning rate, which parameters decide alone."""
-    rate = optimiser.learning_rate
-    return [variable for variable in optimiser.variables if variable is not rate]
+def without_rate(optimizer: keras.Optimizer) -> list[keras.Variable]:
+    """Give an optimizer's variables but a constant learning rate, which parameters decide alone."""
+    rate = optimizer.learning_rate
+    return [variable for variable in optimizer.variables if variable is not rate]
 
 
 def make_schedule(

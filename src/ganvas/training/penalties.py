@@ -15,12 +15,12 @@ class PenaltyParams(Params):
     """What the discriminator pays for being steep or far from its past; 0 is without.
 
     Attributes:
-        r1: γ of γ/2 times the zero-centred penalty at real images (Mescheder et al., arXiv
+        r1: γ of γ/2 times the zero-centered penalty at real images (Mescheder et al., arXiv
             1801.04406).
         r2: The same at generated images.
         interval: Steps between two gradient penalties, each then times as many (lazy
-            regularisation: Karras et al., arXiv 1912.04958).
-        wgan_gp: Weight of the one-centred penalty between real and generated images
+            regularization: Karras et al., arXiv 1912.04958).
+        wgan_gp: Weight of the one-centered penalty between real and generated images
             (WGAN-GP: Gulrajani et al., arXiv 1704.00028); 10 in the paper.
         lecam: Weight of the penalty for leaving the averages of past logits (LeCam: Tseng et
             al., arXiv 2104.03310); 0.3 in the paper's runs on small data.
@@ -37,7 +37,7 @@ class PenaltyParams(Params):
     lecam_start: int = Field(1000, ge=0)
 
 
-def zero_centred_penalty(gradient: KerasTensor) -> KerasTensor:
+def zero_centered_penalty(gradient: KerasTensor) -> KerasTensor:
     """E‖∇‖²: times γ/2 it is R1 at real and R2 at generated images (arXiv 1801.04406).
 
     Args:
@@ -49,7 +49,7 @@ def zero_centred_penalty(gradient: KerasTensor) -> KerasTensor:
     return ops.mean(_squared_norms(gradient))
 
 
-def one_centred_penalty(gradient: KerasTensor) -> KerasTensor:
+def one_centered_penalty(gradient: KerasTensor) -> KerasTensor:
     """E(‖∇‖ - 1)², the penalty of WGAN-GP (Gulrajani et al., arXiv 1704.00028).
 
     Args:

@@ -15,8 +15,8 @@ class Record:
         rows: The history, one row an epoch; the last may be of an epoch that was cut short.
         warnings: Early warnings: epoch, name, figure and advice of each.
         seconds: Time spent in training, by all its parts together.
-        best: Epoch and kernel distance of the best judgement so far.
-        unimproved: Judgements since then.
+        best: Epoch and kernel distance of the best judgment so far.
+        unimproved: Judgments since then.
     """
 
     started: str = field(default_factory=lambda: f"{datetime.now():%Y-%m-%dT%H.%M.%S}")

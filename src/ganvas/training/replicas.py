@@ -19,7 +19,7 @@ def mean_over_replicas(values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
 
 
 def share_gradients(gradients: list[tf.Tensor]) -> list[tf.Tensor]:
-    """Give what Keras's optimisers, which add up over replicas, make the mean of."""
+    """Give what Keras's optimizers, which add up over replicas, make the mean of."""
     if not tf.distribute.has_strategy():
         return gradients
     count = tf.distribute.get_strategy().num_replicas_in_sync

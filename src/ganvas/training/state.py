@@ -19,7 +19,7 @@ def write_state(parts: Parts, arrays: dict[str, np.ndarray]) -> None:
     """Give every variable the value that `read_state` has taken.
 
     Raises:
-        ValueError: The arrays are those of other networks or optimisers.
+        ValueError: The arrays are those of other networks or optimizers.
     """
     here = {name: array.shape for name, array in read_state(parts).items()}
     there = {name: array.shape for name, array in arrays.items()}

@@ -140,7 +140,7 @@ def group_runs(rows: list[Row]) -> dict[str, list[Row]]:
 
 
 def draw_ranges(rows: list[Row]) -> np.ndarray:
-    """Draw each figure of the judgement: a dot a run, and a line over runs of other seeds.
+    """Draw each figure of the judgment: a dot a run, and a line over runs of other seeds.
 
     Returns:
         uint8 of shape (H, W, 3).

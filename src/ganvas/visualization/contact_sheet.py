@@ -1,4 +1,4 @@
-"""Rows of images with names: class sheets, and generated images with their neighbours."""
+"""Rows of images with names: class sheets, and generated images with their neighbors."""
 
 from collections.abc import Iterator
 
@@ -34,7 +34,7 @@ def draw_sheets(
         yield _draw_rows(names[part], {"real": filled, "generated": generated[part]})
 
 
-def draw_neighbours(rows: dict[str, np.ndarray]) -> np.ndarray:
+def draw_neighbors(rows: dict[str, np.ndarray]) -> np.ndarray:
     """Draw images above what lies nearest to them.
 
     Args:

@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# Told apart with any colour vision, on white and in grey print.
-COLOURS = {
+# Told apart with any color vision, on white and in gray print.
+COLORS = {
     "loss_g": "#c2410c",
     "loss_d": "#1d4ed8",
     "real_score": "#15803d",
@@ -53,7 +53,7 @@ def _draw(axes: Axes, history: pd.DataFrame, columns: list[str], title: str, uni
         axes.plot(
             history["epoch"],
             history[column],
-            color=COLOURS[column],
+            color=COLORS[column],
             label=NAMES[column],
             marker=marker,
             linewidth=1.6,

@@ -4,11 +4,11 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ganvas.visualization.curves import COLOURS, NAMES
+from ganvas.visualization.curves import COLORS, NAMES
 
 PANEL_HEIGHT = 300
-# Readable on white and on black; the report's style puts the page's own colours in its place.
-GREY = "#8a8494"
+# Readable on white and on black; the report's style puts the page's own colors in its place.
+GRAY = "#8a8494"
 
 
 def plot_curves(history: pd.DataFrame) -> go.Figure:
@@ -40,7 +40,7 @@ def plot_curves(history: pd.DataFrame) -> go.Figure:
                 name=NAMES.get(column, "kernel distance"),
                 # Few points would be lost as a line.
                 mode="lines" if len(shown) > 30 else "lines+markers",
-                line={"color": COLOURS.get(column, GREY), "width": 2},
+                line={"color": COLORS.get(column, GRAY), "width": 2},
                 row=row,
                 col=1,
             )
@@ -57,6 +57,6 @@ def plot_curves(history: pd.DataFrame) -> go.Figure:
         margin={"l": 60, "r": 20, "t": 70, "b": 60},
         paper_bgcolor="rgba(0, 0, 0, 0)",
         plot_bgcolor="rgba(0, 0, 0, 0)",
-        font={"color": GREY},
+        font={"color": GRAY},
     )
     return figure

@@ -58,7 +58,7 @@ def draw_pair(pair: Pair) -> str:
 
     Returns:
         A Mermaid flowchart, each network from left to right: boxes with shape, layers and
-        parameters; rounded ones for what goes in and comes out; grey ones for what isn't trained.
+        parameters; rounded ones for what goes in and comes out; gray ones for what isn't trained.
     """
     generator, discriminator = pair[:2]
     between = f"{generator.name} --> {discriminator.name}"

@@ -39,7 +39,7 @@ def render_report(
 
     Args:
         images: uint8 of shape (H, W, 3) under the names samples, real, generated, walk,
-            neighbours, progress and curves.
+            neighbors, progress and curves.
         sheets: Class sheets, uint8 of shape (H, W, 3); none without classes.
         animation: Frames of the progress animation, uint8 of shape (n, H, W, 3).
         plot: Curves to zoom into.

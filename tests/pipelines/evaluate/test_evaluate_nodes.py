@@ -1,4 +1,4 @@
-"""The evaluation's other nodes, on images of one grey each and networks that know grey alone."""
+"""The evaluation's other nodes, on images of one gray each and networks that know gray alone."""
 
 import keras
 import numpy as np
@@ -15,8 +15,8 @@ from ganvas.pipelines.evaluate.nodes import (
     join_metrics,
     judge_by_discriminator,
     measure_likelihood,
-    paint_for_judgement,
-    summarise_history,
+    paint_for_judgment,
+    summarize_history,
 )
 from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.pipelines.report.nodes import write_card
@@ -27,7 +27,7 @@ WITHOUT = {"column": None, "names": []}
 def tell(loss="hinge", seen=60):
     """What is told of a training, as far as these nodes ask."""
     return {
-        "dataset": "greys",
+        "dataset": "grays",
         "network": "dcgan",
         "started": "2026-01-02T03.04.05",
         "epochs": 3,
@@ -38,10 +38,10 @@ def tell(loss="hinge", seen=60):
     }
 
 
-def collect(**greys: list[int]) -> Collection:
+def collect(**grays: list[int]) -> Collection:
     """Images by split, whose hashes go against the order of the list."""
-    levels = [level for each in greys.values() for level in each]
-    splits = [split for split, each in greys.items() for _ in each]
+    levels = [level for each in grays.values() for level in each]
+    splits = [split for split, each in grays.items() for _ in each]
     hashes = [f"{len(levels) - number:03d}" for number in range(len(levels))]
     images = np.broadcast_to(
         np.array(levels, np.uint8)[:, None, None, None], (len(levels), 8, 8, 3)
@@ -63,18 +63,18 @@ def discriminator() -> keras.Model:
 
 @pytest.fixture
 def generator() -> keras.Model:
-    """Images of one grey, that of the latent's first number."""
+    """Images of one gray, that of the latent's first number."""
     latents = keras.Input((2,))
-    grey = keras.ops.tanh(latents[:, :1] + 0.4 * latents[:, 1:])
-    images = keras.layers.UpSampling2D(8)(keras.layers.Reshape((1, 1, 1))(grey))
+    gray = keras.ops.tanh(latents[:, :1] + 0.4 * latents[:, 1:])
+    images = keras.layers.UpSampling2D(8)(keras.layers.Reshape((1, 1, 1))(gray))
     return keras.Model(latents, keras.ops.repeat(images, 3, axis=-1))
 
 
 def accuracies(discriminator, collection, generated, loss):
-    greys = np.zeros((len(generated), 8, 8, 3), np.uint8) + np.reshape(generated, (-1, 1, 1, 1))
+    grays = np.zeros((len(generated), 8, 8, 3), np.uint8) + np.reshape(generated, (-1, 1, 1, 1))
     asked = np.zeros(len(generated), int)
     found = judge_by_discriminator(
-        discriminator, greys.astype(np.uint8), asked, collection, WITHOUT, tell(loss)
+        discriminator, grays.astype(np.uint8), asked, collection, WITHOUT, tell(loss)
     )
     return {name.rpartition("accuracy_")[2]: each["value"] for name, each in found.items()}
 
@@ -106,7 +106,7 @@ def test_where_not_all_are_judged_it_is_not_the_first_of_the_list(discriminator)
 def test_losses_have_the_unit_of_their_loss():
     history = pd.DataFrame([{"loss_g": 1.0, "loss_d": 2.0, "real_score": 0.5, "fake_score": 0.4}])
     for loss, unit in (("non_saturating", "nats"), ("hinge", "")):
-        found = summarise_history(history, tell(loss))
+        found = summarize_history(history, tell(loss))
         assert {each["unit"] for key, each in found.items() if "loss" in key} == {unit}
         assert found["real_score"]["unit"] == ""
 
@@ -117,9 +117,9 @@ def test_losses_are_of_the_epoch_whose_networks_were_saved():
         for epoch in (1, 2, 3)
     ]
     told = tell() | {"best": {"epoch": 2, "kernel_distance": 0.1}}
-    assert summarise_history(pd.DataFrame(rows), told)["loss_g"]["value"] == 0.75
+    assert summarize_history(pd.DataFrame(rows), told)["loss_g"]["value"] == 0.75
     told["parameters"]["train"]["judge"] = {"keep": "best"}
-    found = summarise_history(pd.DataFrame(rows), told)["loss_g"]
+    found = summarize_history(pd.DataFrame(rows), told)["loss_g"]
     assert found["value"] == 0.5 and "epoch 2," in found["protocol"]
 
 
@@ -128,8 +128,8 @@ def test_a_window_is_chosen_on_validation_and_measured_on_test_images(generator)
     params = EvaluateParams(parzen=40)
     found = measure_likelihood(generator, collection, WITHOUT, params)["parzen_log_likelihood"]
     samples = paint(generator, draw_latents(generator, 40, params.seed))
-    greys = collection.images
-    expected = parzen(samples, greys[[12, 11, 10, 9]], greys[[15, 14, 13]])
+    grays = collection.images
+    expected = parzen(samples, grays[[12, 11, 10, 9]], grays[[15, 14, 13]])
     assert found["value"] == pytest.approx(expected.mean)
     assert f"{expected.images} held-out images" in found["protocol"]
 
@@ -158,13 +158,13 @@ def test_held_out_images_are_looked_at_in_no_order_of_theirs(tmp_path):
     ours = enter_leaderboard({}, tell(), np.zeros((2, 8, 8, 3), np.uint8), features)
     ((run, row),) = ours[0].items()
     assert row["judge"] == features.extractor.name and run.endswith(f"-{features.extractor.name}")
-    assert (row["seed"], row["minutes"], row["dataset"]) == (4, 1.5, "greys")
+    assert (row["seed"], row["minutes"], row["dataset"]) == (4, 1.5, "grays")
     assert list(ours[1]) == [run]
 
 
 def test_a_card_has_figures_of_its_own_model_alone(generator):
     history = pd.DataFrame([{"loss_g": 1.0, "loss_d": 2.0, "real_score": 0.5, "fake_score": 0.4}])
-    metrics = join_metrics(tell(), summarise_history(history, tell()))
+    metrics = join_metrics(tell(), summarize_history(history, tell()))
     assert len(metrics) == 4
     with pytest.raises(GanvasError, match=r"05, 60 images.* 90 images seen: run evaluate"):
         write_card(generator, metrics, tell(seen=90))
@@ -172,14 +172,14 @@ def test_a_card_has_figures_of_its_own_model_alone(generator):
 
 def test_classes_are_asked_for_as_training_has_them_and_are_what_is_painted():
     latents, rows = keras.Input((2,)), keras.Input((3,))
-    grey = rows[:, 2:] - rows[:, :1] + 0 * latents[:, :1]
-    images = keras.layers.UpSampling2D(8)(keras.layers.Reshape((1, 1, 1))(grey))
+    gray = rows[:, 2:] - rows[:, :1] + 0 * latents[:, :1]
+    images = keras.layers.UpSampling2D(8)(keras.layers.Reshape((1, 1, 1))(gray))
     generator = keras.Model([latents, rows], keras.ops.repeat(images, 3, axis=-1))
     plain = collect(train=[0] * 12, validation=[0] * 10)
     kinds = [*"aaaaaabbcc", "", "", *["c"] * 10]
     collection = plain._replace(index=plain.index.assign(kind=kinds))
     classes, params = {"column": "kind", "names": ["a", "b", "c"]}, EvaluateParams(count=300)
-    painted, asked = paint_for_judgement(generator, collection, classes, params)
+    painted, asked = paint_for_judgment(generator, collection, classes, params)
     np.testing.assert_array_equal(painted[:, 0, 0, 0], np.array([0, 128, 255])[asked])
     np.testing.assert_allclose(np.bincount(asked, minlength=3) / 300, [0.6, 0.2, 0.2], atol=0.1)
 

@@ -130,7 +130,7 @@ def test_the_head_tells_a_thousand_classes():
     assert expected.shape == (5, 1000)
 
 
-def test_class_agreement_is_what_a_judge_of_labelled_and_spoilt_images_says(monkeypatch):
+def test_class_agreement_is_what_a_judge_of_labeled_and_spoilt_images_says(monkeypatch):
     monkeypatch.setattr(class_consistency, "STEPS", 1000)
     taught, train = [], feature_metrics.train_classifier
     monkeypatch.setattr(
@@ -140,12 +140,12 @@ def test_class_agreement_is_what_a_judge_of_labelled_and_spoilt_images_says(monk
     # Of the held-out ones the third has a wrong label, and the last has none.
     kinds = ["a", "b"] * 20 + [""] * 10 + ["a", "b", "b", ""]
     index = pd.DataFrame({"split": ["train"] * 50 + ["validation"] * 4, "kind": kinds, "hash": ""})
-    colours = np.array([(180, 128, 76), (76, 128, 180)], np.uint8)
-    images = colours[shown][:, None, None].repeat(8, axis=1).repeat(8, axis=2)
-    told, painted = colours[shown].astype(np.float32), colours[[0, 1, 1, 1]].astype(np.float32)
+    colors = np.array([(180, 128, 76), (76, 128, 180)], np.uint8)
+    images = colors[shown][:, None, None].repeat(8, axis=1).repeat(8, axis=2)
+    told, painted = colors[shown].astype(np.float32), colors[[0, 1, 1, 1]].astype(np.float32)
     inputs = keras.Input((8, 8, 3))
     network = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs))
-    eye, places = Extractor("colours", 8, 3, network, None), np.arange(54)
+    eye, places = Extractor("colors", 8, 3, network, None), np.arange(54)
     features = Features(eye, painted, told[:50], places[:50], told[50:], places[50:])
     collection = Collection(images, index, pd.DataFrame())
     classes, asked = {"column": "kind", "names": ["a", "b"]}, np.array([0, 1, 0, 1])

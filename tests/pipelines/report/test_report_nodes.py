@@ -7,14 +7,14 @@ import pandas as pd
 from ganvas.ingestion.collection import Collection
 from ganvas.pipelines.report.nodes import ReportParams, draw_classes, draw_real
 
-# The grey of each class's real images, and of what is painted for it.
+# The gray of each class's real images, and of what is painted for it.
 LEVELS = {"a": (10, 64), "b": (20, 128), "c": (30, 191)}
 
 
 def test_each_class_stands_beside_its_own_images_and_real_ones_are_held_out():
     latents, rows = keras.Input((2,)), keras.Input((3,))
-    grey = 0.5 * (rows[:, 2:] - rows[:, :1]) + 0 * latents[:, :1]
-    outputs = keras.layers.UpSampling2D(8)(keras.layers.Reshape((1, 1, 1))(grey))
+    gray = 0.5 * (rows[:, 2:] - rows[:, :1]) + 0 * latents[:, :1]
+    outputs = keras.layers.UpSampling2D(8)(keras.layers.Reshape((1, 1, 1))(gray))
     generator = keras.Model([latents, rows], keras.ops.repeat(outputs, 3, axis=-1))
     levels = [LEVELS[kind][0] for kind in "cabcab"] + [200, 210]
     images = np.full((8, 8, 8, 3), np.reshape(levels, (-1, 1, 1, 1)), np.uint8)

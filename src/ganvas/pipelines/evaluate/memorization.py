@@ -6,7 +6,7 @@ from ganvas.ingestion.collection import Collection
 from ganvas.metrics.nearest_neighbors import find_nearest, find_nearest_features
 from ganvas.pipelines.evaluate.feature_metrics import Features
 from ganvas.pipelines.evaluate.metric_entry import Metrics, figure
-from ganvas.visualization.contact_sheet import draw_neighbours
+from ganvas.visualization.contact_sheet import draw_neighbors
 
 SHOWN = 12
 
@@ -38,7 +38,7 @@ def find_copies(
             apart.mean(),
             f"mean over N={len(generated)} and {len(held_out)} held-out ones of root mean squared "
             f"pixel differences to the nearest of {len(training)}, range 0 to 255",
-            "grey levels",
+            "gray levels",
             real,
         )
     }
@@ -55,7 +55,7 @@ def find_copies(
             f"to the nearest of {len(features.training)}, features of {features.extractor.name}",
             real=_mean(find_nearest_features(features.held_out, features.training)[1]),
         )
-    return metrics, draw_neighbours(rows)
+    return metrics, draw_neighbors(rows)
 
 
 def _mean(values: np.ndarray) -> float | None:

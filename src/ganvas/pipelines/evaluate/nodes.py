@@ -29,7 +29,7 @@ HISTORY_TITLES = {
 }
 
 
-def paint_for_judgement(
+def paint_for_judgment(
     generator: keras.Model,
     collection: Collection,
     classes: dict[str, Any],
@@ -55,7 +55,7 @@ def paint_for_judgement(
     return _paint(generator, collection, classes, params.count, params.seed)
 
 
-def summarise_history(history: pd.DataFrame, training_summary: dict[str, Any]) -> Metrics:
+def summarize_history(history: pd.DataFrame, training_summary: dict[str, Any]) -> Metrics:
     """Give the losses and scores of the epoch whose networks were saved, the last or the best."""
     keep = training_summary["parameters"]["train"].get("judge", {}).get("keep")
     best = training_summary.get("best") if keep == "best" else None

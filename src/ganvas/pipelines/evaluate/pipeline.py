@@ -10,8 +10,8 @@ from ganvas.pipelines.evaluate.nodes import (
     join_metrics,
     judge_by_discriminator,
     measure_likelihood,
-    paint_for_judgement,
-    summarise_history,
+    paint_for_judgment,
+    summarize_history,
 )
 
 
@@ -20,16 +20,16 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                paint_for_judgement,
+                paint_for_judgment,
                 inputs=["generator", "collection", "class_list", "params:evaluate"],
                 outputs=["generated", "asked"],
-                name="paint_for_judgement",
+                name="paint_for_judgment",
             ),
             Node(
-                summarise_history,
+                summarize_history,
                 inputs=["history", "training_summary"],
                 outputs="history_metrics",
-                name="summarise_history",
+                name="summarize_history",
             ),
             Node(
                 judge_by_discriminator,
@@ -59,7 +59,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 find_copies,
                 inputs=["generated", "features", "collection"],
-                outputs=["memorising_metrics", "neighbours"],
+                outputs=["memorizing_metrics", "neighbours"],
                 name="find_copies",
             ),
             Node(
@@ -88,7 +88,7 @@ def create_pipeline() -> Pipeline:
                     "class_metrics",
                     "face_metrics",
                     "likelihood_metrics",
-                    "memorising_metrics",
+                    "memorizing_metrics",
                     "discriminator_metrics",
                     "history_metrics",
                 ],

@@ -153,7 +153,7 @@ def write_report(
     curves: np.ndarray,
     curves_plot: go.Figure,
     class_sheets: dict[str, Callable[[], np.ndarray]],
-    neighbours: np.ndarray,
+    neighbors: np.ndarray,
     latent_walk: np.ndarray,
     metrics: dict[str, Any],
     training_summary: dict[str, Any],
@@ -172,7 +172,7 @@ def write_report(
         "generated": generated_grid,
         "progress": progress_strip,
         "curves": curves,
-        "neighbours": neighbours,
+        "neighbours": neighbors,
         "walk": latent_walk,
     }
     return render_report(

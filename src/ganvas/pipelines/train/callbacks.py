@@ -35,7 +35,7 @@ from ganvas.visualization.progress_strip import snapshot_file
 
 # Seeds that nobody can ask for elsewhere: what is chosen by these images is judged by others.
 BEYOND_OTHERS = 2**32
-# The final judgement is made by another network, which no choice has looked through.
+# The final judgment is made by another network, which no choice has looked through.
 EXTRACTOR = "efficientnet_lite0"
 # Real images that samples are compared with by their distances.
 COMPARED = 64
