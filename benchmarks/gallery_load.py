@@ -72,15 +72,15 @@ def call_directly(model: str, seconds: float) -> None:
     import keras
 
     import ganvas
-    from ganvas.networks.sampling import draw_latents, paint, take_turns
+    from ganvas.networks.sampling import cycle_classes, generate_images, sample_latents
 
     assert ganvas
     generator = keras.models.load_model(model, compile=False)
-    latents, classes = draw_latents(generator, COUNT, 0), take_turns(generator, COUNT)
-    paint(generator, latents, classes)
+    latents, classes = sample_latents(generator, COUNT, 0), cycle_classes(generator, COUNT)
+    generate_images(generator, latents, classes)
     begun, painted = time.perf_counter(), 0
     while time.perf_counter() - begun < seconds:
-        painted += len(paint(generator, latents, classes))
+        painted += len(generate_images(generator, latents, classes))
     print(painted / (time.perf_counter() - begun))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ganvas.ingestion.file_index import FACTS, list_files, make_remarks
+from ganvas.ingestion.file_index import FACTS, list_files, make_skipped
 from ganvas.ingestion.packing import PackParams, pack
 
 AREA = 1500 * 1200
@@ -75,7 +75,7 @@ def main() -> None:
         for number in range(options.rounds):
             start = time.perf_counter()
             target = Path(scratch) / f"packed{number}"
-            collection = pack(records, make_remarks([], ""), raw, target, params)
+            collection = pack(records, make_skipped([], ""), raw, target, params)
             ours = len(files) / (time.perf_counter() - start)
             start = time.perf_counter()
             plain_loop(raw, options.size)

@@ -25,7 +25,7 @@ from ganvas.metrics.frechet import frechet_distance
 from ganvas.metrics.kid import kernel_distance, kernel_distance_subsets
 from ganvas.metrics.pairwise import mean_pairwise_distance
 from ganvas.metrics.parzen import parzen
-from ganvas.metrics.prdc import compare_manifolds
+from ganvas.metrics.prdc import compute_prdc
 
 COLUMNS = ("FD", "KD × 1000", "precision", "recall", "density", "coverage", "diversity")
 
@@ -55,7 +55,7 @@ def shuffle_patches(images: np.ndarray, side: int) -> np.ndarray:
 
 def judge(real: np.ndarray, others: np.ndarray) -> list[float]:
     """Give one row of the table."""
-    four = compare_manifolds(real, others)
+    four = compute_prdc(real, others)
     distance = kernel_distance_subsets(real, others, 100, len(real) // 2, seed=0)[0]
     return [
         frechet_distance(real, others),
@@ -121,7 +121,7 @@ def scale(count: int) -> None:
     ours = {
         "Fréchet distance": frechet_distance,
         "kernel distance, all pairs": kernel_distance,
-        "precision to coverage": compare_manifolds,
+        "precision to coverage": compute_prdc,
         "diversity": lambda real, _: mean_pairwise_distance(real),
     }
     real, others = (rng.gamma(1, 0.5, (count, 2048)).astype(np.float32) for _ in range(2))

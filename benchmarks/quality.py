@@ -128,7 +128,7 @@ def look(fake: Path, real: Path) -> dict:
     from ganvas.metrics.features import extract
     from ganvas.metrics.frechet import frechet_distance
     from ganvas.metrics.kid import kernel_distance
-    from ganvas.metrics.prdc import compare_manifolds
+    from ganvas.metrics.prdc import compute_prdc
 
     files = sorted(f for f in real.rglob("*") if f.suffix.lower() in {".jpg", ".jpeg", ".png"})
     chosen = np.random.default_rng(0).permutation(len(files))[:COUNT]
@@ -137,7 +137,7 @@ def look(fake: Path, real: Path) -> dict:
         sides = (images, painted["images"][:COUNT])
     extractor = load_extractor("efficientnet_lite2")
     features = [extract(extractor, side, "features") for side in sides]
-    four = compare_manifolds(*features)
+    four = compute_prdc(*features)
     return {
         "kid_e3": 1000 * kernel_distance(*features),
         "fd": frechet_distance(*features),

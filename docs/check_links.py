@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from linkcheck.cmdline import aggregate_url
-from linkcheck.configuration import Configuration
+from linkcheck.configuration import ProjectParams
 from linkcheck.director import check_urls, get_aggregate
 
 
@@ -19,7 +19,7 @@ def check_links(folder: Path, external: bool) -> bool:
         folder: The built site; every page in it is looked at, linked or not.
         external: Ask other hosts too, by the network.
     """
-    config = Configuration()
+    config = ProjectParams()
     config["enabledplugins"] = ["AnchorCheck"]
     config["checkextern"] = external
     config["status"] = False

@@ -13,7 +13,7 @@ import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from ganvas.project_params import Configuration
+from ganvas.project_params import ProjectParams
 
 CONF = Path(__file__).parents[1] / "conf" / "base"
 INTRODUCTION = """# Parameters
@@ -66,7 +66,7 @@ def render() -> str:
 
 def read_rows(text: str) -> Iterator[Row]:
     """Rows of one file of conf/base, in its order, groups before their members."""
-    schema = Configuration.model_json_schema()
+    schema = ProjectParams.model_json_schema()
     yield from _walk(yaml.compose(text), schema, schema["$defs"], text, "")
 
 
@@ -132,7 +132,7 @@ def _allow(field: dict[str, Any], groups: dict[str, Any]) -> str:
 
 def _rank(path: Path) -> int:
     """The place of a file: that of its stage in the configuration, or the last."""
-    order, stage = list(Configuration.model_fields), path.stem.removeprefix("parameters_")
+    order, stage = list(ProjectParams.model_fields), path.stem.removeprefix("parameters_")
     return order.index(stage) if stage in order else len(order)
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from ganvas.atomic_files import whole, write_whole
+from ganvas.atomic_files import atomic_path, atomic_write
 
 
 def names(folder) -> list[str]:
@@ -11,7 +11,7 @@ def names(folder) -> list[str]:
 def test_a_file_takes_its_place_when_it_is_done(tmp_path, shared):
     file = tmp_path / "new" / "a.txt"
     for text in ("one", "another"):
-        with whole(file, shared) as partial:
+        with atomic_path(file, shared) as partial:
             partial.write_text(text)
             assert not file.exists() or file.read_text() == "one"
         assert file.read_text() == text and names(file.parent) == ["a.txt"]
@@ -20,8 +20,8 @@ def test_a_file_takes_its_place_when_it_is_done(tmp_path, shared):
 @pytest.mark.parametrize("shared", [False, True])
 def test_what_fails_leaves_the_file_of_before_and_nothing_beside_it(tmp_path, shared):
     file = tmp_path / "a.txt"
-    write_whole(file, b"old")
-    with pytest.raises(ZeroDivisionError), whole(file, shared) as partial:
+    atomic_write(file, b"old")
+    with pytest.raises(ZeroDivisionError), atomic_path(file, shared) as partial:
         partial.write_text("ne")
         1 / 0  # noqa: B018 - it fails
     assert file.read_text() == "old" and names(tmp_path) == ["a.txt"]
@@ -29,15 +29,15 @@ def test_what_fails_leaves_the_file_of_before_and_nothing_beside_it(tmp_path, sh
 
 def test_what_a_killed_process_has_left_is_overwritten(tmp_path):
     (tmp_path / ".a.txt.partial").write_text("left by it")
-    write_whole(tmp_path / "a.txt", b"new")
+    atomic_write(tmp_path / "a.txt", b"new")
     assert (tmp_path / "a.txt").read_text() == "new" and names(tmp_path) == ["a.txt"]
 
 
 def test_processes_that_share_a_file_may_write_it_at_once(tmp_path):
     file = tmp_path / "a.txt"
-    with whole(file, shared=True) as slow:
+    with atomic_path(file, shared=True) as slow:
         slow.write_text("sl")
-        with whole(file, shared=True) as fast:
+        with atomic_path(file, shared=True) as fast:
             fast.write_text("fast")
         slow.write_text("slow")
     assert file.read_text() == "slow" and names(tmp_path) == ["a.txt"]

@@ -3,7 +3,7 @@ from pydantic import Field, model_validator
 
 from ganvas.base_params import RENAMED, Params, check_params
 from ganvas.errors import GanvasError
-from ganvas.project_params import Configuration
+from ganvas.project_params import ProjectParams
 
 
 class Inner(Params):
@@ -42,19 +42,19 @@ def test_an_unknown_key_at_the_top_is_named_too():
     assert "at the top are inner, rate" in explain({"rate": 1, "zzz": 2})
 
 
-class Pair(Params):
+class GanNetworks(Params):
     low: int = 1
     high: int = 2
 
     @model_validator(mode="after")
-    def _check_order(self) -> "Pair":
+    def _check_order(self) -> "GanNetworks":
         if self.low > self.high:
             raise ValueError(f"low is {self.low} and above high: lower it")
         return self
 
 
 class Pairs(Params):
-    first: Pair = Pair()
+    first: GanNetworks = GanNetworks()
 
     @model_validator(mode="after")
     def _check_first(self) -> "Pairs":
@@ -107,9 +107,9 @@ def test_a_renamed_parameter_is_refused_with_its_new_name():
         for part in reversed(old.split(".")):
             raw = {part: raw}
         with pytest.raises(GanvasError) as error:
-            check_params(Configuration, raw)
+            check_params(ProjectParams, raw)
         assert f"Unknown parameter '{old}' (it is now called '{new}')" in str(error.value)
-        model = Configuration
+        model = ProjectParams
         for part in new.split("."):
             assert part in model.model_fields
             model = model.model_fields[part].annotation

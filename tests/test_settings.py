@@ -13,7 +13,7 @@ from ganvas.errors import GanvasError
 from ganvas.networks import NETWORKS, build
 from ganvas.pipeline_registry import register_pipelines
 from ganvas.pipelines.evaluate.nodes import HISTORY_TITLES
-from ganvas.project_params import Configuration
+from ganvas.project_params import ProjectParams
 
 CONF = Path(__file__).parents[1] / "conf"
 LAYERS = {"raw", "intermediate", "primary", "models", "model output", "reporting"}
@@ -40,7 +40,7 @@ def keys_of(tree: object) -> dict | None:
 
 def test_base_shows_every_parameter():
     raw = load("parameters", "base")
-    assert keys_of(raw) == keys(Configuration)
+    assert keys_of(raw) == keys(ProjectParams)
 
 
 def test_sizes_follow_the_device():
@@ -52,7 +52,7 @@ def test_sizes_follow_the_device():
             runtime_params={"profile": profile},
             **settings.CONFIG_LOADER_ARGS,
         )
-        chosen = check_params(Configuration, loader["parameters"])
+        chosen = check_params(ProjectParams, loader["parameters"])
         sizes[profile] = (chosen.train.batch_size, chosen.network.projected.input_upscale)
     assert sizes["cpu"] == (16, 1) and sizes["gpu"] == (64, 2)
     assert sizes["auto"] == sizes["gpu" if tf.config.list_physical_devices("GPU") else "cpu"]
@@ -63,7 +63,7 @@ def test_sizes_follow_the_device_of_an_environment_too(given, sizes):
     loader = settings.CONFIG_LOADER_CLASS(
         str(CONF), env="gpu", runtime_params=given, **settings.CONFIG_LOADER_ARGS
     )
-    chosen = check_params(Configuration, loader["parameters"])
+    chosen = check_params(ProjectParams, loader["parameters"])
     assert (chosen.train.batch_size, chosen.network.projected.input_upscale) == sizes
 
 
@@ -75,7 +75,7 @@ def test_a_network_is_switched_by_its_name_alone():
             runtime_params={"network": {"name": name}},
             **settings.CONFIG_LOADER_ARGS,
         )
-        assert check_params(Configuration, loader["parameters"]).network.name == name
+        assert check_params(ProjectParams, loader["parameters"]).network.name == name
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_network_is_switched_by_its_name_alone():
     ],
 )
 def test_an_environment_leads_to_folders_of_its_own(env, dataset, source, network):
-    preset = check_params(Configuration, load("parameters", env))
+    preset = check_params(ProjectParams, load("parameters", env))
     mirror = f"data/01_raw/{dataset}"
     expected = {"dataset": dataset, "source": source, "network": network, "mirror": mirror}
     assert preset.choices() == expected
@@ -108,7 +108,7 @@ COUNTS = {
 
 @pytest.mark.parametrize("env", COUNTS)
 def test_a_presets_networks_are_those_of_its_source(env):
-    preset = check_params(Configuration, load("parameters", env))
+    preset = check_params(ProjectParams, load("parameters", env))
     pair = build(preset.network, (64, 64, 3), 27 if env == "wikiart" else 0)
     trainable = [
         sum(weight.numpy().size for weight in network.trainable_weights) for network in pair[:2]
@@ -127,7 +127,7 @@ def test_a_presets_networks_are_those_of_its_source(env):
     ],
 )
 def test_a_preset_trains_as_its_source_did(env, rate, batch, optimizer, decay):
-    train = check_params(Configuration, load("parameters", env)).train
+    train = check_params(ProjectParams, load("parameters", env)).train
     assert train.generator_learning_rate == train.discriminator_learning_rate == rate
     assert train.batch_size == batch and train.max_minutes is None
     assert train.optimizer.name == optimizer
@@ -154,7 +154,7 @@ def test_wikiart_by_other_labels_has_folders_of_its_own(labels):
     loader = settings.CONFIG_LOADER_CLASS(
         str(CONF), env="wikiart", runtime_params=params, **settings.CONFIG_LOADER_ARGS
     )
-    chosen = check_params(Configuration, loader["parameters"]).choices()
+    chosen = check_params(ProjectParams, loader["parameters"]).choices()
     assert chosen["dataset"] == f"wikiart_by_{labels}"
     assert chosen["source"] == "data/01_raw/wikiart"
 
@@ -173,7 +173,7 @@ def test_the_sample_alone_is_painted_by_class_unasked(source, label, folder):
     raw = load("parameters", "base")
     raw["ingest"]["source"]["name"] = source
     raw["network"]["label"] = label
-    assert check_params(Configuration, raw).choices()["network"] == folder
+    assert check_params(ProjectParams, raw).choices()["network"] == folder
 
 
 def test_every_dataset_has_a_layer():
@@ -200,25 +200,25 @@ def test_catalog_paths_follow_the_parameters(env):
 
 def test_a_network_that_was_looked_through_does_not_judge():
     raw = load("parameters", "base")
-    check_params(Configuration, raw)
+    check_params(ProjectParams, raw)
     judged = raw | {"evaluate": raw["evaluate"] | {"extractor": "efficientnet_lite0"}}
     with pytest.raises(GanvasError, match="whose word would mean nothing: take efficientnet_lite2"):
-        check_params(Configuration, judged)
+        check_params(ProjectParams, judged)
     raw["train"]["kid_validation"]["interval"] = 5
     with pytest.raises(
         GanvasError, match=r"by the same network: set train.kid_validation.interval=null"
     ):
-        check_params(Configuration, raw)
+        check_params(ProjectParams, raw)
 
 
 def test_a_network_that_chose_among_epochs_does_not_judge_them():
     raw = load("parameters", "base")
     raw["network"]["name"] = "dcgan"
     raw["evaluate"]["extractor"] = "efficientnet_lite0"
-    check_params(Configuration, raw)
+    check_params(ProjectParams, raw)
     raw["train"]["kid_validation"]["interval"] = 5
     with pytest.raises(GanvasError, match="would judge its own choice: take efficientnet_lite2"):
-        check_params(Configuration, raw)
+        check_params(ProjectParams, raw)
 
 
 @pytest.mark.parametrize(
@@ -258,12 +258,12 @@ def test_the_network_that_gives_fid_needs_its_file():
     raw = load("parameters", "base")
     raw["evaluate"]["extractor"] = "inception"
     with pytest.raises(GanvasError, match=r"in 'evaluate' don't go together: .*6726825d\.pth"):
-        check_params(Configuration, raw)
+        check_params(ProjectParams, raw)
     raw["evaluate"]["weights"] = "here.pth"
-    assert check_params(Configuration, raw).evaluate.weights == "here.pth"
+    assert check_params(ProjectParams, raw).evaluate.weights == "here.pth"
     raw["evaluate"]["extractor"] = "VGG"
     with pytest.raises(GanvasError, match=r"'evaluate.extractor' can't be 'VGG': allowed are "):
-        check_params(Configuration, raw)
+        check_params(ProjectParams, raw)
 
 
 def test_kedro_viz_has_a_color_for_each_node_and_dataset_and_for_nothing_else():

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from ganvas.base_params import flatten
-from ganvas.networks.sampling import draw_latents
+from ganvas.networks.sampling import sample_latents
 from ganvas.tracking import (
     TrackingParams,
     connect,
@@ -89,7 +89,7 @@ def test_the_registered_model_is_the_generator(project, tracked_run):
     mlflow.set_tracking_uri(client.tracking_uri)
     loaded = mlflow.keras.load_model(f"models:/sample-dcgan/{version.version}")
     generator = newest_generator(project)
-    latents = draw_latents(generator, 5, 0)
+    latents = sample_latents(generator, 5, 0)
     np.testing.assert_array_equal(loaded(latents), generator(latents))
     info = mlflow.models.get_model_info(f"models:/sample-dcgan/{version.version}")
     assert info.signature.inputs.inputs[0].shape == (-1, 6)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @contextmanager
-def whole(file: Path, shared: bool = False, durable: bool = False) -> Iterator[Path]:
+def atomic_path(file: Path, shared: bool = False, durable: bool = False) -> Iterator[Path]:
     """Give a hidden name beside a file to write to; it takes the file's place once that is done.
 
     Where writing fails, it is removed and the file of before stays. What a killed process leaves
@@ -34,7 +34,7 @@ def whole(file: Path, shared: bool = False, durable: bool = False) -> Iterator[P
         partial.unlink(missing_ok=True)
 
 
-def write_whole(file: Path, content: bytes) -> None:
+def atomic_write(file: Path, content: bytes) -> None:
     """Write a file by `whole`."""
-    with whole(file) as partial:
+    with atomic_path(file) as partial:
         partial.write_bytes(content)

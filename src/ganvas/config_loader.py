@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ganvas.base_params import check_params, flatten
-from ganvas.project_params import Configuration
+from ganvas.project_params import ProjectParams
 from ganvas.training.gathering import has_gpu
 
 # Entries of credentials.yml that the catalog names; Kedro stops at a name that is missing.
@@ -58,7 +58,7 @@ class GanvasConfigLoader(OmegaConfigLoader):
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         if key == "catalog":
-            choices = check_params(Configuration, self["parameters"]).choices()
+            choices = check_params(ProjectParams, self["parameters"]).choices()
             choices["command"] = self._tell_command()
             OmegaConf.register_new_resolver("chosen", choices.__getitem__, replace=True)
         if key == "credentials":

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from ganvas.errors import GanvasError
-from ganvas.networks.sampling import as_inputs, draw_latents, take_turns
+from ganvas.networks.sampling import as_inputs, cycle_classes, sample_latents
 
 # Of the latents that all paint from.
 SEED = 0
@@ -47,10 +47,10 @@ def _run_onnx(runtime: ModuleType, file: Path, inputs: dict[str, np.ndarray]) ->
 
 
 def _run_litert(runtime: ModuleType, file: Path, inputs: dict[str, np.ndarray]) -> np.ndarray:
-    paint = runtime.Interpreter(model_path=str(file)).get_signature_runner()
+    run = runtime.Interpreter(model_path=str(file)).get_signature_runner()
     count = len(next(iter(inputs.values())))
     parts = [{name: each[k : k + 1] for name, each in inputs.items()} for k in range(count)]
-    return np.concatenate([image for part in parts for image in paint(**part).values()])
+    return np.concatenate([image for part in parts for image in run(**part).values()])
 
 
 FORMATS = {
@@ -106,8 +106,8 @@ def _write_all(
     tolerance: float,
 ) -> dict[str, float]:
     """Write a file for each format; give how far its images are apart from the generator's."""
-    rows = take_turns(generator, checked)
-    inputs = [draw_latents(generator, checked, SEED), rows][: len(generator.inputs)]
+    rows = cycle_classes(generator, checked)
+    inputs = [sample_latents(generator, checked, SEED), rows][: len(generator.inputs)]
     expected = generator.predict(as_inputs(inputs), verbose=0)
     named = {each.name: given for each, given in zip(generator.inputs, inputs, strict=True)}
     apart = {}

@@ -14,10 +14,10 @@ from rich.logging import RichHandler
 from ganvas.base_params import check_params
 from ganvas.errors import Finished, GanvasError
 from ganvas.ingestion.object_store import check_protocol, is_url
-from ganvas.pipelines.train.nodes import tell_parameters
+from ganvas.pipelines.train.nodes import run_parameters
 from ganvas.progress import in_terminal
-from ganvas.project_params import Configuration
-from ganvas.tracking import Told, connect, record
+from ganvas.project_params import ProjectParams
+from ganvas.tracking import RunReport, connect, record
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ class TrackingHooks:
         self._made, self._summary, self._client = {}, None, None
         if "training_summary" not in pipeline.datasets():
             return
-        self._params = check_params(Configuration, self._context.config_loader["parameters"])
+        self._params = check_params(ProjectParams, self._context.config_loader["parameters"])
         if self._params.tracking.mlflow and not self._params.train.dry_run:
             self._client = connect(self._params.tracking, self._context.project_path)
 
@@ -174,7 +174,7 @@ class TrackingHooks:
             return
         command = self._context.catalog.load("command")
         choices = self._params.choices()
-        told = Told(
+        told = RunReport(
             dataset=choices["dataset"],
             network=choices["network"],
             command=command,
@@ -197,8 +197,8 @@ class TrackingHooks:
         if self._summary is not None:
             return self._summary["parameters"] | judged
         ingest = self._params.ingest
-        network = self._params.network.painting_by(ingest.classes)
-        return tell_parameters(ingest, network, self._params.train) | judged
+        network = self._params.network.resolve_label(ingest.classes)
+        return run_parameters(ingest, network, self._params.train) | judged
 
 
 def _check_versions(pipeline: Pipeline, versions: dict[str, str]) -> None:

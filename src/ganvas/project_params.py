@@ -8,7 +8,7 @@ from ganvas.base_params import Params
 from ganvas.ingestion import IngestParams
 from ganvas.ingestion.download import FetchParams
 from ganvas.networks import NetworkParams
-from ganvas.networks.projected_gan import LOOKS_THROUGH
+from ganvas.networks.projected_gan import BACKBONE
 from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.pipelines.export.nodes import ExportParams
 from ganvas.pipelines.report.nodes import ReportParams
@@ -18,7 +18,7 @@ from ganvas.tracking import TrackingParams
 from ganvas.training.config import TrainParams
 
 
-class Configuration(Params):
+class ProjectParams(Params):
     """All parameters; checked as a whole before any work begins.
 
     Attributes:
@@ -38,7 +38,7 @@ class Configuration(Params):
     tracking: TrackingParams
 
     @model_validator(mode="after")
-    def _check_judges(self) -> "Configuration":
+    def _check_judges(self) -> "ProjectParams":
         if self.train.kid_validation.interval and self.evaluate.extractor == EXTRACTOR:
             raise ValueError(
                 f"evaluate.extractor is {EXTRACTOR}, which train.kid_validation compares epochs "
@@ -51,13 +51,13 @@ class Configuration(Params):
 
     def _check_looks(self) -> None:
         """Refuse to judge a generator by the network that it has learnt to please."""
-        told = f"network.name is projected, which trains by looking through {LOOKS_THROUGH}"
-        if self.evaluate.extractor == LOOKS_THROUGH:
+        told = f"network.name is projected, which trains by looking through {BACKBONE}"
+        if self.evaluate.extractor == BACKBONE:
             raise ValueError(
                 f"{told}, and evaluate.extractor is the same network, whose word would mean "
                 "nothing: take efficientnet_lite2"
             )
-        if self.train.kid_validation.interval and EXTRACTOR == LOOKS_THROUGH:
+        if self.train.kid_validation.interval and EXTRACTOR == BACKBONE:
             raise ValueError(
                 f"{told}, and train.kid_validation compares epochs by the same network: set "
                 "train.kid_validation.interval=null"
@@ -67,7 +67,7 @@ class Configuration(Params):
         """What the catalog's paths follow: `${chosen:…}` in conf/base/catalog_*.yml."""
         return {
             "dataset": self.ingest.dataset_name,
-            "network": self.network.painting_by(self.ingest.classes).folder,
+            "network": self.network.resolve_label(self.ingest.classes).folder,
             "source": self.ingest.raw_path,
             "mirror": self.ingest.mirror_path,
         }

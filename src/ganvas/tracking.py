@@ -71,7 +71,7 @@ class TrackingParams(Params):
     register_models: bool = True
 
 
-class Told(NamedTuple):
+class RunReport(NamedTuple):
     """What there is to record of a run.
 
     Attributes:
@@ -97,7 +97,7 @@ class Told(NamedTuple):
     message: str = ""
 
 
-def record(client: MlflowClient, params: TrackingParams, told: Told) -> None:
+def record(client: MlflowClient, params: TrackingParams, told: RunReport) -> None:
     """Record a run; one that goes on with an earlier training is added to that one's record."""
     name = f"{told.dataset}/{told.network}"
     started = told.summary["started"] if told.summary else None
@@ -262,7 +262,7 @@ def log_generator(client: MlflowClient, run: str, generator: keras.Model, name: 
     Args:
         client: Of MLflow.
         run: The run's id.
-        generator: See `ganvas.networks.gan_networks.Pair`.
+        generator: See `ganvas.networks.gan_networks.GanNetworks`.
         name: What it is called in the registry of models; None: it is not entered.
     """
     import mlflow

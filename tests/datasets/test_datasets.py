@@ -14,8 +14,8 @@ from ganvas.datasets.leaderboard import LeaderboardDataset
 from ganvas.datasets.packed_collection import CollectionDataset
 from ganvas.ingestion.collection import INDEX, REJECTED
 from ganvas.ingestion.shards import NAME
-from ganvas.pipelines.evaluate.metric_entry import figure
-from ganvas.visualization.image_grid import cut_grid, write_png
+from ganvas.pipelines.evaluate.metric_entry import metric_entry
+from ganvas.visualization.image_grid import split_grid, write_png
 from ganvas.visualization.progress_strip import snapshot_file
 
 
@@ -75,7 +75,7 @@ def test_a_folder_of_images_shows_its_first_ones(tmp_path, images):
     dataset = ImageFolderDataset(filepath=str(tmp_path / "samples"))
     large = np.zeros((70, 70, 3), np.uint8)
     dataset.save([("a grid", large), *((f"p{k:02}", each) for k, each in enumerate(images))])
-    shown = cut_grid(pixels(dataset.preview(images=7, columns=3)), 32, 32)
+    shown = split_grid(pixels(dataset.preview(images=7, columns=3)), 32, 32)
     np.testing.assert_array_equal(shown[:7], images[:7])
     assert (shown[7:] == 255).all()
     assert pixels(dataset.preview(images=1)).shape == (74, 74, 3)
@@ -90,9 +90,9 @@ def test_a_collection_shows_images_from_all_over_it(tmp_path, images):
     for name, rows in ((INDEX, 20), (REJECTED, 0)):
         pd.DataFrame({"path": ["a.png"] * rows}).to_parquet(tmp_path / name)
     dataset = CollectionDataset(filepath=str(tmp_path))
-    shown = cut_grid(pixels(dataset.preview(images=4, columns=2)), 32, 32)
+    shown = split_grid(pixels(dataset.preview(images=4, columns=2)), 32, 32)
     np.testing.assert_array_equal(shown, images[[0, 6, 12, 19]])
-    assert len(cut_grid(pixels(dataset.preview(images=99, columns=5)), 32, 32)) == 20
+    assert len(split_grid(pixels(dataset.preview(images=99, columns=5)), 32, 32)) == 20
 
 
 def test_snapshots_show_the_last_of_the_run_that_began_last(tmp_path, images):
@@ -115,7 +115,7 @@ def test_the_leaderboard_is_shown_as_a_table_with_the_best_run_first(tmp_path):
     told = {"dataset": "sample", "judge": "lite", "network": "dcgan", "epochs": 3, "minutes": 1.5}
     for name, distance in (("a", 0.5), ("b", 0.25), ("c", None)):
         known = distance is not None
-        metrics = {"kernel_distance": figure("Distance", distance, "N=9")} if known else {}
+        metrics = {"kernel_distance": metric_entry("Distance", distance, "N=9")} if known else {}
         dataset.save({name: told | {"started": name, "metrics": metrics}})
     shown = dataset.preview(nrows=3)
     place = {name: number for number, name in enumerate(shown["columns"])}

@@ -11,7 +11,7 @@ from ganvas import settings
 from ganvas.base_params import Params, check_params
 from ganvas.errors import GanvasError
 from ganvas.pipeline_registry import register_pipelines
-from ganvas.project_params import Configuration
+from ganvas.project_params import ProjectParams
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -20,7 +20,7 @@ PAGES = [
 ]
 CODE = re.compile(r"```(?:sh|bash)\n(.*?)```|`([^`\n]+)`", re.DOTALL)
 RUN = re.compile(r"\bkedro run\b[^#\n]*")
-STAGES = "|".join(Configuration.model_fields)
+STAGES = "|".join(ProjectParams.model_fields)
 KEY = re.compile(rf"(?:{STAGES})(?:\.[a-z_0-9]+)+")
 # Names of files and nodes, which look like keys.
 OTHERS = re.compile(r".*\.(?:html|json|py|train_gan)")
@@ -43,7 +43,7 @@ def check(env: str | None, params: dict) -> None:
             **settings.CONFIG_LOADER_ARGS,
         )
         try:
-            check_params(Configuration, loader["parameters"])
+            check_params(ProjectParams, loader["parameters"])
         except GanvasError as error:
             errors.append(str(error))
         else:
@@ -74,7 +74,7 @@ def test_every_parameter_that_a_page_names_is_one(page):
         if KEY.match(piece) and "=" in piece and "\n" not in piece:
             check(None, _split_params(None, None, piece))
         elif KEY.fullmatch(piece) and not OTHERS.fullmatch(piece):
-            model: type[Params] = Configuration
+            model: type[Params] = ProjectParams
             for name in piece.split("."):
                 assert name in model.model_fields, piece
                 model = model.model_fields[name].annotation

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from ganvas import settings
 from ganvas.base_params import Params, check_params, flatten
-from ganvas.project_params import Configuration
+from ganvas.project_params import ProjectParams
 
 ROOT = Path(__file__).parents[2]
 PAGE = runpy.run_path(str(ROOT / "docs" / "parameters_page.py"))
@@ -37,7 +37,7 @@ def shown() -> dict[str, list[str]]:
     return {row[0].split("`")[1]: row[1:] for row in rows}
 
 
-ROWS, FIELDS = shown(), fields(Configuration)
+ROWS, FIELDS = shown(), fields(ProjectParams)
 LEAVES = [key for key, field in FIELDS.items() if not is_group(field)]
 
 
@@ -50,7 +50,7 @@ def test_every_parameter_has_a_row_with_its_meaning():
 
 def test_sections_come_in_the_order_of_the_configuration_with_a_sentence_each():
     text = PAGE["render"]()
-    stages = [name for name in Configuration.model_fields if name != "profile"]
+    stages = [name for name in ProjectParams.model_fields if name != "profile"]
     places = [text.index(f"## {name} {{#{name}}}\n\n") for name in stages]
     assert places == sorted(places)
     for name in stages:
@@ -66,7 +66,7 @@ def test_the_default_is_what_a_run_takes(profile):
         runtime_params={"profile": profile},
         **settings.CONFIG_LOADER_ARGS,
     )
-    taken = flatten(check_params(Configuration, loader["parameters"]).model_dump(mode="json"))
+    taken = flatten(check_params(ProjectParams, loader["parameters"]).model_dump(mode="json"))
     assert set(taken) == set(LEAVES)
     for key in set(LEAVES) - {"profile"}:
         first, _, second = ROWS[key][1].strip("`").partition("; ")

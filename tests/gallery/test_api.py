@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganvas.networks.sampling import draw_latents, one_hot, paint, walk_latents
+from ganvas.networks.sampling import generate_images, one_hot, sample_latents, slerp
 from projects import BY_CLASS, PLAIN, run_kedro
 
 FILES = ("generator.keras", "class_list.json")
@@ -105,12 +105,12 @@ def test_a_walk_ends_at_its_ends_and_goes_along_the_arc(client, trained):
     }
     strip = read(client.post("/api/interpolate", json=walk))
     network = generator(trained, BY_CLASS)
-    ends = [draw_latents(network, 2, 3)[1:], draw_latents(network, 1, 4)]
+    ends = [sample_latents(network, 2, 3)[1:], sample_latents(network, 1, 4)]
     names = client.get("/api/models").json["models"]
     names = next(each["classes"] for each in names if each["model"] == BY_CLASS)
     first, last = (one_hot(np.array([names.index(n)]), 8) for n in ("Ink Waves", "Still Lifes"))
     shares = np.linspace(0, 1, 5, dtype=np.float32)[:, None]
-    expected = paint(network, walk_latents(*ends, 5)[0], (1 - shares) * first + shares * last)
+    expected = generate_images(network, slerp(*ends, 5)[0], (1 - shares) * first + shares * last)
     np.testing.assert_array_equal(strip, np.concatenate(expected, axis=1))
     film = client.post("/api/interpolate", json=walk | {"format": "webp"})
     frames = Image.open(io.BytesIO(film.data))

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from ganvas.gallery.batching import BusyError, Painter, TooSlowError
+from ganvas.gallery.batching import BatchedGenerator, BusyError, TooSlowError
 from ganvas.networks.dcgan import DcganParams, build_dcgan
-from ganvas.networks.sampling import BATCH, draw_latents, paint
+from ganvas.networks.sampling import BATCH, generate_images, sample_latents
 
 NO_CLASSES = np.zeros((0, 0), np.float32)
 
@@ -48,28 +48,30 @@ def wait_for(condition):
 
 
 def test_pixels_do_not_depend_on_what_is_painted_with_them(generator):
-    latents = draw_latents(generator, 130, 0)
-    expected = paint(generator, latents)
-    painter = Painter(generator)
+    latents = sample_latents(generator, 130, 0)
+    expected = generate_images(generator, latents)
+    batcher = BatchedGenerator(generator)
     parts = np.array_split(np.random.default_rng(0).permutation(130), 17)
     with ThreadPoolExecutor(8) as pool:
-        painted = list(pool.map(lambda part: painter.paint(latents[part], rows(len(part))), parts))
+        painted = list(
+            pool.map(lambda part: batcher.generate(latents[part], rows(len(part))), parts)
+        )
     for part, pictures in zip(parts, painted, strict=True):
         np.testing.assert_array_equal(pictures, expected[part])
 
 
 def test_requests_that_wait_share_a_batch(generator):
     slow = Slow(generator)
-    painter = Painter(slow)
+    batcher = BatchedGenerator(slow)
     with ThreadPoolExecutor(9) as pool:
-        first = pool.submit(painter.paint, draw_latents(generator, 1, 0), rows(1))
-        wait_for(painter._brush.locked)
-        wait_for(painter._jobs.empty)
+        first = pool.submit(batcher.generate, sample_latents(generator, 1, 0), rows(1))
+        wait_for(batcher._brush.locked)
+        wait_for(batcher._jobs.empty)
         others = [
-            pool.submit(painter.paint, draw_latents(generator, 8, seed), rows(8))
+            pool.submit(batcher.generate, sample_latents(generator, 8, seed), rows(8))
             for seed in range(8)
         ]
-        wait_for(lambda: painter._jobs.qsize() == 8)
+        wait_for(lambda: batcher._jobs.qsize() == 8)
         slow.go.set()
         assert len(first.result()) == 1 and all(len(each.result()) == 8 for each in others)
     assert slow.batches == [BATCH, BATCH]
@@ -77,28 +79,28 @@ def test_requests_that_wait_share_a_batch(generator):
 
 def test_a_full_queue_says_so_at_once_and_patience_ends(generator):
     slow = Slow(generator)
-    painter = Painter(slow, waiting=2)
-    latents = draw_latents(generator, 1, 0)
+    batcher = BatchedGenerator(slow, waiting=2)
+    latents = sample_latents(generator, 1, 0)
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(painter.paint, latents, rows(1))
-        wait_for(painter._brush.locked)
-        wait_for(painter._jobs.empty)
+        first = pool.submit(batcher.generate, latents, rows(1))
+        wait_for(batcher._brush.locked)
+        wait_for(batcher._jobs.empty)
         with pytest.raises(TooSlowError):
-            painter.paint(latents, rows(1), patience=0.05)
-        second = pool.submit(painter.paint, latents, rows(1))
-        wait_for(lambda: painter._jobs.qsize() == 2)
+            batcher.generate(latents, rows(1), patience=0.05)
+        second = pool.submit(batcher.generate, latents, rows(1))
+        wait_for(lambda: batcher._jobs.qsize() == 2)
         with pytest.raises(BusyError):
-            painter.paint(latents, rows(1))
+            batcher.generate(latents, rows(1))
         slow.go.set()
         for each in (first, second):
             assert each.result().shape == (1, 32, 32, 3)
     # What was given up is not painted.
-    assert painter.paint(latents, rows(1)).shape == (1, 32, 32, 3)
+    assert batcher.generate(latents, rows(1)).shape == (1, 32, 32, 3)
     assert len(slow.batches) == 3
 
 
 def test_an_error_is_told_to_those_who_asked_and_to_nobody_after(generator):
-    painter = Painter(generator)
+    batcher = BatchedGenerator(generator)
     with pytest.raises(Exception, match=r"shape|dim|size|incompatible"):
-        painter.paint(np.zeros((1, 99), np.float32), rows(1))
-    assert painter.paint(draw_latents(generator, 1, 0), rows(1)).shape == (1, 32, 32, 3)
+        batcher.generate(np.zeros((1, 99), np.float32), rows(1))
+    assert batcher.generate(sample_latents(generator, 1, 0), rows(1)).shape == (1, 32, 32, 3)

@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from ganvas.gallery.batching import BusyError, TooSlowError
-from ganvas.gallery.discriminator_scores import PLACES, Court, Judgment
+from ganvas.gallery.discriminator_scores import PLACES, DiscriminatorScorer, ScoreResult
 from ganvas.gallery.model_store import Models
 from ganvas.gallery.score_histogram import HEIGHT, WIDTH, draw_scores
 from ganvas.ingestion.collection import open_collection
-from ganvas.metrics.discriminator_accuracy import judge
-from ganvas.networks.sampling import draw_latents, paint
+from ganvas.metrics.discriminator_accuracy import compute_logits
+from ganvas.networks.sampling import generate_images, sample_latents
 from projects import BY_CLASS, PLAIN
 
 RNG = np.random.default_rng(0)
@@ -51,10 +51,12 @@ def test_the_score_is_the_discriminators(client, trained):
     file = next((trained / "data/06_models" / PLAIN).glob("discriminator.keras/*/*.keras"))
     discriminator = keras.models.load_model(file)
     square = np.asarray(NOISE.crop((0, 8, 32, 40)))
-    assert answer["score"] == pytest.approx(judge(discriminator, square[None])[0], abs=1e-5)
+    assert answer["score"] == pytest.approx(
+        compute_logits(discriminator, square[None])[0], abs=1e-5
+    )
     collection = open_collection(trained / "data/03_primary/sample/collection")
     held_out = np.asarray(collection.images[collection.shuffled("validation")])
-    np.testing.assert_allclose(answer["real"], judge(discriminator, held_out), atol=1e-5)
+    np.testing.assert_allclose(answer["real"], compute_logits(discriminator, held_out), atol=1e-5)
     assert len(answer["generated"]) == 128
 
 
@@ -121,7 +123,7 @@ def test_a_photograph_of_more_pixels_is_judged_as_it_is_decoded_small(client):
 
 def test_more_uploads_than_can_be_judged_are_told_so_at_once(trained):
     data = trained / "data"
-    court, studio = Court(data), Models(data / "06_models").choose(PLAIN)
+    court, studio = DiscriminatorScorer(data), Models(data / "06_models").choose(PLAIN)
     content = write(NOISE)
     with ThreadPoolExecutor(PLACES + 1) as pool:
         with court._lock:
@@ -132,7 +134,7 @@ def test_more_uploads_than_can_be_judged_are_told_so_at_once(trained):
 
 
 def test_real_pictures_that_come_later_are_looked_at(trained, tmp_path):
-    court, studio = Court(tmp_path), Models(trained / "data/06_models").choose(PLAIN)
+    court, studio = DiscriminatorScorer(tmp_path), Models(trained / "data/06_models").choose(PLAIN)
     before = court.judge(studio, write(NOISE), None)
     assert not len(before.real) and before.looks_real is None
     (tmp_path / "03_primary").symlink_to(trained / "data/03_primary")
@@ -142,7 +144,7 @@ def test_real_pictures_that_come_later_are_looked_at(trained, tmp_path):
 
 def test_nobody_waits_for_the_bench_without_end(trained):
     data = trained / "data"
-    court, studio = Court(data), Models(data / "06_models").choose(PLAIN)
+    court, studio = DiscriminatorScorer(data), Models(data / "06_models").choose(PLAIN)
     with court._lock, pytest.raises(TooSlowError):
         court.judge(studio, write(NOISE), None, patience=0.05)
     assert np.isfinite(court.judge(studio, write(NOISE), None).score)
@@ -150,7 +152,7 @@ def test_nobody_waits_for_the_bench_without_end(trained):
 
 def test_what_a_picture_looks_like_is_told_by_the_others_scores():
     def looks_real(score, real, generated):
-        return Judgment(score, np.array(real), np.array(generated), NOISE).looks_real
+        return ScoreResult(score, np.array(real), np.array(generated), NOISE).looks_real
 
     # Logits of a loss that knows differences alone.
     real, generated = [9.0, 10.0, 11.0, 400.0], [6.0, 7.0, 8.0]
@@ -185,7 +187,7 @@ def test_forms_of_another_kind_are_told_what_to_send(data, client):
 
 def test_the_plot_shows_shares_of_each_kind_and_the_place_of_the_picture():
     real, generated = np.array([1.0, 1.0, 3.0]), np.array([-3.0, -1.0])
-    plot = draw_scores(Judgment(0.0, real, generated, np.zeros((2, 2, 3), np.uint8)))
+    plot = draw_scores(ScoreResult(0.0, real, generated, np.zeros((2, 2, 3), np.uint8)))
     tall = {bar.height for bar in plot.bars if bar.kind == "real"}
     assert tall == {HEIGHT, HEIGHT / 2}
     assert {bar.height for bar in plot.bars if bar.kind == "generated"} == {HEIGHT * 0.75}
@@ -199,5 +201,7 @@ def test_it_is_compared_with_the_models_own_pictures(client, trained):
         keras.models.load_model(next(folder.glob(f"{name}.keras/*/*.keras")))
         for name in ("generator", "discriminator")
     )
-    expected = judge(discriminator, paint(generator, draw_latents(generator, 128, 0)))
+    expected = compute_logits(
+        discriminator, generate_images(generator, sample_latents(generator, 128, 0))
+    )
     np.testing.assert_allclose(answer["generated"], expected, rtol=1e-4, atol=1e-4)

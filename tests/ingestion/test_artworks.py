@@ -7,7 +7,7 @@ from PIL import Image
 
 from ganvas.errors import GanvasError
 from ganvas.ingestion import SourceParams, find_images
-from ganvas.ingestion.artworks import COLUMNS, ArtworksParams, mend, read_artworks
+from ganvas.ingestion.artworks import COLUMNS, ArtworksParams, fix_mojibake, read_artworks
 
 RIGHT = "Albrecht_Dürer"
 # What the collection's archive holds: a decomposed name, UTF-8, read twice as code page 437.
@@ -131,15 +131,15 @@ def test_misread_names_are_mended(name, form):
         wrong = unicodedata.normalize(form, name)
         for _ in range(times):
             wrong = wrong.encode("utf-8").decode(code)
-        assert mend(wrong) == name
+        assert fix_mojibake(wrong) == name
         # macOS decomposes what it is given.
-        assert mend(unicodedata.normalize("NFD", wrong)) == name
+        assert fix_mojibake(unicodedata.normalize("NFD", wrong)) == name
 
 
 @pytest.mark.parametrize("name", ["Dürer", "Ó’Brien", "Štyrský", "Tàpies", "Édouard Manet"])
 def test_names_misread_as_code_page_1252_are_mended(name):
     once = name.encode("utf-8").decode("cp1252")
-    assert mend(once) == mend(once.encode("utf-8").decode("cp1252")) == name
+    assert fix_mojibake(once) == fix_mojibake(once.encode("utf-8").decode("cp1252")) == name
 
 
 @pytest.mark.parametrize(
@@ -150,8 +150,8 @@ def test_names_misread_as_code_page_1252_are_mended(name):
     ],
 )
 def test_right_names_stay_as_they_are(name):
-    assert mend(name) == name
-    assert mend(unicodedata.normalize("NFD", name)) == name
+    assert fix_mojibake(name) == name
+    assert fix_mojibake(unicodedata.normalize("NFD", name)) == name
 
 
 @pytest.mark.parametrize("spelling", [WRONG, "Albrecht_DÃ¼rer"])

@@ -15,9 +15,9 @@ from ganvas.errors import GanvasError
 from ganvas.ingestion import pack_job, pack_worker
 from ganvas.ingestion.collection import open_collection
 from ganvas.ingestion.decode import Rejection, decode_image
-from ganvas.ingestion.file_index import FACTS, list_files, make_remarks
+from ganvas.ingestion.file_index import FACTS, list_files, make_skipped
 from ganvas.ingestion.pack_job import mark_duplicates
-from ganvas.ingestion.pack_worker import read_answers, read_images
+from ganvas.ingestion.pack_worker import read_chunk_results, read_images
 from ganvas.ingestion.packing import PackParams, pack
 
 NAMES = ["images-00000.npy", "images-00001.npy", "images-00002.npy", "images-00003.npy"]
@@ -48,7 +48,7 @@ def small_pieces(monkeypatch):
 def pack_all(raw, folder, **params):
     records = pd.DataFrame(sorted(list_files(raw, "")), columns=["path", *FACTS])
     chosen = {"size": 32, "max_rejected_share": 0.5, "workers": 1} | params
-    return pack(records, make_remarks([], ""), raw, folder, PackParams(**chosen))
+    return pack(records, make_skipped([], ""), raw, folder, PackParams(**chosen))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -77,9 +77,9 @@ def test_shards_hold_what_a_plain_loop_would_keep(raw, tmp_path):
 
 def test_a_chunk_says_what_became_of_each_file(raw, tmp_path):
     target = tmp_path / "chunk.npz"
-    recipe = pack_worker.Recipe(raw, 32, "center", "none")
+    recipe = pack_worker.DecodeOptions(raw, 32, "center", "none")
     pack_worker.make_chunk(pack_worker.ChunkTask(target, ("p02.png", "p03.png", "p04.png"), recipe))
-    answers = read_answers(target)
+    answers = read_chunk_results(target)
     assert answers["reason"].tolist() == ["", "not an image", ""]
     expected = [decode_image(raw / path, 32) for path in ("p02.png", "p04.png")]
     assert answers["hash"].tolist() == [expected[0][1], "", expected[1][1]]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ganvas.metrics import class_consistency
-from ganvas.metrics.class_consistency import degrade, tell_classes, train_classifier
+from ganvas.metrics.class_consistency import blur_and_noise, predict_classes, train_classifier
 
 
 def blobs(counts, dimensions=20, distance=3.0, seed=0):
@@ -19,7 +19,7 @@ def blobs(counts, dimensions=20, distance=3.0, seed=0):
 def test_what_can_be_told_is_told():
     model = train_classifier(*blobs([60] * 5), 5, seed=0)
     features, labels = blobs([40] * 5, seed=1)
-    assert (tell_classes(model, features) == labels).mean() >= 0.95
+    assert (predict_classes(model, features) == labels).mean() >= 0.95
 
 
 def test_what_cannot_be_told_is_told_by_chance():
@@ -28,14 +28,14 @@ def test_what_cannot_be_told_is_told_by_chance():
     model = train_classifier(features, shuffled, 4, seed=0)
     features, labels = blobs([200] * 4, seed=1)
     shuffled = np.random.default_rng(1).permutation(labels)
-    right = tell_classes(model, features) == shuffled
+    right = predict_classes(model, features) == shuffled
     assert right.mean() == pytest.approx(0.25, abs=0.08)
 
 
 def test_a_small_class_is_not_forgotten():
     model = train_classifier(*blobs([300, 300, 5], distance=0.7), 3, seed=0)
     features, labels = blobs([100] * 3, distance=0.7, seed=1)
-    right = tell_classes(model, features) == labels
+    right = predict_classes(model, features) == labels
     assert right[labels == 2].mean() > 0.6
 
 
@@ -56,7 +56,7 @@ def steps(request) -> np.ndarray:
 
 
 def test_degraded_images_are_grainy_by_any_amount_up_to_the_most(steps):
-    apart = degrade(steps, seed=0).astype(float) - steps
+    apart = blur_and_noise(steps, seed=0).astype(float) - steps
     amounts = apart[:, :, : steps.shape[1] // 4].std(axis=(1, 2, 3))
     assert np.abs(apart.mean(axis=(1, 2, 3))).max() < 1
     # Uniform from 0 to 40 gray levels.
@@ -66,7 +66,7 @@ def test_degraded_images_are_grainy_by_any_amount_up_to_the_most(steps):
 
 def test_degraded_images_are_soft_by_any_amount_up_to_the_most(steps):
     middle, scale = steps.shape[1] // 2, steps.shape[1] / 64
-    profile = degrade(steps, seed=0).mean(axis=(0, 1, 3))[middle - 3 : middle + 3]
+    profile = blur_and_noise(steps, seed=0).mean(axis=(0, 1, 3))[middle - 3 : middle + 3]
     # A blurred step is the normal distribution, here with its width uniform from 0 to 1.6.
     widths = np.linspace(0.001, 1.6 * scale, 2000)
     distances = np.arange(-2.5, 3)
@@ -78,6 +78,6 @@ def test_degraded_images_are_soft_by_any_amount_up_to_the_most(steps):
 
 
 def test_the_same_seed_degrades_alike(steps):
-    one, again, other = (degrade(steps[:3], seed) for seed in (1, 1, 2))
+    one, again, other = (blur_and_noise(steps[:3], seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     assert (one != other).any()

@@ -2,14 +2,16 @@ import keras
 import numpy as np
 import pytest
 
-from ganvas.metrics.discriminator_accuracy import accuracy, judge
+from ganvas.metrics.discriminator_accuracy import accuracy, compute_logits
 
 
 def test_judging_in_batches_agrees_with_judging_at_once(networks, images):
     _, discriminator = networks
     many = np.concatenate([images] * 4)
     expected = discriminator(many.astype(np.float32) / 127.5 - 1, training=False)
-    np.testing.assert_allclose(judge(discriminator, many), np.asarray(expected)[:, 0], rtol=1e-4)
+    np.testing.assert_allclose(
+        compute_logits(discriminator, many), np.asarray(expected)[:, 0], rtol=1e-4
+    )
 
 
 def test_accuracy_counts_the_right_side():
@@ -24,6 +26,6 @@ def test_a_discriminator_of_brightness(images):
     inputs = keras.Input((32, 32, 3))
     outputs = keras.layers.Flatten()(keras.layers.GlobalAveragePooling2D()(inputs))
     outputs = keras.layers.Dense(1, kernel_initializer="ones")(outputs)
-    logits = judge(keras.Model(inputs, outputs), images)
+    logits = compute_logits(keras.Model(inputs, outputs), images)
     bright = images.reshape(20, -1).astype(float).mean(1) > 127.5
     assert accuracy(logits[bright], real=True) == 1 and accuracy(logits[~bright], real=False) == 1

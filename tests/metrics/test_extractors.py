@@ -9,7 +9,7 @@ import pytest
 
 from ganvas.errors import GanvasError
 from ganvas.metrics import extractors
-from ganvas.metrics.extractors import load_extractor, name_figures
+from ganvas.metrics.extractors import load_extractor, metric_names
 from ganvas.metrics.features import extract
 
 
@@ -94,7 +94,7 @@ def test_no_saved_network_gives_an_fid(tmp_path):
     inputs = keras.Input((8, 8, 3))
     keras.Model(inputs, keras.layers.Dense(2)(inputs)).save(tmp_path / "inception.keras")
     extractor = load_extractor(str(tmp_path / "inception.keras"))
-    assert name_figures(extractor.name)[0].startswith("FD-inception-")
+    assert metric_names(extractor.name)[0].startswith("FD-inception-")
 
 
 @pytest.mark.parametrize("shape", [(8, 9, 3), (None, None, 3), (8, 8, 1), (8, 8)])
@@ -121,7 +121,7 @@ def test_inception_takes_its_published_file_alone(tmp_path):
 
 
 def test_names_that_papers_use_are_kept_for_their_network():
-    assert name_figures("inception") == ("FID", "KID", "Inception Score")
-    assert name_figures("InceptionV3") == ("FID-keras", "KID-keras", "IS-keras")
+    assert metric_names("inception") == ("FID", "KID", "Inception Score")
+    assert metric_names("InceptionV3") == ("FID-keras", "KID-keras", "IS-keras")
     for other in ("efficientnet_lite2", "MobileNetV2", "inception-0123abcd"):
-        assert name_figures(other) == (f"FD-{other}", f"KD-{other}", f"IS-{other}")
+        assert metric_names(other) == (f"FD-{other}", f"KD-{other}", f"IS-{other}")

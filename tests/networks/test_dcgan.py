@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ganvas.networks.dcgan import DcganParams, build_dcgan
-from ganvas.networks.gan_networks import Pair
+from ganvas.networks.gan_networks import GanNetworks
 from ganvas.training.config import TrainParams
 from ganvas.training.fused_ops import with_fused_norms
 from ganvas.training.gan import GAN
@@ -52,7 +52,7 @@ def test_saved_networks_load_in_safe_mode_and_paint_the_same(networks, tmp_path)
 
 
 @pytest.fixture
-def normalized() -> Pair:
+def normalized() -> GanNetworks:
     keras.utils.set_random_seed(0)
     params = DcganParams(
         latent=6, generator_width=2, discriminator_width=4, kernel=3, spectral_norm=True

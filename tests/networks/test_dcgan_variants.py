@@ -10,7 +10,7 @@ import pytest
 
 from ganvas.errors import GanvasError
 from ganvas.networks.dcgan import DcganParams, build_dcgan
-from ganvas.networks.gan_networks import Pair
+from ganvas.networks.gan_networks import GanNetworks
 from ganvas.training.fused_ops import with_fused_norms
 
 RADFORD = {
@@ -58,7 +58,7 @@ TINY = {
 
 
 @pytest.fixture(scope="module")
-def originals() -> dict[str, Pair]:
+def originals() -> dict[str, GanNetworks]:
     """All three at full width, for 64×64 pixels."""
     keras.utils.set_random_seed(0)
     sets = {"pytorch": {}, "radford": RADFORD, "keras_io": KERAS_IO}
@@ -184,7 +184,7 @@ def test_layers_are_those_of_the_originals(originals, name, number):
     assert rows == TABLES[name, number]
 
 
-def kernels_of(pair: Pair) -> list[keras.Layer]:
+def kernels_of(pair: GanNetworks) -> list[keras.Layer]:
     return [layer for model in pair[:2] for layer in model.layers if hasattr(layer, "kernel")]
 
 

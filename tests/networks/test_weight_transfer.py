@@ -6,7 +6,7 @@ import pytest
 
 from ganvas.errors import GanvasError
 from ganvas.networks.projected_gan import ProjectedParams, build_projected
-from ganvas.networks.weight_transfer import take_weights
+from ganvas.networks.weight_transfer import load_matching_weights
 
 WIDTHS = {"latent": 6, "generator_width": 2, "projection": 4, "head_width": 4, "pixel_width": 2}
 
@@ -28,7 +28,7 @@ def saved(tmp_path_factory):
 def test_all_layers_of_a_network_within_a_network_are_taken(saved):
     folder, theirs = saved
     ours = build(1)
-    take_weights(ours, folder)
+    load_matching_weights(ours, folder)
     for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -37,7 +37,7 @@ def test_a_network_of_another_size_keeps_what_it_can(saved, caplog):
     folder, theirs = saved
     ours = build(1, pixel_width=3)
     with caplog.at_level(logging.INFO):
-        take_weights(ours, folder)
+        load_matching_weights(ours, folder)
     # The head on the image, all of another width, has four; those on maps have 3, 2, 2 and 2.
     assert "The discriminator starts from 9 of 13 layers" in caplog.text
     same = [
@@ -51,4 +51,4 @@ def test_a_network_of_another_size_keeps_what_it_can(saved, caplog):
 def test_a_frozen_trunk_alone_is_nothing_to_start_from(saved):
     ours = build(1, projection=8, head_width=8, pixel_width=4)
     with pytest.raises(GanvasError, match=r"No layer of .* fits the discriminator: .*\.$"):
-        take_weights(ours, saved[0])
+        load_matching_weights(ours, saved[0])

@@ -15,7 +15,7 @@ from keras import layers
 
 from ganvas.errors import Finished, GanvasError
 from ganvas.networks import NetworkParams, build
-from ganvas.networks.gan_networks import Pair
+from ganvas.networks.gan_networks import GanNetworks
 from ganvas.training.batches import TrainingSet
 from ganvas.training.checkpoints import CheckpointStore
 from ganvas.training.config import TrainParams
@@ -44,7 +44,7 @@ def make_generator(side: int) -> keras.Model:
 
 def make_networks(name: str) -> Networks:
     params, side = NetworkParams(name=name, **{name: NARROW[name]}), SIDES[name]
-    pair = Pair(make_generator(side), build(params, (side, side, 3)).discriminator)
+    pair = GanNetworks(make_generator(side), build(params, (side, side, 3)).discriminator)
     return Networks(pair, make_generator(side))
 
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers
 from pydantic import ValidationError
 
-from ganvas.networks.gan_networks import Pair
+from ganvas.networks.gan_networks import GanNetworks
 from ganvas.training.anchored import AnchoredGAN
 from ganvas.training.anchors import with_anchors
 from ganvas.training.augmentation import augment_alike
@@ -21,7 +21,7 @@ SIDE, LATENT, BATCH = 32, 6, 8
 ADVERSARIAL, PIXELS = 0.7, 3.0
 
 
-def build_pair(classes: int = 0, precision: str = "float32", loud: float = 1.0) -> Pair:
+def build_pair(classes: int = 0, precision: str = "float32", loud: float = 1.0) -> GanNetworks:
     """Networks without kinks: two frozen maps, and a head on both and on the image.
 
     The second map's numbers are up to `loud`.
@@ -47,10 +47,10 @@ def build_pair(classes: int = 0, precision: str = "float32", loud: float = 1.0) 
     shown = keras.Input((SIDE, SIDE, 3))
     asked = [keras.Input((classes,), name="classes")] if classes else []
     outputs = heads([*trunk(shown), *asked])
-    return Pair(generator, keras.Model([shown, *asked] if asked else shown, outputs))
+    return GanNetworks(generator, keras.Model([shown, *asked] if asked else shown, outputs))
 
 
-def make(pair: Pair, **params) -> AnchoredGAN:
+def make(pair: GanNetworks, **params) -> AnchoredGAN:
     anchor = {"every": 2, "adversarial": ADVERSARIAL, "pixels": PIXELS}
     chosen = {
         "batch_size": BATCH,
@@ -218,7 +218,7 @@ def test_a_discriminator_of_pixels_trains_without_anchors(tmp_path):
     params = TrainParams(
         epochs=1, batch_size=8, simultaneous_updates=True, anchor={"every": 2}, snapshot_rows=1
     )
-    pair = Pair(build_pair().generator, plain)
+    pair = GanNetworks(build_pair().generator, plain)
     assert type(prepare(Networks(pair, pair.generator), params, 1)) is GAN
     data = TrainingSet(np.zeros((16, SIDE, SIDE, 3), np.uint8), np.arange(16))
     run = train(

@@ -13,7 +13,7 @@ from ganvas.training.augmentation import (
     draw_color,
     draw_cutout,
     draw_translation,
-    flip_half,
+    random_flip,
 )
 
 POLICY = ("color", "translation", "cutout")
@@ -215,7 +215,7 @@ def test_bfloat16_images_stay_bfloat16_and_close():
 
 def test_half_of_the_images_are_mirrored():
     images = RNG.integers(0, 256, (2000, 2, 4, 3), dtype=np.uint8)
-    after = np.asarray(flip_half(images, seed(10)))
+    after = np.asarray(random_flip(images, seed(10)))
     mirrored = (after != images).any(axis=(1, 2, 3))
     assert after.dtype == np.uint8 and mirrored.mean() == pytest.approx(0.5, abs=0.04)
     np.testing.assert_array_equal(after[mirrored], images[mirrored][:, :, ::-1])

@@ -30,10 +30,10 @@ TEXTBOOK = Loss(
     lambda real, fake: BCE(tf.ones_like(fake), fake),
 )
 Batch = tuple[np.ndarray, np.ndarray]
-Pair = tuple[keras.Model, keras.Model]
+GanNetworks = tuple[keras.Model, keras.Model]
 
 
-def build_smooth(seed: int = 0) -> Pair:
+def build_smooth(seed: int = 0) -> GanNetworks:
     """Two tiny networks without batch norm and without kinks."""
     keras.utils.set_random_seed(seed)
     latent = keras.Input((6,))
@@ -45,7 +45,7 @@ def build_smooth(seed: int = 0) -> Pair:
     return generator, keras.Model(images, y)
 
 
-def build_brightness() -> Pair:
+def build_brightness() -> GanNetworks:
     """A generator of black images, and a discriminator whose logit is the mean, in [-1, 1]."""
     generator, _ = build_smooth()
     generator.set_weights(
@@ -63,7 +63,7 @@ def draw(count: int = 8, seed: int = 0, side: int = SIDE) -> Batch:
 
 
 def make_gan(
-    networks: Pair,
+    networks: GanNetworks,
     rates: tuple[float, float] = (RATE, RATE),
     averaged: keras.Model | None = None,
     compiling: dict | None = None,
@@ -127,7 +127,7 @@ class Hand:
 
     def __init__(
         self,
-        networks: Pair,
+        networks: GanNetworks,
         loss: Loss = TEXTBOOK,
         see: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
     ) -> None:
@@ -554,7 +554,7 @@ def test_flip_mirrors_about_half_of_the_real_images():
     assert len(set(shares)) > 1
 
 
-def build_in(precision: str, norm: str = "batch") -> Pair:
+def build_in(precision: str, norm: str = "batch") -> GanNetworks:
     keras.utils.set_random_seed(0)
     params = {"latent": 6, "generator_width": 2, "discriminator_width": 2}
     params |= {"discriminator_norm": norm}
@@ -643,7 +643,7 @@ def test_an_overflow_lowers_the_scale_of_the_loss_and_leaves_the_weights():
         assert differ([w.numpy() for w in model.trainable_weights], weights)
 
 
-def run_four(build: Callable[[], Pair], compiling: dict, **params) -> list[np.ndarray]:
+def run_four(build: Callable[[], GanNetworks], compiling: dict, **params) -> list[np.ndarray]:
     """Four steps in a graph; the weights after them."""
     networks = build()
     averaged = copy_of(networks[0])

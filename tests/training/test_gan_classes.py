@@ -8,7 +8,7 @@ from keras import layers
 
 from ganvas.networks.artgan import ArtganParams, build_artgan
 from ganvas.networks.dcgan import DcganParams, build_dcgan
-from ganvas.networks.gan_networks import Pair
+from ganvas.networks.gan_networks import GanNetworks
 from ganvas.networks.sampling import one_hot
 from ganvas.training import critic
 from ganvas.training import gan as gan_module
@@ -26,7 +26,7 @@ def draw(latent: int = 6, seed: int = 0) -> Batch:
     return shown, latents, np.arange(COUNT, dtype=np.int32) % K, np.full(COUNT, 1, np.int32)
 
 
-def artgan(**params) -> Pair:
+def artgan(**params) -> GanNetworks:
     keras.utils.set_random_seed(0)
     # Without noise and dropout, so that a step can be repeated by hand.
     chosen = {"width": 4, "latent": 6, "noise": 0, "dropout": 0} | params
@@ -39,13 +39,13 @@ def artgan(**params) -> Pair:
     return pair
 
 
-def dcgan(**params) -> Pair:
+def dcgan(**params) -> GanNetworks:
     keras.utils.set_random_seed(0)
     widths = {"latent": 6, "generator_width": 2, "discriminator_width": 2}
     return build_dcgan(DcganParams(**(widths | params)), (32, 32, 3), K)
 
 
-def make_gan(pair: Pair, rates: tuple[float, float] = (RATE, RATE), **params) -> GAN:
+def make_gan(pair: GanNetworks, rates: tuple[float, float] = (RATE, RATE), **params) -> GAN:
     gan = GAN(pair, pair.generator, TrainParams(**({"batch_size": COUNT} | params)))
     gan.compile(*(keras.optimizers.SGD(rate) for rate in rates))
     return gan
@@ -88,7 +88,7 @@ def in_range(images: np.ndarray) -> tf.Tensor:
     return tf.constant(images.astype(np.float32) / 127.5 - 1)
 
 
-def papers_original(pair: Pair, batch: Batch) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def papers_original(pair: GanNetworks, batch: Batch) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The step of arXiv 1702.03410: binary cross-entropies of K + 1 sigmoids, and the decoder's."""
     generator, discriminator, decoder = pair
     (dense,) = [layer for layer in discriminator.layers if isinstance(layer, layers.Dense)]
@@ -114,7 +114,7 @@ def papers_original(pair: Pair, batch: Batch) -> tuple[list[np.ndarray], list[np
     return new_discriminator, descend(generator, tape, loss)
 
 
-def papers_improved(pair: Pair, batch: Batch) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def papers_improved(pair: GanNetworks, batch: Batch) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The step of arXiv 1708.09533, its losses as the authors' code has them."""
     generator, discriminator, _ = pair
     real, asked = in_range(batch[0]), one_hot(batch[3], K)

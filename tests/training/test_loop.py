@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from ganvas.errors import GanvasError
-from ganvas.networks.gan_networks import Pair
-from ganvas.networks.sampling import draw_latents, paint
+from ganvas.networks.gan_networks import GanNetworks
+from ganvas.networks.sampling import generate_images, sample_latents
 from ganvas.training import callbacks
 from ganvas.training.batches import TrainingSet
 from ganvas.training.callbacks import EpochReport
@@ -31,7 +31,7 @@ def run(networks, images, tmp_path):
         store.folder.mkdir(exist_ok=True)
         params = TrainParams(**({"epochs": 3, "batch_size": 8, "snapshot_rows": 1} | params))
         watchers = Watchers(lambda record, *shown: save(*shown), lambda rows, shown: [])
-        chosen = Networks(Pair(*networks), networks[0])
+        chosen = Networks(GanNetworks(*networks), networks[0])
         return train(chosen, TrainingSet(images, np.arange(20)), params, store, watchers)
 
     return call
@@ -251,8 +251,8 @@ def test_what_is_shown_and_judged_has_the_averaged_weights(networks, images, tmp
         lambda generator: judged.append(generator) or 0.5,
     )
     data, store = TrainingSet(images, np.arange(20)), CheckpointStore(tmp_path, keep=1)
-    train(Networks(Pair(*networks), averaged), data, params, store, watchers)
-    latents = draw_latents(averaged, 8, params.seed)
-    np.testing.assert_array_equal(shown[3], paint(averaged, latents))
-    assert (paint(networks[0], latents) != shown[3]).any()
+    train(Networks(GanNetworks(*networks), averaged), data, params, store, watchers)
+    latents = sample_latents(averaged, 8, params.seed)
+    np.testing.assert_array_equal(shown[3], generate_images(averaged, latents))
+    assert (generate_images(networks[0], latents) != shown[3]).any()
     assert len(judged) == 3 and all(each is averaged for each in judged)

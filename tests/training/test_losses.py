@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from ganvas.base_params import Params, check_params
 from ganvas.errors import GanvasError
-from ganvas.training.losses import LOSSES, LossParams, find_boundary, make_loss
+from ganvas.training.losses import LOSSES, LossParams, decision_threshold, make_loss
 
 REAL = np.array([[1.5], [-0.2], [0.7]])
 FAKE = np.array([[-3.0], [0.4], [1.1]])
@@ -196,8 +196,8 @@ def test_what_might_be_either_lies_at_the_boundary():
     logits = np.linspace(-1.5, 0.5, 201, dtype=np.float32)
     # Of an image that is as often real as generated one logit is the best.
     paid = [float(loss(both, both)) for each in logits for both in [np.full((4000, 1), each)]]
-    assert find_boundary(params) == pytest.approx(logits[np.argmin(paid)], abs=0.1)
-    assert find_boundary(params) == pytest.approx(np.log(0.35 / 0.65))
+    assert decision_threshold(params) == pytest.approx(logits[np.argmin(paid)], abs=0.1)
+    assert decision_threshold(params) == pytest.approx(np.log(0.35 / 0.65))
 
 
 def test_a_perfect_discriminator_is_right_on_both_sides_of_the_boundary():
@@ -208,7 +208,9 @@ def test_a_perfect_discriminator_is_right_on_both_sides_of_the_boundary():
     many = [np.full((4000, 1), each, np.float32) for each in logits]
     real = logits[np.argmin([float(loss(each, np.zeros((4000, 1)))) for each in many])]
     fake = logits[np.argmin([float(loss(np.full((4000, 1), real), each)) for each in many])]
-    assert find_boundary(params) == pytest.approx((real + fake) / 2, abs=0.03)
-    assert find_boundary(LossParams(name="least_squares")) == 0.5
-    assert {find_boundary(LossParams(name=name)) for name in ("hinge", "non_saturating")} == {0}
-    assert find_boundary(LossParams(name="relativistic")) is None
+    assert decision_threshold(params) == pytest.approx((real + fake) / 2, abs=0.03)
+    assert decision_threshold(LossParams(name="least_squares")) == 0.5
+    assert {decision_threshold(LossParams(name=name)) for name in ("hinge", "non_saturating")} == {
+        0
+    }
+    assert decision_threshold(LossParams(name="relativistic")) is None

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from ganvas.networks.gan_networks import Pair
+from ganvas.networks.gan_networks import GanNetworks
 from ganvas.training.config import TrainParams
 from ganvas.training.fused_ops import FusedAdam
 from ganvas.training.loop import Networks, prepare
@@ -81,7 +81,7 @@ def test_both_rates_fall_at_the_same_epoch_however_often_the_discriminator_is_up
         schedule={"name": name, "interval": 1, "factor": 0.1},
     )
     generator, discriminator = networks
-    gan = prepare(Networks(Pair(generator, discriminator), generator), params, steps=2)
+    gan = prepare(Networks(GanNetworks(generator, discriminator), generator), params, steps=2)
     latents = np.ones((12, 6), np.float32)
     expected = {"step": [1, 0.1, 0.01], "cosine": [1, 0.1 + 0.9 * 0.5 * (1 + 2**-0.5), 0.55]}
     for factor in expected[name]:

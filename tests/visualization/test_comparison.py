@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ganvas.pipelines.compare.nodes import write_comparison
-from ganvas.pipelines.evaluate.metric_entry import figure
+from ganvas.pipelines.evaluate.metric_entry import metric_entry
 from ganvas.visualization.comparison import (
     draw_ranges,
     find_differences,
@@ -20,9 +20,9 @@ from ganvas.visualization.comparison import (
 
 
 def row(number, distance=0.5, dataset="sample", seed=0, judge="lite", **parameters):
-    metrics = {"loss_g": figure("Generator loss", 2.0, "N=1", "nats")}
+    metrics = {"loss_g": metric_entry("Generator loss", 2.0, "N=1", "nats")}
     if distance is not None:
-        told = figure("Kernel <distance>", (distance, 0.01), "N=9", real=0.001)
+        told = metric_entry("Kernel <distance>", (distance, 0.01), "N=9", real=0.001)
         metrics = {"kernel_distance": told} | metrics
     return {
         "run": f"run-{number}",

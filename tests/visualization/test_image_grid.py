@@ -1,19 +1,19 @@
 import numpy as np
 from PIL import Image
 
-from ganvas.visualization.image_grid import cut_grid, lay_grid, read_png, write_png
+from ganvas.visualization.image_grid import make_grid, read_png, split_grid, write_png
 
 
 def test_images_lie_row_by_row_with_gaps():
     images = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.ones((1, 3, 4, 3), np.uint8)
-    grid = lay_grid(images, columns=3, gap=1)
+    grid = make_grid(images, columns=3, gap=1)
     assert grid.shape == (2 * 4 + 1, 3 * 5 + 1, 3)
     assert grid[1:4, 1:5].max() == 0 and (grid[5:8, 6:10] == 4).all()
     assert (grid[0] == 255).all() and (grid[:, 5] == 255).all() and (grid[5:8, 11:] == 255).all()
 
 
 def test_cutting_gives_back_what_was_laid(images):
-    np.testing.assert_array_equal(cut_grid(lay_grid(images, columns=5), 32, 32), images)
+    np.testing.assert_array_equal(split_grid(make_grid(images, columns=5), 32, 32), images)
 
 
 def test_written_images_are_lossless_and_leave_nothing_beside_them(tmp_path, images):

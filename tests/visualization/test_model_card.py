@@ -9,13 +9,13 @@ import pytest
 from huggingface_hub import ModelCard
 from PIL import Image
 
-from ganvas.networks.sampling import draw_latents, paint
-from ganvas.pipelines.evaluate.metric_entry import figure
+from ganvas.networks.sampling import generate_images, sample_latents
+from ganvas.pipelines.evaluate.metric_entry import metric_entry
 from ganvas.visualization.model_card import render_card
 
 METRICS = {
-    "kernel_distance": figure("Kernel distance (KD-x)", (0.125, 0.5), "N=4", real=-0.25),
-    "loss_g": figure("Generator loss", 2.0, "mean over epoch 3", "nats"),
+    "kernel_distance": metric_entry("Kernel distance (KD-x)", (0.125, 0.5), "N=4", real=-0.25),
+    "loss_g": metric_entry("Generator loss", 2.0, "mean over epoch 3", "nats"),
 }
 
 
@@ -60,6 +60,6 @@ def test_what_the_card_says_to_run_paints(tmp_path, networks, training, names):
     command = [sys.executable, "-c", script]
     subprocess.run(command, cwd=tmp_path, check=True, env=environment, capture_output=True)
     found = np.asarray(Image.open(tmp_path / "images.png"))
-    expected = paint(generator, draw_latents(generator, 16, seed=0))
+    expected = generate_images(generator, sample_latents(generator, 16, seed=0))
     tiles = found.reshape(4, 32, 4, 32, 3).swapaxes(1, 2).reshape(16, 32, 32, 3)
     assert np.abs(tiles.astype(int) - expected).max() <= 1

@@ -5,8 +5,8 @@ import keras
 import pytest
 
 from ganvas.networks import NETWORKS, NetworkParams, build
-from ganvas.networks.gan_networks import Pair
-from ganvas.visualization.network_diagram import draw_pair, find_blocks
+from ganvas.networks.gan_networks import GanNetworks
+from ganvas.visualization.network_diagram import draw_networks, find_blocks
 
 NARROW = {
     "artgan": {"width": 8},
@@ -18,7 +18,7 @@ CASES = [(name, classes) for name in NARROW for classes in (0, 5) if classes or 
 
 
 @functools.cache
-def make(name: str, classes: int) -> Pair:
+def make(name: str, classes: int) -> GanNetworks:
     params = NetworkParams.model_validate({"name": name, name: NARROW[name]})
     return build(params, (32, 32, 3), classes)
 
@@ -49,7 +49,7 @@ def read(text: str) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
 @pytest.mark.parametrize(("name", "classes"), CASES)
 def test_each_resolution_is_a_box_with_the_shape_that_the_network_gives(name, classes):
     pair = make(name, classes)
-    boxes, _ = read(draw_pair(pair))
+    boxes, _ = read(draw_networks(pair))
     for model in pair[:2]:
         parts = [layer for layer in model.layers if isinstance(layer, keras.Model)]
         shown = [box[0] for key, box in boxes.items() if key.startswith(model.name)]
@@ -81,7 +81,7 @@ def test_no_layer_and_no_parameter_is_lost_or_told_twice(name, classes):
 @pytest.mark.parametrize(("name", "classes"), CASES)
 def test_arrows_lead_from_what_goes_in_to_what_comes_out(name, classes):
     pair = make(name, classes)
-    boxes, arrows = read(draw_pair(pair))
+    boxes, arrows = read(draw_networks(pair))
     assert {box for arrow in arrows for box in arrow} == set(boxes)
     for model in pair[:2]:
         own = [box for box in boxes if box.startswith(model.name)]
@@ -104,13 +104,13 @@ def test_what_never_learns_is_told():
     assert {(16, 16), (8, 8), (4, 4)} <= {block.shape[:2] for block in frozen}
     weights = pair.discriminator.trainable_weights
     assert learning >= sum(weight.numpy().size for weight in weights)
-    assert ":::frozen" in draw_pair(pair) and "frozen" not in [
-        line for line in draw_pair(make("dcgan", 0)).splitlines() if ":::" in line
+    assert ":::frozen" in draw_networks(pair) and "frozen" not in [
+        line for line in draw_networks(make("dcgan", 0)).splitlines() if ":::" in line
     ]
 
 
 def test_outputs_of_a_network_that_tells_classes_keep_their_names():
-    boxes, _ = read(draw_pair(make("artgan", 5)))
+    boxes, _ = read(draw_networks(make("artgan", 5)))
     ends = {
         box[0]: box[1] for key, box in boxes.items() if key.startswith("disc") and len(box) == 2
     }
@@ -127,8 +127,8 @@ def test_a_network_of_ones_own_is_drawn_with_its_own_layers():
     x = keras.layers.Reshape((4, 4, 3))(keras.layers.Dense(48)(x))
     images = keras.layers.UpSampling2D(8)(x)
     generator = keras.Model(latent, images, name="generator")
-    pair = Pair(generator, make("dcgan", 0).discriminator)
-    boxes, arrows = read(draw_pair(pair))
+    pair = GanNetworks(generator, make("dcgan", 0).discriminator)
+    boxes, arrows = read(draw_networks(pair))
     assert boxes["generator1"] == ["4 × 4 × 3", "Dense", "384 parameters"]
     assert boxes["generator2"] == ["32 × 32 × 3", "UpSampling2D"]
     assert ("generator1", "generator2") in arrows

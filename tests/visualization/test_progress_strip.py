@@ -3,7 +3,7 @@ import pytest
 
 from ganvas.errors import GanvasError
 from ganvas.visualization.animation import collect_frames
-from ganvas.visualization.image_grid import lay_grid, write_png
+from ganvas.visualization.image_grid import make_grid, write_png
 from ganvas.visualization.progress_strip import (
     choose_epochs,
     draw_strip,
@@ -34,7 +34,7 @@ def test_snapshots_that_are_gone_are_told(tmp_path, show):
 def test_the_strip_shows_each_epoch_in_order(tmp_path):
     for epoch, level in ((1, 20), (10, 120), (200, 220)):
         images = np.full((4, 32, 32, 3), level, np.uint8)
-        write_png(snapshot_file(tmp_path, epoch), lay_grid(images, columns=2))
+        write_png(snapshot_file(tmp_path, epoch), make_grid(images, columns=2))
     assert list(list_snapshots(tmp_path)) == [1, 10, 200]
     strip = draw_strip(tmp_path, 32, 32)
     middle = strip[strip.shape[0] // 3]

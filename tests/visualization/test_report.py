@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from ganvas.pipelines.evaluate.metric_entry import figure
+from ganvas.pipelines.evaluate.metric_entry import metric_entry
 from ganvas.visualization.interactive_curves import plot_curves
-from ganvas.visualization.report import render_report, tell_number
+from ganvas.visualization.report import format_number, render_report
 
 NAMES = ["samples", "real", "generated", "progress", "curves", "neighbours", "walk"]
 
@@ -17,9 +17,9 @@ NAMES = ["samples", "real", "generated", "progress", "curves", "neighbours", "wa
 def render(training, sheets=(), published=(), **changes):
     images = {name: np.full((5, 6, 3), k * 40, np.uint8) for k, name in enumerate(NAMES)}
     metrics = {
-        "loss": figure("A <loss>", 1.23456, "N=3", "nats"),
-        "distance": figure("A distance", (2.5, 0.125), "N=4", real=0.75),
-        "distance_000": figure(
+        "loss": metric_entry("A <loss>", 1.23456, "N=3", "nats"),
+        "distance": metric_entry("A distance", (2.5, 0.125), "N=4", real=0.75),
+        "distance_000": metric_entry(
             "A distance", 9.875, "all pairs, N=2", real=0.25, of="Night <Skies>"
         ),
     }
@@ -129,4 +129,4 @@ def test_the_command_that_makes_it_again_is_told(training):
     ],
 )
 def test_numbers_large_and_tiny_can_be_read(value, told):
-    assert tell_number(value) == told
+    assert format_number(value) == told

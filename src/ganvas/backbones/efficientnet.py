@@ -173,7 +173,7 @@ def _fold(weights: dict[str, np.ndarray]) -> dict[str, list[np.ndarray]]:
 
 
 def _norms_behind(weights: dict[str, np.ndarray]) -> Iterator[tuple[str, str]]:
-    """Pair each convolution with the batch norm behind it, by the port's names."""
+    """GanNetworks each convolution with the batch norm behind it, by the port's names."""
     yield "conv_stem", "bn0"
     blocks = {name.rpartition(".bn")[0] for name in weights if name.startswith("blocks.")}
     for block in sorted(blocks - {""}):

@@ -14,9 +14,9 @@ from kedro_datasets._typing import ImagePreview
 from PIL import Image
 from PIL.ImageSequence import Iterator
 
-from ganvas.atomic_files import whole
+from ganvas.atomic_files import atomic_path
 from ganvas.visualization.animation import encode_webp
-from ganvas.visualization.image_grid import encode_png, lay_grid, read_png, write_png
+from ganvas.visualization.image_grid import encode_png, make_grid, read_png, write_png
 
 
 def preview_bytes(content: bytes) -> ImagePreview:
@@ -26,7 +26,7 @@ def preview_bytes(content: bytes) -> ImagePreview:
 
 def preview_grid(images: np.ndarray, columns: int) -> ImagePreview:
     """Give images, uint8 of shape (n, H, W, 3), to kedro-viz as one grid."""
-    return preview_bytes(encode_png(lay_grid(images, columns)))
+    return preview_bytes(encode_png(make_grid(images, columns)))
 
 
 class ImageDataset(AbstractDataset[np.ndarray, np.ndarray]):
@@ -58,7 +58,7 @@ class ImageDataset(AbstractDataset[np.ndarray, np.ndarray]):
 
     def _write(self, content: bytes) -> None:
         # Two runs may save at once.
-        with whole(self._file, shared=True) as partial:
+        with atomic_path(self._file, shared=True) as partial:
             partial.write_bytes(content)
 
     def _describe(self) -> dict[str, Any]:

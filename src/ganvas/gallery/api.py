@@ -6,10 +6,15 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from ganvas.gallery.discriminator_scores import Court
+from ganvas.gallery.discriminator_scores import DiscriminatorScorer
 from ganvas.gallery.encoding import encode_film, encode_png, encode_still, encode_strip
-from ganvas.gallery.generation import Scene, paint_one, paint_series, paint_walk
-from ganvas.gallery.model_store import Models, Studio, Version
+from ganvas.gallery.generation import (
+    GeneratedImages,
+    generate_interpolation,
+    generate_one,
+    generate_series,
+)
+from ganvas.gallery.model_store import LoadedModel, Models, Version
 from ganvas.gallery.openapi import describe
 from ganvas.gallery.schemas import (
     GenerateRequest,
@@ -20,14 +25,14 @@ from ganvas.gallery.schemas import (
     read_query,
 )
 from ganvas.networks.sampling import latent_length
-from ganvas.visualization.image_grid import lay_grid
+from ganvas.visualization.image_grid import make_grid
 
 COLUMNS = 8
 JSON, PNG, WEBP = "application/json", "image/png", "image/webp"
 UPLOAD_FIELDS = ("model", "version", "class")
 
 
-def make_api(models: Models, court: Court) -> Blueprint:
+def make_api(models: Models, court: DiscriminatorScorer) -> Blueprint:
     """Make the routes under /api, /healthz and /openapi.json."""
     api = Blueprint("api", __name__)
 
@@ -66,10 +71,10 @@ def _add_painting(api: Blueprint, models: Models) -> None:
     def generate() -> Response:
         """Paint a series: as JSON with a picture each, or as one grid."""
         asked = read_json(GenerateRequest, _json_body())
-        scene = paint_series(models.choose(asked.model, asked.version), asked)
+        scene = generate_series(models.choose(asked.model, asked.version), asked)
         if asked.format == "json":
             return _in_json(scene)
-        grid = lay_grid(scene.pictures, min(COLUMNS, len(scene.pictures)))
+        grid = make_grid(scene.pictures, min(COLUMNS, len(scene.pictures)))
         if asked.format == "webp":
             return Response(encode_still(grid), mimetype=WEBP)
         return Response(encode_png(grid, _join(scene)), mimetype=PNG)
@@ -78,7 +83,7 @@ def _add_painting(api: Blueprint, models: Models) -> None:
     def show_picture() -> Response:
         asked = read_query(PictureRequest, request.args.items(multi=True))
         studio = models.choose(asked.model, asked.version)
-        scene = paint_one(studio, asked)
+        scene = generate_one(studio, asked)
         picture = Response(encode_png(scene.pictures[0], scene.facts[0]), mimetype=PNG)
         if asked.version:
             picture.cache_control.max_age = 86_400
@@ -87,7 +92,7 @@ def _add_painting(api: Blueprint, models: Models) -> None:
     @api.post("/api/interpolate")
     def interpolate() -> Response:
         asked = read_json(InterpolateRequest, _json_body())
-        scene = paint_walk(models.choose(asked.model, asked.version), asked)
+        scene = generate_interpolation(models.choose(asked.model, asked.version), asked)
         if asked.format == "json":
             return _in_json(scene)
         if asked.format == "webp":
@@ -95,7 +100,7 @@ def _add_painting(api: Blueprint, models: Models) -> None:
         return Response(encode_strip(scene.pictures, scene.facts[0]), mimetype=PNG)
 
 
-def describe_model(studio: Studio) -> dict[str, Any]:
+def describe_model(studio: LoadedModel) -> dict[str, Any]:
     """Say what a model is."""
     return {
         "model": studio.saved.model,
@@ -107,7 +112,7 @@ def describe_model(studio: Studio) -> dict[str, Any]:
     }
 
 
-def read_upload(models: Models) -> tuple[Studio, bytes, str | None]:
+def read_upload(models: Models) -> tuple[LoadedModel, bytes, str | None]:
     """Read an uploaded picture, for whom it is, and the class that it is to be judged as.
 
     Raises:
@@ -135,7 +140,7 @@ def _json_body() -> bytes:
     return request.get_data()
 
 
-def _in_json(scene: Scene) -> Response:
+def _in_json(scene: GeneratedImages) -> Response:
     return jsonify(
         pictures=[
             facts | {"png": b64encode(encode_png(picture, facts)).decode()}
@@ -144,7 +149,7 @@ def _in_json(scene: Scene) -> Response:
     )
 
 
-def _join(scene: Scene) -> dict[str, object]:
+def _join(scene: GeneratedImages) -> dict[str, object]:
     """Say of a grid what all its pictures share."""
     first = scene.facts[0]
     numbers = [str(facts["number"]) for facts in (first, scene.facts[-1])]

@@ -8,7 +8,7 @@ from werkzeug.exceptions import BadHost, HTTPException, SecurityError
 
 from ganvas.gallery.api import make_api
 from ganvas.gallery.batching import BusyError, TooSlowError
-from ganvas.gallery.discriminator_scores import Court, NoDiscriminatorError
+from ganvas.gallery.discriminator_scores import DiscriminatorScorer, NoDiscriminatorError
 from ganvas.gallery.headers import secure
 from ganvas.gallery.model_store import Models, UnknownModelError
 from ganvas.gallery.pages import make_pages
@@ -49,7 +49,7 @@ def make_app(models: Models, data: Path, hosts: list[str] | None = None) -> Flas
     }
     # Keys stay in the order in which they are told.
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    court = Court(data)
+    court = DiscriminatorScorer(data)
     app.register_blueprint(make_api(models, court))
     app.register_blueprint(make_pages(models, court, data))
     app.after_request(secure)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from ganvas.networks.sampling import BATCH, paint
+from ganvas.networks.sampling import BATCH, generate_images
 
 # Requests at a time: at 64 pictures each, some seconds of work on two cores.
 WAITING = 24
@@ -32,15 +32,15 @@ class _Job(NamedTuple):
     pictures: Future[np.ndarray]
 
 
-class Painter:
+class BatchedGenerator:
     """Paints what is asked for, in the order in which it was asked.
 
     Whoever comes to the brush first paints for all who wait, so there is no thread of its own to
     look after. A picture's bytes don't depend on what else is painted with it: batches are always
-    of the size that `ganvas.networks.sampling.paint` uses too.
+    of the size that `ganvas.networks.sampling.generate_images` uses too.
 
     Args:
-        generator: See `ganvas.networks.gan_networks.Pair`.
+        generator: See `ganvas.networks.gan_networks.GanNetworks`.
         waiting: Requests at a time; all others are told that it is busy.
     """
 
@@ -51,7 +51,7 @@ class Painter:
         self._places = threading.BoundedSemaphore(waiting)
         self._brush = threading.Lock()
 
-    def paint(
+    def generate(
         self, latents: np.ndarray, classes: np.ndarray, patience: float = PATIENCE
     ) -> np.ndarray:
         """Paint latents (N, Z) and classes (N, K), N up to some dozens: uint8 (N, H, W, 3).
@@ -91,7 +91,7 @@ class Painter:
 
     def _paint(self, jobs: list[_Job]) -> None:
         try:
-            pictures = paint(
+            pictures = generate_images(
                 self._generator,
                 np.concatenate([job.latents for job in jobs]),
                 np.concatenate([job.classes for job in jobs]),

@@ -9,13 +9,13 @@ import numpy as np
 
 from ganvas.errors import GanvasError
 from ganvas.gallery.batching import PATIENCE, BusyError, TooSlowError
-from ganvas.gallery.model_store import LOADED, Studio, Version
+from ganvas.gallery.model_store import LOADED, LoadedModel, Version
 from ganvas.gallery.real_images import choose_real, find_collection
 from ganvas.ingestion.class_labels import match_classes
 from ganvas.ingestion.collection import Collection
 from ganvas.ingestion.decode import decode_content
-from ganvas.metrics.discriminator_accuracy import judge
-from ganvas.networks.sampling import draw_latents, paint, take_turns
+from ganvas.metrics.discriminator_accuracy import compute_logits
+from ganvas.networks.sampling import cycle_classes, generate_images, sample_latents
 
 # Pictures of each kind that the score is compared with.
 COMPARED = 128
@@ -29,7 +29,7 @@ class NoDiscriminatorError(LookupError):
     """The model was saved without one; the message says so."""
 
 
-class Judgment(NamedTuple):
+class ScoreResult(NamedTuple):
     """A picture's score among others.
 
     Attributes:
@@ -58,14 +58,14 @@ class Judgment(NamedTuple):
         return bool(apart[0] < apart[1])
 
 
-class _Bench(NamedTuple):
+class _ReferenceScores(NamedTuple):
     discriminator: keras.Model
     generated: np.ndarray
     collection: Collection | None = None
     real: np.ndarray = np.empty(0)
 
 
-class Court:
+class DiscriminatorScorer:
     """Judges pictures; what it compares them with is computed once a model.
 
     Args:
@@ -74,14 +74,18 @@ class Court:
 
     def __init__(self, data: Path) -> None:
         self._data = data
-        self._benches: dict[Version, _Bench] = {}
+        self._benches: dict[Version, _ReferenceScores] = {}
         # Whoever decodes, waits for the bench or is at it.
         self._places = threading.BoundedSemaphore(PLACES)
         self._lock = threading.Lock()
 
     def judge(
-        self, studio: Studio, content: bytes, class_name: str | None, patience: float = PATIENCE
-    ) -> Judgment:
+        self,
+        studio: LoadedModel,
+        content: bytes,
+        class_name: str | None,
+        patience: float = PATIENCE,
+    ) -> ScoreResult:
         """Judge an uploaded picture: its center, at the size of the model's own pictures.
 
         Raises:
@@ -100,14 +104,14 @@ class Court:
                 raise TooSlowError
             try:
                 bench = self._open(studio)
-                score = judge(bench.discriminator, pixels[None], rows)[0]
+                score = compute_logits(bench.discriminator, pixels[None], rows)[0]
             finally:
                 self._lock.release()
         finally:
             self._places.release()
-        return Judgment(float(score), bench.real, bench.generated, pixels)
+        return ScoreResult(float(score), bench.real, bench.generated, pixels)
 
-    def _open(self, studio: Studio) -> _Bench:
+    def _open(self, studio: LoadedModel) -> _ReferenceScores:
         bench = self._benches.get(studio.saved) or self._build(studio)
         collection = find_collection(self._data, studio)
         # It may have been packed since, or anew.
@@ -117,7 +121,7 @@ class Court:
         self._benches[studio.saved] = bench
         return bench
 
-    def _build(self, studio: Studio) -> _Bench:
+    def _build(self, studio: LoadedModel) -> _ReferenceScores:
         file = studio.saved.file("discriminator.keras")
         if not file.is_file():
             raise NoDiscriminatorError(
@@ -127,11 +131,11 @@ class Court:
         if len(self._benches) == LOADED:
             del self._benches[next(iter(self._benches))]
         discriminator = keras.models.load_model(file, compile=False)
-        return _Bench(discriminator, _score_generated(studio, discriminator))
+        return _ReferenceScores(discriminator, _score_generated(studio, discriminator))
 
 
 def _score_real(
-    studio: Studio, discriminator: keras.Model, collection: Collection | None
+    studio: LoadedModel, discriminator: keras.Model, collection: Collection | None
 ) -> np.ndarray:
     if collection is None:
         return np.empty(0)
@@ -143,10 +147,12 @@ def _score_real(
     if not len(there):
         return np.empty(0)
     pictures = np.asarray(collection.images[there])
-    return judge(discriminator, pictures, studio.weights(known.labels[there]))
+    return compute_logits(discriminator, pictures, studio.weights(known.labels[there]))
 
 
-def _score_generated(studio: Studio, discriminator: keras.Model) -> np.ndarray:
-    rows = take_turns(studio.generator, COMPARED)
-    pictures = paint(studio.generator, draw_latents(studio.generator, COMPARED, 0), rows)
-    return judge(discriminator, pictures, rows)
+def _score_generated(studio: LoadedModel, discriminator: keras.Model) -> np.ndarray:
+    rows = cycle_classes(studio.generator, COMPARED)
+    pictures = generate_images(
+        studio.generator, sample_latents(studio.generator, COMPARED, 0), rows
+    )
+    return compute_logits(discriminator, pictures, rows)

@@ -8,7 +8,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ganvas.visualization.animation import SHOWN, encode_webp
-from ganvas.visualization.image_grid import lay_grid
+from ganvas.visualization.image_grid import make_grid
 
 # Painted pixels hardly repeat: looking for runs alone is faster than looking for more, and files
 # are no larger.
@@ -35,7 +35,7 @@ def encode_still(pixels: np.ndarray) -> bytes:
 
 def encode_strip(pictures: np.ndarray, facts: dict[str, object]) -> bytes:
     """Encode pictures, uint8 (n, H, W, 3), side by side as PNG."""
-    return encode_png(lay_grid(pictures, len(pictures), gap=0), facts)
+    return encode_png(make_grid(pictures, len(pictures), gap=0), facts)
 
 
 def encode_film(pictures: np.ndarray) -> bytes:

@@ -9,7 +9,7 @@ import secrets
 
 import numpy as np
 
-from ganvas.gallery.model_store import Studio
+from ganvas.gallery.model_store import LoadedModel
 from ganvas.gallery.real_images import choose_real
 from ganvas.ingestion.collection import Collection
 from ganvas.networks.sampling import count_classes
@@ -35,7 +35,9 @@ class Game:
         real = np.arange(PICTURES) < rng.integers(2, PICTURES - 1)
         return [bool(each) for each in rng.permutation(real)]
 
-    def show(self, name: str, position: int, studio: Studio, collection: Collection) -> np.ndarray:
+    def show(
+        self, name: str, position: int, studio: LoadedModel, collection: Collection
+    ) -> np.ndarray:
         """Give a round's picture, uint8 (H, W, 3).
 
         Raises:
@@ -50,7 +52,7 @@ class Game:
             return np.asarray(collection.images[real[position]])
         latent = studio.latent(SEED, int(numbers[position]), 1.0)
         rows = studio.weights(labels[position : position + 1])
-        return studio.painter.paint(latent[None], rows)[0]
+        return studio.batcher.generate(latent[None], rows)[0]
 
     def _draw(self, name: str) -> np.random.Generator:
         digest = hashlib.blake2b(name.encode(), key=self._secret, digest_size=16).digest()

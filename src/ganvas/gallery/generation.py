@@ -5,12 +5,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ganvas import __version__
-from ganvas.gallery.model_store import Studio
+from ganvas.gallery.model_store import LoadedModel
 from ganvas.gallery.schemas import End, GenerateRequest, InterpolateRequest, PictureRequest
-from ganvas.networks.sampling import count_classes, draw_latents, walk_latents
+from ganvas.networks.sampling import count_classes, sample_latents, slerp
 
 
-class Scene(NamedTuple):
+class GeneratedImages(NamedTuple):
     """Pictures with what it takes to paint each of them again.
 
     Attributes:
@@ -22,55 +22,55 @@ class Scene(NamedTuple):
     facts: list[dict[str, object]]
 
 
-def paint_series(studio: Studio, asked: GenerateRequest) -> Scene:
+def generate_series(studio: LoadedModel, asked: GenerateRequest) -> GeneratedImages:
     """Paint a stretch of a seed's pictures, of one class or of all in turn."""
     return _paint(studio, asked, asked.first, asked.count)
 
 
-def paint_one(studio: Studio, asked: PictureRequest) -> Scene:
+def generate_one(studio: LoadedModel, asked: PictureRequest) -> GeneratedImages:
     """Paint one picture; of no class it is painted in the class that is its number's turn."""
     return _paint(studio, asked, asked.number, 1)
 
 
-def paint_walk(studio: Studio, asked: InterpolateRequest) -> Scene:
+def generate_interpolation(studio: LoadedModel, asked: InterpolateRequest) -> GeneratedImages:
     """Paint the way from one latent to another on an arc, and from one class to another."""
     ends = (asked.start, asked.end)
     latents = [studio.latent(end.seed, end.number, asked.truncation) for end in ends]
-    walk = walk_latents(latents[0][None], latents[1][None], asked.steps)[0]
+    walk = slerp(latents[0][None], latents[1][None], asked.steps)[0]
     first, last = (studio.weights(np.array([_label(studio, end)])) for end in ends)
     shares = np.linspace(0, 1, asked.steps, dtype=np.float32)[:, None]
-    pictures = studio.painter.paint(walk, (1 - shares) * first + shares * last)
+    pictures = studio.batcher.generate(walk, (1 - shares) * first + shares * last)
     facts: dict[str, object] = {"truncation": asked.truncation}
     for name, end in zip(("start", "end"), ends, strict=True):
         facts[name] = f"seed {end.seed}, number {end.number}" + (
             f", {end.class_name}" if end.class_name else ""
         )
-    return Scene(pictures, [_origin(studio) | facts] * asked.steps)
+    return GeneratedImages(pictures, [_origin(studio) | facts] * asked.steps)
 
 
 def _paint(
-    studio: Studio, asked: GenerateRequest | PictureRequest, first: int, count: int
-) -> Scene:
+    studio: LoadedModel, asked: GenerateRequest | PictureRequest, first: int, count: int
+) -> GeneratedImages:
     numbers = np.arange(first, first + count)
-    drawn = draw_latents(studio.generator, first + count, asked.seed, asked.truncation)
+    drawn = sample_latents(studio.generator, first + count, asked.seed, asked.truncation)
     classes = max(count_classes(studio.generator), 1)
     chosen = studio.number(asked.class_name)
     labels = np.full(count, chosen) if asked.class_name is not None else numbers % classes
-    pictures = studio.painter.paint(drawn[first:], studio.weights(labels))
+    pictures = studio.batcher.generate(drawn[first:], studio.weights(labels))
     facts = [
         _tell(studio, asked.seed, int(number), asked.truncation, int(label))
         for number, label in zip(numbers, labels, strict=True)
     ]
-    return Scene(pictures, facts)
+    return GeneratedImages(pictures, facts)
 
 
-def _label(studio: Studio, end: End) -> int:
+def _label(studio: LoadedModel, end: End) -> int:
     if end.class_name is not None:
         return studio.number(end.class_name)
     return end.number % max(len(studio.names), 1)
 
 
-def _origin(studio: Studio) -> dict[str, object]:
+def _origin(studio: LoadedModel) -> dict[str, object]:
     return {
         "Software": f"Ganvas {__version__}",
         "model": studio.saved.model,
@@ -79,7 +79,7 @@ def _origin(studio: Studio) -> dict[str, object]:
 
 
 def _tell(
-    studio: Studio, seed: int, number: int, truncation: float, label: int
+    studio: LoadedModel, seed: int, number: int, truncation: float, label: int
 ) -> dict[str, object]:
     own = {"seed": seed, "number": number, "truncation": truncation}
     return _origin(studio) | own | {"class": studio.names[label] if studio.names else None}

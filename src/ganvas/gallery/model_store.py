@@ -9,8 +9,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from ganvas.gallery.batching import Painter
-from ganvas.networks.sampling import count_classes, draw_latents, one_hot
+from ganvas.gallery.batching import BatchedGenerator
+from ganvas.networks.sampling import count_classes, one_hot, sample_latents
 
 # Old versions are asked for by links, so what is loaded must not grow without end.
 LOADED = 4
@@ -40,7 +40,7 @@ class Version:
 
 
 @dataclass
-class Studio:
+class LoadedModel:
     """A model that is loaded.
 
     Attributes:
@@ -48,14 +48,14 @@ class Studio:
         generator: The network itself.
         names: Its classes; empty: none.
         column: What they are classes of; None: no classes.
-        painter: Paints for all who ask.
+        batcher: Paints for all who ask.
     """
 
     saved: Version
     generator: keras.Model
     names: list[str]
     column: str | None
-    painter: Painter
+    batcher: BatchedGenerator
 
     @property
     def side(self) -> int:
@@ -77,7 +77,7 @@ class Studio:
 
     def latent(self, seed: int, number: int, truncation: float) -> np.ndarray:
         """Give the latent of one number of a seed, as `kedro run --pipelines=sample` draws it."""
-        return draw_latents(self.generator, number + 1, seed, truncation)[number]
+        return sample_latents(self.generator, number + 1, seed, truncation)[number]
 
     def weights(self, labels: np.ndarray) -> np.ndarray:
         """Give rows of weights of classes' numbers (n,), float32 (n, K)."""
@@ -89,7 +89,7 @@ class Models:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._loaded: OrderedDict[Version, Studio] = OrderedDict()
+        self._loaded: OrderedDict[Version, LoadedModel] = OrderedDict()
         self._lock = threading.Lock()
 
     def newest(self) -> dict[str, Version]:
@@ -98,7 +98,7 @@ class Models:
         newest = {each.model: each for each in self._find()}
         return dict(sorted(newest.items(), key=lambda item: item[1].version, reverse=True))
 
-    def choose(self, model: str | None, version: str | None = None) -> Studio:
+    def choose(self, model: str | None, version: str | None = None) -> LoadedModel:
         """Load a model; without a name the most recently trained one.
 
         Raises:
@@ -126,7 +126,7 @@ class Models:
         ]
         return [each for each in found if each.file("generator.keras").is_file()]
 
-    def _open(self, version: Version) -> Studio:
+    def _open(self, version: Version) -> LoadedModel:
         with self._lock:
             if version not in self._loaded:
                 self._loaded[version] = _load(version)
@@ -137,7 +137,9 @@ class Models:
         return studio
 
 
-def _load(version: Version) -> Studio:
+def _load(version: Version) -> LoadedModel:
     generator = keras.models.load_model(version.file("generator.keras"), compile=False)
     classes = json.loads(version.file("class_list.json").read_text())
-    return Studio(version, generator, classes["names"], classes["column"], Painter(generator))
+    return LoadedModel(
+        version, generator, classes["names"], classes["column"], BatchedGenerator(generator)
+    )

@@ -8,12 +8,17 @@ import pandas as pd
 from flask import Blueprint, Response, render_template, request, url_for
 
 from ganvas.gallery.api import PNG, WEBP, read_upload
-from ganvas.gallery.discriminator_scores import Court
+from ganvas.gallery.discriminator_scores import DiscriminatorScorer
 from ganvas.gallery.encoding import encode_film, encode_png, encode_strip
 from ganvas.gallery.game import PICTURES, Game
-from ganvas.gallery.generation import Scene, paint_one, paint_series, paint_walk
+from ganvas.gallery.generation import (
+    GeneratedImages,
+    generate_interpolation,
+    generate_one,
+    generate_series,
+)
 from ganvas.gallery.headers import REPORT
-from ganvas.gallery.model_store import Models, Studio, UnknownModelError
+from ganvas.gallery.model_store import LoadedModel, Models, UnknownModelError
 from ganvas.gallery.real_images import find_collection
 from ganvas.gallery.schemas import (
     GenerateRequest,
@@ -33,11 +38,11 @@ SHOWN_REJECTED = 200
 Show = Callable[..., str]
 
 
-def make_pages(models: Models, court: Court, data: Path) -> Blueprint:
+def make_pages(models: Models, court: DiscriminatorScorer, data: Path) -> Blueprint:
     """Make the routes that people look at."""
     pages = Blueprint("pages", __name__)
 
-    def show(template: str, studio: Studio, version: str | None = None, **values: Any) -> str:
+    def show(template: str, studio: LoadedModel, version: str | None = None, **values: Any) -> str:
         # A version that was asked for stays the one; otherwise the newest is always taken.
         here = {"model": studio.saved.model} | ({"version": version} if version else {})
         return render_template(
@@ -64,7 +69,7 @@ def _add_painting(pages: Blueprint, models: Models, show: Show) -> None:
         count = [] if request.args.get("count") else [("count", "24")]
         asked = read_query(GenerateRequest, filled() + count)
         studio = models.choose(asked.model, asked.version)
-        scene = paint_series(studio, asked)
+        scene = generate_series(studio, asked)
         pictures = list(zip(_addresses(scene), scene.facts, strict=True))
         return show("paint.html", studio, asked.version, asked=asked, pictures=pictures)
 
@@ -73,7 +78,7 @@ def _add_painting(pages: Blueprint, models: Models, show: Show) -> None:
         """Show one picture, with what tells how to paint it again."""
         asked = read_query(PictureRequest, filled())
         studio = models.choose(asked.model, asked.version)
-        scene = paint_one(studio, asked)
+        scene = generate_one(studio, asked)
         return show(
             "picture.html",
             studio,
@@ -84,7 +89,7 @@ def _add_painting(pages: Blueprint, models: Models, show: Show) -> None:
 
 
 def _add_walks(pages: Blueprint, models: Models, show: Show) -> None:
-    def read_walk() -> tuple[Studio, WalkQuery]:
+    def read_walk() -> tuple[LoadedModel, WalkQuery]:
         """Read both ends of a walk, from fields or from two pictures that were picked."""
         query = [pair for pair in filled() if pair[0] != "pick"]
         # Pictures that were picked in the grid, as "seed:number:class".
@@ -121,17 +126,17 @@ def _add_walks(pages: Blueprint, models: Models, show: Show) -> None:
     @pages.get("/walk/film.webp")
     def save_film() -> Response:
         studio, asked = read_walk()
-        scene = paint_walk(studio, asked.to_request())
+        scene = generate_interpolation(studio, asked.to_request())
         return Response(encode_film(scene.pictures), mimetype=WEBP)
 
     @pages.get("/walk/strip.png")
     def save_strip() -> Response:
         studio, asked = read_walk()
-        scene = paint_walk(studio, asked.to_request())
+        scene = generate_interpolation(studio, asked.to_request())
         return Response(encode_strip(scene.pictures, scene.facts[0]), mimetype=PNG)
 
 
-def _add_judging(pages: Blueprint, models: Models, court: Court, show: Show) -> None:
+def _add_judging(pages: Blueprint, models: Models, court: DiscriminatorScorer, show: Show) -> None:
     @pages.get("/judge")
     def ask() -> str:
         asked = read_query(Request, filled())
@@ -158,7 +163,7 @@ def _add_judging(pages: Blueprint, models: Models, court: Court, show: Show) -> 
 def _add_game(pages: Blueprint, models: Models, data: Path, show: Show) -> None:
     game = Game()
 
-    def open_round(asked: Request) -> tuple[Studio, Collection | None]:
+    def open_round(asked: Request) -> tuple[LoadedModel, Collection | None]:
         studio = models.choose(asked.model, asked.version)
         return studio, find_collection(data, studio)
 
@@ -255,14 +260,14 @@ def _read_rejected(file: Path) -> list[list[str]]:
     return table[["path", "reason"]].to_numpy().tolist()
 
 
-def _addresses(scene: Scene) -> list[str]:
+def _addresses(scene: GeneratedImages) -> list[str]:
     pictures = zip(scene.pictures, scene.facts, strict=True)
     return [data_uri(encode_png(picture, facts), "png") for picture, facts in pictures]
 
 
-def _stroll(studio: Studio, asked: WalkQuery) -> dict[str, Any]:
+def _stroll(studio: LoadedModel, asked: WalkQuery) -> dict[str, Any]:
     """Paint a walk for its page."""
-    scene = paint_walk(studio, asked.to_request())
+    scene = generate_interpolation(studio, asked.to_request())
     exact = asked.model_copy(
         update={"model": studio.saved.model, "version": studio.saved.version}
     ).model_dump(exclude_none=True)

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from ganvas.errors import GanvasError
-from ganvas.gallery.model_store import LOADED, Studio
+from ganvas.gallery.model_store import LOADED, LoadedModel
 from ganvas.ingestion.collection import MANIFEST, Collection, open_collection
 
 
-def find_collection(data: Path, studio: Studio) -> Collection | None:
+def find_collection(data: Path, studio: LoadedModel) -> Collection | None:
     """Open the collection that a model learnt from; None where it isn't there whole, at its size.
 
     Args:

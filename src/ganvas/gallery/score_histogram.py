@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ganvas.gallery.discriminator_scores import Judgment
+from ganvas.gallery.discriminator_scores import ScoreResult
 
 WIDTH, HEIGHT = 640, 180
 BARS = 28
@@ -34,7 +34,7 @@ class Plot(NamedTuple):
     ticks: list[tuple[float, str]]
 
 
-def draw_scores(found: Judgment) -> Plot:
+def draw_scores(found: ScoreResult) -> Plot:
     """Lay out histograms of the scores of real and generated pictures, and a mark for one."""
     scores = np.concatenate([found.real, found.generated, [found.score]])
     low, high = float(scores.min()), float(scores.max())

@@ -14,7 +14,7 @@ from ganvas.malloc import share_freed_memory
 
 logger = logging.getLogger(__name__)
 
-# More than may wait for the painter, so that the others are answered that it is busy.
+# More than may wait for the batcher, so that the others are answered that it is busy.
 THREADS = WAITING + 12
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

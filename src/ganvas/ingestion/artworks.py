@@ -10,7 +10,7 @@ import pandas as pd
 
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
-from ganvas.ingestion.file_index import compose, drop_other_files, join_remarks, make_remarks, scan
+from ganvas.ingestion.file_index import compose, drop_other_files, join_skipped, make_skipped, scan
 from ganvas.table_schemas import check_artists, require
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ def read_artworks(
     for label, lists in {"genre": "genres", "nationality": "nationalities"}.items():
         first = artists.set_index("name")[lists].str.get(0)
         records[label] = records["artist"].map(first).fillna("").astype("str")
-    return records, join_remarks(unnamed, others, twins), artists
+    return records, join_skipped(unnamed, others, twins), artists
 
 
 def read_artists(folder: Path) -> pd.DataFrame:
@@ -88,7 +88,7 @@ def read_artists(folder: Path) -> pd.DataFrame:
     """
     file = folder / ARTISTS
     table = _read_table(folder, file)
-    table[["name", "years"]] = table[["name", "years"]].map(mend)
+    table[["name", "years"]] = table[["name", "years"]].map(fix_mojibake)
     years = table["years"].map(_read_years)
     require(table, str(file), "years", years.notna(), YEARS_RULE, key="name")
     counted = table["paintings"].str.fullmatch(r"(\d{1,9}(\.0*)?)?")
@@ -108,7 +108,7 @@ def read_artists(folder: Path) -> pd.DataFrame:
     )
 
 
-def mend(name: str) -> str:
+def fix_mojibake(name: str) -> str:
     """Read again what was UTF-8 and was read as code page 437, 1252 or Latin-1.
 
     The collection's archive has `Albrecht_DuΓòá├¬rer`, UTF-8 read twice as code page 437, beside
@@ -190,12 +190,12 @@ def _drop_twins(folder: Path, files: pd.DataFrame) -> tuple[pd.DataFrame, pd.Dat
         reason = f"duplicate of {kept}"
         twins |= {path: reason for path in others if _same_bytes(folder / path, folder / kept)}
     stays = ~files["path"].isin(twins.keys())
-    remarks = make_remarks(list(twins), list(twins.values()))
+    remarks = make_skipped(list(twins), list(twins.values()))
     return files[stays].reset_index(drop=True), remarks
 
 
 def _mend_path(path: str) -> str:
-    return path if path.isascii() else "/".join(map(mend, path.split("/")))
+    return path if path.isascii() else "/".join(map(fix_mojibake, path.split("/")))
 
 
 def _same_bytes(one: Path, other: Path) -> bool:
@@ -213,8 +213,8 @@ def _artist_of(path: str) -> str:
     if len(below) > 1 and below[0] == top:
         del below[0]
     if len(below) > 1:
-        return _plain(mend(below[0]))
-    return _plain(re.sub(r"_\d+$", "", mend(below[0].rsplit(".", 1)[0])))
+        return _plain(fix_mojibake(below[0]))
+    return _plain(re.sub(r"_\d+$", "", fix_mojibake(below[0].rsplit(".", 1)[0])))
 
 
 def _plain(name: str) -> str:

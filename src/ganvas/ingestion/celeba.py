@@ -11,7 +11,7 @@ from ganvas.errors import GanvasError
 from ganvas.ingestion.file_index import (
     LIST,
     drop_other_files,
-    join_remarks,
+    join_skipped,
     match_listed,
     read_lines,
     scan,
@@ -68,7 +68,7 @@ def read_celeba(folder: Path, params: CelebaParams) -> tuple[pd.DataFrame, pd.Da
             f"No image{named} below {folder / params.images}: ingest.source.path must name the "
             f"folder that holds {params.images}/ and the lists that belong to it."
         )
-    return records, join_remarks(remarks, more)
+    return records, join_skipped(remarks, more)
 
 
 def _match_lists(
@@ -85,7 +85,7 @@ def _match_lists(
         matched, more = match_listed(files, listed, [file.name])
         records = records.merge(matched, on=list(files.columns))
         remarks.append(more)
-    return records, join_remarks(*remarks)
+    return records, join_skipped(*remarks)
 
 
 def _find_lists(folder: Path, params: CelebaParams) -> list[Path]:

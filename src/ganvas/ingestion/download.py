@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from ganvas.atomic_files import write_whole
+from ganvas.atomic_files import atomic_write
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
 from ganvas.ingestion import huggingface, kaggle
@@ -136,7 +136,7 @@ def _plan(folder: Path, handle: str) -> Path:
             "that name in 'fetch' of the parameters."
         )
     partial.mkdir(parents=True, exist_ok=True)
-    write_whole(plan, json.dumps({"handle": handle}).encode())
+    atomic_write(plan, json.dumps({"handle": handle}).encode())
     return partial
 
 

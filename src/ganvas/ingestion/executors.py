@@ -28,7 +28,7 @@ CONNECT_TIMEOUT = "10s"
 PRELOADED = ["__main__", "ganvas.ingestion.pack_worker"]
 
 
-class Place(NamedTuple):
+class ExecutorOptions(NamedTuple):
     """Where to work.
 
     Attributes:
@@ -40,7 +40,9 @@ class Place(NamedTuple):
     workers: int | None = None
 
 
-def run_tasks(work: Callable[[Task], None], tasks: list[Task], place: Place) -> Generator[Task]:
+def run_tasks(
+    work: Callable[[Task], None], tasks: list[Task], place: ExecutorOptions
+) -> Generator[Task]:
     """Do all tasks, about in their order, and give each back when it is done.
 
     A task is done again when the process that had it ended, so doing it twice must do no harm.
@@ -91,7 +93,9 @@ def _complete(
 
 
 @contextmanager
-def _open_executor(place: Place, tasks: int, broken: int) -> Iterator[tuple[Executor, int]]:
+def _open_executor(
+    place: ExecutorOptions, tasks: int, broken: int
+) -> Iterator[tuple[Executor, int]]:
     """Open an executor; give it with the number of tasks that it works on at once.
 
     Args:

@@ -76,7 +76,7 @@ def scan(folder: Path, below: str = "") -> tuple[pd.DataFrame, pd.DataFrame]:
     bad = [ascii(name)[1:-1] for name, *_ in found if NOT_TEXT.search(name)]
     good = [row for row in found if not NOT_TEXT.search(row[0])]
     files = pd.DataFrame(good, columns=["path", *FACTS]).astype({"path": "str", **FACTS})
-    return files, make_remarks(bad, "its name is not valid UTF-8: rename it")
+    return files, make_skipped(bad, "its name is not valid UTF-8: rename it")
 
 
 def match_listed(
@@ -105,10 +105,10 @@ def match_listed(
     records = files.join(keys)[known].join(listed.set_index(KEY)[labels], on=KEY)
     missing = listed[~_among(listed[KEY], keys)]
     names = ", ".join(lists)
-    remarks = join_remarks(
-        make_remarks(files.loc[unclear, "path"], f"named twice with different labels in {names}"),
-        make_remarks(files.loc[~known & ~unclear, "path"], f"no label: not in {names}"),
-        make_remarks(missing["path"], "named in " + missing[LIST] + " but not found"),
+    remarks = join_skipped(
+        make_skipped(files.loc[unclear, "path"], f"named twice with different labels in {names}"),
+        make_skipped(files.loc[~known & ~unclear, "path"], f"no label: not in {names}"),
+        make_skipped(missing["path"], "named in " + missing[LIST] + " but not found"),
     )
     return records.drop(columns=KEY).reset_index(drop=True), remarks
 
@@ -119,7 +119,7 @@ def drop_other_files(files: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     forms = Image.registered_extensions()
     known = [suffix for suffix, form in forms.items() if form not in NO_IMAGES]
     others = ~suffixes.isin(["", *known])
-    remarks = make_remarks(files.loc[others, "path"], "no image: ends in " + suffixes[others])
+    remarks = make_skipped(files.loc[others, "path"], "no image: ends in " + suffixes[others])
     return files[~others].reset_index(drop=True), remarks
 
 
@@ -127,12 +127,12 @@ def _among(texts: pd.Series, others: pd.Series) -> pd.Series:
     return texts.map(set(others).__contains__).astype(bool)  # Series.isin is slow on texts
 
 
-def make_remarks(paths: list[str] | pd.Series, reason: str | list[str] | pd.Series) -> pd.DataFrame:
+def make_skipped(paths: list[str] | pd.Series, reason: str | list[str] | pd.Series) -> pd.DataFrame:
     """Give each path its reason: columns path and reason, both text."""
     return pd.DataFrame({"path": paths, "reason": reason}, dtype="str")
 
 
-def join_remarks(*remarks: pd.DataFrame) -> pd.DataFrame:
+def join_skipped(*remarks: pd.DataFrame) -> pd.DataFrame:
     """Join remarks, sorted by path; of several on one path the first stays."""
     joined = pd.concat(remarks).drop_duplicates("path")
     return joined.sort_values("path", ignore_index=True)

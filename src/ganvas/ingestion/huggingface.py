@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ganvas.atomic_files import write_whole
+from ganvas.atomic_files import atomic_write
 from ganvas.errors import GanvasError
 from ganvas.ingestion.hub import NO_NETWORK, REFUSED, UNKNOWN, import_client
 from ganvas.progress import in_terminal, track
@@ -95,7 +95,7 @@ def _export(rows: Any, folder: Path, progress: dict[str, Any]) -> None:
     total = splits["train"].num_examples - progress["rows"] if "train" in splits else None
     if progress["state"]:
         rows.load_state_dict(progress["state"])
-    write_whole(folder / CHECKPOINT, json.dumps(progress).encode())
+    atomic_write(folder / CHECKPOINT, json.dumps(progress).encode())
     for row in track(rows, "Fetching pictures", total):
         number = progress["rows"]
         progress["rows"] += 1
@@ -104,12 +104,12 @@ def _export(rows: Any, folder: Path, progress: dict[str, Any]) -> None:
             labels = {label: _name(names[label], row[label]) for label in LABELS}
             path = _path_of(labels["style"], labels["artist"], number)
             if not (folder / path).exists():
-                write_whole(folder / path, content)
+                atomic_write(folder / path, content)
             if labels["genre"] and labels["genre"].replace("_", " ").lower() != NO_GENRE:
                 progress["genres"].append([path, row["genre"], _in_validation(content)])
         if progress["rows"] % ROWS == 0:
             progress["state"] = rows.state_dict()
-            write_whole(folder / CHECKPOINT, json.dumps(progress).encode())
+            atomic_write(folder / CHECKPOINT, json.dumps(progress).encode())
 
 
 def _name(names: list[str], index: int | None) -> str:
@@ -133,10 +133,10 @@ def _write_genres(folder: Path, genres: list[list[Any]], names: list[str]) -> No
     if not used:
         return
     classes = "".join(f"{index} {name}\n" for index, name in enumerate(names) if index in used)
-    write_whole(folder / "genre_class", classes.encode())
+    atomic_write(folder / "genre_class", classes.encode())
     for role, chosen in (("train", False), ("val", True)):
         lines = [f"{path},{index}\n" for path, index, validation in genres if validation is chosen]
-        write_whole(folder / f"genre_{role}.csv", "".join(lines).encode())
+        atomic_write(folder / f"genre_{role}.csv", "".join(lines).encode())
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from ganvas.ingestion.file_index import (
     LIST,
     drop_other_files,
     first_folder,
-    join_remarks,
+    join_skipped,
     match_listed,
     read_lines,
     scan,
@@ -72,7 +72,7 @@ def read_folder(folder: Path, params: FolderParams) -> tuple[pd.DataFrame, pd.Da
         why = "" if by_table else _tell_endings(files["path"])
         hint = "set ingest.source.path to a folder with images"
         raise GanvasError(f"No image{what}{why}: {hint}.")
-    return records, join_remarks(remarks, more)
+    return records, join_skipped(remarks, more)
 
 
 def _tell_endings(paths: pd.Series) -> str:

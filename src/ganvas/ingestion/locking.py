@@ -32,7 +32,7 @@ def explain(error: OSError, folder: Path, done: str, pipeline: str) -> str:
 
 
 @contextmanager
-def hold(folder: Path) -> Iterator[None]:
+def exclusive_lock(folder: Path) -> Iterator[None]:
     """Keep other runs from packing to the same folder, also when this one is killed.
 
     Raises:

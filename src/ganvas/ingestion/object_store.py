@@ -10,7 +10,7 @@ from typing import Any
 
 import fsspec
 
-from ganvas.atomic_files import write_whole
+from ganvas.atomic_files import atomic_write
 from ganvas.errors import GanvasError
 from ganvas.ingestion.locking import FULL, explain
 from ganvas.progress import track
@@ -117,7 +117,7 @@ def _read_mark(url: str, folder: Path) -> dict[str, str]:
 
 def _write_mark(url: str, folder: Path, objects: dict[str, str]) -> None:
     content = json.dumps({"url": url, "objects": objects})
-    write_whole(folder / MARK, content.encode())
+    atomic_write(folder / MARK, content.encode())
 
 
 def _list_objects(

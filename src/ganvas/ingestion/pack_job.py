@@ -13,15 +13,15 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
-from ganvas.atomic_files import whole
-from ganvas.ingestion.executors import Place, run_tasks
+from ganvas.atomic_files import atomic_path
+from ganvas.ingestion.executors import ExecutorOptions, run_tasks
 from ganvas.ingestion.pack_worker import (
     CHUNK,
     ChunkTask,
-    Recipe,
+    DecodeOptions,
     has_recovered,
     make_chunk,
-    read_answers,
+    read_chunk_results,
     read_images,
 )
 from ganvas.ingestion.shards import NAME, SHARD, write_shard
@@ -75,7 +75,7 @@ def open_work(work: Path, fingerprint: str, raw: Path | None) -> None:
 def _mend(work: Path, raw: Path | None) -> None:
     """Remove what a power cut has spoilt, and shards that lack what can be read by now."""
     for chunk in _chunks(work).glob("*.npz"):
-        if not _opens(chunk, read_answers):
+        if not _opens(chunk, read_chunk_results):
             chunk.unlink()
     for images in (work / "whole").glob("*.npy"):
         if not _opens(images, partial(np.load, mmap_mode="r", allow_pickle=False)):
@@ -98,7 +98,7 @@ def _opens(file: Path, read: Callable[[Path], Any]) -> bool:
 
 
 def pack_shards(
-    paths: pd.Series, recipe: Recipe, work: Path, place: Place
+    paths: pd.Series, recipe: DecodeOptions, work: Path, place: ExecutorOptions
 ) -> Iterator[pd.DataFrame]:
     """Pack the listed files into `work/whole`, shard by shard, leaving out those that are there.
 
@@ -147,7 +147,7 @@ def _chunks(work: Path) -> Path:
     return work / f"chunks-{(work / 'fingerprint').read_text()[:12]}"
 
 
-def _plan(paths: list[str], recipe: Recipe, work: Path) -> list[Shard]:
+def _plan(paths: list[str], recipe: DecodeOptions, work: Path) -> list[Shard]:
     chunks = _chunks(work).resolve()
     shards = []
     for number, start in enumerate(range(0, len(paths), SHARD)):
@@ -162,7 +162,7 @@ def _plan(paths: list[str], recipe: Recipe, work: Path) -> list[Shard]:
     return shards
 
 
-def _make_chunks(shards: list[Shard], place: Place) -> Iterator[tuple[Shard, bool]]:
+def _make_chunks(shards: list[Shard], place: ExecutorOptions) -> Iterator[tuple[Shard, bool]]:
     """Give each shard once all its chunks are made, and whether it had to be worked on."""
     fresh = [shard for shard in shards if not shard.finished]
     tasks = [task for shard in fresh for task in shard.tasks]
@@ -180,13 +180,13 @@ def _make_chunks(shards: list[Shard], place: Place) -> Iterator[tuple[Shard, boo
 def _finish(shard: Shard, done: pd.DataFrame, size: int) -> pd.DataFrame:
     """Write a shard's images but those seen before; return all rows so far with its own."""
     tables = [
-        read_answers(task.target).assign(path=pd.Series(task.paths, dtype="str"))
+        read_chunk_results(task.target).assign(path=pd.Series(task.paths, dtype="str"))
         for task in shard.tasks
     ]
     rows = mark_duplicates(pd.concat([done, *tables], ignore_index=True)[COLUMNS])
     own = rows[len(done) :]
     write_shard(shard.images, _kept(shard.tasks, tables, own), size)
-    with whole(shard.done, durable=True) as unfinished:
+    with atomic_path(shard.done, durable=True) as unfinished:
         own.to_parquet(unfinished)
     for task in shard.tasks:
         task.target.unlink()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ganvas.atomic_files import whole
+from ganvas.atomic_files import atomic_path
 from ganvas.ingestion.decode import REFUSED, Align, Crop, Rejection, decode_image
 
 # Files a chunk: enough to be worth a task, few enough to bound a worker's memory and to lose
@@ -14,7 +14,7 @@ from ganvas.ingestion.decode import REFUSED, Align, Crop, Rejection, decode_imag
 CHUNK = 256
 
 
-class Recipe(NamedTuple):
+class DecodeOptions(NamedTuple):
     """What is done to every image.
 
     Attributes:
@@ -41,7 +41,7 @@ class ChunkTask(NamedTuple):
 
     target: Path
     paths: tuple[str, ...]
-    recipe: Recipe
+    recipe: DecodeOptions
 
 
 def make_chunk(task: ChunkTask) -> None:
@@ -68,7 +68,10 @@ def make_chunk(task: ChunkTask) -> None:
         count += 1
         answers.append((content_hash, ""))
     # A scheduler may have given the same task to somebody else too.
-    with whole(task.target, shared=True, durable=True) as partial, partial.open("wb") as stream:
+    with (
+        atomic_path(task.target, shared=True, durable=True) as partial,
+        partial.open("wb") as stream,
+    ):
         np.savez(stream, images=images[:count], answers=answers)
 
 
@@ -86,7 +89,7 @@ def has_recovered(rows: pd.DataFrame, raw: Path) -> bool:
 
 
 def _look_back(task: ChunkTask) -> pd.DataFrame:
-    return read_answers(task.target).assign(path=pd.Series(task.paths, dtype="str"))
+    return read_chunk_results(task.target).assign(path=pd.Series(task.paths, dtype="str"))
 
 
 def _can_be_read(file: Path) -> bool:
@@ -97,7 +100,7 @@ def _can_be_read(file: Path) -> bool:
     return True
 
 
-def read_answers(chunk: Path) -> pd.DataFrame:
+def read_chunk_results(chunk: Path) -> pd.DataFrame:
     """Read what became of each file of a chunk.
 
     Returns:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from ganvas.atomic_files import whole
+from ganvas.atomic_files import atomic_path
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
 from ganvas.ingestion.collection import (
@@ -25,11 +25,11 @@ from ganvas.ingestion.collection import (
     read_fingerprint,
 )
 from ganvas.ingestion.decode import Align, Crop
-from ganvas.ingestion.executors import Place
+from ganvas.ingestion.executors import ExecutorOptions
 from ganvas.ingestion.file_index import FACTS
-from ganvas.ingestion.locking import explain, hold
+from ganvas.ingestion.locking import exclusive_lock, explain
 from ganvas.ingestion.pack_job import DUPLICATE, open_work, pack_shards
-from ganvas.ingestion.pack_worker import Recipe, has_recovered
+from ganvas.ingestion.pack_worker import DecodeOptions, has_recovered
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ def pack(
         # A cluster's workers may be refused what this machine may read.
         own = raw if params.scheduler is None else None
         if not known or (own and has_recovered(open_collection(folder).rejected, own)):
-            with hold(folder):
+            with exclusive_lock(folder):
                 open_work(work, fingerprint, own)
                 index, rejected = _pack_files(records, raw, work, params)
                 rejected = pd.concat([rejected, remarks], ignore_index=True)
@@ -135,7 +135,11 @@ def choose_split(hashes: pd.Series, validation_share: float, test_share: float) 
 def _keep_remarks(folder: Path, old: pd.DataFrame, new: pd.DataFrame) -> None:
     """Write the table of rejected files anew where a file came or went that is no image."""
     if not new.equals(old):
-        with suppress(GanvasError), hold(folder), whole(folder / REJECTED) as partial:
+        with (
+            suppress(GanvasError),
+            exclusive_lock(folder),
+            atomic_path(folder / REJECTED) as partial,
+        ):
             new.to_parquet(partial)
 
 
@@ -151,8 +155,8 @@ def _pack_files(
     records: pd.DataFrame, raw: Path, work: Path, params: PackParams
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Pack all files into `work/whole`; return the index and the table of rejected files."""
-    recipe = Recipe(raw.resolve(), params.size, params.crop, params.align)
-    place = Place(params.scheduler, params.workers)
+    recipe = DecodeOptions(raw.resolve(), params.size, params.crop, params.align)
+    place = ExecutorOptions(params.scheduler, params.workers)
     rows = None
     for rows in pack_shards(records["path"], recipe, work, place):
         _check_share(rows, len(records), raw, params.max_rejected_share)
@@ -163,7 +167,7 @@ def _pack_files(
 def _throw_away(work: Path, folder: Path) -> None:
     """Remove work that is not needed, unless another run, with other parameters, is at it."""
     if work.exists():
-        with suppress(GanvasError, OSError), hold(folder):
+        with suppress(GanvasError, OSError), exclusive_lock(folder):
             shutil.rmtree(work, ignore_errors=True)
 
 

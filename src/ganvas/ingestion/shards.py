@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ganvas.atomic_files import whole
+from ganvas.atomic_files import atomic_path
 
 # Files listed for one shard, so it holds at most as many images.
 SHARD = 65_536
@@ -74,7 +74,7 @@ def write_shard(file: Path, images: Iterable[np.ndarray], size: int) -> None:
         images: uint8 arrays of shape (n, size, size, 3), one after the other.
         size: Side of the images in pixels.
     """
-    with whole(file, durable=True) as partial, partial.open("wb") as stream:
+    with atomic_path(file, durable=True) as partial, partial.open("wb") as stream:
         _write_header(stream, 0, size)
         count = 0
         for piece in images:

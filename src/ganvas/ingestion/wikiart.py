@@ -14,8 +14,8 @@ from ganvas.ingestion.file_index import (
     compose,
     drop_other_files,
     first_folder,
-    join_remarks,
-    make_remarks,
+    join_skipped,
+    make_skipped,
     match_listed,
     read_lines,
     scan,
@@ -77,7 +77,7 @@ def read_wikiart(folder: Path, params: WikiartParams) -> tuple[pd.DataFrame, pd.
             f"No image{named} in {folder}: ingest.source.path must name the folder that holds "
             "the styles' folders."
         )
-    return _add_labels(records, params.labels), join_remarks(remarks, more)
+    return _add_labels(records, params.labels), join_skipped(remarks, more)
 
 
 def _find_lists(folder: Path, params: WikiartParams) -> dict[str, Path]:
@@ -152,8 +152,8 @@ def _read_line(
 def _files_in_styles(files: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     inside = files["path"].str.contains("/")
     records, remarks = drop_other_files(files[inside])
-    outside = make_remarks(files.loc[~inside, "path"], "no label: in no style's folder")
-    return records, join_remarks(remarks, outside)
+    outside = make_skipped(files.loc[~inside, "path"], "no label: in no style's folder")
+    return records, join_skipped(remarks, outside)
 
 
 def _add_labels(records: pd.DataFrame, chosen: str) -> pd.DataFrame:

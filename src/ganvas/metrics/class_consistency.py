@@ -17,7 +17,7 @@ DECAY = 1e-3
 GRAIN, SOFTNESS = 40, 1.6
 
 
-def degrade(images: np.ndarray, seed: int) -> np.ndarray:
+def blur_and_noise(images: np.ndarray, seed: int) -> np.ndarray:
     """Make every image soft and then grainy, each as much as it happens to be drawn.
 
     Args:
@@ -77,6 +77,6 @@ def _draw(
         yield features[chosen], drawn, (len(labels) / (classes * counts[drawn])).astype(np.float32)
 
 
-def tell_classes(model: keras.Model, features: np.ndarray) -> np.ndarray:
+def predict_classes(model: keras.Model, features: np.ndarray) -> np.ndarray:
     """Give the numbers of the classes that a classifier takes features (n, d) for: (n,)."""
     return model.predict(features, batch_size=1024, verbose=0).argmax(axis=1)

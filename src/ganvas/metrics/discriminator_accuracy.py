@@ -8,7 +8,7 @@ from ganvas.networks.sampling import as_inputs, to_float
 BATCH = 64
 
 
-def judge(
+def compute_logits(
     discriminator: keras.Model, images: np.ndarray, classes: np.ndarray | None = None
 ) -> np.ndarray:
     """Give the discriminator's logits, float32 of shape (N,), positive for real.
@@ -18,7 +18,7 @@ def judge(
     Batch normalization uses its moving averages, so each image is judged by itself.
 
     Args:
-        discriminator: See `ganvas.networks.gan_networks.Pair`.
+        discriminator: See `ganvas.networks.gan_networks.GanNetworks`.
         images: uint8 of shape (N, H, W, 3).
         classes: Rows of classes that they show or were asked to, float32 of shape (N, K); needed
             where the discriminator looks at them.

@@ -46,7 +46,7 @@ def check_extractor(name: str) -> str:
     return name
 
 
-def name_figures(extractor: str) -> tuple[str, str, str]:
+def metric_names(extractor: str) -> tuple[str, str, str]:
     """Give the names of the Fréchet distance, the kernel distance and the class score.
 
     Only the network of 2015-12-05 gives what papers call FID, KID and Inception Score.

@@ -13,7 +13,7 @@ from ganvas.errors import GanvasError
 from ganvas.metrics.pairwise import in_chunks, squared_distances
 
 
-class Manifold(NamedTuple):
+class Prdc(NamedTuple):
     """Shares of images.
 
     Attributes:
@@ -30,7 +30,7 @@ class Manifold(NamedTuple):
     coverage: float
 
 
-def compare_manifolds(real: np.ndarray, generated: np.ndarray, nearest: int = 5) -> Manifold:
+def compute_prdc(real: np.ndarray, generated: np.ndarray, nearest: int = 5) -> Prdc:
     """Compare two sets of features, chunk against chunk, so that memory stays bounded.
 
     Args:
@@ -57,7 +57,7 @@ def compare_manifolds(real: np.ndarray, generated: np.ndarray, nearest: int = 5)
             balls[columns] += within.sum(axis=0)
             covered[rows] |= within.any(axis=1)
             reached[rows] |= (apart < generated_radius[columns]).any(axis=1)
-    return Manifold(
+    return Prdc(
         float((balls > 0).mean()),
         float(reached.mean()),
         float(balls.mean() / nearest),

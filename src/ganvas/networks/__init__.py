@@ -9,7 +9,7 @@ from pydantic import Field, create_model
 from ganvas.base_params import Params
 from ganvas.networks.artgan import ArtganParams, build_artgan
 from ganvas.networks.dcgan import DcganParams, build_dcgan
-from ganvas.networks.gan_networks import Pair
+from ganvas.networks.gan_networks import GanNetworks
 from ganvas.networks.projected_gan import ProjectedParams, build_projected
 from ganvas.networks.r3gan import R3ganParams, build_r3gan
 
@@ -25,7 +25,7 @@ class Network(NamedTuple):
     """
 
     params: type[Params]
-    build: Callable[[Any, tuple[int, int, int], int], Pair]
+    build: Callable[[Any, tuple[int, int, int], int], GanNetworks]
     by_class: bool = False
 
 
@@ -54,7 +54,7 @@ class _Choice(Params):
     name: Literal[*NETWORKS] = "dcgan"  # type: ignore[valid-type]  # the table decides
     label: str | None = Field(None, pattern=r"^[^/\\.]+$")
 
-    def painting_by(self, classes: str | None) -> Self:
+    def resolve_label(self, classes: str | None) -> Self:
         """Put the label column that a source's images are best told apart by in place of auto."""
         return self.model_copy(update={"label": classes}) if self.label == AUTO else self
 
@@ -82,7 +82,7 @@ def build(
     image_shape: tuple[int, int, int],
     classes: int = 0,
     precision: str = "float32",
-) -> Pair:
+) -> GanNetworks:
     """Build the chosen network.
 
     Args:

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
-from ganvas.networks.gan_networks import Pair
+from ganvas.networks.gan_networks import GanNetworks
 
 FIRST_SIDE, FEATURE_SIDE = 4, 8
 DROPOUT = {"original": 0.0, "improved": 0.2}
@@ -51,7 +51,9 @@ class ArtganParams(Params):
     noise: float | None = Field(None, ge=0, le=1)
 
 
-def build_artgan(params: ArtganParams, image_shape: tuple[int, int, int], classes: int) -> Pair:
+def build_artgan(
+    params: ArtganParams, image_shape: tuple[int, int, int], classes: int
+) -> GanNetworks:
     """Build generator, discriminator and, in the original, the decoder that both use.
 
     Args:
@@ -76,7 +78,9 @@ def build_artgan(params: ArtganParams, image_shape: tuple[int, int, int], classe
     return build(params, image_shape, classes)
 
 
-def _build_original(params: ArtganParams, image_shape: tuple[int, int, int], classes: int) -> Pair:
+def _build_original(
+    params: ArtganParams, image_shape: tuple[int, int, int], classes: int
+) -> GanNetworks:
     latent, rows, x = _inputs(params, classes)
     x = layers.Reshape((1, 1, x.shape[-1]))(x)
     x = _apply(_deconvolve(8 * params.width, FIRST_SIDE, padding="valid"), x)
@@ -85,7 +89,7 @@ def _build_original(params: ArtganParams, image_shape: tuple[int, int, int], cla
     generator = keras.Model([latent, rows], _apply(decode, read), name="generator")
     features = keras.Input(read.shape[1:], name="features")
     decoder = keras.Model(features, _apply(decode, features), name="decoder")
-    return Pair(generator, _build_classifier(params, image_shape, classes), decoder)
+    return GanNetworks(generator, _build_classifier(params, image_shape, classes), decoder)
 
 
 def _decoder_layers(
@@ -131,7 +135,9 @@ def _build_classifier(
     return keras.Model(images, named | {"features": features}, name="discriminator")
 
 
-def _build_improved(params: ArtganParams, image_shape: tuple[int, int, int], classes: int) -> Pair:
+def _build_improved(
+    params: ArtganParams, image_shape: tuple[int, int, int], classes: int
+) -> GanNetworks:
     side, _, channels = image_shape
     latent, rows, x = _inputs(params, classes)
     x = layers.Dense(4 * params.width * FIRST_SIDE**2, use_bias=False, **_normal())(x)
@@ -147,7 +153,7 @@ def _build_improved(params: ArtganParams, image_shape: tuple[int, int, int], cla
     # It paints at twice the side, and is judged by the mean of neighbors.
     images = layers.AveragePooling2D(3, strides=2, padding="same", dtype="float32")(x)
     generator = keras.Model([latent, rows], images, name="generator")
-    return Pair(generator, _build_painting_classifier(params, image_shape, classes))
+    return GanNetworks(generator, _build_painting_classifier(params, image_shape, classes))
 
 
 def _build_painting_classifier(

@@ -9,7 +9,7 @@ import keras
 from keras import layers
 
 
-def class_table(width: int, initializer: keras.Initializer, **options: Any) -> layers.Dense:
+def class_embedding(width: int, initializer: keras.Initializer, **options: Any) -> layers.Dense:
     """Make the map of rows (N, K) to (N, width); its kernel (K, width) has a row for each class."""
     return layers.Dense(width, use_bias=False, kernel_initializer=initializer, **options)
 
@@ -35,12 +35,14 @@ def class_norm(
         ("gamma", gamma, layers.Multiply()),
         ("beta", keras.initializers.Zeros(), layers.Add()),
     ):
-        row = class_table(channels, initializer, name=f"{norm.name}_{name}")(rows)
+        row = class_embedding(channels, initializer, name=f"{norm.name}_{name}")(rows)
         x = merge([x, layers.Reshape(alike)(row)])
     return x
 
 
-def project(x: keras.KerasTensor, rows: keras.KerasTensor, table: keras.Layer) -> keras.KerasTensor:
+def projection_logit(
+    x: keras.KerasTensor, rows: keras.KerasTensor, table: keras.Layer
+) -> keras.KerasTensor:
     """Ask maps how well they fit their class (Miyato and Koyama, arXiv 1802.05637).
 
     Args:

@@ -17,8 +17,8 @@ from pydantic import Field
 
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
-from ganvas.networks.conditioning import class_norm, class_table, project
-from ganvas.networks.gan_networks import Pair
+from ganvas.networks.conditioning import class_embedding, class_norm, projection_logit
+from ganvas.networks.gan_networks import GanNetworks
 
 Widths = list[Annotated[int, Field(ge=1, le=4096)]]
 
@@ -84,7 +84,9 @@ class DcganParams(Params):
     class_embedding: int = Field(32, ge=1, le=1024)
 
 
-def build_dcgan(params: DcganParams, image_shape: tuple[int, int, int], classes: int = 0) -> Pair:
+def build_dcgan(
+    params: DcganParams, image_shape: tuple[int, int, int], classes: int = 0
+) -> GanNetworks:
     """Build generator and discriminator for square images with a power of two as side.
 
     Args:
@@ -99,7 +101,7 @@ def build_dcgan(params: DcganParams, image_shape: tuple[int, int, int], classes:
     Raises:
         GanvasError: A list of widths is too short or too long for the side.
     """
-    return Pair(
+    return GanNetworks(
         build_generator(params, image_shape, classes),
         _build_discriminator(params, image_shape, classes),
     )
@@ -142,8 +144,10 @@ def _build_discriminator(
     if not classes:
         return keras.Model(images, logits, name="discriminator")
     rows = keras.Input((classes,), name="classes")
-    table = class_table(x.shape[-1], _kernel(params), name="class_embedding", dtype="float32")
-    logits = layers.Add(dtype="float32")([logits, project(x, rows, _spectral(params, table))])
+    table = class_embedding(x.shape[-1], _kernel(params), name="class_embedding", dtype="float32")
+    logits = layers.Add(dtype="float32")(
+        [logits, projection_logit(x, rows, _spectral(params, table))]
+    )
     return keras.Model([images, rows], logits, name="discriminator")
 
 
@@ -187,7 +191,7 @@ def _stem(
     if rows is not None:
         # As strong as the latent, which is N(0, 1) too.
         standard = keras.initializers.RandomNormal(stddev=1.0)
-        table = class_table(params.class_embedding, standard, name="class_embedding")
+        table = class_embedding(params.class_embedding, standard, name="class_embedding")
         x = layers.Concatenate()([x, table(rows)])
     if params.stem == "convolution":
         x = layers.Reshape((1, 1, x.shape[-1]))(x)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import keras
 
 
-class Pair(NamedTuple):
+class GanNetworks(NamedTuple):
     """A generator and a discriminator.
 
     Classes are rows (N, K) of weights that sum to 1: one-hot in training, and mixtures of classes
@@ -35,6 +35,6 @@ class Pair(NamedTuple):
     decoder: keras.Model | None = None
 
 
-def looks_through_a_trained_network(discriminator: keras.Model) -> bool:
-    """Tell whether a discriminator is made of `trunk` and `heads`; see `Pair`."""
+def has_pretrained_backbone(discriminator: keras.Model) -> bool:
+    """Tell whether a discriminator is made of `trunk` and `heads`; see `GanNetworks`."""
     return "trunk" in {layer.name for layer in discriminator.layers}

@@ -17,14 +17,14 @@ from pydantic import Field
 
 from ganvas.backbones.efficientnet import build_pyramid
 from ganvas.base_params import Params
-from ganvas.networks.conditioning import class_table, project
+from ganvas.networks.conditioning import class_embedding, projection_logit
 from ganvas.networks.dcgan import DcganParams, build_generator
-from ganvas.networks.gan_networks import Pair
+from ganvas.networks.gan_networks import GanNetworks
 
 # Heads come down to maps of this side, and each has as many logits.
 GRID = 4
 # It may not judge what was trained by it: see `ganvas.project_params`.
-LOOKS_THROUGH = "efficientnet_lite0"
+BACKBONE = "efficientnet_lite0"
 
 
 class ProjectedParams(Params):
@@ -57,7 +57,7 @@ class ProjectedParams(Params):
 
 def build_projected(
     params: ProjectedParams, image_shape: tuple[int, int, int], classes: int = 0
-) -> Pair:
+) -> GanNetworks:
     """Build generator and discriminator for square images with a power of two as side.
 
     Args:
@@ -77,7 +77,7 @@ def build_projected(
     halvings = range((image_shape[0] // 4).bit_length() - 2, -1, -1)
     widths = [min(params.generator_width << each, params.max_width) for each in halvings]
     generator = DcganParams(latent=params.latent, generator_widths=widths, kernel=params.kernel)
-    return Pair(
+    return GanNetworks(
         build_generator(generator, image_shape, classes),
         _build_discriminator(params, image_shape, classes),
     )
@@ -151,8 +151,8 @@ def _head(
     logits = layers.Flatten(dtype="float32")(logits)
     if rows is None:
         return logits
-    table = class_table(params.head_width, keras.initializers.GlorotUniform(), dtype="float32")
-    judged = project(x, rows, layers.SpectralNormalization(table, dtype="float32"))
+    table = class_embedding(params.head_width, keras.initializers.GlorotUniform(), dtype="float32")
+    judged = projection_logit(x, rows, layers.SpectralNormalization(table, dtype="float32"))
     return layers.Add(dtype="float32")([logits, judged])
 
 

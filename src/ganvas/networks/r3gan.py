@@ -15,8 +15,8 @@ from keras import layers
 from pydantic import Field, model_validator
 
 from ganvas.base_params import Params
-from ganvas.networks.conditioning import class_table
-from ganvas.networks.gan_networks import Pair
+from ganvas.networks.conditioning import class_embedding
+from ganvas.networks.gan_networks import GanNetworks
 
 FIRST_SIDE, LARGEST_SIDE = 4, 256
 SLOPE = 0.2
@@ -66,7 +66,9 @@ class R3ganParams(Params):
         return self
 
 
-def build_r3gan(params: R3ganParams, image_shape: tuple[int, int, int], classes: int = 0) -> Pair:
+def build_r3gan(
+    params: R3ganParams, image_shape: tuple[int, int, int], classes: int = 0
+) -> GanNetworks:
     """Build generator and discriminator for square images with a power of two as side.
 
     Args:
@@ -79,7 +81,7 @@ def build_r3gan(params: R3ganParams, image_shape: tuple[int, int, int], classes:
         it has learnt; the discriminator, the other way to logits (N, 1). With classes both take
         rows (N, K) as second input.
     """
-    return Pair(
+    return GanNetworks(
         _build_generator(params, image_shape, classes),
         _build_discriminator(params, image_shape, classes),
     )
@@ -94,7 +96,7 @@ def _build_generator(
     if classes:
         rows = keras.Input((classes,), name="classes")
         inputs = [latent, rows]
-        table = class_table(params.class_embedding, _msr(), name="class_embedding")
+        table = class_embedding(params.class_embedding, _msr(), name="class_embedding")
         x = layers.Concatenate()([x, table(rows)])
     x = layers.Dense(widths[0], use_bias=False, kernel_initializer=_msr())(x)
     # Each channel begins as a pattern of its own, as strong as the latent asks for.
@@ -137,7 +139,7 @@ def _build_discriminator(
         return keras.Model(inputs, told, name="discriminator")
     rows = keras.Input((classes,), name="classes")
     gain = 1 / sqrt(widths[-1])
-    table = class_table(widths[-1], _msr(gain), name="class_embedding", dtype="float32")
+    table = class_embedding(widths[-1], _msr(gain), name="class_embedding", dtype="float32")
     logits = layers.Dot(axes=1, dtype="float32")([told, table(rows)])
     return keras.Model([inputs, rows], logits, name="discriminator")
 

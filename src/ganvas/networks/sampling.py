@@ -20,7 +20,7 @@ def count_classes(generator: keras.Model) -> int:
     return generator.inputs[1].shape[-1] if len(generator.inputs) > 1 else 0
 
 
-def draw_latents(
+def sample_latents(
     generator: keras.Model, count: int, seed: int, truncation: float = 1.0
 ) -> np.ndarray:
     """Draw latents from N(0, 1): float32 of shape (count, Z); a longer draw begins the same.
@@ -38,7 +38,7 @@ def draw_latents(
     return drawn * np.float32(truncation)
 
 
-def walk_latents(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
+def slerp(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
     """Walk from latents to others on arcs, on which points are as likely as their ends.
 
     Straight lines pass too near to the origin, where hardly any latent lies (White,
@@ -64,13 +64,13 @@ def walk_latents(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
     return (before * start + after * end).swapaxes(0, 1).astype(np.float32)
 
 
-def take_turns(generator: keras.Model, count: int) -> np.ndarray:
+def cycle_classes(generator: keras.Model, count: int) -> np.ndarray:
     """Give classes in turn: rows of weights, float32 of shape (count, K), one-hot."""
     classes = count_classes(generator)
     return one_hot(np.arange(count) % max(classes, 1), classes)
 
 
-def draw_labels(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+def sample_labels(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Draw classes' numbers as often as they are among labels (n,): of shape (count,)."""
     # A second number keeps them apart from latents of the same seed.
     return np.random.default_rng([seed, 1]).choice(labels, count)
@@ -86,13 +86,13 @@ def as_inputs(arrays: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
     return arrays if len(arrays) > 1 else arrays[0]
 
 
-def paint_batches(
+def generate_batches(
     generator: keras.Model, latents: np.ndarray, classes: np.ndarray | None = None
 ) -> Iterator[np.ndarray]:
     """Turn latents into images, batch by batch.
 
     Args:
-        generator: See `ganvas.networks.gan_networks.Pair`.
+        generator: See `ganvas.networks.gan_networks.GanNetworks`.
         latents: float32 of shape (N, Z).
         classes: Rows of weights, float32 of shape (N, K), or of shape (N, 0) for a generator
             without classes; None: all classes in turn.
@@ -101,7 +101,7 @@ def paint_batches(
         uint8 of shape (n, H, W, 3), n at most 64, together N images.
     """
     if classes is None:
-        classes = take_turns(generator, len(latents))
+        classes = cycle_classes(generator, len(latents))
     for start in range(0, len(latents), BATCH):
         padded = [_pad(each[start : start + BATCH]) for each in (latents, classes)]
         inputs = as_inputs(padded[: len(generator.inputs)])
@@ -109,11 +109,11 @@ def paint_batches(
         yield to_uint8(images[: len(latents) - start])
 
 
-def paint(
+def generate_images(
     generator: keras.Model, latents: np.ndarray, classes: np.ndarray | None = None
 ) -> np.ndarray:
-    """Turn latents (N, Z), and classes as in `paint_batches`, into uint8 images (N, H, W, 3)."""
-    return np.concatenate(list(paint_batches(generator, latents, classes)))
+    """Turn latents (N, Z), and classes as in `generate_batches`, into uint8 images (N, H, W, 3)."""
+    return np.concatenate(list(generate_batches(generator, latents, classes)))
 
 
 def _pad(rows: np.ndarray) -> np.ndarray:

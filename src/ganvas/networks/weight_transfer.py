@@ -10,7 +10,7 @@ from ganvas.errors import GanvasError
 logger = logging.getLogger(__name__)
 
 
-def take_weights(network: keras.Model, folder: Path) -> None:
+def load_matching_weights(network: keras.Model, folder: Path) -> None:
     """Copy weights from a saved network, layer by layer where the shapes agree.
 
     Layers are matched in their order, so that a network of another size keeps what it can. Frozen

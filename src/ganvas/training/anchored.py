@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from ganvas.networks.gan_networks import Pair
+from ganvas.networks.gan_networks import GanNetworks
 from ganvas.training.augmentation import augment_alike
 from ganvas.training.config import TrainParams
 from ganvas.training.critic import Word
@@ -34,7 +34,7 @@ class AnchoredGAN(GAN):
         params: As for `GAN`.
     """
 
-    def __init__(self, networks: Pair, averaged: keras.Model, params: TrainParams) -> None:
+    def __init__(self, networks: GanNetworks, averaged: keras.Model, params: TrainParams) -> None:
         super().__init__(networks, averaged, params)
         self.trunk = self.discriminator.get_layer("trunk")
         self.heads = self.discriminator.get_layer("heads")

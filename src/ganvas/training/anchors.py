@@ -19,7 +19,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import QuantileTransformer
 
 from ganvas.arrays import Images
-from ganvas.networks.gan_networks import looks_through_a_trained_network
+from ganvas.networks.gan_networks import has_pretrained_backbone
 from ganvas.training.batches import TrainingSet
 from ganvas.training.config import TrainParams
 
@@ -39,7 +39,7 @@ Scale = tuple[np.ndarray, float]
 
 def has_anchors(discriminator: keras.Model, params: TrainParams) -> bool:
     """Tell whether images have latents of their own when this discriminator is trained."""
-    return bool(params.anchor.every) and looks_through_a_trained_network(discriminator)
+    return bool(params.anchor.every) and has_pretrained_backbone(discriminator)
 
 
 def with_anchors(
@@ -52,7 +52,7 @@ def with_anchors(
 
     Args:
         data: What to train on.
-        discriminator: The one that is trained; see `ganvas.networks.gan_networks.Pair`.
+        discriminator: The one that is trained; see `ganvas.networks.gan_networks.GanNetworks`.
         latent: Length Z of a latent; if there are fewer components, normal random numbers fill it.
         params: Of training.
     """

@@ -50,7 +50,7 @@ class Color(NamedTuple):
     contrast: KerasTensor
 
 
-class Place(NamedTuple):
+class PixelOffset(NamedTuple):
     """Draws of `translation` and `cutout`, each int32 of shape (N, 1, 1, 1)."""
 
     y: KerasTensor
@@ -135,15 +135,15 @@ def color(images: KerasTensor, draws: Color) -> KerasTensor:
 
 def draw_translation(
     images: KerasTensor, probability: float | KerasTensor, seed: keras.random.SeedGenerator
-) -> Place:
+) -> PixelOffset:
     """Draw whole pixels from ±1/8 of each side; 0 is neutral."""
     chosen = _toss(images, probability, seed)
     farthest = _farthest(images)
     steps = (_draw_whole(chosen, -most, most + 1, seed) for most in farthest)
-    return Place(*(ops.where(chosen, step, 0) for step in steps))
+    return PixelOffset(*(ops.where(chosen, step, 0) for step in steps))
 
 
-def translation(images: KerasTensor, draws: Place) -> KerasTensor:
+def translation(images: KerasTensor, draws: PixelOffset) -> KerasTensor:
     """Move images, with zeros where nothing comes from.
 
     Args:
@@ -164,7 +164,7 @@ def translation(images: KerasTensor, draws: Place) -> KerasTensor:
 
 def draw_cutout(
     images: KerasTensor, probability: float | KerasTensor, seed: keras.random.SeedGenerator
-) -> Place:
+) -> PixelOffset:
     """Draw the upper left corner of the hole; below the image is neutral.
 
     Its center lies anywhere in the image, so that part of the hole may lie beyond.
@@ -175,10 +175,10 @@ def draw_cutout(
     for side in (height, width):
         hole = side // 2
         corners.append(_draw_whole(chosen, 0, side + 1 - hole % 2, seed) - hole // 2)
-    return Place(*(ops.where(chosen, corner, height + width) for corner in corners))
+    return PixelOffset(*(ops.where(chosen, corner, height + width) for corner in corners))
 
 
-def cutout(images: KerasTensor, draws: Place) -> KerasTensor:
+def cutout(images: KerasTensor, draws: PixelOffset) -> KerasTensor:
     """Put zeros into a hole of half the image's sides.
 
     Args:
@@ -232,7 +232,7 @@ def adapt_probability(
     return ops.clip(probability + step, 0.0, 1.0)
 
 
-def flip_half(images: KerasTensor, seed: keras.random.SeedGenerator) -> KerasTensor:
+def random_flip(images: KerasTensor, seed: keras.random.SeedGenerator) -> KerasTensor:
     """Mirror each image left to right with probability ½: (N, H, W, C) of any type."""
     return ops.where(_toss(images, 0.5, seed), ops.flip(images, axis=2), images)
 

@@ -11,7 +11,7 @@ import numpy as np
 import rich
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ganvas.networks.sampling import paint
+from ganvas.networks.sampling import generate_images
 from ganvas.progress import in_terminal
 from ganvas.training.diagnostics import EarlyWarning
 from ganvas.training.gan import SCORES
@@ -105,7 +105,7 @@ class Snapshots(keras.callbacks.Callback):
         number = epoch + 1
         self.images = None
         if number % self.every == 0 or number.bit_count() == 1:
-            self.images = paint(self.model.averaged, self.latents)
+            self.images = generate_images(self.model.averaged, self.latents)
             self.save(number, self.images)
 
 

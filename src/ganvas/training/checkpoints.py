@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ganvas.atomic_files import whole, write_whole
+from ganvas.atomic_files import atomic_path, atomic_write
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ def open_store(parent: Path, identity: dict[str, Any], keep: int, resume: bool) 
             "Training starts anew (changed: %s); the earlier run is kept in %s.", told, other
         )
     if not (folder / RUN).exists():
-        write_whole(folder / RUN, json.dumps(identity, indent=2, sort_keys=True).encode())
+        atomic_write(folder / RUN, json.dumps(identity, indent=2, sort_keys=True).encode())
     return CheckpointStore(folder, keep)
 
 
@@ -131,7 +131,7 @@ def _differences(old: Any, new: Any, at: str = "") -> list[str]:
 
 def _write(file: Path, checkpoint: Checkpoint) -> None:
     facts = {"epoch": checkpoint.epoch, "step": checkpoint.step, **checkpoint.facts}
-    with whole(file, durable=True) as partial:
+    with atomic_path(file, durable=True) as partial:
         with partial.open("wb") as stream:
             np.savez(stream, allow_pickle=False, **checkpoint.arrays)
         with zipfile.ZipFile(partial, "a") as archive:

@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from ganvas.base_params import Params
 from ganvas.training.augmentation import AugmentParams
-from ganvas.training.losses import LossParams, find_boundary
+from ganvas.training.losses import LossParams, decision_threshold
 from ganvas.training.penalties import PenaltyParams
 
 
@@ -213,7 +213,7 @@ class TrainParams(Params):
 
     @model_validator(mode="after")
     def _check_augment(self) -> "TrainParams":
-        if self.augment.name == "ada" and find_boundary(self.loss) is None:
+        if self.augment.name == "ada" and decision_threshold(self.loss) is None:
             raise ValueError(
                 "train.augment.name=ada counts real images on the two sides of a boundary, which "
                 f"the {self.loss.name} loss has not: take diffaugment, or another loss"

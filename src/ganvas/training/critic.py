@@ -31,7 +31,7 @@ class Word(NamedTuple):
 
     Attributes:
         logits: (N, 1), float32, positive for real.
-        more: Its other outputs; see `ganvas.networks.gan_networks.Pair`.
+        more: Its other outputs; see `ganvas.networks.gan_networks.GanNetworks`.
         images: (N, H, W, 3), float32 in [-1, 1].
         seen: The same as it saw them, augmented.
         classes: Rows of classes that they show or were asked to, (N, K); None: no classes.
@@ -48,7 +48,7 @@ class Critic:
     """The discriminator with its losses and penalties.
 
     Args:
-        discriminator: See `ganvas.networks.gan_networks.Pair`.
+        discriminator: See `ganvas.networks.gan_networks.GanNetworks`.
         params: Of training.
 
     Attributes:

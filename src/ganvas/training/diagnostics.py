@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ganvas.training.losses import LossParams, find_boundary
+from ganvas.training.losses import LossParams, decision_threshold
 
 # Scores of real images above, and of generated ones below these, for so many epochs in a row, are
 # no passing advantage. The hinge loss asks for .731 and .269 alone, but runs that went well began
@@ -43,7 +43,7 @@ def watch_scores(rows: list[dict[str, Any]], loss: LossParams) -> list[EarlyWarn
         rows: The history: real_score and fake_score in [0, 1], one row an epoch.
         loss: The loss; after others than `TELLING` scores, sigmoids of logits, say nothing.
     """
-    logit = find_boundary(loss)
+    logit = decision_threshold(loss)
     if len(rows) < EPOCHS or logit is None or loss.name not in TELLING:
         return []
     boundary = 1 / (1 + math.exp(-logit))

@@ -37,12 +37,12 @@ def feed(
     if devices.strategy is None:
         return stream(draw(shares[0]), like)
 
-    def take_turns() -> Iterator[Batch]:
+    def cycle_classes() -> Iterator[Batch]:
         # TensorFlow deals out what it gets here to the devices of this worker in turn.
         for parts in zip(*map(draw, shares), strict=True):
             yield from parts
 
     def make(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        return stream(take_turns(), like)
+        return stream(cycle_classes(), like)
 
     return devices.strategy.distribute_datasets_from_function(make)

@@ -10,13 +10,13 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from ganvas.networks.gan_networks import Pair
-from ganvas.training.augmentation import adapt_probability, flip_half
+from ganvas.networks.gan_networks import GanNetworks
+from ganvas.training.augmentation import adapt_probability, random_flip
 from ganvas.training.auxiliary import reconstruction_loss
 from ganvas.training.config import TrainParams
 from ganvas.training.critic import Critic, Word, make_number
 from ganvas.training.fused_ops import with_fused_norms
-from ganvas.training.losses import find_boundary
+from ganvas.training.losses import decision_threshold
 from ganvas.training.optimizers import without_rate
 from ganvas.training.penalties import move_average
 from ganvas.training.pieces import Piece, Verdict, cut, join
@@ -59,9 +59,9 @@ class GAN(keras.Model):
         GanvasError: A gradient penalty is asked for with a discriminator that has batch norm.
     """
 
-    def __init__(self, networks: Pair, averaged: keras.Model, params: TrainParams) -> None:
+    def __init__(self, networks: GanNetworks, averaged: keras.Model, params: TrainParams) -> None:
         super().__init__(name="gan")
-        self.generator, self.discriminator, decoder = Pair(*networks)
+        self.generator, self.discriminator, decoder = GanNetworks(*networks)
         self.averaged = averaged
         if averaged is not self.generator:
             averaged.set_weights(self.generator.get_weights())
@@ -146,7 +146,7 @@ class GAN(keras.Model):
 
     def _mirror(self, real: tf.Tensor) -> tf.Tensor:
         """Mirror half of the real images."""
-        return flip_half(real, self.critic.seed)
+        return random_flip(real, self.critic.seed)
 
     def _alternate(self, pieces: list[Piece], discriminator_alone: bool = False) -> Verdict:
         """Update the discriminator by all pieces, then the generator by the updated one's word."""
@@ -272,7 +272,7 @@ class GAN(keras.Model):
         params = self.params.augment
         if params.name != "ada":
             return
-        boundary = find_boundary(self.params.loss)
+        boundary = decision_threshold(self.params.loss)
         assert boundary is not None, "ada is refused where there is none"
         (mean_sign,) = mean_over_replicas([ops.mean(ops.sign(real_logits - boundary))])
         signs = self.signs + mean_sign / params.interval

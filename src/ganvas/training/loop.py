@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ganvas.errors import GanvasError
-from ganvas.networks.gan_networks import Pair
-from ganvas.networks.sampling import draw_latents, latent_length
+from ganvas.networks.gan_networks import GanNetworks
+from ganvas.networks.sampling import latent_length, sample_latents
 from ganvas.training.anchored import AnchoredGAN
 from ganvas.training.anchors import has_anchors, with_anchors
 from ganvas.training.batches import TrainingSet, check_steps_at_once, count_steps, draw_batches
@@ -48,7 +48,7 @@ class Networks(NamedTuple):
             own where nothing is averaged.
     """
 
-    pair: Pair
+    pair: GanNetworks
     averaged: keras.Model
 
 
@@ -249,7 +249,7 @@ class _Run:
     def _make_callbacks(self) -> tuple[Keeper, EpochReport, list[keras.callbacks.Callback]]:
         """Make them in the order in which they must see an epoch's end."""
         params, record, store = self.params, self.record, self.store
-        latents = draw_latents(
+        latents = sample_latents(
             self.gan.averaged, params.snapshot_rows * params.snapshot_columns, params.seed
         )
         guard = Guard()

@@ -221,7 +221,7 @@ LOSSES: dict[str, Loss] = {
 IN_NATS = ("non_saturating", "relativistic")
 
 
-def find_boundary(params: LossParams) -> float | None:
+def decision_threshold(params: LossParams) -> float | None:
     """Give the logit above which the discriminator takes an image for real.
 
     None: the loss gives only differences of logits a meaning. Of an image that might as well be

@@ -49,13 +49,13 @@ def rehearse(gan: GAN, data: TrainingSet, params: TrainParams) -> str:
         f"discriminator: {gan.discriminator.count_params():,} parameters",
         *_tell_memory(),
         f"steps an epoch: {steps} of {batch} images, from {images:,}",
-        f"a step: {seconds:.2f} s; an epoch: {tell_time(seconds * steps)}",
-        f"all {params.epochs} epochs: {tell_time(total)}{limit}",
+        f"a step: {seconds:.2f} s; an epoch: {format_duration(seconds * steps)}",
+        f"all {params.epochs} epochs: {format_duration(total)}{limit}",
     ]
     return "\n".join(lines)
 
 
-def tell_time(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Tell a duration in its fitting unit."""
     for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 1.5 * size:

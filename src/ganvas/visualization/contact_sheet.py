@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
-from ganvas.visualization.image_grid import GAP, PAPER, lay_grid
+from ganvas.visualization.image_grid import GAP, PAPER, make_grid
 
 ROWS = 10
 INK = (36, 33, 43)
@@ -54,7 +54,7 @@ def _draw_rows(names: list[str], blocks: dict[str, list[np.ndarray]]) -> np.ndar
     texts = [_shorten(name, font, 4 * width) for name in names]
     head, step = 2 * size if any(blocks) else 0, height + GAP
     margin = int(max(font.getlength(text) for text in texts)) + 2 * size
-    sides = [[lay_grid(each, len(each)) for each in rows] for rows in blocks.values()]
+    sides = [[make_grid(each, len(each)) for each in rows] for rows in blocks.values()]
     widths = [side[0].shape[1] for side in sides]
     places = [margin + sum(widths[:number]) + number * size for number in range(len(sides))]
     paper = np.full((head + len(names) * step + GAP, places[-1] + widths[-1], 3), PAPER, np.uint8)

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ganvas.atomic_files import whole
+from ganvas.atomic_files import atomic_path
 
 GAP = 2
 PAPER = 255
 
 
-def lay_grid(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
+def make_grid(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
     """Lay images row by row on white paper.
 
     Args:
@@ -35,8 +35,8 @@ def lay_grid(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
     return paper
 
 
-def cut_grid(grid: np.ndarray, height: int, width: int, gap: int = GAP) -> np.ndarray:
-    """Take a grid of `lay_grid` apart: uint8 (n, H, W, 3), empty places at the end included."""
+def split_grid(grid: np.ndarray, height: int, width: int, gap: int = GAP) -> np.ndarray:
+    """Take a grid of `make_grid` apart: uint8 (n, H, W, 3), empty places at the end included."""
     rows, columns = (grid.shape[0] - gap) // (height + gap), (grid.shape[1] - gap) // (width + gap)
     images = [
         grid[top : top + height, left : left + width]
@@ -48,7 +48,7 @@ def cut_grid(grid: np.ndarray, height: int, width: int, gap: int = GAP) -> np.nd
 
 def write_png(file: Path, pixels: np.ndarray) -> None:
     """Write uint8 pixels (H, W, 3) as a PNG file, so that it is never seen half written."""
-    with whole(file) as partial:
+    with atomic_path(file) as partial:
         Image.fromarray(pixels).save(partial, format="PNG")
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import keras
 
-from ganvas.networks.gan_networks import Pair
+from ganvas.networks.gan_networks import GanNetworks
 
 # What only moves numbers about; a box without anything else says nothing.
 UNTOLD = {"Flatten", "InputLayer", "Reshape", "Rescaling", "ZeroPadding2D"}
@@ -53,7 +53,7 @@ class Block(NamedTuple):
     given: str = ""
 
 
-def draw_pair(pair: Pair) -> str:
+def draw_networks(pair: GanNetworks) -> str:
     """Draw a generator and its discriminator.
 
     Returns:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from ganvas.errors import GanvasError
 from ganvas.visualization.curves import render
-from ganvas.visualization.image_grid import cut_grid, lay_grid, read_png
+from ganvas.visualization.image_grid import make_grid, read_png, split_grid
 
 COLUMNS, ROWS = 9, 4
 
@@ -64,8 +64,8 @@ def draw_strip(folder: Path, height: int, width: int) -> np.ndarray:
     figure = Figure(figsize=(1.22 * len(files), 1.12 * ROWS + 0.35), dpi=144, layout="constrained")
     panels = figure.subplots(1, len(files), squeeze=False)[0]
     for axes, (epoch, file) in zip(panels, files.items(), strict=True):
-        images = cut_grid(read_png(file), height, width)[:ROWS]
-        axes.imshow(lay_grid(images, columns=1), interpolation="lanczos")
+        images = split_grid(read_png(file), height, width)[:ROWS]
+        axes.imshow(make_grid(images, columns=1), interpolation="lanczos")
         axes.set_title(f"epoch {epoch}", fontsize=9)
         axes.set_axis_off()
     return render(figure)

@@ -73,14 +73,14 @@ def _embed(plot: go.Figure) -> str:
     return plotly.io.to_html(plot, config, full_html=False, div_id="curves")
 
 
-def tell_number(value: float) -> str:
+def format_number(value: float) -> str:
     """Write a value so that neither a large one nor a tiny one is hard to read."""
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.3f}" if abs(value) >= 0.1 or value == 0 else f"{value:.2g}"
 
 
-TEMPLATES.filters["number"] = tell_number
+TEMPLATES.filters["number"] = format_number
 
 
 def encode_image(pixels: np.ndarray) -> str:

@@ -8,14 +8,14 @@ import pytest
 from ganvas.errors import GanvasError
 from ganvas.ingestion.collection import Collection
 from ganvas.metrics.parzen import parzen
-from ganvas.networks.sampling import draw_latents, paint
-from ganvas.pipelines.evaluate.feature_metrics import look
+from ganvas.networks.sampling import generate_images, sample_latents
+from ganvas.pipelines.evaluate.feature_metrics import extract_features
 from ganvas.pipelines.evaluate.nodes import (
-    enter_leaderboard,
+    generate_for_evaluation,
     join_metrics,
-    judge_by_discriminator,
+    make_leaderboard_entry,
+    measure_discriminator_accuracy,
     measure_likelihood,
-    paint_for_judgment,
     summarize_history,
 )
 from ganvas.pipelines.evaluate.params import EvaluateParams
@@ -72,9 +72,9 @@ def generator() -> keras.Model:
 
 def accuracies(discriminator, collection, generated, loss):
     grays = np.zeros((len(generated), 8, 8, 3), np.uint8) + np.reshape(generated, (-1, 1, 1, 1))
-    asked = np.zeros(len(generated), int)
-    found = judge_by_discriminator(
-        discriminator, grays.astype(np.uint8), asked, collection, WITHOUT, tell(loss)
+    target_classes = np.zeros(len(generated), int)
+    found = measure_discriminator_accuracy(
+        discriminator, grays.astype(np.uint8), target_classes, collection, WITHOUT, tell(loss)
     )
     return {name.rpartition("accuracy_")[2]: each["value"] for name, each in found.items()}
 
@@ -127,7 +127,7 @@ def test_a_window_is_chosen_on_validation_and_measured_on_test_images(generator)
     collection = collect(train=[0] * 9, validation=[60, 100, 140, 180], test=[90, 120, 150])
     params = EvaluateParams(parzen=40)
     found = measure_likelihood(generator, collection, WITHOUT, params)["parzen_log_likelihood"]
-    samples = paint(generator, draw_latents(generator, 40, params.seed))
+    samples = generate_images(generator, sample_latents(generator, 40, params.seed))
     grays = collection.images
     expected = parzen(samples, grays[[12, 11, 10, 9]], grays[[15, 14, 13]])
     assert found["value"] == pytest.approx(expected.mean)
@@ -137,7 +137,7 @@ def test_a_window_is_chosen_on_validation_and_measured_on_test_images(generator)
 def test_without_a_test_split_held_out_images_are_halved(generator):
     collection = collect(train=[0] * 9, validation=[60, 100, 140, 180, 220])
     found = measure_likelihood(generator, collection, WITHOUT, EvaluateParams(parzen=40))
-    samples = paint(generator, draw_latents(generator, 40, 0))
+    samples = generate_images(generator, sample_latents(generator, 40, 0))
     expected = parzen(samples, collection.images[[13, 12]], collection.images[[11, 10, 9]])
     assert found["parzen_log_likelihood"]["value"] == pytest.approx(expected.mean)
     with pytest.raises(GanvasError, match=r"raise ingest\.validation_share"):
@@ -149,13 +149,13 @@ def test_held_out_images_are_looked_at_in_no_order_of_theirs(tmp_path):
     keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs)).save(tmp_path / "eye.keras")
     params = EvaluateParams(extractor=str(tmp_path / "eye.keras"), count=2, real=3)
     collection = collect(train=[0, 10, 20, 30], validation=[40, 50, 60], test=[70])
-    features = look(np.zeros((2, 8, 8, 3), np.uint8), collection, params)
+    features = extract_features(np.zeros((2, 8, 8, 3), np.uint8), collection, params)
     assert features.held_out_positions.tolist() == [6, 5]
     np.testing.assert_allclose(features.held_out[:, 0], [60, 50], rtol=1e-5)
     assert len(features.training) == 3 and set(features.training_positions) < {0, 1, 2, 3}
     np.testing.assert_allclose(features.training[:, 0], 10 * features.training_positions, atol=1e-4)
 
-    ours = enter_leaderboard({}, tell(), np.zeros((2, 8, 8, 3), np.uint8), features)
+    ours = make_leaderboard_entry({}, tell(), np.zeros((2, 8, 8, 3), np.uint8), features)
     ((run, row),) = ours[0].items()
     assert row["judge"] == features.extractor.name and run.endswith(f"-{features.extractor.name}")
     assert (row["seed"], row["minutes"], row["dataset"]) == (4, 1.5, "grays")
@@ -179,17 +179,19 @@ def test_classes_are_asked_for_as_training_has_them_and_are_what_is_painted():
     kinds = [*"aaaaaabbcc", "", "", *["c"] * 10]
     collection = plain._replace(index=plain.index.assign(kind=kinds))
     classes, params = {"column": "kind", "names": ["a", "b", "c"]}, EvaluateParams(count=300)
-    painted, asked = paint_for_judgment(generator, collection, classes, params)
-    np.testing.assert_array_equal(painted[:, 0, 0, 0], np.array([0, 128, 255])[asked])
-    np.testing.assert_allclose(np.bincount(asked, minlength=3) / 300, [0.6, 0.2, 0.2], atol=0.1)
+    painted, target_classes = generate_for_evaluation(generator, collection, classes, params)
+    np.testing.assert_array_equal(painted[:, 0, 0, 0], np.array([0, 128, 255])[target_classes])
+    np.testing.assert_allclose(
+        np.bincount(target_classes, minlength=3) / 300, [0.6, 0.2, 0.2], atol=0.1
+    )
 
 
 def test_both_halves_of_the_training_images_are_from_all_over_the_list():
     collection = collect(train=list(range(200)), validation=[250])
     params, nothing = EvaluateParams(extractor=None, real=60), np.zeros((1, 8, 8, 3), np.uint8)
-    places = look(nothing, collection, params).training_positions
+    places = extract_features(nothing, collection, params).training_positions
     assert len(set(places)) == 60 and set(places) <= set(range(200))
     # The list's middle is 99.5, and means of 30 are off by about 10.
     assert all(55 < half.mean() < 145 for half in (places[:30], places[30:]))
-    again = look(nothing, collection, params).training_positions
+    again = extract_features(nothing, collection, params).training_positions
     np.testing.assert_array_equal(places, again)

@@ -15,7 +15,7 @@ from ganvas.metrics.extractors import load_extractor
 from ganvas.metrics.features import Extractor
 from ganvas.metrics.frechet import frechet_distance
 from ganvas.metrics.kid import kernel_distance
-from ganvas.metrics.prdc import compare_manifolds
+from ganvas.metrics.prdc import compute_prdc
 from ganvas.pipelines.evaluate import feature_metrics
 from ganvas.pipelines.evaluate.feature_metrics import Features, measure_classes, measure_distances
 from ganvas.pipelines.evaluate.params import EvaluateParams
@@ -54,7 +54,7 @@ def test_as_many_of_each_side_are_compared(training):
     generated = np.random.default_rng(1).gamma(1, 0.6, (25, LENGTH)).astype(np.float32)
     found = measure_distances(seen(generated, training), EvaluateParams())
     real, others = training[:25], training[25:50]
-    distance, four = found["frechet_distance"], compare_manifolds(real, generated)
+    distance, four = found["frechet_distance"], compute_prdc(real, generated)
     assert distance["value"] == pytest.approx(frechet_distance(real, generated))
     assert distance["real"] == pytest.approx(frechet_distance(real, others))
     assert [found[name]["value"] for name in four._fields] == list(four)
@@ -98,10 +98,10 @@ def by_class(training, name):
     index = pd.DataFrame({"split": "train", "kind": ["a", "b", "b"] * 20})
     images = np.zeros((60, 8, 8, 3), np.uint8)
     collection = Collection(images, index.assign(hash=""), pd.DataFrame())
-    asked = np.array([0, 1, 1] * 20)
+    target_classes = np.array([0, 1, 1] * 20)
     return (
         seen(training, training, name),
-        asked,
+        target_classes,
         collection,
         {"column": "kind", "names": ["a", "b"]},
     )
@@ -112,9 +112,9 @@ def test_classes_with_images_enough_have_a_distance_of_their_own(training, monke
     found = measure_classes(*by_class(training, "efficientnet_lite0"), EvaluateParams())
     # Of 20 images of "a" half are the floor's.
     assert [each["of"] for each in found.values()] == [None, "b"]
-    asked = np.array([0, 1, 1] * 20) == 1
+    target_classes = np.array([0, 1, 1] * 20) == 1
     figure = found["kernel_distance_001"]
-    real, others = training[asked][:20], training[asked][20:40]
+    real, others = training[target_classes][:20], training[target_classes][20:40]
     assert figure["value"] == pytest.approx(kernel_distance(real, real), abs=1e-9)
     assert figure["real"] == pytest.approx(kernel_distance(real, others))
     assert "N=20 a side" in figure["protocol"] and "KD-efficientnet_lite0" in figure["title"]
@@ -148,8 +148,8 @@ def test_class_agreement_is_what_a_judge_of_labeled_and_spoilt_images_says(monke
     eye, places = Extractor("colors", 8, 3, network, None), np.arange(54)
     features = Features(eye, painted, told[:50], places[:50], told[50:], places[50:])
     collection = Collection(images, index, pd.DataFrame())
-    classes, asked = {"column": "kind", "names": ["a", "b"]}, np.array([0, 1, 0, 1])
-    found = measure_classes(features, asked, collection, classes, EvaluateParams())
+    classes, target_classes = {"column": "kind", "names": ["a", "b"]}, np.array([0, 1, 0, 1])
+    found = measure_classes(features, target_classes, collection, classes, EvaluateParams())
     assert found["class_agreement"]["value"] == 0.75
     assert found["class_agreement"]["real"] == pytest.approx(2 / 3)
     rows, labels = taught[0][:2]

@@ -8,7 +8,7 @@ import pytest
 from ganvas.ingestion.collection import Collection
 from ganvas.metrics.features import Extractor
 from ganvas.pipelines.evaluate.feature_metrics import Features
-from ganvas.pipelines.evaluate.memorization import find_copies
+from ganvas.pipelines.evaluate.memorization import find_nearest_training_images
 
 EXTRACTOR = Extractor("numbers", 8, 1, keras.Sequential(), None)
 rng = np.random.default_rng(0)
@@ -45,7 +45,7 @@ def test_a_copy_comes_first_above_its_original():
     generated[2] = np.clip(IMAGES[5].astype(int) + 3, 0, 255)
     # A copy of a held-out image is no copy.
     generated[3] = IMAGES[1]
-    metrics, sheet = find_copies(generated, without_features(), collect())
+    metrics, sheet = find_nearest_training_images(generated, without_features(), collect())
     training = [number for number, split in enumerate(SPLITS) if split == "train"]
     nearest = [min(rms(image, IMAGES[k]) for k in training) for image in generated]
     (found,) = metrics.values()
@@ -65,8 +65,8 @@ def test_a_copy_comes_first_above_its_original():
 def test_features_have_a_row_and_a_figure_of_their_own():
     generated = rng.integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
     training = collect().split("train")
-    _, plain = find_copies(generated, without_features(), collect())
-    metrics, sheet = find_copies(generated, with_features(training), collect())
+    _, plain = find_nearest_training_images(generated, without_features(), collect())
+    metrics, sheet = find_nearest_training_images(generated, with_features(training), collect())
     assert sheet.shape[0] == plain.shape[0] + 10
     found = metrics["nearest_training_features"]
     # 10.5 lies nearest to 11, and .5 and 2.5 to 0 and 2 or 3.
@@ -78,8 +78,8 @@ def test_features_have_a_row_and_a_figure_of_their_own():
 def test_some_training_images_features_are_told_as_some():
     large = collect(images=IMAGES.repeat(8, axis=1).repeat(8, axis=2))
     generated, training = large.images[:4] // 2, large.split("train")
-    _, whole = find_copies(generated, with_features(training), large)
-    metrics, part = find_copies(generated, with_features(training[:5]), large)
+    _, whole = find_nearest_training_images(generated, with_features(training), large)
+    metrics, part = find_nearest_training_images(generated, with_features(training[:5]), large)
     assert "the nearest of 5, " in metrics["nearest_training_features"]["protocol"]
     # Its row has the longer name, and so the sheet a wider margin.
     assert part.shape[1] > whole.shape[1]
@@ -87,7 +87,7 @@ def test_some_training_images_features_are_told_as_some():
 
 def test_fewer_held_out_images_are_not_the_first_of_the_list():
     generated = rng.integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
-    metrics, _ = find_copies(generated, without_features(), collect())
+    metrics, _ = find_nearest_training_images(generated, without_features(), collect())
     held_out = sorted((n for n in range(12) if SPLITS[n] == "validation"), key=HASHES.__getitem__)
     training = [n for n in range(12) if SPLITS[n] == "train"]
     own = [min(rms(IMAGES[n], IMAGES[k]) for k in training) for n in held_out[:2]]
@@ -97,5 +97,7 @@ def test_fewer_held_out_images_are_not_the_first_of_the_list():
 
 def test_without_held_out_images_there_is_nothing_to_compare_with():
     generated = rng.integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
-    metrics, _ = find_copies(generated, without_features(), collect(["train"] * 12))
+    metrics, _ = find_nearest_training_images(
+        generated, without_features(), collect(["train"] * 12)
+    )
     assert metrics["nearest_training_distance"]["real"] is None

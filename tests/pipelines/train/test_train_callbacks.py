@@ -8,7 +8,7 @@ import pytest
 from ganvas.ingestion.collection import Collection
 from ganvas.metrics.features import Extractor
 from ganvas.metrics.kid import kernel_distance
-from ganvas.networks.sampling import paint
+from ganvas.networks.sampling import generate_images
 from ganvas.pipelines.train import callbacks
 from ganvas.training.batches import TrainingSet
 from ganvas.training.config import TrainParams
@@ -48,7 +48,7 @@ def test_epochs_are_judged_by_held_out_images_from_latents_of_their_own(monkeypa
     params = TrainParams(seed=4, kid_validation={"interval": 1, "images": 10})
     # No evaluation can have this seed.
     drawn = np.random.default_rng(2**32 + 4).standard_normal((10, 2), dtype=np.float32)
-    painted = paint(generator, drawn)[:, 0, 0].astype(np.float32)
+    painted = generate_images(generator, drawn)[:, 0, 0].astype(np.float32)
     # By their hashes the ten that come last in the list.
     real = np.repeat(np.arange(130, 30, -10, dtype=np.float32)[:, None], 3, axis=1)
     found = callbacks.make_judge(collection, data, params)(generator)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from ganvas.ingestion.collection import Collection
 from ganvas.ingestion.face_alignment import find_landmarks
-from ganvas.pipelines.evaluate.metric_entry import Metrics, figure
+from ganvas.pipelines.evaluate.metric_entry import Metrics, metric_entry
 from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.progress import track
 
@@ -30,7 +30,7 @@ def measure_faces(generated: np.ndarray, collection: Collection, params: Evaluat
     generated, real = generated[: params.faces], collection.images[real[: params.faces]]
     kind = "held-out" if len(held_out) else "training"
     return {
-        "faces": figure(
+        "faces": metric_entry(
             "Images with a face",
             _share(generated, "faces of generated images"),
             f"MTCNN, N={len(generated)} and {len(real)} {kind} ones, at their own size",

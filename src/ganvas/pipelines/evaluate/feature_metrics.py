@@ -7,15 +7,15 @@ import numpy as np
 
 from ganvas.ingestion.class_labels import Classes, match_classes
 from ganvas.ingestion.collection import Collection
-from ganvas.metrics.class_consistency import degrade, tell_classes, train_classifier
-from ganvas.metrics.extractors import load_extractor, name_figures
+from ganvas.metrics.class_consistency import blur_and_noise, predict_classes, train_classifier
+from ganvas.metrics.extractors import load_extractor, metric_names
 from ganvas.metrics.features import Extractor, extract
 from ganvas.metrics.frechet import frechet_distance
 from ganvas.metrics.inception_score import inception_score
 from ganvas.metrics.kid import kernel_distance, kernel_distance_subsets
 from ganvas.metrics.pairwise import mean_pairwise_distance
-from ganvas.metrics.prdc import compare_manifolds
-from ganvas.pipelines.evaluate.metric_entry import Metrics, figure
+from ganvas.metrics.prdc import compute_prdc
+from ganvas.pipelines.evaluate.metric_entry import Metrics, metric_entry
 from ganvas.pipelines.evaluate.params import EvaluateParams
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,9 @@ class Features(NamedTuple):
     held_out_positions: np.ndarray
 
 
-def look(generated: np.ndarray, collection: Collection, params: EvaluateParams) -> Features:
+def extract_features(
+    generated: np.ndarray, collection: Collection, params: EvaluateParams
+) -> Features:
     """Compute the features of generated, training and held-out images."""
     rng = np.random.default_rng(params.seed)
     training = rng.permutation(collection.split("train"))[: params.real]
@@ -89,7 +91,7 @@ def measure_distances(features: Features, params: EvaluateParams) -> Metrics:
         f"N={count} a side, training split, features of {features.extractor.name}, images "
         f"resized as clean-fid does to {features.extractor.side} pixels, seed {params.seed}"
     )
-    distance, kernel, score = name_figures(features.extractor.name)
+    distance, kernel, score = metric_names(features.extractor.name)
     told = {
         "frechet_distance": (f"Fréchet distance ({distance})", seen),
         "kernel_distance": (
@@ -108,7 +110,7 @@ def measure_distances(features: Features, params: EvaluateParams) -> Metrics:
         ),
     }
     return {
-        key: figure(title, painted[key], protocol, real=own[key])
+        key: metric_entry(title, painted[key], protocol, real=own[key])
         for key, (title, protocol) in told.items()
         if key in painted
     }
@@ -116,14 +118,14 @@ def measure_distances(features: Features, params: EvaluateParams) -> Metrics:
 
 def measure_classes(
     features: Features,
-    asked: np.ndarray,
+    target_classes: np.ndarray,
     collection: Collection,
     classes: dict[str, Any],
     params: EvaluateParams,
 ) -> Metrics:
     """Judge the images of a generator that paints by class; one without has no such figures.
 
-    The first figure is the share of images in which a classifier of real ones sees the asked
+    The first figure is the share of images in which a classifier of real ones sees the target
     class. Held-out images, told by the same classifier, are what can be hoped for. Then comes
     the kernel distance of each class that has images enough.
 
@@ -133,17 +135,19 @@ def measure_classes(
     known = match_classes(collection.index, classes["column"], classes["names"])
     if not known.names or not features.extractor:
         return {}
-    found = _measure_agreement(features, features.extractor, asked, collection, known, params.seed)
+    found = _measure_agreement(
+        features, features.extractor, target_classes, collection, known, params.seed
+    )
     labels = known.labels[features.training_positions]
-    _, kernel, _ = name_figures(features.extractor.name)
+    _, kernel, _ = metric_names(features.extractor.name)
     for number, name in enumerate(known.names):
-        generated = features.generated[asked == number]
+        generated = features.generated[target_classes == number]
         training = features.training[labels == number]
         count = min(len(generated), len(training) // 2)
         if count < FEWEST_OF_A_CLASS:
             continue
         real, others = training[:count], training[count : 2 * count]
-        found[f"kernel_distance_{number:03d}"] = figure(
+        found[f"kernel_distance_{number:03d}"] = metric_entry(
             f"Kernel distance ({kernel})",
             kernel_distance(real, generated[:count]),
             f"from all pairs, N={count} a side, training split, seed {params.seed}",
@@ -156,7 +160,7 @@ def measure_classes(
 def _measure_agreement(
     features: Features,
     extractor: Extractor,
-    asked: np.ndarray,
+    target_classes: np.ndarray,
     collection: Collection,
     known: Classes,
     seed: int,
@@ -164,23 +168,23 @@ def _measure_agreement(
     training, held_out = features.training_positions, features.held_out_positions
     there, shown = known.labels[training] >= 0, known.labels[held_out] >= 0
     labels, count = known.labels[training[there]], len(known.names)
-    degraded = degrade(collection.images[training[there]], seed)
+    degraded = blur_and_noise(collection.images[training[there]], seed)
     learnt = [features.training[there], extract(extractor, degraded, "features of spoilt images")]
     judge = train_classifier(np.concatenate(learnt), np.tile(labels, 2), count, seed)
-    groups = {"value": (features.generated, asked)}
+    groups = {"value": (features.generated, target_classes)}
     if shown.any():
         groups["real"] = features.held_out[shown], known.labels[held_out[shown]]
     shares = {
-        name: float(np.mean(tell_classes(judge, seen) == labels))
+        name: float(np.mean(predict_classes(judge, seen) == labels))
         for name, (seen, labels) in groups.items()
     }
     protocol = (
-        f"N={len(asked)} and {shown.sum()} held-out ones, {count} classes of {known.column}, "
-        f"softmax on the features of {extractor.name}, trained on {there.sum()} training "
-        f"images as they are and made soft and grainy, seed {seed}"
+        f"N={len(target_classes)} and {shown.sum()} held-out ones, {count} classes of "
+        f"{known.column}, softmax on the features of {extractor.name}, trained on {there.sum()} "
+        f"training images as they are and made soft and grainy, seed {seed}"
     )
-    title = "Images that look like the asked class"
-    seen = figure(title, shares["value"], protocol, real=shares.get("real"))
+    title = "Images that look like the target class"
+    seen = metric_entry(title, shares["value"], protocol, real=shares.get("real"))
     return {"class_agreement": seen}
 
 
@@ -191,7 +195,7 @@ def _compare(
     found = {
         "frechet_distance": frechet_distance(real, others),
         "kernel_distance": kernel_distance_subsets(real, others, SUBSETS, _subset(len(real)), seed),
-        **compare_manifolds(real, others, NEAREST)._asdict(),
+        **compute_prdc(real, others, NEAREST)._asdict(),
         "diversity": mean_pairwise_distance(others),
     }
     if extractor.head:

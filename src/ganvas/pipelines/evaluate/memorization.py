@@ -5,13 +5,13 @@ import numpy as np
 from ganvas.ingestion.collection import Collection
 from ganvas.metrics.nearest_neighbors import find_nearest, find_nearest_features
 from ganvas.pipelines.evaluate.feature_metrics import Features
-from ganvas.pipelines.evaluate.metric_entry import Metrics, figure
+from ganvas.pipelines.evaluate.metric_entry import Metrics, metric_entry
 from ganvas.visualization.contact_sheet import draw_neighbors
 
 SHOWN = 12
 
 
-def find_copies(
+def find_nearest_training_images(
     generated: np.ndarray, features: Features, collection: Collection
 ) -> tuple[Metrics, np.ndarray]:
     """Measure how near generated images come to training ones, and show the nearest.
@@ -33,7 +33,7 @@ def find_copies(
     held_out = held_out[: len(generated)]
     real = _mean(find_nearest(collection.images[held_out], collection.images, training)[1])
     metrics = {
-        "nearest_training_distance": figure(
+        "nearest_training_distance": metric_entry(
             title,
             apart.mean(),
             f"mean over N={len(generated)} and {len(held_out)} held-out ones of root mean squared "
@@ -48,7 +48,7 @@ def find_copies(
         some = f"of {among:,} " if among < len(training) else ""
         found = collection.images[features.training_positions[nearest[shown]]]
         rows[f"nearest {some}in features"] = found
-        metrics["nearest_training_features"] = figure(
+        metrics["nearest_training_features"] = metric_entry(
             f"{title}, in features",
             apart.mean(),
             f"mean over N={len(generated)} and {len(features.held_out)} held-out ones, Euclidean, "

@@ -6,7 +6,7 @@ Metrics = dict[str, dict[str, Any]]
 Measured = float | tuple[float, float]
 
 
-def figure(
+def metric_entry(
     title: str,
     value: Measured,
     protocol: str,

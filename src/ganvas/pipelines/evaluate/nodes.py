@@ -9,14 +9,14 @@ import pandas as pd
 from ganvas.errors import GanvasError
 from ganvas.ingestion.class_labels import match_classes
 from ganvas.ingestion.collection import Collection
-from ganvas.metrics.discriminator_accuracy import accuracy, judge
+from ganvas.metrics.discriminator_accuracy import accuracy, compute_logits
 from ganvas.metrics.parzen import parzen
-from ganvas.networks.sampling import draw_labels, draw_latents, one_hot, paint
+from ganvas.networks.sampling import generate_images, one_hot, sample_labels, sample_latents
 from ganvas.pipelines.evaluate.feature_metrics import Features
-from ganvas.pipelines.evaluate.metric_entry import Metrics, figure, name_run
+from ganvas.pipelines.evaluate.metric_entry import Metrics, metric_entry, name_run
 from ganvas.pipelines.evaluate.params import EvaluateParams
-from ganvas.training.losses import IN_NATS, LossParams, find_boundary
-from ganvas.visualization.image_grid import lay_grid
+from ganvas.training.losses import IN_NATS, LossParams, decision_threshold
+from ganvas.visualization.image_grid import make_grid
 from ganvas.visualization.report import list_parameters
 
 PARZEN_VALIDATION = 1000
@@ -29,7 +29,7 @@ HISTORY_TITLES = {
 }
 
 
-def paint_for_judgment(
+def generate_for_evaluation(
     generator: keras.Model,
     collection: Collection,
     classes: dict[str, Any],
@@ -65,15 +65,15 @@ def summarize_history(history: pd.DataFrame, training_summary: dict[str, Any]) -
     protocol = f"mean over epoch {epoch}, training images"
     unit = "nats" if _loss(training_summary).name in IN_NATS else ""
     return {
-        name: figure(title, saved[name], protocol, unit if "loss" in name else "")
+        name: metric_entry(title, saved[name], protocol, unit if "loss" in name else "")
         for name, title in HISTORY_TITLES.items()
     }
 
 
-def judge_by_discriminator(
+def measure_discriminator_accuracy(
     discriminator: keras.Model,
     generated: np.ndarray,
-    asked: np.ndarray,
+    target_classes: np.ndarray,
     collection: Collection,
     classes: dict[str, Any],
     training_summary: dict[str, Any],
@@ -85,7 +85,7 @@ def judge_by_discriminator(
     Raises:
         GanvasError: The collection has other classes than the discriminator.
     """
-    boundary = find_boundary(_loss(training_summary))
+    boundary = decision_threshold(_loss(training_summary))
     if boundary is None:
         return {}
     known = match_classes(collection.index, classes["column"], classes["names"])
@@ -99,12 +99,14 @@ def judge_by_discriminator(
         )
         for there in [known.in_split(collection.shuffled(split))[:count]]
     }
-    groups["generated"] = ("generated", generated, asked, False)
+    groups["generated"] = ("generated", generated, target_classes, False)
     return {
-        f"discriminator_accuracy_{name}": figure(
+        f"discriminator_accuracy_{name}": metric_entry(
             f"Discriminator accuracy on {title} images",
             accuracy(
-                judge(discriminator, images, one_hot(labels, len(known.names))), real, boundary
+                compute_logits(discriminator, images, one_hot(labels, len(known.names))),
+                real,
+                boundary,
             ),
             f"N={len(images)}, inference mode, real above {boundary:g}",
         )
@@ -146,7 +148,7 @@ def measure_likelihood(
         f"others{edge}, D={found.dimensions}, range 0 to 1"
     )
     return {
-        "parzen_log_likelihood": figure(
+        "parzen_log_likelihood": metric_entry(
             "Parzen-window log-likelihood", found.mean, protocol, "nats"
         )
     }
@@ -158,7 +160,7 @@ def join_metrics(training_summary: dict[str, Any], *parts: Metrics) -> Metrics:
     return {name: figure | run for part in parts for name, figure in part.items()}
 
 
-def enter_leaderboard(
+def make_leaderboard_entry(
     metrics: Metrics,
     training_summary: dict[str, Any],
     generated: np.ndarray,
@@ -181,7 +183,7 @@ def enter_leaderboard(
         "metrics": metrics,
     }
     row |= {name: told[name] for name in ("dataset", "network", "started", "epochs", "images_seen")}
-    return {run: row}, {run: lay_grid(generated[:LEADERBOARD_IMAGES], LEADERBOARD_COLUMNS)}
+    return {run: row}, {run: make_grid(generated[:LEADERBOARD_IMAGES], LEADERBOARD_COLUMNS)}
 
 
 def _loss(training_summary: dict[str, Any]) -> LossParams:
@@ -194,6 +196,8 @@ def _paint(
     """Paint images of classes drawn as often as training images have them."""
     known = match_classes(collection.index, classes["column"], classes["names"])
     there = known.labels[known.in_split(collection.split("train"))]
-    asked = draw_labels(there, count, seed)
-    latents = draw_latents(generator, count, seed)
-    return paint(generator, latents, one_hot(asked, len(known.names))), asked
+    target_classes = sample_labels(there, count, seed)
+    latents = sample_latents(generator, count, seed)
+    return generate_images(
+        generator, latents, one_hot(target_classes, len(known.names))
+    ), target_classes

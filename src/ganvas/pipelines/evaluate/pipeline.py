@@ -3,14 +3,18 @@
 from kedro.pipeline import Node, Pipeline
 
 from ganvas.pipelines.evaluate.face_metrics import measure_faces
-from ganvas.pipelines.evaluate.feature_metrics import look, measure_classes, measure_distances
-from ganvas.pipelines.evaluate.memorization import find_copies
+from ganvas.pipelines.evaluate.feature_metrics import (
+    extract_features,
+    measure_classes,
+    measure_distances,
+)
+from ganvas.pipelines.evaluate.memorization import find_nearest_training_images
 from ganvas.pipelines.evaluate.nodes import (
-    enter_leaderboard,
+    generate_for_evaluation,
     join_metrics,
-    judge_by_discriminator,
+    make_leaderboard_entry,
+    measure_discriminator_accuracy,
     measure_likelihood,
-    paint_for_judgment,
     summarize_history,
 )
 
@@ -20,10 +24,10 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                paint_for_judgment,
+                generate_for_evaluation,
                 inputs=["generator", "collection", "class_list", "params:evaluate"],
-                outputs=["generated", "asked"],
-                name="paint_for_judgment",
+                outputs=["generated", "target_classes"],
+                name="generate_for_evaluation",
             ),
             Node(
                 summarize_history,
@@ -32,23 +36,23 @@ def create_pipeline() -> Pipeline:
                 name="summarize_history",
             ),
             Node(
-                judge_by_discriminator,
+                measure_discriminator_accuracy,
                 inputs=[
                     "discriminator",
                     "generated",
-                    "asked",
+                    "target_classes",
                     "collection",
                     "class_list",
                     "training_summary",
                 ],
                 outputs="discriminator_metrics",
-                name="judge_by_discriminator",
+                name="measure_discriminator_accuracy",
             ),
             Node(
-                look,
+                extract_features,
                 inputs=["generated", "collection", "params:evaluate"],
                 outputs="features",
-                name="look",
+                name="extract_features",
             ),
             Node(
                 measure_distances,
@@ -57,14 +61,20 @@ def create_pipeline() -> Pipeline:
                 name="measure_distances",
             ),
             Node(
-                find_copies,
+                find_nearest_training_images,
                 inputs=["generated", "features", "collection"],
-                outputs=["memorizing_metrics", "neighbours"],
-                name="find_copies",
+                outputs=["memorization_metrics", "neighbours"],
+                name="find_nearest_training_images",
             ),
             Node(
                 measure_classes,
-                inputs=["features", "asked", "collection", "class_list", "params:evaluate"],
+                inputs=[
+                    "features",
+                    "target_classes",
+                    "collection",
+                    "class_list",
+                    "params:evaluate",
+                ],
                 outputs="class_metrics",
                 name="measure_classes",
             ),
@@ -88,7 +98,7 @@ def create_pipeline() -> Pipeline:
                     "class_metrics",
                     "face_metrics",
                     "likelihood_metrics",
-                    "memorizing_metrics",
+                    "memorization_metrics",
                     "discriminator_metrics",
                     "history_metrics",
                 ],
@@ -96,10 +106,10 @@ def create_pipeline() -> Pipeline:
                 name="join_metrics",
             ),
             Node(
-                enter_leaderboard,
+                make_leaderboard_entry,
                 inputs=["metrics", "training_summary", "generated", "features"],
                 outputs=["leaderboard", "leaderboard_pictures"],
-                name="enter_leaderboard",
+                name="make_leaderboard_entry",
             ),
         ],
         namespace="evaluate",

@@ -12,7 +12,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 export_formats,
                 inputs=["generator", "class_list", "exported", "params:export"],
-                outputs="export_facts",
+                outputs="export_manifest",
                 name="export_formats",
             ),
         ],

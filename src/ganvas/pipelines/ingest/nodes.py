@@ -16,13 +16,13 @@ def list_source(raw_images: Path, params: IngestParams) -> Listing:
 
 def pack_images(
     records: pd.DataFrame,
-    remarks: pd.DataFrame,
+    skipped: pd.DataFrame,
     raw_images: Path,
     folder: Path,
     params: IngestParams,
 ) -> Collection:
     """Decode every listed image into the collection, unless nothing has changed."""
-    return pack(records, remarks, raw_images, folder, params)
+    return pack(records, skipped, raw_images, folder, params)
 
 
 def show_tables(collection: Collection) -> tuple[pd.DataFrame, pd.DataFrame]:

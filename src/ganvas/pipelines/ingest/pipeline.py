@@ -12,14 +12,14 @@ def create_pipeline() -> Pipeline:
             Node(
                 list_source,
                 inputs=["raw_images", "params:ingest"],
-                outputs=["image_records", "left_out", "artists"],
+                outputs=["image_records", "skipped_files", "artists"],
                 name="list_source",
             ),
             Node(
                 pack_images,
                 inputs=[
                     "image_records",
-                    "left_out",
+                    "skipped_files",
                     "raw_images",
                     "collection_folder",
                     "params:ingest",

@@ -15,18 +15,18 @@ from ganvas.errors import GanvasError
 from ganvas.ingestion.class_labels import match_classes
 from ganvas.ingestion.collection import Collection, count_reasons
 from ganvas.networks.sampling import (
-    draw_latents,
+    cycle_classes,
+    generate_images,
     latent_length,
     one_hot,
-    paint,
-    take_turns,
-    walk_latents,
+    sample_latents,
+    slerp,
 )
 from ganvas.pipelines.evaluate.metric_entry import name_run
 from ganvas.visualization.animation import collect_frames
 from ganvas.visualization.contact_sheet import draw_sheets
 from ganvas.visualization.curves import draw_curves
-from ganvas.visualization.image_grid import lay_grid
+from ganvas.visualization.image_grid import make_grid
 from ganvas.visualization.interactive_curves import plot_curves
 from ganvas.visualization.model_card import render_card
 from ganvas.visualization.progress_strip import draw_strip
@@ -69,17 +69,17 @@ class ReportParams(Params):
 
 def draw_samples(generator: keras.Model, params: ReportParams) -> np.ndarray:
     """Lay generated images in a grid."""
-    latents = draw_latents(generator, params.rows * params.columns, params.seed)
-    return lay_grid(paint(generator, latents), params.columns)
+    latents = sample_latents(generator, params.rows * params.columns, params.seed)
+    return make_grid(generate_images(generator, latents), params.columns)
 
 
 def draw_walk(generator: keras.Model, params: ReportParams) -> np.ndarray:
     """Lay walks from latent to latent in a grid, a row for each, all of one class."""
-    latents = draw_latents(generator, 2 * WALKS, params.seed + 2)
-    walks = walk_latents(latents[:WALKS], latents[WALKS:], WALK_STEPS)
-    classes = np.repeat(take_turns(generator, WALKS), WALK_STEPS, axis=0)
-    images = paint(generator, walks.reshape(-1, walks.shape[-1]), classes)
-    return lay_grid(images, WALK_STEPS, gap=0)
+    latents = sample_latents(generator, 2 * WALKS, params.seed + 2)
+    walks = slerp(latents[:WALKS], latents[WALKS:], WALK_STEPS)
+    classes = np.repeat(cycle_classes(generator, WALKS), WALK_STEPS, axis=0)
+    images = generate_images(generator, walks.reshape(-1, walks.shape[-1]), classes)
+    return make_grid(images, WALK_STEPS, gap=0)
 
 
 def draw_classes(
@@ -94,14 +94,14 @@ def draw_classes(
     """
     names = classes["names"]
     known = match_classes(collection.index, classes["column"], names)
-    latents = draw_latents(generator, SHEET_COLUMNS, params.seed)
+    latents = sample_latents(generator, SHEET_COLUMNS, params.seed)
     training = collection.shuffled("train")
     real, generated = [], []
     for number in range(len(names)):
         shown = training[known.labels[training] == number][:SHEET_REAL]
         real.append(collection.images[shown])
         asked = one_hot(np.full(SHEET_COLUMNS, number), len(names))
-        generated.append(paint(generator, latents, asked))
+        generated.append(generate_images(generator, latents, asked))
     sheets = draw_sheets(names, real, generated) if names else iter(())
     return ((f"sheet{number:02d}", sheet) for number, sheet in enumerate(sheets))
 
@@ -112,13 +112,13 @@ def draw_real(collection: Collection, params: ReportParams) -> np.ndarray:
     if not len(candidates):
         candidates = collection.split("train")
     chosen = np.random.default_rng(params.seed).permutation(candidates)[:PAIR]
-    return lay_grid(collection.images[chosen], columns=_side(len(chosen)))
+    return make_grid(collection.images[chosen], columns=_side(len(chosen)))
 
 
 def draw_generated(generator: keras.Model, params: ReportParams) -> np.ndarray:
     """Lay generated images in a square grid, to stand beside the real ones."""
-    latents = draw_latents(generator, PAIR, params.seed + 1)
-    return lay_grid(paint(generator, latents), columns=_side(PAIR))
+    latents = sample_latents(generator, PAIR, params.seed + 1)
+    return make_grid(generate_images(generator, latents), columns=_side(PAIR))
 
 
 def draw_progress(

@@ -10,9 +10,9 @@ from pydantic import Field, field_validator
 
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
-from ganvas.networks.sampling import draw_latents, one_hot, paint_batches
+from ganvas.networks.sampling import generate_batches, one_hot, sample_latents
 from ganvas.progress import track
-from ganvas.visualization.image_grid import lay_grid
+from ganvas.visualization.image_grid import make_grid
 
 # What the catalog calls `samples_grid` among the samples.
 GRID = "grid"
@@ -60,12 +60,12 @@ def paint_samples(
     Raises:
         GanvasError: A class is asked for that the generator doesn't paint.
     """
-    latents = draw_latents(generator, params.count, params.seed, params.truncation)
+    latents = sample_latents(generator, params.count, params.seed, params.truncation)
     names = classes["names"]
     chosen = choose_classes(names, params.classes)
     labels = np.resize(chosen, params.count) if chosen else np.zeros(params.count, int)
     rows = one_hot(labels, len(names))
-    images = (image for batch in paint_batches(generator, latents, rows) for image in batch)
+    images = (image for batch in generate_batches(generator, latents, rows) for image in batch)
     numbered = enumerate(track(images, "Painting", total=params.count))
     # Not a generator function: Kedro would save such a node's images one by one.
     return (
@@ -104,4 +104,4 @@ def lay_sample_grid(
     """Lay the first samples in a grid."""
     # An earlier grid lies in the same folder.
     first = sorted(samples.keys() - {GRID})[: params.grid]
-    return lay_grid(np.stack([samples[name]() for name in first]), params.columns)
+    return make_grid(np.stack([samples[name]() for name in first]), params.columns)

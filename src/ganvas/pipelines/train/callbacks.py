@@ -9,13 +9,13 @@ import keras
 import numpy as np
 import pandas as pd
 
-from ganvas.atomic_files import whole
+from ganvas.atomic_files import atomic_path
 from ganvas.ingestion.collection import Collection
 from ganvas.metrics.extractors import load_extractor
 from ganvas.metrics.features import extract
 from ganvas.metrics.kid import kernel_distance
 from ganvas.metrics.nearest_neighbors import find_nearest
-from ganvas.networks.sampling import draw_labels, draw_latents, one_hot, paint
+from ganvas.networks.sampling import generate_images, one_hot, sample_labels, sample_latents
 from ganvas.training.batches import TrainingSet
 from ganvas.training.board import log_image, make_board
 from ganvas.training.callbacks import Watch
@@ -30,7 +30,7 @@ from ganvas.training.diagnostics import (
 from ganvas.training.loop import SaveSnapshot, Watchers
 from ganvas.training.record import Record
 from ganvas.visualization.curves import draw_curves
-from ganvas.visualization.image_grid import lay_grid, write_png
+from ganvas.visualization.image_grid import make_grid, write_png
 from ganvas.visualization.progress_strip import snapshot_file
 
 # Seeds that nobody can ask for elsewhere: what is chosen by these images is judged by others.
@@ -70,7 +70,7 @@ def make_painter(snapshots: Path, params: TrainParams) -> SaveSnapshot:
         """Save an epoch's grid, and now and then the live curves."""
         nonlocal drawn
         folder = snapshots / record.started
-        grid = lay_grid(images, params.snapshot_columns)
+        grid = make_grid(images, params.snapshot_columns)
         write_png(snapshot_file(folder, epoch), grid)
         if params.tensorboard:
             log_image(_board(snapshots, record), epoch, grid)
@@ -82,7 +82,7 @@ def make_painter(snapshots: Path, params: TrainParams) -> SaveSnapshot:
 
 
 def _draw_live(folder: Path, history: pd.DataFrame) -> None:
-    with whole(folder / "history.csv") as partial:
+    with atomic_path(folder / "history.csv") as partial:
         history.to_csv(partial, index=False)
     write_png(folder / "curves.png", draw_curves(history))
 
@@ -127,11 +127,13 @@ def make_judge(
     real = extract(extractor, collection.images[positions[:count]])
     classes = None
     if data.labels is not None:
-        drawn = draw_labels(data.labels[data.positions], count, seed)
+        drawn = sample_labels(data.labels[data.positions], count, seed)
         classes = one_hot(drawn, data.classes)
 
     def measure(generator: keras.Model) -> float:
-        latents = draw_latents(generator, count, seed)
-        return kernel_distance(real, extract(extractor, paint(generator, latents, classes)))
+        latents = sample_latents(generator, count, seed)
+        return kernel_distance(
+            real, extract(extractor, generate_images(generator, latents, classes))
+        )
 
     return measure

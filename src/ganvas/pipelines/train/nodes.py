@@ -15,7 +15,7 @@ from ganvas.ingestion import IngestParams
 from ganvas.ingestion.class_labels import Classes, label_columns, read_classes
 from ganvas.ingestion.collection import Collection
 from ganvas.networks import NETWORKS, NetworkParams, build
-from ganvas.networks.weight_transfer import take_weights
+from ganvas.networks.weight_transfer import load_matching_weights
 from ganvas.pipelines.train.callbacks import make_watchers
 from ganvas.training.batches import TrainingSet, count_steps
 from ganvas.training.checkpoints import open_store
@@ -70,7 +70,7 @@ def train_gan(
     Raises:
         Finished: It was a dry run, or this worker isn't the one that saves.
     """
-    network = network.painting_by(ingest.classes)
+    network = network.resolve_label(ingest.classes)
     devices = ALONE if params.dry_run else gather_devices(params.distribute)
     classes = read_classes(collection.index, choose_column(network, collection))
     data = gather_data(collection, classes)
@@ -118,13 +118,13 @@ def build_networks(network: NetworkParams, params: TrainParams, data: TrainingSe
     pair = build(network, shape, data.classes, params.precision)
     if params.weights_from is not None:
         for each in pair[:2]:
-            take_weights(each, Path(params.weights_from).expanduser())
+            load_matching_weights(each, Path(params.weights_from).expanduser())
     same = not params.ema_decay and params.precision == "float32"
     averaged = pair.generator if same else build(network, shape, data.classes).generator
     return Networks(pair, averaged)
 
 
-def tell_parameters(
+def run_parameters(
     ingest: IngestParams, network: NetworkParams, params: TrainParams
 ) -> dict[str, Any]:
     """Give the parameters that a generator is made by, in JSON's types."""
@@ -194,7 +194,7 @@ def _tell(
         "images_seen": run.images_seen,
         "seconds": run.record.seconds,
         "snapshots": run.record.started,
-        "parameters": tell_parameters(ingest, network, params),
+        "parameters": run_parameters(ingest, network, params),
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in PACKAGES},
     }

@@ -11,7 +11,7 @@ from ganvas.ingestion import IngestParams
 from ganvas.ingestion.class_labels import read_classes
 from ganvas.networks import NETWORKS, NetworkParams, build
 from ganvas.pipelines.train.nodes import choose_column
-from ganvas.visualization.network_diagram import draw_pair
+from ganvas.visualization.network_diagram import draw_networks
 
 # For Mermaid: as wide as there is room, since kedro-viz would draw 300 pixels wide by itself, and
 # distances in pixels that leave room for the boxes.
@@ -35,7 +35,7 @@ def draw_network(catalog: CatalogProtocol[Any, Any]) -> MermaidPreview | TextPre
     """Build the network that a catalog's parameters choose and draw it, or say why not."""
     ingest = IngestParams.model_validate(catalog.load("params:ingest"))
     network = NetworkParams.model_validate(catalog.load("params:network"))
-    network = network.painting_by(ingest.classes)
+    network = network.resolve_label(ingest.classes)
     try:
         classes = _count_classes(catalog, network)
         if classes is None:
@@ -45,7 +45,7 @@ def draw_network(catalog: CatalogProtocol[Any, Any]) -> MermaidPreview | TextPre
             pair = build(network, (ingest.size, ingest.size, 3), classes)
     except GanvasError as error:
         return TextPreview(str(error))
-    return MermaidPreview(draw_pair(pair), meta=LAYOUT)
+    return MermaidPreview(draw_networks(pair), meta=LAYOUT)
 
 
 def _count_classes(catalog: CatalogProtocol[Any, Any], network: NetworkParams) -> int | None:
