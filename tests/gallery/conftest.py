@@ -10,14 +10,14 @@ import waitress
 from flask import Flask
 from flask.testing import FlaskClient
 
-from ganvas.gallery.app import make_app
-from ganvas.gallery.model_store import Models
+from ganvas.gallery.app import create_app
+from ganvas.gallery.model_store import ModelStore
 from projects import make_project, run_kedro
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project in which a model without classes and one with eight have been trained."""
+    """A project with a trained unconditional model and one with eight classes."""
     root = make_project(tmp_path_factory.mktemp("gallery"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
@@ -27,7 +27,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert result.exit_code == 0, result.output
     for file in root.glob("data/06_models/*/*/generator.keras/*/generator.keras"):
         generator = keras.models.load_model(file)
-        # Two epochs leave all pictures gray.
+        # After two epochs all images are gray: larger weights make them differ.
         for weight in generator.trainable_weights:
             weight.assign(weight * (60 if "kernel" in weight.path else 1))
         generator.save(file)
@@ -38,18 +38,31 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def app(trained: Path) -> Flask:
     """The application over these models."""
     data = trained / "data"
-    return make_app(Models(data / "06_models"), data, hosts=["localhost"])
+    return create_app(ModelStore(data / "06_models"), data, hosts=["localhost"])
 
 
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
-    """Asks the application without a server between."""
+    """A client that calls the application without a server."""
     return app.test_client()
+
+
+@pytest.fixture
+def versions(client: FlaskClient) -> dict[str, str]:
+    """The newest version of each model."""
+    return {model["model"]: model["version"] for model in client.get("/api/models").json["models"]}
+
+
+@pytest.fixture
+def genres(client: FlaskClient) -> list[str]:
+    """The classes of the conditional model."""
+    models = client.get("/api/models").json["models"]
+    return next(model["classes"] for model in models if model["classes"])
 
 
 @pytest.fixture(scope="session")
 def address(app: Flask) -> Iterator[str]:
-    """Where the application is served by waitress."""
+    """The URL of the application, served by waitress."""
     server = waitress.create_server(app, host="127.0.0.1", port=0, threads=8)
     threading.Thread(target=server.run, daemon=True).start()
     yield f"http://localhost:{server.effective_port}"

@@ -1,4 +1,4 @@
-"""The pages in a real browser, on a phone and on a desktop: headless Chromium by its driver."""
+"""The pages in headless Chromium, at the width of a phone and of a desktop."""
 
 import io
 import json
@@ -44,7 +44,7 @@ def browser(tmp_path_factory):
 
 
 class Visitor:
-    """Someone at the gallery, who notices what should not be."""
+    """A browser window that checks each page that it opens."""
 
     def __init__(self, browser, address, width):
         self.browser, self.address = browser, address
@@ -54,12 +54,12 @@ class Visitor:
 
     def open(self, path):
         self.browser.get(self.address + path)
-        self.look()
+        self.check()
 
-    def look(self):
-        """Nothing lies beyond the edge, nothing is asked of anyone else, nothing went wrong."""
-        wide = "return document.documentElement.scrollWidth - window.innerWidth"
-        assert self.browser.execute_script(wide) <= 0
+    def check(self):
+        """Check that nothing overflows, no other host is contacted and nothing fails to load."""
+        overflow = "return document.documentElement.scrollWidth - window.innerWidth"
+        assert self.browser.execute_script(overflow) <= 0
         assert self.browser.get_log("browser") == []
         for entry in self.browser.get_log("performance"):
             message = json.loads(entry["message"])["message"]
@@ -80,20 +80,20 @@ class Visitor:
 
     def press(self, element):
         before = self.browser.find_element(By.TAG_NAME, "html")
-        leads_away = element.tag_name == "a" or element.get_attribute("type") == "submit"
+        navigates = element.tag_name == "a" or element.get_attribute("type") == "submit"
         self.browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
         element.click()
-        if leads_away:
+        if navigates:
             for _ in range(200):
-                # Between two pages there is none for a moment.
+                # While the next page loads, there is no element for a moment.
                 if self.all("html") not in ([], [before]):
                     break
                 time.sleep(0.05)
-        self.look()
+        self.check()
 
-    def bytes_of(self, address):
-        with urllib.request.urlopen(address) as answer:
-            return answer.read()
+    def download(self, address):
+        with urllib.request.urlopen(address) as response:
+            return response.read()
 
 
 @pytest.fixture(params=[PHONE, DESKTOP])
@@ -105,7 +105,7 @@ def pixels(content):
     return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
 
 
-def test_painting_another_class_opening_and_downloading(visitor, client):
+def test_generating_a_class_opening_and_downloading_an_image(visitor, client):
     visitor.open("/")
     assert len(visitor.all(".grid img")) == 24
     Select(visitor.one("select[name=model]")).select_by_visible_text(BY_CLASS)
@@ -115,19 +115,19 @@ def test_painting_another_class_opening_and_downloading(visitor, client):
         visitor.one(f"input[type=number][name={name}]").clear()
         visitor.one(f"input[type=number][name={name}]").send_keys(value)
     visitor.click(".controls:has(input[type=number]) button")
-    pictures = visitor.all(".grid img")
-    assert len(pictures) == 5
-    assert {each.get_attribute("alt") for each in pictures} == {
+    images = visitor.all(".grid img")
+    assert len(images) == 5
+    assert {image.get_attribute("alt") for image in images} == {
         f"Seed 11, number {number}, Night Skies" for number in range(5)
     }
-    # Big enough to be looked at.
-    assert pictures[0].size["width"] >= 100
+    # Large enough to see.
+    assert images[0].size["width"] >= 100
     visitor.press(visitor.all(".grid a")[3])
     assert visitor.one(".large").size["width"] >= 300
     assert "Night Skies" in visitor.one("h1").text
     link = visitor.one("a[download]")
     assert link.get_attribute("download") == "sample-dcgan_by_genre-seed11-3.png"
-    content = visitor.bytes_of(link.get_attribute("href"))
+    content = visitor.download(link.get_attribute("href"))
     query = {"model": BY_CLASS, "class": "Night Skies", "seed": 11, "number": 3}
     expected = client.get("/api/picture", query_string=query).data
     np.testing.assert_array_equal(pixels(content), pixels(expected))
@@ -136,19 +136,19 @@ def test_painting_another_class_opening_and_downloading(visitor, client):
     assert parse_qs(urlsplit(exact).query)["version"][0].startswith("20")
 
 
-def test_walking_between_two_that_are_picked(visitor):
+def test_interpolating_between_two_selected_images(visitor):
     visitor.open(f"/?model={BY_CLASS}&count=6")
     for box in (visitor.all(".pick input")[i] for i in (1, 4)):
         box.click()
     visitor.press(visitor.all(".bar button")[0])
     assert visitor.one("input[name=number_b]").get_attribute("value") == "4"
     strip, slider = visitor.one(".strip"), visitor.one("[data-slides]")
-    place = "return arguments[0].getBoundingClientRect().left"
-    start = visitor.browser.execute_script(place, strip)
+    position = "return arguments[0].getBoundingClientRect().left"
+    start = visitor.browser.execute_script(position, strip)
     move = "arguments[0].value = 23; arguments[0].dispatchEvent(new Event('input'))"
     visitor.browser.execute_script(move, slider)
-    moved = start - visitor.browser.execute_script(place, strip)
-    # The last of 24 pictures is in the window now.
+    moved = start - visitor.browser.execute_script(position, strip)
+    # The last of 24 images is in the window now.
     assert moved == pytest.approx(strip.size["width"] * 23 / 24, abs=2)
     button = visitor.one("[data-plays]")
     button.click()
@@ -156,8 +156,8 @@ def test_walking_between_two_that_are_picked(visitor):
     time.sleep(0.4)
     assert int(slider.get_property("value")) < 23
     button.click()
-    film = visitor.bytes_of(visitor.one("a[download='walk.webp']").get_attribute("href"))
-    assert Image.open(io.BytesIO(film)).n_frames > 20
+    animation = visitor.download(visitor.one("a[download='walk.webp']").get_attribute("href"))
+    assert Image.open(io.BytesIO(animation)).n_frames > 20
 
 
 def test_mixing_classes(visitor):
@@ -169,7 +169,7 @@ def test_mixing_classes(visitor):
     assert "paints without classes" in visitor.one("main").text
 
 
-def test_judging_a_picture(visitor, tmp_path):
+def test_scoring_an_image(visitor, tmp_path):
     file = tmp_path / "mine.png"
     noise = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
     Image.fromarray(noise).save(file)
@@ -178,11 +178,11 @@ def test_judging_a_picture(visitor, tmp_path):
     visitor.click(".controls button")
     assert "Score" in visitor.one(".verdict b").text
     assert visitor.all("svg rect.real") and visitor.all("svg rect.generated")
-    edge = visitor.one("svg").rect
+    frame = visitor.one("svg").rect
     for text in visitor.all("svg text"):
-        assert text.rect["x"] >= edge["x"] - 1
-        assert text.rect["x"] + text.rect["width"] <= edge["x"] + edge["width"] + 1
-    file.write_bytes(b"no picture")
+        assert text.rect["x"] >= frame["x"] - 1
+        assert text.rect["x"] + text.rect["width"] <= frame["x"] + frame["width"] + 1
+    file.write_bytes(b"no image")
     visitor.one("input[type=file]").send_keys(str(file))
     visitor.browser.execute_script("document.querySelector('.controls').requestSubmit()")
     for _ in range(100):
@@ -209,11 +209,11 @@ def test_about_and_the_report(visitor):
     assert "Whose pictures are these?" in visitor.one("main").text
     visitor.press(visitor.browser.find_element(By.LINK_TEXT, "The report of its training"))
     assert "painted by dcgan" in visitor.one("h1").text
-    # The curves are drawn by a script of the page's own.
+    # An inline script of the report draws the curves.
     assert len(visitor.all("#curves .scatterlayer path.js-line")) == 4
 
 
-def test_by_keyboard_alone(visitor):
+def test_keyboard_navigation(visitor):
     visitor.open("/")
     visitor.browser.switch_to.active_element.send_keys("\ue004")
     assert visitor.browser.switch_to.active_element.text == "To the content"

@@ -1,4 +1,4 @@
-"""`kedro gallery`, as a process of its own."""
+"""`kedro gallery` as a separate process."""
 
 import contextlib
 import io
@@ -24,10 +24,10 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def ask(address, host=None):
+def fetch(address, host=None):
     request = urllib.request.Request(address, headers={"Host": host} if host else {})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return answer.read()
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return response.read()
 
 
 @contextlib.contextmanager
@@ -40,7 +40,7 @@ def gallery(project, *options):
     try:
         for _ in range(300):
             with contextlib.suppress(OSError):
-                ask(f"http://localhost:{port}/healthz")
+                fetch(f"http://localhost:{port}/healthz")
                 break
             assert server.poll() is None, server.stdout.read().decode()
             time.sleep(0.2)
@@ -50,15 +50,15 @@ def gallery(project, *options):
         server.communicate()
 
 
-def test_it_opens_on_loopback_alone(trained, client):
+def test_the_gallery_listens_on_loopback_only(trained, client):
     with gallery(trained) as port:
-        content = ask(f"http://localhost:{port}/api/picture?seed=3")
+        image = fetch(f"http://localhost:{port}/api/picture?seed=3")
         expected = client.get("/api/picture?seed=3").data
-        pixels = [np.asarray(Image.open(io.BytesIO(each))) for each in (content, expected)]
+        pixels = [np.asarray(Image.open(io.BytesIO(content))) for content in (image, expected)]
         np.testing.assert_array_equal(*pixels)
         with pytest.raises(urllib.error.HTTPError, match="400"):
-            ask(f"http://localhost:{port}/healthz", host="evil.example")
-        # Every address of this machine but loopback is closed.
+            fetch(f"http://localhost:{port}/healthz", host="evil.example")
+        # The machine's other addresses refuse connections.
         outside = socket.gethostbyname(socket.gethostname())
         if not outside.startswith("127."):
             with pytest.raises(OSError, match="refused"):
@@ -66,20 +66,20 @@ def test_it_opens_on_loopback_alone(trained, client):
         again = subprocess.run(
             [KEDRO, "gallery", f"--port={port}"], cwd=trained, capture_output=True, text=True
         )
-        assert again.returncode == 1 and "choose another by --port" in again.stderr
+        assert again.returncode == 1 and "choose another with --port" in again.stderr
         assert "Traceback" not in again.stderr
 
 
-def test_without_a_model_it_says_what_to_run(project):
+def test_without_a_model_the_error_names_the_command(project):
     result = CliRunner().invoke(KedroCLI(project_path=project), ["gallery"])
     assert result.exit_code == 1
     assert "There is no trained generator" in result.output and "`make run`" in result.output
 
 
-# A misspelt one, and one that is kept for examples in books.
+# A misspelled address, and one that is reserved for documentation.
 @pytest.mark.parametrize("host", ["127.0..1", "192.0.2.1"])
-def test_a_host_that_is_not_this_machine_is_told(trained, host):
+def test_a_host_of_another_machine_is_rejected(trained, host):
     result = CliRunner().invoke(KedroCLI(project_path=trained), ["gallery", f"--host={host}"])
     assert result.exit_code == 1 and "Traceback" not in result.output
     assert f"can't listen on {host} (" in result.output
-    assert "give --host a name or address of this machine" in result.output
+    assert "set --host to a name or address of this machine" in result.output

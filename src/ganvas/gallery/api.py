@@ -1,161 +1,123 @@
-"""The gallery's API."""
+"""The HTTP API: /api, /healthz and /openapi.json."""
 
 from base64 import b64encode
 from functools import cache
-from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from ganvas.gallery.discriminator_scores import DiscriminatorScorer
-from ganvas.gallery.encoding import encode_film, encode_png, encode_still, encode_strip
-from ganvas.gallery.generation import (
-    GeneratedImages,
-    generate_interpolation,
-    generate_one,
-    generate_series,
-)
-from ganvas.gallery.model_store import LoadedModel, Models, Version
-from ganvas.gallery.openapi import describe
-from ganvas.gallery.schemas import (
-    GenerateRequest,
-    InterpolateRequest,
-    PictureRequest,
-    WrongRequestError,
-    read_json,
-    read_query,
-)
+from ganvas.gallery import encoding, generation, schemas
+from ganvas.gallery.model_store import ModelVersion
+from ganvas.gallery.openapi import describe_api
+from ganvas.gallery.services import services
 from ganvas.networks.sampling import latent_length
 from ganvas.visualization.image_grid import make_grid
 
 COLUMNS = 8
-JSON, PNG, WEBP = "application/json", "image/png", "image/webp"
-UPLOAD_FIELDS = ("model", "version", "class")
+PNG, WEBP = "image/png", "image/webp"
+MAX_AGE = 86_400
+
+api = Blueprint("api", __name__)
 
 
-def make_api(models: Models, court: DiscriminatorScorer) -> Blueprint:
-    """Make the routes under /api, /healthz and /openapi.json."""
-    api = Blueprint("api", __name__)
-
-    @cache
-    def tell_model(saved: Version) -> dict[str, Any]:
-        return describe_model(models.choose(saved.model, saved.version))
-
-    @api.get("/healthz")
-    def check() -> Response:
-        return jsonify(status="ok")
-
-    @api.get("/openapi.json")
-    def tell_api() -> Response:
-        return jsonify(describe())
-
-    @api.get("/api/models")
-    def list_models() -> Response:
-        return jsonify(models=[tell_model(version) for version in models.newest().values()])
-
-    @api.post("/api/judge")
-    def judge() -> Response:
-        studio, content, class_name = read_upload(models)
-        found = court.judge(studio, content, class_name)
-        return jsonify(
-            score=found.score,
-            real=[float(each) for each in found.real],
-            generated=[float(each) for each in found.generated],
-        )
-
-    _add_painting(api, models)
-    return api
+@api.get("/healthz")
+def health() -> Response:
+    """Report that the server runs."""
+    return jsonify(status="ok")
 
 
-def _add_painting(api: Blueprint, models: Models) -> None:
-    @api.post("/api/generate")
-    def generate() -> Response:
-        """Paint a series: as JSON with a picture each, or as one grid."""
-        asked = read_json(GenerateRequest, _json_body())
-        scene = generate_series(models.choose(asked.model, asked.version), asked)
-        if asked.format == "json":
-            return _in_json(scene)
-        grid = make_grid(scene.pictures, min(COLUMNS, len(scene.pictures)))
-        if asked.format == "webp":
-            return Response(encode_still(grid), mimetype=WEBP)
-        return Response(encode_png(grid, _join(scene)), mimetype=PNG)
-
-    @api.get("/api/picture")
-    def show_picture() -> Response:
-        asked = read_query(PictureRequest, request.args.items(multi=True))
-        studio = models.choose(asked.model, asked.version)
-        scene = generate_one(studio, asked)
-        picture = Response(encode_png(scene.pictures[0], scene.facts[0]), mimetype=PNG)
-        if asked.version:
-            picture.cache_control.max_age = 86_400
-        return picture
-
-    @api.post("/api/interpolate")
-    def interpolate() -> Response:
-        asked = read_json(InterpolateRequest, _json_body())
-        scene = generate_interpolation(models.choose(asked.model, asked.version), asked)
-        if asked.format == "json":
-            return _in_json(scene)
-        if asked.format == "webp":
-            return Response(encode_film(scene.pictures), mimetype=WEBP)
-        return Response(encode_strip(scene.pictures, scene.facts[0]), mimetype=PNG)
+@api.get("/openapi.json")
+def openapi() -> Response:
+    """Return the OpenAPI description of the API."""
+    return jsonify(describe_api())
 
 
-def describe_model(studio: LoadedModel) -> dict[str, Any]:
-    """Say what a model is."""
+@api.get("/api/models")
+def list_models() -> Response:
+    """List the newest version of each model."""
+    return jsonify(models=[_describe(saved) for saved in services.models.newest().values()])
+
+
+@api.post("/api/generate")
+def generate() -> Response:
+    """Generate consecutive images of a seed, as one grid or as JSON with one PNG each."""
+    body = schemas.read_json(schemas.GenerateRequest)
+    generated = generation.generate_series(services.models.load(body.model, body.version), body)
+    if body.format == "json":
+        return _to_json(generated)
+    grid = make_grid(generated.images, min(COLUMNS, len(generated.images)))
+    if body.format == "webp":
+        return Response(encoding.encode_lossless_webp(grid), mimetype=WEBP)
+    return Response(encoding.encode_png(grid, _shared_metadata(generated)), mimetype=PNG)
+
+
+@api.get("/api/picture")
+def image() -> Response:
+    """Generate one image as PNG."""
+    query = schemas.read_query(schemas.ImageRequest, request.args.items(multi=True))
+    generated = generation.generate_image(services.models.load(query.model, query.version), query)
+    response = Response(
+        encoding.encode_png(generated.images[0], generated.metadata[0]), mimetype=PNG
+    )
+    # Without a version, the next training run changes the image.
+    if query.version:
+        response.cache_control.max_age = MAX_AGE
+    return response
+
+
+@api.post("/api/interpolate")
+def interpolate() -> Response:
+    """Interpolate between two latents, as a strip, an animation or JSON with one PNG each."""
+    body = schemas.read_json(schemas.InterpolateRequest)
+    generated = generation.generate_interpolation(
+        services.models.load(body.model, body.version), body
+    )
+    if body.format == "json":
+        return _to_json(generated)
+    if body.format == "webp":
+        return Response(encoding.encode_animation(generated.images), mimetype=WEBP)
+    return Response(encoding.encode_strip(generated.images, generated.metadata[0]), mimetype=PNG)
+
+
+@api.post("/api/judge")
+def score() -> Response:
+    """Score an uploaded image with a discriminator."""
+    upload = schemas.read_upload()
+    model = services.models.load(upload.model, upload.version)
+    result = services.scorer.score(model, upload.content, upload.class_name)
+    return jsonify(
+        score=result.score, real=result.real.tolist(), generated=result.generated.tolist()
+    )
+
+
+# Cached, since there may be more models than stay loaded.
+@cache
+def _describe(saved: ModelVersion) -> dict[str, object]:
+    model = services.models.load(saved.name, saved.version)
     return {
-        "model": studio.saved.model,
-        "version": studio.saved.version,
-        "side": studio.side,
-        "latent": latent_length(studio.generator),
-        "column": studio.column,
-        "classes": studio.names,
+        "model": saved.name,
+        "version": saved.version,
+        "side": model.image_size,
+        "latent": latent_length(model.generator),
+        "column": model.label_column,
+        "classes": model.class_names,
     }
 
 
-def read_upload(models: Models) -> tuple[LoadedModel, bytes, str | None]:
-    """Read an uploaded picture, for whom it is, and the class that it is to be judged as.
-
-    Raises:
-        WrongRequestError: There is none, or a field that isn't known.
-        UnknownModelError: There is no such model.
-    """
-    unknown = set(request.form) - set(UPLOAD_FIELDS)
-    if unknown or set(request.files) != {"picture"} or len(request.files.getlist("picture")) != 1:
-        raise WrongRequestError(
-            "Send one file in the form's field 'picture', and besides, if you like, the fields "
-            f"{', '.join(UPLOAD_FIELDS)}."
-        )
-    if any(len(request.form.getlist(name)) > 1 for name in UPLOAD_FIELDS):
-        raise WrongRequestError("Nothing may be said twice.")
-    chosen = {name: request.form.get(name) or None for name in UPLOAD_FIELDS}
-    content = request.files["picture"].read()
-    if not content:
-        raise WrongRequestError("The file in the field 'picture' is empty.")
-    return models.choose(chosen["model"], chosen["version"]), content, chosen["class"]
-
-
-def _json_body() -> bytes:
-    if request.mimetype != JSON:
-        raise WrongRequestError(f"The body's Content-Type must be {JSON}.")
-    return request.get_data()
-
-
-def _in_json(scene: GeneratedImages) -> Response:
+def _to_json(generated: generation.GeneratedImages) -> Response:
     return jsonify(
         pictures=[
-            facts | {"png": b64encode(encode_png(picture, facts)).decode()}
-            for picture, facts in zip(scene.pictures, scene.facts, strict=True)
+            metadata | {"png": b64encode(encoding.encode_png(image, metadata)).decode()}
+            for image, metadata in zip(generated.images, generated.metadata, strict=True)
         ]
     )
 
 
-def _join(scene: GeneratedImages) -> dict[str, object]:
-    """Say of a grid what all its pictures share."""
-    first = scene.facts[0]
-    numbers = [str(facts["number"]) for facts in (first, scene.facts[-1])]
+def _shared_metadata(generated: generation.GeneratedImages) -> dict[str, object]:
+    """Return the metadata that all images of a grid share, and the range of their numbers."""
+    first, last = generated.metadata[0], generated.metadata[-1]
     shared = {
         key: value
         for key, value in first.items()
-        if all(facts[key] == value for facts in scene.facts)
+        if all(metadata[key] == value for metadata in generated.metadata)
     }
-    return shared | {"numbers": " to ".join(numbers)}
+    return shared | {"numbers": f"{first['number']} to {last['number']}"}

@@ -1,4 +1,4 @@
-"""Painting for several at once: requests at the same time share batches."""
+"""Dynamic batching: concurrent requests share batches of the generator."""
 
 import queue
 import threading
@@ -10,98 +10,106 @@ import numpy as np
 
 from ganvas.networks.sampling import BATCH, generate_images
 
-# Requests at a time: at 64 pictures each, some seconds of work on two cores.
-WAITING = 24
-# Seconds after which nobody waits any more.
-PATIENCE = 30
-# Rows that are taken together: whole batches, of which the last alone is padded.
-TOGETHER = 4 * BATCH
+# Pending requests; at 64 images each, several seconds of work on two CPU cores.
+MAX_PENDING = 24
+# Seconds that a request waits for its turn.
+TIMEOUT = 30
+# Latents in one run: whole batches, so that only the last one is padded.
+MAX_LATENTS = 4 * BATCH
 
 
 class BusyError(Exception):
-    """More requests wait than can be served soon."""
+    """Too many requests are pending."""
 
 
-class TooSlowError(Exception):
-    """It took longer than anyone should wait."""
+class RequestTimeoutError(Exception):
+    """The request waited longer than its timeout."""
 
 
 class _Job(NamedTuple):
     latents: np.ndarray
-    classes: np.ndarray
-    pictures: Future[np.ndarray]
+    labels: np.ndarray
+    images: Future[np.ndarray]
 
 
 class BatchedGenerator:
-    """Paints what is asked for, in the order in which it was asked.
+    """Generates images for concurrent requests, first in, first out.
 
-    Whoever comes to the brush first paints for all who wait, so there is no thread of its own to
-    look after. A picture's bytes don't depend on what else is painted with it: batches are always
-    of the size that `ganvas.networks.sampling.generate_images` uses too.
+    The first waiting request runs the batches of all queued requests; no background thread is
+    needed. The pixels of an image do not depend on the other requests, since batches always have
+    the size that `ganvas.networks.sampling.generate_images` uses.
 
     Args:
         generator: See `ganvas.networks.gan_networks.GanNetworks`.
-        waiting: Requests at a time; all others are told that it is busy.
+        max_pending: Requests that may wait or run at a time; more are rejected.
     """
 
-    def __init__(self, generator: keras.Model, waiting: int = WAITING) -> None:
+    def __init__(self, generator: keras.Model, max_pending: int = MAX_PENDING) -> None:
         self._generator = generator
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
-        # Those who wait, and those who are being painted for.
-        self._places = threading.BoundedSemaphore(waiting)
-        self._brush = threading.Lock()
+        # Counts the requests that wait or run.
+        self._slots = threading.BoundedSemaphore(max_pending)
+        self._lock = threading.Lock()
 
     def generate(
-        self, latents: np.ndarray, classes: np.ndarray, patience: float = PATIENCE
+        self, latents: np.ndarray, labels: np.ndarray, timeout: float = TIMEOUT
     ) -> np.ndarray:
-        """Paint latents (N, Z) and classes (N, K), N up to some dozens: uint8 (N, H, W, 3).
+        """Return the images of some dozens of latents.
+
+        Args:
+            latents: float32 (n, Z).
+            labels: Class weights, float32 (n, K), one-hot or a mixture.
+            timeout: Seconds to wait for other requests.
+
+        Returns:
+            uint8 (n, H, W, 3).
 
         Raises:
-            BusyError: There are too many already.
-            TooSlowError: It took more than `patience` seconds.
+            BusyError: Too many requests are pending.
+            RequestTimeoutError: The other requests took longer than `timeout`.
         """
-        if not self._places.acquire(blocking=False):
+        if not self._slots.acquire(blocking=False):
             raise BusyError
         try:
-            job = _Job(latents, classes, Future())
+            job = _Job(latents, labels, Future())
             self._jobs.put(job)
-            if not self._brush.acquire(timeout=patience):
-                job.pictures.cancel()
-                raise TooSlowError
+            if not self._lock.acquire(timeout=timeout):
+                job.images.cancel()
+                raise RequestTimeoutError
             try:
-                while not job.pictures.done():
-                    self._paint(self._gather())
+                while not job.images.done():
+                    self._run(self._next_jobs())
             finally:
-                self._brush.release()
+                self._lock.release()
         finally:
-            self._places.release()
-        return job.pictures.result()
+            self._slots.release()
+        return job.images.result()
 
-    def _gather(self) -> list[_Job]:
-        """Take what waits, up to a few batches, leaving out what nobody waits for any more."""
+    def _next_jobs(self) -> list[_Job]:
+        """Take queued jobs for a few batches; skip those that timed out."""
         jobs: list[_Job] = []
-        while sum(len(job.latents) for job in jobs) < TOGETHER:
+        while sum(len(job.latents) for job in jobs) < MAX_LATENTS:
             try:
                 job = self._jobs.get_nowait()
             except queue.Empty:
                 break
-            if job.pictures.set_running_or_notify_cancel():
+            if job.images.set_running_or_notify_cancel():
                 jobs.append(job)
         return jobs
 
-    def _paint(self, jobs: list[_Job]) -> None:
+    def _run(self, jobs: list[_Job]) -> None:
         try:
-            pictures = generate_images(
+            images = generate_images(
                 self._generator,
                 np.concatenate([job.latents for job in jobs]),
-                np.concatenate([job.classes for job in jobs]),
+                np.concatenate([job.labels for job in jobs]),
             )
-        # Whoever asked is told, each in a thread of its own.
+        # The error is raised in the thread of every request of this run.
         except Exception as error:
             for job in jobs:
-                job.pictures.set_exception(error)
+                job.images.set_exception(error)
             return
         start = 0
         for job in jobs:
-            job.pictures.set_result(pictures[start : start + len(job.latents)])
+            job.images.set_result(images[start : start + len(job.latents)])
             start += len(job.latents)

@@ -1,6 +1,7 @@
-"""What a model's discriminator makes of a picture, beside what it makes of others."""
+"""Discriminator scores of uploaded images, compared with real and generated images."""
 
 import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,151 +9,152 @@ import keras
 import numpy as np
 
 from ganvas.errors import GanvasError
-from ganvas.gallery.batching import PATIENCE, BusyError, TooSlowError
-from ganvas.gallery.model_store import LOADED, LoadedModel, Version
-from ganvas.gallery.real_images import choose_real, find_collection
+from ganvas.gallery.batching import TIMEOUT, BusyError, RequestTimeoutError
+from ganvas.gallery.model_store import MAX_LOADED, LoadedModel, ModelVersion, NotFoundError
+from ganvas.gallery.real_images import find_collection, validation_positions
 from ganvas.ingestion.class_labels import match_classes
 from ganvas.ingestion.collection import Collection
 from ganvas.ingestion.decode import decode_content
 from ganvas.metrics.discriminator_accuracy import compute_logits
 from ganvas.networks.sampling import cycle_classes, generate_images, sample_latents
 
-# Pictures of each kind that the score is compared with.
-COMPARED = 128
-# Uploads at a time, and the pixels of each: a few bytes can be decoded to a gigabyte.
-PLACES = 2
+# Reference images of each kind.
+REFERENCE_COUNT = 128
+# Concurrent uploads and the pixels of each: a few bytes can decode to a gigabyte.
+MAX_UPLOADS = 2
 MAX_PIXELS = 16_000_000
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 
 
-class NoDiscriminatorError(LookupError):
-    """The model was saved without one; the message says so."""
-
-
 class ScoreResult(NamedTuple):
-    """A picture's score among others.
+    """The score of an image and those of reference images.
 
     Attributes:
-        score: The discriminator's logit, the higher for what looks the more real to it.
-        real: Those of real pictures, held-out ones where there are any, (n,); empty where the
-            collection isn't there or has other classes by now.
-        generated: Those of generated pictures, (m,).
-        pixels: The picture as the discriminator saw it, uint8 (H, W, 3).
+        score: The discriminator's logit; higher means more realistic.
+        real: Scores of real images, validation images if there are any, (n,); empty if the
+            collection is missing or has other classes.
+        generated: Scores of generated images, (m,).
+        image: The image as the discriminator's input, uint8 (H, W, 3).
     """
 
     score: float
     real: np.ndarray
     generated: np.ndarray
-    pixels: np.ndarray
+    image: np.ndarray
 
     @property
     def looks_real(self) -> bool | None:
-        """Whether the score is nearer to most real pictures' than to most generated ones'.
+        """Whether the score is closer to the median of real than of generated images.
 
-        By medians, since not every loss has a logit that means "either". None: there are no real
-        pictures to compare with.
+        There is no fixed threshold, since some losses determine only differences of logits. None
+        without real images.
         """
         if not len(self.real):
             return None
-        apart = [abs(self.score - np.median(scores)) for scores in (self.real, self.generated)]
-        return bool(apart[0] < apart[1])
+        real, generated = (
+            abs(self.score - np.median(scores)) for scores in (self.real, self.generated)
+        )
+        return bool(real < generated)
 
 
-class _ReferenceScores(NamedTuple):
+@dataclass
+class _References:
     discriminator: keras.Model
     generated: np.ndarray
     collection: Collection | None = None
-    real: np.ndarray = np.empty(0)
+    real: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 class DiscriminatorScorer:
-    """Judges pictures; what it compares them with is computed once a model.
+    """Scores uploaded images; the reference scores of a model are computed once.
 
     Args:
-        data: The project's folder of data, where collections lie.
+        data: The project's data folder.
     """
 
     def __init__(self, data: Path) -> None:
         self._data = data
-        self._benches: dict[Version, _ReferenceScores] = {}
-        # Whoever decodes, waits for the bench or is at it.
-        self._places = threading.BoundedSemaphore(PLACES)
+        self._references: dict[ModelVersion, _References] = {}
+        # Counts the uploads that are decoded, wait or are scored.
+        self._slots = threading.BoundedSemaphore(MAX_UPLOADS)
         self._lock = threading.Lock()
 
-    def judge(
+    def score(
         self,
-        studio: LoadedModel,
+        model: LoadedModel,
         content: bytes,
-        class_name: str | None,
-        patience: float = PATIENCE,
+        class_name: str | None = None,
+        timeout: float = TIMEOUT,
     ) -> ScoreResult:
-        """Judge an uploaded picture: its center, at the size of the model's own pictures.
+        """Score an image file: its center square, at the model's image size.
+
+        Args:
+            model: The model whose discriminator scores the image.
+            content: The file's bytes.
+            class_name: The class to score it as, for a conditional model; None: the first.
+            timeout: Seconds to wait for other uploads.
 
         Raises:
-            BusyError: There are too many already.
-            TooSlowError: Those before it took more than `patience` seconds.
-            Rejection: It is no picture that can be read.
-            NoDiscriminatorError: There is nobody to judge.
-            UnknownModelError: The class is none of the model's.
+            BusyError: Too many uploads are pending.
+            RequestTimeoutError: The other uploads took longer than `timeout`.
+            Rejection: The file is not a readable image.
+            NotFoundError: The model has no discriminator or no such class.
         """
-        if not self._places.acquire(blocking=False):
+        if not self._slots.acquire(blocking=False):
             raise BusyError
         try:
-            pixels = decode_content(content, studio.side, formats=FORMATS, most=MAX_PIXELS)
-            rows = studio.weights(np.array([studio.number(class_name)]))
-            if not self._lock.acquire(timeout=patience):
-                raise TooSlowError
+            image = decode_content(content, model.image_size, formats=FORMATS, most=MAX_PIXELS)
+            label = model.one_hot(np.array([model.class_index(class_name)]))
+            if not self._lock.acquire(timeout=timeout):
+                raise RequestTimeoutError
             try:
-                bench = self._open(studio)
-                score = compute_logits(bench.discriminator, pixels[None], rows)[0]
+                references = self._get_references(model)
+                score = compute_logits(references.discriminator, image[None], label)[0]
             finally:
                 self._lock.release()
         finally:
-            self._places.release()
-        return ScoreResult(float(score), bench.real, bench.generated, pixels)
+            self._slots.release()
+        return ScoreResult(float(score), references.real, references.generated, image)
 
-    def _open(self, studio: LoadedModel) -> _ReferenceScores:
-        bench = self._benches.get(studio.saved) or self._build(studio)
-        collection = find_collection(self._data, studio)
-        # It may have been packed since, or anew.
-        if bench.collection is not collection:
-            real = _score_real(studio, bench.discriminator, collection)
-            bench = bench._replace(collection=collection, real=real)
-        self._benches[studio.saved] = bench
-        return bench
+    def _get_references(self, model: LoadedModel) -> _References:
+        if model.saved not in self._references:
+            references = _load_references(model)
+            if len(self._references) == MAX_LOADED:
+                del self._references[next(iter(self._references))]
+            self._references[model.saved] = references
+        references = self._references[model.saved]
+        collection = find_collection(self._data, model)
+        # The collection may have been packed since the last call.
+        if references.collection is not collection:
+            references.real = _score_real(model, references.discriminator, collection)
+            references.collection = collection
+        return references
 
-    def _build(self, studio: LoadedModel) -> _ReferenceScores:
-        file = studio.saved.file("discriminator.keras")
-        if not file.is_file():
-            raise NoDiscriminatorError(
-                f"'{studio.saved.model}' was saved without its discriminator, so there is "
-                "nobody to judge."
-            )
-        if len(self._benches) == LOADED:
-            del self._benches[next(iter(self._benches))]
-        discriminator = keras.models.load_model(file, compile=False)
-        return _ReferenceScores(discriminator, _score_generated(studio, discriminator))
+
+def _load_references(model: LoadedModel) -> _References:
+    file = model.saved.file("discriminator.keras")
+    if not file.is_file():
+        raise NotFoundError(
+            f"'{model.saved.name}' was saved without its discriminator, so it can't score images."
+        )
+    discriminator = keras.models.load_model(file, compile=False)
+    latents = sample_latents(model.generator, REFERENCE_COUNT, seed=0)
+    labels = cycle_classes(model.generator, REFERENCE_COUNT)
+    images = generate_images(model.generator, latents, labels)
+    return _References(discriminator, compute_logits(discriminator, images, labels))
 
 
 def _score_real(
-    studio: LoadedModel, discriminator: keras.Model, collection: Collection | None
+    model: LoadedModel, discriminator: keras.Model, collection: Collection | None
 ) -> np.ndarray:
     if collection is None:
         return np.empty(0)
     try:
-        known = match_classes(collection.index, studio.column, studio.names)
+        classes = match_classes(collection.index, model.label_column, model.class_names)
     except GanvasError:
         return np.empty(0)
-    there = known.in_split(choose_real(collection))[:COMPARED]
-    if not len(there):
+    positions = classes.in_split(validation_positions(collection))[:REFERENCE_COUNT]
+    if not len(positions):
         return np.empty(0)
-    pictures = np.asarray(collection.images[there])
-    return compute_logits(discriminator, pictures, studio.weights(known.labels[there]))
-
-
-def _score_generated(studio: LoadedModel, discriminator: keras.Model) -> np.ndarray:
-    rows = cycle_classes(studio.generator, COMPARED)
-    pictures = generate_images(
-        studio.generator, sample_latents(studio.generator, COMPARED, 0), rows
-    )
-    return compute_logits(discriminator, pictures, rows)
+    images = np.asarray(collection.images[positions])
+    return compute_logits(discriminator, images, model.one_hot(classes.labels[positions]))

@@ -1,4 +1,4 @@
-"""Pictures as files for the web."""
+"""Image files for the web."""
 
 import io
 import zlib
@@ -10,34 +10,33 @@ from PIL.PngImagePlugin import PngInfo
 from ganvas.visualization.animation import SHOWN, encode_webp
 from ganvas.visualization.image_grid import make_grid
 
-# Painted pixels hardly repeat: looking for runs alone is faster than looking for more, and files
-# are no larger.
-EFFORT = {"compress_level": 1, "compress_type": zlib.Z_RLE}
+# Generated pixels rarely repeat: run-length encoding is faster, and files are no larger.
+COMPRESSION = {"compress_level": 1, "compress_type": zlib.Z_RLE}
 
 
-def encode_png(pixels: np.ndarray, facts: dict[str, object] | None = None) -> bytes:
-    """Encode uint8 pixels (H, W, 3) as PNG, with facts as text beside them."""
+def encode_png(image: np.ndarray, metadata: dict[str, object] | None = None) -> bytes:
+    """Encode an image, uint8 (H, W, 3), as PNG with metadata as text chunks."""
     info = PngInfo()
-    for key, value in (facts or {}).items():
+    for key, value in (metadata or {}).items():
         if value is not None:
             info.add_itxt(key, str(value))
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", pnginfo=info, **EFFORT)
+    Image.fromarray(image).save(buffer, "PNG", pnginfo=info, **COMPRESSION)
     return buffer.getvalue()
 
 
-def encode_still(pixels: np.ndarray) -> bytes:
-    """Encode uint8 pixels (H, W, 3) as WebP without loss."""
+def encode_lossless_webp(image: np.ndarray) -> bytes:
+    """Encode an image, uint8 (H, W, 3), as lossless WebP."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "WEBP", lossless=True, quality=0, method=0)
+    Image.fromarray(image).save(buffer, "WEBP", lossless=True, quality=0, method=0)
     return buffer.getvalue()
 
 
-def encode_strip(pictures: np.ndarray, facts: dict[str, object]) -> bytes:
-    """Encode pictures, uint8 (n, H, W, 3), side by side as PNG."""
-    return encode_png(make_grid(pictures, len(pictures), gap=0), facts)
+def encode_strip(images: np.ndarray, metadata: dict[str, object]) -> bytes:
+    """Encode images, uint8 (n, H, W, 3), side by side as one PNG."""
+    return encode_png(make_grid(images, len(images), gap=0), metadata)
 
 
-def encode_film(pictures: np.ndarray) -> bytes:
-    """Encode pictures, uint8 (n, H, W, 3), as an animated WebP, there and back without an end."""
-    return encode_webp(np.concatenate([pictures, pictures[-2:0:-1]]), last=SHOWN)
+def encode_animation(images: np.ndarray) -> bytes:
+    """Encode images, uint8 (n, H, W, 3), as an animated WebP that plays forward and backward."""
+    return encode_webp(np.concatenate([images, images[-2:0:-1]]), last=SHOWN)

@@ -1,7 +1,7 @@
-"""A game: which of ten pictures are real?
+"""The game: which of ten images are real?
 
-Nothing is kept between the requests of a round. What a round shows follows from its name and a
-secret of this process, so neither the page nor the addresses of its pictures tell what is real.
+The server keeps no state between the requests of a round. Its images follow from the round's id
+and a secret of this process, so neither the page nor the image addresses reveal the answers.
 """
 
 import hashlib
@@ -10,50 +10,50 @@ import secrets
 import numpy as np
 
 from ganvas.gallery.model_store import LoadedModel
-from ganvas.gallery.real_images import choose_real
+from ganvas.gallery.real_images import validation_positions
 from ganvas.ingestion.collection import Collection
 from ganvas.networks.sampling import count_classes
 
-PICTURES = 10
-# Latents of the sample grid and of the gallery's first page are taken.
+IMAGES = 10
+# Not the seed of sample grids or of the gallery's first page, whose images are known.
 SEED = 2**31 + 7
 
 
 class Game:
-    """Deals rounds of pictures; each deals the same to all who know its name."""
+    """Rounds of real and generated images, reproducible from a round's id."""
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
 
     def new_round(self) -> str:
-        """Give the name of a round that nobody has played."""
+        """Return the id of a new round."""
         return secrets.token_urlsafe(12)
 
-    def tell(self, name: str) -> list[bool]:
-        """Tell which pictures of a round are real: at least two, and at most all but two."""
-        rng = self._draw(name)
-        real = np.arange(PICTURES) < rng.integers(2, PICTURES - 1)
-        return [bool(each) for each in rng.permutation(real)]
+    def is_real(self, round_id: str) -> list[bool]:
+        """Return which images of a round are real: at least two, at most all but two."""
+        rng = self._rng(round_id)
+        real = np.arange(IMAGES) < rng.integers(2, IMAGES - 1)
+        return rng.permutation(real).tolist()
 
-    def show(
-        self, name: str, position: int, studio: LoadedModel, collection: Collection
+    def image(
+        self, round_id: str, position: int, model: LoadedModel, collection: Collection
     ) -> np.ndarray:
-        """Give a round's picture, uint8 (H, W, 3).
+        """Return an image of a round, uint8 (H, W, 3).
 
         Raises:
-            BusyError, TooSlowError: It can't be painted now.
+            BusyError, RequestTimeoutError: The generator has too many requests.
         """
-        rng = self._draw(f"{name}/pictures")
-        places = choose_real(collection)
-        real = rng.choice(places, PICTURES, replace=len(places) < PICTURES)
-        numbers = rng.integers(0, 2**12, PICTURES)
-        labels = rng.integers(0, max(count_classes(studio.generator), 1), PICTURES)
-        if self.tell(name)[position]:
+        rng = self._rng(f"{round_id}/pictures")
+        candidates = validation_positions(collection)
+        real = rng.choice(candidates, IMAGES, replace=len(candidates) < IMAGES)
+        numbers = rng.integers(0, 2**12, IMAGES)
+        labels = rng.integers(0, max(count_classes(model.generator), 1), IMAGES)
+        if self.is_real(round_id)[position]:
             return np.asarray(collection.images[real[position]])
-        latent = studio.latent(SEED, int(numbers[position]), 1.0)
-        rows = studio.weights(labels[position : position + 1])
-        return studio.batcher.generate(latent[None], rows)[0]
+        latent = model.sample_latent(SEED, int(numbers[position]))
+        one_hot = model.one_hot(labels[position : position + 1])
+        return model.batcher.generate(latent[None], one_hot)[0]
 
-    def _draw(self, name: str) -> np.random.Generator:
-        digest = hashlib.blake2b(name.encode(), key=self._secret, digest_size=16).digest()
+    def _rng(self, key: str) -> np.random.Generator:
+        digest = hashlib.blake2b(key.encode(), key=self._secret, digest_size=16).digest()
         return np.random.default_rng(int.from_bytes(digest, "big"))

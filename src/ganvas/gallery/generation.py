@@ -1,4 +1,4 @@
-"""From requests to pictures: which latents and classes they mean."""
+"""From requests to images: resolve seeds, numbers and classes to latents and labels."""
 
 from typing import NamedTuple
 
@@ -6,80 +6,67 @@ import numpy as np
 
 from ganvas import __version__
 from ganvas.gallery.model_store import LoadedModel
-from ganvas.gallery.schemas import End, GenerateRequest, InterpolateRequest, PictureRequest
-from ganvas.networks.sampling import count_classes, sample_latents, slerp
+from ganvas.gallery.schemas import GenerateRequest, ImageRequest, InterpolateRequest
+from ganvas.networks.sampling import sample_latents, slerp
 
 
 class GeneratedImages(NamedTuple):
-    """Pictures with what it takes to paint each of them again.
+    """Generated images with what is needed to generate each of them again.
 
     Attributes:
-        pictures: uint8 (n, H, W, 3).
-        facts: What is written into each picture's file.
+        images: uint8 (n, H, W, 3).
+        metadata: Of each image: the text that is written into its PNG file.
     """
 
-    pictures: np.ndarray
-    facts: list[dict[str, object]]
+    images: np.ndarray
+    metadata: list[dict[str, object]]
 
 
-def generate_series(studio: LoadedModel, asked: GenerateRequest) -> GeneratedImages:
-    """Paint a stretch of a seed's pictures, of one class or of all in turn."""
-    return _paint(studio, asked, asked.first, asked.count)
+def generate_series(model: LoadedModel, request: GenerateRequest) -> GeneratedImages:
+    """Generate consecutive images of a seed, of one class or of all classes in turn."""
+    return _generate(model, request, request.first, request.count)
 
 
-def generate_one(studio: LoadedModel, asked: PictureRequest) -> GeneratedImages:
-    """Paint one picture; of no class it is painted in the class that is its number's turn."""
-    return _paint(studio, asked, asked.number, 1)
+def generate_image(model: LoadedModel, request: ImageRequest) -> GeneratedImages:
+    """Generate one image; without a class, use class `number % K`."""
+    return _generate(model, request, request.number, 1)
 
 
-def generate_interpolation(studio: LoadedModel, asked: InterpolateRequest) -> GeneratedImages:
-    """Paint the way from one latent to another on an arc, and from one class to another."""
-    ends = (asked.start, asked.end)
-    latents = [studio.latent(end.seed, end.number, asked.truncation) for end in ends]
-    walk = slerp(latents[0][None], latents[1][None], asked.steps)[0]
-    first, last = (studio.weights(np.array([_label(studio, end)])) for end in ends)
-    shares = np.linspace(0, 1, asked.steps, dtype=np.float32)[:, None]
-    pictures = studio.batcher.generate(walk, (1 - shares) * first + shares * last)
-    facts: dict[str, object] = {"truncation": asked.truncation}
+def generate_interpolation(model: LoadedModel, request: InterpolateRequest) -> GeneratedImages:
+    """Interpolate between two latents (slerp) and between their classes (linearly)."""
+    ends = (request.start, request.end)
+    latents = [model.sample_latent(end.seed, end.number, request.truncation) for end in ends]
+    path = slerp(latents[0][None], latents[1][None], request.steps)[0]
+    labels = np.array([model.class_index(end.class_name, end.number) for end in ends])
+    first, last = model.one_hot(labels)
+    weights = np.linspace(0, 1, request.steps, dtype=np.float32)[:, None]
+    images = model.batcher.generate(path, (1 - weights) * first + weights * last)
+    metadata = _provenance(model) | {"truncation": request.truncation}
     for name, end in zip(("start", "end"), ends, strict=True):
-        facts[name] = f"seed {end.seed}, number {end.number}" + (
-            f", {end.class_name}" if end.class_name else ""
-        )
-    return GeneratedImages(pictures, [_origin(studio) | facts] * asked.steps)
+        class_name = f", {end.class_name}" if end.class_name else ""
+        metadata[name] = f"seed {end.seed}, number {end.number}{class_name}"
+    return GeneratedImages(images, [metadata] * request.steps)
 
 
-def _paint(
-    studio: LoadedModel, asked: GenerateRequest | PictureRequest, first: int, count: int
+def _generate(
+    model: LoadedModel, request: GenerateRequest | ImageRequest, first: int, count: int
 ) -> GeneratedImages:
-    numbers = np.arange(first, first + count)
-    drawn = sample_latents(studio.generator, first + count, asked.seed, asked.truncation)
-    classes = max(count_classes(studio.generator), 1)
-    chosen = studio.number(asked.class_name)
-    labels = np.full(count, chosen) if asked.class_name is not None else numbers % classes
-    pictures = studio.batcher.generate(drawn[first:], studio.weights(labels))
-    facts = [
-        _tell(studio, asked.seed, int(number), asked.truncation, int(label))
+    numbers = range(first, first + count)
+    labels = [model.class_index(request.class_name, number) for number in numbers]
+    latents = sample_latents(model.generator, first + count, request.seed, request.truncation)
+    images = model.batcher.generate(latents[first:], model.one_hot(np.array(labels)))
+    metadata = [
+        _provenance(model)
+        | {"seed": request.seed, "number": number, "truncation": request.truncation}
+        | {"class": model.class_names[label] if model.class_names else None}
         for number, label in zip(numbers, labels, strict=True)
     ]
-    return GeneratedImages(pictures, facts)
+    return GeneratedImages(images, metadata)
 
 
-def _label(studio: LoadedModel, end: End) -> int:
-    if end.class_name is not None:
-        return studio.number(end.class_name)
-    return end.number % max(len(studio.names), 1)
-
-
-def _origin(studio: LoadedModel) -> dict[str, object]:
+def _provenance(model: LoadedModel) -> dict[str, object]:
     return {
         "Software": f"Ganvas {__version__}",
-        "model": studio.saved.model,
-        "version": studio.saved.version,
+        "model": model.saved.name,
+        "version": model.saved.version,
     }
-
-
-def _tell(
-    studio: LoadedModel, seed: int, number: int, truncation: float, label: int
-) -> dict[str, object]:
-    own = {"seed": seed, "number": number, "truncation": truncation}
-    return _origin(studio) | own | {"class": studio.names[label] if studio.names else None}

@@ -1,14 +1,14 @@
-"""What browsers are told to keep to."""
+"""Security headers of all responses."""
 
 from flask import Response
 
-# The pages' own files and pictures that hold themselves; nothing from elsewhere, nothing inline.
-PAGES = (
+# Own files and data URIs only; no inline scripts or styles, nothing from other origins.
+PAGE_POLICY = (
     "default-src 'none'; img-src 'self' data:; style-src 'self'; script-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-# A report brings its own style and scripts with it, and is shut off from everything else.
-REPORT = (
+# A report has inline styles and scripts, so it is sandboxed.
+REPORT_POLICY = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; "
     "sandbox allow-scripts allow-downloads"
@@ -23,8 +23,8 @@ HEADERS = {
 }
 
 
-def secure(response: Response) -> Response:
-    """Add the headers to any answer; one that has a policy of its own keeps it."""
-    response.headers.setdefault("Content-Security-Policy", PAGES)
+def add_security_headers(response: Response) -> Response:
+    """Add the headers to a response; keep a Content-Security-Policy that a view has set."""
+    response.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
     response.headers.extend(HEADERS)
     return response

@@ -1,4 +1,4 @@
-"""Trained models on disk, and those of them that are loaded."""
+"""Trained models on disk, loaded on demand."""
 
 import json
 import threading
@@ -10,136 +10,155 @@ import keras
 import numpy as np
 
 from ganvas.gallery.batching import BatchedGenerator
-from ganvas.networks.sampling import count_classes, one_hot, sample_latents
+from ganvas.networks import sampling
 
-# Old versions are asked for by links, so what is loaded must not grow without end.
-LOADED = 4
+# Links can request old versions, so the number of models in memory is bounded.
+MAX_LOADED = 4
 
 
-class UnknownModelError(LookupError):
-    """There is no such model, version or class; the message says which there are."""
+class NotFoundError(LookupError):
+    """No such model, version, class or file; the message says what exists."""
 
 
 @dataclass(frozen=True)
-class Version:
-    """One saved version of a model.
+class ModelVersion:
+    """A saved version of a model.
 
     Attributes:
-        model: `<dataset>/<network>`, as the folders are called.
-        version: Kedro's name of the version.
+        name: `<dataset>/<network>`, as its folders are named.
+        version: Kedro's version string.
         folder: `06_models/<dataset>/<network>`.
     """
 
-    model: str
+    name: str
     version: str
     folder: Path
 
-    def file(self, name: str) -> Path:
-        """Give the place of a versioned file."""
-        return self.folder / name / self.version / name
+    @property
+    def dataset(self) -> str:
+        """The dataset that the model was trained on."""
+        return self.name.partition("/")[0]
+
+    def file(self, filename: str) -> Path:
+        """Return the path of a versioned file."""
+        return self.folder / filename / self.version / filename
 
 
 @dataclass
 class LoadedModel:
-    """A model that is loaded.
+    """A generator in memory, with its classes.
 
     Attributes:
-        saved: Which one.
-        generator: The network itself.
-        names: Its classes; empty: none.
-        column: What they are classes of; None: no classes.
-        batcher: Paints for all who ask.
+        saved: The version that was loaded.
+        generator: See `ganvas.networks.gan_networks.GanNetworks`.
+        class_names: Names of its K classes; empty for an unconditional generator.
+        label_column: The label column of the classes; None without classes.
+        batcher: Runs the generator for concurrent requests.
     """
 
-    saved: Version
+    saved: ModelVersion
     generator: keras.Model
-    names: list[str]
-    column: str | None
+    class_names: list[str]
+    label_column: str | None
     batcher: BatchedGenerator
 
     @property
-    def side(self) -> int:
-        """Height and width of its pictures."""
+    def image_size(self) -> int:
+        """Height and width of the generated images in pixels."""
         return int(self.generator.output_shape[1])
 
-    def number(self, name: str | None) -> int:
-        """Give a class's number; of none the first's.
+    def class_index(self, class_name: str | None, number: int = 0) -> int:
+        """Return the index of a class; without a name, `number` modulo the number of classes.
 
         Raises:
-            UnknownModelError: There is no such class.
+            NotFoundError: The model has no class of that name.
         """
-        if name is None:
-            return 0
-        if name not in self.names:
-            told = f"paints {', '.join(self.names)}" if self.names else "paints without classes"
-            raise UnknownModelError(f"'{self.saved.model}' {told}, not '{name}'.")
-        return self.names.index(name)
+        if class_name is None:
+            return number % max(len(self.class_names), 1)
+        if class_name not in self.class_names:
+            classes = ", ".join(self.class_names) or "no classes"
+            raise NotFoundError(
+                f"'{self.saved.name}' has no class '{class_name}': it has {classes}."
+            )
+        return self.class_names.index(class_name)
 
-    def latent(self, seed: int, number: int, truncation: float) -> np.ndarray:
-        """Give the latent of one number of a seed, as `kedro run --pipelines=sample` draws it."""
-        return sample_latents(self.generator, number + 1, seed, truncation)[number]
+    def sample_latent(self, seed: int, number: int, truncation: float = 1.0) -> np.ndarray:
+        """Return latent `number` of a seed, as `kedro run --pipelines=sample` draws it: (Z,)."""
+        return sampling.sample_latents(self.generator, number + 1, seed, truncation)[number]
 
-    def weights(self, labels: np.ndarray) -> np.ndarray:
-        """Give rows of weights of classes' numbers (n,), float32 (n, K)."""
-        return one_hot(labels, count_classes(self.generator))
+    def one_hot(self, labels: np.ndarray) -> np.ndarray:
+        """Encode class indices (n,) as one-hot labels, float32 (n, K)."""
+        return sampling.one_hot(labels, sampling.count_classes(self.generator))
 
 
-class Models:
-    """What is found below a folder of models; looked for anew at each question."""
+class ModelStore:
+    """Trained models below a folder, which is listed anew at each call.
+
+    Args:
+        folder: The project's `data/06_models`.
+
+    Example:
+        >>> store = ModelStore(Path("data/06_models"))
+        >>> model = store.load("sample/dcgan")
+        >>> model.sample_latent(seed=0, number=3).shape
+        (128,)
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._loaded: OrderedDict[Version, LoadedModel] = OrderedDict()
+        self._loaded: OrderedDict[ModelVersion, LoadedModel] = OrderedDict()
         self._lock = threading.Lock()
 
-    def newest(self) -> dict[str, Version]:
-        """Give the newest version of each model, the most recently trained first."""
-        # Of several of one name the last stays.
-        newest = {each.model: each for each in self._find()}
+    def newest(self) -> dict[str, ModelVersion]:
+        """Return the newest version of each model by name, the most recently trained first."""
+        # Versions are sorted, so the last one of a name wins.
+        newest = {saved.name: saved for saved in self._list_versions()}
         return dict(sorted(newest.items(), key=lambda item: item[1].version, reverse=True))
 
-    def choose(self, model: str | None, version: str | None = None) -> LoadedModel:
-        """Load a model; without a name the most recently trained one.
+    def load(self, name: str | None = None, version: str | None = None) -> LoadedModel:
+        """Load a model, by default the newest version of the most recently trained one.
 
         Raises:
-            UnknownModelError: There is none of that name.
+            NotFoundError: There is no such model or version.
         """
         newest = self.newest()
         if not newest:
-            raise UnknownModelError("There is no trained generator yet: run `make run` first.")
-        model = model or next(iter(newest))
-        if model not in newest:
-            raise UnknownModelError(f"There is no model '{model}': there are {', '.join(newest)}.")
+            raise NotFoundError("There is no trained generator yet: run `make run` first.")
+        name = name or next(iter(newest))
+        if name not in newest:
+            raise NotFoundError(f"There is no model '{name}': there are {', '.join(newest)}.")
         if version is None:
-            return self._open(newest[model])
-        versions = {each.version: each for each in self._find() if each.model == model}
+            return self._load_cached(newest[name])
+        versions = {saved.version: saved for saved in self._list_versions() if saved.name == name}
         if version not in versions:
-            there = ", ".join(versions)
-            raise UnknownModelError(f"'{model}' has no version '{version}': there are {there}.")
-        return self._open(versions[version])
+            raise NotFoundError(
+                f"'{name}' has no version '{version}': there are {', '.join(versions)}."
+            )
+        return self._load_cached(versions[version])
 
-    def _find(self) -> list[Version]:
-        # Of a run's files the list of classes is saved last: with it the generator is there too.
+    def _list_versions(self) -> list[ModelVersion]:
+        # A run saves its class list last: once that exists, the generator does too.
         files = sorted(self._folder.glob("*/*/class_list.json/*/class_list.json"))
-        found = [
-            Version("/".join(file.parts[-5:-3]), file.parts[-2], file.parents[2]) for file in files
+        versions = [
+            ModelVersion("/".join(file.parts[-5:-3]), file.parts[-2], file.parents[2])
+            for file in files
         ]
-        return [each for each in found if each.file("generator.keras").is_file()]
+        return [saved for saved in versions if saved.file("generator.keras").is_file()]
 
-    def _open(self, version: Version) -> LoadedModel:
+    def _load_cached(self, saved: ModelVersion) -> LoadedModel:
         with self._lock:
-            if version not in self._loaded:
-                self._loaded[version] = _load(version)
-            self._loaded.move_to_end(version)
-            studio = self._loaded[version]
-            while len(self._loaded) > LOADED:
+            if saved not in self._loaded:
+                self._loaded[saved] = _load(saved)
+            self._loaded.move_to_end(saved)
+            model = self._loaded[saved]
+            while len(self._loaded) > MAX_LOADED:
                 self._loaded.popitem(last=False)
-        return studio
+        return model
 
 
-def _load(version: Version) -> LoadedModel:
-    generator = keras.models.load_model(version.file("generator.keras"), compile=False)
-    classes = json.loads(version.file("class_list.json").read_text())
+def _load(saved: ModelVersion) -> LoadedModel:
+    generator = keras.models.load_model(saved.file("generator.keras"), compile=False)
+    classes = json.loads(saved.file("class_list.json").read_text())
     return LoadedModel(
-        version, generator, classes["names"], classes["column"], BatchedGenerator(generator)
+        saved, generator, classes["names"], classes["column"], BatchedGenerator(generator)
     )

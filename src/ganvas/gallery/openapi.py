@@ -1,138 +1,128 @@
-"""The description of the API, made of the models that check its requests."""
+"""The OpenAPI description of the API, derived from the schemas of its requests."""
 
 from typing import Any
 
 from pydantic import BaseModel
 
 from ganvas import __version__
-from ganvas.gallery.schemas import GenerateRequest, InterpolateRequest, PictureRequest
+from ganvas.gallery.schemas import GenerateRequest, ImageRequest, InterpolateRequest
 
+REFERENCE = "#/components/schemas/{model}"
 BINARY = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
-TEXT, NUMBER, WHOLE = {"type": "string"}, {"type": "number"}, {"type": "integer"}
-ERROR = {"type": "object", "required": ["error"], "properties": {"error": TEXT}}
+STRING, NUMBER, INTEGER = {"type": "string"}, {"type": "number"}, {"type": "integer"}
 ERRORS = {
-    "400": "The request can't be understood.",
+    "400": "The request is invalid.",
     "404": "There is no such model, version or class.",
-    "405": "The address takes another method.",
+    "405": "The address does not accept this method.",
     "413": "The body is too large.",
-    "429": "Too many wait already; Retry-After says how long to wait.",
+    "429": "Too many requests are pending; Retry-After holds the seconds to wait.",
     "503": "It took too long.",
 }
 
 
-def describe() -> dict[str, Any]:
-    """Describe the API in the terms of OpenAPI 3.1."""
-    bodies: list[type[BaseModel]] = [GenerateRequest, InterpolateRequest]
-    schemas: dict[str, Any] = {"Error": ERROR}
-    for model in bodies:
-        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas |= schema.pop("$defs", {})
-        schemas[model.__name__] = schema
+def describe_api() -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of the API."""
+    schemas: dict[str, Any] = {"Error": _object(error=STRING)}
+    for schema in (GenerateRequest, InterpolateRequest):
+        definition = schema.model_json_schema(ref_template=REFERENCE)
+        schemas |= definition.pop("$defs", {}) | {schema.__name__: definition}
+    model = _object(
+        model=STRING,
+        version=STRING,
+        side=INTEGER,
+        latent=INTEGER,
+        column={"type": ["string", "null"]},
+        classes=_array(STRING),
+    )
+    scores = _object(score=NUMBER, real=_array(NUMBER), generated=_array(NUMBER))
+    health = _operation("Check that the server runs", _json(_object(status={"const": "ok"})), "405")
+    models = _operation(
+        "List the models, newest first", _json(_object(models=_array(model))), "405"
+    )
+    image = _operation(
+        "Generate one image", {"image/png": BINARY}, *sorted(ERRORS.keys() - {"413"})
+    )
+    score = _operation("Score an image with the discriminator", _json(scores), *ERRORS)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Ganvas gallery",
             "version": __version__,
-            "description": "Pictures by trained generators. The same request gives the same bytes.",
+            "description": "Images by trained generators. The same request returns the same bytes.",
         },
         "paths": {
-            "/healthz": {
-                "get": _tell("Whether it runs", _json({"status": {"const": "ok"}}), ["405"])
-            },
-            "/api/models": {
-                "get": _tell(
-                    "What can be asked for, the newest first",
-                    _json({"models": {"type": "array", "items": _model()}}),
-                    ["405"],
-                )
-            },
-            "/api/generate": {"post": _post("Paint pictures of a seed", GenerateRequest)},
-            "/api/interpolate": {"post": _post("Paint a walk", InterpolateRequest)},
-            "/api/picture": {
-                "get": _tell("Paint one picture", {"image/png": BINARY})
-                | {"parameters": _parameters(PictureRequest)}
-            },
-            "/api/judge": {"post": _judge()},
+            "/healthz": {"get": health},
+            "/api/models": {"get": models},
+            "/api/generate": {"post": _generation("Generate images of a seed", GenerateRequest)},
+            "/api/interpolate": {"post": _generation("Interpolate", InterpolateRequest)},
+            "/api/picture": {"get": image | {"parameters": _query_parameters(ImageRequest)}},
+            "/api/judge": {"post": score | _request_body("multipart/form-data", _upload())},
         },
         "components": {"schemas": schemas},
     }
 
 
-def _tell(summary: str, content: dict[str, Any], errors: list[str] | None = None) -> dict[str, Any]:
-    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
-    told = errors if errors is not None else [code for code in ERRORS if code != "413"]
+def _operation(summary: str, content: dict[str, Any], *errors: str) -> dict[str, Any]:
+    error = _json({"$ref": REFERENCE.format(model="Error")})
     return {
         "summary": summary,
-        "responses": {"200": {"description": "Done.", "content": content}}
-        | {code: {"description": ERRORS[code], "content": error} for code in told},
+        "responses": {"200": {"description": "Success.", "content": content}}
+        | {code: {"description": ERRORS[code], "content": error} for code in errors},
     }
 
 
-def _post(summary: str, model: type[BaseModel]) -> dict[str, Any]:
-    pictures = _json({"pictures": {"type": "array", "items": {"type": "object"}}})
-    content = {"image/png": BINARY, "image/webp": BINARY} | pictures
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    body = {"required": True, "content": {"application/json": {"schema": schema}}}
-    return _tell(summary, content, list(ERRORS)) | {"requestBody": body}
+def _generation(summary: str, schema: type[BaseModel]) -> dict[str, Any]:
+    images = _json(_object(pictures=_array({"type": "object"})))
+    operation = _operation(summary, {"image/png": BINARY, "image/webp": BINARY} | images, *ERRORS)
+    reference = {"$ref": REFERENCE.format(model=schema.__name__)}
+    return operation | _request_body("application/json", reference)
 
 
-def _judge() -> dict[str, Any]:
-    scores = {"type": "array", "items": NUMBER}
-    content = _json({"score": NUMBER, "real": scores, "generated": scores})
-    fields = {
-        "picture": {"type": "string", "format": "binary", "description": "A picture's file."},
-        "model": TEXT,
-        "version": TEXT,
-        "class": TEXT | {"description": "As which it is judged, by class; left out: the first."},
-    }
-    schema = {
-        "type": "object",
-        "required": ["picture"],
-        "properties": fields,
-        "additionalProperties": False,
-    }
-    told = _tell("Judge a picture by the discriminator", content, list(ERRORS))
-    return told | {
-        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
-    }
+def _request_body(content_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {content_type: {"schema": schema}}}}
 
 
-def _json(properties: dict[str, Any]) -> dict[str, Any]:
-    schema = {"type": "object", "required": list(properties), "properties": properties}
-    return {"application/json": {"schema": schema}}
-
-
-def _model() -> dict[str, Any]:
+def _upload() -> dict[str, Any]:
     return {
         "type": "object",
-        "required": ["model", "version", "side", "latent", "column", "classes"],
+        "required": ["picture"],
         "properties": {
-            "model": TEXT,
-            "version": TEXT,
-            "side": WHOLE,
-            "latent": WHOLE,
-            "column": {"type": ["string", "null"]},
-            "classes": {"type": "array", "items": TEXT},
+            "picture": STRING | {"format": "binary", "description": "An image file."},
+            "model": STRING,
+            "version": STRING,
+            "class": STRING | {"description": "The class to score it as; default: the first."},
         },
+        "additionalProperties": False,
     }
 
 
-def _parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
-    properties = model.model_json_schema()["properties"]
+def _query_parameters(schema: type[BaseModel]) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
             "in": "query",
             "required": False,
-            "description": schema.pop("description", ""),
-            "schema": _without_null(schema),
+            "description": field.pop("description", ""),
+            "schema": _without_null(field),
         }
-        for name, schema in properties.items()
+        for name, field in schema.model_json_schema()["properties"].items()
     ]
 
 
-def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """An address has no null: what isn't there is left out."""
-    options = [each for each in schema.get("anyOf", []) if each != {"type": "null"}]
-    kept = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+def _without_null(field: dict[str, Any]) -> dict[str, Any]:
+    """Drop null from a schema: in a query string, an absent value is left out."""
+    options = [option for option in field.get("anyOf", []) if option != {"type": "null"}]
+    kept = {key: value for key, value in field.items() if key not in ("anyOf", "default")}
     return kept | (options[0] if options else {})
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _array(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties}

@@ -1,279 +1,286 @@
-"""The gallery's pages."""
+"""The HTML pages of the gallery, and the files that they link to."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 from flask import Blueprint, Response, render_template, request, url_for
 
-from ganvas.gallery.api import PNG, WEBP, read_upload
-from ganvas.gallery.discriminator_scores import DiscriminatorScorer
-from ganvas.gallery.encoding import encode_film, encode_png, encode_strip
-from ganvas.gallery.game import PICTURES, Game
-from ganvas.gallery.generation import (
-    GeneratedImages,
-    generate_interpolation,
-    generate_one,
-    generate_series,
-)
-from ganvas.gallery.headers import REPORT
-from ganvas.gallery.model_store import LoadedModel, Models, UnknownModelError
+from ganvas.gallery import generation, schemas
+from ganvas.gallery.api import PNG, WEBP
+from ganvas.gallery.encoding import encode_animation, encode_png, encode_strip
+from ganvas.gallery.game import IMAGES
+from ganvas.gallery.headers import REPORT_POLICY
+from ganvas.gallery.model_store import LoadedModel, NotFoundError
 from ganvas.gallery.real_images import find_collection
-from ganvas.gallery.schemas import (
-    GenerateRequest,
-    PictureRequest,
-    Request,
-    WalkQuery,
-    WrongRequestError,
-    read_query,
-)
-from ganvas.gallery.score_histogram import draw_scores
-from ganvas.ingestion.collection import Collection
+from ganvas.gallery.schemas import InterpolateQuery, InvalidRequestError, ModelRequest
+from ganvas.gallery.score_histogram import layout_histogram
+from ganvas.gallery.services import services
 from ganvas.visualization.report import TEMPLATES, data_uri
 
-SHOWN_REJECTED = 200
+# More than the API's default, to fill the page.
+COUNT = "24"
+MAX_REJECTED = 200
+
+Query = TypeVar("Query", bound=ModelRequest)
+
+pages = Blueprint("pages", __name__)
 
 
-Show = Callable[..., str]
+# Generated images
 
 
-def make_pages(models: Models, court: DiscriminatorScorer, data: Path) -> Blueprint:
-    """Make the routes that people look at."""
-    pages = Blueprint("pages", __name__)
+@pages.get("/")
+def generate() -> str:
+    """Show a grid of generated images."""
+    default = [] if request.args.get("count") else [("count", COUNT)]
+    model, query = _load_model(schemas.GenerateRequest, _query() + default)
+    generated = generation.generate_series(model, query)
+    images = list(zip(_data_uris(generated), generated.metadata, strict=True))
+    return _render("generate.html", model, query, images=images)
 
-    def show(template: str, studio: LoadedModel, version: str | None = None, **values: Any) -> str:
-        # A version that was asked for stays the one; otherwise the newest is always taken.
-        here = {"model": studio.saved.model} | ({"version": version} if version else {})
-        return render_template(
-            template, studio=studio, models=list(models.newest()), here=here, **values
+
+@pages.get("/picture")
+def image() -> str:
+    """Show one image and the metadata that reproduces it."""
+    model, query = _load_model(schemas.ImageRequest)
+    generated = generation.generate_image(model, query)
+    uri, metadata = _data_uris(generated)[0], generated.metadata[0]
+    return _render("image.html", model, query, uri=uri, metadata=metadata)
+
+
+# Interpolation
+
+
+@pages.get("/walk")
+def interpolate() -> str:
+    """Show an interpolation between two images."""
+    model, query = _read_interpolation()
+    return _render("interpolate.html", model, query, **_interpolate(model, query))
+
+
+@pages.get("/mix")
+def mix() -> str:
+    """Show an interpolation between two classes of one latent; say so if there are fewer."""
+    model, query = _read_interpolation()
+    names = model.class_names
+    if len(names) < 2:
+        return _render("mix.html", model, query)
+    class_a = query.class_a or next(name for name in names if name != query.class_b)
+    class_b = query.class_b or next(name for name in names if name != class_a)
+    same_latent = {"seed_b": query.seed_a, "number_b": query.number_a}
+    query = query.model_copy(update=same_latent | {"class_a": class_a, "class_b": class_b})
+    return _render("mix.html", model, query, **_interpolate(model, query))
+
+
+@pages.get("/walk/<any('film.webp', 'strip.png'):filename>")
+def interpolation_file(filename: str) -> Response:
+    """Return an interpolation as an animated WebP or as a strip of images."""
+    model, query = _read_interpolation()
+    generated = generation.generate_interpolation(model, query.to_request())
+    if filename == "film.webp":
+        return Response(encode_animation(generated.images), mimetype=WEBP)
+    return Response(encode_strip(generated.images, generated.metadata[0]), mimetype=PNG)
+
+
+def _read_interpolation() -> tuple[LoadedModel, InterpolateQuery]:
+    """Read both ends from the form's fields, or from two images selected in the grid."""
+    query = [(name, value) for name, value in _query() if name != "pick"]
+    # Each selected image is sent as "seed:number:class".
+    selected = [value.split(":", 2) for value in request.args.getlist("pick")]
+    if selected and len(selected) != 2:
+        verb = "is" if len(selected) == 1 else "are"
+        raise InvalidRequestError(
+            f"An interpolation needs two images, and {len(selected)} {verb} picked: pick two."
         )
-
-    _add_painting(pages, models, show)
-    _add_walks(pages, models, show)
-    _add_judging(pages, models, court, show)
-    _add_game(pages, models, data, show)
-    _add_about(pages, models, data, show)
-
-    @pages.get("/style.css")
-    def tell_style() -> Response:
-        return Response(TEMPLATES.get_template("style.css").render(), mimetype="text/css")
-
-    return pages
+    for end, values in zip("ab", selected, strict=False):
+        fields = zip(("seed", "number", "class"), values, strict=False)
+        query += [(f"{name}_{end}", value) for name, value in fields if value]
+    return _load_model(InterpolateQuery, query)
 
 
-def _add_painting(pages: Blueprint, models: Models, show: Show) -> None:
-    @pages.get("/")
-    def paint() -> str:
-        # More than the API's: there is room for them.
-        count = [] if request.args.get("count") else [("count", "24")]
-        asked = read_query(GenerateRequest, filled() + count)
-        studio = models.choose(asked.model, asked.version)
-        scene = generate_series(studio, asked)
-        pictures = list(zip(_addresses(scene), scene.facts, strict=True))
-        return show("paint.html", studio, asked.version, asked=asked, pictures=pictures)
-
-    @pages.get("/picture")
-    def show_picture() -> str:
-        """Show one picture, with what tells how to paint it again."""
-        asked = read_query(PictureRequest, filled())
-        studio = models.choose(asked.model, asked.version)
-        scene = generate_one(studio, asked)
-        return show(
-            "picture.html",
-            studio,
-            asked.version,
-            address=_addresses(scene)[0],
-            facts=scene.facts[0],
-        )
+def _interpolate(model: LoadedModel, query: InterpolateQuery) -> dict[str, Any]:
+    """Return the template variables of an interpolation."""
+    generated = generation.generate_interpolation(model, query.to_request())
+    exact = {"model": model.saved.name, "version": model.saved.version}
+    url_args = query.model_copy(update=exact).model_dump(exclude_none=True)
+    return {
+        "strip": data_uri(encode_strip(generated.images, generated.metadata[0]), "png"),
+        "steps": len(generated.images),
+        "animation_url": url_for("pages.interpolation_file", filename="film.webp", **url_args),
+        "strip_url": url_for("pages.interpolation_file", filename="strip.png", **url_args),
+    }
 
 
-def _add_walks(pages: Blueprint, models: Models, show: Show) -> None:
-    def read_walk() -> tuple[LoadedModel, WalkQuery]:
-        """Read both ends of a walk, from fields or from two pictures that were picked."""
-        query = [pair for pair in filled() if pair[0] != "pick"]
-        # Pictures that were picked in the grid, as "seed:number:class".
-        picked = [each.split(":", 2) for each in request.args.getlist("pick")]
-        if picked and len(picked) != 2:
-            raise WrongRequestError(
-                f"A walk leads from one picture to another, and {len(picked)} "
-                f"{'is' if len(picked) == 1 else 'are'} picked: pick two."
-            )
-        for letter, parts in zip("ab", picked, strict=False):
-            for name, part in zip(("seed", "number", "class"), parts, strict=False):
-                query += [(f"{name}_{letter}", part)] if part else []
-        asked = read_query(WalkQuery, query)
-        return models.choose(asked.model, asked.version), asked
-
-    @pages.get("/walk")
-    def walk() -> str:
-        studio, asked = read_walk()
-        return show("walk.html", studio, asked.version, asked=asked, **_stroll(studio, asked))
-
-    @pages.get("/mix")
-    def mix() -> str:
-        """Walk between two classes; a model with fewer has its reason told."""
-        studio, asked = read_walk()
-        if len(studio.names) < 2:
-            return show("mix.html", studio, asked.version, asked=asked)
-        first = asked.class_a or next(name for name in studio.names if name != asked.class_b)
-        second = asked.class_b or next(name for name in studio.names if name != first)
-        # One latent, two classes.
-        latent = {"seed_b": asked.seed_a, "number_b": asked.number_a}
-        asked = asked.model_copy(update=latent | {"class_a": first, "class_b": second})
-        return show("mix.html", studio, asked.version, asked=asked, **_stroll(studio, asked))
-
-    @pages.get("/walk/film.webp")
-    def save_film() -> Response:
-        studio, asked = read_walk()
-        scene = generate_interpolation(studio, asked.to_request())
-        return Response(encode_film(scene.pictures), mimetype=WEBP)
-
-    @pages.get("/walk/strip.png")
-    def save_strip() -> Response:
-        studio, asked = read_walk()
-        scene = generate_interpolation(studio, asked.to_request())
-        return Response(encode_strip(scene.pictures, scene.facts[0]), mimetype=PNG)
+# Discriminator scores
 
 
-def _add_judging(pages: Blueprint, models: Models, court: DiscriminatorScorer, show: Show) -> None:
-    @pages.get("/judge")
-    def ask() -> str:
-        asked = read_query(Request, filled())
-        studio = models.choose(asked.model, asked.version)
-        return show("judge.html", studio, asked.version, found=None, chosen=None)
-
-    @pages.post("/judge")
-    def judge() -> str:
-        """Judge an uploaded picture."""
-        studio, content, class_name = read_upload(models)
-        found = court.judge(studio, content, class_name)
-        return show(
-            "judge.html",
-            studio,
-            request.form.get("version"),
-            found=found,
-            chosen=class_name or next(iter(studio.names), None),
-            picture=data_uri(encode_png(found.pixels), "png"),
-            looks_real=found.looks_real,
-            plot=draw_scores(found),
-        )
+@pages.get("/judge")
+def score_form() -> str:
+    """Show the form to upload an image."""
+    model, query = _load_model(ModelRequest)
+    return _render("judge.html", model, query, result=None, class_name=None)
 
 
-def _add_game(pages: Blueprint, models: Models, data: Path, show: Show) -> None:
-    game = Game()
-
-    def open_round(asked: Request) -> tuple[LoadedModel, Collection | None]:
-        studio = models.choose(asked.model, asked.version)
-        return studio, find_collection(data, studio)
-
-    @pages.get("/game")
-    def play() -> str:
-        asked = read_query(Request, filled())
-        studio, collection = open_round(asked)
-        name = game.new_round() if collection is not None else None
-        return show("game.html", studio, asked.version, round=name, count=PICTURES, answers=None)
-
-    @pages.get("/game/<name>/<int:position>.png")
-    def deal(name: str, position: int) -> Response:
-        studio, collection = open_round(read_query(Request, filled()))
-        if collection is None or position >= PICTURES:
-            raise UnknownModelError("There is no such picture in this game.")
-        pixels = game.show(name, position, studio, collection)
-        return Response(encode_png(pixels), mimetype=PNG)
-
-    @pages.post("/game")
-    def count_points() -> str:
-        """Compare the answers of a round with the truth."""
-        form = request.form
-        chosen = {key: form[key] for key in ("model", "version") if form.get(key)}
-        studio, _ = open_round(read_query(Request, chosen.items()))
-        answers = [form.get(f"answer{position}") for position in range(PICTURES)]
-        name = form.get("round", "")
-        if not name or set(answers) - {"real", "painted"}:
-            raise WrongRequestError("Say of each picture whether it is real or painted.")
-        truth = ["real" if real else "painted" for real in game.tell(name)]
-        return show(
-            "game.html",
-            studio,
-            chosen.get("version"),
-            round=name,
-            count=PICTURES,
-            answers=list(zip(answers, truth, strict=True)),
-            points=sum(each == true for each, true in zip(answers, truth, strict=True)),
-        )
+@pages.post("/judge")
+def score() -> str:
+    """Show the discriminator's score of an uploaded image."""
+    upload = schemas.read_upload()
+    model = services.models.load(upload.model, upload.version)
+    result = services.scorer.score(model, upload.content, upload.class_name)
+    return _render(
+        "judge.html",
+        model,
+        upload,
+        result=result,
+        class_name=upload.class_name or next(iter(model.class_names), None),
+        uri=data_uri(encode_png(result.image), "png"),
+        histogram=layout_histogram(result),
+    )
 
 
-def _add_about(pages: Blueprint, models: Models, data: Path, show: Show) -> None:
-    # Below these folders lie only files of models that were found; no part of an address is a path.
-    def reporting(model: str) -> Path:
-        return data / "08_reporting" / model
-
-    @pages.get("/about")
-    def about() -> str:
-        """Tell of a model what its collection, its report and its card say."""
-        asked = read_query(Request, filled())
-        studio = models.choose(asked.model, asked.version)
-        model, card = studio.saved.model, studio.saved.folder / "model_card.md"
-        return show(
-            "about.html",
-            studio,
-            asked.version,
-            report=(reporting(model) / "report.html").is_file(),
-            film=(reporting(model) / "progress.webp").is_file(),
-            card=card.read_text().partition("---\n")[2].partition("---\n")[2]
-            if card.is_file()
-            else None,
-            rejected=_read_rejected(data / "03_primary" / model.partition("/")[0] / "rejected.csv"),
-            shown=SHOWN_REJECTED,
-        )
-
-    @pages.get("/about/report")
-    def show_report() -> Response:
-        studio = models.choose(read_query(Request, filled()).model)
-        page = Response(_read(reporting(studio.saved.model) / "report.html"), mimetype="text/html")
-        page.headers["Content-Security-Policy"] = REPORT
-        return page
-
-    @pages.get("/about/progress.webp")
-    def show_film() -> Response:
-        studio = models.choose(read_query(Request, filled()).model)
-        return Response(_read(reporting(studio.saved.model) / "progress.webp"), mimetype=WEBP)
+# Game
 
 
-def filled() -> list[tuple[str, str]]:
-    """Give what the address says; a form's empty fields say nothing."""
-    return [(name, value) for name, value in request.args.items(multi=True) if value]
+@pages.get("/game")
+def play() -> str:
+    """Show a new round of the game, if the model's dataset is on this machine."""
+    model, query = _load_model(ModelRequest)
+    collection = find_collection(services.data, model)
+    round_id = None if collection is None else services.game.new_round()
+    return _render("game.html", model, query, round_id=round_id, count=IMAGES, answers=None)
 
 
-def _read(file: Path) -> bytes:
+@pages.get("/game/<round_id>/<int:position>.png")
+def game_image(round_id: str, position: int) -> Response:
+    """Return an image of a round, without metadata."""
+    model, _ = _load_model(ModelRequest)
+    collection = find_collection(services.data, model)
+    if collection is None or position >= IMAGES:
+        raise NotFoundError("There is no such image in this game.")
+    pixels = services.game.image(round_id, position, model, collection)
+    return Response(encode_png(pixels), mimetype=PNG)
+
+
+@pages.post("/game")
+def check_answers() -> str:
+    """Compare the answers of a round with the truth."""
+    form = request.form
+    fields = [(name, form[name]) for name in ("model", "version") if form.get(name)]
+    model, query = _load_model(ModelRequest, fields)
+    round_id = form.get("round", "")
+    answers = [form.get(f"answer{position}") for position in range(IMAGES)]
+    if not round_id or set(answers) - {"real", "painted"}:
+        raise InvalidRequestError("Answer for each image whether it is real or painted.")
+    truth = ["real" if real else "painted" for real in services.game.is_real(round_id)]
+    pairs = list(zip(answers, truth, strict=True))
+    return _render(
+        "game.html",
+        model,
+        query,
+        round_id=round_id,
+        count=IMAGES,
+        answers=pairs,
+        points=sum(answer == actual for answer, actual in pairs),
+    )
+
+
+# About a model
+
+
+@pages.get("/about")
+def about() -> str:
+    """Show a model's report, animation, model card and the files that could not be used."""
+    model, query = _load_model(ModelRequest)
+    reporting = _reporting_folder(model)
+    rejected = services.data / "03_primary" / model.saved.dataset / "rejected.csv"
+    return _render(
+        "about.html",
+        model,
+        query,
+        has_report=(reporting / "report.html").is_file(),
+        has_animation=(reporting / "progress.webp").is_file(),
+        card=_read_model_card(model.saved.folder / "model_card.md"),
+        rejected=_read_rejected(rejected),
+        max_rejected=MAX_REJECTED,
+    )
+
+
+@pages.get("/about/report")
+def report() -> Response:
+    """Return a model's report, sandboxed."""
+    response = Response(_read_reporting("report.html"), mimetype="text/html")
+    response.headers["Content-Security-Policy"] = REPORT_POLICY
+    return response
+
+
+@pages.get("/about/progress.webp")
+def progress() -> Response:
+    """Return the animation of a model's training."""
+    return Response(_read_reporting("progress.webp"), mimetype=WEBP)
+
+
+def _reporting_folder(model: LoadedModel) -> Path:
+    # The name is of a model that was found on disk, so the path stays inside the data folder.
+    return services.data / "08_reporting" / model.saved.name
+
+
+def _read_reporting(filename: str) -> bytes:
+    # Reports have no versions.
+    query = schemas.read_query(ModelRequest, _query())
+    file = _reporting_folder(services.models.load(query.model)) / filename
     if not file.is_file():
-        raise UnknownModelError("This model has none yet: run `kedro run --pipelines=report`.")
+        raise NotFoundError("This model has none yet: run `kedro run --pipelines=report`.")
     return file.read_bytes()
+
+
+def _read_model_card(file: Path) -> str | None:
+    """Read a model card without its front matter."""
+    return file.read_text().split("---\n", 2)[-1] if file.is_file() else None
 
 
 def _read_rejected(file: Path) -> list[list[str]]:
     if not file.is_file():
         return []
-    # A file can be called NA, null or 0001.
-    table = pd.read_csv(file, keep_default_na=False, dtype="str", nrows=SHOWN_REJECTED + 1)
+    # A file can be named NA, null or 0001.
+    table = pd.read_csv(file, keep_default_na=False, dtype="str", nrows=MAX_REJECTED + 1)
     return table[["path", "reason"]].to_numpy().tolist()
 
 
-def _addresses(scene: GeneratedImages) -> list[str]:
-    pictures = zip(scene.pictures, scene.facts, strict=True)
-    return [data_uri(encode_png(picture, facts), "png") for picture, facts in pictures]
+# Shared
 
 
-def _stroll(studio: LoadedModel, asked: WalkQuery) -> dict[str, Any]:
-    """Paint a walk for its page."""
-    scene = generate_interpolation(studio, asked.to_request())
-    exact = asked.model_copy(
-        update={"model": studio.saved.model, "version": studio.saved.version}
-    ).model_dump(exclude_none=True)
-    return {
-        "strip": data_uri(encode_strip(scene.pictures, scene.facts[0]), "png"),
-        "steps": len(scene.pictures),
-        "film_address": url_for("pages.save_film", **exact),
-        "strip_address": url_for("pages.save_strip", **exact),
-    }
+@pages.get("/style.css")
+def style() -> Response:
+    """Return the stylesheet that pages share with reports."""
+    return Response(TEMPLATES.get_template("style.css").render(), mimetype="text/css")
+
+
+def _query() -> list[tuple[str, str]]:
+    """Return the query string without the empty fields of a form."""
+    return [(name, value) for name, value in request.args.items(multi=True) if value]
+
+
+def _load_model(
+    schema: type[Query], fields: Iterable[tuple[str, str]] | None = None
+) -> tuple[LoadedModel, Query]:
+    """Parse fields, by default the query string, and load the model that they name."""
+    query = schemas.read_query(schema, _query() if fields is None else fields)
+    return services.models.load(query.model, query.version), query
+
+
+def _render(
+    template: str, model: LoadedModel, query: ModelRequest | schemas.Upload, **values: Any
+) -> str:
+    """Render a page whose links keep the requested version, or lead to the newest."""
+    model_args = {"model": model.saved.name}
+    if query.version:
+        model_args["version"] = query.version
+    shared = {"model": model, "model_args": model_args, "query": query}
+    return render_template(template, model_names=list(services.models.newest()), **shared, **values)
+
+
+def _data_uris(generated: generation.GeneratedImages) -> list[str]:
+    images = zip(generated.images, generated.metadata, strict=True)
+    return [data_uri(encode_png(image, metadata), "png") for image, metadata in images]

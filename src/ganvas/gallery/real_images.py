@@ -1,4 +1,4 @@
-"""Real pictures, where the collection that a model learnt from is on this machine."""
+"""Real images of a model's dataset, if it is on this machine."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -6,32 +6,35 @@ from pathlib import Path
 import numpy as np
 
 from ganvas.errors import GanvasError
-from ganvas.gallery.model_store import LOADED, LoadedModel
+from ganvas.gallery.model_store import MAX_LOADED, LoadedModel
 from ganvas.ingestion.collection import MANIFEST, Collection, open_collection
 
 
-def find_collection(data: Path, studio: LoadedModel) -> Collection | None:
-    """Open the collection that a model learnt from; None where it isn't there whole, at its size.
+def find_collection(data: Path, model: LoadedModel) -> Collection | None:
+    """Open the collection that a model was trained on.
 
     Args:
-        data: The project's folder of data.
-        studio: The model.
+        data: The project's data folder.
+        model: The model.
+
+    Returns:
+        The collection; None if it is missing, incomplete or of another image size.
     """
-    folder = data / "03_primary" / studio.saved.model.partition("/")[0] / "collection"
+    folder = data / "03_primary" / model.saved.dataset / "collection"
     try:
         collection = _open(folder, (folder / MANIFEST).stat().st_mtime_ns)
     except (OSError, ValueError, EOFError, GanvasError):
         return None
-    return collection if collection.images.shape[1] == studio.side else None
+    return collection if collection.images.shape[1] == model.image_size else None
 
 
-def choose_real(collection: Collection) -> np.ndarray:
-    """Give the positions of held-out pictures, or of all where none are held out."""
-    held_out = collection.shuffled("validation")
-    return held_out if len(held_out) else np.arange(len(collection.images))
+def validation_positions(collection: Collection) -> np.ndarray:
+    """Return the positions of the validation images, or of all images if there are none."""
+    positions = collection.shuffled("validation")
+    return positions if len(positions) else np.arange(len(collection.images))
 
 
-@lru_cache(maxsize=LOADED)
+@lru_cache(maxsize=MAX_LOADED)
 def _open(folder: Path, _packed_ns: int) -> Collection:
-    """Open a collection once, until it is packed anew."""
+    """Open a collection; the time of its manifest is part of the cache key."""
     return open_collection(folder)

@@ -1,75 +1,84 @@
-"""What may be asked of the gallery; the description of its API is made of these models."""
+"""Schemas of the gallery's requests, and how bodies, query strings and uploads are parsed.
+
+`ganvas.gallery.openapi` derives the description of the API from the same models.
+"""
 
 import json
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
+from flask import request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 MAX_COUNT = 64
-# A seed's later latents are drawn after all before them.
+# The latents of a seed are drawn in order, so the last one costs as much as all before it.
 MAX_NUMBER = 10_000
 MAX_STEPS = 64
+UPLOAD_FIELDS = ("model", "version", "class")
 
 
-class WrongRequestError(ValueError):
-    """A request can't be understood; the message says what is allowed."""
+class InvalidRequestError(ValueError):
+    """A request does not match its schema; the message says what is allowed."""
 
 
-def _whole(value: Any) -> Any:
-    """JSON knows one kind of number: 3.0 is a whole one."""
+def _to_int(value: Any) -> Any:
+    """Convert 3.0 to 3, since JSON has a single type of numbers."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-# Behind the bounds: before them it would hide these from the description.
-WHOLE = BeforeValidator(_whole)
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1, description="Of the latents."), WHOLE]
+# The validator stands behind the bounds: in front, it would hide them from the API's description.
+INTEGRAL = BeforeValidator(_to_int)
+Seed = Annotated[
+    int, Field(ge=0, le=2**32 - 1, description="Random seed of the latents."), INTEGRAL
+]
 Number = Annotated[
-    int, Field(ge=0, lt=MAX_NUMBER, description="Which latent of the seed, from 0."), WHOLE
+    int, Field(ge=0, lt=MAX_NUMBER, description="Which latent of the seed, from 0."), INTEGRAL
 ]
 Truncation = Annotated[
     float,
-    Field(ge=0.05, le=1, description="Below 1: likelier pictures, less varied."),
+    Field(ge=0.05, le=1, description="Scale of the latents; lower: more typical, less varied."),
 ]
 ModelName = Annotated[
     str | None,
-    Field(max_length=200, description="As /api/models names it; null: the newest."),
+    Field(max_length=200, description="A name listed by /api/models; null: the newest model."),
 ]
 VersionName = Annotated[
     str | None, Field(max_length=100, description="A saved version; null: the newest.")
 ]
 ClassName = Annotated[
     str | None,
-    Field(alias="class", max_length=200, description="For models that paint by class."),
+    Field(alias="class", max_length=200, description="A class, for conditional models."),
 ]
 
 
-class Request(BaseModel):
-    """What all requests share."""
-
+class _Schema(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ModelRequest(_Schema):
+    """The fields of all requests: which model."""
 
     model: ModelName = None
     version: VersionName = None
 
 
-class GenerateRequest(Request):
-    """Pictures of a seed, the same that `kedro run --pipelines=sample` paints."""
+class GenerateRequest(ModelRequest):
+    """Consecutive images of a seed, the same as those of `kedro run --pipelines=sample`."""
 
     seed: Seed = 0
     first: Number = 0
-    count: Annotated[int, Field(ge=1, le=MAX_COUNT), WHOLE] = 16
+    count: Annotated[int, Field(ge=1, le=MAX_COUNT), INTEGRAL] = 16
     class_name: ClassName = None
     truncation: Truncation = 1.0
     format: Annotated[
         Literal["png", "webp", "json"],
-        Field(description="A grid as PNG or lossless WebP, or each picture as PNG in base64."),
+        Field(description="A grid as PNG or lossless WebP, or each image as PNG in base64."),
     ] = "png"
 
 
-class PictureRequest(Request):
-    """One picture."""
+class ImageRequest(ModelRequest):
+    """One image."""
 
     seed: Seed = 0
     number: Number = 0
@@ -77,31 +86,29 @@ class PictureRequest(Request):
     truncation: Truncation = 1.0
 
 
-class End(BaseModel):
-    """One end of a walk."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+class End(_Schema):
+    """One end of an interpolation: a latent and its class."""
 
     seed: Seed = 0
     number: Number = 0
     class_name: ClassName = None
 
 
-class InterpolateRequest(Request):
-    """A walk from one latent and class to another."""
+class InterpolateRequest(ModelRequest):
+    """An interpolation between two latents and their classes."""
 
     start: End = End()
     end: End = End(number=1)
-    steps: Annotated[int, Field(ge=2, le=MAX_STEPS), WHOLE] = 24
+    steps: Annotated[int, Field(ge=2, le=MAX_STEPS), INTEGRAL] = 24
     truncation: Truncation = 1.0
     format: Annotated[
         Literal["png", "webp", "json"],
-        Field(description="A strip as PNG, an animated WebP, or each picture in base64."),
+        Field(description="A strip as PNG, an animated WebP, or each image as PNG in base64."),
     ] = "png"
 
 
-class WalkQuery(Request):
-    """A walk as the page asks for it; without classes each picture keeps its own."""
+class InterpolateQuery(ModelRequest):
+    """An interpolation as the query string of a page; without classes each end has its default."""
 
     seed_a: Seed = 0
     number_a: Number = 0
@@ -112,7 +119,7 @@ class WalkQuery(Request):
     truncation: Truncation = 1.0
 
     def to_request(self) -> InterpolateRequest:
-        """Turn it into the API's request."""
+        """Return the same request as the API takes it."""
         start = {"seed": self.seed_a, "number": self.number_a, "class": self.class_a}
         end = {"seed": self.seed_b, "number": self.number_b, "class": self.class_b}
         return InterpolateRequest(
@@ -124,48 +131,80 @@ class WalkQuery(Request):
         )
 
 
-Model = TypeVar("Model", bound=BaseModel)
+class Upload(NamedTuple):
+    """An uploaded image file, and the model and class that it is scored with."""
+
+    content: bytes
+    model: str | None
+    version: str | None
+    class_name: str | None
 
 
-def read_json(model: type[Model], content: bytes) -> Model:
-    """Read a request from a JSON body.
+Schema = TypeVar("Schema", bound=BaseModel)
+
+
+def read_json(schema: type[Schema]) -> Schema:
+    """Parse the current request's JSON body.
 
     Raises:
-        WrongRequestError: It is no JSON, or not such a request.
+        InvalidRequestError: It is not JSON, or does not match the schema.
     """
-    return _check(model, content or b"{}")
+    if request.mimetype != "application/json":
+        raise InvalidRequestError("The body's Content-Type must be application/json.")
+    return _validate(schema, request.get_data() or b"{}")
 
 
-def read_query(model: type[Model], query: Iterable[tuple[str, str]]) -> Model:
-    """Read a request from the names and values of an address.
+def read_query(schema: type[Schema], query: Iterable[tuple[str, str]]) -> Schema:
+    """Parse the names and values of a query string.
 
     Raises:
-        WrongRequestError: It is not such a request, or says something twice.
+        InvalidRequestError: They do not match the schema, or a name is repeated.
     """
     pairs = list(query)
-    fields = model.model_fields.items()
-    numbers = {name for name, field in fields if isinstance(field.default, int | float)}
-    raw = {name: _number(value) if name in numbers else value for name, value in pairs}
-    if len(raw) < len(pairs):
-        raise WrongRequestError("Nothing may be said twice.")
-    return _check(model, json.dumps(raw).encode())
+    fields = schema.model_fields.items()
+    numeric = {name for name, field in fields if isinstance(field.default, int | float)}
+    values = {name: _to_number(value) if name in numeric else value for name, value in pairs}
+    if len(values) < len(pairs):
+        raise InvalidRequestError("Each field can be given only once.")
+    return _validate(schema, json.dumps(values).encode())
 
 
-def _number(text: str) -> int | float | str:
+def read_upload() -> Upload:
+    """Parse the current request's multipart form.
+
+    Raises:
+        InvalidRequestError: The file is missing or empty, or a field is unknown or repeated.
+    """
+    form, files = request.form, request.files
+    unknown = set(form) - set(UPLOAD_FIELDS)
+    if unknown or set(files) != {"picture"} or len(files.getlist("picture")) != 1:
+        raise InvalidRequestError(
+            "Send one file in the form's field 'picture'; optional fields are "
+            f"{', '.join(UPLOAD_FIELDS)}."
+        )
+    if any(len(form.getlist(name)) > 1 for name in UPLOAD_FIELDS):
+        raise InvalidRequestError("Each field can be given only once.")
+    content = files["picture"].read()
+    if not content:
+        raise InvalidRequestError("The file in the field 'picture' is empty.")
+    return Upload(content, *(form.get(name) or None for name in UPLOAD_FIELDS))
+
+
+def _to_number(text: str) -> int | float | str:
     if re.fullmatch(r"-?\d{1,20}", text, re.ASCII):
         return int(text)
     return float(text) if re.fullmatch(r"-?\d{0,20}\.\d{1,20}", text, re.ASCII) else text
 
 
-def _check(model: type[Model], content: bytes) -> Model:
+def _validate(schema: type[Schema], content: bytes) -> Schema:
     try:
-        # What is strict in JSON is less so in Python: there, no dict stands for a model.
-        return model.model_validate_json(content)
+        # Pydantic's parser reports invalid UTF-8 and deep nesting as errors of the input, too.
+        return schema.model_validate_json(content)
     except ValidationError as error:
         details = error.errors(include_url=False)[0]
-        rule, given = str(details["msg"]), details["input"]
+        message, value = str(details["msg"]), details["input"]
         if details["type"] == "json_invalid":
-            raise WrongRequestError(f"The body must be JSON in UTF-8: {rule}.") from error
-        where = ".".join(map(str, details["loc"])) or "The request"
-        told = f", not {str(given)[:60]!r}" if isinstance(given, str | int | float) else ""
-        raise WrongRequestError(f"{where}: {rule[0].lower()}{rule[1:]}{told}.") from error
+            raise InvalidRequestError(f"The body must be JSON in UTF-8: {message}.") from error
+        field = ".".join(map(str, details["loc"])) or "The request"
+        actual = f", not {str(value)[:60]!r}" if isinstance(value, str | int | float) else ""
+        raise InvalidRequestError(f"{field}: {message[0].lower()}{message[1:]}{actual}.") from error

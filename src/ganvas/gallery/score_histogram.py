@@ -1,4 +1,4 @@
-"""The small plot of scores on the page of the judge."""
+"""The histogram of discriminator scores, laid out for the SVG of the page."""
 
 from typing import NamedTuple
 
@@ -7,11 +7,11 @@ import numpy as np
 from ganvas.gallery.discriminator_scores import ScoreResult
 
 WIDTH, HEIGHT = 640, 180
-BARS = 28
+BINS = 28
 
 
 class Bar(NamedTuple):
-    """A bar of a histogram, in pixels of the plot."""
+    """A bar in SVG units; `kind` is real or generated."""
 
     kind: str
     x: float
@@ -20,13 +20,13 @@ class Bar(NamedTuple):
     height: float
 
 
-class Plot(NamedTuple):
-    """What the template draws.
+class Histogram(NamedTuple):
+    """Histograms of both kinds of images, each normalized by its count.
 
     Attributes:
-        bars: Histograms of both kinds, shares of their kind.
-        mark: Where the judged picture stands.
-        ticks: Places and words along the axis.
+        bars: The bars of both.
+        mark: Position of the uploaded image's score on the x axis.
+        ticks: Positions and labels on the x axis.
     """
 
     bars: list[Bar]
@@ -34,28 +34,28 @@ class Plot(NamedTuple):
     ticks: list[tuple[float, str]]
 
 
-def draw_scores(found: ScoreResult) -> Plot:
-    """Lay out histograms of the scores of real and generated pictures, and a mark for one."""
-    scores = np.concatenate([found.real, found.generated, [found.score]])
+def layout_histogram(result: ScoreResult) -> Histogram:
+    """Lay out histograms of real and generated scores, and mark the uploaded image's score."""
+    scores = np.concatenate([result.real, result.generated, [result.score]])
     low, high = float(scores.min()), float(scores.max())
-    room = max(high - low, 1e-6) * 0.04
-    edges = np.linspace(low - room, high + room, BARS + 1)
+    margin = max(high - low, 1e-6) * 0.04
+    edges = np.linspace(low - margin, high + margin, BINS + 1)
 
-    def place(value: float) -> float:
-        return round(float(np.interp(value, edges[[0, -1]], [0, WIDTH])), 1)
+    def scale_x(score: float) -> float:
+        return round(float(np.interp(score, edges[[0, -1]], [0, WIDTH])), 1)
 
-    kinds = {"generated": found.generated, "real": found.real}
-    shares = {
+    kinds = {"generated": result.generated, "real": result.real}
+    frequencies = {
         kind: np.histogram(values, edges)[0] / len(values)
         for kind, values in kinds.items()
         if len(values)
     }
-    tallest = max(float(each.max()) for each in shares.values())
+    highest = max(float(values.max()) for values in frequencies.values())
     bars = [
-        Bar(kind, place(edges[number]), HEIGHT - tall, round(WIDTH / BARS, 1), tall)
-        for kind, each in shares.items()
-        for number, share in enumerate(each)
-        if (tall := round(float(share) / tallest * HEIGHT, 1)) > 0
+        Bar(kind, scale_x(edges[i]), HEIGHT - height, round(WIDTH / BINS, 1), height)
+        for kind, values in frequencies.items()
+        for i, frequency in enumerate(values)
+        if (height := round(float(frequency) / highest * HEIGHT, 1)) > 0
     ]
-    ends = [(place(low), f"{low:.1f}"), (place(high), f"{high:.1f}")]
-    return Plot(bars, place(found.score), ends)
+    ticks = [(scale_x(score), f"{score:.1f}") for score in (low, high)]
+    return Histogram(bars, scale_x(result.score), ticks)

@@ -1,4 +1,4 @@
-"""The gallery behind a production server."""
+"""The gallery behind waitress, a production WSGI server."""
 
 import errno
 import logging
@@ -7,40 +7,40 @@ from pathlib import Path
 import waitress
 
 from ganvas.errors import GanvasError
-from ganvas.gallery.app import MAX_UPLOAD, make_app
-from ganvas.gallery.batching import WAITING
-from ganvas.gallery.model_store import Models
+from ganvas.gallery.app import MAX_UPLOAD, create_app
+from ganvas.gallery.batching import MAX_PENDING
+from ganvas.gallery.model_store import ModelStore
 from ganvas.malloc import share_freed_memory
 
 logger = logging.getLogger(__name__)
 
-# More than may wait for the batcher, so that the others are answered that it is busy.
-THREADS = WAITING + 12
+# More than the batcher's pending requests, so that the rest are rejected at once as busy.
+THREADS = MAX_PENDING + 12
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def serve(data: Path, host: str, port: int) -> None:
-    """Serve the gallery until it is interrupted.
+    """Serve the gallery until interrupted.
 
     Args:
-        data: The project's folder of data.
-        host: Where to listen; on loopback only requests to a name of this machine are answered.
-        port: The port.
+        data: The project's data folder.
+        host: Address to listen on; on loopback, other host names are rejected.
+        port: Port to listen on.
 
     Raises:
-        GanvasError: There is no model to show, or the address is taken or another machine's.
+        GanvasError: There is no trained model, or the address is in use or not this machine's.
     """
     share_freed_memory()
-    models = Models(data / "06_models")
-    found = models.newest()
-    if not found:
+    models = ModelStore(data / "06_models")
+    newest = models.newest()
+    if not newest:
         raise GanvasError(
             f"There is no trained generator below {data / '06_models'} yet: run `make run`, or "
-            "`kedro run` with your own pictures, and start the gallery again."
+            "`kedro run` with your own images, and start the gallery again."
         )
-    # A page elsewhere could point a name of its own at this machine.
+    # Protects from DNS rebinding: another site's host name could point at this machine.
     hosts = [*LOOPBACK[:2], "[::1]"] if host in LOOPBACK else None
-    app = make_app(models, data, hosts)
+    app = create_app(models, data, hosts)
     try:
         server = waitress.create_server(
             app,
@@ -54,8 +54,8 @@ def serve(data: Path, host: str, port: int) -> None:
         )
     except (OSError, ValueError) as error:
         raise GanvasError(_explain(error, host, port)) from error
-    models.choose(None)
-    logger.info("The gallery of %s is open: http://%s:%d", ", ".join(found), host, port)
+    models.load()
+    logger.info("The gallery of %s is open: http://%s:%d", ", ".join(newest), host, port)
     try:
         server.run()
     finally:
@@ -63,12 +63,14 @@ def serve(data: Path, host: str, port: int) -> None:
 
 
 def _explain(error: OSError | ValueError, host: str, port: int) -> str:
-    """Say why nothing can listen there, and which option to change."""
-    # What waitress raises for a name that leads nowhere doesn't tell so.
-    told = "there is no such host" if isinstance(error, ValueError) else error.strerror or error
+    """Return why the address can't be used, and which option to change."""
+    # Waitress raises ValueError for a host name that can't be resolved.
+    reason = "there is no such host" if isinstance(error, ValueError) else error.strerror or error
     if isinstance(error, ValueError) or error.errno == errno.EADDRNOTAVAIL:
         return (
-            f"The gallery can't listen on {host} ({told}): give --host a name or address of this "
-            "machine, such as 127.0.0.1, or 0.0.0.0 for all that it has."
+            f"The gallery can't listen on {host} ({reason}): set --host to a name or address of "
+            "this machine, such as 127.0.0.1, or 0.0.0.0 for all of them."
         )
-    return f"The gallery can't listen on {host}, port {port} ({told}): choose another by --port."
+    return (
+        f"The gallery can't listen on {host}, port {port} ({reason}): choose another with --port."
+    )
