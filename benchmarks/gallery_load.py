@@ -1,12 +1,12 @@
-"""How much does the gallery bear? Many clients at once, from a process of their own.
+"""Load test of the gallery: many concurrent clients in a separate process.
 
 python benchmarks/gallery_load.py [--clients 64] [--seconds 30] [--project .]
-    Starts `kedro gallery` in a project in which a model has been trained, lets clients ask for 64
-    images as one PNG each, and prints answers by status, the server's memory before and after,
-    how soon a page comes afterwards, and images a second beside those of the generator called
-    directly, in whole batches of as many, in a process of its own just before.
+    Starts `kedro gallery` in a project with a trained model. Clients request 64 images as one PNG
+    each. Prints the number of responses by status, the server's memory before and after, the time
+    of a page afterwards, and images per second compared with direct calls of the generator, in
+    batches of the same size, measured just before in a process of its own.
 python benchmarks/gallery_load.py direct MODEL [--seconds 10]
-    The latter alone: MODEL is a generator.keras.
+    Only the direct calls: MODEL is a generator.keras.
 """
 
 import argparse
@@ -21,54 +21,55 @@ from pathlib import Path
 
 COUNT = 64
 PORT = 8765
-# What the gallery asks of clients that it has no time for.
+# Seconds that the gallery's Retry-After header asks rejected clients to wait.
 RETRY_AFTER = 2
 
 
-def ask(method: str, path: str, body: dict | None = None) -> tuple[int, bytes]:
-    """Ask once, on a connection of its own."""
+def send_request(method: str, path: str, body: dict | None = None) -> tuple[int, bytes]:
+    """Send one request on a new connection; return the status and the content."""
     connection = http.client.HTTPConnection("localhost", PORT, timeout=120)
     content = json.dumps(body) if body is not None else None
     connection.request(method, path, content, {"Content-Type": "application/json"})
-    answer = connection.getresponse()
-    content = answer.read()
+    response = connection.getresponse()
+    content = response.read()
     connection.close()
-    return answer.status, content
+    return response.status, content
 
 
-def read_memory(process: int) -> float:
-    """Give the memory that a process holds, in MB."""
-    status = Path(f"/proc/{process}/status").read_text()
+def read_memory(pid: int) -> float:
+    """Return the resident memory of a process in MB."""
+    status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
-def press(clients: int, seconds: float) -> collections.Counter:
-    """Let clients ask one after the other until the time is over; count answers by status."""
-    answers: collections.Counter = collections.Counter()
-    ends = time.monotonic() + seconds
+def run_clients(clients: int, seconds: float) -> collections.Counter:
+    """Let concurrent clients send requests for some seconds; count responses by status."""
+    responses: collections.Counter = collections.Counter()
+    end = time.monotonic() + seconds
 
-    def visit(number: int) -> None:
+    def run_client(number: int) -> None:
         seed = number
-        while time.monotonic() < ends:
+        while time.monotonic() < end:
             seed += clients
             try:
-                status, _ = ask("POST", "/api/generate", {"count": COUNT, "seed": seed})
+                body = {"count": COUNT, "seed": seed}
+                status, _ = send_request("POST", "/api/generate", body)
             except OSError as error:
                 status = type(error).__name__
-            answers[status] += 1
+            responses[status] += 1
             if status == 429:
                 time.sleep(RETRY_AFTER)
 
-    visitors = [threading.Thread(target=visit, args=(number,)) for number in range(clients)]
-    for visitor in visitors:
-        visitor.start()
-    for visitor in visitors:
-        visitor.join()
-    return answers
+    threads = [threading.Thread(target=run_client, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return responses
 
 
 def call_directly(model: str, seconds: float) -> None:
-    """Print how many images a second a generator paints in whole batches."""
+    """Print the images per second of a generator without the gallery."""
     import keras
 
     import ganvas
@@ -76,16 +77,16 @@ def call_directly(model: str, seconds: float) -> None:
 
     assert ganvas
     generator = keras.models.load_model(model, compile=False)
-    latents, classes = sample_latents(generator, COUNT, 0), cycle_classes(generator, COUNT)
-    generate_images(generator, latents, classes)
-    begun, painted = time.perf_counter(), 0
-    while time.perf_counter() - begun < seconds:
-        painted += len(generate_images(generator, latents, classes))
-    print(painted / (time.perf_counter() - begun))
+    latents, labels = sample_latents(generator, COUNT, 0), cycle_classes(generator, COUNT)
+    generate_images(generator, latents, labels)
+    start, count = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        count += len(generate_images(generator, latents, labels))
+    print(count / (time.perf_counter() - start))
 
 
 def measure(options: argparse.Namespace) -> None:
-    """Print everything."""
+    """Run the load test and print its results."""
     project = Path(options.project)
     models = project.glob("data/06_models/*/*/generator.keras/*/generator.keras")
     newest = max(models, key=lambda file: file.parts[-2])
@@ -100,31 +101,33 @@ def measure(options: argparse.Namespace) -> None:
     )
     try:
         wait_for_server(server)
-        # As many as later: memory is taken for so many at a time, once.
-        press(options.clients, 8)
+        # Warm up with the same number of clients, since memory per request is allocated once.
+        run_clients(options.clients, 8)
         before = read_memory(server.pid)
-        begun = time.perf_counter()
-        answers = press(options.clients, options.seconds)
-        taken = time.perf_counter() - begun
+        start = time.perf_counter()
+        responses = run_clients(options.clients, options.seconds)
+        duration = time.perf_counter() - start
         after = read_memory(server.pid)
-        begun = time.perf_counter()
-        status, _ = ask("GET", "/")
-        page = time.perf_counter() - begun
+        start = time.perf_counter()
+        status, _ = send_request("GET", "/")
+        page = time.perf_counter() - start
     finally:
         server.terminate()
         server.wait()
-    rate = answers[200] * COUNT / taken
-    print(f"{newest}\nanswers: {dict(answers)} of {options.clients} clients in {taken:.1f} s")
+    rate = responses[200] * COUNT / duration
+    print(
+        f"{newest}\nresponses: {dict(responses)} of {options.clients} clients in {duration:.1f} s"
+    )
     print(f"memory of the server: {before:.0f} MB before, {after:.0f} MB after")
     print(f"the page afterwards: {status} in {page:.2f} s")
     print(f"{rate:.0f} images a second; directly {direct:.0f}; ratio {rate / direct:.2f}")
 
 
 def wait_for_server(server: subprocess.Popen) -> None:
-    """Wait until it answers."""
+    """Wait until the server responds."""
     while server.poll() is None:
         try:
-            if ask("GET", "/healthz")[0] == 200:
+            if send_request("GET", "/healthz")[0] == 200:
                 return
         except OSError:
             time.sleep(0.3)
@@ -132,7 +135,7 @@ def wait_for_server(server: subprocess.Popen) -> None:
 
 
 def main() -> None:
-    """Read the command line."""
+    """Parse the command line and run the chosen measurement."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=30)

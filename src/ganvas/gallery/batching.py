@@ -2,7 +2,9 @@
 
 import queue
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import keras
@@ -24,6 +26,19 @@ class BusyError(Exception):
 
 class RequestTimeoutError(Exception):
     """The request waited longer than its timeout."""
+
+
+@contextmanager
+def acquire(
+    lock: "threading.Lock | threading.Semaphore", timeout: float, error: type[Exception]
+) -> Iterator[None]:
+    """Hold a lock within a `with` block; raise `error` after `timeout` seconds without it."""
+    if not lock.acquire(timeout=timeout):
+        raise error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class _Job(NamedTuple):
@@ -54,35 +69,27 @@ class BatchedGenerator:
     def generate(
         self, latents: np.ndarray, labels: np.ndarray, timeout: float = TIMEOUT
     ) -> np.ndarray:
-        """Return the images of some dozens of latents.
+        """Return the images, uint8 (n, H, W, 3), of some dozens of latents.
 
         Args:
             latents: float32 (n, Z).
             labels: Class weights, float32 (n, K), one-hot or a mixture.
             timeout: Seconds to wait for other requests.
 
-        Returns:
-            uint8 (n, H, W, 3).
-
         Raises:
             BusyError: Too many requests are pending.
             RequestTimeoutError: The other requests took longer than `timeout`.
         """
-        if not self._slots.acquire(blocking=False):
-            raise BusyError
-        try:
+        with acquire(self._slots, 0, BusyError):
             job = _Job(latents, labels, Future())
             self._jobs.put(job)
-            if not self._lock.acquire(timeout=timeout):
-                job.images.cancel()
-                raise RequestTimeoutError
             try:
-                while not job.images.done():
-                    self._run(self._next_jobs())
-            finally:
-                self._lock.release()
-        finally:
-            self._slots.release()
+                with acquire(self._lock, timeout, RequestTimeoutError):
+                    while not job.images.done():
+                        self._run(self._next_jobs())
+            except RequestTimeoutError:
+                job.images.cancel()
+                raise
         return job.images.result()
 
     def _next_jobs(self) -> list[_Job]:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from ganvas.errors import GanvasError
-from ganvas.gallery.batching import TIMEOUT, BusyError, RequestTimeoutError
+from ganvas.gallery.batching import TIMEOUT, BusyError, RequestTimeoutError, acquire
 from ganvas.gallery.model_store import MAX_LOADED, LoadedModel, ModelVersion, NotFoundError
 from ganvas.gallery.real_images import find_collection, validation_positions
 from ganvas.ingestion.class_labels import match_classes
@@ -51,10 +51,8 @@ class ScoreResult(NamedTuple):
         """
         if not len(self.real):
             return None
-        real, generated = (
-            abs(self.score - np.median(scores)) for scores in (self.real, self.generated)
-        )
-        return bool(real < generated)
+        medians = np.median(self.real), np.median(self.generated)
+        return bool(abs(self.score - medians[0]) < abs(self.score - medians[1]))
 
 
 @dataclass
@@ -100,20 +98,12 @@ class DiscriminatorScorer:
             Rejection: The file is not a readable image.
             NotFoundError: The model has no discriminator or no such class.
         """
-        if not self._slots.acquire(blocking=False):
-            raise BusyError
-        try:
+        with acquire(self._slots, 0, BusyError):
             image = decode_content(content, model.image_size, formats=FORMATS, most=MAX_PIXELS)
             label = model.one_hot(np.array([model.class_index(class_name)]))
-            if not self._lock.acquire(timeout=timeout):
-                raise RequestTimeoutError
-            try:
+            with acquire(self._lock, timeout, RequestTimeoutError):
                 references = self._get_references(model)
                 score = compute_logits(references.discriminator, image[None], label)[0]
-            finally:
-                self._lock.release()
-        finally:
-            self._slots.release()
         return ScoreResult(float(score), references.real, references.generated, image)
 
     def _get_references(self, model: LoadedModel) -> _References:

@@ -95,7 +95,7 @@ def _read_interpolation() -> tuple[LoadedModel, InterpolateQuery]:
             f"An interpolation needs two images, and {len(selected)} {verb} picked: pick two."
         )
     for end, values in zip("ab", selected, strict=False):
-        fields = zip(("seed", "number", "class"), values, strict=False)
+        fields = zip(schemas.END_FIELDS, values, strict=False)
         query += [(f"{name}_{end}", value) for name, value in fields if value]
     return _load_model(InterpolateQuery, query)
 

@@ -15,6 +15,7 @@ MAX_COUNT = 64
 # The latents of a seed are drawn in order, so the last one costs as much as all before it.
 MAX_NUMBER = 10_000
 MAX_STEPS = 64
+END_FIELDS = ("seed", "number", "class")
 UPLOAD_FIELDS = ("model", "version", "class")
 
 
@@ -29,27 +30,15 @@ def _to_int(value: Any) -> Any:
 
 # The validator stands behind the bounds: in front, it would hide them from the API's description.
 INTEGRAL = BeforeValidator(_to_int)
-Seed = Annotated[
-    int, Field(ge=0, le=2**32 - 1, description="Random seed of the latents."), INTEGRAL
-]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1, description="Seed of the latents."), INTEGRAL]
 Number = Annotated[
     int, Field(ge=0, lt=MAX_NUMBER, description="Which latent of the seed, from 0."), INTEGRAL
 ]
 Truncation = Annotated[
-    float,
-    Field(ge=0.05, le=1, description="Scale of the latents; lower: more typical, less varied."),
+    float, Field(ge=0.05, le=1, description="Below 1: more typical, less varied images.")
 ]
-ModelName = Annotated[
-    str | None,
-    Field(max_length=200, description="A name listed by /api/models; null: the newest model."),
-]
-VersionName = Annotated[
-    str | None, Field(max_length=100, description="A saved version; null: the newest.")
-]
-ClassName = Annotated[
-    str | None,
-    Field(alias="class", max_length=200, description="A class, for conditional models."),
-]
+Name = Annotated[str | None, Field(max_length=200)]
+ClassName = Annotated[Name, Field(alias="class", description="For models with classes.")]
 
 
 class _Schema(BaseModel):
@@ -59,8 +48,8 @@ class _Schema(BaseModel):
 class ModelRequest(_Schema):
     """The fields of all requests: which model."""
 
-    model: ModelName = None
-    version: VersionName = None
+    model: Name = Field(None, description="As listed by /api/models; null: the newest.")
+    version: str | None = Field(None, max_length=100, description="As saved; null: the newest.")
 
 
 class GenerateRequest(ModelRequest):
@@ -112,22 +101,24 @@ class InterpolateQuery(ModelRequest):
 
     seed_a: Seed = 0
     number_a: Number = 0
-    class_a: str | None = Field(None, max_length=200)
+    class_a: Name = None
     seed_b: Seed = 0
     number_b: Number = 1
-    class_b: str | None = Field(None, max_length=200)
+    class_b: Name = None
     truncation: Truncation = 1.0
 
     def to_request(self) -> InterpolateRequest:
         """Return the same request as the API takes it."""
-        start = {"seed": self.seed_a, "number": self.number_a, "class": self.class_a}
-        end = {"seed": self.seed_b, "number": self.number_b, "class": self.class_b}
+        start, end = (
+            End.model_validate({name: getattr(self, f"{name}_{end}") for name in END_FIELDS})
+            for end in "ab"
+        )
         return InterpolateRequest(
             model=self.model,
             version=self.version,
+            start=start,
+            end=end,
             truncation=self.truncation,
-            start=End.model_validate(start),
-            end=End.model_validate(end),
         )
 
 
