@@ -84,7 +84,9 @@ def test_a_full_queue_rejects_at_once_and_waiting_times_out(generator):
         wait_for(batcher._lock.locked)
         wait_for(batcher._jobs.empty)
         with pytest.raises(RequestTimeoutError):
-            batcher.generate(latents, no_labels(1), timeout=0.05)
+            # A whole batch, which would show among the batches below.
+            many = sample_latents(generator, BATCH, 1)
+            batcher.generate(many, no_labels(BATCH), timeout=0.05)
         second = pool.submit(batcher.generate, latents, no_labels(1))
         wait_for(lambda: batcher._jobs.qsize() == 2)
         with pytest.raises(BusyError):

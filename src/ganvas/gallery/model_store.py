@@ -99,9 +99,8 @@ class ModelStore:
 
     Example:
         >>> store = ModelStore(Path("data/06_models"))
-        >>> model = store.load("sample/dcgan")
-        >>> model.sample_latent(seed=0, number=3).shape
-        (128,)
+        >>> store.load("sample/projected_by_genre").image_size
+        64
     """
 
     def __init__(self, folder: Path) -> None:

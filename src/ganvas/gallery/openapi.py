@@ -1,5 +1,6 @@
 """The OpenAPI description of the API, derived from the schemas of its requests."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel
@@ -35,14 +36,13 @@ def describe_api() -> dict[str, Any]:
         classes=_array(STRING),
     )
     scores = _object(score=NUMBER, real=_array(NUMBER), generated=_array(NUMBER))
-    health = _operation("Check that the server runs", _json(_object(status={"const": "ok"})), "405")
-    models = _operation(
-        "List the models, newest first", _json(_object(models=_array(model))), "405"
-    )
-    image = _operation(
-        "Generate one image", {"image/png": BINARY}, *sorted(ERRORS.keys() - {"413"})
-    )
-    score = _operation("Score an image with the discriminator", _json(scores), *ERRORS)
+    status = _object(status={"const": "ok"})
+    health = _operation("Check that the server runs", _json(status), ["405"])
+    models = _json(_object(models=_array(model)))
+    listing = _operation("List the models, newest first", models, ["405"])
+    without_body = [code for code in ERRORS if code != "413"]
+    image = _operation("Generate one image", {"image/png": BINARY}, without_body)
+    score = _operation("Score an image with the discriminator", _json(scores))
     return {
         "openapi": "3.1.0",
         "info": {
@@ -52,7 +52,7 @@ def describe_api() -> dict[str, Any]:
         },
         "paths": {
             "/healthz": {"get": health},
-            "/api/models": {"get": models},
+            "/api/models": {"get": listing},
             "/api/generate": {"post": _generation("Generate images of a seed", GenerateRequest)},
             "/api/interpolate": {"post": _generation("Interpolate", InterpolateRequest)},
             "/api/picture": {"get": image | {"parameters": _query_parameters(ImageRequest)}},
@@ -62,7 +62,9 @@ def describe_api() -> dict[str, Any]:
     }
 
 
-def _operation(summary: str, content: dict[str, Any], *errors: str) -> dict[str, Any]:
+def _operation(
+    summary: str, content: dict[str, Any], errors: Iterable[str] = ERRORS
+) -> dict[str, Any]:
     error = _json({"$ref": REFERENCE.format(model="Error")})
     return {
         "summary": summary,
@@ -73,7 +75,7 @@ def _operation(summary: str, content: dict[str, Any], *errors: str) -> dict[str,
 
 def _generation(summary: str, schema: type[BaseModel]) -> dict[str, Any]:
     images = _json(_object(pictures=_array({"type": "object"})))
-    operation = _operation(summary, {"image/png": BINARY, "image/webp": BINARY} | images, *ERRORS)
+    operation = _operation(summary, {"image/png": BINARY, "image/webp": BINARY} | images)
     reference = {"$ref": REFERENCE.format(model=schema.__name__)}
     return operation | _request_body("application/json", reference)
 
