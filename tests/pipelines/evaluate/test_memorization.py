@@ -1,4 +1,4 @@
-"""The evaluation's node that looks for copies, on images made up here."""
+"""The node that checks for memorized training images, on random images."""
 
 import keras
 import numpy as np
@@ -18,86 +18,87 @@ SPLITS = ["train", "validation", "train"] * 4
 HASHES = [f"{7 * number % 12:02d}" for number in range(12)]
 
 
-def collect(splits=SPLITS, images=IMAGES):
+def make_collection(splits=SPLITS, images=IMAGES):
     index = pd.DataFrame({"split": splits, "hash": HASHES})
     return Collection(images, index, pd.DataFrame())
 
 
 def without_features():
-    nothing, positions = np.empty((0, 0), np.float32), np.empty(0, int)
-    return Features(None, nothing, nothing, positions, nothing, positions)
+    empty, positions = np.empty((0, 0), np.float32), np.empty(0, int)
+    return Features(None, empty, empty, positions, empty, positions)
 
 
-def with_features(training):
-    """Features that are the position of an image, the last ones nearest to generated ones."""
-    seen = training[:, None].astype(np.float32)
-    held_out = np.array([[0.5], [2.5]], np.float32)
+def with_features(positions):
+    """Features equal to an image's position; generated images are nearest to the last ones."""
+    training = positions[:, None].astype(np.float32)
+    validation = np.array([[0.5], [2.5]], np.float32)
     generated = np.full((4, 1), 10.5, np.float32)
-    return Features(EXTRACTOR, generated, seen, training, held_out, np.arange(2))
+    return Features(EXTRACTOR, generated, training, positions, validation, np.arange(2))
 
 
-def rms(some, other):
-    return np.sqrt(((some.astype(float) - other) ** 2).mean())
+def rms(a, b):
+    return np.sqrt(((a.astype(float) - b) ** 2).mean())
 
 
 def test_a_copy_comes_first_above_its_original():
     generated = rng.integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
     generated[2] = np.clip(IMAGES[5].astype(int) + 3, 0, 255)
-    # A copy of a held-out image is no copy.
+    # A copy of a validation image is no memorized training image.
     generated[3] = IMAGES[1]
-    metrics, sheet = find_nearest_training_images(generated, without_features(), collect())
+    metrics, sheet = find_nearest_training_images(generated, without_features(), make_collection())
     training = [number for number, split in enumerate(SPLITS) if split == "train"]
     nearest = [min(rms(image, IMAGES[k]) for k in training) for image in generated]
-    (found,) = metrics.values()
-    assert found["value"] == pytest.approx(np.mean(nearest))
-    own = [
+    (metric,) = metrics.values()
+    assert metric["value"] == pytest.approx(np.mean(nearest))
+    baseline = [
         min(rms(IMAGES[number], IMAGES[k]) for k in training)
         for number, split in enumerate(SPLITS)
         if split == "validation"
     ]
-    assert found["real"] == pytest.approx(np.mean(own))
-    # The first of four columns: the copy, and below it what it was copied from.
+    assert metric["real"] == pytest.approx(np.mean(baseline))
+    # The first of four columns: the copy, and below it its original.
     left = sheet.shape[1] - 4 * 10
     np.testing.assert_array_equal(sheet[2:10, left : left + 8], generated[2])
     np.testing.assert_array_equal(sheet[12:20, left : left + 8], IMAGES[5])
 
 
-def test_features_have_a_row_and_a_figure_of_their_own():
+def test_features_add_a_row_and_a_metric():
     generated = rng.integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
-    training = collect().split("train")
-    _, plain = find_nearest_training_images(generated, without_features(), collect())
-    metrics, sheet = find_nearest_training_images(generated, with_features(training), collect())
-    assert sheet.shape[0] == plain.shape[0] + 10
-    found = metrics["nearest_training_features"]
-    # 10.5 lies nearest to 11, and .5 and 2.5 to 0 and 2 or 3.
-    assert (found["value"], found["real"]) == (0.5, 0.5)
-    assert "features of numbers" in found["protocol"]
+    collection = make_collection()
+    features = with_features(collection.split("train"))
+    _, pixels_only = find_nearest_training_images(generated, without_features(), collection)
+    metrics, sheet = find_nearest_training_images(generated, features, collection)
+    assert sheet.shape[0] == pixels_only.shape[0] + 10
+    metric = metrics["nearest_training_features"]
+    # 10.5 is nearest to 11, and .5 and 2.5 are nearest to 0 and 2 or 3.
+    assert (metric["value"], metric["real"]) == (0.5, 0.5)
+    assert "features of numbers" in metric["protocol"]
     np.testing.assert_array_equal(sheet[22:30, -10:-2], IMAGES[11])
 
 
-def test_some_training_images_features_are_told_as_some():
-    large = collect(images=IMAGES.repeat(8, axis=1).repeat(8, axis=2))
+def test_the_sheet_names_the_number_of_features_if_they_are_a_subset():
+    large = make_collection(images=IMAGES.repeat(8, axis=1).repeat(8, axis=2))
     generated, training = large.images[:4] // 2, large.split("train")
     _, whole = find_nearest_training_images(generated, with_features(training), large)
-    metrics, part = find_nearest_training_images(generated, with_features(training[:5]), large)
+    metrics, subset = find_nearest_training_images(generated, with_features(training[:5]), large)
     assert "the nearest of 5, " in metrics["nearest_training_features"]["protocol"]
-    # Its row has the longer name, and so the sheet a wider margin.
-    assert part.shape[1] > whole.shape[1]
+    # The name of its row is longer, and so the margin of the sheet wider.
+    assert subset.shape[1] > whole.shape[1]
 
 
-def test_fewer_held_out_images_are_not_the_first_of_the_list():
+def test_a_subset_of_the_validation_split_is_not_its_first_images():
     generated = rng.integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
-    metrics, _ = find_nearest_training_images(generated, without_features(), collect())
-    held_out = sorted((n for n in range(12) if SPLITS[n] == "validation"), key=HASHES.__getitem__)
-    training = [n for n in range(12) if SPLITS[n] == "train"]
-    own = [min(rms(IMAGES[n], IMAGES[k]) for k in training) for n in held_out[:2]]
-    assert held_out[:2] != [1, 4]
-    assert metrics["nearest_training_distance"]["real"] == pytest.approx(np.mean(own))
+    metrics, _ = find_nearest_training_images(generated, without_features(), make_collection())
+    validation = [number for number in range(12) if SPLITS[number] == "validation"]
+    validation.sort(key=HASHES.__getitem__)
+    training = [number for number in range(12) if SPLITS[number] == "train"]
+    baseline = [min(rms(IMAGES[n], IMAGES[k]) for k in training) for n in validation[:2]]
+    assert validation[:2] != [1, 4]
+    assert metrics["nearest_training_distance"]["real"] == pytest.approx(np.mean(baseline))
 
 
-def test_without_held_out_images_there_is_nothing_to_compare_with():
+def test_without_validation_images_there_is_no_baseline():
     generated = rng.integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
-    metrics, _ = find_nearest_training_images(
-        generated, without_features(), collect(["train"] * 12)
-    )
+    collection = make_collection(["train"] * 12)
+    metrics, _ = find_nearest_training_images(generated, without_features(), collection)
     assert metrics["nearest_training_distance"]["real"] is None

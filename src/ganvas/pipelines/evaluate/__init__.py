@@ -1,1 +1,1 @@
-"""Evaluation: figures for a trained generator."""
+"""Evaluation: metrics of a trained generator."""

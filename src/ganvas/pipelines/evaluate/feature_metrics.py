@@ -1,4 +1,4 @@
-"""Nodes that judge images by what a trained network sees in them."""
+"""Nodes that compare the features of generated and real images."""
 
 import logging
 from typing import Any, NamedTuple
@@ -15,104 +15,107 @@ from ganvas.metrics.inception_score import inception_score
 from ganvas.metrics.kid import kernel_distance, kernel_distance_subsets
 from ganvas.metrics.pairwise import mean_pairwise_distance
 from ganvas.metrics.prdc import compute_prdc
-from ganvas.pipelines.evaluate.metric_entry import Metrics, metric_entry
+from ganvas.pipelines.evaluate.metric_entry import Metrics, Value, metric_entry
 from ganvas.pipelines.evaluate.params import EvaluateParams
 
 logger = logging.getLogger(__name__)
 
-NEAREST = 5
-SUBSETS, SUBSET = 100, 1000
-PARTS = FEWEST = 10
-# The estimate is unbiased at any number, but below this it says little.
-FEWEST_OF_A_CLASS = 30
+NEIGHBORS = 5
+SUBSETS, SUBSET_SIZE = 100, 1000
+# The Inception Score needs an image in each of its splits.
+SPLITS = MIN_IMAGES = 10
+# The kernel distance is unbiased for any number, but too noisy below this one.
+MIN_CLASS_IMAGES = 30
 
 
 class Features(NamedTuple):
-    """What the extractor sees.
+    """Features of generated, training and validation images.
 
     Attributes:
-        extractor: The network itself; None: not asked for, and nothing has features.
-        generated: Features of generated images, float32 (n, d).
-        training: Of training images, (m, d), in an order that chance has made.
-        training_positions: Which they are in the collection, (m,).
-        held_out: Of held-out images, (h, d).
-        held_out_positions: Which they are, (h,).
+        extractor: The feature extractor; None: no features were computed.
+        generated: Features of generated images, float32 of shape (n, d).
+        training: Features of training images in random order, (m, d).
+        training_positions: Positions of these in the collection, (m,).
+        validation: Features of validation images, (v, d).
+        validation_positions: Positions of these in the collection, (v,).
     """
 
     extractor: Extractor | None
     generated: np.ndarray
     training: np.ndarray
     training_positions: np.ndarray
-    held_out: np.ndarray
-    held_out_positions: np.ndarray
+    validation: np.ndarray
+    validation_positions: np.ndarray
 
 
 def extract_features(
     generated: np.ndarray, collection: Collection, params: EvaluateParams
 ) -> Features:
-    """Compute the features of generated, training and held-out images."""
+    """Compute the features of generated, training and validation images."""
     rng = np.random.default_rng(params.seed)
     training = rng.permutation(collection.split("train"))[: params.real]
-    held_out = collection.shuffled("validation")[: params.count]
+    validation = collection.shuffled("validation")[: params.count]
     if not params.extractor:
-        nothing = np.empty((0, 0), np.float32)
-        return Features(None, nothing, nothing, training, nothing, held_out)
+        empty = np.empty((0, 0), np.float32)
+        return Features(None, empty, empty, training, empty, validation)
     extractor = load_extractor(params.extractor, params.weights)
     return Features(
         extractor,
         extract(extractor, generated, "features of generated images"),
         extract(extractor, collection.images[training], "features of training images"),
         training,
-        extract(extractor, collection.images[held_out], "features of held-out images"),
-        held_out,
+        extract(extractor, collection.images[validation], "features of validation images"),
+        validation,
     )
 
 
 def measure_distances(features: Features, params: EvaluateParams) -> Metrics:
-    """Compare the features of generated images with those of real ones.
+    """Compute Fréchet and kernel distance, PRDC, diversity and the class score.
 
-    Training images are halved: one half is what generated images are compared with, and as many
-    of the other half give the floor, what real images themselves get at the same number.
+    Training images are split in two halves: generated images are compared with the first, and the
+    second, in place of generated images, yields the real-data baseline at the same N.
     """
     if not features.extractor:
         return {}
     count = min(len(features.generated), len(features.training) // 2)
-    if count < FEWEST:
+    if count < MIN_IMAGES:
         logger.warning(
             "%d images a side are too few to compare features: raise evaluate.count, or ingest "
             "more images.",
             count,
         )
         return {}
-    real, others = features.training[:count], features.training[count : 2 * count]
-    painted = _compare(features.extractor, real, features.generated[:count], params.seed)
-    own = _compare(features.extractor, real, others, params.seed)
-    seen = (
-        f"N={count} a side, training split, features of {features.extractor.name}, images "
-        f"resized as clean-fid does to {features.extractor.side} pixels, seed {params.seed}"
+    real, baseline = features.training[:count], features.training[count : 2 * count]
+    values = _compare(features.extractor, real, features.generated[:count], params.seed)
+    real_values = _compare(features.extractor, real, baseline, params.seed)
+    name = features.extractor.name
+    fd_name, kd_name, score_name = metric_names(name)
+    protocol = (
+        f"N={count} a side, training split, features of {name}, images resized as clean-fid does "
+        f"to {features.extractor.side} pixels, seed {params.seed}"
     )
-    distance, kernel, score = metric_names(features.extractor.name)
-    told = {
-        "frechet_distance": (f"Fréchet distance ({distance})", seen),
+    nearest = f"k={NEIGHBORS}, {protocol}"
+    entries = {
+        "frechet_distance": (f"Fréchet distance ({fd_name})", protocol),
         "kernel_distance": (
-            f"Kernel distance ({kernel})",
-            f"mean ± standard deviation of {SUBSETS} subsets of {_subset(count)}, {seen}",
+            f"Kernel distance ({kd_name})",
+            f"mean ± standard deviation of {SUBSETS} subsets of {_subset_size(count)}, {protocol}",
         ),
-        "precision": ("Precision", f"k={NEAREST}, {seen}"),
-        "recall": ("Recall", f"k={NEAREST}, {seen}"),
-        "density": ("Density", f"k={NEAREST}, {seen}"),
-        "coverage": ("Coverage", f"k={NEAREST}, {seen}"),
-        "diversity": ("Diversity", f"mean distance of all pairs of images, {seen}"),
+        "precision": ("Precision", nearest),
+        "recall": ("Recall", nearest),
+        "density": ("Density", nearest),
+        "coverage": ("Coverage", nearest),
+        "diversity": ("Diversity", f"mean distance of all pairs of images, {protocol}"),
         "class_score": (
-            f"Sureness and variety of subjects ({score})",
-            f"the Inception Score's formula on ImageNet's classes, mean ± standard deviation of "
-            f"{PARTS} parts, N={count}, seed {params.seed}",
+            f"Inception Score formula ({score_name})",
+            f"on ImageNet's classes, mean ± standard deviation of {SPLITS} splits, N={count}, "
+            f"seed {params.seed}",
         ),
     }
     return {
-        key: metric_entry(title, painted[key], protocol, real=own[key])
-        for key, (title, protocol) in told.items()
-        if key in painted
+        key: metric_entry(title, values[key], how, real=real_values[key])
+        for key, (title, how) in entries.items()
+        if key in values
     }
 
 
@@ -120,90 +123,96 @@ def measure_classes(
     features: Features,
     target_classes: np.ndarray,
     collection: Collection,
-    classes: dict[str, Any],
+    class_list: dict[str, Any],
     params: EvaluateParams,
 ) -> Metrics:
-    """Judge the images of a generator that paints by class; one without has no such figures.
+    """Compute class accuracy, and the kernel distance within each class.
 
-    The first figure is the share of images in which a classifier of real ones sees the target
-    class. Held-out images, told by the same classifier, are what can be hoped for. Then comes
-    the kernel distance of each class that has images enough.
+    Class accuracy is the share of generated images that a classifier trained on real images
+    assigns to their target class; the baseline is its accuracy on validation images. Kernel
+    distances are computed for classes with enough images. Empty for a generator without classes.
 
     Raises:
-        GanvasError: The collection has other classes than the generator.
+        GanvasError: The collection's classes differ from the generator's.
     """
-    known = match_classes(collection.index, classes["column"], classes["names"])
-    if not known.names or not features.extractor:
+    classes = match_classes(collection.index, class_list["column"], class_list["names"])
+    extractor = features.extractor
+    if not classes.names or not extractor:
         return {}
-    found = _measure_agreement(
-        features, features.extractor, target_classes, collection, known, params.seed
+    accuracy = _class_accuracy(
+        features, extractor, target_classes, collection, classes, params.seed
     )
-    labels = known.labels[features.training_positions]
-    _, kernel, _ = metric_names(features.extractor.name)
-    for number, name in enumerate(known.names):
+    metrics = {"class_agreement": accuracy}
+    labels = classes.labels[features.training_positions]
+    _, kd_name, _ = metric_names(extractor.name)
+    for number, name in enumerate(classes.names):
         generated = features.generated[target_classes == number]
         training = features.training[labels == number]
         count = min(len(generated), len(training) // 2)
-        if count < FEWEST_OF_A_CLASS:
+        if count < MIN_CLASS_IMAGES:
             continue
-        real, others = training[:count], training[count : 2 * count]
-        found[f"kernel_distance_{number:03d}"] = metric_entry(
-            f"Kernel distance ({kernel})",
+        real, baseline = training[:count], training[count : 2 * count]
+        metrics[f"kernel_distance_{number:03d}"] = metric_entry(
+            f"Kernel distance ({kd_name})",
             kernel_distance(real, generated[:count]),
             f"from all pairs, N={count} a side, training split, seed {params.seed}",
-            real=kernel_distance(real, others),
+            real=kernel_distance(real, baseline),
             of=name,
         )
-    return found
+    return metrics
 
 
-def _measure_agreement(
+def _class_accuracy(
     features: Features,
     extractor: Extractor,
     target_classes: np.ndarray,
     collection: Collection,
-    known: Classes,
+    classes: Classes,
     seed: int,
-) -> Metrics:
-    training, held_out = features.training_positions, features.held_out_positions
-    there, shown = known.labels[training] >= 0, known.labels[held_out] >= 0
-    labels, count = known.labels[training[there]], len(known.names)
-    degraded = blur_and_noise(collection.images[training[there]], seed)
-    learnt = [features.training[there], extract(extractor, degraded, "features of spoilt images")]
-    judge = train_classifier(np.concatenate(learnt), np.tile(labels, 2), count, seed)
-    groups = {"value": (features.generated, target_classes)}
-    if shown.any():
-        groups["real"] = features.held_out[shown], known.labels[held_out[shown]]
-    shares = {
-        name: float(np.mean(predict_classes(judge, seen) == labels))
-        for name, (seen, labels) in groups.items()
-    }
-    protocol = (
-        f"N={len(target_classes)} and {shown.sum()} held-out ones, {count} classes of "
-        f"{known.column}, softmax on the features of {extractor.name}, trained on {there.sum()} "
-        f"training images as they are and made soft and grainy, seed {seed}"
+) -> dict[str, Any]:
+    # Train on labeled training images, as they are and blurred and noisy as generated ones may be.
+    labels = classes.labels[features.training_positions]
+    labeled, count = labels >= 0, len(classes.names)
+    degraded = blur_and_noise(collection.images[features.training_positions[labeled]], seed)
+    inputs = [
+        features.training[labeled],
+        extract(extractor, degraded, "features of blurred and noisy images"),
+    ]
+    classifier = train_classifier(np.concatenate(inputs), np.tile(labels[labeled], 2), count, seed)
+
+    def accuracy(inputs: np.ndarray, labels: np.ndarray) -> float:
+        return float(np.mean(predict_classes(classifier, inputs) == labels))
+
+    validation_labels = classes.labels[features.validation_positions]
+    known = validation_labels >= 0
+    return metric_entry(
+        "Class accuracy",
+        accuracy(features.generated, target_classes),
+        f"N={len(target_classes)} generated and {known.sum()} validation images, {count} classes "
+        f"of {classes.column}, softmax on the features of {extractor.name}, trained on "
+        f"{labeled.sum()} training images as they are and blurred and noisy, seed {seed}",
+        real=accuracy(features.validation[known], validation_labels[known])
+        if known.any()
+        else None,
     )
-    title = "Images that look like the target class"
-    seen = metric_entry(title, shares["value"], protocol, real=shares.get("real"))
-    return {"class_agreement": seen}
 
 
 def _compare(
-    extractor: Extractor, real: np.ndarray, others: np.ndarray, seed: int
-) -> dict[str, float | tuple[float, float]]:
-    """Compare two sets of features; single values, or values with their standard deviations."""
-    found = {
-        "frechet_distance": frechet_distance(real, others),
-        "kernel_distance": kernel_distance_subsets(real, others, SUBSETS, _subset(len(real)), seed),
-        **compute_prdc(real, others, NEAREST)._asdict(),
-        "diversity": mean_pairwise_distance(others),
+    extractor: Extractor, real: np.ndarray, generated: np.ndarray, seed: int
+) -> dict[str, Value]:
+    size = _subset_size(len(real))
+    values: dict[str, Value] = {
+        "frechet_distance": frechet_distance(real, generated),
+        "kernel_distance": kernel_distance_subsets(real, generated, SUBSETS, size, seed),
+        **compute_prdc(real, generated, NEIGHBORS)._asdict(),
+        "diversity": mean_pairwise_distance(generated),
     }
     if extractor.head:
-        classes = extractor.head.predict(others, batch_size=1024, verbose=0)
-        found["class_score"] = inception_score(classes, PARTS)
-    return found
+        probabilities = extractor.head.predict(generated, batch_size=1024, verbose=0)
+        values["class_score"] = inception_score(probabilities, SPLITS)
+    return values
 
 
-def _subset(count: int) -> int:
-    # Subsets of all images would all be the same.
-    return min(count // 2, SUBSET)
+def _subset_size(count: int) -> int:
+    # Subsets of all images would be equal.
+    return min(count // 2, SUBSET_SIZE)

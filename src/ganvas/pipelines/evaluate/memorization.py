@@ -1,4 +1,4 @@
-"""The node that looks for copies of training images."""
+"""The node that checks for memorized training images."""
 
 import numpy as np
 
@@ -8,53 +8,66 @@ from ganvas.pipelines.evaluate.feature_metrics import Features
 from ganvas.pipelines.evaluate.metric_entry import Metrics, metric_entry
 from ganvas.visualization.contact_sheet import draw_neighbors
 
-SHOWN = 12
+COLUMNS = 12
+TITLE = "Distance to the nearest training image"
 
 
 def find_nearest_training_images(
     generated: np.ndarray, features: Features, collection: Collection
 ) -> tuple[Metrics, np.ndarray]:
-    """Measure how near generated images come to training ones, and show the nearest.
+    """Measure the distance of generated images to the nearest training images, and show these.
 
-    A generator that has learnt by heart comes nearer than images that training never saw do.
+    A generator that memorizes its training images comes nearer to them than validation images do,
+    which are the real-data baseline.
+
+    Args:
+        generated: uint8 of shape (N, H, W, 3).
+        features: Features of the same images; without an extractor only pixels are compared.
+        collection: The packed real images.
 
     Returns:
-        Figures, and a sheet: the generated images that come nearest in pixels, each above its
-        nearest training image, in pixels and, where there are any, in features.
+        The metrics, and a contact sheet: the generated images nearest to a training image in
+        pixels, each above its nearest training image in pixels and, if available, in features.
     """
-    training, held_out = collection.split("train"), collection.shuffled("validation")
-    nearest, apart = find_nearest(generated, collection.images, training)
-    shown = np.argsort(apart)[:SHOWN]
+    training = collection.split("train")
+    validation = collection.shuffled("validation")[: len(generated)]
+
+    # Distances in pixels, which also choose the images to show.
+    nearest, distances = find_nearest(generated, collection.images, training)
+    _, real = find_nearest(collection.images[validation], collection.images, training)
+    shown = np.argsort(distances)[:COLUMNS]
     rows = {
         "generated": generated[shown],
         "nearest in pixels": collection.images[nearest[shown]],
     }
-    title = "Distance to the nearest training image"
-    held_out = held_out[: len(generated)]
-    real = _mean(find_nearest(collection.images[held_out], collection.images, training)[1])
     metrics = {
         "nearest_training_distance": metric_entry(
-            title,
-            apart.mean(),
-            f"mean over N={len(generated)} and {len(held_out)} held-out ones of root mean squared "
-            f"pixel differences to the nearest of {len(training)}, range 0 to 255",
+            TITLE,
+            distances.mean(),
+            f"mean over N={len(generated)} generated and {len(validation)} validation images of "
+            f"root mean squared pixel differences to the nearest of {len(training)}, range 0 to "
+            "255",
             "gray levels",
-            real,
+            _mean(real),
         )
     }
-    if features.extractor:
-        nearest, apart = find_nearest_features(features.generated, features.training)
-        among = len(features.training)
-        some = f"of {among:,} " if among < len(training) else ""
-        found = collection.images[features.training_positions[nearest[shown]]]
-        rows[f"nearest {some}in features"] = found
-        metrics["nearest_training_features"] = metric_entry(
-            f"{title}, in features",
-            apart.mean(),
-            f"mean over N={len(generated)} and {len(features.held_out)} held-out ones, Euclidean, "
-            f"to the nearest of {len(features.training)}, features of {features.extractor.name}",
-            real=_mean(find_nearest_features(features.held_out, features.training)[1]),
-        )
+    if not features.extractor:
+        return metrics, draw_neighbors(rows)
+
+    # Distances in features, which may be known of a part of the training images only.
+    nearest, distances = find_nearest_features(features.generated, features.training)
+    _, real = find_nearest_features(features.validation, features.training)
+    count = len(features.training)
+    subset = f"of {count:,} " if count < len(training) else ""
+    positions = features.training_positions[nearest[shown]]
+    rows[f"nearest {subset}in features"] = collection.images[positions]
+    metrics["nearest_training_features"] = metric_entry(
+        f"{TITLE}, in features",
+        distances.mean(),
+        f"mean over N={len(generated)} generated and {len(features.validation)} validation images, "
+        f"Euclidean, to the nearest of {count}, features of {features.extractor.name}",
+        real=_mean(real),
+    )
     return metrics, draw_neighbors(rows)
 
 

@@ -1,32 +1,37 @@
-"""A figure of the evaluation: a value with what it takes to understand it."""
+"""The entry of a metric in metrics.json."""
 
 from typing import Any
 
 Metrics = dict[str, dict[str, Any]]
-Measured = float | tuple[float, float]
+Value = float | tuple[float, float]
 
 
 def metric_entry(
     title: str,
-    value: Measured,
+    value: Value,
     protocol: str,
     unit: str = "",
-    real: Measured | None = None,
+    real: Value | None = None,
     of: str | None = None,
 ) -> dict[str, Any]:
-    """Put a figure together as metrics.json has it.
+    """Build the entry of a metric as it is written to metrics.json.
 
     Args:
-        title: What was measured.
-        value: Alone, or with its standard deviation.
-        protocol: How it was measured: N, extractor, range, and what else decides it.
-        unit: Of the value; empty for plain numbers.
-        real: What real images themselves get where they stand in for generated ones.
-        of: The class whose images were measured; None: all images.
+        title: Name of the metric for readers.
+        value: The value, alone or with its standard deviation.
+        protocol: How it was measured: N, feature extractor, value range, seed.
+        unit: Unit of the value; empty for dimensionless ones.
+        real: Real-data baseline: the same metric with real images in place of generated ones.
+        of: Class whose images were measured; None: all images.
 
     Returns:
-        title, value, spread (None: not known), unit, protocol, real (None: no such value),
-        of. `join_metrics` adds run, see `name_run`.
+        title, value, spread (None: unknown), unit, protocol, real (None: no baseline) and of.
+        `join_metrics` adds run, see `name_run`.
+
+    Example:
+        >>> entry = metric_entry("Recall", 0.25, "k=5, N=100", real=0.75)
+        >>> entry["value"], entry["spread"], entry["real"]
+        (0.25, None, 0.75)
     """
     mean, spread = value if isinstance(value, tuple) else (value, None)
     return {
@@ -41,6 +46,6 @@ def metric_entry(
 
 
 def name_run(training_summary: dict[str, Any]) -> str:
-    """Tell a training, which goes by when it began, and how far it has come."""
+    """Name a training run by its start time and the number of images it has seen."""
     seen = training_summary["images_seen"]
     return f"the training of {training_summary['started']}, {seen} images seen"

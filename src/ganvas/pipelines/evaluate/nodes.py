@@ -1,25 +1,32 @@
-"""Nodes of evaluation."""
+"""Nodes of evaluation, other than those that compare features."""
 
+import importlib.util
+import logging
 from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from ganvas.errors import GanvasError
 from ganvas.ingestion.class_labels import match_classes
 from ganvas.ingestion.collection import Collection
+from ganvas.ingestion.face_alignment import find_landmarks
 from ganvas.metrics.discriminator_accuracy import accuracy, compute_logits
 from ganvas.metrics.parzen import parzen
 from ganvas.networks.sampling import generate_images, one_hot, sample_labels, sample_latents
 from ganvas.pipelines.evaluate.feature_metrics import Features
 from ganvas.pipelines.evaluate.metric_entry import Metrics, metric_entry, name_run
 from ganvas.pipelines.evaluate.params import EvaluateParams
+from ganvas.progress import track
 from ganvas.training.losses import IN_NATS, LossParams, decision_threshold
 from ganvas.visualization.image_grid import make_grid
 from ganvas.visualization.report import list_parameters
 
-PARZEN_VALIDATION = 1000
+logger = logging.getLogger(__name__)
+
+PARZEN_VALIDATION_IMAGES = 1000
 LEADERBOARD_IMAGES, LEADERBOARD_COLUMNS = 48, 8
 HISTORY_TITLES = {
     "loss_g": "Generator loss",
@@ -32,38 +39,36 @@ HISTORY_TITLES = {
 def generate_for_evaluation(
     generator: keras.Model,
     collection: Collection,
-    classes: dict[str, Any],
+    class_list: dict[str, Any],
     params: EvaluateParams,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Paint images from the evaluation's own seed.
-
-    Classes are asked for as often as training images have them.
+    """Generate the images to evaluate, with the class frequencies of the training set.
 
     Returns:
-        uint8 of shape (count, H, W, 3), and the number of each image's class, (count,).
+        Images, uint8 of shape (count, H, W, 3), and their target classes, int of shape (count,).
 
     Raises:
-        GanvasError: The generator's images and the collection's differ in size or classes.
+        GanvasError: The generator's image size or classes differ from the collection's.
     """
-    painted, packed = generator.output_shape[1:3], collection.images.shape[1:3]
-    if painted != packed:
+    generated, packed = generator.output_shape[1:3], collection.images.shape[1:3]
+    if generated != packed:
         raise GanvasError(
-            f"The generator paints {painted[0]}×{painted[1]} pixels, but the collection was packed "
-            f"at {packed[0]}×{packed[1]}: set ingest.size to {painted[0]} and run ingest, or train "
-            "again."
+            f"The generator's images have {generated[0]}×{generated[1]} pixels, but the collection "
+            f"was packed at {packed[0]}×{packed[1]}: set ingest.size to {generated[0]} and run "
+            "ingest, or train again."
         )
-    return _paint(generator, collection, classes, params.count, params.seed)
+    return _generate(generator, collection, class_list, params.count, params.seed)
 
 
 def summarize_history(history: pd.DataFrame, training_summary: dict[str, Any]) -> Metrics:
-    """Give the losses and scores of the epoch whose networks were saved, the last or the best."""
-    keep = training_summary["parameters"]["train"].get("judge", {}).get("keep")
+    """Return losses and scores of the epoch whose networks were saved, the last or the best."""
+    keep = training_summary["parameters"]["train"].get("kid_validation", {}).get("keep")
     best = training_summary.get("best") if keep == "best" else None
-    # A run that was broken off right after its best epoch has forgotten that epoch's row.
+    # A run interrupted right after its best epoch has lost the row of that epoch.
     epoch = min(best["epoch"], len(history)) if best else training_summary["epochs"]
     saved = history.iloc[epoch - 1] if best else history.iloc[-1]
     protocol = f"mean over epoch {epoch}, training images"
-    unit = "nats" if _loss(training_summary).name in IN_NATS else ""
+    unit = "nats" if _loss_params(training_summary).name in IN_NATS else ""
     return {
         name: metric_entry(title, saved[name], protocol, unit if "loss" in name else "")
         for name, title in HISTORY_TITLES.items()
@@ -75,89 +80,111 @@ def measure_discriminator_accuracy(
     generated: np.ndarray,
     target_classes: np.ndarray,
     collection: Collection,
-    classes: dict[str, Any],
+    class_list: dict[str, Any],
     training_summary: dict[str, Any],
 ) -> Metrics:
-    """Give the share of images that the discriminator takes for what they are.
+    """Compute the share of validation, training and generated images classified correctly.
 
-    After a loss that gives meaning to differences of logits alone there is no such figure.
+    Empty after a loss that only compares logits, such as Wasserstein's, since there is no
+    threshold between real and fake.
 
     Raises:
-        GanvasError: The collection has other classes than the discriminator.
+        GanvasError: The collection's classes differ from the discriminator's.
     """
-    boundary = decision_threshold(_loss(training_summary))
-    if boundary is None:
+    threshold = decision_threshold(_loss_params(training_summary))
+    if threshold is None:
         return {}
-    known = match_classes(collection.index, classes["column"], classes["names"])
-    count = len(generated)
-    # An image without a class can't be judged by a discriminator that looks at classes.
-    groups = {
-        name: (title, collection.images[there], known.labels[there], True)
-        for name, title, split in (
-            ("held_out", "real, held-out", "validation"),
-            ("training", "real, training", "train"),
-        )
-        for there in [known.in_split(collection.shuffled(split))[:count]]
-    }
-    groups["generated"] = ("generated", generated, target_classes, False)
-    return {
-        f"discriminator_accuracy_{name}": metric_entry(
-            f"Discriminator accuracy on {title} images",
-            accuracy(
-                compute_logits(discriminator, images, one_hot(labels, len(known.names))),
-                real,
-                boundary,
-            ),
-            f"N={len(images)}, inference mode, real above {boundary:g}",
-        )
-        for name, (title, images, labels, real) in groups.items()
-        if len(images)
-    }
+    classes = match_classes(collection.index, class_list["column"], class_list["names"])
+    groups = {}
+    for key, split in (("held_out", "validation"), ("training", "train")):
+        # A conditional discriminator can't score an image without a class.
+        positions = classes.in_split(collection.shuffled(split))[: len(generated)]
+        groups[key] = (collection.images[positions], classes.labels[positions])
+    groups["generated"] = (generated, target_classes)
+    metrics = {}
+    for key, (images, labels) in groups.items():
+        if len(images):
+            one_hot_labels = one_hot(labels, len(classes.names))
+            logits = compute_logits(discriminator, images, one_hot_labels)
+            name = "validation" if key == "held_out" else key
+            metrics[f"discriminator_accuracy_{key}"] = metric_entry(
+                f"Discriminator accuracy on {name} images",
+                accuracy(logits, key != "generated", threshold),
+                f"N={len(images)}, inference mode, real above {threshold:g}",
+            )
+    return metrics
 
 
 def measure_likelihood(
     generator: keras.Model,
     collection: Collection,
-    classes: dict[str, Any],
+    class_list: dict[str, Any],
     params: EvaluateParams,
 ) -> Metrics:
-    """Give the Parzen-window log-likelihood of held-out images, where it is asked for.
+    """Compute the Parzen-window log-likelihood of test images; empty if `params.parzen` is 0.
 
     Raises:
-        GanvasError: Too few images are held out.
+        GanvasError: There are too few validation and test images.
     """
     if not params.parzen:
         return {}
     validation, test = collection.shuffled("validation"), collection.shuffled("test")
     if not len(test):
-        # A source with lists of its own has two parts alone.
-        half = min(len(validation) // 2, PARZEN_VALIDATION)
+        # A source with published lists has a training and a validation split only.
+        half = min(len(validation) // 2, PARZEN_VALIDATION_IMAGES)
         validation, test = validation[:half], validation[half:]
-    validation = validation[:PARZEN_VALIDATION]
+    validation = validation[:PARZEN_VALIDATION_IMAGES]
     if not len(validation) or len(test) < 2:
         raise GanvasError(
-            "A Parzen window needs held-out images, and the collection has too few: raise "
-            "ingest.validation_share, or set evaluate.parzen=0."
+            "The Parzen-window log-likelihood needs validation and test images, and the "
+            "collection has too few: raise ingest.validation_share, or set evaluate.parzen=0."
         )
-    samples, _ = _paint(generator, collection, classes, params.parzen, params.seed)
-    found = parzen(samples, collection.images[validation], collection.images[test])
-    edge = ", the edge of what was tried" if found.at_edge else ""
+    samples, _ = _generate(generator, collection, class_list, params.parzen, params.seed)
+    result = parzen(samples, collection.images[validation], collection.images[test])
+    edge = ", at the edge of the tried range" if result.at_edge else ""
     protocol = (
-        f"mean ± {found.error:.0f} (standard error) of {found.images} held-out images, window "
-        f"of {found.samples} generated ones, σ={found.sigma:.3g} chosen on {found.validation} "
-        f"others{edge}, D={found.dimensions}, range 0 to 1"
+        f"mean ± {result.error:.0f} (standard error) of {result.images} test images, window "
+        f"of {result.samples} generated images, σ={result.sigma:.3g} chosen on "
+        f"{result.validation} validation images{edge}, D={result.dimensions}, range 0 to 1"
     )
     return {
         "parzen_log_likelihood": metric_entry(
-            "Parzen-window log-likelihood", found.mean, protocol, "nats"
+            "Parzen-window log-likelihood", result.mean, protocol, "nats"
+        )
+    }
+
+
+def measure_faces(generated: np.ndarray, collection: Collection, params: EvaluateParams) -> Metrics:
+    """Compute the share of images in which MTCNN detects a face; empty if `params.faces` is 0.
+
+    The real-data baseline comes from validation images, or training images if there are none.
+    """
+    if not params.faces:
+        return {}
+    if not importlib.util.find_spec("mtcnn"):
+        logger.warning(
+            "Face detection is skipped, because the package mtcnn is not installed: run pip "
+            'install "ganvas[faces]" and evaluate again, or set evaluate.faces=0.'
+        )
+        return {}
+    kind, positions = "validation", collection.shuffled("validation")
+    if not len(positions):
+        kind, positions = "training", collection.shuffled("train")
+    generated, real = generated[: params.faces], collection.images[positions[: params.faces]]
+    return {
+        "faces": metric_entry(
+            "Images with a detected face",
+            _detection_rate(generated, "faces of generated images"),
+            f"MTCNN, N={len(generated)} generated and {len(real)} {kind} images, not resized",
+            real=_detection_rate(real, "faces of real images"),
         )
     }
 
 
 def join_metrics(training_summary: dict[str, Any], *parts: Metrics) -> Metrics:
-    """Put all figures into one table, each with the training that it is of."""
+    """Merge the metrics of all nodes, and add to each the training run it belongs to."""
     run = {"run": name_run(training_summary)}
-    return {name: figure | run for part in parts for name, figure in part.items()}
+    return {name: metric | run for part in parts for name, metric in part.items()}
 
 
 def make_leaderboard_entry(
@@ -166,38 +193,48 @@ def make_leaderboard_entry(
     generated: np.ndarray,
     features: Features,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
-    """Give the run's row of the leaderboard, and a grid of what it paints, under the run's name.
+    """Return the leaderboard row of the run and a grid of its images, both by the run's name.
 
-    The same run, evaluated again by the same network, takes the place of its earlier row.
+    Evaluating the same run again with the same feature extractor replaces its row.
     """
-    told = training_summary
-    judge = features.extractor.name if features.extractor else "no network"
-    run = f"{told['dataset']}-{told['network']}-{told['started']}-{judge.replace(' ', '-')}"
+    summary = training_summary
+    extractor = features.extractor.name if features.extractor else "no network"
+    run = "-".join(
+        [summary["dataset"], summary["network"], summary["started"], extractor.replace(" ", "-")]
+    )
     row = {
         "run": run,
-        "judge": judge,
-        "seed": told["parameters"]["train"]["seed"],
-        "minutes": told["seconds"] / 60,
-        "version": told["versions"]["ganvas"],
-        "parameters": list_parameters(told["parameters"]),
+        "judge": extractor,
+        "seed": summary["parameters"]["train"]["seed"],
+        "minutes": summary["seconds"] / 60,
+        "version": summary["versions"]["ganvas"],
+        "parameters": list_parameters(summary["parameters"]),
         "metrics": metrics,
     }
-    row |= {name: told[name] for name in ("dataset", "network", "started", "epochs", "images_seen")}
+    row |= {key: summary[key] for key in ("dataset", "network", "started", "epochs", "images_seen")}
     return {run: row}, {run: make_grid(generated[:LEADERBOARD_IMAGES], LEADERBOARD_COLUMNS)}
 
 
-def _loss(training_summary: dict[str, Any]) -> LossParams:
+def _loss_params(training_summary: dict[str, Any]) -> LossParams:
     return LossParams(**training_summary["parameters"]["train"]["loss"])
 
 
-def _paint(
-    generator: keras.Model, collection: Collection, classes: dict[str, Any], count: int, seed: int
+def _generate(
+    generator: keras.Model,
+    collection: Collection,
+    class_list: dict[str, Any],
+    count: int,
+    seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Paint images of classes drawn as often as training images have them."""
-    known = match_classes(collection.index, classes["column"], classes["names"])
-    there = known.labels[known.in_split(collection.split("train"))]
-    target_classes = sample_labels(there, count, seed)
+    """Generate images of classes drawn with the frequencies of the training set."""
+    classes = match_classes(collection.index, class_list["column"], class_list["names"])
+    training = classes.in_split(collection.split("train"))
+    target_classes = sample_labels(classes.labels[training], count, seed)
+    one_hot_labels = one_hot(target_classes, len(classes.names))
     latents = sample_latents(generator, count, seed)
-    return generate_images(
-        generator, latents, one_hot(target_classes, len(known.names))
-    ), target_classes
+    return generate_images(generator, latents, one_hot_labels), target_classes
+
+
+def _detection_rate(images: np.ndarray, description: str) -> float:
+    landmarks = [find_landmarks(Image.fromarray(image)) for image in track(images, description)]
+    return float(np.mean([points is not None for points in landmarks]))

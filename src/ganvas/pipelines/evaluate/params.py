@@ -9,18 +9,7 @@ from ganvas.metrics.extractors import INCEPTION_FILE, check_extractor
 
 
 class EvaluateParams(Params):
-    """Parameters of evaluation.
-
-    Attributes:
-        count: Generated images that are judged.
-        seed: Of their latents, and of what else is drawn.
-        extractor: The network whose features are compared, see
-            `ganvas.metrics.extractors.load_extractor`; None: nothing that needs features.
-        weights: The file of its weights, for those that come without.
-        real: Training images, at most, whose features are computed.
-        parzen: Generated images of the Parzen window, 10,000 in the papers; 0: no such figure.
-        faces: Generated images, and as many real ones, in which faces are looked for; 0: none.
-    """
+    """Which metrics are computed, on how many images."""
 
     count: int = Field(500, ge=1, le=100_000)
     seed: int = Field(0, ge=0, lt=2**32)
@@ -35,6 +24,6 @@ class EvaluateParams(Params):
         if self.extractor == "inception" and not self.weights:
             raise ValueError(
                 f"extractor is inception, which needs its published file {INCEPTION_FILE}: "
-                "download it and name it in weights"
+                "download it and set weights to its path"
             )
         return self

@@ -2,7 +2,6 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from ganvas.pipelines.evaluate.face_metrics import measure_faces
 from ganvas.pipelines.evaluate.feature_metrics import (
     extract_features,
     measure_classes,
@@ -14,13 +13,14 @@ from ganvas.pipelines.evaluate.nodes import (
     join_metrics,
     make_leaderboard_entry,
     measure_discriminator_accuracy,
+    measure_faces,
     measure_likelihood,
     summarize_history,
 )
 
 
 def create_pipeline() -> Pipeline:
-    """From trained networks to a table of figures."""
+    """Create the pipeline that turns trained networks into metrics and a leaderboard row."""
     return Pipeline(
         [
             Node(
