@@ -1,19 +1,21 @@
-"""Projects of their own for tests: clones of this one without data, run at a tiny size."""
+"""Temporary projects for tests: copies of this one without data, run at a tiny size."""
 
 import functools
 import shutil
 from pathlib import Path
 from unittest import mock
 
+import yaml
 from click.testing import CliRunner, Result
 from kedro.framework.cli.cli import KedroCLI
 
+from ganvas import settings
 from ganvas.sample_collection import build_collection
 
 ROOT = Path(__file__).parents[1]
-# What two tiny models are called: without classes, and by genre.
+# Names of two tiny models: without classes, and conditional on the genre.
 PLAIN, BY_CLASS = "sample/dcgan", "sample/dcgan_by_genre"
-# Unless a preset chooses: quick to train, and in nothing clever.
+# A plain DCGAN, which is quick to train; not used with a preset.
 DCGAN = {
     "network.name": "dcgan",
     "network.label": "null",
@@ -39,12 +41,12 @@ TINY = {
 }
 
 
-# Dozens of projects have the same few images.
-paint_once = functools.cache(build_collection.paint_image)
+# Dozens of tests use the same few images.
+cached_paint_image = functools.cache(build_collection.paint_image)
 
 
 def make_project(folder: Path) -> Path:
-    """Make an empty clone of the project in a folder: its configuration without data."""
+    """Create an empty copy of the project in a folder: its configuration without data."""
     for name in ("pyproject.toml", ".telemetry"):
         shutil.copy(ROOT / name, folder / name)
     shutil.copytree(ROOT / "conf", folder / "conf", ignore=shutil.ignore_patterns("local"))
@@ -53,8 +55,31 @@ def make_project(folder: Path) -> Path:
     return folder
 
 
+def load_config(kind: str, env: str | None = "base", params: dict | None = None) -> dict:
+    """Load "parameters" or "catalog" from conf, with an environment and runtime parameters."""
+    loader = settings.CONFIG_LOADER_CLASS(
+        str(ROOT / "conf"), env=env, runtime_params=params, **settings.CONFIG_LOADER_ARGS
+    )
+    return loader[kind]
+
+
+def write_parameters(file: Path, params: dict[str, object]) -> None:
+    """Write parameters with dotted keys to a YAML file."""
+    tree: dict = {}
+    for key, value in params.items():
+        *parents, last = key.split(".")
+        group = tree
+        for name in parents:
+            group = group.setdefault(name, {})
+        group[last] = yaml.safe_load(value) if isinstance(value, str) else value
+    file.write_text(yaml.safe_dump(tree))
+
+
 def run_kedro(project: Path, *options: str, **params: object) -> Result:
-    """`kedro run` in a project, at a tiny size: options, then parameters by their keys."""
+    """Run `kedro run` in a project at a tiny size, with options and parameters by their keys.
+
+    Two underscores stand for a dot: `train__epochs=1` is `--params=train.epochs=1`.
+    """
     preset = any(option.startswith("--env") for option in options)
     chosen = (
         TINY
@@ -63,5 +88,5 @@ def run_kedro(project: Path, *options: str, **params: object) -> Result:
     )
     text = ",".join(f"{key}={value}" for key, value in chosen.items())
     command = ["run", *options, f"--params={text}"]
-    with mock.patch.object(build_collection, "paint_image", paint_once):
+    with mock.patch.object(build_collection, "paint_image", cached_paint_image):
         return CliRunner().invoke(KedroCLI(project_path=project), command)

@@ -1,4 +1,4 @@
-"""Ganvas: a Kedro project that teaches GANs to paint."""
+"""Ganvas: a Kedro project that trains image GANs."""
 
 import os
 
@@ -6,9 +6,9 @@ from ganvas.malloc import keep_freed_memory
 
 __version__ = "0.1.0"
 
-# TensorFlow prints pages of start-up notes unless told before its first import.
+# Both are read when TensorFlow and Keras are first imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-# At the very start: called when training begins, it has been seen to change nothing.
+# Has no effect once training has begun, so it is called before anything else is imported.
 keep_freed_memory()

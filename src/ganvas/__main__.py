@@ -1,6 +1,6 @@
-"""`python -m ganvas` and the installed `ganvas` command, for the packaged project.
+"""Entry point of the packaged project: `python -m ganvas` or the installed `ganvas` command.
 
-It runs pipelines with the options of `kedro run`; `ganvas gallery` opens the gallery.
+Takes the options of `kedro run`; `ganvas gallery` starts the web gallery.
 """
 
 import logging
@@ -11,19 +11,19 @@ from kedro.framework.project import configure_project
 
 
 def main(*args: str) -> None:
-    """Run a pipeline or open the gallery; data is read and written in the working folder."""
+    """Run a pipeline or start the gallery; data is read from and written to the working folder."""
     package_name = Path(__file__).parent.name
     configure_project(package_name)
-    # Kedro-Viz would warn in every run that statistics are kept in projects alone.
+    # Kedro-Viz warns in every run that it collects statistics in Kedro projects only.
     logging.getLogger("kedro_viz").setLevel(logging.ERROR)
-    # The commands can only be imported once the project's settings are known.
+    # The command line can only be imported once the project is configured.
     from ganvas.cli import gallery, run
 
-    given = list(args or sys.argv[1:])
-    if given[:1] == ["gallery"]:
-        gallery(given[1:], prog_name="ganvas gallery")
+    arguments = list(args or sys.argv[1:])
+    if arguments[:1] == ["gallery"]:
+        gallery(arguments[1:], prog_name="ganvas gallery")
     else:
-        run(given, prog_name="ganvas")
+        run(arguments, prog_name="ganvas")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The project's commands: `kedro run` with errors told in one sentence."""
+"""The project's commands: `kedro run` with errors in one sentence, and `kedro gallery`."""
 
 import copy
 import difflib
@@ -19,20 +19,18 @@ from kedro.utils import find_kedro_project
 from ganvas.errors import Finished, GanvasError
 
 
-def _find_cause(error: BaseException | None) -> GanvasError | Finished | None:
-    """Kedro wraps what a dataset raises, so the sentence may lie further down the chain."""
-    while error is not None and not isinstance(error, GanvasError | Finished):
-        error = error.__cause__
-    return error
+def _errors_as_one_sentence(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Print a GanvasError without its traceback, and end normally on Finished."""
 
-
-def _in_one_sentence(callback: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(callback)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
             return callback(*args, **kwargs)
         except Exception as error:
-            cause = _find_cause(error)
+            # Kedro wraps the exceptions of datasets in its own.
+            cause: BaseException | None = error
+            while cause is not None and not isinstance(cause, GanvasError | Finished):
+                cause = cause.__cause__
             if cause is None:
                 raise
             if isinstance(cause, Finished):
@@ -43,19 +41,15 @@ def _in_one_sentence(callback: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def _check_names(callback: Callable[..., Any]) -> Callable[..., Any]:
-    """Refuse pipelines, nodes and the like that there are not, and a runner that can't do it.
-
-    Raises:
-        GanvasError: There is none of that name, or the runner can't hand on images.
-    """
+def _check_options(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Validate the names of pipelines, namespaces, nodes and environment, and the runner."""
 
     @functools.wraps(callback)
     def wrapped(**options: Any) -> Any:
         if (options["runner"] or "").rpartition(".")[2] == "ParallelRunner":
             raise GanvasError(
-                "--runner=ParallelRunner can't be used, since nodes hand images on in memory: "
-                "take SequentialRunner, as it is, or ThreadRunner."
+                "--runner=ParallelRunner can't be used, since nodes pass images in memory: use "
+                "SequentialRunner, the default, or ThreadRunner."
             )
         chosen = sorted({options["pipeline"], *options["pipelines"]} - {None} or {"__default__"})
         for name in chosen:
@@ -64,73 +58,74 @@ def _check_names(callback: Callable[..., Any]) -> Callable[..., Any]:
                 raise GanvasError(f"There is no pipeline '{name}': --pipelines takes {known}.")
         nodes = [node for name in chosen for node in pipelines[name].nodes]
         place = ", ".join(chosen)
-        namespaces = {node.namespace for node in nodes if node.namespace}
-        _check_namespaces(options["namespaces"], namespaces, place)
-        asked = [*options["node_names"], *options["from_nodes"], *options["to_nodes"]]
-        _check_nodes(asked, {node.name for node in nodes}, place)
+        namespaces = sorted({node.namespace for node in nodes if node.namespace})
+        for name in options["namespaces"]:
+            if name not in namespaces:
+                raise GanvasError(
+                    f"There is no namespace '{name}' in {place}: there are {', '.join(namespaces)}."
+                )
+        node_names = sorted(node.name for node in nodes)
+        for name in [*options["node_names"], *options["from_nodes"], *options["to_nodes"]]:
+            _check_node(name, node_names, place)
         try:
             return callback(**options)
         except MissingConfigException as error:
-            raise GanvasError(_explain(error, options["env"], options["conf_source"])) from error
+            raise GanvasError(
+                _describe_missing_config(error, options["env"], options["conf_source"])
+            ) from error
 
     return wrapped
 
 
-def _check_namespaces(asked: list[str], known: set[str], place: str) -> None:
-    for name in asked:
-        if name not in known:
-            told = ", ".join(sorted(known))
-            raise GanvasError(f"There is no namespace '{name}' in {place}: there are {told}.")
+def _check_node(name: str, known: list[str], place: str) -> None:
+    if name in known:
+        return
+    similar = [other for other in known if other.endswith(f".{name}")]
+    similar = similar or difflib.get_close_matches(name, known) or known
+    raise GanvasError(
+        f"There is no node '{name}' in {place}: names of nodes begin with their stage, such as "
+        f"{', '.join(similar)}."
+    )
 
 
-def _check_nodes(asked: list[str], known: set[str], place: str) -> None:
-    for name in asked:
-        if name in known:
-            continue
-        near = [other for other in sorted(known) if other.endswith(f".{name}")]
-        near = near or difflib.get_close_matches(name, known) or sorted(known)
-        raise GanvasError(
-            f"There is no node '{name}' in {place}: nodes are called by their stage and name, such "
-            f"as {', '.join(near)}."
-        )
-
-
-def _explain(error: MissingConfigException, env: str | None, conf_source: str | None) -> str:
-    """Say which environments there are, where one is asked for that there isn't."""
+def _describe_missing_config(
+    error: MissingConfigException, env: str | None, conf_source: str | None
+) -> str:
+    """List the environments in conf if the chosen one does not exist."""
     project = find_kedro_project(Path.cwd()) or Path.cwd()
     conf = Path(conf_source or project / settings.CONF_SOURCE)
     env = env or os.environ.get("KEDRO_ENV")
-    known = sorted(each.name for each in conf.glob("[!.]*/"))
+    known = sorted(folder.name for folder in conf.glob("[!.]*/"))
     if env is None or env in known or not known:
         return f"{error}."
     return f"There is no environment '{env}' in {conf}: --env takes {', '.join(known)}."
 
 
 run = copy.copy(kedro_run)
-run.callback = _in_one_sentence(_check_names(cast(Callable[..., Any], kedro_run.callback)))
+run.callback = _errors_as_one_sentence(_check_options(cast(Callable[..., Any], kedro_run.callback)))
 
 
 @click.group(name="ganvas")
 def cli() -> None:
-    """Ganvas's own commands, which take the place of Kedro's of the same name."""
+    """Ganvas's commands, which replace Kedro's of the same name."""
 
 
 cli.add_command(run)
 
 
 @cli.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
-    "--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="The port."
+    "--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="Port to use."
 )
 @click.pass_obj
-@_in_one_sentence
+@_errors_as_one_sentence
 def gallery(metadata: ProjectMetadata | None, host: str, port: int) -> None:
-    """Open the gallery: a web page that paints with the newest generators."""
-    # Kedro imports this file for every command, and TensorFlow takes seconds.
+    """Start the gallery: a web page that generates images with the newest models."""
+    # Kedro imports this module for every command, and TensorFlow takes seconds to import.
     from ganvas.gallery.server import serve
 
     logging.getLogger("ganvas").setLevel(logging.INFO)
-    # The packaged project has no folder of its own: its data lies where it is run.
+    # Without a project, as when installed from the wheel, data is in the working folder.
     root = metadata.project_path if metadata else Path.cwd()
     serve(root / "data", host, port)

@@ -1,4 +1,4 @@
-"""Kedro's configuration loader, with parameters checked and catalog paths that follow them."""
+"""Kedro's configuration loader, with validated parameters and catalog paths that depend on them."""
 
 import contextlib
 import json
@@ -16,21 +16,26 @@ from ganvas.base_params import check_params, flatten
 from ganvas.project_params import ProjectParams
 from ganvas.training.gathering import has_gpu
 
-# Entries of credentials.yml that the catalog names; Kedro stops at a name that is missing.
+# Credentials that the catalog refers to; Kedro fails if one of them is missing.
 CREDENTIALS = ("kaggle", "huggingface", "object_store")
 BY_PROFILE = "_by_profile"
 
 
 def by_profile(cpu: Any, gpu: Any) -> dict[str, list[Any]]:
-    """Keep both values of `${by_profile:16,64}` until the profile is known.
+    """Resolve `${by_profile:16,64}` to both values, until the profile is known.
 
-    Kedro resolves conf/base before it reads the environment, which may choose another profile.
+    Kedro resolves conf/base before it reads the environment, which may set another profile.
     """
     return {BY_PROFILE: [cpu, gpu]}
 
 
 def choose_by_profile(tree: Any, gpu: bool) -> Any:
-    """Give a tree of parameters with one value wherever `by_profile` has left two."""
+    """Replace both values that `by_profile` has left in a tree by the one of the profile.
+
+    Example:
+        >>> choose_by_profile({"batch_size": by_profile(16, 64)}, gpu=True)
+        {'batch_size': 64}
+    """
     if not isinstance(tree, dict):
         return tree
     if tree.keys() == {BY_PROFILE}:
@@ -38,39 +43,31 @@ def choose_by_profile(tree: Any, gpu: bool) -> Any:
     return {key: choose_by_profile(value, gpu) for key, value in tree.items()}
 
 
-def _tell_value(value: Any) -> str:
-    """Write a value so that Kedro reads it from the command line as what it is."""
-    # A text may look like a number or a reference that nothing can be made of.
-    with contextlib.suppress(yaml.YAMLError, ValueError, OmegaConfBaseException):
-        if isinstance(value, str) and OmegaConf.from_dotlist([f"value={value}"]).value == value:
-            return value
-    return json.dumps(value, ensure_ascii=False)
-
-
 class GanvasConfigLoader(OmegaConfigLoader):
-    """Fills `${chosen:dataset}`, `${chosen:network}` and the like into the catalog.
+    """OmegaConfigLoader with these differences.
 
-    They follow the parameters, wherever these come from: conf/base, an environment or --params. So
-    do the sizes that conf/base gives for either profile.
-    Kedro asks for the catalog before it does anything else, so a wrong parameter ends a run there.
-    Credentials that nobody has written down are empty.
+    - `${chosen:dataset}`, `${chosen:network}` and the like in the catalog are filled in from the
+      parameters, whether these come from conf/base, an environment or --params.
+    - Parameters are validated when the catalog is loaded, which Kedro does before anything else.
+    - `${by_profile:…}` in the parameters becomes the value of the CPU or the GPU profile.
+    - conf/local's credentials are read with any --env; missing ones are empty.
     """
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         if key == "catalog":
             choices = check_params(ProjectParams, self["parameters"]).choices()
-            choices["command"] = self._tell_command()
+            choices["command"] = self._command()
             OmegaConf.register_new_resolver("chosen", choices.__getitem__, replace=True)
         if key == "credentials":
-            return dict.fromkeys(CREDENTIALS) | self._read_credentials()
-        found = super().__getitem__(key)
+            return dict.fromkeys(CREDENTIALS) | self._credentials()
+        config = super().__getitem__(key)
         if key == "parameters":
-            profile = found.get("profile", "auto")
-            return choose_by_profile(found, profile == "gpu" or (profile == "auto" and has_gpu()))
-        return found
+            profile = config.get("profile", "auto")
+            return choose_by_profile(config, profile == "gpu" or (profile == "auto" and has_gpu()))
+        return config
 
-    def _tell_command(self) -> str:
-        """Give the command that runs everything with the same environment and parameters."""
+    def _command(self) -> str:
+        """Return the command that runs everything with the same environment and parameters."""
         project = find_kedro_project(Path.cwd())
         words = ["kedro", "run"] if project else ["ganvas"]
         if project is None or Path(self.conf_source).resolve() != (project / "conf").resolve():
@@ -78,19 +75,26 @@ class GanvasConfigLoader(OmegaConfigLoader):
         if self.env and self.env != self.default_run_env:
             words.append(f"--env={self.env}")
         if self.runtime_params:
-            given = flatten(self.runtime_params).items()
-            told = (f"{key}={_tell_value(value)}" for key, value in given)
-            words.append("--params=" + ",".join(told))
+            params = flatten(self.runtime_params).items()
+            words.append("--params=" + ",".join(f"{key}={_quote(value)}" for key, value in params))
         return shlex.join(words)
 
-    def _read_credentials(self) -> dict[str, Any]:
-        """Read conf/local with any --env: Kedro leaves it out as soon as there is one."""
-        chosen, found = self.env, dict[str, Any]()
+    def _credentials(self) -> dict[str, Any]:
+        env, credentials = self.env, dict[str, Any]()
         try:
-            for env in (self.default_run_env, chosen):
-                self.env = env
+            for chosen in (self.default_run_env, env):
+                self.env = chosen
                 with contextlib.suppress(MissingConfigException):
-                    found |= super().__getitem__("credentials")
+                    credentials |= super().__getitem__("credentials")
         finally:
-            self.env = chosen
-        return found
+            self.env = env
+        return credentials
+
+
+def _quote(value: Any) -> str:
+    """Write a value so that Kedro reads the same value and type from the command line."""
+    # Text is quoted if it would be read as a number, or as a reference that can't be resolved.
+    with contextlib.suppress(yaml.YAMLError, ValueError, OmegaConfBaseException):
+        if isinstance(value, str) and OmegaConf.from_dotlist([f"value={value}"]).value == value:
+            return value
+    return json.dumps(value, ensure_ascii=False)

@@ -1,34 +1,34 @@
-"""How this process takes memory from the operating system."""
+"""Settings of glibc's memory allocator for this process, see mallopt(3)."""
 
 import ctypes
 import platform
 
-# mallopt's names, from glibc's malloc.h.
+# Constants of glibc's malloc.h.
 TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD, ARENA_MAX = -1, -2, -3, -8
 MIB = 1 << 20
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what a training step frees, for the next step to use.
+    """Let glibc keep the memory that a training step frees, for reuse by the next step.
 
-    Every step asks for the same large arrays again. As it is, glibc gives each back to the system
-    and takes it anew, and on a CPU filling in its pages has been seen to cost from a tenth to half
-    of the step. Does nothing where the C library is another. See mallopt(3).
+    Each step allocates the same large arrays. By default glibc returns them to the operating
+    system every time, and faulting the pages in again was measured to take from a tenth to half of
+    a step on a CPU. Does nothing with another C library.
     """
-    if platform.libc_ver()[0] != "glibc":
-        return
-    libc = ctypes.CDLL(None)
-    # 32 MiB is the most that glibc takes for the first; the others are C's int.
-    libc.mallopt(MMAP_THRESHOLD, 32 * MIB)
-    libc.mallopt(TRIM_THRESHOLD, 2**31 - 1)
-    libc.mallopt(TOP_PAD, 64 * MIB)
+    # 32 MiB is the largest mmap threshold that glibc accepts; the others are C ints.
+    _mallopt((MMAP_THRESHOLD, 32 * MIB), (TRIM_THRESHOLD, 2**31 - 1), (TOP_PAD, 64 * MIB))
 
 
 def share_freed_memory() -> None:
-    """Let all threads take memory from the same two arenas of glibc.
+    """Let all threads of a server share two arenas of glibc.
 
-    Each thread of a server would keep what it has once freed to itself, in up to eight arenas a
-    core. See mallopt(3).
+    By default each thread keeps its freed memory in one of up to eight arenas per core.
     """
+    _mallopt((ARENA_MAX, 2))
+
+
+def _mallopt(*options: tuple[int, int]) -> None:
     if platform.libc_ver()[0] == "glibc":
-        ctypes.CDLL(None).mallopt(ARENA_MAX, 2)
+        libc = ctypes.CDLL(None)
+        for parameter, value in options:
+            libc.mallopt(parameter, value)

@@ -1,4 +1,4 @@
-"""The pipelines that `kedro run --pipelines=…` knows."""
+"""The project's pipelines, by the names that `kedro run --pipelines=…` takes."""
 
 from kedro.pipeline import Pipeline
 
@@ -13,7 +13,7 @@ from ganvas.pipelines.train.pipeline import create_pipeline as create_train
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Name the pipelines; training takes ingestion along, which is quick when nothing changed."""
+    """Register the pipelines; train includes ingest, which is skipped if nothing changed."""
     ingest = create_ingest()
     train = ingest + create_train()
     evaluate, report = create_evaluate(), create_report()

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar in a terminal, lines in a log."""
+"""Progress bars in a terminal."""
 
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
@@ -10,17 +10,21 @@ Item = TypeVar("Item")
 
 
 def in_terminal() -> bool:
-    """Whether somebody watches: bars are drawn in a terminal alone."""
+    """Return whether output goes to a terminal; progress bars are only drawn there."""
     return rich.get_console().is_terminal
 
 
 def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
-    """Pass items on, with a progress bar in a terminal and silence in a log.
+    """Iterate over items with a progress bar in a terminal, and silently elsewhere.
 
     Args:
-        items: What is worked through.
-        description: What the bar says.
-        total: How many items there are; by default the items' own length.
+        items: Items to iterate over.
+        description: Text beside the bar.
+        total: Number of items; default: `len(items)` if it has one.
+
+    Example:
+        >>> sum(track([1, 2, 3], "numbers"))
+        6
     """
     if total is None and isinstance(items, Sized):
         total = len(items)

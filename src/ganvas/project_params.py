@@ -1,4 +1,4 @@
-"""The whole tree of parameters, as it stands in conf."""
+"""The tree of all parameters, as in conf."""
 
 from typing import Literal
 
@@ -19,12 +19,7 @@ from ganvas.training.config import TrainParams
 
 
 class ProjectParams(Params):
-    """All parameters; checked as a whole before any work begins.
-
-    Attributes:
-        profile: What the sizes in conf/base that read `${by_profile:CPU,GPU}` are for; auto: for a
-            GPU where there is one.
-    """
+    """All parameters, which are checked as a whole before a run does any work."""
 
     profile: Literal["auto", "cpu", "gpu"] = "auto"
     fetch: FetchParams
@@ -38,33 +33,31 @@ class ProjectParams(Params):
     tracking: TrackingParams
 
     @model_validator(mode="after")
-    def _check_judges(self) -> "ProjectParams":
-        if self.train.kid_validation.interval and self.evaluate.extractor == EXTRACTOR:
+    def _check_extractors(self) -> "ProjectParams":
+        """Refuse to evaluate with a network that training has optimized or selected by."""
+        kid_validation = self.train.kid_validation.interval is not None
+        if kid_validation and self.evaluate.extractor == EXTRACTOR:
             raise ValueError(
-                f"evaluate.extractor is {EXTRACTOR}, which train.kid_validation compares epochs "
-                "by, so it would judge its own choice: take efficientnet_lite2, or "
-                "train.kid_validation.interval=null"
+                f"evaluate.extractor is {EXTRACTOR}, by which train.kid_validation also selects "
+                "the best epoch, so metrics would be biased: set "
+                "evaluate.extractor=efficientnet_lite2, or train.kid_validation.interval=null"
             )
         if self.network.name == "projected":
-            self._check_looks()
+            backbone = f"network.name is projected, whose discriminator's backbone is {BACKBONE}"
+            if self.evaluate.extractor == BACKBONE:
+                raise ValueError(
+                    f"{backbone}, and evaluate.extractor is the same network, so metrics would be "
+                    "biased: set evaluate.extractor=efficientnet_lite2"
+                )
+            if kid_validation and EXTRACTOR == BACKBONE:
+                raise ValueError(
+                    f"{backbone}, and train.kid_validation compares epochs by the same network: "
+                    "set train.kid_validation.interval=null"
+                )
         return self
 
-    def _check_looks(self) -> None:
-        """Refuse to judge a generator by the network that it has learnt to please."""
-        told = f"network.name is projected, which trains by looking through {BACKBONE}"
-        if self.evaluate.extractor == BACKBONE:
-            raise ValueError(
-                f"{told}, and evaluate.extractor is the same network, whose word would mean "
-                "nothing: take efficientnet_lite2"
-            )
-        if self.train.kid_validation.interval and EXTRACTOR == BACKBONE:
-            raise ValueError(
-                f"{told}, and train.kid_validation compares epochs by the same network: set "
-                "train.kid_validation.interval=null"
-            )
-
     def choices(self) -> dict[str, str]:
-        """What the catalog's paths follow: `${chosen:…}` in conf/base/catalog_*.yml."""
+        """Return the values of `${chosen:…}` in the paths of conf/base/catalog_*.yml."""
         return {
             "dataset": self.ingest.dataset_name,
             "network": self.network.resolve_label(self.ingest.classes).folder,

@@ -10,7 +10,7 @@ CONFIG_LOADER_CLASS = GanvasConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
-    # An environment that changes one training parameter keeps all the others of base.
+    # An environment that sets one training parameter keeps the others of base.
     "merge_strategy": {"parameters": "soft"},
     "custom_resolvers": {"by_profile": by_profile},
 }

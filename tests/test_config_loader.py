@@ -1,0 +1,68 @@
+"""The configuration loader: profiles, catalog paths and the command of a run."""
+
+import shlex
+
+import pytest
+import tensorflow as tf
+from kedro.framework.cli.utils import _split_params
+
+from ganvas.base_params import check_params
+from ganvas.project_params import ProjectParams
+from projects import load_config
+
+
+def sizes(env: str, params: dict) -> tuple[int, int]:
+    """Two parameters whose values depend on the profile."""
+    chosen = check_params(ProjectParams, load_config("parameters", env, params))
+    return chosen.train.batch_size, chosen.network.projected.input_upscale
+
+
+def test_sizes_depend_on_the_profile():
+    assert sizes("base", {"profile": "cpu"}) == (16, 1)
+    assert sizes("base", {"profile": "gpu"}) == (64, 2)
+    expected = (64, 2) if tf.config.list_physical_devices("GPU") else (16, 1)
+    assert sizes("base", {"profile": "auto"}) == expected
+
+
+@pytest.mark.parametrize(("params", "expected"), [({}, (64, 2)), ({"profile": "cpu"}, (16, 1))])
+def test_sizes_depend_on_the_profile_of_an_environment(params, expected):
+    assert sizes("gpu", params) == expected
+
+
+@pytest.mark.parametrize("env", ["base", "artworks"])
+def test_catalog_paths_depend_on_the_parameters(env):
+    params = {"ingest": {"dataset": "mine", "source": {"path": "/elsewhere"}}}
+    catalog = load_config("catalog", env, params)
+    network = {"base": "projected_by_genre", "artworks": "dcgan"}[env]
+    assert catalog["generator"]["filepath"] == f"data/06_models/mine/{network}/generator.keras"
+    assert catalog["raw_images"]["filepath"] == "/elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("env", "params", "expected"),
+    [
+        (None, {}, "kedro run"),
+        ("local", {}, "kedro run"),
+        ("celeba", {"train": {"epochs": 3}}, "kedro run --env=celeba --params=train.epochs=3"),
+        (
+            None,
+            {"network": {"label": None}, "train": {"flip": True, "ema_decay": 0.5}},
+            "kedro run --params=network.label=null,train.flip=true,train.ema_decay=0.5",
+        ),
+        (
+            None,
+            {"ingest": {"source": {"path": "/my images"}}},
+            "kedro run '--params=ingest.source.path=/my images'",
+        ),
+        (
+            None,
+            {"ingest": {"dataset": "2024", "source": {"path": "/my #1"}}},
+            """kedro run '--params=ingest.dataset="2024",ingest.source.path="/my #1"'""",
+        ),
+    ],
+)
+def test_the_command_of_a_run_reproduces_its_parameters(env, params, expected):
+    command = load_config("catalog", env, params)["command"]["data"]
+    assert command == expected
+    options = [word.partition("=")[2] for word in shlex.split(command) if "--params" in word]
+    assert _split_params(None, None, options[0] if options else "") == params

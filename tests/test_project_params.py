@@ -1,0 +1,90 @@
+"""Rules between groups of parameters, and the folders that parameters choose."""
+
+import pytest
+
+from ganvas.base_params import check_params
+from ganvas.errors import GanvasError
+from ganvas.project_params import ProjectParams
+from projects import load_config
+
+
+@pytest.mark.parametrize(
+    ("env", "dataset", "source", "network"),
+    [
+        ("artworks", "artworks", "data/01_raw/artworks", "dcgan"),
+        ("wikiart", "wikiart", "data/01_raw/wikiart", "artgan"),
+        ("celeba", "celeba", "data/01_raw/celeba", "dcgan"),
+        ("faces", "faces", "data/01_raw/faces", "dcgan"),
+        ("keras_faces", "keras_faces", "data/01_raw/faces", "dcgan"),
+        ("r3gan", "sample", "data/01_raw/sample", "r3gan"),
+    ],
+)
+def test_each_preset_has_its_own_folders(env, dataset, source, network):
+    preset = check_params(ProjectParams, load_config("parameters", env))
+    mirror = f"data/01_raw/{dataset}"
+    expected = {"dataset": dataset, "source": source, "network": network, "mirror": mirror}
+    assert preset.choices() == expected
+
+
+@pytest.mark.parametrize("labels", ["genre", "artist"])
+def test_wikiart_with_other_labels_has_its_own_folder(labels):
+    params = {"ingest": {"source": {"wikiart": {"labels": labels}}}}
+    chosen = check_params(ProjectParams, load_config("parameters", "wikiart", params)).choices()
+    assert chosen["dataset"] == f"wikiart_by_{labels}"
+    assert chosen["source"] == "data/01_raw/wikiart"
+
+
+@pytest.mark.parametrize(
+    ("source", "label", "folder"),
+    [
+        ("sample", "auto", "projected_by_genre"),
+        ("folder", "auto", "projected"),
+        ("sample", None, "projected"),
+        ("sample", "artist", "projected_by_artist"),
+        ("folder", "class", "projected_by_class"),
+    ],
+)
+def test_only_the_sample_collection_is_class_conditional_by_default(source, label, folder):
+    raw = load_config("parameters")
+    raw["ingest"]["source"]["name"] = source
+    raw["network"]["label"] = label
+    assert check_params(ProjectParams, raw).choices()["network"] == folder
+
+
+def test_the_backbone_of_the_discriminator_can_not_be_the_feature_extractor():
+    raw = load_config("parameters")
+    check_params(ProjectParams, raw)
+    same = raw | {"evaluate": raw["evaluate"] | {"extractor": "efficientnet_lite0"}}
+    with pytest.raises(
+        GanvasError, match=r"would be biased: set evaluate\.extractor=efficientnet_lite2"
+    ):
+        check_params(ProjectParams, same)
+    raw["train"]["kid_validation"]["interval"] = 5
+    with pytest.raises(
+        GanvasError, match=r"by the same network: set train.kid_validation.interval=null"
+    ):
+        check_params(ProjectParams, raw)
+
+
+def test_the_network_that_selects_the_best_epoch_can_not_be_the_feature_extractor():
+    raw = load_config("parameters")
+    raw["network"]["name"] = "dcgan"
+    raw["evaluate"]["extractor"] = "efficientnet_lite0"
+    check_params(ProjectParams, raw)
+    raw["train"]["kid_validation"]["interval"] = 5
+    with pytest.raises(
+        GanvasError, match=r"selects the best epoch.*: set evaluate\.extractor=efficientnet_lite2"
+    ):
+        check_params(ProjectParams, raw)
+
+
+def test_the_inception_extractor_needs_its_weights_file():
+    raw = load_config("parameters")
+    raw["evaluate"]["extractor"] = "inception"
+    with pytest.raises(GanvasError, match=r"in 'evaluate' don't go together: .*6726825d\.pth"):
+        check_params(ProjectParams, raw)
+    raw["evaluate"]["weights"] = "here.pth"
+    assert check_params(ProjectParams, raw).evaluate.weights == "here.pth"
+    raw["evaluate"]["extractor"] = "VGG"
+    with pytest.raises(GanvasError, match=r"'evaluate.extractor' can't be 'VGG': allowed are "):
+        check_params(ProjectParams, raw)
