@@ -1,4 +1,4 @@
-"""Runs in MLflow, read back by its own client."""
+"""Runs logged to MLflow, read back by its own client."""
 
 import json
 
@@ -14,9 +14,9 @@ from ganvas.tracking import (
     TrackingParams,
     connect,
     find_experiment,
-    join_run,
     log_history,
     log_parameters,
+    resume_run,
 )
 
 REPORTING = "data/08_reporting/sample/dcgan"
@@ -24,12 +24,12 @@ REPORTING = "data/08_reporting/sample/dcgan"
 
 @pytest.fixture
 def tracked_run(kedro_run):
-    """`kedro run` with tracking on; give its result."""
+    """`kedro run` with tracking enabled."""
     return lambda *options, **params: kedro_run(*options, tracking__mlflow="true", **params)
 
 
 def read_back(project):
-    """MLflow's client at the project's own database, and the runs in it, oldest first."""
+    """Return a client of the project's own database, and the runs in it, oldest first."""
     client = mlflow.MlflowClient(f"sqlite:///{project}/data/09_tracking/mlflow.db")
     experiment = client.get_experiment_by_name("ganvas")
     runs = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
@@ -45,14 +45,14 @@ def newest_generator(project):
     return keras.saving.load_model(versions[-1] / "generator.keras", safe_mode=True)
 
 
-def test_a_run_can_be_read_back(project, tracked_run):
+def test_a_run_is_logged_with_parameters_history_metrics_and_files(project, tracked_run):
     result = tracked_run()
     assert result.exit_code == 0, result.output
     client, (run,) = read_back(project)
     identifier = run.info.run_id
     assert run.info.status == "FINISHED" and run.info.run_name.startswith("sample/dcgan 20")
-    facts = json.loads((project / REPORTING / "training.json").read_text())
-    expected = flatten(facts["parameters"])
+    summary = json.loads((project / REPORTING / "training.json").read_text())
+    expected = flatten(summary["parameters"])
     logged = {
         key: value for key, value in run.data.params.items() if not key.startswith("evaluate.")
     }
@@ -68,8 +68,8 @@ def test_a_run_can_be_read_back(project, tracked_run):
         assert [step for step, _ in points] == [1, 2]
         np.testing.assert_allclose([value for _, value in points], history[column])
     metrics = json.loads((project / REPORTING / "metrics.json").read_text())
-    for name, figure in metrics.items():
-        assert run.data.metrics[f"evaluate/{name}"] == pytest.approx(figure["value"])
+    for name, metric in metrics.items():
+        assert run.data.metrics[f"evaluate/{name}"] == pytest.approx(metric["value"])
 
     files = {file.path for file in client.list_artifacts(identifier, "report")}
     names = ["history.csv", "metrics.json", "model_card.md", "report.html", "training.json"]
@@ -94,11 +94,12 @@ def test_the_registered_model_is_the_generator(project, tracked_run):
     info = mlflow.models.get_model_info(f"models:/sample-dcgan/{version.version}")
     assert info.signature.inputs.inputs[0].shape == (-1, 6)
     assert info.signature.outputs.inputs[0].shape == (-1, 32, 32, 3)
-    kept = [file.name for file in (project / "data/09_tracking/artifacts").rglob("*")]
-    assert "model.keras" in kept and not any(name.endswith((".pkl", ".pickle")) for name in kept)
+    names = [file.name for file in (project / "data/09_tracking/artifacts").rglob("*")]
+    assert "model.keras" in names
+    assert not any(name.endswith((".pkl", ".pickle")) for name in names)
 
 
-def test_more_epochs_and_a_later_judgment_go_on_with_the_same_run(project, kedro_run, tracked_run):
+def test_resuming_and_evaluating_later_add_to_the_same_run(project, kedro_run, tracked_run):
     assert tracked_run("--pipelines=train").exit_code == 0
     assert tracked_run("--pipelines=train", train__epochs=3).exit_code == 0
     assert tracked_run("--pipelines=evaluate", train__epochs=3).exit_code == 0
@@ -109,24 +110,24 @@ def test_more_epochs_and_a_later_judgment_go_on_with_the_same_run(project, kedro
     np.testing.assert_allclose([value for _, value in points], history["loss_g"])
     assert run.data.params["train.epochs"] == "2" and run.data.tags["changed.train.epochs"] == "3"
     assert "evaluate/nearest_training_distance" in run.data.metrics
-    # Another training is another run, and what makes no training isn't recorded.
+    # Another training is another run; sampling is not logged.
     assert tracked_run("--pipelines=train", train__seed=1, train__epochs=1).exit_code == 0
     assert tracked_run("--pipelines=sample", sample__count=2).exit_code == 0
     assert kedro_run("--pipelines=train", train__seed=2, train__epochs=1).exit_code == 0
     assert len(read_back(project)[1]) == 2
 
 
-def test_a_failed_run_is_marked_and_taken_up_again(project, tracked_run, monkeypatch):
+def test_a_failed_run_is_marked_and_resumed(project, tracked_run, monkeypatch):
     command = {"train__epochs": 1}
-    place = project / "data/03_primary/sample/collection"
+    collection = project / "data/03_primary/sample/collection"
 
     def fail(*_):
         raise OSError("no space left")
 
-    with monkeypatch.context() as broken:
-        broken.setattr("ganvas.training.checkpoints.CheckpointStore.save", fail)
+    with monkeypatch.context() as patch:
+        patch.setattr("ganvas.training.checkpoints.CheckpointStore.save", fail)
         assert tracked_run("--pipelines=train", **command).exit_code == 1
-    assert place.is_dir()
+    assert collection.is_dir()
     client, (run,) = read_back(project)
     assert run.info.status == "FAILED" and run.data.params["train.epochs"] == "1"
     assert "no space left" in run.data.tags["mlflow.note.content"]
@@ -139,24 +140,24 @@ def test_a_failed_run_is_marked_and_taken_up_again(project, tracked_run, monkeyp
     assert len(client.get_metric_history(run.info.run_id, "train/loss_g")) == 1
 
 
-def test_a_resume_that_failed_is_not_taken_for_the_training(tmp_path):
+def test_a_failed_resume_is_not_mistaken_for_the_training(tmp_path):
     client = connect(TrackingParams(mlflow=True), tmp_path)
     experiment = find_experiment(client, "ganvas")
 
-    def join(started):
-        return join_run(client, experiment, "sample/dcgan", "kedro run", started)
+    def resume(started):
+        return resume_run(client, experiment, "sample/dcgan", "kedro run", started)
 
-    training, failed = join("2025-01-02T03.04.05"), join(None)
+    training, failed = resume("2025-01-02T03.04.05"), resume(None)
     assert failed != training
-    assert join("2025-01-02T03.04.05") == training
-    # What failed before its training had a name is taken up by the next of the same command.
-    assert join("2025-01-03T03.04.05") == failed
+    assert resume("2025-01-02T03.04.05") == training
+    # A run that failed while training is resumed by the next run of the same command.
+    assert resume("2025-01-03T03.04.05") == failed
 
 
-def test_an_epoch_that_was_cut_short_is_told_anew(tmp_path):
+def test_a_partial_epoch_is_logged_again_after_it_was_completed(tmp_path):
     client = connect(TrackingParams(mlflow=True), tmp_path)
     experiment = find_experiment(client, "ganvas")
-    run = join_run(client, experiment, "sample/dcgan", "kedro run", None)
+    run = resume_run(client, experiment, "sample/dcgan", "kedro run", None)
     for losses in ([0.5, 0.4], [0.5, 0.3, 0.2], [0.5, 0.3, 0.2]):
         epochs = range(1, len(losses) + 1)
         log_history(client, run, pd.DataFrame({"epoch": epochs, "loss_g": losses}))
@@ -165,7 +166,7 @@ def test_an_epoch_that_was_cut_short_is_told_anew(tmp_path):
     assert {point.step: point.value for point in points} == {1: 0.5, 2: 0.3, 3: 0.2}
 
 
-def test_a_diverged_run_is_a_failed_one(project, tracked_run, divergence):
+def test_a_diverged_run_is_marked_as_failed(project, tracked_run, divergence):
     assert tracked_run("--pipelines=train").exit_code == 1
     client, (run,) = read_back(project)
     assert run.info.status == "FAILED"
@@ -173,14 +174,14 @@ def test_a_diverged_run_is_a_failed_one(project, tracked_run, divergence):
     assert [step for step, _ in series(client, run.info.run_id, "train/loss_d")] == [1]
 
 
-def test_a_place_that_can_not_be_reached_is_told_before_any_work(project, tracked_run):
+def test_an_unreachable_server_stops_the_run_before_any_work(project, tracked_run):
     result = tracked_run(tracking__uri="nonsense://nowhere")
     (line,) = [line for line in result.output.splitlines() if line.startswith("Error: ")]
     assert "nonsense://nowhere" in line and "tracking.uri" in line
     assert not (project / "data/03_primary").exists()
 
 
-def test_a_book_that_fails_does_not_fail_the_run(project, tracked_run, monkeypatch, caplog):
+def test_a_tracking_failure_does_not_fail_the_run(project, tracked_run, monkeypatch, caplog):
     def fail(*_):
         raise OSError("the server is gone")
 
@@ -193,7 +194,7 @@ def test_a_book_that_fails_does_not_fail_the_run(project, tracked_run, monkeypat
 def test_long_values_are_cut(tmp_path):
     client = connect(TrackingParams(mlflow=True), tmp_path)
     experiment = find_experiment(client, "ganvas")
-    run = join_run(client, experiment, "sample/dcgan", "kedro run", None)
+    run = resume_run(client, experiment, "sample/dcgan", "kedro run", None)
     many = {f"key{number}": number for number in range(250)}
     log_parameters(client, run, {"a": {"b": "x" * 900}} | many)
     params = client.get_run(run).data.params

@@ -1,4 +1,4 @@
-"""Without MLflow, or without being asked, nothing is recorded."""
+"""Without MLflow, or with tracking disabled, nothing is logged."""
 
 import subprocess
 import sys
@@ -10,19 +10,19 @@ from ganvas.errors import GanvasError
 from ganvas.tracking import TrackingParams, connect
 
 
-def test_nothing_is_recorded_unless_it_is_asked_for(project, kedro_run):
+def test_tracking_is_off_by_default(project, kedro_run):
     assert kedro_run("--pipelines=train", train__epochs=1).exit_code == 0
     assert not (project / "data/09_tracking").exists()
 
 
-def test_mlflow_is_not_imported_by_the_way():
+def test_mlflow_is_not_imported_with_the_project():
     code = (
         "import sys, ganvas.settings, ganvas.pipeline_registry; sys.exit('mlflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_a_missing_mlflow_is_told(tmp_path, monkeypatch):
+def test_a_missing_mlflow_raises_an_error_that_says_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "importlib.util.find_spec", lambda name: None if name == "mlflow" else find_spec(name)
     )

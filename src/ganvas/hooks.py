@@ -1,4 +1,4 @@
-"""Around a run: missing inputs explained, results named, divergence told, the run recorded."""
+"""Kedro hooks: checks before a run, the paths of its results, divergence, and MLflow tracking."""
 
 import logging
 from pathlib import Path
@@ -17,36 +17,39 @@ from ganvas.ingestion.object_store import check_protocol, is_url
 from ganvas.pipelines.train.nodes import run_parameters
 from ganvas.progress import in_terminal
 from ganvas.project_params import ProjectParams
-from ganvas.tracking import RunReport, connect, record
+from ganvas.tracking import RunReport, connect, log_run
 
 logger = logging.getLogger(__name__)
 
-# What a training saves under one version.
+# Versioned datasets that one training saves together.
 TRAINED = ("generator", "discriminator", "class_list")
+# Datasets whose paths are logged at the end of a run.
+RESULTS = {"samples": "Samples", "report": "Report", "comparison": "Comparison"}
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
 
 
 class GanvasHooks:
-    """Kedro's hooks for this project."""
+    """Check a run's inputs, log where its results are, and fail it if training diverged."""
 
     def __init__(self) -> None:
         self._paths: dict[str, str] = {}
-        self._diverged: str | None = None
+        self._divergence: str | None = None
 
     @hook_impl
     def after_context_created(self) -> None:
-        """Write whole lines to a log, and leave errors to the command line."""
-        # Would say each a second time. Not in logging.yml, which a packed conf can't hand to Kedro.
+        """Configure logging."""
+        # The command line prints errors itself. Set here rather than in logging.yml, which Kedro
+        # does not read from a packaged conf.
         logging.getLogger("kedro.pipeline.node").setLevel(logging.CRITICAL)
         if not in_terminal():
-            _log_plainly()
+            _use_plain_log_lines()
 
     @hook_impl
     def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
-        """Remember where the datasets lie, to name their places.
+        """Remember the paths of datasets.
 
         Raises:
-            GanvasError: One lies on a store that can't be reached with what is installed.
+            GanvasError: No installed package can access the protocol of a path.
         """
         self._paths = {name: entry.get("filepath", "") for name, entry in conf_catalog.items()}
         for path in filter(is_url, self._paths.values()):
@@ -59,82 +62,77 @@ class GanvasHooks:
         catalog: CatalogProtocol[Any, Any],
         run_params: dict[str, Any],
     ) -> None:
-        """Say what to run first when an input of the pipeline has not been made yet.
+        """Check that the pipeline's inputs exist and that their versions belong together.
 
         Raises:
-            GanvasError: An input is missing, or versions are asked for that don't go together.
+            GanvasError: An input is missing, or the versions are of different trainings.
         """
-        # Of an earlier run in the same process.
-        self._diverged = None
+        # One process may run several pipelines.
+        self._divergence = None
         _check_versions(pipeline, run_params.get("load_versions") or {})
         for name in sorted(pipeline.inputs()):
             if name.startswith("params:") or name == "parameters" or catalog.exists(name):
                 continue
-            makers = [key for key, other in pipelines.items() if name in other.all_outputs()]
-            if not makers:
+            producers = [key for key, other in pipelines.items() if name in other.all_outputs()]
+            if not producers:
                 continue
-            maker = min(makers, key=lambda key: len(pipelines[key].nodes))
+            smallest = min(producers, key=lambda key: len(pipelines[key].nodes))
             place = f" at {self._paths[name]}" if self._paths.get(name) else ""
             raise GanvasError(
-                f"There is no {name} yet{place}: make it by `kedro run --pipelines={maker}` "
+                f"There is no {name} yet{place}: create it by `kedro run --pipelines={smallest}` "
                 "with the same --env and --params."
             )
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        """Note that training diverged: its last good models are still judged and reported."""
+        """Remember that training diverged; its last good models are still evaluated."""
         if dataset_name == "training_summary":
-            self._diverged = data["message"] if data["ended_by"] == "diverged" else None
+            self._divergence = data["message"] if data["ended_by"] == "diverged" else None
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline) -> None:
-        """Name the results that a person wants to open.
+        """Log the paths of the results.
 
         Raises:
             GanvasError: Training diverged.
         """
-        for name, title in {
-            "samples": "Samples",
-            "report": "Report",
-            "comparison": "Comparison",
-        }.items():
+        for name, title in RESULTS.items():
             if name in pipeline.all_outputs():
                 logger.info("%s: %s", title, self._paths[name])
-        if self._diverged:
-            raise GanvasError(self._diverged)
+        if self._divergence:
+            raise GanvasError(self._divergence)
 
 
 class TrackingHooks:
-    """Hands what a run has made to MLflow, at its end; nothing unless `tracking.mlflow` is true.
+    """Log a run to MLflow at its end, if `tracking.mlflow` is true.
 
-    A run that was killed has told nothing. The same command goes on with its training, and what is
-    recorded then has all its epochs.
+    A killed run logs nothing, but the same command resumes its training and then logs all epochs.
     """
 
     def __init__(self) -> None:
         self._paths: dict[str, str] = {}
-        self._made: dict[str, Any] = {}
+        self._outputs: dict[str, Any] = {}
         self._summary: dict[str, Any] | None = None
         self._client: Any = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Remember where the project lies, and its parameters."""
+        """Remember the context, which has the project's path and its parameters."""
         self._context = context
 
     @hook_impl
     def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
-        """Remember where the datasets lie."""
+        """Remember the paths of datasets."""
         self._paths = {name: entry.get("filepath", "") for name, entry in conf_catalog.items()}
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline) -> None:
-        """Connect to MLflow before any work, if the pipeline makes or judges a training.
+        """Connect to MLflow before any work, if the pipeline trains or evaluates.
 
         Raises:
-            GanvasError: MLflow is not installed, or can't be reached.
+            GanvasError: MLflow is not installed or can't be reached.
         """
-        self._made, self._summary, self._client = {}, None, None
+        self._outputs, self._summary, self._client = {}, None, None
         if "training_summary" not in pipeline.datasets():
             return
         self._params = check_params(ProjectParams, self._context.config_loader["parameters"])
@@ -143,90 +141,85 @@ class TrackingHooks:
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        """Keep what is recorded by value, and note what is recorded as a file."""
+        """Keep the outputs that are logged by value, and the names of all others."""
         if self._client is None:
             return
         by_value = dataset_name in ("generator", "history", "metrics")
-        self._made[dataset_name] = data if by_value else None
+        self._outputs[dataset_name] = data if by_value else None
         if dataset_name == "training_summary":
             self._summary = data
 
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
-        """Learn which training is judged, where none was made."""
+        """Remember which training is evaluated, if the run itself trains nothing."""
         if dataset_name == "training_summary":
             self._summary = data
 
     @hook_impl
     def after_pipeline_run(self) -> None:
-        """Record the run."""
+        """Log the run."""
         diverged = self._summary is not None and self._summary["ended_by"] == "diverged"
-        self._record("FAILED" if diverged else "FINISHED")
+        self._log("FAILED" if diverged else "FINISHED")
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
-        """Record what there is of a run that failed; to finish early is no failure."""
+        """Log what a failed run has produced; Finished is no failure."""
         if not isinstance(error, Finished):
-            self._record("FAILED", str(error))
+            self._log("FAILED", str(error))
 
-    def _record(self, status: str, message: str = "") -> None:
+    def _log(self, status: str, message: str = "") -> None:
         if self._client is None:
             return
-        command = self._context.catalog.load("command")
         choices = self._params.choices()
-        told = RunReport(
-            dataset=choices["dataset"],
-            network=choices["network"],
-            command=command,
-            parameters=self._tell_parameters(),
-            made={name: data for name, data in self._made.items() if data is not None},
-            files={name: Path(self._paths[name]) for name in self._made if self._paths.get(name)},
+        files = {name: Path(self._paths[name]) for name in self._outputs if self._paths.get(name)}
+        report = RunReport(
+            name=f"{choices['dataset']}/{choices['network']}",
+            command=self._context.catalog.load("command"),
+            parameters=self._parameters(),
+            outputs={name: data for name, data in self._outputs.items() if data is not None},
+            files=files,
             summary=self._summary,
             status=status,
             message=message,
         )
         try:
-            record(self._client, self._params.tracking, told)
+            log_run(self._client, self._params.tracking, report)
         except Exception as error:
-            # Hours of training must not end in an error of the book that tells of them.
+            # A tracking failure must not fail the training run.
             logger.warning("MLflow has not recorded everything of this run: %s", error)
 
-    def _tell_parameters(self) -> dict[str, Any]:
-        """Those that the generator was trained with, and how it is judged now."""
-        judged = {"evaluate": self._params.evaluate.model_dump(mode="json")}
+    def _parameters(self) -> dict[str, Any]:
+        """Return the parameters of the training, and those of the present evaluation."""
+        evaluate = {"evaluate": self._params.evaluate.model_dump(mode="json")}
         if self._summary is not None:
-            return self._summary["parameters"] | judged
+            return self._summary["parameters"] | evaluate
         ingest = self._params.ingest
         network = self._params.network.resolve_label(ingest.classes)
-        return run_parameters(ingest, network, self._params.train) | judged
+        return run_parameters(ingest, network, self._params.train) | evaluate
 
 
 def _check_versions(pipeline: Pipeline, versions: dict[str, str]) -> None:
-    """Check that versions which `--load-versions` asks for are of one training.
-
-    Raises:
-        GanvasError: They aren't, or can't be known to be.
-    """
-    asked = [name for name in TRAINED if name in versions]
-    if asked and "training_summary" in pipeline.inputs():
+    """Check that the versions in `--load-versions` belong to one training."""
+    trained = [name for name in TRAINED if name in versions]
+    if trained and "training_summary" in pipeline.inputs():
         raise GanvasError(
-            f"An older version of {', '.join(asked)} can't be judged or reported on, since "
-            "training.json tells of the newest training alone: leave --load-versions out; "
-            "`kedro run --pipelines=sample` paints with older ones."
+            f"An older version of {', '.join(trained)} can't be evaluated or reported on, since "
+            "training.json describes the newest training only: leave --load-versions out; "
+            "`kedro run --pipelines=sample` generates images with older versions."
         )
     both = {"generator", "class_list"}
     if both <= pipeline.inputs() and len({versions.get(name) for name in both}) > 1:
         raise GanvasError(
-            "generator and class_list must be of the same training: give --load-versions both, "
+            "generator and class_list must be of the same training: set --load-versions for both, "
             "generator:VERSION,class_list:VERSION."
         )
 
 
-def _log_plainly() -> None:
-    """Write whole lines: rich's handler, made for terminals, folds them at 80 columns in a log."""
+def _use_plain_log_lines() -> None:
+    """Replace rich's log handler, which wraps lines at 80 columns outside of a terminal."""
     plain = logging.StreamHandler()
     plain.setFormatter(logging.Formatter(LOG_FORMAT, datefmt="%Y-%m-%d %H:%M:%S"))
     root = logging.getLogger()
-    for handler in [each for each in root.handlers if isinstance(each, RichHandler)]:
+    for handler in [handler for handler in root.handlers if isinstance(handler, RichHandler)]:
         root.removeHandler(handler)
         root.addHandler(plain)
