@@ -1,7 +1,7 @@
-"""The page of all parameters: a hook for MkDocs, which makes it whenever the site is built.
+"""MkDocs hook that generates the reference page of all parameters.
 
-Types and bounds come from the Pydantic models, defaults and meanings from conf/base: a parameter's
-meaning is the comment behind it and, where there is more to say, those right above it.
+Types and bounds come from the Pydantic models, defaults and meanings from conf/base. A parameter's
+meaning is written once: as the comment after its value and, if longer, also directly above its key.
 """
 
 import re
@@ -31,15 +31,17 @@ those of `conf/base`; where there are two, the second is for a GPU.
 
 HEAD = "| key | allowed | default | meaning |\n|---|---|---|---|"
 
+Schema = dict[str, Any]
+
 
 class Row(NamedTuple):
-    """A parameter or a group of some.
+    """A parameter or a group of parameters.
 
     Attributes:
-        key: Its name as `--params` takes it.
+        key: Dotted key as `--params` takes it.
         allowed: Type and bounds in words; empty for a group.
-        default: The YAML text in conf/base; empty for a group.
-        meaning: The comment beside it.
+        default: YAML text of the value in conf/base; empty for a group.
+        meaning: Its comment in conf/base.
     """
 
     key: str
@@ -49,29 +51,31 @@ class Row(NamedTuple):
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the page to those that are built."""
+    """Add the generated page to the site."""
     files.append(File.generated(config, "parameters.md", content=render()))
     return files
 
 
 def render() -> str:
-    """The page in Markdown, one table a stage."""
+    """Render the page as Markdown, with one table per stage."""
     parts = [INTRODUCTION]
-    for path in sorted(CONF.glob("parameters_*.yml"), key=_rank):
+    for path in sorted(CONF.glob("parameters_*.yml"), key=_order):
         rows = list(read_rows(path.read_text()))
         for stage in dict.fromkeys(row.key.partition(".")[0] for row in rows):
-            parts.append(_render_stage(stage, [row for row in rows if _is_in(row, stage)]))
+            parts.append(
+                _render_stage(stage, [row for row in rows if row.key.partition(".")[0] == stage])
+            )
     return "\n".join(parts)
 
 
 def read_rows(text: str) -> Iterator[Row]:
-    """Rows of one file of conf/base, in its order, groups before their members."""
+    """Read the rows of a file of conf/base in its order, groups before their members."""
     schema = ProjectParams.model_json_schema()
     yield from _walk(yaml.compose(text), schema, schema["$defs"], text, "")
 
 
 def _walk(
-    node: yaml.MappingNode, schema: dict[str, Any], groups: dict[str, Any], text: str, prefix: str
+    node: yaml.MappingNode, schema: Schema, groups: Schema, text: str, prefix: str
 ) -> Iterator[Row]:
     for name, value in node.value:
         key, field = prefix + name.value, _resolve(schema["properties"][name.value], groups)
@@ -79,32 +83,31 @@ def _walk(
             yield Row(key, "", "", _comment(text, name, name.end_mark))
             yield from _walk(value, field, groups, text, f"{key}.")
         else:
-            shown = text[value.start_mark.index : value.end_mark.index]
-            yield Row(key, _allow(field, groups), shown, _comment(text, name, value.end_mark))
+            default = text[value.start_mark.index : value.end_mark.index]
+            yield Row(key, _allowed(field, groups), default, _comment(text, name, value.end_mark))
 
 
 def _comment(text: str, name: yaml.Node, end: yaml.Mark) -> str:
-    """What is said right above a key, and behind its value."""
+    """Join the comment lines above a key and the comment after its value."""
     lines = text.splitlines()
     above: list[str] = []
     for line in reversed(lines[: name.start_mark.line]):
         if not line.lstrip().startswith("#"):
             break
         above.insert(0, line.strip(" #"))
-    behind = lines[end.line][end.column :].partition("#")[2].strip()
-    return " ".join(filter(None, [*above, behind]))
+    after = lines[end.line][end.column :].partition("#")[2].strip()
+    return " ".join(filter(None, [*above, after]))
 
 
-def _resolve(field: dict[str, Any], groups: dict[str, Any]) -> dict[str, Any]:
-    """The schema that a field refers to, if it does."""
+def _resolve(field: Schema, groups: Schema) -> Schema:
     return groups[field["$ref"].rpartition("/")[2]] if "$ref" in field else field
 
 
-def _allow(field: dict[str, Any], groups: dict[str, Any]) -> str:
-    """Type and bounds of a JSON schema in words."""
+def _allowed(field: Schema, groups: Schema) -> str:
+    """Describe the type and the bounds of a JSON schema in words."""
     field = _resolve(field, groups)
     if "anyOf" in field:
-        return " or ".join(_allow(choice, groups) for choice in field["anyOf"])
+        return " or ".join(_allowed(choice, groups) for choice in field["anyOf"])
     if "enum" in field or "const" in field:
         return ", ".join(f"`{value}`" for value in field.get("enum", [field.get("const")]))
     match field["type"]:
@@ -113,58 +116,54 @@ def _allow(field: dict[str, Any], groups: dict[str, Any]) -> str:
         case "boolean":
             return "`true`, `false`"
         case "array":
-            return f"list of {_allow(field['items'], groups)}"
+            return f"list of {_allowed(field['items'], groups)}"
         case "object":
             return ", ".join(f"`{name}`" for name in field.get("properties", ())) or "a mapping"
         case "string":
             return f"text that matches `{field['pattern']}`" if "pattern" in field else "text"
     kind = {"integer": "whole number", "number": "number"}[field["type"]]
-    words = {
+    templates = {
         "minimum": "from {}",
         "exclusiveMinimum": "above {}",
         "maximum": "to {}",
         "exclusiveMaximum": "to below {}",
         "multipleOf": "in steps of {}",
     }
-    bounds = [form.format(field[word]) for word, form in words.items() if word in field]
+    bounds = [text.format(field[name]) for name, text in templates.items() if name in field]
     return " ".join([kind, *bounds])
 
 
-def _rank(path: Path) -> int:
-    """The place of a file: that of its stage in the configuration, or the last."""
-    order, stage = list(ProjectParams.model_fields), path.stem.removeprefix("parameters_")
-    return order.index(stage) if stage in order else len(order)
-
-
-def _is_in(row: Row, stage: str) -> bool:
-    return row.key == stage or row.key.startswith(f"{stage}.")
+def _order(path: Path) -> int:
+    """Return the position of a file's stage in ProjectParams, or the last one."""
+    stages, stage = list(ProjectParams.model_fields), path.stem.removeprefix("parameters_")
+    return stages.index(stage) if stage in stages else len(stages)
 
 
 def _render_stage(stage: str, rows: list[Row]) -> str:
-    head = rows[0]
     lines = [f"## {stage} {{#{stage}}}", ""]
-    if not head.allowed:
-        told = _escape(head.meaning.rstrip("."))
-        lines += [f"{told[:1].upper()}{told[1:]}.", ""]
+    # A stage is a group, whose comment introduces its table; the profile is a single parameter.
+    if not rows[0].allowed:
+        meaning = _escape(rows[0].meaning.rstrip("."))
+        lines += [f"{meaning[:1].upper()}{meaning[1:]}.", ""]
         rows = rows[1:]
     lines += ['<div class="parameters" markdown>', "", HEAD]
     for row in rows:
         key = f"`{row.key}`{{#{row.key}}}"
         key = key if row.allowed else f"**{key}**"
-        default = f"`{_tell_default(row.default)}`" if row.default else ""
+        default = f"`{_default(row.default)}`" if row.default else ""
         lines.append(f"| {key} | {row.allowed} | {default} | {_escape(row.meaning)} |")
     return "\n".join([*lines, "", "</div>", ""])
 
 
-def _tell_default(text: str) -> str:
-    """`16; 64` for `${by_profile:16,64}`."""
-    return (
-        text.removeprefix("${by_profile:").rstrip("}").replace(",", "; ") if "$" in text else text
-    )
+def _default(text: str) -> str:
+    """Turn `${by_profile:16,64}` into `16; 64`."""
+    if "$" not in text:
+        return text
+    return text.removeprefix("${by_profile:").rstrip("}").replace(",", "; ")
 
 
 def _escape(text: str) -> str:
-    """A comment as text of a Markdown table."""
+    """Escape a comment for a Markdown table, and link the pages of docs that it mentions."""
     for mark, escaped in (("&", "&amp;"), ("<", "&lt;"), ("|", r"\|"), ("{", r"\{"), ("*", r"\*")):
         text = text.replace(mark, escaped)
     return re.sub(r"docs/([\w-]+\.md)", r"[\1](\1)", text)

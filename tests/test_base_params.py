@@ -16,54 +16,54 @@ class Outer(Params):
     rate: float
 
 
-def explain(raw: dict) -> str:
+def error_message(raw: dict) -> str:
     with pytest.raises(GanvasError) as caught:
         check_params(Outer, raw)
     return str(caught.value)
 
 
-def test_right_parameters_become_a_model():
+def test_valid_parameters_become_a_model():
     assert check_params(Outer, {"rate": 1, "inner": {"width": 8}}).inner.width == 8
 
 
-def test_a_value_out_of_range_is_named_with_its_key_and_bound():
-    message = explain({"rate": 1, "inner": {"width": 9}})
+def test_a_value_out_of_range_is_reported_with_its_key_and_bound():
+    message = error_message({"rate": 1, "inner": {"width": 9}})
     assert "'inner.width'" in message and "9" in message and "less than or equal to 8" in message
 
 
-def test_an_unknown_key_is_named_with_what_is_allowed():
-    message = explain({"rate": 1, "inner": {"widht": 2}})
+def test_an_unknown_key_is_reported_with_the_allowed_ones():
+    message = error_message({"rate": 1, "inner": {"widht": 2}})
     assert "'inner.widht'" in message
     assert "did you mean 'width'" in message
     assert "width, name" in message
 
 
-def test_an_unknown_key_at_the_top_is_named_too():
-    assert "at the top are inner, rate" in explain({"rate": 1, "zzz": 2})
+def test_an_unknown_top_level_key_is_reported():
+    assert "at the top are inner, rate" in error_message({"rate": 1, "zzz": 2})
 
 
-class GanNetworks(Params):
+class Range(Params):
     low: int = 1
     high: int = 2
 
     @model_validator(mode="after")
-    def _check_order(self) -> "GanNetworks":
+    def _check_order(self) -> "Range":
         if self.low > self.high:
             raise ValueError(f"low is {self.low} and above high: lower it")
         return self
 
 
-class Pairs(Params):
-    first: GanNetworks = GanNetworks()
+class Ranges(Params):
+    first: Range = Range()
 
     @model_validator(mode="after")
-    def _check_first(self) -> "Pairs":
+    def _check_first(self) -> "Ranges":
         if self.first.high > 9:
             raise ValueError("first is too high")
         return self
 
 
-def test_parameters_that_do_not_go_together_are_told_by_their_rule_alone():
+def test_inconsistent_parameters_are_reported_by_the_rule_they_break():
     for raw, sentence in (
         (
             {"first": {"low": 3}},
@@ -72,36 +72,36 @@ def test_parameters_that_do_not_go_together_are_told_by_their_rule_alone():
         ({"first": {"high": 10}}, "Parameters don't go together: first is too high."),
     ):
         with pytest.raises(GanvasError) as caught:
-            check_params(Pairs, raw)
+            check_params(Ranges, raw)
         assert str(caught.value) == sentence
 
 
-def test_a_missing_key_is_named():
-    assert "'rate' is missing" in explain({})
+def test_a_missing_key_is_reported():
+    assert "'rate' is missing" in error_message({})
 
 
-def test_each_wrong_parameter_has_its_sentence():
-    message = explain({"rate": "fast", "inner": {"width": 0}})
+def test_each_wrong_parameter_has_a_sentence():
+    message = error_message({"rate": "fast", "inner": {"width": 0}})
     assert "'rate'" in message and "'inner.width'" in message
 
 
-class Listed(Params):
+class WithList(Params):
     entries: list[Inner] = Field(default_factory=list)
 
 
-def test_an_unknown_key_in_a_list_is_named_with_what_is_allowed():
+def test_an_unknown_key_in_a_list_is_reported_with_the_allowed_ones():
     with pytest.raises(GanvasError) as caught:
-        check_params(Listed, {"entries": [{"width": 2}, {"widht": 2}]})
+        check_params(WithList, {"entries": [{"width": 2}, {"widht": 2}]})
     message = str(caught.value)
     assert "'entries.1.widht'" in message and "did you mean 'width'" in message
 
 
-def test_parameters_can_not_be_changed_later():
+def test_parameters_are_immutable():
     with pytest.raises(ValueError, match="frozen"):
         Inner().width = 3
 
 
-def test_a_renamed_parameter_is_refused_with_its_new_name():
+def test_a_renamed_parameter_is_reported_with_its_new_name():
     for old, new in RENAMED.items():
         raw: dict = {"value": 1}
         for part in reversed(old.split(".")):

@@ -1,4 +1,4 @@
-"""What all typed parameters share, and the check that speaks of a wrong one in one sentence."""
+"""Base class of typed parameters, and their validation with one error sentence a mistake."""
 
 import difflib
 from typing import Any, TypeVar, get_args, get_origin
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ganvas.errors import GanvasError
 
-# Keys of earlier versions, with what they are called now.
+# Keys of earlier versions and their present names, for the error sentence.
 RENAMED = {
     "device": "profile",
     "ingest.source.artworks.pictures": "ingest.source.artworks.images",
@@ -33,7 +33,18 @@ RENAMED = {
 
 
 class Params(BaseModel):
-    """Base of every group of parameters: unknown keys are errors, values can't be changed."""
+    """Base class of parameter groups: immutable, and unknown keys are errors.
+
+    A parameter's meaning is written once, as its comment in conf/base/parameters_*.yml, which
+    docs/parameters_page.py turns into the reference page. A model holds names, types, bounds and
+    checks; its docstring has no "Attributes:" section, at most the source of a method.
+
+    Example:
+        >>> class Blur(Params):
+        ...     sigma: float = Field(1.0, ge=0)
+        >>> check_params(Blur, {"sigma": 2}).sigma
+        2.0
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
@@ -42,11 +53,11 @@ Model = TypeVar("Model", bound=Params)
 
 
 def check_params(model: type[Model], raw: dict[str, Any]) -> Model:
-    """Make a model of raw parameters.
+    """Validate raw parameters and return them as a model.
 
     Args:
-        model: The group's model.
-        raw: The parameters as read from configuration files and the command line.
+        model: Class of the parameter group.
+        raw: Parameters as read from configuration files and the command line.
 
     Raises:
         GanvasError: One sentence for each wrong parameter: its key, its value, what is allowed.
@@ -54,12 +65,17 @@ def check_params(model: type[Model], raw: dict[str, Any]) -> Model:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        sentences = [_describe(model, details) for details in error.errors()]
+        sentences = [_describe_error(model, details) for details in error.errors()]
         raise GanvasError(" ".join(sentences)) from error
 
 
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Turn a tree of parameters into one level, with dots in its keys."""
+    """Flatten nested parameters to one level with dotted keys.
+
+    Example:
+        >>> flatten({"train": {"loss": {"name": "hinge"}, "epochs": 2}})
+        {'train.loss.name': 'hinge', 'train.epochs': 2}
+    """
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict):
@@ -69,36 +85,35 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _describe(model: type[Params], details: Any) -> str:
-    broken = str(details["msg"]).removeprefix("Value error, ")
+def _describe_error(model: type[Params], details: Any) -> str:
+    message = str(details["msg"]).removeprefix("Value error, ")
+    path = [str(part) for part in details["loc"]]
+    key = ".".join(path)
+    # An error of a whole group: values that are not allowed together, as the message explains.
     if details["type"] == "value_error" and isinstance(details["input"], dict):
-        # Parameters that don't go together; the rule names them.
-        where = f" in '{'.'.join(map(str, details['loc']))}'" if details["loc"] else ""
-        return f"Parameters{where} don't go together: {broken}."
-    *parents, last = map(str, details["loc"])
-    key = ".".join([*parents, last])
+        where = f" in '{key}'" if key else ""
+        return f"Parameters{where} don't go together: {message}."
     if details["type"] == "extra_forbidden":
-        allowed = _keys_at(model, parents)
-        hint = _hint(key, last, allowed)
-        where = f"in '{'.'.join(parents)}'" if parents else "at the top"
+        allowed = _keys_of_group(model, path[:-1])
+        where = f"in '{'.'.join(path[:-1])}'" if path[:-1] else "at the top"
+        hint = _suggest(key, allowed)
         return f"Unknown parameter '{key}'{hint}: allowed {where} are {', '.join(allowed)}."
     if details["type"] == "missing":
         return f"Parameter '{key}' is missing: set it in conf or by --params={key}=…."
-    rule = broken[0].lower() + broken[1:]
-    return f"Parameter '{key}' can't be {details['input']!r}: {rule}."
+    return f"Parameter '{key}' can't be {details['input']!r}: {message[0].lower()}{message[1:]}."
 
 
-def _hint(key: str, last: str, allowed: list[str]) -> str:
-    """Name the parameter that an unknown key probably means."""
+def _suggest(key: str, allowed: list[str]) -> str:
     if key in RENAMED:
         return f" (it is now called '{RENAMED[key]}')"
-    close = difflib.get_close_matches(last, allowed, n=1)
-    return f" (did you mean '{close[0]}'?)" if close else ""
+    similar = difflib.get_close_matches(key.rpartition(".")[2], allowed, n=1)
+    return f" (did you mean '{similar[0]}'?)" if similar else ""
 
 
-def _keys_at(model: type[Params], parents: list[str]) -> list[str]:
-    # Numbers are places in lists.
-    for name in (each for each in parents if not each.isdecimal()):
+def _keys_of_group(model: type[Params], path: list[str]) -> list[str]:
+    for name in path:
+        if name.isdecimal():  # an index of a list
+            continue
         annotation = model.model_fields[name].annotation
         if get_origin(annotation) is list:
             (annotation,) = get_args(annotation)

@@ -1,4 +1,4 @@
-"""Every command and every parameter that the documentation names can be typed as it stands."""
+"""Every command and every parameter in the documentation is valid."""
 
 import re
 import shlex
@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 from kedro.framework.cli.utils import _split_params
 
-from ganvas import settings
 from ganvas.base_params import Params, check_params
 from ganvas.errors import GanvasError
 from ganvas.pipeline_registry import register_pipelines
 from ganvas.project_params import ProjectParams
+from projects import ROOT, load_config
 
-ROOT = Path(__file__).parents[2]
 PAGES = [
     ROOT / "README.md",
     *sorted(page for page in (ROOT / "docs").glob("*.md") if page.stem != "adding-a-network"),
@@ -23,27 +22,21 @@ RUN = re.compile(r"\bkedro run\b[^#\n]*")
 STAGES = "|".join(ProjectParams.model_fields)
 KEY = re.compile(rf"(?:{STAGES})(?:\.[a-z_0-9]+)+")
 # Names of files and nodes, which look like keys.
-OTHERS = re.compile(r".*\.(?:html|json|py|train_gan)")
+NOT_KEYS = re.compile(r".*\.(?:html|json|py|train_gan)")
 PIPELINES = register_pipelines()
-NODES = {"nodes", "from-nodes", "to-nodes"}
+NODE_OPTIONS = {"nodes", "from-nodes", "to-nodes"}
 
 
-def pieces(page: Path) -> list[str]:
+def code_snippets(page: Path) -> list[str]:
     return [block or inline for block, inline in CODE.findall(page.read_text())]
 
 
 def check(env: str | None, params: dict) -> None:
-    """Raise what a run with these parameters would; with another network if not the default."""
+    """Validate parameters, with the default network or else with DCGAN."""
     errors = []
-    for choice in ({}, {"network": {"name": "dcgan"}}):
-        loader = settings.CONFIG_LOADER_CLASS(
-            str(ROOT / "conf"),
-            env=env,
-            runtime_params=choice | params,
-            **settings.CONFIG_LOADER_ARGS,
-        )
+    for network in ({}, {"network": {"name": "dcgan"}}):
         try:
-            check_params(ProjectParams, loader["parameters"])
+            check_params(ProjectParams, load_config("parameters", env, network | params))
         except GanvasError as error:
             errors.append(str(error))
         else:
@@ -52,29 +45,31 @@ def check(env: str | None, params: dict) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_run_that_a_page_names_is_one(page):
-    for command in (found for piece in pieces(page) for found in RUN.findall(piece)):
+def test_every_kedro_run_command_is_valid(page):
+    for command in (run for snippet in code_snippets(page) for run in RUN.findall(snippet)):
         words = shlex.split(command.split("&&")[0])[2:]
         options = dict(word.removeprefix("--").split("=", 1) for word in words if "=" in word)
-        assert set(options) <= {"env", "params", "pipelines", "namespaces", *NODES}, command
+        assert set(options) <= {"env", "params", "pipelines", "namespaces", *NODE_OPTIONS}, command
         assert "env" not in options or (ROOT / "conf" / options["env"]).is_dir(), command
         chosen = options.get("pipelines", "__default__").split(",")
         assert set(chosen) <= set(PIPELINES), command
         nodes = {node.name for name in chosen for node in PIPELINES[name].nodes}
-        asked = {name for option in NODES & set(options) for name in options[option].split(",")}
-        assert asked <= nodes, command
+        named = {
+            name for option in NODE_OPTIONS & set(options) for name in options[option].split(",")
+        }
+        assert named <= nodes, command
         if "namespaces" in options:
             assert options["namespaces"] in {name.partition(".")[0] for name in nodes}, command
         check(options.get("env"), _split_params(None, None, options.get("params", "")))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_parameter_that_a_page_names_is_one(page):
-    for piece in pieces(page):
-        if KEY.match(piece) and "=" in piece and "\n" not in piece:
-            check(None, _split_params(None, None, piece))
-        elif KEY.fullmatch(piece) and not OTHERS.fullmatch(piece):
+def test_every_parameter_is_valid(page):
+    for snippet in code_snippets(page):
+        if KEY.match(snippet) and "=" in snippet and "\n" not in snippet:
+            check(None, _split_params(None, None, snippet))
+        elif KEY.fullmatch(snippet) and not NOT_KEYS.fullmatch(snippet):
             model: type[Params] = ProjectParams
-            for name in piece.split("."):
-                assert name in model.model_fields, piece
+            for name in snippet.split("."):
+                assert name in model.model_fields, snippet
                 model = model.model_fields[name].annotation
