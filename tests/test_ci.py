@@ -1,4 +1,4 @@
-"""What continuous integration says of what it has not tested."""
+"""Continuous integration reports the tests that it has skipped."""
 
 import shutil
 import subprocess
@@ -11,8 +11,8 @@ from projects import ROOT
 @pytest.mark.parametrize(
     "browser", [(), ("chromium",), ("chromedriver",), ("chromium", "chromedriver")]
 )
-def test_a_run_without_a_browser_says_so_at_its_end(tmp_path, browser):
-    # All the programs that there are, and they do nothing.
+def test_skipped_browser_tests_are_reported_at_the_end(tmp_path, browser):
+    # The only programs on PATH; they do nothing.
     for name in ("make", *browser):
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)

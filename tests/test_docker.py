@@ -1,4 +1,4 @@
-"""The Dockerfile: the README's commands, as nobody in particular, with data outside."""
+"""The Dockerfile runs the README's commands as an unprivileged user, with data in a volume."""
 
 import json
 import re
@@ -10,10 +10,10 @@ STEPS = [tuple(line.split(" ", 1)) for line in LINES if line and not line.starts
 
 
 def find(instruction: str) -> list[str]:
-    return [rest for name, rest in STEPS if name == instruction]
+    return [arguments for name, arguments in STEPS if name == instruction]
 
 
-def test_its_steps_are_the_readmes():
+def test_its_commands_are_those_of_the_readme():
     readme = (ROOT / "README.md").read_text()
     (setup,) = [step for step in find("RUN") if step.startswith("make ")]
     (start,) = map(json.loads, find("CMD"))
@@ -25,21 +25,21 @@ def test_its_steps_are_the_readmes():
     assert python and f"Python {python[1]}" in readme
 
 
-def test_nothing_runs_as_root_but_the_systems_packages():
+def test_only_system_packages_are_installed_as_root():
     names = [name for name, _ in STEPS]
     assert find("USER") == ["1000"]
     assert names[: names.index("USER")] == ["ARG", "FROM", "RUN"]
     assert "useradd --uid 1000" in find("RUN")[0]
-    assert all(rest.startswith("--chown=1000:1000 ") for rest in find("COPY"))
+    assert all(arguments.startswith("--chown=1000:1000 ") for arguments in find("COPY"))
     assert find("VOLUME") == [f"{find('WORKDIR')[0]}/data"]
 
 
-def test_setting_up_finds_what_it_needs_and_secrets_stay_outside():
-    *named, everything = [rest.split()[1:-1] for rest in find("COPY")]
-    assert everything == ["."]
-    before = [name for step in named for name in step]
-    assert all((ROOT / name).is_file() for name in before)
-    assert {"Makefile", "pyproject.toml", "requirements.lock"} <= set(before)
+def test_setup_has_the_files_it_needs_and_secrets_are_not_copied():
+    *before_setup, project = [arguments.split()[1:-1] for arguments in find("COPY")]
+    assert project == ["."]
+    names = {name for step in before_setup for name in step}
+    assert all((ROOT / name).is_file() for name in names)
+    assert {"Makefile", "pyproject.toml", "requirements.lock"} <= names
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     assert {".git", ".venv", "conf/local/*", "data/*/*"} <= set(ignored)
-    assert not {"src", "conf", *before} & set(ignored)
+    assert not {"src", "conf", *names} & set(ignored)
