@@ -46,11 +46,7 @@ class GanvasHooks:
 
     @hook_impl
     def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
-        """Remember the paths of datasets.
-
-        Raises:
-            GanvasError: No installed package can access the protocol of a path.
-        """
+        """Remember the paths of datasets, and check that their protocols are installed."""
         self._paths = {name: entry.get("filepath", "") for name, entry in conf_catalog.items()}
         for path in filter(is_url, self._paths.values()):
             check_protocol(path)
@@ -62,11 +58,7 @@ class GanvasHooks:
         catalog: CatalogProtocol[Any, Any],
         run_params: dict[str, Any],
     ) -> None:
-        """Check that the pipeline's inputs exist and that their versions belong together.
-
-        Raises:
-            GanvasError: An input is missing, or the versions are of different trainings.
-        """
+        """Check that the pipeline's inputs exist and that their versions belong together."""
         # One process may run several pipelines.
         self._divergence = None
         _check_versions(pipeline, run_params.get("load_versions") or {})
@@ -91,11 +83,7 @@ class GanvasHooks:
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline) -> None:
-        """Log the paths of the results.
-
-        Raises:
-            GanvasError: Training diverged.
-        """
+        """Log the paths of the results; raise GanvasError if training diverged."""
         for name, title in RESULTS.items():
             if name in pipeline.all_outputs():
                 logger.info("%s: %s", title, self._paths[name])
@@ -127,11 +115,7 @@ class TrackingHooks:
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline) -> None:
-        """Connect to MLflow before any work, if the pipeline trains or evaluates.
-
-        Raises:
-            GanvasError: MLflow is not installed or can't be reached.
-        """
+        """Connect to MLflow before any work, if the pipeline trains or evaluates."""
         self._outputs, self._summary, self._client = {}, None, None
         if "training_summary" not in pipeline.datasets():
             return
