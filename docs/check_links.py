@@ -1,25 +1,25 @@
-"""Follow every link and anchor of the built documentation: `python docs/check_links.py FOLDER`."""
+"""Check every link and anchor of the built documentation: `python docs/check_links.py FOLDER`."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from linkcheck.cmdline import aggregate_url
-from linkcheck.configuration import ProjectParams
+from linkcheck.configuration import Configuration
 from linkcheck.director import check_urls, get_aggregate
 
 
 def check_links(folder: Path, external: bool) -> bool:
-    """Say which links lead nowhere, and whether there were none.
+    """Print broken links, and return whether there are none.
 
-    LinkChecker's own command becomes the user nobody when root starts it, who may not read the
-    folder; hence its parts.
+    LinkChecker's own command, started as root, switches to the user nobody, who may not be allowed
+    to read the folder; so its parts are used here.
 
     Args:
-        folder: The built site; every page in it is looked at, linked or not.
-        external: Ask other hosts too, by the network.
+        folder: The built site; every page in it is checked, linked or not.
+        external: Also check links to other hosts, which needs a network.
     """
-    config = ProjectParams()
+    config = Configuration()
     config["enabledplugins"] = ["AnchorCheck"]
     config["checkextern"] = external
     config["status"] = False
@@ -29,13 +29,13 @@ def check_links(folder: Path, external: bool) -> bool:
     for page in sorted(folder.resolve().rglob("*.html")):
         aggregate_url(aggregate, page.as_uri())
     check_urls(aggregate)
-    found = config["logger"].stats
-    return not (found.errors or found.warnings_printed or found.internal_errors)
+    stats = config["logger"].stats
+    return not (stats.errors or stats.warnings_printed or stats.internal_errors)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--external", action="store_true", help="ask other hosts for theirs too")
-    chosen = parser.parse_args()
-    sys.exit(0 if check_links(chosen.folder, chosen.external) else 1)
+    parser.add_argument("--external", action="store_true", help="also check links to other hosts")
+    options = parser.parse_args()
+    sys.exit(0 if check_links(options.folder, options.external) else 1)
