@@ -1,4 +1,4 @@
-"""The whole way through Kedro itself, at a tiny size."""
+"""End-to-end tests of `kedro run` at a tiny size."""
 
 import json
 import logging
@@ -16,54 +16,82 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from ganvas.networks import NetworkParams, build
 from ganvas.training.gan import SCORES
 
-REPORTING = "data/08_reporting/sample/dcgan"
+MODELS = "data/06_models/sample/dcgan"
 OUTPUT = "data/07_model_output/sample/dcgan"
+REPORTING = "data/08_reporting/sample/dcgan"
 
 
-def newest(project, name):
-    versions = sorted((project / "data/06_models/sample/dcgan" / f"{name}.keras").iterdir())
+def read_json(path: Path) -> dict:
+    return json.loads(path.read_text())
+
+
+def newest_model(project: Path, name: str) -> Path:
+    versions = sorted((project / MODELS / f"{name}.keras").iterdir())
     return versions[-1] / f"{name}.keras"
 
 
-def sentence(result) -> str:
-    """The error's text, which must be one line without a traceback."""
+def load_newest(project: Path, name: str) -> keras.Model:
+    return keras.saving.load_model(newest_model(project, name), safe_mode=True)
+
+
+def error_message(result) -> str:
+    """Return the error of a failed run, which must be one line without a traceback."""
     assert result.exit_code == 1
     lines = [line for line in result.output.splitlines() if line.startswith("Error: ")]
     assert len(lines) == 1 and "Traceback" not in result.output
     return lines[0]
 
 
-def test_the_default_pipeline_leads_from_nothing_to_a_report(project, kedro_run, caplog):
+def assert_image_equals(path: Path, expected: np.ndarray) -> None:
+    """Compare a PNG with a generator's float image, up to rounding."""
+    with Image.open(path) as image:
+        assert np.abs(np.asarray(image) - (expected + 1) * 127.5).max() <= 0.51
+
+
+# The whole way, with each network
+
+
+def test_the_default_pipeline_produces_models_metrics_and_a_report(project, kedro_run, caplog):
     with caplog.at_level(logging.INFO):
         result = kedro_run()
     assert result.exit_code == 0, result.output
-    report = project / REPORTING / "report.html"
-    assert f"Report: {report}" in caplog.text
-    assert "<h1>sample, painted by dcgan</h1>" in report.read_text()
-    history = pd.read_csv(project / REPORTING / "history.csv")
-    measured = ["diversity", "novelty", "warnings"]
-    assert list(history.columns) == ["epoch", *SCORES, "seconds", "images_per_second", *measured]
-    assert len(history) == 2
-    metrics = json.loads((project / REPORTING / "metrics.json").read_text())
-    assert metrics["loss_g"]["value"] == pytest.approx(history["loss_g"].iloc[-1])
-    assert 0 <= metrics["discriminator_accuracy_generated"]["value"] <= 1
-    assert metrics["nearest_training_distance"]["value"] > 0
-    card = (project / "data/06_models/sample/dcgan/model_card.md").read_text()
-    assert "# sample, painted by dcgan" in card and "Generator loss" in card
-    assert kedro_run("--pipelines=compare").exit_code == 0
-    page = (project / "data/08_reporting/comparison.html").read_text()
-    assert "1. dcgan" in page and page.count("<h2>") == 1
-    assert all(figure["protocol"] for figure in metrics.values())
-    snapshots = sorted(path.name for path in (project / OUTPUT / "snapshots").rglob("epoch_*.png"))
-    assert snapshots == ["epoch_00001.png", "epoch_00002.png"]
+
+    # Ingest
     assert len(pd.read_parquet(project / "data/02_intermediate/sample/artists.parquet")) == 8
     index = pd.read_parquet(project / "data/03_primary/sample/image_index.parquet")
     assert len(index) == 24 and {"path", "artist", "genre", "split", "hash"} <= set(index.columns)
-    sample_after_training(project, kedro_run)
+
+    # Train
+    history = pd.read_csv(project / REPORTING / "history.csv")
+    diagnostics = ["diversity", "novelty", "warnings"]
+    assert list(history.columns) == ["epoch", *SCORES, "seconds", "images_per_second", *diagnostics]
+    assert len(history) == 2
+    snapshots = sorted(path.name for path in (project / OUTPUT / "snapshots").rglob("epoch_*.png"))
+    assert snapshots == ["epoch_00001.png", "epoch_00002.png"]
+
+    # Evaluate
+    metrics = read_json(project / REPORTING / "metrics.json")
+    assert metrics["loss_g"]["value"] == pytest.approx(history["loss_g"].iloc[-1])
+    assert 0 <= metrics["discriminator_accuracy_generated"]["value"] <= 1
+    assert metrics["nearest_training_distance"]["value"] > 0
+    assert all(metric["protocol"] for metric in metrics.values())
+
+    # Report
+    report = project / REPORTING / "report.html"
+    assert f"Report: {report}" in caplog.text
+    assert "<h1>sample, painted by dcgan</h1>" in report.read_text()
+    card = (project / MODELS / "model_card.md").read_text()
+    assert "# sample, painted by dcgan" in card and "Generator loss" in card
+
+    # Compare and sample
+    assert kedro_run("--pipelines=compare").exit_code == 0
+    page = (project / "data/08_reporting/comparison.html").read_text()
+    assert "1. dcgan" in page and page.count("<h2>") == 1
+    check_samples(project, kedro_run)
 
 
-def sample_after_training(project, kedro_run):
-    """The same seed gives the same bytes, in as many files as asked for and one grid."""
+def check_samples(project, kedro_run):
+    """Check that the same seed generates the same files, and that the count is kept to."""
     folder = project / OUTPUT / "samples"
     contents = []
     for count in (7, 7, 5):
@@ -71,139 +99,16 @@ def sample_after_training(project, kedro_run):
         contents.append({path.name: path.read_bytes() for path in folder.iterdir()})
     assert contents[0] == contents[1] and len(contents[0]) == 7 + 1
     assert len(contents[2]) == 5 + 1
-    singles = sorted(set(contents[2]) - {"grid.png"})
-    assert all(contents[2][name] == contents[0][name] for name in singles)
-    with Image.open(folder / singles[0]) as image:
+    names = sorted(set(contents[2]) - {"grid.png"})
+    assert all(contents[2][name] == contents[0][name] for name in names)
+    with Image.open(folder / names[0]) as image:
         assert image.size == (32, 32) and image.format == "PNG"
-    generator = keras.saving.load_model(newest(project, "generator"), safe_mode=True)
     latents = np.random.default_rng(7).standard_normal((7, 6), dtype=np.float32)
-    expected = (np.asarray(generator(latents)) + 1) * 127.5
-    with Image.open(folder / singles[4]) as image:
-        assert np.abs(np.asarray(image) - expected[4]).max() <= 0.51
+    expected = np.asarray(load_newest(project, "generator")(latents))
+    assert_image_equals(folder / names[4], expected[4])
 
 
-@pytest.mark.parametrize("option", ["--pipeline=train", "--pipelines=train"])
-def test_training_alone_works_on_a_fresh_clone(project, kedro_run, option):
-    assert kedro_run(option, train__epochs=1).exit_code == 0
-    for name in ("generator", "discriminator"):
-        keras.saving.load_model(newest(project, name), safe_mode=True)
-    assert not (project / REPORTING / "report.html").exists()
-
-
-def test_training_again_with_other_parameters_keeps_the_first_model(project, kedro_run):
-    kedro_run("--pipelines=train", train__epochs=1)
-    first = newest(project, "generator")
-    content = first.read_bytes()
-    kedro_run("--pipelines=train", train__epochs=1, train__seed=1)
-    assert newest(project, "generator") != first and first.read_bytes() == content
-
-
-def test_the_same_command_again_trains_no_further_and_more_epochs_go_on(project, kedro_run, caplog):
-    kedro_run("--pipelines=train")
-    weights = keras.saving.load_model(newest(project, "generator")).get_weights()
-    with caplog.at_level(logging.INFO):
-        assert kedro_run("--pipelines=train").exit_code == 0
-        again = keras.saving.load_model(newest(project, "generator")).get_weights()
-        assert "Training goes on after epoch 2." in caplog.text and "epoch 3/" not in caplog.text
-        kedro_run("--pipelines=train", train__epochs=3)
-        assert "epoch 3/3" in caplog.text and "epoch 1/3" not in caplog.text
-    assert all((a == b).all() for a, b in zip(weights, again, strict=True))
-    history = pd.read_csv(project / REPORTING / "history.csv")
-    assert history["epoch"].tolist() == [1, 2, 3]
-    caplog.clear()
-    with caplog.at_level(logging.INFO):
-        kedro_run("--pipelines=train", train__epochs=1, train__loss__name="hinge")
-        assert "train.loss.name non_saturating → hinge" in caplog.text
-        assert "epoch 1/1" in caplog.text
-    caplog.clear()
-    with caplog.at_level(logging.INFO):
-        kedro_run("--pipelines=train", train__epochs=1, train__resume="false")
-        assert "epoch 1/1" in caplog.text and "the earlier run is kept in" in caplog.text
-
-
-def test_a_run_starts_from_the_weights_of_another(project, kedro_run, caplog):
-    kedro_run("--pipelines=train", train__epochs=1)
-    folder = project / "data/06_models/sample/dcgan"
-    still = {"train__generator_learning_rate": 1e-12, "train__discriminator_learning_rate": 1e-12}
-    other = {"train__epochs": 1, "train__weights_from": folder}
-    expected = keras.saving.load_model(newest(project, "generator")).trainable_weights
-    with caplog.at_level(logging.INFO):
-        assert kedro_run("--pipelines=train", **other, **still).exit_code == 0
-    assert re.search(r"generator starts from (\d+) of \1 layers", caplog.text)
-    taken = keras.saving.load_model(newest(project, "generator")).trainable_weights
-    for ours, theirs in zip(taken, expected, strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-7)
-    other["train__weights_from"] = project / "nowhere"
-    words = sentence(kedro_run("--pipelines=train", **other))
-    assert "generator.keras" in words and "train.weights_from" in words
-
-
-def test_a_dry_run_tells_sizes_and_keeps_nothing(project, kedro_run):
-    result = kedro_run("--pipelines=train", train__dry_run="true", train__epochs=10)
-    assert result.exit_code == 0 and "Traceback" not in result.output
-    generator, discriminator, _ = build(
-        NetworkParams(dcgan={"latent": 6, "generator_width": 2, "discriminator_width": 2}),
-        (32, 32, 3),
-    )
-    for words in (
-        f"generator: {generator.count_params():,} parameters",
-        f"discriminator: {discriminator.count_params():,} parameters",
-        "memory of this process",
-        "steps an epoch: 2 of 8 images",
-        "all 10 epochs: ",
-    ):
-        assert words in result.output
-    assert not (project / "data/06_models/sample").exists()
-    assert not (project / REPORTING).exists()
-
-
-def test_a_dry_run_refuses_what_the_run_would(kedro_run):
-    result = kedro_run("--pipelines=train", train__dry_run="true", train__batch_size=500)
-    assert "train.batch_size (now 500)" in sentence(result)
-
-
-def test_every_part_of_the_engine_goes_through_a_run(project, kedro_run):
-    result = kedro_run(
-        network__dcgan__discriminator_norm="none",
-        train__epochs=3,
-        train__loss__name="hinge",
-        train__augment__name="ada",
-        train__ema_decay=0.9,
-        train__penalty__r1=1.0,
-        train__penalty__interval=2,
-        train__gradient_accumulation_steps=2,
-        train__simultaneous_updates="true",
-        train__precision="mixed_bfloat16",
-        train__schedule__name="cosine",
-        train__kid_validation__interval=2,
-        train__judge__images=10,
-        train__judge__keep="best",
-        train__tensorboard="true",
-    )
-    assert result.exit_code == 0, result.output
-    history = pd.read_csv(project / REPORTING / "history.csv")
-    assert history["kernel_distance"].notna().tolist() == [False, True, False]
-    assert {"diversity", "novelty", "augment_probability"} <= set(history.columns)
-    summary = json.loads((project / REPORTING / "training.json").read_text())
-    assert summary["best"]["epoch"] == 2
-    logs = [path.name for path in (project / OUTPUT / "snapshots").glob("*/tensorboard/*")]
-    assert sorted(logs) == ["snapshots", "train"]
-    rates = read_board(project, "epoch_generator_learning_rate")
-    assert len(rates) == 3 and 0.001 > rates[0] > rates[1] > rates[2] > 0
-    for name in ("generator", "discriminator"):
-        network = keras.saving.load_model(newest(project, name), safe_mode=True)
-        assert all(layer.compute_dtype == "float32" for layer in network.layers)
-
-
-def read_board(project: Path, tag: str) -> list[float]:
-    """The values that TensorBoard would draw."""
-    (folder,) = (project / OUTPUT / "snapshots").glob("*/tensorboard/train")
-    events = EventAccumulator(str(folder))
-    events.Reload()
-    return [float(tf.make_ndarray(each.tensor_proto)) for each in events.Tensors(tag)]
-
-
-def test_the_default_network_goes_the_whole_way(project, kedro_run):
+def test_the_default_network_runs_through_the_default_pipeline(project, kedro_run):
     tiny = {"latent": 6, "generator_width": 2, "projection": 4, "head_width": 4, "pixel_width": 2}
     result = kedro_run(
         network__name="projected",
@@ -219,7 +124,7 @@ def test_the_default_network_goes_the_whole_way(project, kedro_run):
     )
     assert result.exit_code == 0, result.output
     reporting = project / "data/08_reporting/sample/projected_by_genre"
-    metrics = json.loads((reporting / "metrics.json").read_text())
+    metrics = read_json(reporting / "metrics.json")
     assert metrics["kernel_distance"]["value"] > 0
     assert 0 <= metrics["discriminator_accuracy_held_out"]["value"] <= 1
     assert "<h1>sample, painted by projected</h1>" in (reporting / "report.html").read_text()
@@ -227,71 +132,66 @@ def test_the_default_network_goes_the_whole_way(project, kedro_run):
 
 ARTGAN = {
     "network__name": "artgan",
+    "network__label": "genre",
     "network__artgan__width": 4,
     "network__artgan__latent": 6,
     "train__uniform_class_sampling": "true",
 }
 
 
-def test_a_network_with_classes_goes_the_whole_way(project, kedro_run):
+def test_a_class_conditional_network_runs_through_the_default_pipeline(project, kedro_run):
     shares = {"ingest__source__sample__images": 48, "ingest__validation_share": 0.3}
-    judged = {"evaluate__parzen": 20, "evaluate__extractor": "efficientnet_lite2"}
-    result = kedro_run(**ARTGAN, **shares, **judged, network__label="genre")
+    evaluate = {"evaluate__parzen": 20, "evaluate__extractor": "efficientnet_lite2"}
+    result = kedro_run(**ARTGAN, **shares, **evaluate)
     assert result.exit_code == 0, result.output
     reporting = project / "data/08_reporting/sample/artgan_by_genre"
-    metrics = json.loads((reporting / "metrics.json").read_text())
-    # The styles of the sample collection are easy to tell, even from few images.
-    agreement = metrics["class_agreement"]
-    assert 0 <= agreement["value"] < 0.6 < agreement["real"]
-    assert "8 classes of genre" in agreement["protocol"]
-    assert metrics["nearest_training_features"]["value"] > 0
+    metrics = read_json(reporting / "metrics.json")
+
+    # The styles of the sample collection are easy to classify, even from few images.
+    accuracy = metrics["class_agreement"]
+    assert 0 <= accuracy["value"] < 0.6 < accuracy["real"]
+    assert "8 classes of genre" in accuracy["protocol"]
     # An untrained generator's images are further from real ones than real ones are.
+    assert metrics["nearest_training_features"]["value"] > 0
     for name in ("frechet_distance", "kernel_distance"):
         assert metrics[name]["value"] > 1.5 * abs(metrics[name]["real"])
         assert "efficientnet_lite2" in metrics[name]["title"]
     assert metrics["coverage"]["value"] < metrics["coverage"]["real"] <= 1
+    # Only InceptionV3's metrics are called FID, KID and IS.
     assert not re.search(r"\b(FID|KID|IS)\b(?!-)", json.dumps(metrics))
     likelihood = metrics["parzen_log_likelihood"]
     assert f"D={32 * 32 * 3}, range 0 to 1" in likelihood["protocol"]
-    # Between that of windows all of which miss and that of one at each test image.
+    # Between that of windows far from all test images and that of one at each of them.
     assert -1e5 < likelihood["value"] < 32 * 32 * 3 * 2.3
+
     page = (reporting / "report.html").read_text()
     assert "Class by class" in page and "Parzen-window log-likelihood" in page
     assert [path.name for path in (reporting / "class_sheets").iterdir()] == ["sheet00.png"]
-    paint_some_classes(project, kedro_run)
+    check_samples_of_one_class(project, kedro_run)
 
 
-def paint_some_classes(project, kedro_run):
-    asked = ARTGAN | {"network__label": "genre", "sample__count": 3, "sample__seed": 5}
-    result = kedro_run("--pipelines=sample", **asked, sample__classes="Night Skies")
+def check_samples_of_one_class(project, kedro_run):
+    params = ARTGAN | {"sample__count": 3, "sample__seed": 5}
+    result = kedro_run("--pipelines=sample", **params, sample__classes="Night Skies")
     assert result.exit_code == 0, result.output
     folder = project / "data/07_model_output/sample/artgan_by_genre/samples"
     names = sorted(path.name for path in folder.iterdir() if path.name != "grid.png")
     assert names == [f"seed5_{number:06d}_Night-Skies.png" for number in range(3)]
+
     models = project / "data/06_models/sample/artgan_by_genre"
-    known = json.loads(next(models.glob("class_list.json/*/class_list.json")).read_text())
-    assert known["column"] == "genre" and len(known["names"]) == 8
+    classes = read_json(next(models.glob("class_list.json/*/class_list.json")))
+    assert classes["column"] == "genre" and len(classes["names"]) == 8
     generator = keras.saving.load_model(next(models.glob("generator.keras/*/*.keras")))
-    row = np.eye(8, dtype=np.float32)[[known["names"].index("Night Skies")] * 3]
+    one_hot = np.eye(8, dtype=np.float32)[[classes["names"].index("Night Skies")] * 3]
     latents = np.random.default_rng(5).standard_normal((3, 6), dtype=np.float32)
-    expected = (np.asarray(generator([latents, row])) + 1) * 127.5
-    with Image.open(folder / names[2]) as image:
-        assert np.abs(np.asarray(image) - expected[2]).max() <= 0.51
-    message = sentence(kedro_run("--pipelines=sample", **asked, sample__classes="Day Skies"))
+    expected = np.asarray(generator([latents, one_hot]))
+    assert_image_equals(folder / names[2], expected[2])
+
+    message = error_message(kedro_run("--pipelines=sample", **params, sample__classes="Day Skies"))
     assert "'Day Skies'" in message and "Night Skies" in message
 
 
-def test_a_conditional_dcgan_trains_by_any_label_column(project, kedro_run):
-    for label in ("artist", "nationality"):
-        result = kedro_run("--pipelines=train", train__epochs=1, network__label=label)
-        assert result.exit_code == 0, result.output
-        models = project / f"data/06_models/sample/dcgan_by_{label}"
-        assert next(models.glob("generator.keras/*/*.keras")).stat().st_size
-    message = sentence(kedro_run("--pipelines=train", network__label="school"))
-    assert "'school'" in message and "artist, genre, nationality" in message
-
-
-def test_r3gan_takes_a_run_from_its_preset(project, kedro_run):
+def test_the_r3gan_preset_runs_through_the_default_pipeline(project, kedro_run):
     tiny = {"network__r3gan__width": 4, "network__r3gan__max_width": 8, "train__epochs": 1}
     result = kedro_run("--env=r3gan", **tiny, network__r3gan__group_width=4)
     assert result.exit_code == 0, result.output
@@ -299,10 +199,159 @@ def test_r3gan_takes_a_run_from_its_preset(project, kedro_run):
     assert "<h1>sample, painted by r3gan</h1>" in report.read_text()
 
 
-def test_a_warning_stands_in_log_history_and_report(project, kedro_run, caplog, monkeypatch):
+def test_the_artworks_preset_uses_its_own_paths(project, kedro_run):
+    kedro_run("--pipelines=ingest")
+    params = {"ingest__source__path": "data/01_raw/sample"}
+    result = kedro_run("--env=artworks", "--pipelines=train", train__epochs=1, **params)
+    assert result.exit_code == 0, result.output
+    assert (project / "data/06_models/artworks/dcgan/generator.keras").is_dir()
+    assert not (project / "data/06_models/sample").exists()
+
+
+# Training
+
+
+@pytest.mark.parametrize("option", ["--pipeline=train", "--pipelines=train"])
+def test_the_train_pipeline_alone_works_on_a_fresh_clone(project, kedro_run, option):
+    assert kedro_run(option, train__epochs=1).exit_code == 0
+    for name in ("generator", "discriminator"):
+        load_newest(project, name)
+    assert not (project / REPORTING / "report.html").exists()
+
+
+def test_a_conditional_dcgan_trains_with_any_label_column(project, kedro_run):
+    for label in ("artist", "nationality"):
+        result = kedro_run("--pipelines=train", train__epochs=1, network__label=label)
+        assert result.exit_code == 0, result.output
+        models = project / f"data/06_models/sample/dcgan_by_{label}"
+        assert next(models.glob("generator.keras/*/*.keras")).stat().st_size
+    message = error_message(kedro_run("--pipelines=train", network__label="school"))
+    assert "'school'" in message and "artist, genre, nationality" in message
+
+
+def test_every_training_option_works_in_a_run(project, kedro_run):
+    result = kedro_run(
+        network__dcgan__discriminator_norm="none",
+        train__epochs=3,
+        train__loss__name="hinge",
+        train__augment__name="ada",
+        train__ema_decay=0.9,
+        train__penalty__r1=1.0,
+        train__penalty__interval=2,
+        train__gradient_accumulation_steps=2,
+        train__simultaneous_updates="true",
+        train__precision="mixed_bfloat16",
+        train__schedule__name="cosine",
+        train__kid_validation__interval=2,
+        train__kid_validation__images=10,
+        train__kid_validation__keep="best",
+        train__tensorboard="true",
+    )
+    assert result.exit_code == 0, result.output
+    history = pd.read_csv(project / REPORTING / "history.csv")
+    assert history["kernel_distance"].notna().tolist() == [False, True, False]
+    assert {"diversity", "novelty", "augment_probability"} <= set(history.columns)
+    summary = read_json(project / REPORTING / "training.json")
+    assert summary["best"]["epoch"] == 2
+    logs = [path.name for path in (project / OUTPUT / "snapshots").glob("*/tensorboard/*")]
+    assert sorted(logs) == ["snapshots", "train"]
+    rates = read_tensorboard(project, "epoch_generator_learning_rate")
+    assert len(rates) == 3 and 0.001 > rates[0] > rates[1] > rates[2] > 0
+    for name in ("generator", "discriminator"):
+        layers = load_newest(project, name).layers
+        assert all(layer.compute_dtype == "float32" for layer in layers)
+
+
+def read_tensorboard(project: Path, tag: str) -> list[float]:
+    """Read a series as TensorBoard does."""
+    (folder,) = (project / OUTPUT / "snapshots").glob("*/tensorboard/train")
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return [float(tf.make_ndarray(event.tensor_proto)) for event in events.Tensors(tag)]
+
+
+def test_training_with_other_parameters_keeps_the_first_model(project, kedro_run):
+    kedro_run("--pipelines=train", train__epochs=1)
+    first = newest_model(project, "generator")
+    content = first.read_bytes()
+    kedro_run("--pipelines=train", train__epochs=1, train__seed=1)
+    assert newest_model(project, "generator") != first and first.read_bytes() == content
+
+
+def test_the_same_command_trains_no_further_and_more_epochs_resume(project, kedro_run, caplog):
+    # The same command again
+    kedro_run("--pipelines=train")
+    weights = load_newest(project, "generator").get_weights()
+    with caplog.at_level(logging.INFO):
+        assert kedro_run("--pipelines=train").exit_code == 0
+        again = load_newest(project, "generator").get_weights()
+        assert "Training goes on after epoch 2." in caplog.text and "epoch 3/" not in caplog.text
+        # More epochs
+        kedro_run("--pipelines=train", train__epochs=3)
+        assert "epoch 3/3" in caplog.text and "epoch 1/3" not in caplog.text
+    assert all((a == b).all() for a, b in zip(weights, again, strict=True))
+    history = pd.read_csv(project / REPORTING / "history.csv")
+    assert history["epoch"].tolist() == [1, 2, 3]
+    # Another loss starts a new run
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        kedro_run("--pipelines=train", train__epochs=1, train__loss__name="hinge")
+        assert "train.loss.name non_saturating → hinge" in caplog.text
+        assert "epoch 1/1" in caplog.text
+    # So does train.resume=false
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        kedro_run("--pipelines=train", train__epochs=1, train__resume="false")
+        assert "epoch 1/1" in caplog.text and "the earlier run is kept in" in caplog.text
+
+
+def test_training_can_start_from_the_weights_of_another_run(project, kedro_run, caplog):
+    kedro_run("--pipelines=train", train__epochs=1)
+    expected = load_newest(project, "generator").trainable_weights
+    # Learning rates that leave the weights as they are
+    rates = {"train__generator_learning_rate": 1e-12, "train__discriminator_learning_rate": 1e-12}
+    params = {"train__epochs": 1, "train__weights_from": project / MODELS}
+    with caplog.at_level(logging.INFO):
+        assert kedro_run("--pipelines=train", **params, **rates).exit_code == 0
+    assert re.search(r"generator starts from (\d+) of \1 layers", caplog.text)
+    loaded = load_newest(project, "generator").trainable_weights
+    for ours, theirs in zip(loaded, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-7)
+    params["train__weights_from"] = project / "nowhere"
+    message = error_message(kedro_run("--pipelines=train", **params))
+    assert "generator.keras" in message and "train.weights_from" in message
+
+
+def test_a_dry_run_reports_sizes_and_saves_nothing(project, kedro_run):
+    result = kedro_run("--pipelines=train", train__dry_run="true", train__epochs=10)
+    assert result.exit_code == 0 and "Traceback" not in result.output
+    generator, discriminator, _ = build(
+        NetworkParams(dcgan={"latent": 6, "generator_width": 2, "discriminator_width": 2}),
+        (32, 32, 3),
+    )
+    for text in (
+        f"generator: {generator.count_params():,} parameters",
+        f"discriminator: {discriminator.count_params():,} parameters",
+        "memory of this process",
+        "steps an epoch: 2 of 8 images",
+        "all 10 epochs: ",
+    ):
+        assert text in result.output
+    assert not (project / "data/06_models/sample").exists()
+    assert not (project / REPORTING).exists()
+
+
+def test_a_dry_run_fails_where_the_run_would(kedro_run):
+    result = kedro_run("--pipelines=train", train__dry_run="true", train__batch_size=500)
+    assert "train.batch_size (now 500)" in error_message(result)
+
+
+def test_an_early_warning_appears_in_log_history_and_report(
+    project, kedro_run, caplog, monkeypatch
+):
     monkeypatch.setattr("ganvas.training.diagnostics.NEW", 1)
     with caplog.at_level(logging.WARNING):
-        # Nothing is learnt, so all is alike as at the start.
+        # Samples of a generator that learns nothing are nearly equal.
         kedro_run(train__generator_learning_rate=1e-12)
     assert "epoch 1: mode collapse: samples differ" in caplog.text
     assert caplog.text.count("mode collapse") == 1
@@ -312,19 +361,22 @@ def test_a_warning_stands_in_log_history_and_report(project, kedro_run, caplog, 
     assert "<b>Mode collapse</b> in epoch 1" in page
 
 
-def test_a_diverged_run_fails_but_its_last_good_model_is_saved(project, kedro_run, divergence):
-    assert "became nan in epoch 2" in sentence(kedro_run())
-    summary = json.loads((project / REPORTING / "training.json").read_text())
+def test_a_diverged_run_fails_and_saves_its_last_good_model(project, kedro_run, divergence):
+    assert "became nan in epoch 2" in error_message(kedro_run())
+    summary = read_json(project / REPORTING / "training.json")
     assert summary["ended_by"] == "diverged" and summary["epochs"] == 1
     for name in ("generator", "discriminator"):
-        weights = keras.saving.load_model(newest(project, name)).get_weights()
+        weights = keras.saving.load_model(newest_model(project, name)).get_weights()
         assert all(np.isfinite(array).all() for array in weights)
     page = (project / REPORTING / "report.html").read_text()
     assert re.search(r'<p class="warning">Training diverged, \w+ became nan in epoch 2', page)
 
 
+# Errors
+
+
 @pytest.mark.parametrize(
-    ("params", "words"),
+    ("params", "texts"),
     [
         ({"train__epochs": 0}, ["'train.epochs'", "0", "greater than or equal to 1"]),
         ({"train__epoch": 5}, ["'train.epoch'", "did you mean 'epochs'"]),
@@ -334,14 +386,14 @@ def test_a_diverged_run_fails_but_its_last_good_model_is_saved(project, kedro_ru
         ({"traim__epochs": 5}, ["'traim'", "did you mean 'train'"]),
     ],
 )
-def test_a_wrong_parameter_stops_before_any_work(project, kedro_run, params, words):
-    message = sentence(kedro_run(**params))
-    assert all(word in message for word in words), message
+def test_a_wrong_parameter_stops_the_run_before_any_work(project, kedro_run, params, texts):
+    message = error_message(kedro_run(**params))
+    assert all(text in message for text in texts), message
     assert not (project / "data").exists()
 
 
 @pytest.mark.parametrize(
-    ("option", "words"),
+    ("option", "texts"),
     [
         ("--pipelines=tarin", ["no pipeline 'tarin'", "--pipelines takes compare, evaluate, "]),
         ("--pipeline=tarin", ["no pipeline 'tarin'", "ingest, report, sample, train."]),
@@ -353,49 +405,40 @@ def test_a_wrong_parameter_stops_before_any_work(project, kedro_run, params, wor
         ("--env=artwork", ["no environment 'artwork' in ", "--env takes artworks, base, celeba"]),
     ],
 )
-def test_a_misspelt_name_is_told_with_those_that_there_are(project, kedro_run, option, words):
-    message = sentence(kedro_run(option))
-    assert all(word in message for word in words), message
+def test_a_wrong_option_is_reported_with_the_allowed_values(project, kedro_run, option, texts):
+    message = error_message(kedro_run(option))
+    assert all(text in message for text in texts), message
     assert not (project / "data").exists()
 
 
-def test_a_missing_source_folder_is_told(kedro_run):
+@pytest.mark.parametrize("option", ["--nodes", "--from-nodes", "--to-nodes"])
+def test_a_wrong_node_name_is_reported_with_similar_ones(kedro_run, option):
+    message = error_message(kedro_run("--pipelines=train", f"{option}=train_gan"))
+    assert message == (
+        "Error: There is no node 'train_gan' in train: names of nodes begin with their stage, "
+        "such as train.train_gan."
+    )
+    message = error_message(kedro_run(f"{option}=evaluate.join_metric"))
+    assert "in __default__" in message and "such as evaluate.join_metrics" in message
+
+
+def test_a_missing_source_folder_is_reported(kedro_run):
     params = {"ingest__source__name": "artworks", "ingest__source__path": "nowhere"}
-    message = sentence(kedro_run("--pipelines=ingest", **params))
+    message = error_message(kedro_run("--pipelines=ingest", **params))
     assert "nowhere does not exist" in message and "ingest.source.path" in message
 
 
 def test_sampling_before_training_says_what_to_run(kedro_run):
-    message = sentence(kedro_run("--pipelines=sample"))
+    message = error_message(kedro_run("--pipelines=sample"))
     assert "There is no " in message and "kedro run --pipelines=train" in message
 
 
-def test_a_generator_of_another_size_is_not_judged(kedro_run):
+def test_comparing_before_any_evaluation_says_what_to_run(kedro_run):
+    assert "There is no leaderboard yet" in error_message(kedro_run("--pipelines=compare"))
+
+
+def test_a_generator_of_another_image_size_is_not_evaluated(kedro_run):
     kedro_run("--pipelines=train", train__epochs=1)
     kedro_run("--pipelines=ingest", ingest__size=64)
-    message = sentence(kedro_run("--pipelines=evaluate", ingest__size=64))
+    message = error_message(kedro_run("--pipelines=evaluate", ingest__size=64))
     assert "32×32" in message and "64×64" in message and "ingest.size" in message
-
-
-def test_the_artworks_preset_follows_its_own_paths(project, kedro_run):
-    kedro_run("--pipelines=ingest")
-    params = {"ingest__source__path": "data/01_raw/sample"}
-    result = kedro_run("--env=artworks", "--pipelines=train", train__epochs=1, **params)
-    assert result.exit_code == 0, result.output
-    assert (project / "data/06_models/artworks/dcgan/generator.keras").is_dir()
-    assert not (project / "data/06_models/sample").exists()
-
-
-def test_comparing_before_anything_is_evaluated_says_what_to_run(kedro_run):
-    assert "There is no leaderboard yet" in sentence(kedro_run("--pipelines=compare"))
-
-
-@pytest.mark.parametrize("option", ["--nodes", "--from-nodes", "--to-nodes"])
-def test_a_node_is_asked_for_by_its_stage_too(kedro_run, option):
-    told = sentence(kedro_run("--pipelines=train", f"{option}=train_gan"))
-    assert told == (
-        "Error: There is no node 'train_gan' in train: nodes are called by their stage and name, "
-        "such as train.train_gan."
-    )
-    told = sentence(kedro_run(f"{option}=evaluate.join_metric"))
-    assert "in __default__" in told and "such as evaluate.join_metrics" in told
