@@ -1,6 +1,6 @@
 """Progress bars in a terminal."""
 
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 import rich
@@ -26,9 +26,5 @@ def track(items: Iterable[Item], description: str, total: int | None = None) -> 
         >>> sum(track([1, 2, 3], "numbers"))
         6
     """
-    if total is None and isinstance(items, Sized):
-        total = len(items)
     console = rich.get_console()
-    yield from rich_track(
-        items, description, total=total, console=console, disable=not in_terminal()
-    )
+    yield from rich_track(items, description, total, console=console, disable=not in_terminal())

@@ -170,7 +170,8 @@ def _class_accuracy(
     classes: Classes,
     seed: int,
 ) -> dict[str, Any]:
-    # Train on labeled training images, as they are and blurred and noisy as generated ones may be.
+    # Train on labeled training images, as they are and degraded: generated images tend to be
+    # blurred or noisy, which the classifier must not mistake for a class.
     labels = classes.labels[features.training_positions]
     labeled, count = labels >= 0, len(classes.names)
     degraded = blur_and_noise(collection.images[features.training_positions[labeled]], seed)
@@ -185,15 +186,16 @@ def _class_accuracy(
 
     validation_labels = classes.labels[features.validation_positions]
     known = validation_labels >= 0
+    real = None
+    if known.any():
+        real = accuracy(features.validation[known], validation_labels[known])
     return metric_entry(
         "Class accuracy",
         accuracy(features.generated, target_classes),
         f"N={len(target_classes)} generated and {known.sum()} validation images, {count} classes "
         f"of {classes.column}, softmax on the features of {extractor.name}, trained on "
         f"{labeled.sum()} training images as they are and blurred and noisy, seed {seed}",
-        real=accuracy(features.validation[known], validation_labels[known])
-        if known.any()
-        else None,
+        real=real,
     )
 
 
