@@ -1,4 +1,4 @@
-"""Airflow's DAG of the stages, as `kedro airflow create` writes it."""
+"""The Airflow DAG of the stages that `kedro airflow create` writes."""
 
 import importlib.util
 import sys
@@ -7,15 +7,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-import yaml
 from click.testing import CliRunner
 from kedro.framework.cli.cli import KedroCLI
 
 import airflow_sdk
 from airflow_sdk import DAGS, Task
-from projects import DCGAN, TINY
+from projects import DCGAN, TINY, write_parameters
 
-NEEDS = {
+DEPENDENCIES = {
     "ingest": set(),
     "train": {"ingest"},
     "evaluate": {"ingest", "train"},
@@ -35,24 +34,18 @@ def read_dag(project: Path) -> dict[str, Task]:
 def tasks(project, monkeypatch) -> dict[str, Task]:
     monkeypatch.setitem(sys.modules, "airflow", ModuleType("airflow"))
     monkeypatch.setitem(sys.modules, "airflow.sdk", airflow_sdk)
-    words = ["airflow", "create", "--group-by=namespace"]
-    result = CliRunner().invoke(KedroCLI(project_path=project), words)
+    command = ["airflow", "create", "--group-by=namespace"]
+    result = CliRunner().invoke(KedroCLI(project_path=project), command)
     assert result.exit_code == 0, result.output
     return read_dag(project)
 
 
-def test_each_stage_is_a_task_and_they_run_in_order(project, tasks):
-    assert {name: task.after for name, task in tasks.items()} == NEEDS
-    tree: dict = {}
-    for key, value in (TINY | DCGAN | {"train.epochs": 1}).items():
-        *parents, last = key.split(".")
-        branch = tree
-        for parent in parents:
-            branch = branch.setdefault(parent, {})
-        branch[last] = yaml.safe_load(str(value))
-    (project / "conf/local/parameters.yml").write_text(yaml.safe_dump(tree))
-    order = TopologicalSorter(NEEDS).static_order()
-    # Each in a session of its own, so nothing that stays in memory may go from one to another.
+def test_each_stage_is_a_task_and_tasks_run_in_order_of_their_dependencies(project, tasks):
+    assert {name: task.upstream for name, task in tasks.items()} == DEPENDENCIES
+    parameters = project / "conf/local/parameters.yml"
+    write_parameters(parameters, TINY | DCGAN | {"train.epochs": 1})
+    order = TopologicalSorter(DEPENDENCIES).static_order()
+    # Each task has its own session, so tasks may not depend on datasets in memory.
     for name in order:
         tasks[name].run()
     assert (project / "data/08_reporting/sample/dcgan/report.html").is_file()
