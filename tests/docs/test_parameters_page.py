@@ -1,5 +1,6 @@
 """The reference page of parameters agrees with the models and with conf/base."""
 
+import re
 import runpy
 from itertools import pairwise
 from typing import Annotated, Any
@@ -130,3 +131,14 @@ def test_allowed_values_are_those_that_the_model_accepts(key):
         free = "matches" not in allowed
         assert is_valid(adapter, (field.default if free else None) or "/ another") == free
         assert not is_valid(adapter, 3)
+
+
+def test_the_meaning_of_parameters_is_not_repeated_in_docstrings():
+    groups = [ProjectParams, *(field.annotation for field in FIELDS.values() if is_group(field))]
+    models = {model for group in groups for model in group.__mro__ if Params in model.__mro__}
+    repeated = [
+        f"{model.__module__}.{model.__name__}"
+        for model in models
+        if re.search(r"^\s*Attributes:$", model.__doc__ or "", re.MULTILINE)
+    ]
+    assert not sorted(repeated)
