@@ -1,6 +1,6 @@
 import pytest
 
-from ganvas.atomic_files import atomic_path, atomic_write
+from ganvas.atomic_files import atomic_path, atomic_write, replace_folder
 
 
 def names(folder) -> list[str]:
@@ -41,3 +41,34 @@ def test_processes_that_share_a_file_may_write_it_at_once(tmp_path):
             fast.write_text("fast")
         slow.write_text("slow")
     assert file.read_text() == "slow" and names(tmp_path) == ["a.txt"]
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path):
+    folder, new = tmp_path / "a", tmp_path / "new"
+    for text in ("one", "another"):
+        new.mkdir()
+        (new / f"{text}.txt").touch()
+        replace_folder(folder, new)
+        assert names(folder) == [f"{text}.txt"] and names(tmp_path) == ["a"]
+
+
+def test_a_replacement_killed_while_it_deletes_the_old_folder_leaves_the_new_one(
+    tmp_path, monkeypatch
+):
+    folder, new = tmp_path / "a", tmp_path / "new"
+    for place in (folder, new):
+        place.mkdir()
+        (place / place.name).touch()
+
+    def kill(path, **_):
+        if path.exists():
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ganvas.atomic_files.shutil.rmtree", kill)
+        with pytest.raises(KeyboardInterrupt):
+            replace_folder(folder, new)
+    assert names(folder) == ["new"] and names(tmp_path) == [".a.old", "a"]
+    new.mkdir()
+    replace_folder(folder, new)
+    assert names(folder) == [] and names(tmp_path) == ["a"]

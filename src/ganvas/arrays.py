@@ -1,10 +1,10 @@
-"""What code asks of images that may be in memory or on disk."""
+"""Array types."""
 
 from typing import Any, Protocol
 
 
 class Images(Protocol):
-    """Images, uint8 of shape (N, H, W, 3): a NumPy array, or what is indexed as one."""
+    """Images, uint8 of shape (N, H, W, 3): a NumPy array, or memory-mapped files indexed alike."""
 
     @property
     def shape(self) -> Any:

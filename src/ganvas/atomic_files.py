@@ -1,6 +1,7 @@
-"""Files that are never seen half written."""
+"""Write files and replace folders so that no reader ever sees half of one."""
 
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,21 +10,25 @@ from pathlib import Path
 
 @contextmanager
 def atomic_path(file: Path, shared: bool = False, durable: bool = False) -> Iterator[Path]:
-    """Give a hidden name beside a file to write to; it takes the file's place once that is done.
+    """Yield a hidden temporary path beside a file, and rename it to the file on success.
 
-    Where writing fails, it is removed and the file of before stays. What a killed process leaves
-    under that name is overwritten by the next one to write the file.
+    If the block raises, the temporary file is removed and the previous file stays. A temporary
+    file left by a killed process is overwritten by the next process that writes the same file.
 
     Args:
-        file: What is written; its folder is made if it is missing.
-        shared: Whether other processes may write the same file meanwhile. Each has a hidden name
-            of its own then, which stays when it is killed.
-        durable: Whether the content must be on the disk before it gets its name: a power cut may
-            leave a name without content otherwise.
+        file: File to write; its folder is created if it is missing.
+        shared: Whether other processes may write the same file at the same time. Each then gets
+            a temporary name of its own, which a killed process leaves behind.
+        durable: Whether to flush the content to disk before renaming. Otherwise a power cut may
+            leave the new name without its content.
+
+    Example:
+        >>> with atomic_path(Path("out/table.parquet")) as partial:
+        ...     table.to_parquet(partial)
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    own = f".{uuid.uuid4().hex}" if shared else ""
-    partial = file.with_name(f".{file.name}{own}.partial")
+    unique = f".{uuid.uuid4().hex}" if shared else ""
+    partial = file.with_name(f".{file.name}{unique}.partial")
     try:
         yield partial
         if durable:
@@ -35,6 +40,23 @@ def atomic_path(file: Path, shared: bool = False, durable: bool = False) -> Iter
 
 
 def atomic_write(file: Path, content: bytes) -> None:
-    """Write a file by `whole`."""
+    """Write bytes to a file through `atomic_path`."""
     with atomic_path(file) as partial:
         partial.write_bytes(content)
+
+
+def replace_folder(folder: Path, by: Path) -> None:
+    """Move a finished folder into the place of another one, which is deleted if it exists.
+
+    The old folder is renamed before it is deleted, so a killed process never leaves a mixture.
+
+    Args:
+        folder: Folder to replace.
+        by: Complete folder on the same file system; it takes the name `folder`.
+    """
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    by.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)

@@ -203,7 +203,7 @@ def test_a_run_stopped_on_the_way_goes_on_to_the_same_bytes(raw, tmp_path, monke
 def test_a_shard_whose_images_were_lost_is_made_again(raw, tmp_path, monkeypatch):
     pack_all(raw, tmp_path / "whole")
     with monkeypatch.context() as patch:
-        patch.setattr("ganvas.ingestion.packing._replace", lambda *_: 1 / 0)
+        patch.setattr("ganvas.ingestion.packing.replace_folder", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             pack_all(raw, tmp_path / "packed")
     (tmp_path / ".packed.partial" / "whole" / NAMES[1]).unlink()
@@ -224,7 +224,7 @@ def test_a_lost_shard_is_told_and_packed_anew(raw, tmp_path, lost, left):
 
 def test_work_on_another_source_is_thrown_away(raw, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("ganvas.ingestion.packing._replace", lambda *_: 1 / 0)
+        patch.setattr("ganvas.ingestion.packing.replace_folder", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             pack_all(raw, tmp_path / "packed")
     Image.new("RGB", (40, 40), (9, 9, 9)).save(raw / "p00.png")

@@ -205,7 +205,7 @@ def test_a_run_with_nothing_to_do_leaves_the_work_of_another_alone(raw, tmp_path
 
 def test_a_full_disk_is_told_in_one_sentence_and_gone_on_from(raw, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(packing, "_replace", lambda *_: 1 / 0)
+        patch.setattr(packing, "replace_folder", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             pack_all(raw, tmp_path / "packed")
     # The shard has to be written again, to a device that is always full.

@@ -28,7 +28,7 @@ def test_a_run_killed_while_it_takes_the_old_images_away_leaves_the_new_ones(tmp
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("ganvas.sample_collection.source.shutil.rmtree", kill)
+        patch.setattr("ganvas.atomic_files.shutil.rmtree", kill)
         with pytest.raises(KeyboardInterrupt):
             ensure_sample(folder, SampleParams(images=9))
     assert len(list(folder.glob("images/*/*.jpg"))) == 9

@@ -14,7 +14,7 @@ from kedro_datasets._typing import ImagePreview
 from PIL import Image
 from PIL.ImageSequence import Iterator
 
-from ganvas.atomic_files import atomic_path
+from ganvas.atomic_files import atomic_path, replace_folder
 from ganvas.visualization.animation import encode_webp
 from ganvas.visualization.image_grid import encode_png, make_grid, read_png, write_png
 
@@ -107,8 +107,7 @@ class ImageFolderDataset(
         partial.mkdir(parents=True)
         for name, pixels in data:
             write_png(partial / f"{name}.png", pixels)
-        shutil.rmtree(self._folder, ignore_errors=True)
-        partial.rename(self._folder)
+        replace_folder(self._folder, partial)
 
     def preview(self, images: int = 32, columns: int = 8) -> ImagePreview:
         """Give the first images to kedro-viz as one grid, those of the size that most have.

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from ganvas.atomic_files import atomic_path
+from ganvas.atomic_files import atomic_path, replace_folder
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
 from ganvas.ingestion.collection import (
@@ -100,7 +100,7 @@ def pack(
                 index, rejected = _pack_files(records, raw, work, params)
                 rejected = pd.concat([rejected, remarks], ignore_index=True)
                 _complete(work / "whole", index, rejected, fingerprint)
-                _replace(folder, work / "whole")
+                replace_folder(folder, work / "whole")
                 shutil.rmtree(work, ignore_errors=True)
             _report(len(records), index, rejected, params.size)
         else:
@@ -198,15 +198,6 @@ def _complete(folder: Path, index: pd.DataFrame, rejected: pd.DataFrame, fingerp
     index.to_parquet(folder / INDEX)
     rejected.to_parquet(folder / REJECTED)
     (folder / MANIFEST).write_text(json.dumps({"fingerprint": fingerprint}))
-
-
-def _replace(folder: Path, by: Path) -> None:
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    by.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _report(count: int, index: pd.DataFrame, rejected: pd.DataFrame, size: int) -> None:

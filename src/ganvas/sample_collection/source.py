@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from ganvas.atomic_files import replace_folder
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
 from ganvas.progress import track
@@ -46,10 +47,4 @@ def ensure_sample(folder: Path, params: SampleParams) -> None:
         progress=lambda works, total: track(works, "Painting the sample collection", total),
     )
     (fresh / MARK).write_text(json.dumps(wanted))
-    # A run that is killed must not leave half of the old images under their mark.
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    fresh.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    replace_folder(folder, fresh)
