@@ -42,7 +42,7 @@ TINY = {
 
 
 # Dozens of tests use the same few images.
-cached_paint_image = functools.cache(build_collection.paint_image)
+cached_draw_image = functools.cache(build_collection.draw_image)
 
 
 def make_project(folder: Path) -> Path:
@@ -88,5 +88,5 @@ def run_kedro(project: Path, *options: str, **params: object) -> Result:
     )
     text = ",".join(f"{key}={value}" for key, value in chosen.items())
     command = ["run", *options, f"--params={text}"]
-    with mock.patch.object(build_collection, "paint_image", cached_paint_image):
+    with mock.patch.object(build_collection, "draw_image", cached_draw_image):
         return CliRunner().invoke(KedroCLI(project_path=project), command)

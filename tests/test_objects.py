@@ -20,7 +20,7 @@ from ganvas.datasets.atomic import (
     AtomicTextDataset,
 )
 from ganvas.errors import GanvasError
-from ganvas.sample_collection import paint_collection
+from ganvas.sample_collection import draw_collection
 from projects import ROOT
 
 KEYS = {"key": "ada", "secret": "lovelace"}
@@ -48,7 +48,7 @@ def bucket(credentials, tmp_path_factory) -> s3fs.S3FileSystem:
     store = s3fs.S3FileSystem(**credentials, skip_instance_cache=True)
     store.mkdir("art")
     works = tmp_path_factory.mktemp("works") / "works"
-    paint_collection(works, count=24, seed=0)
+    draw_collection(works, count=24, seed=0)
     store.put(str(works) + "/", "art/images", recursive=True)
     return store
 

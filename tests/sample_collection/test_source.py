@@ -7,7 +7,7 @@ from ganvas.ingestion import SourceParams, find_images
 from ganvas.sample_collection.source import SampleParams, ensure_sample
 
 
-def test_painted_once_and_again_when_parameters_change(tmp_path):
+def test_the_collection_is_drawn_once_and_again_when_parameters_change(tmp_path):
     folder = tmp_path / "raw" / "sample"
     ensure_sample(folder, SampleParams(images=8))
     first = next(folder.glob("images/*/*.jpg"))
@@ -19,7 +19,7 @@ def test_painted_once_and_again_when_parameters_change(tmp_path):
     assert [path.name for path in folder.parent.iterdir()] == ["sample"]
 
 
-def test_a_run_killed_while_it_takes_the_old_images_away_leaves_the_new_ones(tmp_path, monkeypatch):
+def test_a_run_killed_while_it_deletes_the_old_images_leaves_the_new_ones(tmp_path, monkeypatch):
     folder = tmp_path / "sample"
     ensure_sample(folder, SampleParams(images=8))
 
@@ -34,14 +34,14 @@ def test_a_run_killed_while_it_takes_the_old_images_away_leaves_the_new_ones(tmp
     assert len(list(folder.glob("images/*/*.jpg"))) == 9
 
 
-def test_somebody_elses_folder_is_left_alone(tmp_path):
+def test_a_folder_with_other_files_is_not_changed(tmp_path):
     (tmp_path / "treasure.txt").write_text("mine")
     with pytest.raises(GanvasError, match=r"ingest\.source\.path"):
         ensure_sample(tmp_path, SampleParams(images=8))
     assert (tmp_path / "treasure.txt").read_text() == "mine"
 
 
-def test_the_sample_is_read_like_the_real_collection(tmp_path):
+def test_the_sample_is_read_like_best_artworks(tmp_path):
     params = SourceParams(sample=SampleParams(images=16))
     records, remarks, artists = find_images(tmp_path / "sample", params)
     assert len(remarks) == 0

@@ -1,5 +1,5 @@
-"""A small collection of images in eight styles, painted by this package itself from a seed."""
+"""The sample collection: images in eight styles, drawn by code from a seed."""
 
-from ganvas.sample_collection.build_collection import STYLES, paint_collection, paint_image
+from ganvas.sample_collection.build_collection import STYLES, draw_collection, draw_image
 
-__all__ = ["STYLES", "paint_collection", "paint_image"]
+__all__ = ["STYLES", "draw_collection", "draw_image"]

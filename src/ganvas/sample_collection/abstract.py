@@ -1,21 +1,21 @@
-"""Abstract painting without a single curve: color fields and neoplastic grids."""
+"""Abstract styles without curves: color fields and neoplastic grids."""
 
 import numpy as np
 
 from ganvas.sample_collection.canvas import (
-    axes,
-    blank,
-    bristles,
+    blank_canvas,
+    blend,
+    brush_texture,
+    choose,
+    cloth_texture,
     colors,
-    finish,
-    inside,
-    lay,
-    pick,
-    shrink,
+    downsample,
+    fill_mask,
+    pixel_centers,
+    region,
     smooth_noise,
-    soft_step,
-    weave,
-    window,
+    smoothstep,
+    to_uint8,
 )
 
 # Ground first, then the bands from top to bottom.
@@ -32,23 +32,23 @@ FIELD_PALETTES = [
     colors("#2a3848", "#c2443f", "#f4c67a", "#6aa3be"),
 ]
 
-# How tall each band is compared with the others: a broad one with narrower companions, as a rule.
+# Relative heights of the bands: usually a broad one with narrower ones.
 FIELD_RHYTHMS = [(1.0, 0.28, 0.85), (0.75, 0.25, 1.0), (0.5, 0.9, 0.6), (1.1, 0.9)]
 
 
-def paint_color_fields(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Paint two or three soft-edged bands of color, stacked. Returns uint8 (size, size, 3)."""
-    # Every edge is soft, so these are drawn at their final size.
-    ground, *bands = pick(rng, FIELD_PALETTES)
-    rhythm = pick(rng, FIELD_RHYTHMS)
+def draw_color_fields(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Draw two or three soft-edged bands of color, stacked. Return uint8 (size, size, 3)."""
+    # All edges are soft, so no supersampling is needed.
+    ground, *bands = choose(rng, FIELD_PALETTES)
+    rhythm = choose(rng, FIELD_RHYTHMS)
     if rng.random() < 0.35:
         bands = bands[::-1]
     margin = rng.uniform(0.06, 0.1)
     gap = rng.uniform(0.015, 0.035)
     heights = np.array(rhythm) * rng.uniform(0.9, 1.1, len(rhythm))
     heights *= (1 - 2 * margin - gap * (len(rhythm) - 1)) / heights.sum()
-    x, y = axes(size)
-    canvas = blank(size, ground)
+    x, y = pixel_centers(size)
+    canvas = blank_canvas(size, ground)
     canvas *= 1 + 0.06 * smooth_noise(rng, size, (4, 4), 2)[..., None]
     top = margin
     for band, height in zip(bands, heights.tolist(), strict=False):
@@ -58,14 +58,14 @@ def paint_color_fields(rng: np.random.Generator, size: int) -> np.ndarray:
         edge = np.hypot(np.maximum(across, 0), np.maximum(down, 0)) - corner
         edge = np.maximum(edge, np.maximum(across, down) - corner)
         edge += 0.005 * smooth_noise(rng, size, (8, 8), 2)
-        # Thin washes: the ground shows through most near the edges, where the brush was drier.
-        depth = 0.9 + 0.1 * soft_step(-edge, 0, 0.14)
+        # Thin layers: the ground shows through most near the edges.
+        depth = 0.9 + 0.1 * smoothstep(-edge, 0, 0.14)
         cloud = 0.07 * smooth_noise(rng, size, (4, 5), 3)
-        lay(canvas, band * (1 + cloud[..., None]), soft_step(-edge, -0.03, 0.03) * depth)
+        blend(canvas, band * (1 + cloud[..., None]), smoothstep(-edge, -0.03, 0.03) * depth)
         top += height + gap
-    bristles(rng, canvas, 0.012)
-    weave(rng, canvas, 0.024)
-    return finish(canvas)
+    brush_texture(rng, canvas, 0.012)
+    cloth_texture(rng, canvas, 0.024)
+    return to_uint8(canvas)
 
 
 WHITES = colors("#f5f1e4", "#efeadb", "#e9e6dc", "#f7f3ea")
@@ -73,7 +73,7 @@ RED, BLUE, YELLOW, BLACK = colors("#c9271c", "#1d3d93", "#f3c42b", "#17161a")
 
 
 def _grid_lines(rng: np.random.Generator) -> tuple[list[float], list[float]]:
-    """Return where the upright and the level lines stand; the first of each frames the square."""
+    """Return the positions of vertical and horizontal lines; the first pair frames the square."""
     uprights = [rng.uniform(0.24, 0.36)]
     levels = [rng.uniform(0.58, 0.7)]
     if rng.random() < 0.75:
@@ -87,16 +87,16 @@ def _grid_lines(rng: np.random.Generator) -> tuple[list[float], list[float]]:
     return uprights, levels
 
 
-def paint_neoplastic_grid(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Paint black lines on white with a few primary fields. Returns uint8 (size, size, 3)."""
+def draw_neoplastic_grid(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Draw black lines on white with a few primary fields. Return uint8 (size, size, 3)."""
     side = 3 * size
-    x, y = axes(side)
+    x, y = pixel_centers(side)
     uprights, levels = _grid_lines(rng)
     if rng.random() < 0.2:
         uprights = [1 - u for u in uprights]
     columns = [0.0, *sorted(uprights), 1.0]
     rows = [0.0, *sorted(levels), 1.0]
-    canvas = blank(side, WHITES[0])
+    canvas = blank_canvas(side, WHITES[0])
     cells = [(r, c) for r in range(len(rows) - 1) for c in range(len(columns) - 1)]
     areas = {(r, c): (rows[r + 1] - rows[r]) * (columns[c + 1] - columns[c]) for r, c in cells}
     by_area = sorted(cells, key=areas.__getitem__, reverse=True)
@@ -109,19 +109,19 @@ def paint_neoplastic_grid(rng: np.random.Generator, size: int) -> np.ndarray:
     if len(small) > 3 and rng.random() < 0.3:
         fills[small[2]] = BLACK
     for r, c in cells:
-        fill = fills.get((r, c), pick(rng, WHITES))
+        fill = fills.get((r, c), choose(rng, WHITES))
         top, bottom = round(rows[r] * side), round(rows[r + 1] * side)
         left, right = round(columns[c] * side), round(columns[c + 1] * side)
         canvas[top:bottom, left:right] = fill
     for upright in uprights:
-        width = pick(rng, (0.024, 0.03, 0.042))
-        here = window(side, upright - width, 0, upright + width, 1)
-        lay(canvas[here], BLACK, inside(np.abs(x[:, here[1]] - upright) - width / 2, 0.004))
+        width = choose(rng, (0.024, 0.03, 0.042))
+        box = region(side, upright - width, 0, upright + width, 1)
+        blend(canvas[box], BLACK, fill_mask(np.abs(x[:, box[1]] - upright) - width / 2, 0.004))
     for level in levels:
-        width = pick(rng, (0.024, 0.03, 0.042))
-        here = window(side, 0, level - width, 1, level + width)
-        lay(canvas[here], BLACK, inside(np.abs(y[here[0]] - level) - width / 2, 0.004))
-    canvas = shrink(canvas, size)
-    bristles(rng, canvas, 0.012, upright=bool(rng.random() < 0.5))
-    weave(rng, canvas, 0.015)
-    return finish(canvas)
+        width = choose(rng, (0.024, 0.03, 0.042))
+        box = region(side, 0, level - width, 1, level + width)
+        blend(canvas[box], BLACK, fill_mask(np.abs(y[box[0]] - level) - width / 2, 0.004))
+    canvas = downsample(canvas, size)
+    brush_texture(rng, canvas, 0.012, upright=bool(rng.random() < 0.5))
+    cloth_texture(rng, canvas, 0.015)
+    return to_uint8(canvas)

@@ -1,4 +1,4 @@
-"""The sample collection: eight invented painters, written out like a folder of scanned works."""
+"""Draw the sample collection: eight fictional artists, in the layout of Best Artworks."""
 
 import csv
 import filecmp
@@ -12,29 +12,29 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ganvas.sample_collection.abstract import paint_color_fields, paint_neoplastic_grid
-from ganvas.sample_collection.circles import paint_concentric_circles
-from ganvas.sample_collection.cutouts import paint_paper_cutouts
-from ganvas.sample_collection.landscape import paint_pointillist_landscape
-from ganvas.sample_collection.night_sky import paint_night_sky
-from ganvas.sample_collection.painters import PAINTERS
-from ganvas.sample_collection.still_life import paint_still_life
-from ganvas.sample_collection.waves import paint_ink_waves
+from ganvas.sample_collection.abstract import draw_color_fields, draw_neoplastic_grid
+from ganvas.sample_collection.artists import ARTISTS
+from ganvas.sample_collection.circles import draw_concentric_circles
+from ganvas.sample_collection.cutouts import draw_paper_cutouts
+from ganvas.sample_collection.landscape import draw_pointillist_landscape
+from ganvas.sample_collection.night_sky import draw_night_sky
+from ganvas.sample_collection.still_life import draw_still_life
+from ganvas.sample_collection.waves import draw_ink_waves
 
-Painter = Callable[[np.random.Generator, int], np.ndarray]
+DrawStyle = Callable[[np.random.Generator, int], np.ndarray]
 Work = tuple[str, int]
 Progress = Callable[[Iterable[Work], int], Iterable[Work]]
 
-# The order is part of every image's seed: a new style belongs at the end.
-STYLES: dict[str, Painter] = {
-    "Colour Fields": paint_color_fields,
-    "Neoplastic Grids": paint_neoplastic_grid,
-    "Pointillist Landscapes": paint_pointillist_landscape,
-    "Ink Waves": paint_ink_waves,
-    "Concentric Circles": paint_concentric_circles,
-    "Paper Cut-outs": paint_paper_cutouts,
-    "Night Skies": paint_night_sky,
-    "Still Lifes": paint_still_life,
+# The position is part of every image's seed, so new styles go at the end.
+STYLES: dict[str, DrawStyle] = {
+    "Colour Fields": draw_color_fields,
+    "Neoplastic Grids": draw_neoplastic_grid,
+    "Pointillist Landscapes": draw_pointillist_landscape,
+    "Ink Waves": draw_ink_waves,
+    "Concentric Circles": draw_concentric_circles,
+    "Paper Cut-outs": draw_paper_cutouts,
+    "Night Skies": draw_night_sky,
+    "Still Lifes": draw_still_life,
 }
 
 COLUMNS = ["id", "name", "years", "genre", "nationality", "bio", "wikipedia", "paintings"]
@@ -43,11 +43,24 @@ RESIZED_SIZE = 64
 JPEG: dict[str, Any] = {"format": "JPEG", "quality": 92, "subsampling": 0}
 
 
-def paint_image(style: str, index: int, seed: int, size: int = IMAGE_SIZE) -> np.ndarray:
-    """Paint image number ``index`` of a style: uint8 (size, size, 3), values 0 to 255.
+def draw_image(style: str, index: int, seed: int, size: int = IMAGE_SIZE) -> np.ndarray:
+    """Draw one image of a style.
 
-    It depends on the style, the index and the seed alone, so any image of a collection can be
-    painted again by itself; ``size`` changes how finely it is drawn.
+    Args:
+        style: A key of `STYLES`.
+        index: Number of the image within its style, from 1.
+        seed: Seed of the collection. Style, index and seed alone determine the image.
+        size: Side in pixels; it changes the level of detail, not the content.
+
+    Returns:
+        uint8 of shape (size, size, 3).
+
+    Raises:
+        ValueError: There is no such style.
+
+    Example:
+        >>> draw_image("Night Skies", index=1, seed=0, size=64).shape
+        (64, 64, 3)
     """
     if style not in STYLES:
         raise ValueError(f"There is no style {style!r}; the styles are {', '.join(STYLES)}.")
@@ -56,107 +69,104 @@ def paint_image(style: str, index: int, seed: int, size: int = IMAGE_SIZE) -> np
 
 
 def images_per_style(count: int) -> dict[str, int]:
-    """Share ``count`` images among the styles; the first ones get what does not divide."""
+    """Divide `count` images evenly among the styles; the first styles take the remainder."""
     if count < len(STYLES):
         raise ValueError(
             f"A sample collection needs at least {len(STYLES)} images, one of each style, "
-            f"but {count} were asked for."
+            f"but count is {count} here."
         )
     share, rest = divmod(count, len(STYLES))
     return {style: share + (k < rest) for k, style in enumerate(STYLES)}
 
 
-def paint_collection(
+def draw_collection(
     folder: Path, count: int = 600, seed: int = 0, progress: Progress | None = None
 ) -> None:
-    """Paint ``count`` images into a new folder, laid out like a collection of famous artworks.
+    """Draw a collection into a new folder, in the layout of Best Artworks of All Time.
 
-    The folder then holds ``artists.csv`` (one row for each painter),
-    ``images/<Name>/<Name>_<k>.jpg`` (160x160, k from 1) and ``resized/<Name>_<k>.jpg`` (the same
-    images, 64x64). The same seed gives the same bytes. ``progress(works, total)`` wraps the works
-    while they are painted, so the caller decides how to show how far it is.
+    The folder holds `artists.csv` (one row an artist), `images/<Name>/<Name>_<k>.jpg` (160×160,
+    k from 1) and `resized/<Name>_<k>.jpg` (the same images, 64×64). The same seed gives the same
+    bytes. Everything is written to a hidden folder and renamed at the end, so `folder` is always
+    complete.
 
-    All is painted into a hidden folder beside ``folder`` and renamed at the very end, so a folder
-    of that name is always whole. Raises ValueError if ``count`` leaves a style without an image,
-    and FileExistsError if the folder is there already.
+    Args:
+        folder: Folder to create.
+        count: Number of images, at least one per style.
+        seed: Seed of the collection.
+        progress: Wraps the iterable of images to draw, called with it and its length.
+
+    Raises:
+        ValueError: `count` leaves a style without an image.
+        FileExistsError: The folder exists.
+
+    Example:
+        >>> draw_collection(Path("data/01_raw/sample"), count=64, seed=1)
     """
-    shares = images_per_style(count)
+    counts = images_per_style(count)
     folder = Path(folder).absolute()
     if folder.exists():
-        raise FileExistsError(f"{folder} exists already, so no sample collection is painted there.")
+        raise FileExistsError(f"{folder} exists already, so no sample collection is drawn there.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(folder)
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     try:
-        _paint_into(partial, shares, seed, progress)
-        _move_into_place(partial, folder)
+        _draw_into(partial, counts, seed, progress)
+        try:
+            partial.rename(folder)
+        except OSError:
+            # Another process may have finished the same collection first.
+            if not _same_collection(partial, folder):
+                raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _paint_into(folder: Path, shares: dict[str, int], seed: int, progress: Progress | None) -> None:
-    """Write the whole layout into a folder that does not exist yet."""
+def _draw_into(folder: Path, counts: dict[str, int], seed: int, progress: Progress | None) -> None:
     (folder / "resized").mkdir(parents=True)
-    for style in shares:
+    for style in counts:
         (folder / "images" / _file_stem(style)).mkdir(parents=True)
-    works = [(style, k) for style, share in shares.items() for k in range(1, share + 1)]
+    works = [(style, k) for style, count in counts.items() for k in range(1, count + 1)]
     for style, k in works if progress is None else progress(works, len(works)):
         stem = _file_stem(style)
-        image = Image.fromarray(paint_image(style, k, seed))
+        image = Image.fromarray(draw_image(style, k, seed))
         image.save(folder / "images" / stem / f"{stem}_{k}.jpg", **JPEG)
         small = image.resize((RESIZED_SIZE, RESIZED_SIZE), Image.Resampling.LANCZOS)
         small.save(folder / "resized" / f"{stem}_{k}.jpg", **JPEG)
-    _write_artists(folder / "artists.csv", shares)
+    with (folder / "artists.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for k, (style, count) in enumerate(counts.items()):
+            writer.writerow({"id": k, **ARTISTS[style], "wikipedia": "", "paintings": count})
 
 
 def _file_stem(style: str) -> str:
-    return PAINTERS[style]["name"].replace(" ", "_")
+    return ARTISTS[style]["name"].replace(" ", "_")
 
 
-def _write_artists(path: Path, shares: dict[str, int]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for k, (style, share) in enumerate(shares.items()):
-            writer.writerow({"id": k, **PAINTERS[style], "wikipedia": "", "paintings": share})
-
-
-def _move_into_place(partial: Path, folder: Path) -> None:
-    """Give the finished collection its name, unless another process was faster with the same."""
-    try:
-        partial.rename(folder)
-    except OSError:
-        if not _same_collection(partial, folder):
-            raise
-
-
-def _same_collection(one: Path, other: Path) -> bool:
-    """Tell whether two folders hold the same list of painters and the same first image."""
+def _same_collection(a: Path, b: Path) -> bool:
+    """Return whether two folders hold the same artists and the same first image."""
     stem = _file_stem(next(iter(STYLES)))
     names = ["artists.csv", f"resized/{stem}_1.jpg"]
-    return not any(filecmp.cmpfiles(one, other, names, shallow=False)[1:])
+    return not any(filecmp.cmpfiles(a, b, names, shallow=False)[1:])
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove what killed runs have left beside the folder, but not what others are painting now."""
+    """Remove the hidden folders that killed processes left, but none of a running process."""
     pattern = re.compile(re.escape(f".{folder.name}.partial-") + r"(\d+)")
     for path in folder.parent.iterdir():
         match = pattern.fullmatch(path.name)
-        if match and not _is_painting(int(match[1])):
+        if match and not _is_other_process(int(match[1])):
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _is_painting(process: int) -> bool:
-    """Tell whether another process of this number is still running."""
-    if process == os.getpid():
-        return False
-    if os.name != "posix":
-        # Elsewhere signal 0 is no harmless question, so there every leftover counts as dead.
+def _is_other_process(process: int) -> bool:
+    # Outside POSIX, os.kill with signal 0 ends the process: leftovers count as stale there.
+    if process == os.getpid() or os.name != "posix":
         return False
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
+        pass
     return True

@@ -1,18 +1,18 @@
-"""Concentric circles: discs of bright rings, quartered so that the colors turn at the axes."""
+"""Concentric circles: discs of bright rings whose colors change from quarter to quarter."""
 
 import numpy as np
 
 from ganvas.sample_collection.canvas import (
-    axes,
-    blank,
-    bristles,
+    blank_canvas,
+    blend,
+    brush_texture,
+    choose,
+    cloth_texture,
     colors,
-    finish,
-    lay,
-    pick,
-    shrink,
+    downsample,
+    pixel_centers,
     smooth_noise,
-    weave,
+    to_uint8,
 )
 
 PALETTES = [
@@ -25,7 +25,7 @@ PAPER = colors("#efe4cc")[0]
 
 
 def _ring_colors(rng: np.random.Generator, palette: np.ndarray, rings: int) -> np.ndarray:
-    """Return colors (4, rings, 3), so that neighbors along a radius always differ."""
+    """Return colors (4, rings, 3); neighbors along a radius always differ."""
     order = rng.permutation(len(palette))
     turn = rng.integers(1, 3, 4).cumsum()
     index = (np.arange(rings)[None, :] + turn[:, None]) % len(palette)
@@ -41,34 +41,34 @@ def _disc(
     rings: int,
     wobble: np.ndarray,
 ) -> None:
-    """Paint one disc of quartered rings into the canvas, in place."""
+    """Draw one disc of quartered rings into the canvas, in place."""
     side = len(canvas)
     rows, columns = (
         slice(max(0, int((c - radius - 0.02) * side)), int((c + radius + 0.02) * side) + 1)
         for c in (center[1], center[0])
     )
-    x, y = axes(side)
+    x, y = pixel_centers(side)
     wobble = wobble[rows, columns]
     dx, dy = x[:, columns] - center[0], y[rows] - center[1]
     edges = np.linspace(0, radius, rings + 1)[1:] + rng.uniform(-0.012, 0.012, rings) * radius
-    away = np.hypot(dx, dy) + wobble
-    # A thin rim of bare paper keeps the disc apart from a ground of its own color.
-    lay(canvas[rows, columns], PAPER, away < radius + 0.012)
-    ring = np.searchsorted(edges.astype(np.float32), away)
+    distance = np.hypot(dx, dy) + wobble
+    # A thin rim of paper separates the disc from a ground of the same color.
+    blend(canvas[rows, columns], PAPER, distance < radius + 0.012)
+    ring = np.searchsorted(edges.astype(np.float32), distance)
     quarter = (dx + 0.5 * wobble > 0) + 2 * (dy + 0.5 * wobble > 0)
     table = _ring_colors(rng, palette, rings + 1).reshape(-1, 3).T
     tones = table[:, quarter * (rings + 1) + ring].transpose(1, 2, 0)
-    lay(canvas[rows, columns], tones, ring < rings)
+    blend(canvas[rows, columns], tones, ring < rings)
 
 
-def paint_concentric_circles(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Paint one great disc with smaller ones in the corners. Returns uint8 (size, size, 3)."""
+def draw_concentric_circles(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Draw one large disc with smaller ones in the corners. Return uint8 (size, size, 3)."""
     side = 3 * size
-    palette = pick(rng, PALETTES)
+    palette = choose(rng, PALETTES)
     wobble = 0.004 * smooth_noise(rng, side, (8, 8), 2)
     cx, cy = rng.uniform(0.47, 0.53), rng.uniform(0.47, 0.53)
     grounds = 0.65 * palette[rng.permutation(len(palette))[:4]] + 0.35 * PAPER
-    canvas = blank(side, grounds[0])
+    canvas = blank_canvas(side, grounds[0])
     column, row = round(cx * side), round(cy * side)
     canvas[:row, column:] = grounds[1]
     canvas[row:, :column] = grounds[2]
@@ -77,7 +77,7 @@ def paint_concentric_circles(rng: np.random.Generator, size: int) -> np.ndarray:
         if rng.random() < 0.7:
             _disc(rng, canvas, palette, corner, rng.uniform(0.17, 0.24), 3, wobble)
     _disc(rng, canvas, palette, (cx, cy), rng.uniform(0.37, 0.42), int(rng.integers(5, 7)), wobble)
-    canvas = shrink(canvas, size)
-    bristles(rng, canvas, 0.013, upright=bool(rng.random() < 0.5))
-    weave(rng, canvas, 0.03)
-    return finish(canvas)
+    canvas = downsample(canvas, size)
+    brush_texture(rng, canvas, 0.013, upright=bool(rng.random() < 0.5))
+    cloth_texture(rng, canvas, 0.03)
+    return to_uint8(canvas)

@@ -1,4 +1,4 @@
-"""Paper cut-outs: fronds, corals and leaves of painted paper, pasted on four bright blocks."""
+"""Paper cut-outs: fronds, corals and leaves on four bright blocks."""
 
 import math
 
@@ -6,20 +6,20 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ganvas.sample_collection.canvas import (
-    blank,
+    blank_canvas,
+    blend,
     blur_mask,
-    bristles,
+    brush_texture,
+    choose,
     colors,
-    finish,
+    downsample,
     from_image,
-    lay,
-    paper,
-    pick,
-    shrink,
-    window,
+    paper_texture,
+    region,
+    to_uint8,
 )
 
-# Block colors; the shapes take white and the colors of the other blocks.
+# Colors of the blocks; shapes are white or in the color of another block.
 PALETTES = [
     colors("#1f5fa8", "#f2b632", "#e4572e", "#2a9d6e", "#f2a7b8"),
     colors("#e63946", "#1d5c8f", "#f4c95d", "#f08a5d", "#3a8f6b"),
@@ -32,7 +32,7 @@ Point = tuple[float, float]
 
 
 def _stroke(draw: ImageDraw.ImageDraw, side: int, path: np.ndarray, width: float) -> None:
-    """Draw a line with round ends through the points (k, 2), in white."""
+    """Draw a white line with round ends through the points (k, 2)."""
     points = [tuple(p) for p in (path * side).tolist()]
     half = width * side / 2
     draw.line(points, fill=255, width=round(2 * half), joint="curve")
@@ -41,7 +41,7 @@ def _stroke(draw: ImageDraw.ImageDraw, side: int, path: np.ndarray, width: float
 
 
 def _arm(start: np.ndarray, heading: float, reach: float, curl: float) -> np.ndarray:
-    """Return an arm's path (8, 2), which sets out at ``heading`` and turns by ``curl``."""
+    """Return the path (8, 2) of an arm that starts at angle `heading` and turns by `curl`."""
     angles = heading + curl * np.linspace(0, 1, 8)
     steps = np.stack([np.cos(angles), np.sin(angles)], axis=1) * reach / 7
     steps[0] = 0
@@ -76,7 +76,7 @@ def _coral(
     length: float,
     up: float,
 ) -> None:
-    """Draw arms that wave outwards from one point, like a flower or a coral."""
+    """Draw curved arms around one point, like a flower or a coral."""
     arms = int(rng.integers(6, 9))
     curl = float(rng.choice([-0.8, 0.8]))
     for k in range(arms):
@@ -93,7 +93,7 @@ def _leaf(
     length: float,
     up: float,
 ) -> None:
-    """Draw an oak's leaf: four round lobes on either side of a spine."""
+    """Draw an oak leaf: four round lobes on either side of a spine."""
     t = np.linspace(0, 1, 60)
     half = 0.36 * length * np.sin(math.pi * t**0.75) ** 0.7
     half *= 0.55 + 0.45 * np.abs(np.sin(4 * math.pi * t)) ** 0.6
@@ -104,20 +104,20 @@ def _leaf(
     _stroke(draw, side, _arm(spine[0] - 0.08 * length * ahead, up, 0.3 * length, 0), 0.07 * length)
 
 
-def _cut(
+def _cutout_mask(
     rng: np.random.Generator, side: int, center: Point, length: float, part: tuple[slice, slice]
 ) -> np.ndarray:
-    """Return the mask of one cut shape, mostly a frond, in this part of the image."""
+    """Return the mask of one random shape, most often a frond, in a part of the image."""
     image = Image.new("L", (side, side))
     up = -math.pi / 2 + rng.uniform(-0.35, 0.35)
-    shape = pick(rng, (_frond, _frond, _frond, _coral, _leaf))
+    shape = choose(rng, (_frond, _frond, _frond, _coral, _leaf))
     shape(rng, ImageDraw.Draw(image), side, center, length, up)
-    # Blurring and cutting at one half rounds the corners, as scissors do.
+    # Blurring and thresholding at one half rounds the corners.
     return np.clip((blur_mask(from_image(image)[part], 0.006 * side) - 0.5) * 5 + 0.5, 0, 1)
 
 
 def _blocks(canvas: np.ndarray, x: float, y: float, palette: np.ndarray) -> list[Point]:
-    """Divide the canvas at x and y into four blocks of color; returns their centers."""
+    """Divide the canvas at x and y into four blocks of color and return their centers."""
     side = len(canvas)
     edges_x, edges_y = (0, x, 1), (0, y, 1)
     centers = []
@@ -131,25 +131,25 @@ def _blocks(canvas: np.ndarray, x: float, y: float, palette: np.ndarray) -> list
     return centers
 
 
-def paint_paper_cutouts(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Paint four bright blocks, each with a cut shape on it. Returns uint8 (size, size, 3)."""
+def draw_paper_cutouts(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Draw four bright blocks, each with a cut shape on it. Return uint8 (size, size, 3)."""
     side = 2 * size
-    palette = pick(rng, PALETTES)[rng.permutation(5)]
-    canvas = blank(side, WHITE)
+    palette = choose(rng, PALETTES)[rng.permutation(5)]
+    canvas = blank_canvas(side, WHITE)
     centers = _blocks(canvas, rng.uniform(0.45, 0.55), rng.uniform(0.45, 0.55), palette)
-    bristles(rng, canvas, 0.015)
-    whites = pick(rng, [(0, 3), (1, 2)])
+    brush_texture(rng, canvas, 0.015)
+    whites = choose(rng, [(0, 3), (1, 2)])
     mask, shapes = np.zeros((side, side), np.float32), canvas.copy()
     for k, center in enumerate(centers):
-        part = window(side, center[0] - 0.3, center[1] - 0.3, center[0] + 0.3, center[1] + 0.3)
-        cut = _cut(rng, side, center, rng.uniform(0.38, 0.43), part)
+        part = region(side, center[0] - 0.3, center[1] - 0.3, center[0] + 0.3, center[1] + 0.3)
+        cut = _cutout_mask(rng, side, center, rng.uniform(0.38, 0.43), part)
         contrast = np.abs(palette - palette[k]).sum(axis=1)
-        bright = palette[pick(rng, contrast.argsort()[-2:])]
-        lay(shapes[part], WHITE if k in whites else bright, cut)
+        bright = palette[choose(rng, contrast.argsort()[-2:])]
+        blend(shapes[part], WHITE if k in whites else bright, cut)
         mask[part] = np.maximum(mask[part], cut)
     shade = blur_mask(np.roll(mask, (side // 90, side // 90), (0, 1)), 0.007 * side)
-    lay(canvas, 0.45 * canvas, 0.6 * shade)
-    lay(canvas, shapes, mask)
-    canvas = shrink(canvas, size)
-    paper(rng, canvas, 0.025)
-    return finish(canvas)
+    blend(canvas, 0.45 * canvas, 0.6 * shade)
+    blend(canvas, shapes, mask)
+    canvas = downsample(canvas, size)
+    paper_texture(rng, canvas, 0.025)
+    return to_uint8(canvas)

@@ -1,22 +1,22 @@
-"""Night skies: brush strokes that swirl about a moon and stars, over hills and a dark cypress."""
+"""Night skies: brush strokes that swirl around a moon and stars, over hills and a cypress."""
 
 import numpy as np
 from PIL import ImageDraw
 
 from ganvas.sample_collection.canvas import (
-    as_ink,
-    axes,
-    blank,
+    blank_canvas,
+    blend,
+    choose,
     colors,
-    finish,
+    downsample,
+    fill_mask,
     from_image,
-    inside,
-    lay,
-    pick,
-    shrink,
-    soft_step,
+    pixel_centers,
+    region,
+    smoothstep,
     to_image,
-    window,
+    to_rgb,
+    to_uint8,
 )
 
 # Deep sky, middle sky, pale sky, moonlight, far hills, near hills, cypress, lit leaves.
@@ -46,38 +46,38 @@ def _lights(rng: np.random.Generator) -> list[Light]:
 def _scene(
     rng: np.random.Generator, side: int, palette: np.ndarray, lights: list[Light]
 ) -> np.ndarray:
-    """Return the night as plain areas of color, a canvas (side, side, 3)."""
+    """Return the scene before it is rendered in strokes, a canvas (side, side, 3)."""
     deep, middle, pale, glow, far, near, _, _ = palette
-    x, y = axes(side)
-    canvas = blank(side, deep)
-    lay(canvas, middle, soft_step(y, 0.0, 0.6))
+    x, y = pixel_centers(side)
+    canvas = blank_canvas(side, deep)
+    blend(canvas, middle, smoothstep(y, 0.0, 0.6))
     band = np.abs(y - 0.42 - 0.07 * np.sin(5 * x + rng.uniform(0, 6)))
-    lay(canvas, pale, np.maximum(0.85 * (1 - soft_step(band, 0, 0.1)), soft_step(y, 0.5, 0.85)))
+    blend(canvas, pale, np.maximum(0.85 * (1 - smoothstep(band, 0, 0.1)), smoothstep(y, 0.5, 0.85)))
     for sx, sy, radius in lights:
         reach = 5 * radius
-        here = window(side, sx - reach, sy - reach, sx + reach, sy + reach)
-        away = np.hypot(x[:, here[1]] - sx, y[here[0]] - sy) / radius
-        rings = 0.45 + 0.4 * (0.5 + 0.5 * np.cos(away * 5))
-        lay(canvas[here], pale, np.exp(-((away / 2.4) ** 2)) * rings)
-        lay(canvas[here], glow, np.exp(-((away / 1.2) ** 4)))
+        box = region(side, sx - reach, sy - reach, sx + reach, sy + reach)
+        distance = np.hypot(x[:, box[1]] - sx, y[box[0]] - sy) / radius
+        rings = 0.45 + 0.4 * (0.5 + 0.5 * np.cos(distance * 5))
+        blend(canvas[box], pale, np.exp(-((distance / 2.4) ** 2)) * rings)
+        blend(canvas[box], glow, np.exp(-((distance / 1.2) ** 4)))
     for color, base, height in ((far, 0.75, 0.045), (near, 0.86, 0.03)):
         ridge = base - height * np.sin(6 * x + rng.uniform(0, 6))
-        land = window(side, 0, base - height - 0.01, 1, 1)
+        land = region(side, 0, base - height - 0.01, 1, 1)
         furrow = 1 + 0.3 * np.sin((y[land[0]] - ridge) * 110)
-        lay(canvas[land], color * furrow[..., None], inside(ridge - y[land[0]], 0.01))
+        blend(canvas[land], color * furrow[..., None], fill_mask(ridge - y[land[0]], 0.01))
     return canvas
 
 
 def _flow(points: np.ndarray, lights: list[Light], wave: float) -> np.ndarray:
-    """Return the stroke direction, unit vectors (k, 2), at the points (k, 2)."""
+    """Return the stroke directions, unit vectors (k, 2), at the points (k, 2)."""
     x, y = points[:, 0], points[:, 1]
     drift = 0.7 * np.cos(5 * x + wave) + 0.3 * np.sin(9 * y)
     drift = np.where(y > 0.72, 0.25 * np.cos(6 * x + wave), drift)
     vector = np.stack([np.ones_like(x), drift], axis=1)
     for k, (sx, sy, radius) in enumerate(lights):
-        away = np.hypot(x - sx, y - sy)
-        around = np.stack([sy - y, x - sx], axis=1) / (away[:, None] + 1e-6)
-        pull = (6 if k % 2 else -6) * np.exp(-((away / (radius * 3.2)) ** 2))
+        distance = np.hypot(x - sx, y - sy)
+        around = np.stack([sy - y, x - sx], axis=1) / (distance[:, None] + 1e-6)
+        pull = (6 if k % 2 else -6) * np.exp(-((distance / (radius * 3.2)) ** 2))
         vector += pull[:, None] * around
     return vector / (np.linalg.norm(vector, axis=1, keepdims=True) + 1e-6)
 
@@ -87,11 +87,11 @@ def _strokes(
     draw: ImageDraw.ImageDraw,
     side: int,
     paths: np.ndarray,
-    paint: np.ndarray,
+    tones: np.ndarray,
     widths: np.ndarray,
 ) -> None:
-    """Draw strokes in random order: paths (k, points, 2), paint (k, 3), widths (k,)."""
-    inks = np.clip(paint * 255, 0, 255).astype(int).tolist()
+    """Draw strokes in random order: paths (k, points, 2), tones (k, 3), widths (k,)."""
+    inks = np.clip(tones * 255, 0, 255).astype(int).tolist()
     lines = (paths * side).reshape(len(paths), -1).tolist()
     widths = np.rint(widths * side).astype(int).tolist()
     for k in rng.permutation(len(lines)).tolist():
@@ -101,7 +101,7 @@ def _strokes(
 def _brush_scene(
     rng: np.random.Generator, draw: ImageDraw.ImageDraw, scene: np.ndarray, lights: list[Light]
 ) -> None:
-    """Render the scene in strokes along the flow."""
+    """Render the scene in strokes along the flow field."""
     side, across = len(scene), 38
     row, column = np.divmod(np.arange(across * across), across)
     path = [(np.stack([column, row], 1) + rng.uniform(0, 1, (across**2, 2))) / across]
@@ -109,9 +109,9 @@ def _brush_scene(
     for _ in range(4):
         path.append(path[-1] + 0.016 * _flow(path[-1], lights, wave))
     at = np.clip(path[2] * side, 0, side - 1).astype(int)
-    paint = scene[at[:, 1], at[:, 0]] * rng.uniform(0.82, 1.18, (across**2, 1))
-    paint = paint + rng.normal(0, 0.022, paint.shape)
-    _strokes(rng, draw, side, np.stack(path, 1), paint, rng.uniform(0.011, 0.019, across**2))
+    tones = scene[at[:, 1], at[:, 0]] * rng.uniform(0.82, 1.18, (across**2, 1))
+    tones = tones + rng.normal(0, 0.022, tones.shape)
+    _strokes(rng, draw, side, np.stack(path, 1), tones, rng.uniform(0.011, 0.019, across**2))
 
 
 def _cypress(
@@ -121,7 +121,7 @@ def _cypress(
     dark: np.ndarray,
     lit: np.ndarray,
 ) -> None:
-    """Draw a cypress like a dark flame, on the left: strokes that rise and close at its tip."""
+    """Draw a cypress on the left: rising strokes that converge at its tip."""
     foot, tip, phase = rng.uniform(0.14, 0.2), rng.uniform(0.2, 0.32), rng.uniform(0, 6)
 
     def place(across: np.ndarray | float, y: np.ndarray) -> np.ndarray:
@@ -131,7 +131,7 @@ def _cypress(
 
     y = np.linspace(tip, 1.05, 60)
     outline = np.concatenate([place(-1.0, y), place(1.0, y)[::-1]]) * side
-    draw.polygon([tuple(p) for p in outline.tolist()], fill=as_ink(dark))
+    draw.polygon([tuple(p) for p in outline.tolist()], fill=to_rgb(dark))
     count = 170
     across = rng.uniform(-1.05, 1.05, count)
     low = rng.uniform(tip + 0.05, 1.05, count)
@@ -152,17 +152,17 @@ def _village(
         roof = (0.16 if k == spire else 0.03) * side
         wall, top = (left, foot - tall, left + wide, foot), (left + wide / 2, foot - tall - roof)
         narrow = 0.3 * wide if k == spire else -0.1 * wide
-        draw.rectangle(wall, fill=as_ink(dark))
+        draw.rectangle(wall, fill=to_rgb(dark))
         eaves = [(left + narrow, foot - tall), (left + wide - narrow, foot - tall)]
-        draw.polygon([*eaves, top], fill=as_ink(0.7 * dark))
+        draw.polygon([*eaves, top], fill=to_rgb(0.7 * dark))
         x, y = left + 0.35 * wide, foot - 0.75 * tall
-        draw.rectangle((x, y, x + 0.3 * wide, y + 0.45 * tall), fill=as_ink(WINDOWS))
+        draw.rectangle((x, y, x + 0.3 * wide, y + 0.45 * tall), fill=to_rgb(WINDOWS))
 
 
-def paint_night_sky(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Paint a swirling night above hills and a cypress. Returns uint8 (size, size, 3)."""
+def draw_night_sky(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Draw a swirling night above hills and a cypress. Return uint8 (size, size, 3)."""
     side = 2 * size
-    palette = pick(rng, PALETTES)
+    palette = choose(rng, PALETTES)
     deep, _, _, glow, _, near, dark, lit = palette
     lights = _lights(rng)
     scene = _scene(rng, side, palette, lights)
@@ -172,11 +172,11 @@ def paint_night_sky(rng: np.random.Generator, size: int) -> np.ndarray:
     _village(rng, draw, side, 0.6 * near + 0.4 * deep)
     _cypress(rng, draw, side, dark, lit)
     canvas = from_image(image)
-    x, y = axes(side)
+    x, y = pixel_centers(side)
     for k, (sx, sy, radius) in enumerate(lights):
-        here = window(side, sx - 2 * radius, sy - 2 * radius, sx + 2 * radius, sy + 2 * radius)
-        away = np.hypot(x[:, here[1]] - sx, y[here[0]] - sy)
-        # The strokes tear small lights apart: a last dab puts their middles back.
-        core = inside(away - (0.62 if k else 0.8) * radius, 0.6 * radius if k else 0.02)
-        lay(canvas[here], 0.75 * glow + 0.25, core * (0.9 if k else 0.55))
-    return finish(shrink(canvas, size))
+        box = region(side, sx - 2 * radius, sy - 2 * radius, sx + 2 * radius, sy + 2 * radius)
+        distance = np.hypot(x[:, box[1]] - sx, y[box[0]] - sy)
+        # Strokes break up small lights, so their centers are drawn again.
+        core = fill_mask(distance - (0.62 if k else 0.8) * radius, 0.6 * radius if k else 0.02)
+        blend(canvas[box], 0.75 * glow + 0.25, core * (0.9 if k else 0.55))
+    return to_uint8(downsample(canvas, size))

@@ -1,4 +1,4 @@
-"""The sample collection as a source: painted on first use, and again when its parameters change."""
+"""The sample collection as an ingestion source, drawn on first use."""
 
 import json
 import shutil
@@ -10,10 +10,10 @@ from ganvas.atomic_files import replace_folder
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
 from ganvas.progress import track
-from ganvas.sample_collection import STYLES, paint_collection
+from ganvas.sample_collection import STYLES, draw_collection
 
-# Says what the folder was painted from, and that it was painted by us and may be replaced.
-MARK = ".painted.json"
+# Marks a folder as drawn by Ganvas, so that it may be replaced, and holds its parameters.
+MARKER = ".painted.json"
 
 
 class SampleParams(Params):
@@ -24,27 +24,27 @@ class SampleParams(Params):
 
 
 def ensure_sample(folder: Path, params: SampleParams) -> None:
-    """Paint the sample collection into a folder unless it lies there already.
+    """Draw the sample collection into a folder unless it holds one with these parameters.
 
     Raises:
-        GanvasError: The folder holds something else, which is left alone.
+        GanvasError: The folder holds other files.
     """
-    mark = folder / MARK
-    wanted = params.model_dump()
-    if mark.is_file() and json.loads(mark.read_text()) == wanted:
+    marker = folder / MARKER
+    expected = params.model_dump()
+    if marker.is_file() and json.loads(marker.read_text()) == expected:
         return
-    if folder.exists() and not mark.is_file() and any(folder.iterdir()):
+    if folder.exists() and not marker.is_file() and any(folder.iterdir()):
         raise GanvasError(
             f"{folder} holds files that are not the sample collection: choose another "
             "ingest.source.path, or ingest.source.name=artworks to use them."
         )
-    fresh = folder.with_name(f".{folder.name}.fresh")
-    shutil.rmtree(fresh, ignore_errors=True)
-    paint_collection(
-        fresh,
+    new = folder.with_name(f".{folder.name}.fresh")
+    shutil.rmtree(new, ignore_errors=True)
+    draw_collection(
+        new,
         count=params.images,
         seed=params.seed,
-        progress=lambda works, total: track(works, "Painting the sample collection", total),
+        progress=lambda works, total: track(works, "Drawing the sample collection", total),
     )
-    (fresh / MARK).write_text(json.dumps(wanted))
-    replace_folder(folder, fresh)
+    (new / MARKER).write_text(json.dumps(expected))
+    replace_folder(folder, new)

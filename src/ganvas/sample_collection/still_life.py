@@ -1,21 +1,21 @@
-"""Still lifes: a vessel, a bowl of fruit and a table's edge, lit from the upper left."""
+"""Still lifes: a vessel and a bowl of fruit on a table, lit from the upper left."""
 
 import numpy as np
 
 from ganvas.sample_collection.canvas import (
-    axes,
-    blank,
-    bristles,
+    blank_canvas,
+    blend,
+    brush_texture,
+    choose,
+    cloth_texture,
     colors,
-    finish,
-    inside,
-    lay,
-    pick,
-    shrink,
+    downsample,
+    fill_mask,
+    pixel_centers,
+    region,
     smooth_noise,
-    soft_step,
-    weave,
-    window,
+    smoothstep,
+    to_uint8,
 )
 
 # Wall, table, table's front edge, tall vessel, bowl, the bowl's stripe.
@@ -30,14 +30,14 @@ FRUITS = colors("#d9442f", "#ef9426", "#ecca3e", "#9aae3c", "#7a2f4f", "#e8733c"
 GLEAM = colors("#fff6df")[0]
 SOFT = 0.007
 
-# The canvas and the coordinates x and y of its pixels, which waver a little.
+# The canvas and the slightly perturbed coordinates x and y of its pixels.
 Scene = tuple[np.ndarray, np.ndarray, np.ndarray]
-# Heights, and half the width at each.
+# Heights and half widths.
 Outline = tuple[np.ndarray, np.ndarray]
 
 
 def _outline(heights: list[float], halves: list[float]) -> Outline:
-    """Round the corners off an outline: half the width at heights from 0, the top, to 1."""
+    """Return a smoothed outline from half widths at heights from 0 (top) to 1."""
     v = np.linspace(0, 1, 101)
     half = np.pad(np.interp(v, heights, halves), 7, mode="edge")
     return v, np.convolve(half, np.hanning(17)[1:-1] / np.hanning(17).sum(), mode="valid")
@@ -51,34 +51,34 @@ BAND = _outline([0, 1], [0.98, 0.94])
 
 
 def _shadow(scene: Scene, cx: float, cy: float, width: float, height: float) -> None:
-    """Darken an oval, as something standing there does."""
+    """Draw an oval shadow."""
     canvas, x, y = _part(scene, cx - 1.2 * width, cy - 1.2 * height, cx + 1.2 * width, 1)
     oval = np.hypot((x - cx) / width, (y - cy) / height)
-    lay(canvas, canvas * 0.35, 0.8 * (1 - soft_step(oval, 0.4, 1.1)))
+    blend(canvas, canvas * 0.35, 0.8 * (1 - smoothstep(oval, 0.4, 1.1)))
 
 
 def _part(scene: Scene, left: float, top: float, right: float, bottom: float) -> Scene:
-    """Return views of the canvas and of its wavering coordinates in a part of the image."""
-    here = window(len(scene[0]), left, top, right, bottom)
+    """Return views of the canvas and of its coordinates in a part of the image."""
+    box = region(len(scene[0]), left, top, right, bottom)
     canvas, x, y = scene
-    return canvas[here], x[here], y[here]
+    return canvas[box], x[box], y[box]
 
 
 def _fruit(scene: Scene, cx: float, cy: float, radius: float, color: np.ndarray) -> None:
-    """Paint one round fruit with light, shade and a small gleam."""
+    """Draw one round fruit with shading and a highlight."""
     reach = radius + 0.02
     canvas, x, y = _part(scene, cx - reach, cy - reach, cx + reach, cy + reach)
     dx, dy = (x - cx) / radius, (y - cy) / radius
-    away = np.hypot(dx, dy)
-    light = np.clip(0.66 - 0.42 * (dx + dy) - 0.25 * away**2, 0.04, 1.25)
-    # Shade on warm fruit turns to plum rather than to black.
+    distance = np.hypot(dx, dy)
+    light = np.clip(0.66 - 0.42 * (dx + dy) - 0.25 * distance**2, 0.04, 1.25)
+    # Shadows turn purple rather than black.
     tone = color * (0.45 + 0.72 * light[..., None]) + colors("#2a1030")[0] * 0.25
-    lay(canvas, tone, inside((away - 1) * radius, SOFT))
+    blend(canvas, tone, fill_mask((distance - 1) * radius, SOFT))
     gleam = np.hypot(dx + 0.36, dy + 0.42)
-    lay(canvas, GLEAM, 0.7 * (1 - soft_step(gleam, 0.05, 0.3)))
+    blend(canvas, GLEAM, 0.7 * (1 - smoothstep(gleam, 0.05, 0.3)))
 
 
-def _turned(
+def _vessel(
     scene: Scene,
     outline: Outline,
     cx: float,
@@ -88,20 +88,17 @@ def _turned(
     color: np.ndarray,
     gleam: float,
 ) -> np.ndarray:
-    """Paint something turned on a wheel, from ``top`` to ``foot``; returns its mask.
-
-    The foot is rounded as seen from a little above, so that it stands on the table.
-    """
+    """Draw a solid of revolution from `top` to `foot`, seen from above, and return its mask."""
     canvas, x, y = _part(scene, cx - 1.3 * half, top - 0.02, cx + 1.3 * half, foot + 0.06)
     s = (x - cx) / half
-    # Seen from above, a level ring is an oval: its front, in the middle, hangs lower.
+    # Seen from above, a horizontal ring is an ellipse whose front lies lower.
     v = (y - top) / (foot - top) - 0.1 * half / (foot - top) * np.sqrt(np.clip(1 - s**2, 0, 1))
     width = half * np.interp(v, *outline).astype(np.float32)
-    mask = inside(np.abs(x - cx) - width, SOFT) * inside((np.abs(v - 0.5) - 0.5) * 0.3, SOFT)
+    mask = fill_mask(np.abs(x - cx) - width, SOFT) * fill_mask((np.abs(v - 0.5) - 0.5) * 0.3, SOFT)
     turn = (x - cx) / width
     tone = np.clip(0.95 - 0.5 * turn - 0.32 * turn**2 - 0.1 * v, 0.25, 1.5)
-    lay(canvas, color * tone[..., None], mask)
-    lay(canvas, GLEAM, mask * gleam * (1 - soft_step(np.abs(turn + 0.52), 0.04, 0.16)))
+    blend(canvas, color * tone[..., None], mask)
+    blend(canvas, GLEAM, mask * gleam * (1 - smoothstep(np.abs(turn + 0.52), 0.04, 0.16)))
     return mask
 
 
@@ -115,44 +112,43 @@ def _bowl(
     clay: np.ndarray,
     stripe: np.ndarray,
 ) -> None:
-    """Paint a bowl with fruit heaped up in it."""
+    """Draw a bowl of fruit."""
     canvas, x, y = _part(scene, cx - half - 0.02, rim - 0.06, cx + half + 0.02, rim + 0.06)
     lip = np.hypot((x - cx) / half, (y - rim) / (0.12 * half)) - 1
-    lay(canvas, clay * 0.5, inside(lip * half * 0.2, SOFT))
+    blend(canvas, clay * 0.5, fill_mask(lip * half * 0.2, SOFT))
     kinds = rng.permutation(len(FRUITS))
     places = [(-0.5, -0.02), (0.5, -0.02), (0.0, -0.1), (-0.24, -0.01), (0.28, 0.0)]
     for k, (dx, dy) in enumerate(places):
         at = cx + dx * half, rim + dy + rng.uniform(-0.012, 0.008)
         _fruit(scene, *at, half * rng.uniform(0.3, 0.36), FRUITS[kinds[k]])
-    _turned(scene, BOWL, cx, rim, foot, half, clay, 0.15)
+    _vessel(scene, BOWL, cx, rim, foot, half, clay, 0.15)
     if rng.random() < 0.6:
         depth = 0.24 * (foot - rim)
-        _turned(scene, BAND, cx, rim + 0.5 * depth, rim + depth, half, stripe, 0)
+        _vessel(scene, BAND, cx, rim + 0.5 * depth, rim + depth, half, stripe, 0)
 
 
-def paint_still_life(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Paint a vessel, a bowl and fruit on a table. Returns uint8 (size, size, 3)."""
+def draw_still_life(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Draw a vessel, a bowl and fruit on a table. Return uint8 (size, size, 3)."""
     side = 2 * size
-    wall, table, edge, glaze, clay, stripe = pick(rng, PALETTES)
-    # Wavering coordinates make every outline look drawn by hand.
-    x, y = (axis + 0.0035 * smooth_noise(rng, side, (8, 8)) for axis in axes(side))
+    wall, table, edge, glaze, clay, stripe = choose(rng, PALETTES)
+    # Perturbed coordinates make outlines look drawn by hand.
+    x, y = (axis + 0.0035 * smooth_noise(rng, side, (8, 8)) for axis in pixel_centers(side))
     line = rng.uniform(0.57, 0.62)
-    canvas = blank(side, wall)
+    canvas = blank_canvas(side, wall)
     canvas *= (1.2 - 0.38 * np.hypot(x - 0.2, y - 0.1))[..., None]
-    lower = _part((canvas, x, y), 0, line - 0.03, 1, 1)
-    lay(
-        lower[0], table * (0.85 + 0.5 * (lower[2] - line))[..., None], inside(line - lower[2], SOFT)
-    )
-    lay(lower[0], edge, inside(0.93 - lower[2], SOFT))
-    bristles(rng, canvas, 0.024)
+    lower, _, lower_y = _part((canvas, x, y), 0, line - 0.03, 1, 1)
+    tone = table * (0.85 + 0.5 * (lower_y - line))[..., None]
+    blend(lower, tone, fill_mask(line - lower_y, SOFT))
+    blend(lower, edge, fill_mask(0.93 - lower_y, SOFT))
+    brush_texture(rng, canvas, 0.024)
     scene = canvas, x, y
     tall_x, bowl_x = rng.uniform(0.2, 0.25), rng.uniform(0.6, 0.65)
-    outline, height, half, gleam = pick(
+    outline, height, half, gleam = choose(
         rng, [(BOTTLE, 0.6, 0.085, 0.6), (JUG, 0.42, 0.105, 0.3), (VASE, 0.46, 0.105, 0.35)]
     )
     _shadow(scene, tall_x + 0.09, 0.75, 0.19, 0.035)
     top = 0.75 - height * rng.uniform(0.93, 1.05)
-    _turned(scene, outline, tall_x, top, 0.75, half * rng.uniform(0.95, 1.1), glaze, gleam)
+    _vessel(scene, outline, tall_x, top, 0.75, half * rng.uniform(0.95, 1.1), glaze, gleam)
     half, foot = rng.uniform(0.24, 0.27), 0.79
     _shadow(scene, bowl_x + 0.07, foot + 0.01, 0.27, 0.045)
     _bowl(rng, scene, bowl_x, rng.uniform(0.56, 0.59), foot, half, clay, stripe)
@@ -160,8 +156,8 @@ def paint_still_life(rng: np.random.Generator, size: int) -> np.ndarray:
     for k in range(int(rng.integers(1, 3))):
         at, low = loose + 0.15 * k, 0.805 + 0.03 * k
         _shadow(scene, at + 0.04, low + 0.055, 0.1, 0.028)
-        _fruit(scene, at, low, 0.066, pick(rng, FRUITS))
-    canvas = shrink(canvas, size)
-    bristles(rng, canvas, 0.015)
-    weave(rng, canvas, 0.015)
-    return finish(canvas)
+        _fruit(scene, at, low, 0.066, choose(rng, FRUITS))
+    canvas = downsample(canvas, size)
+    brush_texture(rng, canvas, 0.015)
+    cloth_texture(rng, canvas, 0.015)
+    return to_uint8(canvas)

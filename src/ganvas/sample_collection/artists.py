@@ -1,6 +1,6 @@
-"""The eight invented painters, one for each style."""
+"""The eight fictional artists, one per style."""
 
-PAINTERS: dict[str, dict[str, str]] = {
+ARTISTS: dict[str, dict[str, str]] = {
     "Colour Fields": {
         "name": "Irena Valdmar",
         "years": "1908 - 1979",
