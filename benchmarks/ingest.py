@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ganvas.ingestion.file_index import FACTS, list_files, make_skipped
+from ganvas.ingestion.file_index import FILE_STATS, list_files, make_skipped
 from ganvas.ingestion.packing import PackParams, pack
 
 AREA = 1500 * 1200
@@ -69,8 +69,8 @@ def main() -> None:
         raw = Path(scratch) / "raw"
         raw.mkdir()
         enlarge(options.folder, raw, options.count)
-        files = sorted(list_files(raw, ""))
-        records = pd.DataFrame(files, columns=["path", *FACTS])
+        files = sorted(list_files(raw))
+        records = pd.DataFrame(files, columns=["path", *FILE_STATS])
         params = PackParams(size=options.size)
         for number in range(options.rounds):
             start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Both hubs on 127.0.0.1: what their clients ask for, and nothing else."""
+"""Local servers with the parts of the APIs of Kaggle and Hugging Face that the clients use."""
 
 import functools
 import io
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-# Kagglehub first: without it and datasets, tests/datasets would pass for the latter.
+# kagglesdk first: without both packages, tests/datasets would be imported as datasets.
 kaggle_env = pytest.importorskip("kagglesdk.kaggle_env")
 datasets = pytest.importorskip("datasets")
 huggingface_hub = pytest.importorskip("huggingface_hub")
@@ -70,7 +70,7 @@ def archive(files: dict[str, bytes]) -> bytes:
 
 @functools.cache
 def wikiart_shards() -> dict[str, bytes]:
-    """Three parquet files of ten rows, with the real data set's columns."""
+    """Return three parquet files of ten rows with the columns of the real dataset."""
     labels = {"artist": ARTISTS, "genre": GENRES, "style": STYLES}
     classes = {key: datasets.ClassLabel(names=names) for key, names in labels.items()}
     features = datasets.Features(image=datasets.Image(), **classes)
@@ -87,23 +87,23 @@ def wikiart_shards() -> dict[str, bytes]:
 
 
 class Hub(ThreadingHTTPServer):
-    """Answers like both hubs.
+    """Server of both APIs.
 
     Attributes:
-        asked: The requests so far, as "METHOD path" with the range asked for.
-        archives: Kaggle's data sets.
-        shards: The files of Hugging Face's one data set.
-        stop_after: Bytes after which an archive's connection is cut, or None.
-        token: The only one that is let in, or None: everybody is.
-        lost: Requests for a shard from this one on are answered with 403.
-        status: The answer to everything, or None.
+        requests: Requests so far, as "METHOD path" and the range, if any.
+        archives: Datasets of Kaggle.
+        shards: Files of the dataset of Hugging Face.
+        stop_after: Bytes after which the download of an archive is cut off, or None.
+        token: The only valid token; None: no authentication.
+        lost: The answer for this shard and later ones is 403, or None.
+        status: Status of all answers, or None.
     """
 
     daemon_threads = True
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.asked: list[str] = []
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.requests: list[str] = []
         self.archives = {ARTWORKS: artworks_archive(), CELEBA: celeba_archive()}
         self.shards = wikiart_shards()
         self.stop_after: int | None = None
@@ -116,7 +116,7 @@ class Hub(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
 
-class Answer(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     server: Hub
     protocol_version = "HTTP/1.1"
 
@@ -125,58 +125,60 @@ class Answer(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         size = int(self.headers.get("Content-Length", 0))
-        asked = json.loads(self.rfile.read(size) or b"{}")
-        self.note()
-        if self.refused():
+        body = json.loads(self.rfile.read(size) or b"{}")
+        self.log_request_line()
+        if self.reject():
             return
         if "DatasetApiService" in self.path:
-            self.answer_kaggle(f"{asked['ownerSlug']}/{asked['datasetSlug']}")
+            self.answer_kaggle(f"{body['ownerSlug']}/{body['datasetSlug']}")
         elif self.path.startswith(f"/api/datasets/{WIKIART}/paths-info"):
-            self.say(
-                200, [self.entry(path) for path in asked["paths"] if path in self.server.shards]
+            self.send_body(
+                200, [self.entry(path) for path in body["paths"] if path in self.server.shards]
             )
         else:
-            self.say(404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"})
+            self.send_body(404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"})
 
     def do_HEAD(self) -> None:
         self.do_GET()
 
     def do_GET(self) -> None:
-        self.note()
+        self.log_request_line()
         if self.path.startswith("/storage/"):
             self.send_archive(self.server.archives[self.path.removeprefix("/storage/")])
-        elif self.refused():
+        elif self.reject():
             return
         elif not re.match(rf"/(api/)?datasets/{WIKIART}(/|$)", self.path):
-            self.say(404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"})
+            self.send_body(404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"})
         elif "/tree/" in self.path:
             self.answer_tree()
         elif self.path.startswith("/api/"):
-            self.say(200, {"id": WIKIART, "sha": SHA, "siblings": []})
+            self.send_body(200, {"id": WIKIART, "sha": SHA, "siblings": []})
         else:
             self.answer_file(re.sub(r".*/resolve/[^/]+/", "", self.path))
 
-    def note(self) -> None:
+    def log_request_line(self) -> None:
         byte_range = self.headers.get("Range", "")
-        self.server.asked.append(f"{self.command} {self.path} {byte_range}".strip())
+        self.server.requests.append(f"{self.command} {self.path} {byte_range}".strip())
 
-    def refused(self) -> bool:
-        given = self.headers.get("Authorization", "")
+    def reject(self) -> bool:
+        token = self.headers.get("Authorization", "")
         if self.server.status:
-            self.say(self.server.status, {"code": self.server.status, "message": "no"})
+            self.send_body(self.server.status, {"code": self.server.status, "message": "no"})
             return True
-        if self.server.token in (None, given.removeprefix("Bearer ")):
+        if self.server.token in (None, token.removeprefix("Bearer ")):
             return False
-        self.say(401, {"code": 401, "message": "Unauthenticated", "error": "Invalid credentials"})
+        self.send_body(
+            401, {"code": 401, "message": "Unauthenticated", "error": "Invalid credentials"}
+        )
         return True
 
     def answer_kaggle(self, handle: str) -> None:
         if handle not in self.server.archives:
-            self.say(404, {"code": 404, "message": "Not found"})
+            self.send_body(404, {"code": 404, "message": "Not found"})
         elif self.path.endswith("/GetDataset"):
-            self.say(200, {"ref": handle, "currentVersionNumber": 7})
+            self.send_body(200, {"ref": handle, "currentVersionNumber": 7})
         else:
-            self.say(302, {}, {"Location": f"{self.server.url}/storage/{handle}"})
+            self.send_body(302, {}, {"Location": f"{self.server.url}/storage/{handle}"})
 
     def send_archive(self, content: bytes) -> None:
         start = int((self.headers.get("Range") or "bytes=0-")[6:-1])
@@ -195,27 +197,27 @@ class Answer(BaseHTTPRequestHandler):
         below = re.sub(r".*/tree/[^/?]+/?([^?]*).*", r"\1", self.path)
         entries = [self.entry(path) for path in self.server.shards if path.startswith(below)]
         folder = {"type": "directory", "path": "data", "size": 0, "oid": "0" * 40}
-        self.say(200, entries if below or "recursive=true" in self.path.lower() else [folder])
+        self.send_body(200, entries if below or "recursive=true" in self.path.lower() else [folder])
 
     def answer_file(self, path: str) -> None:
         path = path.partition("?")[0]
         if path not in self.server.shards:
-            self.say(404, {"error": "Entry not found"}, {"X-Error-Code": "EntryNotFound"})
+            self.send_body(404, {"error": "Entry not found"}, {"X-Error-Code": "EntryNotFound"})
             return
         if self.server.lost is not None and path >= self.server.lost:
-            self.say(403, {"error": "no more"})
+            self.send_body(403, {"error": "no more"})
             return
         content = self.server.shards[path]
-        asked = re.match(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
-        start = int(asked[1]) if asked else 0
-        end = int(asked[2]) + 1 if asked and asked[2] else len(content)
+        requested = re.match(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
+        start = int(requested[1]) if requested else 0
+        end = int(requested[2]) + 1 if requested and requested[2] else len(content)
         part = content[start:end]
         headers = {"ETag": f'"{len(content):040x}"', "Accept-Ranges": "bytes"}
-        if asked:
+        if requested:
             headers["Content-Range"] = f"bytes {start}-{start + len(part) - 1}/{len(content)}"
-        self.say(206 if asked else 200, part, headers)
+        self.send_body(206 if requested else 200, part, headers)
 
-    def say(self, status: int, body: object, headers: dict[str, str] | None = None) -> None:
+    def send_body(self, status: int, body: object, headers: dict[str, str] | None = None) -> None:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"
         self.send_response(status)
@@ -228,12 +230,12 @@ class Answer(BaseHTTPRequestHandler):
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    found = [path for path in folder.rglob("*") if path.is_file()]
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def point_clients(url: str, home: Path, patch: pytest.MonkeyPatch) -> None:
-    """Send both clients to an address; they keep what they cache, and look for keys, in `home`."""
+    """Point both clients to an address; caches and configuration files are in `home`."""
     patch.setenv("HOME", str(home))
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "KAGGLE_API_TOKEN", "KAGGLE_KEY"):
         patch.delenv(name, raising=False)
@@ -258,20 +260,20 @@ def point_clients(url: str, home: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(huggingface_hub.constants, "ENDPOINT", url)
     template = url + "/{repo_id}/resolve/{revision}/{filename}"
     patch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    patch.setattr(socket, "getaddrinfo", _at_home(socket.getaddrinfo))
+    patch.setattr(socket, "getaddrinfo", _only_localhost(socket.getaddrinfo))
     patch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(home / "hub"))
     patch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(home / "token"))
 
 
-def _at_home(resolve: Callable[..., Any]) -> Callable[..., Any]:
-    """Find this machine's address alone: no test may reach the internet where there is one."""
+def _only_localhost(resolve: Callable[..., Any]) -> Callable[..., Any]:
+    """Resolve localhost alone, so that no test can reach the internet."""
 
-    def resolve_at_home(host: object, *args: Any, **kwargs: Any) -> Any:
+    def resolve_localhost(host: object, *args: Any, **kwargs: Any) -> Any:
         if host not in ("127.0.0.1", b"127.0.0.1"):
-            raise socket.gaierror(f"A test asked for {host}.")
+            raise socket.gaierror(f"A test resolved {host}.")
         return resolve(host, *args, **kwargs)
 
-    return resolve_at_home
+    return resolve_localhost
 
 
 @contextmanager

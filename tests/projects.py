@@ -90,3 +90,12 @@ def run_kedro(project: Path, *options: str, **params: object) -> Result:
     command = ["run", *options, f"--params={text}"]
     with mock.patch.object(build_collection, "draw_image", cached_draw_image):
         return CliRunner().invoke(KedroCLI(project_path=project), command)
+
+
+def error_sentence(result: Result) -> str:
+    """Return the error of a failed command, which must be its last line, without a traceback."""
+    assert result.exit_code == 1
+    lines = result.output.splitlines()
+    errors = [number for number, line in enumerate(lines) if line.startswith("Error: ")]
+    assert errors == [len(lines) - 1] and "Traceback" not in result.output
+    return lines[-1]

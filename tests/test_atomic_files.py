@@ -8,7 +8,7 @@ def names(folder) -> list[str]:
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_a_file_takes_its_place_when_it_is_done(tmp_path, shared):
+def test_a_file_appears_when_it_is_complete(tmp_path, shared):
     file = tmp_path / "new" / "a.txt"
     for text in ("one", "another"):
         with atomic_path(file, shared) as partial:
@@ -18,7 +18,7 @@ def test_a_file_takes_its_place_when_it_is_done(tmp_path, shared):
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_what_fails_leaves_the_file_of_before_and_nothing_beside_it(tmp_path, shared):
+def test_an_error_keeps_the_old_file_and_leaves_no_temporary_one(tmp_path, shared):
     file = tmp_path / "a.txt"
     atomic_write(file, b"old")
     with pytest.raises(ZeroDivisionError), atomic_path(file, shared) as partial:
@@ -27,13 +27,13 @@ def test_what_fails_leaves_the_file_of_before_and_nothing_beside_it(tmp_path, sh
     assert file.read_text() == "old" and names(tmp_path) == ["a.txt"]
 
 
-def test_what_a_killed_process_has_left_is_overwritten(tmp_path):
+def test_temporary_files_of_killed_processes_are_overwritten(tmp_path):
     (tmp_path / ".a.txt.partial").write_text("left by it")
     atomic_write(tmp_path / "a.txt", b"new")
     assert (tmp_path / "a.txt").read_text() == "new" and names(tmp_path) == ["a.txt"]
 
 
-def test_processes_that_share_a_file_may_write_it_at_once(tmp_path):
+def test_processes_may_write_a_shared_file_at_once(tmp_path):
     file = tmp_path / "a.txt"
     with atomic_path(file, shared=True) as slow:
         slow.write_text("sl")

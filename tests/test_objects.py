@@ -21,7 +21,7 @@ from ganvas.datasets.atomic import (
 )
 from ganvas.errors import GanvasError
 from ganvas.sample_collection import draw_collection
-from projects import ROOT
+from projects import ROOT, error_sentence
 
 KEYS = {"key": "ada", "secret": "lovelace"}
 
@@ -34,7 +34,7 @@ def credentials(monkeypatch) -> Iterator[dict]:
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    # What one test has stored stays in the process.
+    # Objects of earlier tests stay in the process.
     urllib.request.urlopen(f"http://{host}:{port}/moto-api/reset", data=b"")
     try:
         yield KEYS | {"endpoint_url": f"http://{host}:{port}"}
@@ -44,7 +44,7 @@ def credentials(monkeypatch) -> Iterator[dict]:
 
 @pytest.fixture
 def bucket(credentials, tmp_path_factory) -> s3fs.S3FileSystem:
-    """A server with the bucket `art`, in which the folder `images` holds works by artists."""
+    """Return a server whose bucket `art` holds the sample collection in the folder `images`."""
     store = s3fs.S3FileSystem(**credentials, skip_instance_cache=True)
     store.mkdir("art")
     works = tmp_path_factory.mktemp("works") / "works"
@@ -58,12 +58,6 @@ def write_conf(project: Path, credentials: dict) -> None:
     (project / "conf/local/credentials.yml").write_text(written)
 
 
-def sentence(result) -> str:
-    assert result.exit_code == 1 and "Traceback" not in result.output
-    (line,) = [line for line in result.output.splitlines() if line.startswith("Error: ")]
-    return line
-
-
 SOURCE = {"ingest__source__name": "artworks", "ingest__source__path": "s3://art/images"}
 
 
@@ -74,10 +68,10 @@ def test_images_of_a_bucket_are_ingested_once(project, kedro_run, bucket, creden
         assert result.exit_code == 0, result.output
         index = project / "data/03_primary/artworks/image_index.parquet"
         assert len(pd.read_parquet(index)) == 24
-        assert "49 of 49 files of s3://art/images fetched" in caplog.text
+        assert "49 of 49 files of s3://art/images downloaded" in caplog.text
         caplog.clear()
         assert kedro_run("--pipelines=ingest", **SOURCE).exit_code == 0
-        # Listed once, so that a run sees one state of the bucket.
+        # Listed once, so that a run uses one state of the bucket.
         assert caplog.text.count("list-type=2") == 1
         assert "s3://art/images is unchanged: 49 files" in caplog.text
         assert "unchanged since they were packed" in caplog.text
@@ -88,27 +82,27 @@ def test_images_of_a_bucket_are_ingested_once(project, kedro_run, bucket, creden
 
 
 @pytest.mark.parametrize("path", ["s3://nowhere/images", "s3://art/nowhere"])
-def test_a_missing_bucket_or_folder_is_told(project, kedro_run, bucket, credentials, path):
+def test_a_missing_bucket_or_folder_is_an_error(project, kedro_run, bucket, credentials, path):
     write_conf(project, credentials)
     result = kedro_run("--pipelines=ingest", **SOURCE | {"ingest__source__path": path})
-    told = sentence(result)
-    assert path in told and "ingest.source.path" in told
+    message = error_sentence(result)
+    assert path in message and "ingest.source.path" in message
 
 
-def test_a_server_that_is_away_is_told(project, kedro_run):
+def test_an_unreachable_server_is_an_error(project, kedro_run):
     write_conf(project, KEYS | {"endpoint_url": "http://127.0.0.1:9"})
-    told = sentence(kedro_run("--pipelines=ingest", **SOURCE))
-    assert "s3://art/images can't be read" in told and "object_store" in told
+    message = error_sentence(kedro_run("--pipelines=ingest", **SOURCE))
+    assert "s3://art/images can't be read" in message and "object_store" in message
 
 
 def put_models_in(bucket: str, project: Path) -> None:
-    """Send models to a bucket, as docs/elsewhere.md tells to."""
+    """Configure models in a bucket as in docs/elsewhere.md."""
     page = (ROOT / "docs/elsewhere.md").read_text()
     (entries,) = re.findall(r"```yaml\n(generator:.*?)```", page, flags=re.DOTALL)
     (project / "conf/local/catalog.yml").write_text(entries.replace("//bucket/", f"//{bucket}/"))
 
 
-def test_models_go_to_a_bucket_and_come_back(project, kedro_run, bucket, credentials):
+def test_models_are_saved_to_and_loaded_from_a_bucket(project, kedro_run, bucket, credentials):
     write_conf(project, credentials)
     put_models_in("art", project)
     result = kedro_run(train__epochs=1)
@@ -122,14 +116,14 @@ def test_models_go_to_a_bucket_and_come_back(project, kedro_run, bucket, credent
     assert len(list((project / "data/07_model_output/sample/dcgan/samples").iterdir())) == 4
 
 
-def test_a_missing_bucket_for_models_is_told_and_costs_no_training(
+def test_a_missing_bucket_for_models_is_an_error_and_training_resumes(
     project, kedro_run, bucket, credentials, caplog
 ):
     write_conf(project, credentials)
     put_models_in("nowhere", project)
-    told = sentence(kedro_run("--pipelines=train", train__epochs=1))
-    assert "s3://nowhere/models/sample/dcgan/generator.keras" in told
-    assert "object_store" in told
+    message = error_sentence(kedro_run("--pipelines=train", train__epochs=1))
+    assert "s3://nowhere/models/sample/dcgan/generator.keras" in message
+    assert "object_store" in message
     bucket.mkdir("nowhere")
     caplog.clear()
     with caplog.at_level("INFO"):
@@ -138,7 +132,7 @@ def test_a_missing_bucket_for_models_is_told_and_costs_no_training(
     assert len(bucket.find("nowhere/models")) == 3
 
 
-def test_nothing_but_the_model_is_left_in_the_bucket(bucket, credentials, networks):
+def test_a_saved_model_leaves_no_other_object(bucket, credentials, networks):
     path = "s3://art/models/generator.keras"
     dataset = AtomicModelDataset(filepath=path, credentials=credentials)
     assert not dataset.exists()
@@ -149,7 +143,7 @@ def test_nothing_but_the_model_is_left_in_the_bucket(bucket, credentials, networ
     assert isinstance(dataset.load(), keras.Model)
 
 
-def test_tables_and_texts_are_saved_whole(bucket, credentials):
+def test_tables_and_texts_are_saved_atomically(bucket, credentials):
     table = pd.DataFrame({"epoch": [1, 2]})
     for kind, name, data in (
         (AtomicCSVDataset, "a.csv", table),

@@ -4,12 +4,13 @@ import pytest
 from ganvas.errors import GanvasError
 from ganvas.pipelines.ingest import nodes, pipeline
 from ganvas.table_schemas import check_artists, check_history, check_index, check_rejected
+from projects import error_sentence
 
 REPORTING = "data/08_reporting/sample/dcgan"
-FIGURES = {"loss_d": 1.4, "real_score": 1.0, "fake_score": 0.0, "seconds": 2.5}
+METRICS = {"loss_d": 1.4, "real_score": 1.0, "fake_score": 0.0, "seconds": 2.5}
 
 
-def right_tables():
+def valid_tables():
     years = pd.array([1471, None, 1900], dtype="Int64")
     return {
         check_artists: pd.DataFrame(
@@ -24,23 +25,23 @@ def right_tables():
         ),
         check_rejected: pd.DataFrame({"path": ["a", "b", "NA"], "reason": ["x", "x", "y"]}),
         check_history: pd.DataFrame(
-            {"epoch": [1, 2, 3], "loss_g": [0.7, -1.5, 2], **FIGURES, "images_per_second": 9.0}
+            {"epoch": [1, 2, 3], "loss_g": [0.7, -1.5, 2], **METRICS, "images_per_second": 9.0}
         ),
     }
 
 
-@pytest.mark.parametrize("check", list(right_tables()))
-def test_a_right_table_passes(check):
-    assert check(right_tables()[check]) is None
+@pytest.mark.parametrize("check", list(valid_tables()))
+def test_a_valid_table_passes(check):
+    assert check(valid_tables()[check]) is None
 
 
 @pytest.mark.parametrize("check", [check_artists, check_index, check_rejected])
 def test_a_table_may_be_empty(check):
-    check(right_tables()[check].head(0))
-    check(right_tables()[check].head(0).astype(object))
+    check(valid_tables()[check].head(0))
+    check(valid_tables()[check].head(0).astype(object))
 
 
-BROKEN = [
+INVALID = [
     (check_artists, "name", "", "name can't be empty: each row must have one"),
     (check_artists, "name", None, "name can't be empty"),
     (check_artists, "name", "A", "name can't be 'A': row 1 has it already"),
@@ -75,9 +76,9 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("check", "column", "value", "words"), BROKEN)
-def test_a_wrong_value_is_told_with_its_row(check, column, value, words):
-    table = right_tables()[check].astype(object)
+@pytest.mark.parametrize(("check", "column", "value", "words"), INVALID)
+def test_an_invalid_value_is_an_error_that_names_its_row(check, column, value, words):
+    table = valid_tables()[check].astype(object)
     if column == "last_year":
         table.loc[1, "first_year"] = 1900
     table.loc[1, column] = value
@@ -88,39 +89,30 @@ def test_a_wrong_value_is_told_with_its_row(check, column, value, words):
     assert message.endswith(".") and "\n" not in message
 
 
-@pytest.mark.parametrize("check", list(right_tables()))
-def test_a_missing_column_is_told(check):
-    table = right_tables()[check]
+@pytest.mark.parametrize("check", list(valid_tables()))
+def test_a_missing_column_is_an_error(check):
+    table = valid_tables()[check]
     with pytest.raises(GanvasError, match=f"lacks the column {table.columns[1]}: it must have"):
         check(table.drop(columns=table.columns[1]))
 
 
-def test_a_history_without_epochs_is_told():
+def test_a_history_without_epochs_is_an_error():
     with pytest.raises(GanvasError, match="has no row"):
-        check_history(right_tables()[check_history].head(0))
+        check_history(valid_tables()[check_history].head(0))
 
 
-def test_a_long_value_is_cut():
-    table = right_tables()[check_index].assign(split="x" * 500)
+def test_a_long_value_is_truncated():
+    table = valid_tables()[check_index].assign(split="x" * 500)
     with pytest.raises(GanvasError) as caught:
         check_index(table)
     assert len(str(caught.value)) < 250 and "x…'" in str(caught.value)
 
 
-def sentence(result) -> str:
-    """The error's text, which must be one line without a traceback."""
-    assert result.exit_code == 1
-    lines = result.output.splitlines()
-    found = [number for number, line in enumerate(lines) if line.startswith("Error: ")]
-    assert found == [len(lines) - 1] and "Traceback" not in result.output
-    return lines[-1]
-
-
-def test_a_hand_edited_history_is_told_on_load(project, kedro_run):
+def test_an_invalid_history_is_an_error_on_load(project, kedro_run):
     assert kedro_run("--pipelines=__default__", train__epochs=1).exit_code == 0
     file = project / REPORTING / "history.csv"
     pd.read_csv(file).astype(object).assign(loss_g="0,7").to_csv(file, index=False)
-    assert sentence(kedro_run("--pipelines=report")) == (
+    assert error_sentence(kedro_run("--pipelines=report")) == (
         "Error: Row 1 of history: loss_g can't be '0,7': it must be a finite number."
     )
 
@@ -129,11 +121,11 @@ def test_a_hand_edited_history_is_told_on_load(project, kedro_run):
     ("name", "column", "value"),
     [("artists", "files", -1), ("image_index", "split", "tset"), ("rejected", "reason", "")],
 )
-def test_a_wrong_table_is_not_saved(project, kedro_run, monkeypatch, name, column, value):
-    find, show = nodes.find_images, nodes.show_tables
+def test_an_invalid_table_is_not_saved(project, kedro_run, monkeypatch, name, column, value):
+    list_images, show = nodes.list_images, nodes.show_tables
 
-    def find_wrong(folder, params):
-        listing = find(folder, params)
+    def list_wrong(folder, params):
+        listing = list_images(folder, params)
         return listing._replace(artists=listing.artists.assign(**{column: value}))
 
     def show_wrong(collection):
@@ -143,9 +135,9 @@ def test_a_wrong_table_is_not_saved(project, kedro_run, monkeypatch, name, colum
         return tuple((tables | {name: tables[name].assign(**{column: value})}).values())
 
     if name == "artists":
-        monkeypatch.setattr(nodes, "find_images", find_wrong)
+        monkeypatch.setattr(nodes, "list_images", list_wrong)
     else:
         monkeypatch.setattr(pipeline, "show_tables", show_wrong)
-    message = sentence(kedro_run("--pipelines=ingest"))
+    message = error_sentence(kedro_run("--pipelines=ingest"))
     assert message.startswith(f"Error: Row 1 of {name} (") and column in message
     assert not list((project / "data").glob(f"0[23]*/sample/{name}.*"))

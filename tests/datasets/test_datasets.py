@@ -13,7 +13,7 @@ from ganvas.datasets.images import AnimationDataset, ImageDataset, ImageFolderDa
 from ganvas.datasets.leaderboard import LeaderboardDataset
 from ganvas.datasets.packed_collection import CollectionDataset
 from ganvas.ingestion.collection import INDEX, REJECTED
-from ganvas.ingestion.shards import NAME
+from ganvas.ingestion.shards import SHARD_NAME
 from ganvas.pipelines.evaluate.metric_entry import metric_entry
 from ganvas.visualization.image_grid import split_grid, write_png
 from ganvas.visualization.progress_strip import snapshot_file
@@ -23,7 +23,7 @@ def pixels(preview: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(preview))))
 
 
-def test_a_image_goes_round_and_has_a_preview(tmp_path, images):
+def test_an_image_is_saved_loaded_and_previewed(tmp_path, images):
     dataset = ImageDataset(filepath=str(tmp_path / "a" / "grid.png"))
     assert not dataset.exists()
     dataset.save(images[0])
@@ -32,7 +32,7 @@ def test_a_image_goes_round_and_has_a_preview(tmp_path, images):
     np.testing.assert_array_equal(np.asarray(preview), images[0])
 
 
-def test_an_animation_goes_round_and_has_a_preview(tmp_path, images):
+def test_an_animation_is_saved_loaded_and_previewed(tmp_path, images):
     dataset = AnimationDataset(filepath=str(tmp_path / "a" / "film.webp"))
     assert not dataset.exists()
     dataset.save(images[:4])
@@ -57,24 +57,24 @@ def test_a_failing_save_keeps_the_old_folder(tmp_path, images):
 
     def broken():
         yield "new", images[1]
-        raise RuntimeError("no more paint")
+        raise RuntimeError("disk failure")
 
-    with pytest.raises(DatasetError, match="no more paint"):
+    with pytest.raises(DatasetError, match="disk failure"):
         dataset.save(broken())
     assert list(dataset.load()) == ["old"]
 
 
-def test_a_folder_is_handed_over_and_never_saved(tmp_path):
+def test_a_folder_is_loaded_as_its_path_and_not_saved(tmp_path):
     dataset = FolderDataset(filepath=str(tmp_path / "not yet"))
     assert dataset.exists() and dataset.load() == tmp_path / "not yet"
     with pytest.raises(DatasetError, match="handed to nodes"):
         dataset.save("anything")
 
 
-def test_a_folder_of_images_shows_its_first_ones(tmp_path, images):
+def test_the_preview_of_a_folder_shows_its_first_images(tmp_path, images):
     dataset = ImageFolderDataset(filepath=str(tmp_path / "samples"))
     large = np.zeros((70, 70, 3), np.uint8)
-    dataset.save([("a grid", large), *((f"p{k:02}", each) for k, each in enumerate(images))])
+    dataset.save([("a grid", large), *((f"p{k:02}", image) for k, image in enumerate(images))])
     shown = split_grid(pixels(dataset.preview(images=7, columns=3)), 32, 32)
     np.testing.assert_array_equal(shown[:7], images[:7])
     assert (shown[7:] == 255).all()
@@ -84,9 +84,9 @@ def test_a_folder_of_images_shows_its_first_ones(tmp_path, images):
         dataset.preview()
 
 
-def test_a_collection_shows_images_from_all_over_it(tmp_path, images):
+def test_the_preview_of_a_collection_shows_evenly_spaced_images(tmp_path, images):
     for number in range(2):
-        np.save(tmp_path / NAME.format(number), images[10 * number :][:10])
+        np.save(tmp_path / SHARD_NAME.format(number), images[10 * number :][:10])
     for name, rows in ((INDEX, 20), (REJECTED, 0)):
         pd.DataFrame({"path": ["a.png"] * rows}).to_parquet(tmp_path / name)
     dataset = CollectionDataset(filepath=str(tmp_path))
@@ -95,7 +95,7 @@ def test_a_collection_shows_images_from_all_over_it(tmp_path, images):
     assert len(split_grid(pixels(dataset.preview(images=99, columns=5)), 32, 32)) == 20
 
 
-def test_snapshots_show_the_last_of_the_run_that_began_last(tmp_path, images):
+def test_the_preview_of_snapshots_is_the_last_one_of_the_latest_run(tmp_path, images):
     dataset = SnapshotsDataset(filepath=str(tmp_path))
     (tmp_path / "2026-01-03T00.00.00" / "tensorboard").mkdir(parents=True)
     with pytest.raises(DatasetError, match="train first"):
@@ -106,25 +106,26 @@ def test_snapshots_show_the_last_of_the_run_that_began_last(tmp_path, images):
     np.testing.assert_array_equal(pixels(dataset.preview()), images[2])
 
 
-def test_the_leaderboard_is_shown_as_a_table_with_the_best_run_first(tmp_path):
+def test_the_preview_of_the_leaderboard_has_the_best_run_first(tmp_path):
     dataset = LeaderboardDataset(
         path=str(tmp_path),
         dataset="ganvas.datasets.atomic.AtomicJSONDataset",
         filename_suffix=".json",
     )
-    told = {"dataset": "sample", "judge": "lite", "network": "dcgan", "epochs": 3, "minutes": 1.5}
+    entry = {"dataset": "sample", "judge": "lite", "network": "dcgan", "epochs": 3, "minutes": 1.5}
     for name, distance in (("a", 0.5), ("b", 0.25), ("c", None)):
-        known = distance is not None
-        metrics = {"kernel_distance": metric_entry("Distance", distance, "N=9")} if known else {}
-        dataset.save({name: told | {"started": name, "metrics": metrics}})
+        measured = distance is not None
+        metric = {"kernel_distance": metric_entry("Distance", distance, "N=9")}
+        metrics = metric if measured else {}
+        dataset.save({name: entry | {"started": name, "metrics": metrics}})
     shown = dataset.preview(nrows=3)
-    place = {name: number for number, name in enumerate(shown["columns"])}
-    rows = [[row[place["started"]], row[place["kernel_distance"]]] for row in shown["data"]]
+    column = {name: number for number, name in enumerate(shown["columns"])}
+    rows = [[row[column["started"]], row[column["kernel_distance"]]] for row in shown["data"]]
     assert rows == [["b", 0.25], ["a", 0.5], ["c", ""]]
     assert len(dataset.preview(nrows=2)["data"]) == 2
 
 
-def test_a_row_that_is_still_being_saved_is_not_on_the_leaderboard(tmp_path):
+def test_an_unfinished_save_is_not_on_the_leaderboard(tmp_path):
     board = LeaderboardDataset(
         path=str(tmp_path),
         dataset="ganvas.datasets.atomic.AtomicJSONDataset",

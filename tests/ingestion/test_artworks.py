@@ -6,11 +6,11 @@ import pytest
 from PIL import Image
 
 from ganvas.errors import GanvasError
-from ganvas.ingestion import SourceParams, find_images
+from ganvas.ingestion import SourceParams, list_images
 from ganvas.ingestion.artworks import COLUMNS, ArtworksParams, fix_mojibake, read_artworks
 
 RIGHT = "Albrecht_Dürer"
-# What the collection's archive holds: a decomposed name, UTF-8, read twice as code page 437.
+# In the archive of the collection: an NFD name whose UTF-8 was decoded twice as code page 437.
 WRONG = unicodedata.normalize("NFD", RIGHT)
 for _ in range(2):
     WRONG = WRONG.encode("utf-8").decode("cp437")
@@ -44,7 +44,7 @@ def read(folder, images="images"):
 
 
 def test_every_file_is_listed_with_its_artist(folder):
-    records, remarks, _ = read(folder)
+    records, skipped, _ = read(folder)
     labels = ["artist", "genre", "nationality"]
     assert list(records) == ["path", "bytes", "modified_ns", *labels]
     assert records[labels].values.tolist() == [
@@ -53,7 +53,7 @@ def test_every_file_is_listed_with_its_artist(folder):
         ["Ann Other", "Cubism", "French"],
         ["Nobody Knows", "", ""],
     ]
-    assert remarks.empty
+    assert skipped.empty
     assert all(
         (folder / path).stat().st_size == size for path, size in records[["path", "bytes"]].values
     )
@@ -107,7 +107,7 @@ def test_years_are_read(folder, text, years):
         ("name", "Albrecht_Dürer", ["name can't be 'Albrecht Dürer'", "row 1 has it already"]),
     ],
 )
-def test_a_wrong_row_is_told_in_one_sentence(folder, column, value, words):
+def test_an_invalid_row_is_one_error_sentence(folder, column, value, words):
     write_artists(folder, DUERER, OTHER)
     table = pd.read_csv(folder / "artists.csv", dtype="str")
     table.loc[1, column] = value
@@ -120,24 +120,24 @@ def test_a_wrong_row_is_told_in_one_sentence(folder, column, value, words):
     assert all(word in message for word in words), message
 
 
-def test_the_archives_misread_name_is_what_we_think():
+def test_the_misnamed_folder_of_the_archive_is_reproduced():
     assert WRONG == "Albrecht_DuΓòá├¬rer"
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 @pytest.mark.parametrize("name", ["Albrecht_Dürer", "Joan Miró", "Édouard Manet", "Ann Other"])
-def test_misread_names_are_mended(name, form):
+def test_mojibake_is_repaired(name, form):
     for code, times in (("cp437", 1), ("cp437", 2), ("latin-1", 1), ("latin-1", 2)):
         wrong = unicodedata.normalize(form, name)
         for _ in range(times):
             wrong = wrong.encode("utf-8").decode(code)
         assert fix_mojibake(wrong) == name
-        # macOS decomposes what it is given.
+        # macOS decomposes file names.
         assert fix_mojibake(unicodedata.normalize("NFD", wrong)) == name
 
 
 @pytest.mark.parametrize("name", ["Dürer", "Ó’Brien", "Štyrský", "Tàpies", "Édouard Manet"])
-def test_names_misread_as_code_page_1252_are_mended(name):
+def test_mojibake_of_code_page_1252_is_repaired(name):
     once = name.encode("utf-8").decode("cp1252")
     assert fix_mojibake(once) == fix_mojibake(once.encode("utf-8").decode("cp1252")) == name
 
@@ -149,45 +149,45 @@ def test_names_misread_as_code_page_1252_are_mended(name):
         *("Владимир", "葛飾北斎", "Αλέξης", "Ægir Þór", "İbrahim Çallı"),
     ],
 )
-def test_right_names_stay_as_they_are(name):
+def test_correct_names_do_not_change(name):
     assert fix_mojibake(name) == name
     assert fix_mojibake(unicodedata.normalize("NFD", name)) == name
 
 
 @pytest.mark.parametrize("spelling", [WRONG, "Albrecht_DÃ¼rer"])
-def test_a_misread_name_finds_its_artist(folder, spelling):
+def test_a_misnamed_folder_belongs_to_its_artist(folder, spelling):
     add(folder, f"images/{spelling}/{spelling}_7.jpg", 7)
     add(folder, f"resized/{spelling}_7.jpg", 7)
-    records, remarks, artists = read(folder)
-    assert (records["artist"] == "Albrecht Dürer").sum() == 3 and remarks.empty
+    records, skipped, artists = read(folder)
+    assert (records["artist"] == "Albrecht Dürer").sum() == 3 and skipped.empty
     assert artists["files"][0] == 3
     assert read(folder, "resized")[0]["nationality"].tolist() == ["German"]
 
 
-def test_a_misread_name_in_the_table_is_mended(folder):
+def test_mojibake_in_the_table_is_repaired(folder):
     write_artists(folder, (0, "Albrecht DÃ¼rer", *DUERER[2:]), OTHER)
     records, _, artists = read(folder)
     assert artists["name"][0] == "Albrecht Dürer" and records["nationality"][0] == "German"
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_of_twins_the_rightly_named_stays(tmp_path, form):
+def test_of_duplicates_the_correctly_named_one_stays(tmp_path, form):
     write_artists(tmp_path, DUERER)
     right = unicodedata.normalize(form, RIGHT)
     for name in (right, WRONG):
         add(tmp_path, f"images/{name}/{name}_1.jpg", 1)
         add(tmp_path, f"images/{name}/{name}_2.jpg", 2)
-    records, remarks, artists = read(tmp_path)
+    records, skipped, artists = read(tmp_path)
     kept = [f"images/{right}/{right}_{number}.jpg" for number in (1, 2)]
     assert list(records["path"]) == kept
-    assert dict(remarks.values.tolist()) == {
+    assert dict(skipped.values.tolist()) == {
         f"images/{WRONG}/{WRONG}_{number}.jpg": f"duplicate of {path}"
         for number, path in enumerate(kept, 1)
     }
     assert list(artists["files"]) == [2]
 
 
-def test_a_twin_that_sorts_first_yields_too(tmp_path):
+def test_a_misnamed_duplicate_that_sorts_first_is_skipped_too(tmp_path):
     write_artists(tmp_path, (0, "Éa", *DUERER[2:]))
     wrong = "Éa".encode().decode("cp1252")
     assert wrong < "Éa"
@@ -196,26 +196,26 @@ def test_a_twin_that_sorts_first_yields_too(tmp_path):
     assert list(read(tmp_path)[0]["path"]) == ["images/Éa/Éa_1.jpg"]
 
 
-def test_a_twin_of_other_content_is_no_twin(tmp_path):
+def test_files_of_different_content_are_no_duplicates(tmp_path):
     write_artists(tmp_path, DUERER)
     for name, content in ((RIGHT, b"one"), (WRONG, b"two")):
         (tmp_path / "images" / name).mkdir(parents=True)
         (tmp_path / "images" / name / f"{name}_1.jpg").write_bytes(content)
-    records, remarks, artists = read(tmp_path)
-    assert len(records) == 2 and remarks.empty and list(artists["files"]) == [2]
+    records, skipped, artists = read(tmp_path)
+    assert len(records) == 2 and skipped.empty and list(artists["files"]) == [2]
 
 
-def test_hidden_files_are_left_out_and_others_told(folder):
+def test_hidden_files_are_not_listed_and_other_formats_skipped(folder):
     (folder / "images" / ".DS_Store").touch()
     (folder / "images" / "Ann_Other" / "notes.txt").touch()
-    records, remarks, artists = read(folder)
+    records, skipped, artists = read(folder)
     assert len(records) == 4 and list(artists["files"]) == [2, 1]
-    assert remarks.values.tolist() == [["images/Ann_Other/notes.txt", "no image: ends in .txt"]]
-    listing = find_images(folder, SourceParams(name="artworks"))
-    assert listing.remarks.equals(remarks) and list(listing.artists)[:2] == ["name", "files"]
+    assert skipped.values.tolist() == [["images/Ann_Other/notes.txt", "no image: ends in .txt"]]
+    listing = list_images(folder, SourceParams(name="artworks"))
+    assert listing.skipped.equals(skipped) and list(listing.artists)[:2] == ["name", "files"]
 
 
-def test_the_flat_folder_names_artists_by_files(folder):
+def test_in_the_flat_folder_artists_come_from_file_names(folder):
     add(folder, "resized/Ann_Other_12.jpg")
     records, _, _ = read(folder, "resized")
     assert list(records["artist"]) == ["Ann Other"]
@@ -232,18 +232,18 @@ def test_the_archives_folder_in_a_folder_of_the_same_name(folder):
     assert list(read(folder, "resized")[0]["artist"]) == ["Ann Other"]
 
 
-def test_differences_between_table_and_files_are_told_in_one_line(folder, caplog):
+def test_differences_between_table_and_files_are_logged_in_one_line(folder, caplog):
     more = [(number, f"Absent {number}", *DUERER[2:]) for number in range(7)]
     write_artists(folder, (*DUERER[:-1], 328), OTHER, *more)
     read(folder)
     assert [record.getMessage() for record in caplog.records] == [
-        "artists.csv counts other paintings than there are files for 1 artist: Albrecht Dürer 328 "
+        "artists.csv has a different count than files found for 1 artist: Albrecht Dürer 328 "
         "(found 2); has no files for 7 artists: Absent 0, Absent 1, Absent 2, Absent 3, Absent 4, "
         "…; has no row for 1 artist: Nobody Knows"
     ]
 
 
-def test_nothing_is_told_where_table_and_files_agree(folder, caplog):
+def test_nothing_is_logged_if_table_and_files_agree(folder, caplog):
     write_artists(folder, DUERER, (*OTHER[:-1], ""), (2, "Nobody Knows", *OTHER[2:]))
     with caplog.at_level(logging.DEBUG):
         read(folder)
@@ -258,10 +258,10 @@ def test_nothing_is_told_where_table_and_files_agree(folder, caplog):
         (lambda folder: (folder / "artists.csv").write_text("id,name\n1,A\n"), ["years", "genre"]),
         (lambda folder: (folder / "artists.csv").write_bytes(b"\xff\xfe\x00\x01"), ["CSV"]),
         (lambda folder: (folder / "artists.csv").write_text(""), ["CSV"]),
-        (lambda folder: (folder / "images").rename(folder / "images"), ["No image", "images"]),
+        (lambda folder: (folder / "images").rename(folder / "other"), ["No image", "images"]),
     ],
 )
-def test_a_wrong_folder_is_told_in_one_sentence(folder, spoil, words):
+def test_an_invalid_folder_is_one_error_sentence(folder, spoil, words):
     spoil(folder)
     with pytest.raises(GanvasError) as caught:
         read(folder)

@@ -33,29 +33,29 @@ def build(folder, lists, below="img_align_celeba"):
 
 @pytest.mark.parametrize("below", ["img_align_celeba", "img_align_celeba/img_align_celeba"])
 @pytest.mark.parametrize("lists", [LISTS, KAGGLE])
-def test_attributes_say_yes_or_no_and_the_partition_gives_the_split(tmp_path, lists, below):
+def test_attributes_are_yes_or_no_and_the_split_comes_from_the_partition(tmp_path, lists, below):
     folder = build(tmp_path, lists, below)
-    records, remarks = read_celeba(folder, CelebaParams(lists=True))
+    records, skipped = read_celeba(folder, CelebaParams(lists=True))
     assert list(records) == ["path", "bytes", "modified_ns", "Smiling", "Young", "split"]
     labeled = [[f"{below}/{name}", *labels] for name, *labels in LABELED]
     assert records.drop(columns=["bytes", "modified_ns"]).values.tolist() == labeled
     attributes = next(iter(lists))
-    assert dict(remarks.values.tolist()) == {
+    assert dict(skipped.values.tolist()) == {
         f"{below}/000003.jpg": f"no label: not in {attributes}",
         f"{below}/000009.jpg": f"named in {attributes} but not found",
     }
 
 
-def test_attributes_alone(tmp_path):
+def test_only_the_attributes(tmp_path):
     records, _ = read_celeba(build(tmp_path, {ATTRIBUTES: LISTS[ATTRIBUTES]}), CelebaParams())
     assert list(records) == ["path", "bytes", "modified_ns", "Smiling", "Young"]
 
 
-def test_the_partition_alone(tmp_path):
-    records, remarks = read_celeba(build(tmp_path, {PARTITION: LISTS[PARTITION]}), CelebaParams())
+def test_only_the_partition(tmp_path):
+    records, skipped = read_celeba(build(tmp_path, {PARTITION: LISTS[PARTITION]}), CelebaParams())
     assert list(records) == ["path", "bytes", "modified_ns", "split"]
     assert list(records["split"]) == ["train", "validation", "test"]
-    assert list(remarks["path"]) == ["img_align_celeba/000009.jpg"]
+    assert list(skipped["path"]) == ["img_align_celeba/000009.jpg"]
 
 
 @pytest.mark.parametrize("below", ["img_celeba", "img_celeba/img_celeba"])
@@ -68,23 +68,23 @@ def test_the_unaligned_images_have_the_same_lists(tmp_path, below):
         read_celeba(folder, CelebaParams())
 
 
-def test_a_face_without_a_split_is_a_remark(tmp_path):
+def test_a_face_without_a_split_is_skipped(tmp_path):
     lists = LISTS | {PARTITION: b"000001.jpg 0\n"}
-    records, remarks = read_celeba(build(tmp_path, lists), CelebaParams())
+    records, skipped = read_celeba(build(tmp_path, lists), CelebaParams())
     assert list(records["path"]) == ["img_align_celeba/000001.jpg"]
-    reasons = dict(remarks.values.tolist())
+    reasons = dict(skipped.values.tolist())
     assert reasons["img_align_celeba/000002.jpg"] == f"no label: not in {PARTITION}"
 
 
 @pytest.mark.parametrize(("lists", "read"), [({}, None), (LISTS, False)])
-def test_without_lists_there_are_faces_alone(tmp_path, lists, read):
+def test_without_lists_there_are_no_labels(tmp_path, lists, read):
     folder = build(tmp_path, lists)
     (folder / "img_align_celeba" / "notes.txt").touch()
-    records, remarks = read_celeba(folder, CelebaParams(lists=read))
+    records, skipped = read_celeba(folder, CelebaParams(lists=read))
     assert list(records) == ["path", "bytes", "modified_ns"]
     assert list(records["path"]) == [f"img_align_celeba/00000{number}.jpg" for number in (1, 2, 3)]
     assert set(records["bytes"]) == {4}
-    assert list(remarks["path"]) == ["img_align_celeba/notes.txt"]
+    assert list(skipped["path"]) == ["img_align_celeba/notes.txt"]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_without_lists_there_are_faces_alone(tmp_path, lists, read):
         ({PARTITION: b"000009.jpg 0\n"}, [f"No image that {PARTITION} names"]),
     ],
 )
-def test_a_wrong_list_is_told_in_one_sentence(tmp_path, lists, words):
+def test_an_invalid_list_is_one_error_sentence(tmp_path, lists, words):
     folder = build(tmp_path, lists)
     with pytest.raises(GanvasError) as caught:
         read_celeba(folder, CelebaParams())
@@ -110,7 +110,7 @@ def test_a_wrong_list_is_told_in_one_sentence(tmp_path, lists, words):
     assert str(folder) in message and all(word in message for word in words)
 
 
-def test_a_missing_folder_or_list_is_told_in_one_sentence(tmp_path):
+def test_a_missing_folder_or_list_is_one_error_sentence(tmp_path):
     with pytest.raises(GanvasError, match="does not exist"):
         read_celeba(tmp_path / "gone", CelebaParams())
     with pytest.raises(GanvasError, match=r"No image below .*img_align_celeba"):

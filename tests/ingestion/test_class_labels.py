@@ -17,23 +17,23 @@ def index():
     )
 
 
-def test_classes_are_the_values_that_training_images_have(index, caplog):
+def test_classes_are_the_values_of_training_images(index, caplog):
     caplog.set_level("INFO")
     classes = read_classes(index, "style")
     assert classes.names == ["Op", "Pop"]
-    # Dada is held out alone, so nobody can learn it.
+    # Dada occurs in the validation split alone, so it can't be learned.
     assert classes.labels.tolist() == [0, 1, 0, -1, -1, 1, 0, -1]
     assert classes.in_split(np.array([0, 3, 4, 5])).tolist() == [0, 5]
     assert "2 training images have no style" in caplog.text
 
 
-def test_without_a_column_every_image_is_of_one_kind(index):
+def test_without_a_column_there_are_no_classes(index):
     classes = read_classes(index, None)
     assert (classes.column, classes.names) == (None, [])
     assert classes.in_split(np.arange(8)).tolist() == list(range(8))
 
 
-def test_what_can_be_painted_by_is_told(index):
+def test_an_unknown_column_is_an_error_that_lists_the_others(index):
     assert label_columns(index) == ["style", "title"]
     with pytest.raises(GanvasError, match=r"network.label is 'genre'.* has style, title"):
         read_classes(index, "genre")
@@ -42,12 +42,12 @@ def test_what_can_be_painted_by_is_told(index):
 
 
 @pytest.mark.parametrize("split", ["path", "hash", "split"])
-def test_what_is_said_of_a_file_is_no_label(index, split):
+def test_file_columns_are_no_labels(index, split):
     with pytest.raises(GanvasError, match=f"network.label is .{split}."):
         read_classes(index, split)
 
 
-def test_a_value_for_each_image_is_no_class(index):
+def test_a_column_with_too_many_or_too_few_values_has_no_classes(index):
     with pytest.raises(GanvasError, match=r"'title' has 7 values for 7 labeled"):
         read_classes(index, "title")
     index["style"] = "Op"
@@ -55,7 +55,7 @@ def test_a_value_for_each_image_is_no_class(index):
         read_classes(index, "style")
 
 
-def test_a_generator_of_other_classes_is_refused(index):
+def test_a_generator_with_other_classes_is_an_error(index):
     assert match_classes(index, "style", ["Op", "Pop"]).names == ["Op", "Pop"]
-    with pytest.raises(GanvasError, match="paints 3 classes of 'style'"):
+    with pytest.raises(GanvasError, match="has 3 classes of 'style'"):
         match_classes(index, "style", ["Dada", "Op", "Pop"])

@@ -37,7 +37,7 @@ def test_common_formats(tmp_path, name):
     assert_halves(decode_image(tmp_path / name, 32)[0], tolerance=30)
 
 
-def test_center_square_of_a_wide_image(tmp_path):
+def test_the_center_square_of_a_wide_image_is_kept(tmp_path):
     wide = Image.new("RGB", (140, 40), "white")
     wide.paste(halves((40, 40)), (50, 0))
     wide.save(tmp_path / "wide.png")
@@ -69,18 +69,18 @@ def test_exif_orientation_is_applied(tmp_path):
     assert_halves(decode_image(tmp_path / "turned.jpg", 32)[0], tolerance=20)
 
 
-# Where a JPEG file tells its density, Pillow doesn't look for that in the EXIF on opening.
+# If a JPEG file has a density, Pillow does not look for one in the EXIF on opening.
 OPTIONS = {"quality": 98, "dpi": (72, 72)}
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.webp", "a.jpg"])
-def test_an_exif_header_that_is_junk_leaves_a_image_as_it_is(tmp_path, name):
+def test_an_invalid_exif_header_is_ignored(tmp_path, name):
     halves().save(tmp_path / name, exif=b"Exif\0\0no header at all", **OPTIONS)
     assert_halves(decode_image(tmp_path / name, 32)[0], tolerance=30)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.webp", "a.jpg"])
-def test_odd_exif_tags_don_t_keep_a_image_from_being_turned(tmp_path, name):
+def test_malformed_exif_tags_do_not_prevent_rotation(tmp_path, name):
     maker = struct.pack("<HHIf", 0x010F, 11, 1, 1.5)  # a number, where a name belongs
     orientation = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
     exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + maker + orientation + bytes(4)
@@ -88,7 +88,7 @@ def test_odd_exif_tags_don_t_keep_a_image_from_being_turned(tmp_path, name):
     assert_halves(decode_image(tmp_path / name, 32)[0], tolerance=30)
 
 
-def test_every_orientation_is_turned_as_pillow_turns_it(tmp_path):
+def test_every_orientation_equals_exif_transpose(tmp_path):
     image = Image.effect_noise((40, 40), 90)
     for orientation in range(10):
         exif = Image.Exif()
@@ -104,7 +104,7 @@ def test_cmyk(tmp_path):
 
 
 def swapped_profile() -> bytes:
-    """The sRGB profile with its red and its blue primary exchanged."""
+    """Return the sRGB profile with red and blue primaries swapped."""
     content = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     table = content[128:400]
     table = table.replace(b"rXYZ", b"????").replace(b"bXYZ", b"rXYZ").replace(b"????", b"bXYZ")
@@ -121,7 +121,7 @@ def test_color_profiles_are_converted(tmp_path, mode):
     assert np.abs(pixels[:, 20:].astype(int) - (255, 0, 0)).max() <= 3
 
 
-def test_a_broken_profile_is_left_out_of_account(tmp_path):
+def test_an_invalid_profile_is_ignored(tmp_path):
     halves().save(tmp_path / "a.png", icc_profile=b"nothing that a profile would say")
     assert_halves(decode_image(tmp_path / "a.png", 32)[0])
 
@@ -144,7 +144,7 @@ def test_crops_of_a_long_image(tmp_path, upright):
     assert np.abs(crops["pad"][14:18, :20] - BLUE).max() <= 6
 
 
-def test_a_plain_image_is_cropped_at_its_center_by_the_smart_choice(tmp_path):
+def test_the_smart_crop_of_a_plain_image_is_its_center(tmp_path):
     Image.new("RGB", (90, 40), RED).save(tmp_path / "plain.png")
     assert (decode_image(tmp_path / "plain.png", 32, "smart")[0] == RED).all()
 
@@ -166,7 +166,7 @@ def test_sixteen_bit_gray_is_scaled_not_clipped(tmp_path):
     assert (decode_image(tmp_path / "deep.png", 32)[0] == 100).all()
 
 
-def test_transparent_palette_lies_on_white(tmp_path):
+def test_a_transparent_palette_is_composited_on_white(tmp_path):
     layer = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
     layer.paste((220, 30, 20, 255), (0, 0, 20, 40))
     layer.quantize(4).save(tmp_path / "palette.png")
@@ -200,18 +200,18 @@ def test_a_name_that_is_too_long(tmp_path):
     assert reason(tmp_path / ("long" * 99 + ".png")) == "can't be read: File name too long"
 
 
-def test_a_file_of_absurd_size_is_not_read(tmp_path):
+def test_a_file_of_excessive_size_is_not_read(tmp_path):
     with (tmp_path / "film.jpg").open("wb") as stream:
         stream.truncate(MAX_BYTES + 1)
     assert reason(tmp_path / "film.jpg") == f"too large to read: {MAX_BYTES + 1} bytes"
 
 
-def test_a_pipe_is_not_waited_for(tmp_path):
+def test_a_pipe_does_not_block(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     assert reason(tmp_path / "pipe.jpg") == "not a file"
 
 
-def test_no_other_program_is_asked_to_decode_a_file(tmp_path):
+def test_no_external_program_decodes_a_file(tmp_path):
     program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 40\n{} loop\n"
     (tmp_path / "x.jpg").write_bytes(program)
     assert reason(tmp_path / "x.jpg") == "not an image"
@@ -222,15 +222,15 @@ def test_a_link_to_itself(tmp_path):
     assert reason(tmp_path / "loop.jpg").startswith("can't be read")
 
 
-def test_random_damage_is_answered_and_never_raised(tmp_path):
+def test_random_corruption_is_only_ever_a_rejection(tmp_path):
     rng = np.random.default_rng(0)
     for name in ("a.png", "a.jpg", "a.gif", "a.tif", "a.webp"):
         Image.effect_noise((40, 40), 60).convert("RGB").save(tmp_path / name)
         whole = (tmp_path / name).read_bytes()
         for _ in range(60):
             content = bytearray(whole)
-            for place in rng.integers(0, len(content), 8):
-                content[place] = rng.integers(256)
+            for position in rng.integers(0, len(content), 8):
+                content[position] = rng.integers(256)
             (tmp_path / name).write_bytes(content[: rng.integers(1, len(content) + 1)])
             try:
                 assert decode_image(tmp_path / name, 32)[0].shape == (32, 32, 3)

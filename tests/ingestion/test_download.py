@@ -1,4 +1,4 @@
-"""Fetching by the real clients, from hubs on this machine."""
+"""Downloads by the real clients from local servers."""
 
 import errno
 import hashlib
@@ -13,13 +13,14 @@ from unittest.mock import Mock
 import pytest
 
 from ganvas.errors import GanvasError
-from ganvas.ingestion import SourceParams, find_images, huggingface
-from ganvas.ingestion.download import MARK, FetchParams, fetch
+from ganvas.ingestion import SourceParams, huggingface, list_images
+from ganvas.ingestion.download import MARKER, download_source
 from ganvas.ingestion.wikiart import WikiartParams, read_wikiart
-from hubs import ARTWORKS, WIKIART, archive, files, image, point_clients, running_hub
+from hubs import ARTWORKS, CELEBA, WIKIART, archive, files, image, point_clients, running_hub
 
 AGAIN = "kedro run --pipelines=fetch"
 LOCAL = "conf/local/credentials.yml"
+HANDLES = {"artworks": ARTWORKS, "celeba": CELEBA, "wikiart": WIKIART}
 
 
 @pytest.fixture
@@ -34,223 +35,228 @@ def raw(tmp_path):
     return tmp_path / "raw" / "mine"
 
 
-def refused(source, folder, **credentials) -> str:
-    """The one sentence of a fetch that fails, after which nothing looks like a source."""
+def download(source, folder, credentials=None):
+    return download_source(source, HANDLES[source], folder, credentials or {})
+
+
+def failed(source, folder, **credentials) -> str:
+    """Return the message of a download that fails, which must be one sentence."""
     with pytest.raises(GanvasError) as caught:
-        fetch(source, folder, FetchParams(), credentials)
+        download(source, folder, credentials)
     message = str(caught.value)
     assert "\n" not in message and message.endswith(".")
     return message
 
 
 @pytest.mark.parametrize(("source", "images", "others"), [("artworks", 12, 13), ("celeba", 6, 2)])
-def test_an_archive_of_kaggle_becomes_a_source(hub, raw, caplog, capfd, source, images, others):
+def test_a_kaggle_archive_becomes_a_source(hub, raw, caplog, capfd, source, images, others):
     with caplog.at_level(logging.INFO, "ganvas"):
-        fetched = fetch(source, raw, FetchParams(), {})
-    assert fetched["version"] == "7" and fetched["files"] == images + others
-    sizes = [len(content) for path, content in files(raw).items() if path != MARK]
-    assert fetched["bytes"] == sum(sizes)
-    assert [record.message.split()[0] for record in caplog.records] == ["Fetching", "Fetched"]
-    assert f"{fetched['files']} files, {fetched['bytes']} bytes" in caplog.text
-    records, remarks, artists = find_images(raw, SourceParams(name=source))
-    assert len(records) == images and remarks.empty
+        downloaded = download(source, raw)
+    assert downloaded["version"] == "7" and downloaded["files"] == images + others
+    sizes = [len(content) for path, content in files(raw).items() if path != MARKER]
+    assert downloaded["bytes"] == sum(sizes)
+    assert [record.message.split()[0] for record in caplog.records] == ["Downloading", "Downloaded"]
+    assert f"{downloaded['files']} files, {downloaded['bytes']} bytes" in caplog.text
+    records, skipped, artists = list_images(raw, SourceParams(name=source))
+    assert len(records) == images and skipped.empty
     if source == "artworks":
         assert set(records["artist"]) == {"Claude Monet"} == set(artists["name"])
         assert records["path"][0] == "images/Claude_Monet/Claude_Monet_0.jpg"
     assert [path.name for path in raw.parent.iterdir()] == ["mine"]
-    said = "".join(capfd.readouterr())
-    assert "%|" not in said and "Extracting" not in said
+    output = "".join(capfd.readouterr())
+    assert "%|" not in output and "Extracting" not in output
 
 
-def test_a_second_fetch_asks_nothing_and_changes_nothing(hub, raw, caplog):
-    first = fetch("artworks", raw, FetchParams(), {})
+def test_a_second_download_sends_no_request_and_changes_nothing(hub, raw, caplog):
+    first = download("artworks", raw)
     before = {path: path.stat().st_mtime_ns for path in raw.rglob("*")}
-    hub.asked.clear()
+    hub.requests.clear()
     with caplog.at_level(logging.INFO, "ganvas"):
-        assert fetch("artworks", raw, FetchParams(), {}) == first
-    assert hub.asked == [] and "already: 25 files" in caplog.text
+        assert download("artworks", raw) == first
+    assert hub.requests == [] and "already: 25 files" in caplog.text
     assert {path: path.stat().st_mtime_ns for path in raw.rglob("*")} == before
 
 
-def test_a_cut_download_goes_on_where_it_stopped(hub, raw):
+def test_an_interrupted_download_resumes(hub, raw):
     content = random.Random(0).randbytes(3 << 20)
     hub.archives[ARTWORKS] = archive({"artists.csv": b"", "images/images/A/1.jpg": content})
     hub.stop_after = 5 << 19
-    assert AGAIN in refused("artworks", raw)
+    assert AGAIN in failed("artworks", raw)
     assert not raw.exists()
     hub.stop_after = None
-    fetch("artworks", raw, FetchParams(), {})
+    download("artworks", raw)
     # kagglehub writes whole mebibytes.
-    assert hub.asked[-1] == f"GET /storage/{ARTWORKS} bytes={2 << 20}-"
+    assert hub.requests[-1] == f"GET /storage/{ARTWORKS} bytes={2 << 20}-"
     assert files(raw)["images/A/1.jpg"] == content
 
 
-def test_a_damaged_archive_is_thrown_away(hub, raw):
+def test_a_damaged_archive_is_deleted(hub, raw):
     whole = hub.archives[ARTWORKS]
     for damaged in (b"no archive", whole.replace(b"Claude Monet,1840", b"Claude Monet,1841")):
         hub.archives[ARTWORKS] = damaged
-        assert "arrived damaged" in refused("artworks", raw)
+        assert "is damaged and was deleted" in failed("artworks", raw)
         assert not raw.exists()
     hub.archives[ARTWORKS] = whole
-    fetch("artworks", raw, FetchParams(), {})
+    download("artworks", raw)
 
 
-def test_a_run_that_ends_while_folders_are_lifted_is_finished_by_the_next(hub, raw, monkeypatch):
+def test_a_run_killed_while_it_flattens_folders_is_finished_by_the_next(hub, raw, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("ganvas.ingestion.download._lift", lambda content, name: 1 / 0)
+        patch.setattr("ganvas.ingestion.download._flatten", lambda content, name: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            fetch("artworks", raw, FetchParams(), {})
+            download("artworks", raw)
     content = next(raw.parent.rglob("versions/7"))
     (content / "images").rename(content / ".images.outer")
-    fetch("artworks", raw, FetchParams(), {})
+    download("artworks", raw)
     assert len(list((raw / "images" / "Claude_Monet").iterdir())) == 12
     assert not (raw / ".images.outer").exists()
 
 
-def test_only_folders_of_the_same_name_without_neighbors_are_lifted(hub, raw):
+def test_only_folders_of_the_same_name_without_siblings_are_flattened(hub, raw):
     names = ["images/images/A/1.jpg", "images/B/2.jpg", "resized/A_1.jpg", "artists.csv"]
     hub.archives[ARTWORKS] = archive(dict.fromkeys(names, b"x"))
-    fetch("artworks", raw, FetchParams(), {})
-    assert set(files(raw)) == {*names, MARK}
+    download("artworks", raw)
+    assert set(files(raw)) == {*names, MARKER}
 
 
-def test_wikiart_is_written_in_the_layout_that_is_read(hub, raw):
-    fetched = fetch("wikiart", raw, FetchParams(), {})
-    assert fetched["version"] == "a" * 40 and fetched["files"] == 33
-    styles, remarks = read_wikiart(raw, WikiartParams())
-    assert len(styles) == 30 and remarks.empty
+def test_wikiart_is_written_in_the_layout_that_ingestion_reads(hub, raw):
+    downloaded = download("wikiart", raw)
+    assert downloaded["version"] == "a" * 40 and downloaded["files"] == 33
+    styles, skipped = read_wikiart(raw, WikiartParams())
+    assert len(styles) == 30 and skipped.empty
     assert set(styles["style"]) == {"Cubism", "Pop_Art"}
     assert set(styles["artist"]) == {"Unknown Artist", "claude monet", "m.c. escher"}
     assert files(raw)["Pop_Art/claude-monet_000007.jpg"] == image(7)
-    genres, remarks = read_wikiart(raw, WikiartParams(labels="genre"))
+    genres, skipped = read_wikiart(raw, WikiartParams(labels="genre"))
     assert genres["genre"].value_counts().to_dict() == {"portrait": 10, "landscape": 10}
     digests = [hashlib.sha256((raw / path).read_bytes()).digest() for path in genres["path"]]
     expected = ["validation" if digest[0] / 256 < 0.3 else "train" for digest in digests]
     assert genres["split"].tolist() == expected and len(set(expected)) == 2
-    assert len(remarks) == 10 and remarks["reason"].str.startswith("no label").all()
+    assert len(skipped) == 10 and skipped["reason"].str.startswith("no label").all()
 
 
 def test_an_export_resumes_where_it_stopped(hub, raw, monkeypatch):
-    monkeypatch.setattr(huggingface, "ROWS", 3)
+    monkeypatch.setattr(huggingface, "CHECKPOINT_ROWS", 3)
     hub.lost = "data/train-00002"
-    assert "wants a credential" in refused("wikiart", raw)
+    assert "needs credentials" in failed("wikiart", raw)
     assert not raw.exists()
     written = {path: path.stat().st_mtime_ns for path in raw.parent.rglob("*.jpg")}
     assert len(written) == 20
     hub.lost = None
-    hub.asked.clear()
-    fetch("wikiart", raw, FetchParams(), {})
+    hub.requests.clear()
+    download("wikiart", raw)
     # The first file is opened for its columns alone; rows 18 and 19 are read, not written, again.
-    assert sum("train-00000" in asked for asked in hub.asked) == 1
+    assert sum("train-00000" in request for request in hub.requests) == 1
     times = {path.name: path.stat().st_mtime_ns for path in raw.rglob("*.jpg")}
     assert len(times) == 30 and all(times[path.name] == time for path, time in written.items())
     resumed = files(raw)
-    fetch("wikiart", raw.with_name("anew"), FetchParams(), {})
-    anew = files(raw.with_name("anew"))
-    assert {name for name in anew if anew[name] != resumed[name]} <= {MARK}
-    assert set(resumed) == set(anew)
+    download("wikiart", raw.with_name("again"))
+    again = files(raw.with_name("again"))
+    assert {name for name in again if again[name] != resumed[name]} <= {MARKER}
+    assert set(resumed) == set(again)
 
 
-def test_an_export_of_another_client_version_is_read_again_but_not_written_again(
-    hub, raw, monkeypatch
-):
-    monkeypatch.setattr(huggingface, "ROWS", 3)
+def test_an_export_of_another_client_version_rereads_but_does_not_rewrite(hub, raw, monkeypatch):
+    monkeypatch.setattr(huggingface, "CHECKPOINT_ROWS", 3)
     hub.lost = "data/train-00002"
-    refused("wikiart", raw)
+    failed("wikiart", raw)
     checkpoint = next(raw.parent.rglob(huggingface.CHECKPOINT))
     checkpoint.write_text(json.dumps(json.loads(checkpoint.read_text()) | {"client": "old"}))
     written = {path.name: path.stat().st_mtime_ns for path in raw.parent.rglob("*.jpg")}
     hub.lost = None
-    fetch("wikiart", raw, FetchParams(), {})
+    download("wikiart", raw)
     times = {path.name: path.stat().st_mtime_ns for path in raw.rglob("*.jpg")}
     assert all(times[name] == time for name, time in written.items())
     assert len(read_wikiart(raw, WikiartParams(labels="genre"))[0]) == 20
 
 
-def test_a_data_set_of_other_columns_is_told(hub, raw):
+def test_a_dataset_with_other_columns_is_an_error(hub, raw):
     content = next(iter(hub.shards.values())).replace(b"genre", b"gente")
     hub.shards = dict.fromkeys(hub.shards, content)
-    assert "not laid out like huggan/wikiart" in refused("wikiart", raw)
+    assert "does not have the columns of huggan/wikiart" in failed("wikiart", raw)
 
 
 @pytest.mark.parametrize(("source", "name"), [("artworks", "Kaggle"), ("wikiart", "Hugging Face")])
-def test_no_network_is_told(tmp_path, raw, monkeypatch, source, name):
+def test_no_network_is_an_error(tmp_path, raw, monkeypatch, source, name):
     with running_hub() as hub:
         url = hub.url
     point_clients(url, tmp_path / "home", monkeypatch)
-    message = refused(source, raw)
+    message = failed(source, raw)
     assert name in message and "can't be reached" in message and AGAIN in message
 
 
 @pytest.mark.parametrize(("source", "entry"), [("celeba", "kaggle"), ("wikiart", "huggingface")])
-def test_credentials_are_handed_over_and_their_refusal_is_told(hub, raw, source, entry):
+def test_credentials_are_used_and_their_rejection_is_an_error(hub, raw, source, entry):
     hub.token = "right"
-    for given, words in [({}, "wants a credential"), ({"token": "wrong"}, "refuses your")]:
-        message = refused(source, raw, **{entry: given})
+    for values, words in [
+        ({}, "needs credentials"),
+        ({"token": "wrong"}, "rejects the credentials"),
+    ]:
+        message = failed(source, raw, **{entry: values})
         assert words in message and LOCAL in message and f"'{entry}'" in message
         assert "wrong" not in message
-    fetch(source, raw, FetchParams(), {entry: {"token": "right"}})
+    download(source, raw, {entry: {"token": "right"}})
 
 
-def test_kaggles_user_name_and_key_go_before_the_environment(hub, raw, monkeypatch):
+def test_kaggles_user_name_and_key_override_the_environment(hub, raw, monkeypatch):
     monkeypatch.setenv("KAGGLE_API_TOKEN", "wrong")
     hub.token = "Basic YW5uOjE3"  # ann:17
-    fetch("celeba", raw, FetchParams(), {"kaggle": {"username": "ann", "key": 17}})
+    download("celeba", raw, {"kaggle": {"username": "ann", "key": 17}})
     assert os.environ["KAGGLE_API_TOKEN"] == "wrong" and "KAGGLE_KEY" not in os.environ
 
 
 @pytest.mark.parametrize(
     ("source", "variable"), [("celeba", "KAGGLE_API_TOKEN"), ("wikiart", "HF_TOKEN")]
 )
-def test_without_an_entry_the_clients_variables_count(hub, raw, monkeypatch, source, variable):
+def test_without_an_entry_the_clients_variables_are_used(hub, raw, monkeypatch, source, variable):
     hub.token = "right"
     monkeypatch.setenv(variable, "right")
-    fetch(source, raw, FetchParams(), {"kaggle": None})
+    download(source, raw, {"kaggle": None})
 
 
-def test_a_broken_file_of_the_client_itself_is_told(hub, tmp_path, raw):
+def test_an_invalid_configuration_of_the_client_is_an_error(hub, tmp_path, raw):
     file = tmp_path / "home" / ".kaggle" / "kaggle.json"
     file.parent.mkdir(parents=True)
     file.write_text("{")
-    assert f"Invalid Kaggle credentials file at {file}" in refused("celeba", raw)
+    assert f"Invalid Kaggle credentials file at {file}" in failed("celeba", raw)
 
 
 @pytest.mark.parametrize(
     "entry",
     [{"tokn": "s3cret"}, {"username": "s3cret"}, {"token": ""}, {"token": None}, "s3cret", ["a"]],
 )
-def test_an_entry_that_cannot_be_used_is_told_but_not_shown(hub, raw, entry):
-    message = refused("artworks", raw, kaggle=entry)
+def test_an_invalid_entry_is_an_error_without_its_values(hub, raw, entry):
+    message = failed("artworks", raw, kaggle=entry)
     assert "{token: …} or {username: …, key: …}" in message and LOCAL in message
-    assert "s3cret" not in message and hub.asked == []
+    assert "s3cret" not in message and hub.requests == []
 
 
 @pytest.mark.parametrize("source", ["artworks", "wikiart"])
-def test_an_unknown_data_set_is_told(hub, raw, source):
-    with pytest.raises(GanvasError, match="has no data set nobody/nothing: set 'fetch'"):
-        fetch(source, raw, FetchParams(**{source: "nobody/nothing"}), {})
+def test_an_unknown_dataset_is_an_error(hub, raw, source):
+    with pytest.raises(GanvasError, match="has no dataset nobody/nothing: set 'fetch'"):
+        download_source(source, "nobody/nothing", raw, {})
 
 
 @pytest.mark.parametrize("source", ["artworks", "wikiart"])
-def test_a_hub_in_trouble_is_told(hub, raw, source):
+def test_a_server_error_is_an_error(hub, raw, source):
     hub.status = 500
-    assert "status 500" in refused(source, raw)
+    assert "status 500" in failed(source, raw)
 
 
 @pytest.mark.parametrize(("source", "client"), [("artworks", "kagglehub"), ("wikiart", "datasets")])
-def test_a_missing_client_is_told(hub, raw, monkeypatch, source, client):
+def test_a_missing_client_is_an_error(hub, raw, monkeypatch, source, client):
     monkeypatch.setitem(sys.modules, client, None)
-    message = refused(source, raw)
+    message = failed(source, raw)
     assert client in message and 'pip install "ganvas[fetch]"' in message
 
 
-def test_a_full_disk_is_told(hub, raw, monkeypatch):
+def test_a_full_disk_is_an_error(hub, raw, monkeypatch):
     full = OSError(errno.ENOSPC, "No space left on device")
     monkeypatch.setattr("kagglehub.clients._download_file", Mock(side_effect=full))
-    assert f"The disk of {raw} is full" in refused("artworks", raw)
+    assert f"The disk of {raw} is full" in failed("artworks", raw)
 
 
-def test_a_disk_that_fills_up_leaves_no_half_image(hub, raw, monkeypatch):
+def test_a_disk_that_fills_up_leaves_no_truncated_image(hub, raw, monkeypatch):
     def fill(file, content):
         with file.open("wb") as stream:
             stream.write(content[:500])
@@ -259,41 +265,41 @@ def test_a_disk_that_fills_up_leaves_no_half_image(hub, raw, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", fill)
-        assert f"The disk of {raw} is full" in refused("wikiart", raw)
-    fetch("wikiart", raw, FetchParams(), {})
+        assert f"The disk of {raw} is full" in failed("wikiart", raw)
+    download("wikiart", raw)
     assert files(raw)["Cubism/Unknown-Artist_000000.jpg"] == image(0)
 
 
-def test_foreign_files_are_left_alone(hub, raw):
+def test_other_files_are_kept(hub, raw):
     raw.mkdir(parents=True)
     (raw / "treasure.txt").write_text("mine")
-    assert "not fetched by Ganvas" in refused("artworks", raw)
-    assert files(raw) == {"treasure.txt": b"mine"} and hub.asked == []
-    assert "not fetched by Ganvas" in refused("artworks", raw / "treasure.txt")
+    assert "not downloaded by Ganvas" in failed("artworks", raw)
+    assert files(raw) == {"treasure.txt": b"mine"} and hub.requests == []
+    assert "not downloaded by Ganvas" in failed("artworks", raw / "treasure.txt")
 
 
-def test_a_folder_of_another_data_set_is_left_alone(hub, raw):
-    fetch("artworks", raw, FetchParams(), {})
+def test_a_folder_of_another_dataset_is_kept(hub, raw):
+    download("artworks", raw)
     before = files(raw)
-    assert f"was fetched from {ARTWORKS}, not {WIKIART}" in refused("wikiart", raw)
+    assert f"was downloaded from {ARTWORKS}, not {WIKIART}" in failed("wikiart", raw)
     assert files(raw) == before
 
 
-def test_what_was_begun_is_not_mixed_with_another_data_set(hub, raw):
+def test_partial_downloads_of_two_datasets_are_not_mixed(hub, raw):
     hub.stop_after = 5000
-    refused("artworks", raw)
-    assert f"holds a part of {ARTWORKS}" in refused("wikiart", raw)
+    failed("artworks", raw)
+    assert f"holds a part of {ARTWORKS}" in failed("wikiart", raw)
 
 
-def test_files_that_are_gone_are_told(hub, raw):
-    fetch("artworks", raw, FetchParams(), {})
+def test_missing_files_are_an_error(hub, raw):
+    download("artworks", raw)
     (raw / "artists.csv").unlink()
-    assert "only 24 are left" in refused("artworks", raw)
+    assert "only 24 are left" in failed("artworks", raw)
 
 
 def test_an_empty_folder_and_a_link_to_one_are_filled(hub, tmp_path, raw):
     (tmp_path / "big").mkdir()
     raw.parent.mkdir()
     raw.symlink_to(tmp_path / "big")
-    fetch("celeba", raw, FetchParams(), {})
-    assert raw.is_symlink() and (tmp_path / "big" / MARK).is_file()
+    download("celeba", raw)
+    assert raw.is_symlink() and (tmp_path / "big" / MARKER).is_file()

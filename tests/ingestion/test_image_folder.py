@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from ganvas.errors import GanvasError
 from ganvas.ingestion.decode import Rejection, decode_image
-from ganvas.ingestion.file_index import NO_IMAGES
+from ganvas.ingestion.file_index import NON_IMAGE_FORMATS
 from ganvas.ingestion.image_folder import FolderParams, read_folder
 
 
@@ -26,7 +26,7 @@ def write_table(folder, text, name="labels.csv"):
 
 
 def test_the_first_folder_is_the_class(folder):
-    records, remarks = read_folder(folder, FolderParams())
+    records, skipped = read_folder(folder, FolderParams())
     assert list(records) == ["path", "bytes", "modified_ns", "class"]
     assert records[["path", "class"]].values.tolist() == [
         ["cats/a.JPG", "cats"],
@@ -34,22 +34,22 @@ def test_the_first_folder_is_the_class(folder):
         ["dogs/no_suffix", "dogs"],
         ["top.png", ""],
     ]
-    assert remarks.values.tolist() == [["cats/a.txt", "no image: ends in .txt"]]
+    assert skipped.values.tolist() == [["cats/a.txt", "no image: ends in .txt"]]
     assert set(records["bytes"]) == {5}
     assert records["modified_ns"][3] == (folder / "top.png").stat().st_mtime_ns
 
 
-def test_files_that_no_image_can_be_read_from_are_remarks(folder):
+def test_files_of_other_formats_are_skipped(folder):
     names = ["dump.h5", "film.mpg", "page.pdf", "drawing.wmf"]
     for name in names:
         (folder / name).touch()
     (folder / "two.mpo").touch()
-    records, remarks = read_folder(folder, FolderParams())
+    records, skipped = read_folder(folder, FolderParams())
     assert "two.mpo" in set(records["path"]) and not set(names) & set(records["path"])
-    assert dict(remarks.values.tolist())["dump.h5"] == "no image: ends in .h5"
+    assert dict(skipped.values.tolist())["dump.h5"] == "no image: ends in .h5"
 
 
-def test_formats_that_are_no_images_are_those_that_pillow_can_not_decode():
+def test_non_image_formats_are_those_that_pillow_can_not_decode():
     Image.init()
     readers = {name: reader for name, (reader, _) in Image.OPEN.items()}
     stubs = {
@@ -57,12 +57,12 @@ def test_formats_that_are_no_images_are_those_that_pillow_can_not_decode():
         for name, reader in readers.items()
         if isinstance(reader, type) and issubclass(reader, ImageFile.StubImageFile)
     }
-    # An MPO file is read as the JPEG file that it begins with.
+    # An MPO file is read as the JPEG file at its start.
     only_written = set(Image.SAVE) - set(readers) - {"MPO"}
-    assert {"EPS", "MPEG"} | stubs | only_written == NO_IMAGES
+    assert {"EPS", "MPEG"} | stubs | only_written == NON_IMAGE_FORMATS
 
 
-def test_a_class_is_one_however_its_accents_are_written(folder):
+def test_classes_do_not_depend_on_the_unicode_form_of_accents(folder):
     for form in ("NFC", "NFD"):
         name = unicodedata.normalize(form, "Dürer")
         (folder / name).mkdir(exist_ok=True)
@@ -71,14 +71,14 @@ def test_a_class_is_one_however_its_accents_are_written(folder):
     assert list(records["class"]).count("Dürer") == 2
 
 
-def test_no_labels_and_no_table_among_the_images(folder):
+def test_without_labels_the_table_is_not_listed_either(folder):
     write_table(folder, "anything")
-    records, remarks = read_folder(folder, FolderParams(labels="none"))
+    records, skipped = read_folder(folder, FolderParams(labels="none"))
     assert list(records) == ["path", "bytes", "modified_ns"] and len(records) == 4
-    assert "labels.csv" not in set(remarks["path"])
+    assert "labels.csv" not in set(skipped["path"])
 
 
-def test_a_table_gives_labels_of_its_own(folder):
+def test_columns_of_a_table_become_labels(folder):
     name = unicodedata.normalize("NFD", "cats/ü.png")
     (folder / name).touch()
     rows = [
@@ -88,13 +88,13 @@ def test_a_table_gives_labels_of_its_own(folder):
         "x.png,red,big",
     ]
     write_table(folder, "\ufeff" + "\r\n".join(["path,color,size", *rows, "", ""]))
-    records, remarks = read_folder(folder, FolderParams(labels="csv"))
+    records, skipped = read_folder(folder, FolderParams(labels="csv"))
     assert records.drop(columns=["bytes", "modified_ns"]).values.tolist() == [
         ["cats/a.JPG", "blue, dark", ""],
         [name, "green", "big"],
         ["top.png", "red", "big"],
     ]
-    assert dict(remarks.values.tolist()) == {
+    assert dict(skipped.values.tolist()) == {
         "cats/a.txt": "no label: not in labels.csv",
         "cats/deep/b.webp": "no label: not in labels.csv",
         "dogs/no_suffix": "no label: not in labels.csv",
@@ -102,22 +102,22 @@ def test_a_table_gives_labels_of_its_own(folder):
     }
 
 
-def test_a_table_may_have_another_name_and_a_split(folder):
+def test_a_table_may_have_another_path_and_a_split(folder):
     write_table(folder, "split,path,kind\ntrain,top.png,a\ntest,cats/a.JPG,b\n", "cats/my.csv")
-    records, remarks = read_folder(folder, FolderParams(labels="csv", csv="cats/my.csv"))
+    records, skipped = read_folder(folder, FolderParams(labels="csv", csv="cats/my.csv"))
     assert records[["path", "kind", "split"]].values.tolist() == [
         ["cats/a.JPG", "b", "test"],
         ["top.png", "a", "train"],
     ]
-    assert "cats/my.csv" not in set(remarks["path"])
+    assert "cats/my.csv" not in set(skipped["path"])
 
 
-def test_a_image_with_two_labels_is_a_remark(folder):
+def test_an_image_with_two_labels_is_skipped(folder):
     write_table(folder, "path,kind\ntop.png,a\ntop.png,b\ncats/a.JPG,a\ncats/a.JPG,a\n")
-    records, remarks = read_folder(folder, FolderParams(labels="csv"))
+    records, skipped = read_folder(folder, FolderParams(labels="csv"))
     assert list(records["path"]) == ["cats/a.JPG"]
     twice = "named twice with different labels in labels.csv"
-    assert dict(remarks.values.tolist())["top.png"] == twice
+    assert dict(skipped.values.tolist())["top.png"] == twice
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_image_with_two_labels_is_a_remark(folder):
         ("path,kind\nnowhere.png,a\n", ["No image that labels.csv names"]),
     ],
 )
-def test_a_wrong_table_is_told_in_one_sentence(folder, table, words):
+def test_an_invalid_table_is_one_error_sentence(folder, table, words):
     if table is not None:
         write_table(folder, table)
     with pytest.raises(GanvasError) as caught:
@@ -150,7 +150,7 @@ def test_a_wrong_table_is_told_in_one_sentence(folder, table, words):
     assert str(folder) in message and all(word in message for word in words)
 
 
-def test_a_missing_or_empty_folder_is_told_in_one_sentence(tmp_path):
+def test_a_missing_or_empty_folder_is_one_error_sentence(tmp_path):
     with pytest.raises(GanvasError, match="does not exist: set ingest"):
         read_folder(tmp_path / "gone", FolderParams())
     with pytest.raises(GanvasError, match=f"No image in {tmp_path}: set ingest"):
@@ -161,29 +161,29 @@ def test_a_missing_or_empty_folder_is_told_in_one_sentence(tmp_path):
         read_folder(tmp_path, FolderParams())
 
 
-def test_a_folder_that_can_not_be_listed_keeps_no_other_out(folder, monkeypatch):
-    whole, _ = read_folder(folder, FolderParams())
+def test_a_folder_that_can_not_be_listed_does_not_affect_others(folder, monkeypatch):
+    before, _ = read_folder(folder, FolderParams())
     (folder / "lost+found").mkdir()
-    look = os.scandir
+    scandir = os.scandir
 
     def refuse(path):
         if Path(path).name == "lost+found":
             raise PermissionError(13, "Permission denied")
-        return look(path)
+        return scandir(path)
 
     monkeypatch.setattr("ganvas.ingestion.file_index.os.scandir", refuse)
-    found, _ = read_folder(folder, FolderParams())
-    assert set(found["path"]) == {*whole["path"], "lost+found"}
+    records, _ = read_folder(folder, FolderParams())
+    assert set(records["path"]) == {*before["path"], "lost+found"}
     with pytest.raises(Rejection, match="a folder that can't be listed"):
         decode_image(folder / "lost+found", 32)
 
 
-def test_a_table_that_is_not_utf8_is_told_by_its_line(folder):
+def test_the_line_that_is_not_utf8_is_in_the_message(folder):
     (folder / "labels.csv").write_bytes(b"path,kind\ntop.png,gr\xfcn\n")
     with pytest.raises(GanvasError, match=r"Line 2 of .*labels\.csv is not UTF-8"):
         read_folder(folder, FolderParams(labels="csv"))
 
 
-def test_unknown_labels_are_refused():
+def test_an_unknown_kind_of_labels_is_an_error():
     with pytest.raises(ValidationError):
         FolderParams(labels="files")

@@ -1,4 +1,4 @@
-"""A folder of everything that goes wrong in real collections, through the whole ingestion."""
+"""Ingest a folder with all the odd and damaged files that occur in real collections."""
 
 import io
 import os
@@ -18,7 +18,7 @@ ORIENTATION = 0x0112
 
 
 def color(number: int) -> tuple[int, int, int]:
-    """A color of its own for each image, so that none is taken for another."""
+    """Return a color that differs from image to image."""
     return (40 + 6 * number, 220 - 5 * number, 30 + 3 * number)
 
 
@@ -33,7 +33,7 @@ def encode(image: Image.Image, form: str, **options) -> bytes:
 
 
 def bomb() -> bytes:
-    """A PNG of a few bytes whose header promises 30000×30000 pixels."""
+    """Return a tiny PNG whose header declares 30000×30000 pixels."""
     header = b"IHDR" + struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
     return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 0) + b"IDAT"
@@ -44,7 +44,7 @@ def gray_16_bit(number: int) -> Image.Image:
 
 
 def palette(number: int) -> bytes:
-    """Left half the image's color, right half transparent: white once it is laid on white."""
+    """Return a PNG with a palette whose right half is transparent."""
     image = Image.new("P", (64, 64), 0)
     image.putpalette([*color(number), 0, 0, 0])
     image.paste(1, (32, 0, 64, 64))
@@ -52,7 +52,7 @@ def palette(number: int) -> bytes:
 
 
 def rotated(number: int) -> bytes:
-    """Red in the upper left corner, as the camera's sensor lay: in the lower left of the file."""
+    """Return a rotated PNG, red in the upper left corner after applying the EXIF orientation."""
     image = plain(number, (64, 64))
     image.paste((255, 0, 0), (0, 32, 32, 64))
     exif = Image.Exif()
@@ -61,7 +61,7 @@ def rotated(number: int) -> bytes:
 
 
 def good_files() -> dict[str, tuple[bytes, tuple[int, int, int]]]:
-    """Each file's bytes, and the color that its upper left corner must have in the end."""
+    """Return the bytes of each file and the expected color of its upper left corner."""
     composed = unicodedata.normalize("NFC", "café.png")
     decomposed = unicodedata.normalize("NFD", "café.png")
     frames = {"save_all": True, "append_images": [plain(20)], "duration": 100}
@@ -89,7 +89,7 @@ def good_files() -> dict[str, tuple[bytes, tuple[int, int, int]]]:
 
 
 def bad_files() -> dict[str, tuple[bytes, str]]:
-    """Each file's bytes, and how the reason for its rejection begins."""
+    """Return the bytes of each file and the beginning of the reason for its rejection."""
     noise = np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8)
     jpeg = encode(Image.fromarray(noise), "JPEG")
     return {
@@ -108,14 +108,14 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
 
 
 def odd_entries(folder: Path) -> dict[str, str]:
-    """Make what is no common file; give how the reasons begin."""
+    """Create links, pipes and unreadable files; return the beginnings of the reasons."""
     (folder / "loop.png").symlink_to("loop.png")
     (folder / "round").symlink_to(folder)
     (folder / "dangling.png").symlink_to("nowhere.png")
     os.mkfifo(folder / "pipe.png")
     unreadable = folder / "unreadable.png"
     if os.geteuid() == 0:
-        # Nothing is forbidden to root, but its own memory has no first byte to read.
+        # Not readable even by root, since no memory is mapped at address 0.
         unreadable.symlink_to("/proc/self/mem")
     else:
         unreadable.write_bytes(encode(plain(0), "PNG"))
@@ -144,7 +144,7 @@ def torture(tmp_path) -> tuple[Path, dict[str, str]]:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_each_file_is_packed_or_rejected_by_name(project, kedro_run, torture, workers, monkeypatch):
     folder, reasons = torture
-    monkeypatch.setattr("ganvas.ingestion.pack_job.CHUNK", 5)
+    monkeypatch.setattr("ganvas.ingestion.pack_job.CHUNK_SIZE", 5)
     result = kedro_run(
         "--pipelines=ingest",
         ingest__source__name="folder",
@@ -158,7 +158,7 @@ def test_each_file_is_packed_or_rejected_by_name(project, kedro_run, torture, wo
     assert set(rejected.index) == set(reasons)
     for name, reason in reasons.items():
         assert rejected[name].startswith(reason), name
-    expected = {name: wanted for name, (_, wanted) in good_files().items()}
+    expected = {name: corner for name, (_, corner) in good_files().items()}
     assert collection.index["path"].tolist() == sorted(expected)
     for path, image in zip(collection.index["path"], collection.images[:], strict=True):
         assert np.abs(image[2, 2].astype(int) - expected[path]).max() <= 6, path

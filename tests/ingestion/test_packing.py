@@ -22,7 +22,7 @@ def raw(tmp_path):
 
 
 def listing(raw):
-    records = pd.DataFrame(list_files(raw, ""), columns=["path", "bytes", "modified_ns"])
+    records = pd.DataFrame(list_files(raw), columns=["path", "bytes", "modified_ns"])
     return records.sort_values("path", ignore_index=True).assign(artist="A")
 
 
@@ -41,7 +41,7 @@ def test_images_index_and_order(raw, tmp_path):
     assert len(collection.rejected) == 0
 
 
-def test_unusable_files_are_rejected_by_name_and_leave_no_gap(raw, tmp_path):
+def test_undecodable_files_are_rejected_and_leave_no_gap(raw, tmp_path):
     (raw / "p05.png").write_text("no image")
     (raw / "p07b.png").write_bytes((raw / "p07.png").read_bytes())
     collection = pack_all(raw, tmp_path / "packed")
@@ -60,30 +60,30 @@ def test_every_file_is_in_exactly_one_table(raw, tmp_path):
     assert sorted(both) == sorted(file.name for file in raw.iterdir())
 
 
-def test_what_a_source_leaves_out_is_listed_but_does_not_count_against_the_share(
+def test_skipped_files_are_listed_but_do_not_count_towards_the_allowed_share(
     raw, tmp_path, monkeypatch
 ):
     names = [f"other{number}.png" for number in range(100)]
-    remarks = pd.DataFrame({"path": names, "reason": "no label"}, dtype="str")
+    skipped = pd.DataFrame({"path": names, "reason": "no label"}, dtype="str")
     folder, params = tmp_path / "packed", PackParams(size=32)
-    collection = pack(listing(raw), remarks, raw, folder, params)
+    collection = pack(listing(raw), skipped, raw, folder, params)
     assert collection.rejected["path"].tolist() == names and len(collection.index) == 12
     monkeypatch.setattr(pack_worker, "decode_image", lambda *_: pytest.fail("decoded again"))
-    assert len(pack(listing(raw), remarks[:50], raw, folder, params).rejected) == 50
+    assert len(pack(listing(raw), skipped[:50], raw, folder, params).rejected) == 50
 
 
-def test_too_many_unusable_files_stop_and_keep_the_old_collection(raw, tmp_path):
+def test_too_many_rejected_files_are_an_error_and_keep_the_old_collection(raw, tmp_path):
     before = pack_all(raw, tmp_path / "packed").images[:]
     for number in range(4):
-        (raw / f"p{number:02d}.png").write_text("spoilt")
+        (raw / f"p{number:02d}.png").write_text("damaged")
     with pytest.raises(GanvasError, match=r"4 of 12 files .*max_rejected_share"):
         pack_all(raw, tmp_path / "packed")
     assert (packing.open_collection(tmp_path / "packed").images[:] == before).all()
 
 
-def test_a_larger_allowed_share_goes_on_with_what_is_done(raw, tmp_path, monkeypatch):
+def test_a_larger_allowed_share_resumes_from_finished_chunks(raw, tmp_path, monkeypatch):
     for number in range(4):
-        (raw / f"p{number:02d}.png").write_text("spoilt")
+        (raw / f"p{number:02d}.png").write_text("damaged")
     with pytest.raises(GanvasError, match="4 of 12"):
         pack_all(raw, tmp_path / "packed")
     monkeypatch.setattr(pack_worker, "decode_image", lambda *_: pytest.fail("decoded again"))
@@ -93,7 +93,7 @@ def test_a_larger_allowed_share_goes_on_with_what_is_done(raw, tmp_path, monkeyp
         pack_all(raw, tmp_path / "packed")
 
 
-def test_nothing_usable_stops_whatever_share_is_allowed(tmp_path):
+def test_no_decodable_file_is_always_an_error(tmp_path):
     raw = tmp_path / "raw"
     raw.mkdir()
     (raw / "a.jpg").write_text("a")
@@ -109,14 +109,14 @@ def test_an_unchanged_source_is_not_decoded_again(raw, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("lost", ["images-00000.npy", "index.parquet", "manifest.json"])
-def test_a_collection_with_a_file_lost_is_packed_anew(raw, tmp_path, lost):
+def test_a_collection_with_a_missing_file_is_packed_again(raw, tmp_path, lost):
     pack_all(raw, tmp_path / "packed")
     (tmp_path / "packed" / lost).unlink()
     assert len(pack_all(raw, tmp_path / "packed").images) == 12
 
 
 @pytest.mark.parametrize("change", ["size", "file", "link", "share"])
-def test_a_change_is_packed_anew(raw, tmp_path, change):
+def test_a_changed_source_is_packed_again(raw, tmp_path, change):
     if change == "link":
         (raw / "p00.png").rename(tmp_path / "elsewhere.png")
         (raw / "p00.png").symlink_to(tmp_path / "elsewhere.png")
@@ -142,7 +142,7 @@ def test_splits_are_stable_when_images_are_added(raw, tmp_path):
     assert (after[before.index] == before).all()
 
 
-def test_shares_of_splits_are_kept_and_move_no_other_split():
+def test_shares_of_splits_are_met_and_independent():
     rng = np.random.default_rng(0)
     hashes = pd.Series([rng.bytes(16).hex() for _ in range(20_000)])
     splits = pd.Series(choose_split(hashes, validation_share=0.1, test_share=0.2))
@@ -154,14 +154,14 @@ def test_shares_of_splits_are_kept_and_move_no_other_split():
     assert not (without == "test").any()
 
 
-def test_a_split_of_the_source_counts(raw, tmp_path):
+def test_a_split_of_the_source_is_kept(raw, tmp_path):
     own = ["train", "validation", "test"] * 4
     records = listing(raw).assign(split=own)
     collection = pack(records, NONE, raw, tmp_path / "packed", PackParams(size=32))
     assert collection.index["split"].tolist() == own
 
 
-def test_a_run_stopped_on_the_way_leaves_the_old_collection(raw, tmp_path, monkeypatch):
+def test_an_interrupted_run_keeps_the_old_collection(raw, tmp_path, monkeypatch):
     before = pack_all(raw, tmp_path / "packed").images[:]
     Image.new("RGB", (40, 40), (1, 2, 3)).save(raw / "new.png")
 
@@ -176,7 +176,7 @@ def test_a_run_stopped_on_the_way_leaves_the_old_collection(raw, tmp_path, monke
     assert len(pack_all(raw, tmp_path / "packed").images) == 13
 
 
-def test_a_second_run_is_told_of_the_first(raw, tmp_path, monkeypatch):
+def test_a_concurrent_run_is_an_error(raw, tmp_path, monkeypatch):
     tried = []
 
     def pack_too(*arguments):
@@ -190,20 +190,20 @@ def test_a_second_run_is_told_of_the_first(raw, tmp_path, monkeypatch):
     assert len(pack_all(raw, tmp_path / "packed").images) == 12 and tried
 
 
-def test_a_run_with_nothing_to_do_leaves_the_work_of_another_alone(raw, tmp_path, monkeypatch):
+def test_a_run_without_changes_keeps_the_work_folder_of_another(raw, tmp_path, monkeypatch):
     pack_all(raw, tmp_path / "packed")
 
-    def look(*arguments):
+    def decode(*arguments):
         assert pack_all(raw, tmp_path / "packed").images.shape == (12, 32, 32, 3)
         return decode_image(*arguments)
 
-    monkeypatch.setattr(pack_worker, "decode_image", look)
+    monkeypatch.setattr(pack_worker, "decode_image", decode)
     collection = pack_all(raw, tmp_path / "packed", size=64)
     assert collection.images.shape == (12, 64, 64, 3)
     assert not (tmp_path / ".packed.partial").exists()
 
 
-def test_a_full_disk_is_told_in_one_sentence_and_gone_on_from(raw, tmp_path, monkeypatch):
+def test_a_full_disk_is_one_error_sentence_and_the_next_run_resumes(raw, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(packing, "replace_folder", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -218,17 +218,17 @@ def test_a_full_disk_is_told_in_one_sentence_and_gone_on_from(raw, tmp_path, mon
     assert len(pack_all(raw, tmp_path / "packed").images) == 12
 
 
-def test_a_place_that_can_not_be_written_to_is_told_in_one_sentence(raw, tmp_path):
+def test_an_unwritable_folder_is_one_error_sentence(raw, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(GanvasError, match=r"packed can't be packed .*File exists.*: mend that"):
+    with pytest.raises(GanvasError, match=r"packed can't be packed .*File exists.*: fix that"):
         pack_all(raw, tmp_path / "file" / "packed")
 
 
-def test_other_labels_and_every_parameter_that_changes_bytes_are_packed_anew(raw, tmp_path):
+def test_other_labels_and_every_parameter_that_changes_bytes_are_packed_again(raw, tmp_path):
     def packed(records):
         return pack(records, NONE, raw, tmp_path / "packed", PackParams(size=32)).index
 
-    def mark(**params):
+    def fingerprint(**params):
         return packing._fingerprint(records, PackParams(**params))
 
     records = listing(raw)
@@ -237,12 +237,12 @@ def test_other_labels_and_every_parameter_that_changes_bytes_are_packed_anew(raw
     assert "painter" in packed(records.assign(artist="B").rename(columns={"artist": "painter"}))
     changes = [{"size": 32}, {"crop": "pad"}, {"align": "faces"}]
     changes += [{"validation_share": 0.2}, {"test_share": 0.2}]
-    assert len({mark(), *(mark(**each) for each in changes)}) == 6
-    for how in ({"workers": 3}, {"max_rejected_share": 0.5}, {"scheduler": "tcp://a:1"}):
-        assert mark(**how) == mark()
+    assert len({fingerprint(), *(fingerprint(**change) for change in changes)}) == 6
+    for execution in ({"workers": 3}, {"max_rejected_share": 0.5}, {"scheduler": "tcp://a:1"}):
+        assert fingerprint(**execution) == fingerprint()
 
 
-def test_a_image_keeps_its_split_from_version_to_version():
+def test_the_split_of_a_hash_never_changes():
     # A tenth and four fifths of 16⁸ lie between these.
     ends = {"00000000": "validation", "19999999": "validation", "1999999a": "train"}
     ends |= {"cccccccc": "train", "cccccccd": "test", "ffffffff": "test"}

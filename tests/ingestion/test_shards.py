@@ -8,10 +8,10 @@ ALL = np.random.default_rng(0).integers(0, 256, (20, 4, 4, 3), dtype=np.uint8)
 
 @pytest.fixture
 def images(tmp_path):
-    """ALL in four shards, of which one is empty."""
+    """Return ALL in four shards, one of them empty."""
     for number, (first, last) in enumerate([(0, 7), (7, 7), (7, 8), (8, 20)]):
-        pieces = [ALL[first:last][:3], ALL[first:last][3:]]
-        write_shard(tmp_path / f"images-{number:05d}.npy", pieces, 4)
+        arrays = [ALL[first:last][:3], ALL[first:last][3:]]
+        write_shard(tmp_path / f"images-{number:05d}.npy", arrays, 4)
     return open_shards(tmp_path)
 
 
@@ -37,17 +37,17 @@ def test_shape_and_type(images):
     ],
     ids=str,
 )
-def test_it_is_indexed_like_one_array(images, key):
+def test_indexing_is_that_of_one_array(images, key):
     assert np.array_equal(images[key], ALL[key])
 
 
 @pytest.mark.parametrize("key", [20, -21, np.array([3, 20])])
-def test_a_position_outside_is_an_error(images, key):
+def test_an_index_out_of_range_is_an_error(images, key):
     with pytest.raises(IndexError):
         images[key]
 
 
-def test_it_becomes_a_plain_array_and_stays_on_disk_until_then(images):
+def test_shards_are_memory_mapped_until_converted(images):
     assert np.array_equal(np.asarray(images), ALL)
     assert np.asarray(images, dtype=np.float32).dtype == np.float32
     assert all(isinstance(shard, np.memmap) for shard in images._shards if len(shard))
@@ -61,16 +61,16 @@ def test_files_are_plain_npy(tmp_path):
     assert len(written) == len((tmp_path / "expected.npy").read_bytes())
 
 
-def test_a_shard_that_fails_on_the_way_leaves_no_file_of_its_name(tmp_path):
-    def pieces():
+def test_an_error_while_writing_leaves_no_shard(tmp_path):
+    def arrays():
         yield ALL[:5]
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_shard(tmp_path / "images-00000.npy", pieces(), 4)
+        write_shard(tmp_path / "images-00000.npy", arrays(), 4)
     with pytest.raises(FileNotFoundError):
         open_shards(tmp_path)
 
 
-def test_arrays_that_never_were_files_do_as_well():
+def test_shards_may_be_arrays_in_memory():
     assert np.array_equal(ShardedImages([ALL[:4], ALL[4:]])[3:6], ALL[3:6])

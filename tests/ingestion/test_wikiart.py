@@ -39,12 +39,12 @@ def folder(tmp_path):
 
 
 def by_path(table):
-    """The rows by path, accents composed."""
+    """Return the rows by path in NFC."""
     paths = table["path"].map(lambda path: unicodedata.normalize("NFC", path))
     return table.drop(columns="path").set_index(paths).T.to_dict()
 
 
-def test_the_style_lists_give_class_and_split(folder):
+def test_style_and_split_come_from_the_lists(folder):
     records, _ = read_wikiart(folder, WikiartParams())
     assert list(records) == ["path", "bytes", "modified_ns", "style", "artist", "split"]
     assert records["path"].is_monotonic_increasing
@@ -54,49 +54,49 @@ def test_the_style_lists_give_class_and_split(folder):
         DUERER: ("Art_Nouveau", "train"),
         WRONGLY_DECODED: ("Realism", "validation"),
     }
-    assert rows[PINES]["artist"] == "vincent van gogh" and rows[PINES]["bytes"] == 7
+    assert rows[PINES]["artist"] == "vincent van gogh" and rows[PINES]["bytes"] == 5
     assert rows[DUERER]["artist"] == "albrecht dürer"
     assert rows[PINES]["modified_ns"] == (folder / PINES).stat().st_mtime_ns
 
 
-def test_paths_are_told_as_they_are_on_disk(folder):
+def test_paths_are_spelled_as_on_disk(folder):
     records, _ = read_wikiart(folder, WikiartParams())
     assert all((folder / path).is_file() for path in records["path"])
     assert unicodedata.normalize("NFD", DUERER) in set(records["path"])
 
 
-def test_missing_and_unlisted_files_are_remarks(folder):
-    records, remarks = read_wikiart(folder, WikiartParams())
-    assert dict(remarks.values.tolist()) == {
+def test_missing_and_unlisted_files_are_skipped(folder):
+    records, skipped = read_wikiart(folder, WikiartParams())
+    assert dict(skipped.values.tolist()) == {
         HILL: "no label: not in style_train.csv, style_val.csv",
         LOST: "named in style_train.csv but not found",
     }
-    assert not set(records["path"]) & set(remarks["path"])
+    assert not set(records["path"]) & set(skipped["path"])
 
 
-def test_the_artist_lists_without_suffix(folder):
-    records, remarks = read_wikiart(folder, WikiartParams(labels="artist"))
+def test_artist_lists_have_no_suffix(folder):
+    records, skipped = read_wikiart(folder, WikiartParams(labels="artist"))
     rows = by_path(records)
     assert {path: (row["artist"], row["style"], row["split"]) for path, row in rows.items()} == {
         PINES: ("Vincent_van_Gogh", "Realism", "train"),
         DUERER: ("Albrecht_Dürer", "Art_Nouveau_Modern", "validation"),
     }
-    assert set(remarks["path"]) == {HILL, WRONGLY_DECODED}
+    assert set(skipped["path"]) == {HILL, WRONGLY_DECODED}
 
 
-def test_genres_leave_style_and_artist_to_the_path(folder):
+def test_with_genres_style_and_artist_come_from_the_path(folder):
     (folder / "genre_class").write_bytes(b"0 abstract_painting\r\n4 landscape\r\n")
     (folder / "genre_train.csv").write_bytes(f"{PINES},4\r\n".encode())
     (folder / "genre_val.csv").write_bytes(f"{HILL},0\r\n{HILL},4\r\n{HILL},4\r\n".encode())
-    records, remarks = read_wikiart(folder, WikiartParams(labels="genre"))
+    records, skipped = read_wikiart(folder, WikiartParams(labels="genre"))
     assert list(records) == ["path", "bytes", "modified_ns", "genre", "style", "artist", "split"]
     assert records.iloc[0, 3:].tolist() == ["landscape", "Realism", "vincent van gogh", "train"]
     assert len(records) == 1
-    contradicted = dict(remarks.values.tolist())[HILL]
-    assert contradicted == "named twice with different labels in genre_train.csv, genre_val.csv"
+    reason = dict(skipped.values.tolist())[HILL]
+    assert reason == "named twice with different labels in genre_train.csv, genre_val.csv"
 
 
-def test_a_line_that_stands_twice_counts_once(folder):
+def test_a_repeated_line_counts_once(folder):
     with (folder / "style_train.csv").open("ab") as file:
         file.write(f"{PINES},1\r\n".encode())
     records, _ = read_wikiart(folder, WikiartParams())
@@ -104,14 +104,14 @@ def test_a_line_that_stands_twice_counts_once(folder):
 
 
 @pytest.mark.parametrize("lists", [None, False])
-def test_without_lists_folders_and_names_give_the_labels(folder, lists):
+def test_without_lists_labels_come_from_folders_and_file_names(folder, lists):
     if lists is None:
         for name in ("style_class.txt", "style_train.csv", "style_val.csv"):
             (folder / name).unlink()
     add(folder, "readme.txt")
     add(folder, "Realism/untitled.jpg")
     add(folder, "Realism/caption.txt")
-    records, remarks = read_wikiart(folder, WikiartParams(lists=lists))
+    records, skipped = read_wikiart(folder, WikiartParams(lists=lists))
     assert list(records) == ["path", "bytes", "modified_ns", "style", "artist"]
     rows = by_path(records)
     assert {path: (row["style"], row["artist"]) for path, row in rows.items()} == {
@@ -121,35 +121,35 @@ def test_without_lists_folders_and_names_give_the_labels(folder, lists):
         HILL: ("Realism", "paul"),
         "Realism/untitled.jpg": ("Realism", ""),
     }
-    assert dict(remarks.values.tolist()) == {
+    assert dict(skipped.values.tolist()) == {
         "Realism/caption.txt": "no image: ends in .txt",
         "readme.txt": "no label: in no style's folder",
     }
 
 
-def test_a_file_name_that_is_not_text_is_a_remark(folder):
+def test_a_file_name_that_is_not_utf8_is_skipped(folder):
     raw = os.fsencode(folder / "Realism") + b"/jos\xe9_a.jpg"
     try:
         os.close(os.open(raw, os.O_CREAT))
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
-    _, remarks = read_wikiart(folder, WikiartParams())
-    assert dict(remarks.values.tolist())["Realism/jos\\udce9_a.jpg"].startswith("its name is not")
+    _, skipped = read_wikiart(folder, WikiartParams())
+    assert dict(skipped.values.tolist())["Realism/jos\\udce9_a.jpg"].startswith("its name is not")
 
 
-def test_no_listed_path_is_looked_up_by_itself(folder, monkeypatch):
-    looked_up, scanned = [], []
+def test_listed_paths_are_not_stat_called_one_by_one(folder, monkeypatch):
+    stat_calls, scanned = [], []
     stat, scandir = os.stat, os.scandir
 
     def spy(path, *args, **kwargs):
-        looked_up.append(str(path))
+        stat_calls.append(str(path))
         return stat(path, *args, **kwargs)
 
     monkeypatch.setattr(os, "stat", spy)
     spy_scan = lambda path: scanned.append(path) or scandir(path)  # noqa: E731
     monkeypatch.setattr(file_index.os, "scandir", spy_scan)
     read_wikiart(folder, WikiartParams())
-    assert not [path for path in looked_up if path.endswith(".jpg")]
+    assert not [path for path in stat_calls if path.endswith(".jpg")]
     assert len(scanned) <= 4
 
 
@@ -179,7 +179,7 @@ def replace(name, old, new):
         (lambda folder: None, {"labels": "genre", "lists": True}, ["genre_train", "genre_class"]),
     ],
 )
-def test_a_wrong_folder_is_told_in_one_sentence(folder, spoil, params, words):
+def test_an_invalid_folder_is_one_error_sentence(folder, spoil, params, words):
     spoil(folder)
     with pytest.raises(GanvasError) as caught:
         read_wikiart(folder, WikiartParams(**params))
@@ -187,12 +187,12 @@ def test_a_wrong_folder_is_told_in_one_sentence(folder, spoil, params, words):
     assert str(folder) in message and all(word in message for word in words)
 
 
-def test_a_folder_without_images_is_told_in_one_sentence(tmp_path):
+def test_a_folder_without_images_is_one_error_sentence(tmp_path):
     with pytest.raises(GanvasError, match=r"No image in a style's folder in"):
         read_wikiart(tmp_path, WikiartParams())
 
 
-def test_lists_of_other_images_are_told_in_one_sentence(folder):
+def test_lists_of_other_images_are_one_error_sentence(folder):
     for style in ("Realism", "Art_Nouveau_Modern"):
         (folder / style).rename(folder / f"Other_{style}")
     with pytest.raises(GanvasError, match=r"No image that style_train\.csv or style_val\.csv"):

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from ganvas.errors import GanvasError
-from ganvas.ingestion import SourceParams, find_images
+from ganvas.ingestion import SourceParams, list_images
 from ganvas.sample_collection.source import SampleParams, ensure_sample
 
 
@@ -43,8 +43,8 @@ def test_a_folder_with_other_files_is_not_changed(tmp_path):
 
 def test_the_sample_is_read_like_best_artworks(tmp_path):
     params = SourceParams(sample=SampleParams(images=16))
-    records, remarks, artists = find_images(tmp_path / "sample", params)
-    assert len(remarks) == 0
+    records, skipped, artists = list_images(tmp_path / "sample", params)
+    assert len(skipped) == 0
     assert len(records) == 16 and len(artists) == 8
     counts = records["artist"].value_counts()
     assert counts[artists["name"]].tolist() == artists["paintings"].tolist()

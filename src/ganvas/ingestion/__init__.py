@@ -1,4 +1,4 @@
-"""Where images come from, and how a source becomes a packed collection."""
+"""List the images of a source, before they are packed."""
 
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -10,8 +10,8 @@ from ganvas.base_params import Params
 from ganvas.errors import GanvasError
 from ganvas.ingestion.artworks import ArtworksParams, read_artworks
 from ganvas.ingestion.celeba import CelebaParams, read_celeba
+from ganvas.ingestion.disk_errors import explain_disk_error
 from ganvas.ingestion.image_folder import FolderParams, read_folder
-from ganvas.ingestion.locking import explain
 from ganvas.ingestion.object_store import is_url
 from ganvas.ingestion.packing import PackParams
 from ganvas.ingestion.wikiart import WikiartParams, read_wikiart
@@ -19,7 +19,7 @@ from ganvas.sample_collection.source import SampleParams, ensure_sample
 
 
 class SourceParams(Params):
-    """Which source, and the parameters of each under its own name."""
+    """Which source to read, and the parameters of each source under its name."""
 
     name: Literal["sample", "artworks", "wikiart", "celeba", "folder"] = "sample"
     path: str | None = None
@@ -33,7 +33,7 @@ class SourceParams(Params):
     def _check_path(self) -> "SourceParams":
         if self.name == "sample" and self.path and is_url(self.path):
             raise ValueError(
-                f"name is sample, which is painted on this machine, and path is {self.path}: set "
+                f"name is sample, which is drawn on this machine, and path is {self.path}: set "
                 "name to the source whose images lie there"
             )
         return self
@@ -43,8 +43,8 @@ class IngestParams(PackParams):
     """Parameters of ingestion.
 
     Attributes:
-        dataset: Name of the collection's folders; by default the source's name, with WikiArt's
-            labels where they are not styles.
+        dataset: Name of the collection's folders; None: name of the source and, for WikiArt, of
+            its labels unless they are styles.
         source: Where the images come from.
     """
 
@@ -61,70 +61,72 @@ class IngestParams(PackParams):
 
     @property
     def classes(self) -> str | None:
-        """The label column that `network.label=auto` paints by; None: no classes.
+        """Label column that `network.label=auto` resolves to; None: no classes.
 
-        The sample's styles have so little in common that nothing lies between two of them.
+        The sample has classes by default, since its styles have too little in common for
+        unconditional generation.
         """
         return "genre" if self.source.name == "sample" else None
 
     @property
     def raw_path(self) -> str:
-        """The source's folder or URL; a relative folder is seen from the project's root."""
+        """Folder of the source, relative to the project, or its URL."""
         path = self.source.path or self.mirror_path
         return path.rstrip("/") if is_url(path) else str(Path(path).expanduser())
 
     @property
     def mirror_path(self) -> str:
-        """Where images lie that are brought here."""
+        """Folder of downloaded and mirrored images, relative to the project."""
         return f"data/01_raw/{self.dataset or self.source.name}"
 
 
-class Listing(NamedTuple):
-    """What a source knows before an image is opened.
+class SourceListing(NamedTuple):
+    """Files of a source, listed without opening the images.
 
     Attributes:
-        records: One row a file to pack, sorted by path: path below the source's folder, bytes,
-            modified_ns, label columns, and `split` where the source has its own.
-        remarks: One row a file that is no record, and a file that a list names in vain: path and
-            reason.
-        artists: One row an artist: name, files and what else the source knows; empty where it
-            knows none.
+        records: One row a file to pack, sorted by path: path below the folder of the source,
+            bytes, modified_ns, label columns and, if the source has one, `split` (train,
+            validation or test).
+        skipped: One row a file that is no record, or that is listed but missing: path, reason.
+        artists: One row an artist: name, files (number of records) and more, depending on the
+            source; empty if artists are unknown.
     """
 
     records: pd.DataFrame
-    remarks: pd.DataFrame
+    skipped: pd.DataFrame
     artists: pd.DataFrame
 
 
-def find_images(folder: Path, params: SourceParams) -> Listing:
-    """List a source's files with their labels.
+def list_images(folder: Path, params: SourceParams) -> SourceListing:
+    """List the files of a source with their labels.
 
     Args:
-        folder: The source's folder. The sample source paints its images there on first use.
-        params: The source's parameters.
+        folder: Folder of the source. The sample collection is drawn there on first use.
+        params: Parameters of the source.
 
     Raises:
-        GanvasError: The folder is not in the source's layout, or can't be read.
+        GanvasError: The folder does not have the layout of the source, or can't be read.
+
+    Example:
+        >>> listing = list_images(Path("data/01_raw/sample"), SourceParams(name="sample"))
+        >>> listing.records["genre"].nunique()
+        8
     """
     try:
-        return _find_images(folder, params)
-    except OSError as error:
-        raise GanvasError(explain(error, folder, "listed", "ingest")) from error
-
-
-def _find_images(folder: Path, params: SourceParams) -> Listing:
-    if params.name in ("sample", "artworks"):
         if params.name == "sample":
             ensure_sample(folder, params.sample)
-        chosen = params.artworks if params.name == "artworks" else ArtworksParams()
-        return Listing(*read_artworks(folder, chosen))
-    if params.name == "wikiart":
-        records, remarks = read_wikiart(folder, params.wikiart)
-    elif params.name == "celeba":
-        records, remarks = read_celeba(folder, params.celeba)
-    else:
-        records, remarks = read_folder(folder, params.folder)
-    return Listing(records, remarks, _count_artists(records))
+            return SourceListing(*read_artworks(folder, ArtworksParams()))
+        if params.name == "artworks":
+            return SourceListing(*read_artworks(folder, params.artworks))
+        if params.name == "wikiart":
+            records, skipped = read_wikiart(folder, params.wikiart)
+        elif params.name == "celeba":
+            records, skipped = read_celeba(folder, params.celeba)
+        else:
+            records, skipped = read_folder(folder, params.folder)
+    except OSError as error:
+        raise GanvasError(explain_disk_error(error, folder, "listed", "ingest")) from error
+    return SourceListing(records, skipped, _count_artists(records))
 
 
 def _count_artists(records: pd.DataFrame) -> pd.DataFrame:

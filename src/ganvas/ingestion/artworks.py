@@ -1,4 +1,4 @@
-"""Best Artworks of All Time: artists.csv beside one folder of images an artist."""
+"""Best Artworks of All Time: `artists.csv`, and one folder of images an artist."""
 
 import filecmp
 import logging
@@ -10,26 +10,27 @@ import pandas as pd
 
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
-from ganvas.ingestion.file_index import compose, drop_other_files, join_skipped, make_skipped, scan
+from ganvas.ingestion.file_index import join_skipped, keep_image_files, make_skipped, scan, to_nfc
 from ganvas.table_schemas import check_artists, require
 
 logger = logging.getLogger(__name__)
 
 ARTISTS = "artists.csv"
 COLUMNS = ["id", "name", "years", "genre", "nationality", "bio", "wikipedia", "paintings"]
-# `1884 - 1920`, with any dash; `1946 -` for the living, and `born 1932`.
+# `1884 - 1920` with any dash, and `1946 -` or `born 1932` for the living.
 YEARS = re.compile(r"(?:c\. *)?(\d{1,4})? *[-‐‑‒–—] *(?:c\. *)?(\d{1,4})?", re.ASCII)
 BORN = re.compile(r"(?:born|b\.) *(\d{1,4})", re.ASCII)
 YEARS_RULE = "it must be like '1884 - 1920', '1946 -' or 'born 1932', or empty"
-NAMED = 5
+# Names listed in a log message, at most.
+MAX_NAMES = 5
 
 CODE_PAGE_437 = {bytes([byte]).decode("cp437"): byte for byte in range(256)}
-# Latin-1, and code page 1252 where that has a character.
-WINDOWS = {chr(byte): byte for byte in range(256)} | {
+# Latin-1, and code page 1252 where it has a character.
+CODE_PAGE_1252 = {chr(byte): byte for byte in range(256)} | {
     letter: byte for byte in range(256) for letter in bytes([byte]).decode("cp1252", "ignore")
 }
-# What a repair by the latter may lead to: Latin letters, accents, quotation marks and dashes.
-# A right name can happen to be UTF-8 in it, as `Ó’Brien` is, and would lead to other scripts.
+# Characters of names repaired with the latter: Latin letters, accents, quotation marks and dashes.
+# A correct name such as `Ó’Brien` can be valid UTF-8 in it too, but decodes to other scripts.
 LATIN = re.compile(r"[\x00-\x7f\xa1-\u017f\u0300-\u033f\u2010-\u201f]*")
 
 
@@ -42,27 +43,25 @@ class ArtworksParams(Params):
 def read_artworks(
     folder: Path, params: ArtworksParams
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """List the images of a folder in this layout.
+    """List the images of a folder in the layout of Best Artworks of All Time.
 
     Args:
-        folder: Holds `artists.csv` and `images/<Artist_Name>/` or `resized/`.
-        params: Which of the two to take.
+        folder: Holds `artists.csv`, and `images/<Artist_Name>/` or `resized/`.
+        params: Which of the two folders to list.
 
     Returns:
-        The records, one row a file, sorted by path: path below the folder, bytes, modified_ns,
-        artist, and the first of the artist's genres and nationalities, genre and nationality.
-        The remarks, path and reason, on each file that is no record. And the artists: name,
-        files (how many were found), id, first_year, last_year, genres, nationalities, bio,
-        wikipedia, paintings.
+        Records, skipped files and artists, see `SourceListing`. Label columns are artist, genre
+        and nationality, each the first that `artists.csv` has for the artist. Columns of the
+        artists are those of `read_artists`, and files, the number of files listed.
 
     Raises:
         GanvasError: The folder, the table, one of its columns or every image is missing, or a
             row of the table is wrong.
     """
     artists = read_artists(folder)
-    files, unnamed = scan(folder, params.images)
-    files, others = drop_other_files(files)
-    records, twins = _drop_twins(folder, files)
+    files, skipped = scan(folder, params.images)
+    files, others = keep_image_files(files)
+    records, duplicates = _drop_mojibake_duplicates(folder, files)
     if records.empty:
         raise GanvasError(
             f"No image below {folder / params.images}: ingest.source.path must name a folder "
@@ -72,15 +71,19 @@ def read_artworks(
     counts = records.loc[records["artist"] != "", "artist"].value_counts()
     artists.insert(1, "files", artists["name"].map(counts).fillna(0).astype("int64"))
     check_artists(artists, str(folder / ARTISTS))
-    _tell_differences(artists, counts)
+    _log_differences(artists, counts)
     for label, lists in {"genre": "genres", "nationality": "nationalities"}.items():
         first = artists.set_index("name")[lists].str.get(0)
         records[label] = records["artist"].map(first).fillna("").astype("str")
-    return records, join_skipped(unnamed, others, twins), artists
+    return records, join_skipped(skipped, others, duplicates), artists
 
 
 def read_artists(folder: Path) -> pd.DataFrame:
-    """Read `artists.csv`: names mended, years as numbers, genres and nationalities as lists.
+    """Read `artists.csv`, repairing the encoding of names.
+
+    Returns:
+        One row an artist: name, id, first_year and last_year (Int64), genres and nationalities
+        (lists of texts), bio, wikipedia, paintings (Int64).
 
     Raises:
         GanvasError: The folder, the table or one of its columns is missing, or a row can't be
@@ -89,18 +92,18 @@ def read_artists(folder: Path) -> pd.DataFrame:
     file = folder / ARTISTS
     table = _read_table(folder, file)
     table[["name", "years"]] = table[["name", "years"]].map(fix_mojibake)
-    years = table["years"].map(_read_years)
+    years = table["years"].map(_parse_years)
     require(table, str(file), "years", years.notna(), YEARS_RULE, key="name")
-    counted = table["paintings"].str.fullmatch(r"(\d{1,9}(\.0*)?)?")
-    require(table, str(file), "paintings", counted, "it must be a whole number, or empty", "name")
+    whole = table["paintings"].str.fullmatch(r"(\d{1,9}(\.0*)?)?")
+    require(table, str(file), "paintings", whole, "it must be a whole number, or empty", "name")
     return pd.DataFrame(
         {
-            "name": table["name"].map(_plain).astype("str"),
+            "name": table["name"].map(_clean_name).astype("str"),
             "id": table["id"],
             "first_year": years.str.get(0).astype("Int64"),
             "last_year": years.str.get(1).astype("Int64"),
-            "genres": table["genre"].map(_split),
-            "nationalities": table["nationality"].map(_split),
+            "genres": table["genre"].map(_split_list),
+            "nationalities": table["nationality"].map(_split_list),
             "bio": table["bio"],
             "wikipedia": table["wikipedia"],
             "paintings": pd.to_numeric(table["paintings"]).astype("Int64"),
@@ -109,40 +112,44 @@ def read_artists(folder: Path) -> pd.DataFrame:
 
 
 def fix_mojibake(name: str) -> str:
-    """Read again what was UTF-8 and was read as code page 437, 1252 or Latin-1.
+    """Repair UTF-8 text that was decoded as code page 437, 1252 or Latin-1, also repeatedly.
 
-    The collection's archive has `Albrecht_DuΓòá├¬rer`, UTF-8 read twice as code page 437, beside
-    `Albrecht_Dürer`. Names that are right stay as they are, with their accents composed (NFC).
+    The archive of the collection holds `Albrecht_DuΓòá├¬rer`, UTF-8 decoded twice as code page
+    437, beside `Albrecht_Dürer`. Correct names are only normalized to NFC.
+
+    Example:
+        >>> fix_mojibake("Albrecht DÃ¼rer")
+        'Albrecht Dürer'
     """
     if name.isascii():
         return name
-    # macOS decomposes wrongly read letters too.
-    name = compose(name)
-    mended = _readings(name, CODE_PAGE_437)[-1]
-    if mended == name:
-        mended = [name, *filter(LATIN.fullmatch, _readings(name, WINDOWS))][-1]
-    return compose(mended)
+    # macOS also decomposes wrongly decoded letters.
+    name = to_nfc(name)
+    fixed = _decodings(name, CODE_PAGE_437)[-1]
+    if fixed == name:
+        fixed = [name, *filter(LATIN.fullmatch, _decodings(name, CODE_PAGE_1252))][-1]
+    return to_nfc(fixed)
 
 
-def _readings(name: str, codes: dict[str, int]) -> list[str]:
-    """The name, and what comes of undoing one wrong reading after the other."""
-    readings = [name]
+def _decodings(name: str, codes: dict[str, int]) -> list[str]:
+    """Return the name and the results of decoding it as UTF-8 again and again."""
+    decodings = [name]
     while True:
         try:
-            mended = bytes(codes[letter] for letter in readings[-1]).decode("utf-8")
+            decoded = bytes(codes[letter] for letter in decodings[-1]).decode("utf-8")
         except (KeyError, UnicodeDecodeError):
-            return readings
-        if mended == readings[-1]:
-            return readings
-        readings.append(mended)
+            return decodings
+        if decoded == decodings[-1]:
+            return decodings
+        decodings.append(decoded)
 
 
 def _read_table(folder: Path, file: Path) -> pd.DataFrame:
-    """Read `artists.csv` as text, stripped."""
+    """Read the needed columns as stripped text."""
     if not folder.is_dir():
         raise GanvasError(
             f"The folder {folder} does not exist: set ingest.source.path to the folder that "
-            f"holds {ARTISTS} and images/, or bring it by kedro run --pipelines=fetch."
+            f"holds {ARTISTS} and images/, or download it by kedro run --pipelines=fetch."
         )
     if not file.is_file():
         raise GanvasError(
@@ -162,84 +169,80 @@ def _read_table(folder: Path, file: Path) -> pd.DataFrame:
     return table[COLUMNS].fillna("").apply(lambda column: column.str.strip())
 
 
-def _read_years(text: str) -> tuple[int | None, int | None] | None:
-    """First and last year, each None where it is not told; None where the text says neither."""
-    match = YEARS.fullmatch(text) or BORN.fullmatch(text)
+def _parse_years(text: str) -> tuple[int | None, int | None] | None:
+    """Return first and last year, each None if absent; None if the text can't be parsed."""
     if not text:
         return None, None
+    match = YEARS.fullmatch(text) or BORN.fullmatch(text)
     if match is None or not any(match.groups()):
         return None
     first, last = (*match.groups(), None)[:2]
     return int(first) if first else None, int(last) if last else None
 
 
-def _split(text: str) -> list[str]:
+def _split_list(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _drop_twins(folder: Path, files: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Leave out a file that lies under the mended form of its path too, byte for byte.
+def _drop_mojibake_duplicates(
+    folder: Path, files: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Skip files that have the same content as a file at the repaired form of their path.
 
-    Packing would keep the first by path, which may be the one with the wrong name.
+    Packing drops duplicates too, but keeps the first by path, which may be the misnamed one.
     """
-    mended = files["path"].map(_mend_path)
-    twins: dict[str, str] = {}
-    doubled = mended.duplicated(keep=False)
-    for right, paths in files.loc[doubled, "path"].groupby(mended[doubled]):
-        kept, *others = sorted(paths, key=lambda path: (path != right, compose(path) != right))
+    fixed = files["path"].map(lambda path: "/".join(map(fix_mojibake, path.split("/"))))
+    duplicates: dict[str, str] = {}
+    repeated = fixed.duplicated(keep=False)
+    for correct, paths in files.loc[repeated, "path"].groupby(fixed[repeated]):
+        kept, *others = sorted(paths, key=lambda path: (path != correct, to_nfc(path) != correct))
         reason = f"duplicate of {kept}"
-        twins |= {path: reason for path in others if _same_bytes(folder / path, folder / kept)}
-    stays = ~files["path"].isin(twins.keys())
-    remarks = make_skipped(list(twins), list(twins.values()))
-    return files[stays].reset_index(drop=True), remarks
+        duplicates |= {path: reason for path in others if _same_bytes(folder / path, folder / kept)}
+    records = files[~files["path"].isin(duplicates.keys())].reset_index(drop=True)
+    return records, make_skipped(list(duplicates), list(duplicates.values()))
 
 
-def _mend_path(path: str) -> str:
-    return path if path.isascii() else "/".join(map(fix_mojibake, path.split("/")))
-
-
-def _same_bytes(one: Path, other: Path) -> bool:
+def _same_bytes(a: Path, b: Path) -> bool:
     try:
-        return filecmp.cmp(one, other, shallow=False)
+        return filecmp.cmp(a, b, shallow=False)
     except OSError:
-        # Packing will say what is wrong with the file.
-        return False
+        return False  # Decoding reports what is wrong with the file.
 
 
 def _artist_of(path: str) -> str:
-    """The artist's name, from `images/<Artist>/file` or `resized/<Artist>_<number>.jpg`."""
+    """Return the artist of `images/<Artist>/file` or `resized/<Artist>_<number>.jpg`."""
     top, *below = path.split("/")
     # Kaggle's archive has each of the two folders in a folder of the same name.
     if len(below) > 1 and below[0] == top:
         del below[0]
     if len(below) > 1:
-        return _plain(fix_mojibake(below[0]))
-    return _plain(re.sub(r"_\d+$", "", fix_mojibake(below[0].rsplit(".", 1)[0])))
+        return _clean_name(fix_mojibake(below[0]))
+    return _clean_name(re.sub(r"_\d+$", "", fix_mojibake(below[0].rsplit(".", 1)[0])))
 
 
-def _plain(name: str) -> str:
+def _clean_name(name: str) -> str:
     return " ".join(name.replace("_", " ").split())
 
 
-def _tell_differences(artists: pd.DataFrame, counts: pd.Series) -> None:
+def _log_differences(artists: pd.DataFrame, counts: pd.Series) -> None:
     """Log in one line how the table and the files differ."""
-    without = artists["files"] == 0
-    differ = (artists["paintings"] != artists["files"]).fillna(False).astype(bool) & ~without
-    pairs = artists[differ]
-    told = pairs["name"] + " " + pairs["paintings"].astype("str")
-    told += " (found " + pairs["files"].astype("str") + ")"
+    missing = artists["files"] == 0
+    differs = (artists["paintings"] != artists["files"]).fillna(False).astype(bool) & ~missing
+    rows = artists[differs]
+    pairs = rows["name"] + " " + rows["paintings"].astype("str")
+    pairs += " (found " + rows["files"].astype("str") + ")"
     unknown = counts.index[~counts.index.isin(artists["name"])]
     parts = [
-        _name_some("counts other paintings than there are files for", told.tolist()),
-        _name_some("has no files for", artists.loc[without, "name"].tolist()),
-        _name_some("has no row for", sorted(unknown)),
+        _join_names("has a different count than files found for", pairs.tolist()),
+        _join_names("has no files for", artists.loc[missing, "name"].tolist()),
+        _join_names("has no row for", sorted(unknown)),
     ]
     if any(parts):
         logger.warning("%s %s", ARTISTS, "; ".join(filter(None, parts)))
 
 
-def _name_some(verb: str, names: list[str]) -> str:
+def _join_names(verb: str, names: list[str]) -> str:
     if not names:
         return ""
     count = f"{len(names)} artist{'s' * (len(names) > 1)}"
-    return f"{verb} {count}: {', '.join(names[:NAMED])}{', …' * (len(names) > NAMED)}"
+    return f"{verb} {count}: {', '.join(names[:MAX_NAMES])}{', …' * (len(names) > MAX_NAMES)}"

@@ -1,4 +1,4 @@
-"""CelebA: faces in one folder, lists of their attributes and of their split beside it."""
+"""CelebA: a folder of faces, with lists of their attributes and of their split."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,19 +9,19 @@ import pandas as pd
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
 from ganvas.ingestion.file_index import (
-    LIST,
-    drop_other_files,
+    LIST_COLUMN,
+    assign_labels,
     join_skipped,
-    match_listed,
+    keep_image_files,
     read_lines,
     scan,
 )
 
 ATTRIBUTES = "list_attr_celeba"
 PARTITION = "list_eval_partition"
-ANSWERS = {"1": "yes", "-1": "no"}
+ATTRIBUTE_VALUES = {"1": "yes", "-1": "no"}
 SPLITS = {"0": "train", "1": "validation", "2": "test"}
-# The original's lists, and Kaggle's.
+# Lists of the original and of Kaggle.
 SUFFIXES = [".txt", ".csv"]
 
 
@@ -29,9 +29,9 @@ class CelebaParams(Params):
     """Parameters of the CelebA layout.
 
     Attributes:
-        images: The folder of the images: the aligned faces, or the unaligned originals.
-        lists: True: both lists must be there; False: they are not read; None: each is read if
-            it is there.
+        images: Folder of the images: aligned faces, or the unaligned originals.
+        lists: True: both lists are required; False: they are not read; None: each is read if it
+            exists.
     """
 
     images: Literal["img_align_celeba", "img_celeba"] = "img_align_celeba"
@@ -39,93 +39,91 @@ class CelebaParams(Params):
 
 
 def read_celeba(folder: Path, params: CelebaParams) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """List the images of a folder in this layout.
+    """List the images of a folder in the layout of CelebA.
 
     Args:
-        folder: Holds the folder of the images and, as .txt or as Kaggle's .csv,
-            `list_attr_celeba` and `list_eval_partition`.
-        params: Which images, and whether to read the lists.
+        folder: Holds the folder of images and the lists `list_attr_celeba` and
+            `list_eval_partition`, as .txt or as Kaggle's .csv.
+        params: Which images to list, and whether to read the lists.
 
     Returns:
-        The records, one row a file, sorted by path: path below the folder, bytes, modified_ns;
-        with the list of attributes a column each, such as `Smiling`, that says yes or no; with
-        the list of the partition `split`: train, validation or test. And the remarks, path and
-        reason, on each file that is no record and on each listed image that is missing.
+        Records and skipped files, see `SourceListing`. Label columns are the attributes, such as
+        `Smiling`, with the values yes and no.
 
     Raises:
-        GanvasError: The folder, a list that must be there or every image is missing, or a
-            line of a list can't be read.
+        GanvasError: The folder, a required list or every image is missing, or a line of a list
+            can't be read.
     """
-    records, remarks = scan(folder, params.images)
+    files, skipped = scan(folder, params.images)
     lists = _find_lists(folder, params)
     if lists:
-        records, more = _match_lists(folder, records, lists, params.images)
+        records, unlabeled = _match_lists(folder, files, lists, params.images)
     else:
-        records, more = drop_other_files(records)
+        records, unlabeled = keep_image_files(files)
     if records.empty:
         named = "".join(f" that {file.name} names" for file in lists[:1])
         raise GanvasError(
             f"No image{named} below {folder / params.images}: ingest.source.path must name the "
             f"folder that holds {params.images}/ and the lists that belong to it."
         )
-    return records, join_skipped(remarks, more)
+    return records, join_skipped(skipped, unlabeled)
 
 
 def _match_lists(
     folder: Path, files: pd.DataFrame, lists: list[Path], images: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give the files what each list says; one that a list leaves out becomes a remark."""
+    """Join the files with the labels of all lists; skip those that any list leaves out."""
     # Kaggle's archive has the folder in a folder of the same name.
-    below = f"{images}/" * (2 if (folder / images / images).is_dir() else 1)
-    records, remarks = files, []
+    prefix = f"{images}/" * (2 if (folder / images / images).is_dir() else 1)
+    records, skipped = files, []
     for file in lists:
         listed = _read_list(file)
-        listed["path"] = below + listed["path"]
-        # Each list sees all files: one that another list lacks is not missing on the disk.
-        matched, more = match_listed(files, listed, [file.name])
+        listed["path"] = prefix + listed["path"]
+        # Each list is compared with all files, so that "not found" means missing on disk.
+        matched, unmatched = assign_labels(files, listed, [file.name])
         records = records.merge(matched, on=list(files.columns))
-        remarks.append(more)
-    return records, join_skipped(*remarks)
+        skipped.append(unmatched)
+    return records, join_skipped(*skipped)
 
 
 def _find_lists(folder: Path, params: CelebaParams) -> list[Path]:
-    """The lists that are there, attributes first."""
+    """Return the existing lists, attributes first."""
     if params.lists is False:
         return []
-    found = []
+    lists = []
     for stem in (ATTRIBUTES, PARTITION):
-        there = [file for suffix in SUFFIXES if (file := folder / f"{stem}{suffix}").is_file()]
-        if params.lists and not there:
+        existing = [file for suffix in SUFFIXES if (file := folder / f"{stem}{suffix}").is_file()]
+        if params.lists and not existing:
             raise GanvasError(
                 f"There is no {stem}.txt or {stem}.csv in {folder}: put it there, or leave "
                 "ingest.source.celeba.lists unset to do without."
             )
-        found += there[:1]
-    return found
+        lists += existing[:1]
+    return lists
 
 
 def _read_list(file: Path) -> pd.DataFrame:
-    """Read one list, columns path (the file's name), the labels and LIST."""
+    """Read one list into the columns path (name of the file), labels and LIST_COLUMN."""
     lines = read_lines(file)
     if file.stem == PARTITION:
         columns, meanings = ["split"], SPLITS
         # Kaggle's list has a header, the original has none.
-        start = int(_words(lines[0])[-1:] == ["partition"])
+        start = int(_fields(lines[0])[-1:] == ["partition"])
     else:
         columns, start = _read_header(file, lines)
-        meanings = ANSWERS
+        meanings = ATTRIBUTE_VALUES
     rows = list(_read_rows(file, lines, start, len(columns), meanings))
     table = pd.DataFrame(rows, columns=["path", *columns], dtype="str")
-    return table.assign(**{LIST: file.name})
+    return table.assign(**{LIST_COLUMN: file.name})
 
 
 def _read_header(file: Path, lines: list[str]) -> tuple[list[str], int]:
-    """Read the attributes' names; return them and how many lines come before the images."""
+    """Return the names of the attributes and the number of header lines."""
     if file.suffix == ".csv":
-        names, start = _words(lines[0])[1:], 1
+        names, start = _fields(lines[0])[1:], 1
     else:
-        counted = lines[0].strip().isdigit() and len(lines) > 1
-        names, start = _words(lines[1]) if counted else [], 2
+        has_count = lines[0].strip().isdigit() and len(lines) > 1
+        names, start = _fields(lines[1]) if has_count else [], 2
     if not names or len({"path", "split", *names}) < len(names) + 2:
         form = "a count, then the attributes' names" if start == 2 else "image_id,…"
         raise GanvasError(
@@ -137,9 +135,9 @@ def _read_header(file: Path, lines: list[str]) -> tuple[list[str], int]:
 def _read_rows(
     file: Path, lines: list[str], start: int, labels: int, meanings: dict[str, str]
 ) -> Iterator[list[str]]:
-    """Read the lines from `start` on: a file's name, then one word for each label's number."""
+    """Yield the name of a file and the meanings of its labels, from line `start` on."""
     for number, line in enumerate(lines[start:], start + 1):
-        name, *values = _words(line) or [""]
+        name, *values = _fields(line) or [""]
         if not name:
             continue
         if len(values) != labels or not meanings.keys() >= set(values):
@@ -151,6 +149,6 @@ def _read_rows(
         yield [name, *map(meanings.__getitem__, values)]
 
 
-def _words(line: str) -> list[str]:
-    """Split at commas, or at spaces, of which there are two before a number without a minus."""
+def _fields(line: str) -> list[str]:
+    # Separated by a comma, or by one or two spaces.
     return line.replace(",", " ").split()

@@ -1,4 +1,4 @@
-"""Classes: the values of a label column of a collection's index."""
+"""Classes of a collection: the values of a label column of its index."""
 
 import logging
 from typing import NamedTuple
@@ -10,21 +10,20 @@ from ganvas.errors import GanvasError
 
 logger = logging.getLogger(__name__)
 
-# What the index says of files; every other column is a label.
+# All other columns of an index are labels.
 FILE_COLUMNS = ("path", "hash", "split")
-# Training images a class must have on average: a label that nearly every image has to itself,
-# such as a title, is none to paint by.
-FEWEST = 2
+# Training images per class, on average, that a label column needs: excludes titles, for example.
+MIN_IMAGES_PER_CLASS = 2
 
 
 class Classes(NamedTuple):
-    """The classes that a collection is painted by.
+    """Classes for conditional generation.
 
     Attributes:
         column: The label column; None: no classes.
-        names: Values of the column among training images, sorted; K of them.
-        labels: The number of each image's class, int32 of shape (N,), -1 where it has none or
-            one that no training image has; 0 for all without classes.
+        names: Sorted values of the column among training images, K of them.
+        labels: Class index of each image, int32 of shape (N,); -1 for images without a class or
+            of one that no training image has. All 0 if there are no classes.
     """
 
     column: str | None
@@ -32,58 +31,58 @@ class Classes(NamedTuple):
     labels: np.ndarray
 
     def in_split(self, positions: np.ndarray) -> np.ndarray:
-        """Those of some positions whose images have a class; all of them without classes."""
+        """Return the positions whose images have a class; all if there are no classes."""
         return positions[self.labels[positions] >= 0]
 
 
 def label_columns(index: pd.DataFrame) -> list[str]:
-    """Columns of an index that can be painted by."""
+    """Return the columns of an index that can be classes."""
     return [name for name in index.columns if name not in FILE_COLUMNS]
 
 
 def read_classes(index: pd.DataFrame, column: str | None) -> Classes:
-    """Read the classes of a collection.
+    """Determine the classes of a collection.
 
     Args:
-        index: One row an image: the label columns and split.
+        index: One row an image: label columns and split.
         column: The label column; None: no classes.
 
     Raises:
-        GanvasError: There is no such column, or its values are no classes.
+        GanvasError: There is no such column, or its values can't be classes.
     """
     if column is None:
         return Classes(None, [], np.zeros(len(index), np.int32))
     allowed = label_columns(index)
     if column not in allowed:
-        told = f"has {', '.join(allowed)}" if allowed else "has no label columns"
+        available = f"has {', '.join(allowed)}" if allowed else "has no label columns"
         raise GanvasError(
-            f"network.label is '{column}', but the collection {told}: take one of these, or a "
-            "source with labels, or network.label=null for images without classes."
+            f"network.label is '{column}', but the collection {available}: choose one of these, "
+            "or a source with labels, or network.label=null for images without classes."
         )
     values = index[column].fillna("").astype(str)
     training = values[(index["split"] == "train") & (values != "")]
     names = sorted(training.unique())
-    if len(names) < 2 or len(training) < FEWEST * len(names):
+    if len(names) < 2 or len(training) < MIN_IMAGES_PER_CLASS * len(names):
         raise GanvasError(
             f"The column '{column}' has {len(names)} values for {len(training)} labeled training "
-            f"images; classes to paint by are at least two with {FEWEST} images each on "
-            f"average: set network.label to another of {', '.join(allowed)}, or to null."
+            f"images; there must be at least two classes, with {MIN_IMAGES_PER_CLASS} images each "
+            f"on average: set network.label to another of {', '.join(allowed)}, or to null."
         )
-    numbers = {name: number for number, name in enumerate(names)}
-    labels = values.map(numbers).fillna(-1).to_numpy(np.int32)
-    without = int((labels[index["split"] == "train"] < 0).sum())
-    if without:
-        logger.info("%d training images have no %s and are left out.", without, column)
+    indices = {name: index for index, name in enumerate(names)}
+    labels = values.map(indices).fillna(-1).to_numpy(np.int32)
+    unlabeled = int((labels[index["split"] == "train"] < 0).sum())
+    if unlabeled:
+        logger.info("%d training images have no %s and are skipped.", unlabeled, column)
     return Classes(column, names, labels)
 
 
 def match_classes(index: pd.DataFrame, column: str | None, names: list[str]) -> Classes:
-    """Read the classes of a collection that a saved generator paints.
+    """Determine the classes of a collection and check that a saved generator has the same.
 
     Args:
         index: One row an image.
-        column: The label column that the generator was trained by; None: no classes.
-        names: Its classes.
+        column: Label column that the generator was trained with; None: no classes.
+        names: Class names of the generator.
 
     Raises:
         GanvasError: The collection has other classes.
@@ -91,7 +90,7 @@ def match_classes(index: pd.DataFrame, column: str | None, names: list[str]) -> 
     classes = read_classes(index, column)
     if classes.names != names:
         raise GanvasError(
-            f"The generator paints {len(names)} classes of '{column}', but the collection now has "
-            f"{len(classes.names)}, or others: train again, or bring the old images back."
+            f"The generator has {len(names)} classes of '{column}', but the collection now has "
+            f"{len(classes.names)}, or others: train again, or restore the old images."
         )
     return classes

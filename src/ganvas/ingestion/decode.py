@@ -1,4 +1,4 @@
-"""From an image file to a square of pixels."""
+"""Decode an image file to a square RGB array."""
 
 import hashlib
 import io
@@ -14,28 +14,28 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from ganvas.ingestion.face_alignment import align_face
-from ganvas.ingestion.file_index import NO_IMAGES
+from ganvas.ingestion.file_index import NON_IMAGE_FORMATS
 
 logger = logging.getLogger(__name__)
 
 # JPEG files can be decoded at a half, a quarter or an eighth of their size; three times the target
-# keeps within 1.5 gray levels of decoding them whole (benchmarks/ingest.py).
+# size stays within 1.5 gray levels of full decoding (benchmarks/ingest.py).
 DRAFT_FACTOR = 3
-# A face is looked for on 1024 pixels and may be a small part of them: twice that keeps its detail.
+# Faces are detected on 1024 pixels and may be a small part of the image: twice that keeps detail.
 FACE_DRAFT = 2048
 MIN_SIDE = 8
-# Longer side of the miniature on which detail is looked for.
+# Longer side of the thumbnail in which the smart crop looks for detail.
 DETAIL_SIDE = 96
-# A decoded pixel takes three bytes or more, and several images are decoded at once.
+# A decoded pixel takes at least three bytes, and several images are decoded at once.
 MAX_PIXELS = 90_000_000
 TOO_LARGE = "too large to decode safely"
-# What is no fault of the file, and may pass.
-REFUSED = "can't be read"
-# MAX_PIXELS of four channels of 16 bits take 720 MB uncompressed. Files are read whole, which would
-# take all memory for a film or a disk's image.
+# Reasons that begin so may be temporary, such as a file of a disconnected disk.
+UNREADABLE = "can't be read"
+# MAX_PIXELS of four 16-bit channels take 720 MB uncompressed. Files are read as a whole, so a
+# video or a disk image would fill the memory.
 MAX_BYTES = 2**30
-# What to do to an image of each EXIF orientation; 1 is upright.
-TURNS = {
+# Transformation for each EXIF orientation; 1 is upright.
+EXIF_TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -44,7 +44,7 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Pillow's own warning comes below its own limit; here such an image is rejected and listed.
+# Pillow warns below its own limit; such images are rejected and listed here.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
@@ -52,33 +52,37 @@ Crop = Literal["center", "smart", "pad"]
 Align = Literal["none", "faces"]
 
 
-class Rejection(Exception):  # noqa: N818 - it is an answer about an image, not a failure
-    """The reason, in a few words, why a file can't become part of a collection."""
+class Rejection(Exception):  # noqa: N818 - a result for one file, not a failure
+    """The reason, in a few words, why a file is rejected."""
 
 
 def decode_image(
     path: Path, size: int, crop: Crop = "center", align: Align = "none"
 ) -> tuple[np.ndarray, str]:
-    """Read one image, turn it upright, make it square and resize it.
+    """Read one image file, rotate it upright, crop it to a square and resize it.
 
-    Grayscale, palette, CMYK and 16-bit images become RGB, color profiles are converted to
-    sRGB, transparent parts become white, and the EXIF orientation is applied. Of an animation the
-    first frame is taken.
+    Grayscale, palette, CMYK and 16-bit images are converted to RGB, color profiles to sRGB, and
+    transparent parts to white. The EXIF orientation is applied. Of an animation, the first frame
+    is used.
 
     Args:
-        path: The image file.
+        path: Image file.
         size: Side of the result in pixels.
-        crop: The square to keep: the center, the one with most detail in it (smart), or all of
-            the image on white (pad).
-        align: none, or faces: the largest face is first laid as CelebA's aligned images show
-            theirs, on 178×218 pixels, of which the square is taken.
+        crop: Square to keep: the center, the one with most detail (smart), or the whole image
+            padded with white (pad).
+        align: none, or faces: align the largest face first, as in CelebA, to 178×218 pixels.
 
     Returns:
-        The pixels, uint8 of shape (size, size, 3), and a hash of the file's content.
+        Pixels, uint8 of shape (size, size, 3), and a hash of the file's content.
 
     Raises:
-        Rejection: The file can't be used or has no face; the message is the reason.
-        GanvasError: The package that finds faces is not installed.
+        Rejection: The file can't be decoded or has no face; the message is the reason.
+        GanvasError: The face detector is not installed.
+
+    Example:
+        >>> pixels, content_hash = decode_image(Path("photo.jpg"), size=64, crop="smart")
+        >>> pixels.shape
+        (64, 64, 3)
     """
     content = _read(path)
     pixels = decode_content(content, size, crop, align)
@@ -93,25 +97,25 @@ def decode_content(
     formats: tuple[str, ...] | None = None,
     most: int = MAX_PIXELS,
 ) -> np.ndarray:
-    """Decode what an image file holds, as `decode_image` does.
+    """Decode the bytes of an image file like `decode_image`.
 
     Args:
-        content: The file's bytes.
+        content: Content of the file.
         size: Side of the result in pixels.
-        crop: The square to keep.
-        align: Whether faces are looked for.
-        formats: Pillow's names of the formats that are admitted; None: all that are images and
-            that it reads by itself.
-        most: The most pixels that are decoded; of a large JPEG file they are fewer than it has.
+        crop: Square to keep.
+        align: Whether to align faces.
+        formats: Pillow's names of the allowed formats; None: all image formats that it decodes.
+        most: Maximum number of pixels to decode; a large JPEG file is decoded to fewer than it
+            has.
 
     Returns:
         uint8 of shape (size, size, 3).
 
     Raises:
-        Rejection: The file can't be used or has no face; the message is the reason.
+        Rejection: The file can't be decoded or has no face; the message is the reason.
     """
     try:
-        image = _to_srgb(_turn_upright(_decode(content, size, align, formats, most)))
+        image = _to_srgb(_rotate_upright(_decode(content, size, align, formats, most)))
     except Rejection:
         raise
     except UnidentifiedImageError as error:
@@ -121,8 +125,7 @@ def decode_content(
     except MemoryError as error:
         raise Rejection("too large for this machine's memory") from error
     except Exception as error:
-        # Pillow's codecs raise whatever they stumble over in files that hold garbage, and no
-        # single file may stop a run.
+        # Pillow's codecs raise all kinds of errors on corrupt files, and no file may stop a run.
         reason = "truncated" if "truncated" in str(error) else f"damaged: {error}"
         raise Rejection(reason) from error
     if align == "faces":
@@ -130,29 +133,29 @@ def decode_content(
         if face is None:
             raise Rejection("no face")
         image = face
-    return np.asarray(_square(image, size, crop))
+    return np.asarray(_crop_square(image, size, crop))
 
 
 def _read(path: Path) -> bytes:
     try:
-        facts = path.stat()
-        # Reading a pipe would wait for ever.
-        if stat.S_ISDIR(facts.st_mode):
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
             raise Rejection("a folder that can't be listed, or a link to one")
-        if not stat.S_ISREG(facts.st_mode):
+        # Reading a pipe would block forever.
+        if not stat.S_ISREG(status.st_mode):
             raise Rejection("not a file")
-        if facts.st_size > MAX_BYTES:
-            raise Rejection(f"too large to read: {facts.st_size} bytes")
+        if status.st_size > MAX_BYTES:
+            raise Rejection(f"too large to read: {status.st_size} bytes")
         content = path.read_bytes()
     except OSError as error:
-        raise Rejection(f"{REFUSED}: {error.strerror or error}") from error
+        raise Rejection(f"{UNREADABLE}: {error.strerror or error}") from error
     if not content:
         raise Rejection("empty file")
     return content
 
 
 def _decode(
-    content: bytes, size: int, align: Align, formats: tuple[str, ...] | None, most: int
+    content: bytes, size: int, align: Align, formats: tuple[str, ...] | None, max_pixels: int
 ) -> Image.Image:
     image = Image.open(io.BytesIO(content), formats=formats or _list_formats())
     if image.width * image.height > MAX_PIXELS:
@@ -161,11 +164,11 @@ def _decode(
         raise Rejection(f"too small: {image.width}×{image.height} pixels")
     draft = (size * DRAFT_FACTOR, size * DRAFT_FACTOR)
     if align == "faces":
-        share = FACE_DRAFT / max(image.size)
-        draft = (math.ceil(image.width * share), math.ceil(image.height * share))
+        scale = FACE_DRAFT / max(image.size)
+        draft = (math.ceil(image.width * scale), math.ceil(image.height * scale))
     image.draft("RGB", draft)
-    if image.width * image.height > most:
-        raise Rejection(f"too large: more than {most / 1e6:g} megapixels")
+    if image.width * image.height > max_pixels:
+        raise Rejection(f"too large: more than {max_pixels / 1e6:g} megapixels")
     image.load()
     return image
 
@@ -173,42 +176,41 @@ def _decode(
 @cache
 def _list_formats() -> tuple[str, ...]:
     Image.init()
-    return tuple(name for name in Image.ID if name not in NO_IMAGES)
+    return tuple(name for name in Image.ID if name not in NON_IMAGE_FORMATS)
 
 
-def _turn_upright(image: Image.Image) -> Image.Image:
-    """Turn an image by its EXIF orientation; one whose EXIF can't be read counts as upright.
+def _rotate_upright(image: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation; an image whose EXIF can't be read counts as upright.
 
-    Pillow's own `exif_transpose` also writes the EXIF anew, at which odd tags make it fail.
+    Pillow's `exif_transpose` also rewrites the EXIF, which fails on malformed tags.
     """
     try:
-        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # whatever Pillow stumbles over
-        logger.debug("An EXIF header that can't be read is left out of account.")
+        method = EXIF_TRANSPOSE.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # Pillow raises all kinds of errors
+        logger.debug("Ignoring an EXIF header that can't be read.")
         return image
-    return image if turn is None else image.transpose(turn)
+    return image if method is None else image.transpose(method)
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
-    """Convert to RGB by the image's own color profile, or plainly where it has none of use."""
+    """Convert to sRGB by the color profile, or to RGB if there is no usable one."""
     profile = image.info.get("icc_profile")
-    # A profile of ink or of gray levels knows nothing of RGB.
+    # Profiles of CMYK and grayscale images apply to their own mode, others to RGB.
     image = image if profile and image.mode in ("CMYK", "L") else _to_rgb(image)
     if profile:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             srgb = ImageCms.createProfile("sRGB")
-            # A copy is asked for, so there is one.
             converted = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
-            image = cast(Image.Image, converted)
+            image = cast(Image.Image, converted)  # None only with inPlace=True
         except (ImageCms.PyCMSError, OSError, ValueError):
-            logger.debug("A color profile that can't be used is left out of account.")
+            logger.debug("Ignoring a color profile that can't be used.")
     return image.convert("RGB")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
-        # Pillow would clip 16-bit gray levels to 255 instead of scaling them.
+        # Pillow would clip 16-bit levels to 255 instead of scaling them.
         levels = np.asarray(image).astype(np.float64) / 257
         image = Image.fromarray(levels.clip(0, 255).round().astype(np.uint8))
     if not image.has_transparency_data:
@@ -218,32 +220,31 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, layer).convert("RGB")
 
 
-def _square(image: Image.Image, size: int, crop: Crop) -> Image.Image:
+def _crop_square(image: Image.Image, size: int, crop: Crop) -> Image.Image:
     if crop == "pad":
         return ImageOps.pad(image, (size, size), Image.Resampling.LANCZOS, color="white")
-    # In fractions of a pixel: of an image decoded at an eighth, half a pixel is four.
+    # Not rounded: half a pixel of an image decoded at an eighth is four of the original.
     side = min(image.size)
-    share = 0.5 if crop == "center" else _find_detail(image)
-    left, top = (image.width - side) * share, (image.height - side) * share
+    offset = 0.5 if crop == "center" else _find_detail(image)
+    left, top = (image.width - side) * offset, (image.height - side) * offset
     box = (left, top, left + side, top + side)
     return image.resize((size, size), Image.Resampling.LANCZOS, box=box)
 
 
 def _find_detail(image: Image.Image) -> float:
-    """Where along the longer side, from 0 to 1, a square holds most edges."""
+    """Return the offset along the longer side, from 0 to 1, of the square with most edges."""
     image = image.convert("L")
     image.thumbnail((DETAIL_SIDE, DETAIL_SIDE))
     levels = np.asarray(image, dtype=np.float64)
     levels = levels if image.width > image.height else levels.T
     if levels.shape[0] < 2 or levels.shape[0] == levels.shape[1]:
-        # A line has no edges to look at across, a square nowhere else to go.
         return 0.5
-    edges = sum(np.abs(slope) for slope in np.gradient(levels)).sum(0)
+    edges = sum(np.abs(gradient) for gradient in np.gradient(levels)).sum(0)
     side = min(image.size)
     windows = np.convolve(edges, np.ones(side), mode="valid")
     if windows.max() == 0:
         return 0.5
     offsets = np.arange(len(windows)) - (len(windows) - 1) / 2
-    # Of squares with about as much in them, the one nearest the center.
+    # Among squares with similar detail, prefer the one nearest the center.
     best = np.argmax(windows / windows.max() - 0.02 * np.abs(offsets) / side)
     return float(best / (len(windows) - 1))

@@ -1,10 +1,14 @@
-"""Fetching a source's images from the hub that hands them out."""
+"""Download the images of a source from Kaggle or Hugging Face."""
 
+import importlib
 import json
 import logging
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -13,27 +17,27 @@ from ganvas.atomic_files import atomic_write
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
 from ganvas.ingestion import huggingface, kaggle
+from ganvas.ingestion.disk_errors import explain_disk_error
 from ganvas.ingestion.file_index import list_files
-from ganvas.ingestion.locking import explain
 
 logger = logging.getLogger(__name__)
 
-# Says what the folder was fetched from. It comes into the folder's place with the images.
-MARK = ".fetched.json"
-# Says what a folder beside it is going to be, and that it is ours.
+# Marks a complete download and holds what was downloaded.
+MARKER = ".fetched.json"
+# Marks the folder of an incomplete download and holds its handle.
 PLAN = "plan.json"
-CLIENTS = {"artworks": kaggle, "celeba": kaggle, "wikiart": huggingface}
+CLIENTS: dict[str, ModuleType] = {"artworks": kaggle, "celeba": kaggle, "wikiart": huggingface}
 
 Handle = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w-]*/[A-Za-z0-9][\w.-]*$")]
 
 
 class FetchParams(Params):
-    """Which data set each source is fetched from, as owner/name.
+    """Dataset to download for each source, as owner/name.
 
     Attributes:
-        artworks: At Kaggle.
-        celeba: At Kaggle.
-        wikiart: At Hugging Face.
+        artworks: On Kaggle.
+        celeba: On Kaggle.
+        wikiart: On Hugging Face.
     """
 
     artworks: Handle = "ikarus777/best-artworks-of-all-time"
@@ -41,93 +45,140 @@ class FetchParams(Params):
     wikiart: Handle = "huggan/wikiart"
 
 
-def fetch(
-    source: str, folder: Path, params: FetchParams, credentials: dict[str, dict[str, str]]
+def download_source(
+    source: str, handle: str, folder: Path, credentials: dict[str, dict[str, str]]
 ) -> dict[str, Any]:
-    """Bring a source's images to a folder, unless they are there.
+    """Download the images of a source to a folder, unless they are there already.
 
-    What is not complete lies in a hidden folder beside it, and a later call goes on from there.
+    An incomplete download stays in a hidden folder beside it and is resumed by the next call.
 
     Args:
-        source: The source's name.
-        folder: The source's folder; what others have put there is left alone.
-        params: The data sets' names.
+        source: artworks, celeba or wikiart.
+        handle: Dataset on the hub of the source, as owner/name.
+        folder: Folder of the source; it must be new, empty, or a complete download.
         credentials: The entries `kaggle` and `huggingface` of credentials.yml.
 
     Returns:
-        What the folder holds: source, handle, version, files, bytes and the time it was fetched.
+        What the folder holds: source, handle, version, files, bytes and when it was downloaded.
 
     Raises:
-        GanvasError: The source is none that can be fetched, the folder holds other files, the
-            hub's client is missing or the hub or the disk does not play along.
+        GanvasError: The source has no hub, the folder holds other files, credentials are
+            malformed, the client of the hub is not installed, or the hub or the disk fails.
+
+    Example:
+        >>> handle = "huggan/wikiart"
+        >>> download_source("wikiart", handle, Path("data/01_raw/wikiart"), credentials={})
     """
     if source not in CLIENTS:
         raise GanvasError(
-            f"There is nothing to fetch for the source '{source}': ingest.source.name must be one "
-            f"of {', '.join(CLIENTS)}."
+            f"The source '{source}' can't be downloaded: ingest.source.name must be one of "
+            f"{', '.join(CLIENTS)}."
         )
-    handle = getattr(params, source)
     client = CLIENTS[source]
-    given = _check_credentials(client.ENTRY, client.KEYS, credentials.get(client.ENTRY))
-    # Behind a link, so that the disk that it leads to takes the images from the beginning.
+    entry = credentials.get(client.CREDENTIALS_ENTRY)
+    checked = _check_credentials(client.CREDENTIALS_ENTRY, client.CREDENTIALS_KEYS, entry)
+    # Of a link, the hidden folder must be on the disk of its target.
     folder = folder.resolve()
     try:
-        if fetched := _find_fetched(folder, handle):
-            logger.info("%s is in %s already: %s", handle, folder, _count(fetched))
-            return fetched
-        partial = _plan(folder, handle)
-        logger.info("Fetching %s from %s to %s", handle, client.HUB, folder)
-        content, version = client.download(handle, partial, given)
-        facts = {"source": source, "handle": handle, "version": version}
-        fetched = _put_in_place(content, folder, partial, facts)
+        if downloaded := _find_complete(folder, handle):
+            logger.info("%s is in %s already: %s", handle, folder, _describe(downloaded))
+            return downloaded
+        partial = _open_partial(folder, handle)
+        _import_client(client)
+        logger.info("Downloading %s from %s to %s", handle, client.HUB, folder)
+        with _hub_errors_explained(client, handle, has_credentials=bool(checked)):
+            content, version = client.download(handle, partial, checked)
+        metadata = {"source": source, "handle": handle, "version": version}
+        downloaded = _move_into_place(content, folder, partial, metadata)
     except OSError as error:
-        raise GanvasError(explain(error, folder, "fetched", "fetch")) from error
-    logger.info("Fetched %s to %s: %s", handle, folder, _count(fetched))
-    return fetched
+        raise GanvasError(explain_disk_error(error, folder, "downloaded to", "fetch")) from error
+    logger.info("Downloaded %s to %s: %s", handle, folder, _describe(downloaded))
+    return downloaded
 
 
-def _check_credentials(entry: str, sets: tuple[list[str], ...], given: Any) -> dict[str, str]:
-    """Check an entry of credentials.yml, and never say what stands in it."""
-    given = {} if given is None else given
-    # A key of digits alone is read as a number.
-    usable = isinstance(given, dict) and all(
-        str(value).strip() and isinstance(value, str | int) for value in given.values()
+def _check_credentials(entry: str, allowed: tuple[list[str], ...], values: Any) -> dict[str, str]:
+    """Check an entry of credentials.yml; messages must not contain its values."""
+    values = {} if values is None else values
+    # YAML reads a key of digits as a number.
+    usable = isinstance(values, dict) and all(
+        str(value).strip() and isinstance(value, str | int) for value in values.values()
     )
-    if not usable or (given and set(given) not in [set(keys) for keys in sets]):
-        form = " or ".join(f"{{{', '.join(f'{key}: …' for key in keys)}}}" for keys in sets)
+    if not usable or (values and set(values) not in [set(keys) for keys in allowed]):
+        form = " or ".join(f"{{{', '.join(f'{key}: …' for key in keys)}}}" for keys in allowed)
         raise GanvasError(
             f"The entry '{entry}' in conf/local/credentials.yml can't be used: it must be {form}, "
             "with a value for each key and no other keys."
         )
-    return {key: str(value).strip() for key, value in given.items()}
+    return {key: str(value).strip() for key, value in values.items()}
 
 
-def _find_fetched(folder: Path, handle: str) -> dict[str, Any] | None:
-    """What was fetched to the folder; None if it has yet to be filled."""
-    mark = folder / MARK
-    elsewhere = "set ingest.dataset or ingest.source.path to fetch to another folder"
-    if not mark.is_file():
+def _import_client(client: ModuleType) -> None:
+    for package in client.PACKAGES:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise GanvasError(
+                f"The download needs the package {package}, which can't be imported: run "
+                '`pip install "ganvas[fetch]"`.'
+            ) from error
+
+
+@contextmanager
+def _hub_errors_explained(client: ModuleType, handle: str, has_credentials: bool) -> Iterator[None]:
+    """Raise errors of a hub's client again as a GanvasError of one sentence."""
+    try:
+        yield
+    except client.hub_errors() as error:
+        hub = client.HUB
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if status in (401, 403):
+            # A hub may also answer so if there is no such dataset.
+            verb = "rejects the credentials for" if has_credentials else "needs credentials for"
+            message = (
+                f"{hub} {verb} {handle}: put a valid token under '{client.CREDENTIALS_ENTRY}' in "
+                "conf/local/credentials.yml, or correct 'fetch' in the parameters if the dataset "
+                "has another name."
+            )
+        elif status == 404 or type(error).__name__ == "DatasetNotFoundError":
+            message = (
+                f"{hub} has no dataset {handle}: set 'fetch' in the parameters to the owner/name "
+                f"of a dataset on {hub}."
+            )
+        else:
+            reason = f"it answers with status {status}" if status else "it can't be reached"
+            message = (
+                f"{handle} can't be downloaded from {hub} ({reason}): check the network, then run "
+                "`kedro run --pipelines=fetch` again, which resumes where it stopped."
+            )
+        raise GanvasError(message) from error
+
+
+def _find_complete(folder: Path, handle: str) -> dict[str, Any] | None:
+    """Return what was downloaded to the folder; None if it is missing or empty."""
+    marker = folder / MARKER
+    hint = "set ingest.dataset or ingest.source.path to download to another folder"
+    if not marker.is_file():
         if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
             raise GanvasError(
-                f"{folder} holds files that were not fetched by Ganvas, which leaves them alone: "
-                f"{elsewhere}, or go without fetching."
+                f"{folder} holds files that were not downloaded by Ganvas, which keeps them: "
+                f"{hint}, or run without the fetch pipeline."
             )
         return None
-    fetched: dict[str, Any] = json.loads(mark.read_text())
-    if fetched["handle"] != handle:
+    downloaded: dict[str, Any] = json.loads(marker.read_text())
+    if downloaded["handle"] != handle:
         raise GanvasError(
-            f"{folder} was fetched from {fetched['handle']}, not {handle}: {elsewhere}."
+            f"{folder} was downloaded from {downloaded['handle']}, not {handle}: {hint}."
         )
-    if (there := len(list_files(folder, ""))) < fetched["files"]:
+    if (count := len(list_files(folder))) < downloaded["files"]:
         raise GanvasError(
-            f"Of the {fetched['files']} files fetched to {folder} only {there} are left: delete "
-            "that folder to fetch them all again, or go without fetching."
+            f"Of the {downloaded['files']} files downloaded to {folder} only {count} are left: "
+            "delete that folder to download all again, or run without the fetch pipeline."
         )
-    return fetched
+    return downloaded
 
 
-def _plan(folder: Path, handle: str) -> Path:
-    """Make the folder for what is not complete, or find the one of a fetch that was stopped."""
+def _open_partial(folder: Path, handle: str) -> Path:
+    """Create the folder of an incomplete download, or return that of an earlier call."""
     partial = folder.with_name(f".{folder.name}.fetching")
     plan = partial / PLAN
     if plan.is_file() and (planned := json.loads(plan.read_text())["handle"]) != handle:
@@ -140,29 +191,26 @@ def _plan(folder: Path, handle: str) -> Path:
     return partial
 
 
-def _put_in_place(
-    content: Path, folder: Path, partial: Path, facts: dict[str, Any]
+def _move_into_place(
+    content: Path, folder: Path, partial: Path, metadata: dict[str, Any]
 ) -> dict[str, Any]:
-    """Give the whole content its mark and its place."""
+    """Write the marker and move the complete content to its folder."""
     for name in ("images", "resized"):
-        _lift(content, name)
-    sizes = [size for _, size, _ in list_files(content, "")]
+        _flatten(content, name)
+    sizes = [size for _, size, _ in list_files(content)]
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    fetched = facts | {"files": len(sizes), "bytes": sum(sizes), "when": when}
-    (content / MARK).write_text(json.dumps(fetched))
+    downloaded = metadata | {"files": len(sizes), "bytes": sum(sizes), "when": when}
+    (content / MARKER).write_text(json.dumps(downloaded))
     if folder.is_dir():
         folder.rmdir()
     content.rename(folder)
     (folder / huggingface.CHECKPOINT).unlink(missing_ok=True)
     shutil.rmtree(partial, ignore_errors=True)
-    return fetched
+    return downloaded
 
 
-def _lift(content: Path, name: str) -> None:
-    """Make images/images/ to images/: Kaggle's archive of the artworks has folders twice.
-
-    In steps, each of which is found again if the run ends after it.
-    """
+def _flatten(content: Path, name: str) -> None:
+    """Turn images/images/ of Kaggle's archive into images/, in steps that can be resumed."""
     outer, aside = content / name, content / f".{name}.outer"
     if (outer / name).is_dir() and len(list(outer.iterdir())) == 1:
         outer.rename(aside)
@@ -172,5 +220,5 @@ def _lift(content: Path, name: str) -> None:
         aside.rmdir()
 
 
-def _count(fetched: dict[str, Any]) -> str:
-    return f"{fetched['files']} files, {fetched['bytes']} bytes"
+def _describe(downloaded: dict[str, Any]) -> str:
+    return f"{downloaded['files']} files, {downloaded['bytes']} bytes"

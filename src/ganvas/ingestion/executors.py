@@ -1,4 +1,4 @@
-"""Where chunks are decoded: in local processes, or on the workers of a Dask cluster."""
+"""Run tasks in local processes or on the workers of a Dask cluster."""
 
 import multiprocessing
 import os
@@ -22,18 +22,18 @@ from ganvas.errors import GanvasError
 
 Task = TypeVar("Task")
 
-# Worker processes that end while they work, one after the other, before the run gives up.
-MAX_BROKEN = 3
+# Consecutive crashes of a worker process after which the run stops.
+MAX_CRASHES = 3
 CONNECT_TIMEOUT = "10s"
-PRELOADED = ["__main__", "ganvas.ingestion.pack_worker"]
+PRELOADED_MODULES = ["__main__", "ganvas.ingestion.pack_worker"]
 
 
 class ExecutorOptions(NamedTuple):
-    """Where to work.
+    """Where tasks run.
 
     Attributes:
         scheduler: Address of a Dask scheduler, such as tcp://10.0.0.1:8786; None: this machine.
-        workers: Processes on this machine; None: one a core.
+        workers: Processes on this machine; None: one per core.
     """
 
     scheduler: str | None = None
@@ -41,48 +41,48 @@ class ExecutorOptions(NamedTuple):
 
 
 def run_tasks(
-    work: Callable[[Task], None], tasks: list[Task], place: ExecutorOptions
+    function: Callable[[Task], None], tasks: list[Task], options: ExecutorOptions
 ) -> Generator[Task]:
-    """Do all tasks, about in their order, and give each back when it is done.
+    """Run a function on all tasks, roughly in their order, and yield each completed task.
 
-    A task is done again when the process that had it ended, so doing it twice must do no harm.
+    A task runs again if its process crashes, so the function must be idempotent.
 
     Args:
-        work: Does one task; a function at the top of a module.
-        tasks: What to do; few are in flight at a time.
-        place: Where to do it.
+        function: Function at the top level of a module.
+        tasks: Arguments of the function; few are submitted at a time.
+        options: Where the tasks run.
 
     Raises:
-        GanvasError: The cluster can't be reached, or worker processes keep ending.
+        GanvasError: The cluster can't be reached, or worker processes keep crashing.
     """
-    left = dict(enumerate(tasks))
-    broken = 0
-    while left:
+    remaining = dict(enumerate(tasks))
+    crashes = 0
+    while remaining:
         try:
-            with _open_executor(place, len(left), broken) as (executor, width):
-                for number in _complete(executor, work, left, 2 * width):
-                    broken = 0
-                    yield left.pop(number)
+            with _open_executor(options, len(remaining), crashes) as (executor, workers):
+                for number in _run(executor, function, remaining, 2 * workers):
+                    crashes = 0
+                    yield remaining.pop(number)
         except BrokenExecutor as error:
-            broken += 1
-            if broken == MAX_BROKEN:
+            crashes += 1
+            if crashes == MAX_CRASHES:
                 raise GanvasError(
-                    f"{MAX_BROKEN} times in a row a worker process was ended from outside, most "
-                    "likely for want of memory: set ingest.workers to fewer, or look for images "
-                    "of extreme size; what is done is kept for the next run."
+                    f"A worker process was killed {MAX_CRASHES} times in a row, most likely "
+                    "because memory ran out: set ingest.workers to fewer, or look for images of "
+                    "extreme size; completed work is kept for the next run."
                 ) from error
 
 
-def _complete(
-    executor: Executor, work: Callable[[Task], None], tasks: dict[int, Task], in_flight: int
+def _run(
+    executor: Executor, function: Callable[[Task], None], tasks: dict[int, Task], max_pending: int
 ) -> Iterator[int]:
-    """Give the numbers of tasks as they are done, with a bounded number under way."""
+    """Yield the numbers of completed tasks; at most `max_pending` tasks are submitted at once."""
     pending: dict[Future[None], int] = {}
     waiting = iter(list(tasks.items()))
     while True:
         for number, task in waiting:
-            pending[executor.submit(work, task)] = number
-            if len(pending) >= in_flight:
+            pending[executor.submit(function, task)] = number
+            if len(pending) >= max_pending:
                 break
         if not pending:
             return
@@ -94,51 +94,45 @@ def _complete(
 
 @contextmanager
 def _open_executor(
-    place: ExecutorOptions, tasks: int, broken: int
+    options: ExecutorOptions, tasks: int, crashes: int
 ) -> Iterator[tuple[Executor, int]]:
-    """Open an executor; give it with the number of tasks that it works on at once.
-
-    Args:
-        place: Where to work.
-        tasks: How many there are to do.
-        broken: How many executors have just broken, one after the other.
-    """
-    if place.scheduler:
-        with _connect(place.scheduler) as opened:
-            yield opened
+    """Open an executor for a number of tasks; yield it and its number of workers."""
+    if options.scheduler:
+        with _connect(options.scheduler) as connected:
+            yield connected
         return
-    width = min(place.workers or os.cpu_count() or 1, tasks)
-    # A process takes a second to start, which a single one is not worth; but a task that has ended
-    # a process would end this one too.
-    alone = width == 1 and not broken
-    executor = ThreadPoolExecutor(1) if alone else _open_processes(width)
+    workers = min(options.workers or os.cpu_count() or 1, tasks)
+    # Starting a process takes a second, so one worker is a thread. But not after a crash, since
+    # the task that crashed a process would crash this one too.
+    in_process = workers == 1 and not crashes
+    executor = ThreadPoolExecutor(1) if in_process else _open_process_pool(workers)
     try:
-        yield executor, width
+        yield executor, workers
     finally:
-        # Also after Ctrl-C: what has not begun is not begun.
+        # Also after Ctrl-C, tasks that have not started are cancelled.
         executor.shutdown(cancel_futures=True)
 
 
-def _open_processes(width: int) -> ProcessPoolExecutor:
-    # A plain fork would copy TensorFlow's threads in whatever state they are.
+def _open_process_pool(workers: int) -> ProcessPoolExecutor:
+    # fork would copy TensorFlow's threads in an undefined state.
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
     if method == "forkserver":
-        context.set_forkserver_preload(PRELOADED)
-    return ProcessPoolExecutor(width, context, initializer=_obey_parent)
+        context.set_forkserver_preload(PRELOADED_MODULES)
+    return ProcessPoolExecutor(workers, context, initializer=_follow_parent)
 
 
-def _obey_parent() -> None:
-    """Leave Ctrl-C to the parent process, and end when it does, however it ended."""
+def _follow_parent() -> None:
+    """Ignore Ctrl-C, which the parent process handles, and exit when the parent exits."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
 
-    def follow() -> None:
+    def exit_after_parent() -> None:
         parent.join()
         os._exit(1)
 
-    threading.Thread(target=follow, daemon=True).start()
+    threading.Thread(target=exit_after_parent, daemon=True).start()
 
 
 @contextmanager
@@ -159,16 +153,16 @@ def _connect(scheduler: str) -> Iterator[tuple[Executor, int]]:
             "'dask scheduler', or leave it null to work on this machine."
         ) from error
     with client:
-        width = sum(client.ncores().values())
-        if not width:
+        workers = sum(client.ncores().values())
+        if not workers:
             raise GanvasError(
                 f"The Dask scheduler at {scheduler} has no workers: start some by "
                 f"'dask worker {scheduler}'."
             )
         try:
-            yield client.get_executor(pure=False), width
+            yield client.get_executor(pure=False), workers
         except (KilledWorker, CancelledError, OSError) as error:
             raise GanvasError(
-                f"The Dask cluster at {scheduler} gave up ({error}): look at its workers' logs; "
-                "what is done is kept for the next run."
+                f"The Dask cluster at {scheduler} failed ({error}): look at its workers' logs; "
+                "completed work is kept for the next run."
             ) from error

@@ -1,4 +1,4 @@
-"""Listing files, and giving them the labels of lists: what sources share."""
+"""List the files of a source and assign labels to them."""
 
 import os
 import re
@@ -10,152 +10,164 @@ from PIL import Image
 
 from ganvas.errors import GanvasError
 
-# Column of a table of listed images: the list that names each. No label can be called so.
-LIST, KEY = "(list)", "(key)"
-FACTS = {"bytes": "int64", "modified_ns": "int64"}
-NOT_TEXT = re.compile(r"[\ud800-\udfff]")
-# Formats whose endings Pillow knows, though it only writes them, hands them to other programs or
-# tells no more than a film's size.
-NO_IMAGES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PALM", "PDF", "WMF"}
+# Internal columns of tables of labels: the list that names an image, and its normalized path.
+# Parentheses keep them apart from label columns.
+LIST_COLUMN, KEY_COLUMN = "(list)", "(key)"
+FILE_STATS = {"bytes": "int64", "modified_ns": "int64"}
+SURROGATES = re.compile(r"[\ud800-\udfff]")
+# Formats that Pillow registers although it can only write them, reads them by external programs
+# or reads nothing but their size.
+NON_IMAGE_FORMATS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PALM", "PDF", "WMF"}
 
 
-def list_files(folder: Path, below: str) -> list[tuple[str, int, int]]:
-    """List every file below a subfolder but hidden ones: path, bytes, modification time in ns."""
-    found: list[tuple[str, int, int]] = []
-    pending = [below.strip("/")]
+def list_files(folder: Path, subfolder: str = "") -> list[tuple[str, int, int]]:
+    """List all files below a subfolder except hidden ones.
+
+    Returns:
+        One tuple a file: path below `folder`, size in bytes, modification time in nanoseconds.
+    """
+    files: list[tuple[str, int, int]] = []
+    pending = [subfolder.strip("/")]
     while pending:
-        here = pending.pop()
+        parent = pending.pop()
         try:
-            entries = list(os.scandir(folder / here))
+            entries = list(os.scandir(folder / parent))
         except FileNotFoundError:
             continue
         except PermissionError:
-            if here == below.strip("/"):
+            if parent == subfolder.strip("/"):
                 raise
-            # Such as lost+found of a disk: it is told of, and keeps nothing else out.
-            found.append((here, 0, 0))
+            # Listed like a file, such as lost+found of a disk, so that decoding rejects it.
+            files.append((parent, 0, 0))
             continue
         for entry in entries:
-            # Joined as text: building a Path for each of 80,000 files takes a second.
-            path = f"{here}/{entry.name}" if here else entry.name
+            # Strings, because a Path for each of 80,000 files takes a second.
+            path = f"{parent}/{entry.name}" if parent else entry.name
             if entry.name.startswith("."):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 pending.append(path)
             else:
                 stat = _read_stat(entry)
-                found.append((path, stat.st_size, stat.st_mtime_ns))
-    return found
+                files.append((path, stat.st_size, stat.st_mtime_ns))
+    return files
 
 
 def _read_stat(entry: os.DirEntry[str]) -> os.stat_result:
-    """Of a link the file that it leads to counts, which can become another under the same link."""
+    """Return the stat of a file; of a link, that of its target, which may change."""
     try:
         if entry.is_file():
             return entry.stat()
     except OSError:
-        # Reading will say what is wrong with the link.
-        pass
+        pass  # Decoding reports what is wrong with the link.
     return entry.stat(follow_symlinks=False)
 
 
-def scan(folder: Path, below: str = "") -> tuple[pd.DataFrame, pd.DataFrame]:
-    """List every file of a folder but hidden ones, with one look at each directory.
+def scan(folder: Path, subfolder: str = "") -> tuple[pd.DataFrame, pd.DataFrame]:
+    """List all files below a subfolder except hidden ones, reading each directory once.
 
     Returns:
-        The files, sorted by path: path below the folder, bytes, modified_ns; and remarks on
-        files whose names are not text.
+        The files, sorted by path, with columns path, bytes and modified_ns; and a table of the
+        skipped ones, whose names are not valid UTF-8.
+
+    Raises:
+        GanvasError: The folder does not exist.
     """
     if not folder.is_dir():
         raise GanvasError(
             f"The folder {folder} does not exist: set ingest.source.path to the folder that holds "
-            "the images, or bring artworks, wikiart or celeba by kedro run --pipelines=fetch."
+            "the images, or download artworks, wikiart or celeba by kedro run --pipelines=fetch."
         )
-    found = sorted(list_files(folder, below))
-    # Neither a table nor a web page can hold a name that is not UTF-8.
-    bad = [ascii(name)[1:-1] for name, *_ in found if NOT_TEXT.search(name)]
-    good = [row for row in found if not NOT_TEXT.search(row[0])]
-    files = pd.DataFrame(good, columns=["path", *FACTS]).astype({"path": "str", **FACTS})
-    return files, make_skipped(bad, "its name is not valid UTF-8: rename it")
+    rows = sorted(list_files(folder, subfolder))
+    # Neither tables nor web pages can hold such names.
+    invalid = [ascii(path)[1:-1] for path, *_ in rows if SURROGATES.search(path)]
+    valid = [row for row in rows if not SURROGATES.search(row[0])]
+    files = pd.DataFrame(valid, columns=["path", *FILE_STATS])
+    files = files.astype({"path": "str", **FILE_STATS})
+    return files, make_skipped(invalid, "its name is not valid UTF-8: rename it")
 
 
-def match_listed(
+def assign_labels(
     files: pd.DataFrame, listed: pd.DataFrame, lists: list[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give files the labels of the lists that name them.
+    """Join files with the labels of the lists that name them.
 
-    Names match whether accents are composed or not: macOS may decompose what a list composes.
+    Paths are compared in Unicode form NFC, since macOS may decompose the names of files.
 
     Args:
-        files: One row a file: path and more.
-        listed: One row a line: path, LIST (the list's name) and label columns.
-        lists: The lists' names, for remarks.
+        files: One row a file: path and more columns.
+        listed: One row a line of a list: path, LIST_COLUMN (name of the list) and label columns.
+        lists: Names of the lists, for reasons.
 
     Returns:
-        The files with their labels; and remarks on missing files and on those that no line
-        names or that two lines label differently.
+        The files with their labels; and a table of skipped files: files that no list names or
+        that have several labels, and listed files that do not exist.
     """
-    labels = [column for column in listed.columns if column not in ("path", LIST)]
-    listed = listed.assign(**{KEY: listed["path"].map(compose)})
-    repeated = listed[listed[KEY].duplicated(keep=False)].drop_duplicates([KEY, *labels])
-    listed = listed.drop_duplicates(KEY)
-    keys = files["path"].map(compose).rename(KEY)
-    unclear = _among(keys, repeated.loc[repeated[KEY].duplicated(), KEY])
-    known = _among(keys, listed[KEY]) & ~unclear
-    records = files.join(keys)[known].join(listed.set_index(KEY)[labels], on=KEY)
-    missing = listed[~_among(listed[KEY], keys)]
+    labels = [column for column in listed.columns if column not in ("path", LIST_COLUMN)]
+    listed = listed.assign(**{KEY_COLUMN: listed["path"].map(to_nfc)})
+    repeated = listed[listed[KEY_COLUMN].duplicated(keep=False)]
+    repeated = repeated.drop_duplicates([KEY_COLUMN, *labels])
+    listed = listed.drop_duplicates(KEY_COLUMN)
+    keys = files["path"].map(to_nfc).rename(KEY_COLUMN)
+    ambiguous = _is_in(keys, repeated.loc[repeated[KEY_COLUMN].duplicated(), KEY_COLUMN])
+    labeled = _is_in(keys, listed[KEY_COLUMN]) & ~ambiguous
+    records = files.join(keys)[labeled].join(listed.set_index(KEY_COLUMN)[labels], on=KEY_COLUMN)
+    missing = listed[~_is_in(listed[KEY_COLUMN], keys)]
     names = ", ".join(lists)
-    remarks = join_skipped(
-        make_skipped(files.loc[unclear, "path"], f"named twice with different labels in {names}"),
-        make_skipped(files.loc[~known & ~unclear, "path"], f"no label: not in {names}"),
-        make_skipped(missing["path"], "named in " + missing[LIST] + " but not found"),
+    skipped = join_skipped(
+        make_skipped(files.loc[ambiguous, "path"], f"named twice with different labels in {names}"),
+        make_skipped(files.loc[~labeled & ~ambiguous, "path"], f"no label: not in {names}"),
+        make_skipped(missing["path"], "named in " + missing[LIST_COLUMN] + " but not found"),
     )
-    return records.drop(columns=KEY).reset_index(drop=True), remarks
+    return records.drop(columns=KEY_COLUMN).reset_index(drop=True), skipped
 
 
-def drop_other_files(files: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Keep the files that may be images; captions and tables beside them become remarks."""
+def keep_image_files(files: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Split files into those that may be images, by suffix, and a table of skipped ones."""
     suffixes = files["path"].map(lambda path: PurePosixPath(path).suffix.lower())
-    forms = Image.registered_extensions()
-    known = [suffix for suffix, form in forms.items() if form not in NO_IMAGES]
+    formats = Image.registered_extensions()
+    known = [suffix for suffix, name in formats.items() if name not in NON_IMAGE_FORMATS]
     others = ~suffixes.isin(["", *known])
-    remarks = make_skipped(files.loc[others, "path"], "no image: ends in " + suffixes[others])
-    return files[~others].reset_index(drop=True), remarks
+    skipped = make_skipped(files.loc[others, "path"], "no image: ends in " + suffixes[others])
+    return files[~others].reset_index(drop=True), skipped
 
 
-def _among(texts: pd.Series, others: pd.Series) -> pd.Series:
-    return texts.map(set(others).__contains__).astype(bool)  # Series.isin is slow on texts
+def _is_in(texts: pd.Series, values: pd.Series) -> pd.Series:
+    return texts.map(set(values).__contains__).astype(bool)  # Series.isin is slow for strings
 
 
 def make_skipped(paths: list[str] | pd.Series, reason: str | list[str] | pd.Series) -> pd.DataFrame:
-    """Give each path its reason: columns path and reason, both text."""
+    """Return a table of skipped files with the text columns path and reason."""
     return pd.DataFrame({"path": paths, "reason": reason}, dtype="str")
 
 
-def join_skipped(*remarks: pd.DataFrame) -> pd.DataFrame:
-    """Join remarks, sorted by path; of several on one path the first stays."""
-    joined = pd.concat(remarks).drop_duplicates("path")
+def join_skipped(*tables: pd.DataFrame) -> pd.DataFrame:
+    """Concatenate tables of skipped files, sorted by path; the first reason for a path stays."""
+    joined = pd.concat(tables).drop_duplicates("path")
     return joined.sort_values("path", ignore_index=True)
 
 
 def first_folder(paths: pd.Series) -> pd.Series:
-    """The first folder of each path, accents composed; "" for a file at the top."""
-    return paths.map(lambda path: compose(path[: path.find("/") + 1][:-1])).astype("str")
+    """Return the first folder of each path in NFC; "" for a file at the top."""
+    return paths.map(lambda path: to_nfc(path[: path.find("/") + 1][:-1])).astype("str")
 
 
-def compose(text: str) -> str:
-    """The text with every accent composed with its letter (NFC)."""
+def to_nfc(text: str) -> str:
+    """Normalize to Unicode form NFC, in which letters and accents are composed."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def read_lines(file: Path) -> list[str]:
-    """Read a text file's lines, ended by line feeds alone.
+    """Read the lines of a UTF-8 file, ended by line feeds alone.
 
-    `str.splitlines` also splits at U+0085, which stands in names that were once decoded wrongly.
+    `str.splitlines` also splits at U+0085, which occurs in wrongly decoded names.
+
+    Raises:
+        GanvasError: The file is not UTF-8.
     """
-    raw = file.read_bytes()
+    content = file.read_bytes()
     try:
-        return [line.removesuffix("\r") for line in raw.decode("utf-8-sig").split("\n")]
+        return [line.removesuffix("\r") for line in content.decode("utf-8-sig").split("\n")]
     except UnicodeDecodeError as error:
-        number = raw[: error.start].count(b"\n") + 1
+        number = content[: error.start].count(b"\n") + 1
         raise GanvasError(f"Line {number} of {file} is not UTF-8: save it as UTF-8.") from error

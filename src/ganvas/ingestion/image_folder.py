@@ -1,4 +1,4 @@
-"""Any folder of images, labeled by folders or by a table."""
+"""Any folder of images, labeled by its folders or by a table."""
 
 import csv
 from collections.abc import Iterator
@@ -11,29 +11,29 @@ from pydantic import Field
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
 from ganvas.ingestion.file_index import (
-    FACTS,
-    LIST,
-    drop_other_files,
+    FILE_STATS,
+    LIST_COLUMN,
+    assign_labels,
     first_folder,
     join_skipped,
-    match_listed,
+    keep_image_files,
     read_lines,
     scan,
 )
 
 SPLITS = ["train", "validation", "test"]
-# No label can be called so: columns of the collection's own.
-TAKEN = [*FACTS, "hash"]
+# Columns of the image index, which no label column may be called.
+RESERVED = [*FILE_STATS, "hash"]
 
 
 class FolderParams(Params):
     """Parameters of a folder of images.
 
     Attributes:
-        labels: `folders`: an image's class is its first folder; `csv`: the columns of a table;
-            `none`: images have no labels.
-        csv: The table in the folder: columns `path`, one or more labels and, for images that
-            are split, `split` with train, validation or test.
+        labels: `folders`: the first folder of an image is its class; `csv`: labels are columns
+            of a table; `none`: images have no labels.
+        csv: Path of the table in the folder: columns `path`, one or more labels and, optionally,
+            `split` with train, validation or test.
     """
 
     labels: Literal["folders", "csv", "none"] = "folders"
@@ -41,46 +41,44 @@ class FolderParams(Params):
 
 
 def read_folder(folder: Path, params: FolderParams) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """List the images of any folder, however deep they lie.
+    """List the images of any folder and of its subfolders.
 
     Args:
-        folder: Holds the images. The table of labels in it counts as no image.
+        folder: Holds the images and, if used, the table of labels.
         params: Where the labels come from.
 
     Returns:
-        The records, one row a file, sorted by path: path below the folder, bytes, modified_ns
-        and the labels: `class` (the first folder; "" for an image at the top), the table's
-        columns, or none. And the remarks, path and reason, on each file that is no record and
-        on each image that the table names but the folder lacks.
+        Records and skipped files, see `SourceListing`. The label column is `class` (the first
+        folder; "" for an image at the top), those of the table, or none.
 
     Raises:
         GanvasError: The folder, the table, one of its columns or every image is missing, or a
             line of the table can't be read.
     """
-    files, remarks = scan(folder)
+    files, skipped = scan(folder)
     files = files[files["path"] != params.csv]
     if params.labels == "csv":
         listed = _read_table(folder / params.csv)
-        records, more = match_listed(files, listed, [params.csv])
+        records, unlabeled = assign_labels(files, listed, [params.csv])
     else:
-        records, more = drop_other_files(files)
+        records, unlabeled = keep_image_files(files)
     if params.labels == "folders":
         records["class"] = first_folder(records["path"])
     if records.empty:
         by_table = params.labels == "csv"
         what = f" that {params.csv} names in {folder}" if by_table else f" in {folder}"
-        why = "" if by_table else _tell_endings(files["path"])
+        suffixes = "" if by_table else _describe_suffixes(files["path"])
         hint = "set ingest.source.path to a folder with images"
-        raise GanvasError(f"No image{what}{why}: {hint}.")
-    return records, join_skipped(remarks, more)
+        raise GanvasError(f"No image{what}{suffixes}: {hint}.")
+    return records, join_skipped(skipped, unlabeled)
 
 
-def _tell_endings(paths: pd.Series) -> str:
-    """Say how files end, since people call more of them images than Pillow does."""
+def _describe_suffixes(paths: pd.Series) -> str:
+    """Name the suffixes of files that may well be images, but not for Pillow."""
     if paths.empty:
         return ""
-    endings = paths.map(lambda path: PurePosixPath(path).suffix.lower()).value_counts()
-    return f", whose files end in {', '.join(endings.index[:3])} and not as JPEG, PNG or the like"
+    suffixes = paths.map(lambda path: PurePosixPath(path).suffix.lower()).value_counts()
+    return f", whose files end in {', '.join(suffixes.index[:3])} and not as JPEG, PNG or the like"
 
 
 def _read_table(file: Path) -> pd.DataFrame:
@@ -100,13 +98,13 @@ def _read_table(file: Path) -> pd.DataFrame:
                 f"{', '.join(SPLITS)}."
             )
         rows.append(row)
-    table = pd.DataFrame(rows, columns=columns, dtype="str").assign(**{LIST: file.name})
+    table = pd.DataFrame(rows, columns=columns, dtype="str").assign(**{LIST_COLUMN: file.name})
     return table.assign(path=table["path"].str.removeprefix("./"))
 
 
 def _read_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """Give each row that is not empty with the number of the line on which it begins."""
-    # Strict: else an open quotation mark would swallow all the lines after it.
+    """Yield the number of the first line of each row that is not empty, and its fields."""
+    # Strict, since an unclosed quotation mark would otherwise swallow all lines after it.
     lines = csv.reader((f"{line}\n" for line in read_lines(file)), strict=True)
     while True:
         number = lines.line_num + 1
@@ -125,11 +123,12 @@ def _read_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _check_columns(columns: list[str], file: Path) -> None:
-    wrong = [name for name in columns if columns.count(name) > 1 or name in [*TAKEN, ""]]
+    wrong = [name for name in columns if columns.count(name) > 1 or name in [*RESERVED, ""]]
     if "path" not in columns or not set(columns) - {"path", "split"} or wrong:
-        lacking = "a label column" if "path" in columns else "the column path"
-        problem = f"can't have the column '{wrong[0]}'" if wrong else f"lacks {lacking}"
+        missing = "a label column" if "path" in columns else "the column path"
+        problem = f"can't have the column '{wrong[0]}'" if wrong else f"lacks {missing}"
         raise GanvasError(
             f"{file} {problem}: its first line is '{','.join(columns)}', but must be path and one "
-            f"or more labels, each once, with commas between them and none of {', '.join(TAKEN)}."
+            "or more labels, each once, with commas between them and none of "
+            f"{', '.join(RESERVED)}."
         )

@@ -1,4 +1,4 @@
-"""Data sets of Kaggle, downloaded by kagglehub."""
+"""Download datasets from Kaggle with kagglehub."""
 
 import contextlib
 import io
@@ -10,58 +10,64 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ganvas.errors import GanvasError
-from ganvas.ingestion.hub import NO_NETWORK, REFUSED, UNKNOWN, import_client
 from ganvas.progress import in_terminal
 
-HUB, ENTRY = "Kaggle", "kaggle"
-# Keys of the entry in credentials.yml: one of these sets.
-KEYS = (["token"], ["username", "key"])
+HUB, CREDENTIALS_ENTRY = "Kaggle", "kaggle"
+# Allowed sets of keys in the entry of credentials.yml.
+CREDENTIALS_KEYS = (["token"], ["username", "key"])
+PACKAGES = ("kagglehub",)
 VARIABLES = {"username": "KAGGLE_USERNAME", "key": "KAGGLE_KEY", "token": "KAGGLE_API_TOKEN"}
 
 
 def download(handle: str, folder: Path, credentials: dict[str, str]) -> tuple[Path, str]:
-    """Download a data set and unpack it; a download that was stopped on the way goes on.
+    """Download and unpack a dataset; an interrupted download is resumed.
 
     Args:
-        handle: The data set, as owner/name.
-        folder: Where the archive and what is in it are kept until they are complete.
-        credentials: Kaggle's `token`, or `username` and `key`; empty: what kagglehub finds
-            itself.
+        handle: Dataset, as owner/name.
+        folder: Holds the archive and its content until both are complete.
+        credentials: `token`, or `username` and `key`; empty: those that kagglehub finds itself.
 
     Returns:
-        The folder with the unpacked files, somewhere below `folder`, and the version.
+        The folder of the unpacked files, somewhere below `folder`, and the version.
 
     Raises:
-        GanvasError: kagglehub is not installed, or the data set can't be had.
+        GanvasError: The archive is damaged, or kagglehub's own configuration is.
     """
-    kagglehub = import_client("kagglehub")
-    # Only its cache makes kagglehub go on with an archive: an output_dir that holds a part of
-    # one is refused. So it is given a cache of its own, on the disk of the raw images.
-    with _environment(folder, credentials), _quiet_in_a_log(), _one_sentence(handle, credentials):
+    import kagglehub
+
+    # kagglehub resumes downloads only in its cache, and refuses an output_dir with partial files.
+    # So its cache is set to `folder`, on the disk of the raw images.
+    with _environment(folder, credentials), _no_progress_bar_in_logs():
         try:
             path = Path(kagglehub.dataset_download(handle))
         except (zipfile.BadZipFile, zlib.error, kagglehub.exceptions.DataCorruptionError) as error:
             raise _damaged(handle, folder) from error
         except ValueError as error:
-            # Raised before the archive is thrown away, so the next run would stumble over it.
+            # kagglehub keeps an archive of unknown type, so that the next run would fail too.
             if "archive type" in str(error):
                 raise _damaged(handle, folder) from error
-            # Of a broken kaggle.json, for one.
-            raise GanvasError(f"kagglehub can't fetch {handle}: {error}.") from error
+            # For example a broken kaggle.json.
+            raise GanvasError(f"kagglehub can't download {handle}: {error}.") from error
     return path, path.name
+
+
+def hub_errors() -> tuple[type[Exception], ...]:
+    """Return the errors that kagglehub raises for failed requests."""
+    from requests import RequestException
+
+    return (RequestException,)
 
 
 @contextlib.contextmanager
 def _environment(folder: Path, credentials: dict[str, str]) -> Iterator[None]:
-    """Tell kagglehub by its variables, which it reads at each call, and leave none behind."""
-    given = {VARIABLES[key]: value for key, value in credentials.items()}
-    cleared = VARIABLES.values() if given else []
-    # In a notebook of Kaggle or Colab it would answer with a folder that can't be moved.
+    """Configure kagglehub by the environment variables that it reads at each call."""
+    values = {VARIABLES[key]: value for key, value in credentials.items()}
+    # In notebooks of Kaggle or Colab it would return a folder that can't be moved.
     switches = {"DISABLE_KAGGLE_CACHE": "true", "DISABLE_COLAB_CACHE": "true"}
     before = dict(os.environ)
-    for name in cleared:
+    for name in VARIABLES.values() if values else []:
         os.environ.pop(name, None)
-    os.environ.update(switches | given | {"KAGGLEHUB_CACHE": str(folder)})
+    os.environ.update(switches | values | {"KAGGLEHUB_CACHE": str(folder)})
     try:
         yield
     finally:
@@ -72,8 +78,8 @@ def _environment(folder: Path, credentials: dict[str, str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet_in_a_log() -> Iterator[None]:
-    """Keep kagglehub's bar and remarks out of a log: it has no switch for its bar."""
+def _no_progress_bar_in_logs() -> Iterator[None]:
+    # kagglehub has no option for it.
     if in_terminal():
         yield
         return
@@ -82,29 +88,10 @@ def _quiet_in_a_log() -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
-def _one_sentence(handle: str, credentials: dict[str, str]) -> Iterator[None]:
-    # Comes with kagglehub, which raises its errors.
-    from requests import RequestException
-
-    names = {"hub": HUB, "handle": handle, "entry": ENTRY, "what": "token"}
-    try:
-        yield
-    except RequestException as error:
-        status = getattr(error.response, "status_code", None)
-        if status in (401, 403):
-            given = "refuses your credential for" if credentials else "wants a credential for"
-            raise GanvasError(REFUSED.format(given=given, **names)) from error
-        if status == 404:
-            raise GanvasError(UNKNOWN.format(**names)) from error
-        reason = f"it answers with status {status}" if status else "it can't be reached"
-        raise GanvasError(NO_NETWORK.format(reason=reason, **names)) from error
-
-
 def _damaged(handle: str, folder: Path) -> GanvasError:
     for archive in folder.rglob("*.archive"):
         archive.unlink()
     return GanvasError(
-        f"The archive of {handle} arrived damaged from Kaggle and was thrown away: run "
+        f"The archive of {handle} from Kaggle is damaged and was deleted: run "
         "`kedro run --pipelines=fetch` again."
     )

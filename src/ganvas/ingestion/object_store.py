@@ -1,4 +1,4 @@
-"""Images on an object store, mirrored to a folder: all that follows reads files."""
+"""Mirror images from an object store to a local folder."""
 
 import json
 import logging
@@ -6,36 +6,44 @@ import os
 import shutil
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import fsspec
 
 from ganvas.atomic_files import atomic_write
 from ganvas.errors import GanvasError
-from ganvas.ingestion.locking import FULL, explain
+from ganvas.ingestion.disk_errors import explain_disk_error, is_disk_full
 from ganvas.progress import track
 
 logger = logging.getLogger(__name__)
 
-# Says which store the folder mirrors, and the version of each object that it holds.
-MARK = ".mirrored.json"
-# Objects that are asked for at once, and lost at most when a run is killed.
+# Holds the URL of the mirrored folder and the version of each downloaded object.
+MARKER = ".mirrored.json"
+# Objects downloaded concurrently; at most as many are lost when a run is killed.
 BATCH = 256
-# What stores call the time of an object's last change.
-VERSIONS = ("ETag", "etag", "blob_id", "sha")
-TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
+# Keys under which stores report the version of an object, and its modification time.
+VERSION_KEYS = ("ETag", "etag", "blob_id", "sha")
+TIME_KEYS = ("LastModified", "last_modified", "updated", "mtime", "created")
+
+
+class StoredObject(NamedTuple):
+    """An object of the store: full name, version, and modification time in Unix seconds."""
+
+    name: str
+    version: str
+    modified: float
 
 
 def is_url(path: str) -> bool:
-    """Whether a path leads to a store rather than to this machine's files."""
+    """Return whether a path is a URL of an object store."""
     return "://" in path
 
 
 def check_protocol(url: str) -> None:
-    """Check that what reads a URL is installed.
+    """Check that the file system for a URL is installed.
 
     Raises:
-        GanvasError: It is not, or nothing is known to read it.
+        GanvasError: It is not installed, or the protocol is unknown.
     """
     protocol = url.partition("://")[0]
     try:
@@ -47,130 +55,132 @@ def check_protocol(url: str) -> None:
         ) from error
     except ValueError as error:
         raise GanvasError(
-            f"{url} can't be read, for nothing knows {protocol}://: it must be s3:// or another "
-            "protocol of fsspec."
+            f"{url} can't be read, since the protocol {protocol}:// is unknown: it must be s3:// "
+            "or another protocol of fsspec."
         ) from error
 
 
 def mirror(url: str, folder: Path, options: dict[str, Any]) -> None:
-    """Make a folder hold what lies below a URL, fetching only what has changed there.
+    """Mirror the objects below a URL to a folder, downloading only new and changed ones.
 
-    Hidden objects are left out, as hidden files are; files that were fetched and are gone from the
-    store are deleted, and others are left alone. A file gets its object's time of change, so that
-    neither a second listing nor a second mirror looks like other images.
+    Hidden objects are skipped. Downloaded files whose objects were deleted are deleted; other
+    files in the folder are kept. Files get the modification time of their objects, so that
+    ingestion sees them as unchanged after a second mirror.
 
     Args:
-        url: Of a folder, with any protocol of fsspec.
-        folder: The mirror: a new or an empty folder, or an earlier mirror of the same URL.
-        options: What the protocol's file system takes, such as credentials.
+        url: URL of a folder, with any protocol of fsspec.
+        folder: New or empty folder, or an earlier mirror of the same URL.
+        options: Arguments of the protocol's file system, such as credentials.
 
     Raises:
-        GanvasError: The store can't be read, holds nothing there, or the folder is not ours.
+        GanvasError: The store can't be read or is empty, or the folder holds other files.
+
+    Example:
+        >>> mirror("s3://bucket/images", Path("data/01_raw/mine"), {"key": "…", "secret": "…"})
     """
-    held = _read_mark(url, folder)
-    store, listed = _list_objects(url, options)
+    versions = _read_marker(url, folder)
+    store, objects = _list_objects(url, options)
+    deleted = versions.keys() - objects.keys()
+    for path in deleted:
+        (folder / path).unlink(missing_ok=True)
+        del versions[path]
+    if deleted:
+        _write_marker(url, folder, versions)
     changed = [
         path
-        for path, (_, version, _) in listed.items()
-        if held.get(path) != version or not (folder / path).is_file()
+        for path, stored in objects.items()
+        if versions.get(path) != stored.version or not (folder / path).is_file()
     ]
-    gone = held.keys() - listed.keys()
-    for path in gone:
-        (folder / path).unlink(missing_ok=True)
-        del held[path]
-    if gone:
-        _write_mark(url, folder, held)
     if not changed:
-        logger.info("%s is unchanged: %d files.", url, len(listed))
+        logger.info("%s is unchanged: %d files.", url, len(objects))
+        return
     for start in track(range(0, len(changed), BATCH), "Mirroring"):
-        batch = changed[start : start + BATCH]
+        batch = {path: objects[path] for path in changed[start : start + BATCH]}
         try:
-            _fetch(store, folder, {path: listed[path] for path in batch})
+            _download(store, folder, batch)
         except Exception as error:  # each store has errors of its own
-            if isinstance(error, OSError) and error.errno in FULL:
-                raise GanvasError(explain(error, folder, "filled", "ingest")) from error
+            if isinstance(error, OSError) and is_disk_full(error):
+                raise GanvasError(explain_disk_error(error, folder, "filled", "ingest")) from error
             raise _unreadable(url, error) from error
-        held |= {path: listed[path][1] for path in batch}
-        _write_mark(url, folder, held)
-    if changed:
-        logger.info("%d of %d files of %s fetched to %s.", len(changed), len(listed), url, folder)
+        versions |= {path: stored.version for path, stored in batch.items()}
+        _write_marker(url, folder, versions)
+    logger.info("%d of %d files of %s downloaded to %s.", len(changed), len(objects), url, folder)
 
 
-def _read_mark(url: str, folder: Path) -> dict[str, str]:
-    mark = folder / MARK
-    if not mark.is_file():
+def _read_marker(url: str, folder: Path) -> dict[str, str]:
+    """Return the versions of mirrored objects by path; create the marker of a new mirror."""
+    marker = folder / MARKER
+    if not marker.is_file():
         if folder.is_dir() and any(folder.iterdir()):
             raise GanvasError(
-                f"{folder} holds files that are no mirror of {url}, which are left alone: set "
+                f"{folder} holds files that are no mirror of {url}, which are kept: set "
                 "ingest.dataset to mirror it to another folder."
             )
-        _write_mark(url, folder, {})
-    kept = json.loads(mark.read_text())
-    if kept["url"] != url:
+        _write_marker(url, folder, {})
+    content = json.loads(marker.read_text())
+    if content["url"] != url:
         raise GanvasError(
-            f"{folder} mirrors {kept['url']}, not {url}: set ingest.dataset to mirror that to "
+            f"{folder} mirrors {content['url']}, not {url}: set ingest.dataset to mirror that to "
             "another folder, or delete this one."
         )
-    objects: dict[str, str] = kept["objects"]
-    return objects
+    versions: dict[str, str] = content["objects"]
+    return versions
 
 
-def _write_mark(url: str, folder: Path, objects: dict[str, str]) -> None:
-    content = json.dumps({"url": url, "objects": objects})
-    atomic_write(folder / MARK, content.encode())
+def _write_marker(url: str, folder: Path, versions: dict[str, str]) -> None:
+    content = json.dumps({"url": url, "objects": versions})
+    atomic_write(folder / MARKER, content.encode())
 
 
-def _list_objects(
-    url: str, options: dict[str, Any]
-) -> tuple[Any, dict[str, tuple[str, str, float]]]:
-    """List the objects below a URL: by their path there, the whole name, version and time."""
+def _list_objects(url: str, options: dict[str, Any]) -> tuple[Any, dict[str, StoredObject]]:
+    """Return the file system and the objects below a URL by relative path."""
     try:
         store, root = fsspec.url_to_fs(url, **options)
-        # A store that was listed before in this process would answer from memory.
+        # fsspec caches listings within a process.
         store.invalidate_cache()
         root = root.rstrip("/")
-        found = store.find(root, detail=True)
+        listing = store.find(root, detail=True)
     except Exception as error:  # each store has errors of its own
         raise _unreadable(url, error) from error
-    listed = {}
-    for name, facts in found.items():
+    objects = {}
+    for name, info in listing.items():
         path = name.removeprefix(root).lstrip("/")
-        # Also those that would leave the folder: ".." is hidden too.
+        # Skip hidden objects, and with them "..", which would leave the folder.
         if all(part and not part.startswith(".") for part in path.split("/")):
-            time = _read_time(facts)
-            version = next((facts[name] for name in VERSIONS if facts.get(name)), time)
-            listed[path] = (name, f"{version} {facts['size']}", time)
-    if not listed:
+            time = _modification_time(info)
+            version = next((info[key] for key in VERSION_KEYS if info.get(key)), time)
+            objects[path] = StoredObject(name, f"{version} {info['size']}", time)
+    if not objects:
         raise GanvasError(
             f"There are no files at {url}: set ingest.source.path to the bucket and the folder "
             "that holds the images."
         )
-    return store, listed
+    return store, objects
 
 
-def _read_time(facts: dict[str, Any]) -> float:
-    """The time of an object's last change in seconds since 1970; 0 where the store has none."""
-    time = next((facts[name] for name in TIMES if facts.get(name)), 0.0)
+def _modification_time(info: dict[str, Any]) -> float:
+    """Return the modification time in Unix seconds; 0 if the store reports none."""
+    time = next((info[key] for key in TIME_KEYS if info.get(key)), 0.0)
     time = datetime.fromisoformat(time) if isinstance(time, str) else time
     return time.timestamp() if isinstance(time, datetime) else float(time)
 
 
-def _fetch(store: Any, folder: Path, objects: dict[str, tuple[str, str, float]]) -> None:
+def _download(store: Any, folder: Path, objects: dict[str, StoredObject]) -> None:
     partial = folder / ".partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     local = [str(partial / f"{number}") for number in range(len(objects))]
-    store.get([name for name, *_ in objects.values()], local)
-    for file, (path, (_, _, time)) in zip(local, objects.items(), strict=True):
-        os.utime(file, (time, time))
+    store.get([stored.name for stored in objects.values()], local)
+    for file, (path, stored) in zip(local, objects.items(), strict=True):
+        os.utime(file, (stored.modified, stored.modified))
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         Path(file).replace(folder / path)
     partial.rmdir()
 
 
 def _unreadable(url: str, error: Exception) -> GanvasError:
-    told = " ".join(str(error).split()) or type(error).__name__
+    reason = " ".join(str(error).split()) or type(error).__name__
     return GanvasError(
-        f"{url} can't be read ({told}): check ingest.source.path, and 'object_store' in "
+        f"{url} can't be read ({reason}): check ingest.source.path, and 'object_store' in "
         "conf/local/credentials.yml."
     )

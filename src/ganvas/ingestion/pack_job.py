@@ -1,4 +1,4 @@
-"""Packing under way: chunks made by workers, shards made of chunks, both kept between runs."""
+"""Pack images into shards; an interrupted job is resumed from its finished chunks and shards."""
 
 import logging
 import shutil
@@ -16,15 +16,15 @@ import pandas as pd
 from ganvas.atomic_files import atomic_path
 from ganvas.ingestion.executors import ExecutorOptions, run_tasks
 from ganvas.ingestion.pack_worker import (
-    CHUNK,
+    CHUNK_SIZE,
     ChunkTask,
     DecodeOptions,
     has_recovered,
     make_chunk,
+    read_chunk_array,
     read_chunk_results,
-    read_images,
 )
-from ganvas.ingestion.shards import NAME, SHARD, write_shard
+from ganvas.ingestion.shards import SHARD_NAME, SHARD_SIZE, write_shard
 from ganvas.progress import track
 
 logger = logging.getLogger(__name__)
@@ -34,62 +34,61 @@ COLUMNS = ["path", "hash", "reason"]
 
 
 class Shard(NamedTuple):
-    """A range of the source's listing that becomes one file of images.
+    """A range of the listed files, whose images become one file.
 
     Attributes:
-        images: The file of its images.
-        done: The table of what became of each listed file; written last, it says that the shard
-            is finished.
-        tasks: Its chunks.
+        images: File of the images.
+        results: Table with the result of each listed file, written last.
+        tasks: Chunks of the shard.
     """
 
     images: Path
-    done: Path
+    results: Path
     tasks: list[ChunkTask]
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do."""
-        return self.done.exists() and self.images.exists()
+        """Whether both files exist."""
+        return self.results.exists() and self.images.exists()
 
 
-def open_work(work: Path, fingerprint: str, raw: Path | None) -> None:
-    """Make the folder of work under way, or keep it if it is work on the same thing.
+def open_work_folder(work: Path, fingerprint: str, raw: Path | None) -> None:
+    """Create the folder of a job, or keep that of an interrupted job with the same fingerprint.
 
     Args:
-        work: The folder.
-        fingerprint: Of what is packed.
-        raw: The source's folder, if it is this machine that reads it.
+        work: Folder of the job.
+        fingerprint: Fingerprint of source and parameters.
+        raw: Folder of the source, if this machine reads it.
     """
-    mark = work / "fingerprint"
-    if not (mark.is_file() and mark.read_text() == fingerprint):
+    marker = work / "fingerprint"
+    if not (marker.is_file() and marker.read_text() == fingerprint):
         shutil.rmtree(work, ignore_errors=True)
-        # A cluster's workers may write there still.
+        # exist_ok, since workers of a cluster may still write there.
         work.mkdir(parents=True, exist_ok=True)
-        mark.write_text(fingerprint)
-    for folder in (_chunks(work), work / "whole"):
+        marker.write_text(fingerprint)
+    for folder in (_chunk_folder(work), work / "whole"):
         folder.mkdir(exist_ok=True)
-    _mend(work, raw)
+    _remove_invalid_files(work, raw)
 
 
-def _mend(work: Path, raw: Path | None) -> None:
-    """Remove what a power cut has spoilt, and shards that lack what can be read by now."""
-    for chunk in _chunks(work).glob("*.npz"):
-        if not _opens(chunk, read_chunk_results):
+def _remove_invalid_files(work: Path, raw: Path | None) -> None:
+    """Remove files damaged by a power cut, and shards that lack files that are readable now."""
+    for chunk in _chunk_folder(work).glob("*.npz"):
+        if not _can_open(chunk, partial(read_chunk_array, name="results")):
             chunk.unlink()
     for images in (work / "whole").glob("*.npy"):
-        if not _opens(images, partial(np.load, mmap_mode="r", allow_pickle=False)):
+        if not _can_open(images, partial(np.load, mmap_mode="r", allow_pickle=False)):
             images.unlink()
-    lost = False
+    invalid = False
     for table in sorted(work.glob("rows-*.parquet")):
-        lost = lost or not _opens(table, pd.read_parquet)
-        lost = lost or (raw is not None and has_recovered(pd.read_parquet(table), raw))
-        # Whether an image is a duplicate follows from the shards before it.
-        if lost:
+        invalid = invalid or not _can_open(table, pd.read_parquet)
+        invalid = invalid or (raw is not None and has_recovered(pd.read_parquet(table), raw))
+        # Duplicates depend on all earlier shards, so all later ones are invalid too.
+        if invalid:
             table.unlink()
 
 
-def _opens(file: Path, read: Callable[[Path], Any]) -> bool:
+def _can_open(file: Path, read: Callable[[Path], Any]) -> bool:
     try:
         read(file)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
@@ -98,111 +97,110 @@ def _opens(file: Path, read: Callable[[Path], Any]) -> bool:
 
 
 def pack_shards(
-    paths: pd.Series, recipe: DecodeOptions, work: Path, place: ExecutorOptions
+    paths: pd.Series,
+    decode_options: DecodeOptions,
+    work: Path,
+    executor_options: ExecutorOptions,
 ) -> Iterator[pd.DataFrame]:
-    """Pack the listed files into `work/whole`, shard by shard, leaving out those that are there.
+    """Pack files into the shards of `work/whole`, skipping finished shards.
 
     Args:
-        paths: The files below the source's folder.
-        recipe: What is done to each.
-        work: The folder of work under way.
-        place: Where it is done.
+        paths: Files below the folder of the source.
+        decode_options: How to decode them.
+        work: Folder of the job.
+        executor_options: Where to decode them.
 
     Yields:
-        After each shard a table of what became of all files so far: path, hash ("" for a rejected
-        file) and reason ("" for an image). Of several files with the same content the first
-        stays.
+        After each shard, the results of all files so far: path, hash ("" if rejected) and reason
+        ("" if packed). Of several files with the same content only the first is packed.
 
     Raises:
-        GanvasError: The workers can't do their work.
+        GanvasError: The workers fail.
     """
-    shards = _plan(paths.tolist(), recipe, work)
-    done = pd.DataFrame(columns=COLUMNS, dtype="str")
-    for shard, fresh in _make_chunks(shards, place):
-        done = _finish(shard, done, recipe.size) if fresh else _add(done, shard)
-        if fresh and len(shards) > 1:
-            logger.info("%d of %d files read", len(done), len(paths))
-        yield done
+    shards = _plan_shards(paths.tolist(), decode_options, work)
+    results = pd.DataFrame(columns=COLUMNS, dtype="str")
+    for shard, is_new in _make_chunks(shards, executor_options):
+        if is_new:
+            results = _finish_shard(shard, results, decode_options.size)
+            if len(shards) > 1:
+                logger.info("%d of %d files read", len(results), len(paths))
+        else:
+            results = pd.concat([results, pd.read_parquet(shard.results)], ignore_index=True)
+        yield results
 
 
-def mark_duplicates(rows: pd.DataFrame) -> pd.DataFrame:
-    """Give every image whose hash stands in an earlier row the reason, and no hash.
+def mark_duplicates(results: pd.DataFrame) -> pd.DataFrame:
+    """Reject every image whose hash occurs in an earlier row.
 
     Args:
-        rows: Columns path, hash and reason.
+        results: Columns path, hash and reason.
     """
-    hashes = rows["hash"]
+    hashes = results["hash"]
     repeated = (hashes != "") & hashes.duplicated()
     if not repeated.any():
-        return rows
-    first = rows[~repeated].drop_duplicates("hash").set_index("hash")["path"]
-    return rows.assign(
-        reason=rows["reason"].mask(repeated, DUPLICATE + hashes.map(first)),
+        return results
+    first = results[~repeated].drop_duplicates("hash").set_index("hash")["path"]
+    return results.assign(
+        reason=results["reason"].mask(repeated, DUPLICATE + hashes.map(first)),
         hash=hashes.mask(repeated, ""),
     )
 
 
-def _chunks(work: Path) -> Path:
-    """Name the folder of chunks: a cluster may still be at those of a run with other parameters."""
+def _chunk_folder(work: Path) -> Path:
+    # One per fingerprint, since a cluster may still write chunks of a job with other parameters.
     return work / f"chunks-{(work / 'fingerprint').read_text()[:12]}"
 
 
-def _plan(paths: list[str], recipe: DecodeOptions, work: Path) -> list[Shard]:
-    chunks = _chunks(work).resolve()
+def _plan_shards(paths: list[str], options: DecodeOptions, work: Path) -> list[Shard]:
+    chunks = _chunk_folder(work).resolve()
     shards = []
-    for number, start in enumerate(range(0, len(paths), SHARD)):
-        end = min(start + SHARD, len(paths))
-        bounds = pairwise([*range(start, end, CHUNK), end])
+    for number, start in enumerate(range(0, len(paths), SHARD_SIZE)):
+        end = min(start + SHARD_SIZE, len(paths))
+        bounds = pairwise([*range(start, end, CHUNK_SIZE), end])
         tasks = [
-            ChunkTask(chunks / f"{first:09d}.npz", tuple(paths[first:last]), recipe)
+            ChunkTask(chunks / f"{first:09d}.npz", tuple(paths[first:last]), options)
             for first, last in bounds
         ]
-        images = work / "whole" / NAME.format(number)
+        images = work / "whole" / SHARD_NAME.format(number)
         shards.append(Shard(images, work / f"rows-{number:05d}.parquet", tasks))
     return shards
 
 
-def _make_chunks(shards: list[Shard], place: ExecutorOptions) -> Iterator[tuple[Shard, bool]]:
-    """Give each shard once all its chunks are made, and whether it had to be worked on."""
-    fresh = [shard for shard in shards if not shard.finished]
-    tasks = [task for shard in fresh for task in shard.tasks]
-    made: set[Path] = set()
-    with closing(run_tasks(make_chunk, tasks, place)) as running:
+def _make_chunks(shards: list[Shard], options: ExecutorOptions) -> Iterator[tuple[Shard, bool]]:
+    """Yield each shard once all its chunks exist, and whether it was unfinished."""
+    unfinished = [shard for shard in shards if not shard.finished]
+    tasks = [task for shard in unfinished for task in shard.tasks]
+    completed: set[Path] = set()
+    with closing(run_tasks(make_chunk, tasks, options)) as running:
         progress = track(running, "Ingesting", total=len(tasks))
         for shard in shards:
-            while shard in fresh and not made.issuperset(task.target for task in shard.tasks):
-                made.add(next(progress).target)
-            yield shard, shard in fresh
-        # Lets the bar end.
+            is_new = shard in unfinished
+            while is_new and not completed.issuperset(task.target for task in shard.tasks):
+                completed.add(next(progress).target)
+            yield shard, is_new
+        # Ends the progress bar.
         next(progress, None)
 
 
-def _finish(shard: Shard, done: pd.DataFrame, size: int) -> pd.DataFrame:
-    """Write a shard's images but those seen before; return all rows so far with its own."""
-    tables = [
-        read_chunk_results(task.target).assign(path=pd.Series(task.paths, dtype="str"))
-        for task in shard.tasks
-    ]
-    rows = mark_duplicates(pd.concat([done, *tables], ignore_index=True)[COLUMNS])
-    own = rows[len(done) :]
-    write_shard(shard.images, _kept(shard.tasks, tables, own), size)
-    with atomic_path(shard.done, durable=True) as unfinished:
-        own.to_parquet(unfinished)
+def _finish_shard(shard: Shard, earlier: pd.DataFrame, size: int) -> pd.DataFrame:
+    """Write the images of a shard without duplicates; return the results of all files so far."""
+    tables = [read_chunk_results(task) for task in shard.tasks]
+    results = mark_duplicates(pd.concat([earlier, *tables], ignore_index=True)[COLUMNS])
+    own = results[len(earlier) :]
+    write_shard(shard.images, _packed_images(shard.tasks, tables, own), size)
+    with atomic_path(shard.results, durable=True) as partial_file:
+        own.to_parquet(partial_file)
     for task in shard.tasks:
         task.target.unlink()
-    return rows
+    return results
 
 
-def _kept(
-    tasks: list[ChunkTask], tables: list[pd.DataFrame], rows: pd.DataFrame
+def _packed_images(
+    tasks: list[ChunkTask], tables: list[pd.DataFrame], results: pd.DataFrame
 ) -> Iterator[np.ndarray]:
-    stays = (rows["reason"] == "").to_numpy()
+    packed = (results["reason"] == "").to_numpy()
     start = 0
     for task, table in zip(tasks, tables, strict=True):
         decoded = (table["reason"] == "").to_numpy()
-        yield read_images(task.target)[stays[start : start + len(table)][decoded]]
+        yield read_chunk_array(task.target, "images")[packed[start : start + len(table)][decoded]]
         start += len(table)
-
-
-def _add(done: pd.DataFrame, shard: Shard) -> pd.DataFrame:
-    return pd.concat([done, pd.read_parquet(shard.done)], ignore_index=True)

@@ -1,4 +1,4 @@
-"""Chunks: the small pieces of a shard that workers make, each kept in a file of its own."""
+"""Decode chunks of image files in worker processes."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,21 +7,21 @@ import numpy as np
 import pandas as pd
 
 from ganvas.atomic_files import atomic_path
-from ganvas.ingestion.decode import REFUSED, Align, Crop, Rejection, decode_image
+from ganvas.ingestion.decode import UNREADABLE, Align, Crop, Rejection, decode_image
 
-# Files a chunk: enough to be worth a task, few enough to bound a worker's memory and to lose
-# little when it is killed.
-CHUNK = 256
+# Files per chunk: enough to outweigh the overhead of a task, few enough to bound the memory of a
+# worker and the work lost when it is killed.
+CHUNK_SIZE = 256
 
 
 class DecodeOptions(NamedTuple):
-    """What is done to every image.
+    """How to decode each image.
 
     Attributes:
-        raw: The source's folder, absolute: a worker may have another working directory.
+        raw: Folder of the source, absolute, since a worker may have another working directory.
         size: Side of the packed images in pixels.
-        crop: The square to keep.
-        align: What to put upright first.
+        crop: Square to keep.
+        align: Whether to align faces.
     """
 
     raw: Path
@@ -31,68 +31,64 @@ class DecodeOptions(NamedTuple):
 
 
 class ChunkTask(NamedTuple):
-    """What a worker needs to know, in another process or on another machine.
+    """Input of a worker, in another process or on another machine.
 
     Attributes:
-        target: The file to write, absolute.
-        paths: The images' files, below the source's folder.
-        recipe: What to do to them.
+        target: File to write, absolute.
+        paths: Image files, below the folder of the source.
+        options: How to decode them.
     """
 
     target: Path
     paths: tuple[str, ...]
-    recipe: DecodeOptions
+    options: DecodeOptions
 
 
 def make_chunk(task: ChunkTask) -> None:
-    """Decode a chunk's files and write what came of them, unless that is there already.
+    """Decode the files of a chunk and write images and results, unless they exist.
 
-    The file is never seen half written, and does not depend on who writes it.
+    The file is written atomically, and its bytes do not depend on the worker.
 
     Raises:
-        GanvasError: Faces are to be aligned, but the detector is not installed.
+        GanvasError: The face detector is needed, but not installed.
     """
-    if task.target.exists() and not has_recovered(_look_back(task), task.recipe.raw):
+    options = task.options
+    if task.target.exists() and not has_recovered(read_chunk_results(task), options.raw):
         return
-    recipe = task.recipe
-    images = np.empty((len(task.paths), recipe.size, recipe.size, 3), np.uint8)
-    answers = []
+    images = np.empty((len(task.paths), options.size, options.size, 3), np.uint8)
+    results = []
     count = 0
     for path in task.paths:
         try:
-            pixels, content_hash = decode_image(recipe.raw / path, *recipe[1:])
+            pixels, content_hash = decode_image(options.raw / path, *options[1:])
         except Rejection as rejection:
-            answers.append(("", str(rejection)))
+            results.append(("", str(rejection)))
             continue
         images[count] = pixels
         count += 1
-        answers.append((content_hash, ""))
-    # A scheduler may have given the same task to somebody else too.
+        results.append((content_hash, ""))
+    # A scheduler may run the same task on several workers.
     with (
         atomic_path(task.target, shared=True, durable=True) as partial,
         partial.open("wb") as stream,
     ):
-        np.savez(stream, images=images[:count], answers=answers)
+        np.savez(stream, images=images[:count], results=results)
 
 
-def has_recovered(rows: pd.DataFrame, raw: Path) -> bool:
-    """Say whether a file that the system refused to read can be read now.
+def has_recovered(results: pd.DataFrame, raw: Path) -> bool:
+    """Return whether any file that could not be read before can be read now.
 
-    Neither its size nor its time would tell.
+    Its size and modification time need not have changed, so reading is tried.
 
     Args:
-        rows: Columns path and reason.
-        raw: The source's folder.
+        results: Columns path and reason.
+        raw: Folder of the source.
     """
-    refused = rows.loc[rows["reason"].str.startswith(REFUSED), "path"]
-    return any(_can_be_read(raw / path) for path in refused)
+    unreadable = results.loc[results["reason"].str.startswith(UNREADABLE), "path"]
+    return any(_is_readable(raw / path) for path in unreadable)
 
 
-def _look_back(task: ChunkTask) -> pd.DataFrame:
-    return read_chunk_results(task.target).assign(path=pd.Series(task.paths, dtype="str"))
-
-
-def _can_be_read(file: Path) -> bool:
+def _is_readable(file: Path) -> bool:
     try:
         file.read_bytes()
     except OSError:
@@ -100,17 +96,18 @@ def _can_be_read(file: Path) -> bool:
     return True
 
 
-def read_chunk_results(chunk: Path) -> pd.DataFrame:
-    """Read what became of each file of a chunk.
+def read_chunk_results(task: ChunkTask) -> pd.DataFrame:
+    """Read the results of a chunk.
 
     Returns:
-        Columns hash, of the file's content ("" for a rejected one), and reason ("" for an image).
+        One row a file: path, hash of its content ("" if rejected) and reason ("" if decoded).
     """
-    with np.load(chunk, allow_pickle=False) as arrays:
-        return pd.DataFrame(arrays["answers"].tolist(), columns=["hash", "reason"], dtype="str")
+    results = read_chunk_array(task.target, "results").tolist()
+    table = pd.DataFrame(results, columns=["hash", "reason"], dtype="str")
+    return table.assign(path=pd.Series(task.paths, dtype="str"))
 
 
-def read_images(chunk: Path) -> np.ndarray:
-    """Read a chunk's images, uint8 of shape (n, size, size, 3), without the rejected."""
+def read_chunk_array(chunk: Path, name: str) -> np.ndarray:
+    """Read one array of a chunk: results, or images, uint8 of shape (n, size, size, 3)."""
     with np.load(chunk, allow_pickle=False) as arrays:
-        return arrays["images"]
+        return arrays[name]

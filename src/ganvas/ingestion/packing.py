@@ -1,10 +1,12 @@
-"""Packing: every image decoded once, into shards that are memory-mapped ever after."""
+"""Pack a source: decode every image once, into memory-mapped shards."""
 
 import hashlib
 import json
 import logging
 import shutil
-from contextlib import suppress
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -25,35 +27,35 @@ from ganvas.ingestion.collection import (
     read_fingerprint,
 )
 from ganvas.ingestion.decode import Align, Crop
+from ganvas.ingestion.disk_errors import explain_disk_error
 from ganvas.ingestion.executors import ExecutorOptions
-from ganvas.ingestion.file_index import FACTS
-from ganvas.ingestion.locking import exclusive_lock, explain
-from ganvas.ingestion.pack_job import DUPLICATE, open_work, pack_shards
+from ganvas.ingestion.file_index import FILE_STATS
+from ganvas.ingestion.pack_job import DUPLICATE, open_work_folder, pack_shards
 from ganvas.ingestion.pack_worker import DecodeOptions, has_recovered
 
 logger = logging.getLogger(__name__)
 
-# To be raised whenever the same files and parameters would be packed to other bytes.
-FORMAT = 2
-# The bytes do not depend on these parameters.
-HOW = {"max_rejected_share", "workers", "scheduler"}
+# Part of the fingerprint; increase it when the same input would be packed to other bytes.
+FORMAT_VERSION = 2
+# Parameters that do not change the packed bytes, so they are not part of the fingerprint.
+EXECUTION_PARAMS = {"max_rejected_share", "workers", "scheduler"}
 
 
 class PackParams(Params):
-    """How images are packed.
+    """Parameters of packing.
 
     Attributes:
         size: Side of the packed images in pixels.
-        crop: The square to keep of each: its center, where most detail is, or all on white.
-        align: What to find and put upright first: nothing, or the largest face.
-        validation_share: Share of the images, chosen by content, that training never sees and
-            that choices are made by; where a source has a split of its own, that one counts.
-        test_share: Share of the images, chosen by content, kept for what nothing else looks at:
-            the test images of `evaluate.parzen`.
-        max_rejected_share: Above this share of files that can't be used, the run stops.
-        workers: Processes that decode; None: one a core.
-        scheduler: Address of a Dask scheduler whose workers decode instead; they must see the
-            source and the collection under the same paths as this machine.
+        crop: Square to keep: the center, the one with most detail (smart), or the whole image
+            padded with white (pad).
+        align: Whether to align the largest face first.
+        validation_share: Share of the images, chosen by content, for model selection and metrics.
+            Ignored if the source has a split of its own.
+        test_share: Share of the images, chosen by content, that only `evaluate.parzen` uses.
+        max_rejected_share: Share of rejected files above which the run stops.
+        workers: Processes that decode; None: one per core.
+        scheduler: Address of a Dask scheduler whose workers decode instead; the source and the
+            collection must have the same paths there.
     """
 
     size: Literal[32, 64, 128, 256] = 64
@@ -67,85 +69,135 @@ class PackParams(Params):
 
 
 def pack(
-    records: pd.DataFrame, remarks: pd.DataFrame, raw: Path, folder: Path, params: PackParams
+    records: pd.DataFrame, skipped: pd.DataFrame, raw: Path, folder: Path, params: PackParams
 ) -> Collection:
-    """Pack the listed images into a folder, or do nothing when they are packed already.
+    """Pack the listed images into a folder, unless it holds the same ones already.
 
-    A run that is stopped on the way leaves the collection of the run before it, and beside it
-    what is done so far, with which the next run goes on. The folder is replaced as a whole at the
-    end; its bytes do not depend on where and in how many runs the work was done.
+    An interrupted run keeps the previous collection, and its own work in a hidden folder from
+    which the next run resumes. The folder is replaced as a whole at the end. Its bytes do not
+    depend on workers and interruptions.
 
     Args:
-        records: One row a file: path below `raw`, bytes, modified_ns, label columns, and `split`
-            where the source has its own.
-        remarks: One row a file that the source itself leaves out: path and reason. They are
-            listed among the rejected, but not counted against their allowed share.
-        raw: The source's folder.
-        folder: Where the collection lies.
+        records: One row a file: path below `raw`, bytes, modified_ns, label columns and,
+            optionally, `split`.
+        skipped: One row a file that the source skips: path and reason. They are listed among the
+            rejected files, but do not count towards `max_rejected_share`.
+        raw: Folder of the source.
+        folder: Folder of the collection.
         params: How to pack.
 
     Raises:
-        GanvasError: Too many files can't be used, the workers or the disk don't play along, or
-            another run is packing there.
+        GanvasError: Too many files are rejected, the workers or the disk fail, or another run
+            packs to the same folder.
+
+    Example:
+        >>> raw = Path("data/01_raw/artworks")
+        >>> records, skipped, _ = list_images(raw, SourceParams(name="artworks"))
+        >>> collection = pack(records, skipped, raw, Path("packed"), PackParams(size=64))
     """
     fingerprint = _fingerprint(records, params)
     work = folder.with_name(f".{folder.name}.partial")
     try:
-        known = read_fingerprint(folder) == fingerprint
-        # A cluster's workers may be refused what this machine may read.
-        own = raw if params.scheduler is None else None
-        if not known or (own and has_recovered(open_collection(folder).rejected, own)):
-            with exclusive_lock(folder):
-                open_work(work, fingerprint, own)
-                index, rejected = _pack_files(records, raw, work, params)
-                rejected = pd.concat([rejected, remarks], ignore_index=True)
-                _complete(work / "whole", index, rejected, fingerprint)
-                replace_folder(folder, work / "whole")
-                shutil.rmtree(work, ignore_errors=True)
-            _report(len(records), index, rejected, params.size)
-        else:
-            rejected = open_collection(folder).rejected
-            listed = rejected[rejected["path"].isin(records["path"])]
-            _check_share(listed, len(records), raw, params.max_rejected_share)
-            logger.info("The images are unchanged since they were packed.")
-            _keep_remarks(folder, rejected, pd.concat([listed, remarks], ignore_index=True))
-            _throw_away(work, folder)
+        unchanged = read_fingerprint(folder) == fingerprint
+        # Workers of a cluster may have other permissions than this machine.
+        local_raw = raw if params.scheduler is None else None
+        if unchanged and not (
+            local_raw and has_recovered(open_collection(folder).rejected, local_raw)
+        ):
+            _update_rejected(folder, records, skipped, raw, params)
+            _remove_work_folder(work, folder)
+            return open_collection(folder)
+        with exclusive_lock(folder):
+            open_work_folder(work, fingerprint, local_raw)
+            index, rejected = _pack_files(records, raw, work, params)
+            rejected = pd.concat([rejected, skipped], ignore_index=True)
+            # The manifest is written last: it marks the collection as complete.
+            index.to_parquet(work / "whole" / INDEX)
+            rejected.to_parquet(work / "whole" / REJECTED)
+            manifest = json.dumps({"fingerprint": fingerprint})
+            (work / "whole" / MANIFEST).write_text(manifest)
+            replace_folder(folder, work / "whole")
+            shutil.rmtree(work, ignore_errors=True)
+        _log_result(len(records), index, rejected, params.size)
         return open_collection(folder)
     except OSError as error:
-        raise GanvasError(explain(error, folder, "packed", "ingest")) from error
+        raise GanvasError(explain_disk_error(error, folder, "packed", "ingest")) from error
+
+
+@contextmanager
+def exclusive_lock(folder: Path) -> Iterator[None]:
+    """Lock a collection's folder against other runs; the lock ends with the process.
+
+    Raises:
+        GanvasError: Another run packs to the folder.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # The lock file is never deleted: a lock on a deleted file excludes nobody.
+    with folder.with_name(f".{folder.name}.lock").open("w") as stream:
+        if sys.platform != "win32":
+            import fcntl
+
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise GanvasError(
+                    f"Another run is packing {folder}: wait for it, or set ingest.dataset to pack "
+                    "to another folder."
+                ) from error
+            except OSError as error:
+                logger.warning("%s can't be locked against other runs (%s).", folder, error)
+        yield
 
 
 def choose_split(hashes: pd.Series, validation_share: float, test_share: float) -> np.ndarray:
-    """Choose splits by content, so that an image keeps its own when others are added.
+    """Choose splits by content, so that images keep theirs when others are added.
 
     Args:
-        hashes: Hexadecimal digits.
+        hashes: Hexadecimal hashes of the files.
         validation_share: From 0 to 1.
-        test_share: From 0 to 1; another share moves no image in or out of validation.
+        test_share: From 0 to 1. Each share leaves the other split unchanged.
 
     Returns:
-        train, validation or test for each.
+        train, validation or test for each hash.
+
+    Example:
+        >>> choose_split(pd.Series(["0" * 32, "7" * 32, "f" * 32]), 0.1, 0.1).tolist()
+        ['validation', 'train', 'test']
     """
     position = hashes.str[:8].map(lambda text: int(text, 16) / 16**8)
-    # From the two ends, so that neither share moves the other's images.
-    ends = [position < validation_share, position >= 1 - test_share]
-    return np.select(ends, ["validation", "test"], "train")
+    # Taken from both ends, so that neither share moves images of the other split.
+    conditions = [position < validation_share, position >= 1 - test_share]
+    return np.select(conditions, ["validation", "test"], "train")
 
 
-def _keep_remarks(folder: Path, old: pd.DataFrame, new: pd.DataFrame) -> None:
-    """Write the table of rejected files anew where a file came or went that is no image."""
-    if not new.equals(old):
+def _update_rejected(
+    folder: Path, records: pd.DataFrame, skipped: pd.DataFrame, raw: Path, params: PackParams
+) -> None:
+    """Update the rejected files of an unchanged collection, since skipped files may change."""
+    rejected = open_collection(folder).rejected
+    results = rejected[rejected["path"].isin(records["path"])]
+    _check_rejected_share(results, len(records), raw, params.max_rejected_share)
+    logger.info("The images are unchanged since they were packed.")
+    updated = pd.concat([results, skipped], ignore_index=True)
+    if not updated.equals(rejected):
         with (
             suppress(GanvasError),
             exclusive_lock(folder),
             atomic_path(folder / REJECTED) as partial,
         ):
-            new.to_parquet(partial)
+            updated.to_parquet(partial)
+
+
+def _remove_work_folder(work: Path, folder: Path) -> None:
+    """Remove a work folder that is not needed, unless another run uses it."""
+    if work.exists():
+        with suppress(GanvasError, OSError), exclusive_lock(folder):
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def _fingerprint(records: pd.DataFrame, params: PackParams) -> str:
-    chosen = params.model_dump(include=set(PackParams.model_fields) - HOW)
-    state = hashlib.blake2b(json.dumps([FORMAT, chosen]).encode(), digest_size=16)
+    relevant = params.model_dump(include=set(PackParams.model_fields) - EXECUTION_PARAMS)
+    state = hashlib.blake2b(json.dumps([FORMAT_VERSION, relevant]).encode(), digest_size=16)
     state.update(json.dumps(list(records.columns)).encode())
     state.update(pd.util.hash_pandas_object(records, index=False).to_numpy().tobytes())
     return state.hexdigest()
@@ -155,55 +207,36 @@ def _pack_files(
     records: pd.DataFrame, raw: Path, work: Path, params: PackParams
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Pack all files into `work/whole`; return the index and the table of rejected files."""
-    recipe = DecodeOptions(raw.resolve(), params.size, params.crop, params.align)
-    place = ExecutorOptions(params.scheduler, params.workers)
-    rows = None
-    for rows in pack_shards(records["path"], recipe, work, place):
-        _check_share(rows, len(records), raw, params.max_rejected_share)
-    assert rows is not None
-    return _make_tables(records, rows, params)
+    decode_options = DecodeOptions(raw.resolve(), params.size, params.crop, params.align)
+    executor_options = ExecutorOptions(params.scheduler, params.workers)
+    results = None
+    for results in pack_shards(records["path"], decode_options, work, executor_options):
+        _check_rejected_share(results, len(records), raw, params.max_rejected_share)
+    assert results is not None
+    packed = (results["reason"] == "").to_numpy()
+    index = records[packed].drop(columns=list(FILE_STATS)).reset_index(drop=True)
+    index["hash"] = results.loc[packed, "hash"].reset_index(drop=True)
+    if "split" not in index:
+        index["split"] = choose_split(index["hash"], params.validation_share, params.test_share)
+    return index, results.loc[~packed, ["path", "reason"]]
 
 
-def _throw_away(work: Path, folder: Path) -> None:
-    """Remove work that is not needed, unless another run, with other parameters, is at it."""
-    if work.exists():
-        with suppress(GanvasError, OSError), exclusive_lock(folder):
-            shutil.rmtree(work, ignore_errors=True)
-
-
-def _check_share(rows: pd.DataFrame, count: int, raw: Path, allowed: float) -> None:
-    """Stop as soon as it is certain that too many files can't be used."""
-    bad = rows[(rows["reason"] != "") & ~rows["reason"].str.startswith(DUPLICATE)]
+def _check_rejected_share(results: pd.DataFrame, count: int, raw: Path, allowed: float) -> None:
+    """Raise an error as soon as too many files are rejected; duplicates do not count."""
+    bad = results[(results["reason"] != "") & ~results["reason"].str.startswith(DUPLICATE)]
     if len(bad) <= allowed * count and len(bad) < count:
         return
     examples = "; ".join(f"{row.path}: {row.reason}" for row in bad.head(3).itertuples())
     raise GanvasError(
         f"{len(bad)} of {count} files below {raw} can't be used ({examples}): at most a share of "
-        f"{allowed:g} is allowed; mend them or raise 'ingest.max_rejected_share'."
+        f"{allowed:g} is allowed; fix them or raise 'ingest.max_rejected_share'."
     )
 
 
-def _make_tables(
-    records: pd.DataFrame, rows: pd.DataFrame, params: PackParams
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    kept = (rows["reason"] == "").to_numpy()
-    index = records[kept].drop(columns=list(FACTS)).reset_index(drop=True)
-    index["hash"] = rows.loc[kept, "hash"].reset_index(drop=True)
-    if "split" not in index:
-        index["split"] = choose_split(index["hash"], params.validation_share, params.test_share)
-    return index, rows.loc[~kept, ["path", "reason"]]
-
-
-def _complete(folder: Path, index: pd.DataFrame, rejected: pd.DataFrame, fingerprint: str) -> None:
-    index.to_parquet(folder / INDEX)
-    rejected.to_parquet(folder / REJECTED)
-    (folder / MANIFEST).write_text(json.dumps({"fingerprint": fingerprint}))
-
-
-def _report(count: int, index: pd.DataFrame, rejected: pd.DataFrame, size: int) -> None:
+def _log_result(count: int, index: pd.DataFrame, rejected: pd.DataFrame, size: int) -> None:
     reasons = [f"{number} {reason}" for reason, number in count_reasons(rejected).items()]
-    told = f"; rejected or left out: {', '.join(reasons)}" if reasons else ""
+    suffix = f"; rejected or skipped: {', '.join(reasons)}" if reasons else ""
     splits = ", ".join(f"{number} {name}" for name, number in index["split"].value_counts().items())
     logger.info(
-        "%d of %d files packed at %d×%d (%s)%s", len(index), count, size, size, splits, told
+        "%d of %d files packed at %d×%d (%s)%s", len(index), count, size, size, splits, suffix
     )

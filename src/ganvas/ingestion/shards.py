@@ -1,4 +1,4 @@
-"""Shards: the files that hold a collection's images, read as one array."""
+"""Shards: memory-mapped .npy files of images, indexed as one array."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,16 +8,16 @@ import numpy as np
 
 from ganvas.atomic_files import atomic_path
 
-# Files listed for one shard, so it holds at most as many images.
-SHARD = 65_536
-NAME = "images-{:05d}.npy"
+# Source files per shard; a shard holds at most as many images.
+SHARD_SIZE = 65_536
+SHARD_NAME = "images-{:05d}.npy"
 
 
 class ShardedImages:
-    """The images of all shards as one read-only array, memory-mapped.
+    """The images of all shards as one read-only, memory-mapped array.
 
-    It is indexed along its first axis, by a number, a slice or an array of positions, and gives
-    plain arrays in memory.
+    Indexing along the first axis, by an integer, a slice or an array of positions, returns a
+    NumPy array.
 
     Args:
         shards: uint8 arrays of shape (n, H, W, 3), at least one, all with the same H and W.
@@ -27,7 +27,7 @@ class ShardedImages:
 
     def __init__(self, shards: list[np.ndarray]) -> None:
         self._shards = shards
-        # Where each shard starts, and where the last one ends.
+        # First position of each shard, and the total.
         self._starts = np.cumsum([0, *(len(shard) for shard in shards)])
         self.shape = (int(self._starts[-1]), *shards[0].shape[1:])
 
@@ -44,10 +44,10 @@ class ShardedImages:
             raise IndexError(f"positions must lie from 0 to {len(self) - 1}")
         positions = positions.astype(np.int64) % max(len(self), 1)
         images = np.empty((len(positions), *self.shape[1:]), np.uint8)
-        owners = np.searchsorted(self._starts, positions, side="right") - 1
-        for owner in np.unique(owners):
-            chosen = owners == owner
-            images[chosen] = self._shards[owner][positions[chosen] - self._starts[owner]]
+        shard_of = np.searchsorted(self._starts, positions, side="right") - 1
+        for number in np.unique(shard_of):
+            mask = shard_of == number
+            images[mask] = self._shards[number][positions[mask] - self._starts[number]]
         return images
 
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
@@ -55,36 +55,36 @@ class ShardedImages:
 
 
 def open_shards(folder: Path) -> ShardedImages:
-    """Map the shards of a folder into memory.
+    """Open the shards of a folder memory-mapped.
 
     Raises:
-        FileNotFoundError: There is none.
+        FileNotFoundError: There are no shards.
     """
-    files = sorted(folder.glob(NAME.replace("{:05d}", "*")))
+    files = sorted(folder.glob(SHARD_NAME.replace("{:05d}", "*")))
     if not files:
-        raise FileNotFoundError(f"No {NAME.format(0)} in {folder}")
+        raise FileNotFoundError(f"No {SHARD_NAME.format(0)} in {folder}")
     return ShardedImages([np.load(file, mmap_mode="r", allow_pickle=False) for file in files])
 
 
 def write_shard(file: Path, images: Iterable[np.ndarray], size: int) -> None:
-    """Write a .npy file piece by piece; it is never seen half written.
+    """Write a .npy file from consecutive arrays, atomically.
 
     Args:
-        file: Where to write.
-        images: uint8 arrays of shape (n, size, size, 3), one after the other.
+        file: File to write.
+        images: uint8 arrays of shape (n, size, size, 3).
         size: Side of the images in pixels.
     """
     with atomic_path(file, durable=True) as partial, partial.open("wb") as stream:
         _write_header(stream, 0, size)
         count = 0
-        for piece in images:
-            stream.write(np.ascontiguousarray(piece).data)
-            count += len(piece)
+        for array in images:
+            stream.write(np.ascontiguousarray(array).data)
+            count += len(array)
         _write_header(stream, count, size)
 
 
 def _write_header(stream: BinaryIO, count: int, size: int) -> None:
-    # NumPy leaves room in a header for the first axis to grow, so it can be written anew.
+    # NumPy pads headers so that the first axis can grow, so the header can be overwritten.
     stream.seek(0)
     header = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
     np.lib.format.write_array_header_1_0(stream, header)

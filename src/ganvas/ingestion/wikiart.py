@@ -1,4 +1,4 @@
-"""WikiArt as cs-chan/ArtGAN hands it out: one folder a style, lists of labels beside them."""
+"""WikiArt in the layout of cs-chan/ArtGAN: one folder a style, and lists of labels."""
 
 import re
 from pathlib import Path
@@ -9,24 +9,24 @@ import pandas as pd
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
 from ganvas.ingestion.file_index import (
-    FACTS,
-    LIST,
-    compose,
-    drop_other_files,
+    FILE_STATS,
+    LIST_COLUMN,
+    assign_labels,
     first_folder,
     join_skipped,
+    keep_image_files,
     make_skipped,
-    match_listed,
     read_lines,
     scan,
+    to_nfc,
 )
 
 SPLITS = {"train": "train", "val": "validation"}
-# The lists go round with and without suffixes; the original's artist lists have none.
+# Copies of the lists exist with and without suffixes; the original artist lists have none.
 LIST_NAME = re.compile(r"(style|genre|artist)_(train|val|class)(\.csv|\.txt)?")
-# The artists' lists start with this line and an empty one.
+# First line of the artist lists; an empty one follows.
 HEADER = "(Path to image)"
-# `path,idx`, or `path,,idx` for artists. A path may hold commas itself.
+# `path,index`, or `path,,index` for artists. A path may contain commas.
 LISTED_LINE = re.compile(r"(.+?),+ *(\d+)\s*", re.ASCII)
 CLASS_LINE = re.compile(r"(\d+) +(.+?) *", re.ASCII)
 
@@ -35,9 +35,9 @@ class WikiartParams(Params):
     """Parameters of the WikiArt layout.
 
     Attributes:
-        labels: Which of the lists to take.
-        lists: True: the lists must be there; False: they are not read, and labels come from
-            folders and file names alone; None: they are read if they are there.
+        labels: Which of the lists to read.
+        lists: True: the lists are required; False: they are not read, and labels come from
+            folders and file names; None: they are read if they exist.
     """
 
     labels: Literal["style", "genre", "artist"] = "style"
@@ -45,66 +45,63 @@ class WikiartParams(Params):
 
 
 def read_wikiart(folder: Path, params: WikiartParams) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """List the images of a folder in this layout.
+    """List the images of a folder in the layout of WikiArt.
 
     Args:
         folder: Holds `<Style>/<artist-name>_<title>.jpg` and, for labels such as `style`, the
             lists `style_train.csv`, `style_val.csv` and `style_class.txt`.
-        params: Which labels to take, and whether from lists.
+        params: Which labels to read, and whether from lists.
 
     Returns:
-        The records, one row a file, sorted by path: path below the folder, bytes, modified_ns;
-        the chosen label as the list's class; `style`, from the folder, and `artist`, from the
-        file name, unless chosen; and with lists `split`, train or validation. And the remarks,
-        path and reason, on each file that is no record and on each listed image that is
-        missing.
+        Records and skipped files, see `SourceListing`. Label columns are the chosen label, then
+        `style` (the folder) and `artist` (from the file name).
 
     Raises:
-        GanvasError: The folder, one of the lists or every image is missing, or a line of a
-            list can't be read.
+        GanvasError: The folder, a required list or every image is missing, or a line of a list
+            can't be read.
     """
-    files, remarks = scan(folder)
+    files, skipped = scan(folder)
     lists = _find_lists(folder, params)
     files = files[~files["path"].str.fullmatch(LIST_NAME)]
     if lists:
         names = [lists[role].name for role in SPLITS]
-        records, more = match_listed(files, _read_lists(lists, params.labels), names)
+        records, unlabeled = assign_labels(files, _read_lists(lists, params.labels), names)
     else:
-        records, more = _files_in_styles(files)
+        records, unlabeled = _files_in_styles(files)
     if records.empty:
         named = f" that {' or '.join(names)} names" if lists else " in a style's folder"
         raise GanvasError(
             f"No image{named} in {folder}: ingest.source.path must name the folder that holds "
             "the styles' folders."
         )
-    return _add_labels(records, params.labels), join_skipped(remarks, more)
+    return _add_labels(records, params.labels), join_skipped(skipped, unlabeled)
 
 
 def _find_lists(folder: Path, params: WikiartParams) -> dict[str, Path]:
-    """The chosen lists by their roles train, val and class; none of them to do without lists."""
-    found: dict[str, Path] = {}
+    """Return the chosen lists by role: train, val and class; empty to do without lists."""
+    lists: dict[str, Path] = {}
     if params.lists is not False:
-        there = [path for path in sorted(folder.iterdir()) if LIST_NAME.fullmatch(path.name)]
+        existing = [path for path in sorted(folder.iterdir()) if LIST_NAME.fullmatch(path.name)]
         roles = [(role, f"{params.labels}_{role}") for role in (*SPLITS, "class")]
-        found = {role: path for role, stem in roles for path in there if path.stem == stem}
-        missing = [stem for role, stem in roles if role not in found]
-        if missing and (found or params.lists):
+        lists = {role: path for role, stem in roles for path in existing if path.stem == stem}
+        missing = [stem for role, stem in roles if role not in lists]
+        if missing and (lists or params.lists):
             raise GanvasError(
                 f"{folder} lacks the list{'s' * (len(missing) > 1)} {', '.join(missing)} (.csv, "
                 ".txt or no suffix): put them there, or set ingest.source.wikiart.lists=false to "
                 "do without lists."
             )
-    if not found and params.labels == "genre":
+    if not lists and params.labels == "genre":
         raise GanvasError(
-            "Genres can't be had without genre_train.csv, genre_val.csv and genre_class in "
+            "Genres need genre_train.csv, genre_val.csv and genre_class in "
             f"{folder}: put them there and leave ingest.source.wikiart.lists unset, or set "
             "ingest.source.wikiart.labels to style or artist."
         )
-    return found
+    return lists
 
 
 def _read_lists(lists: dict[str, Path], label: str) -> pd.DataFrame:
-    """Read the training and the validation list: path, the label, split and LIST."""
+    """Read the training and the validation list: path, label, split and LIST_COLUMN."""
     classes = _read_classes(lists["class"])
     rows = []
     for role, split in SPLITS.items():
@@ -119,7 +116,7 @@ def _read_lists(lists: dict[str, Path], label: str) -> pd.DataFrame:
                     f"{max(classes)}; use the class file that belongs to the list."
                 )
             rows.append((path, classes[int(index)], split, lists[role].name))
-    return pd.DataFrame(rows, columns=["path", label, "split", LIST], dtype="str")
+    return pd.DataFrame(rows, columns=["path", label, "split", LIST_COLUMN], dtype="str")
 
 
 def _read_classes(file: Path) -> dict[int, str]:
@@ -132,7 +129,7 @@ def _read_classes(file: Path) -> dict[int, str]:
                     f"Line {number} of {file} names the index {index} again: give each class an "
                     "index of its own."
                 )
-            classes[int(index)] = compose(name)
+            classes[int(index)] = to_nfc(name)
     if not classes:
         raise GanvasError(f"{file} is empty: each of its lines must be 'index name'.")
     return classes
@@ -151,22 +148,22 @@ def _read_line(
 
 def _files_in_styles(files: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     inside = files["path"].str.contains("/")
-    records, remarks = drop_other_files(files[inside])
+    records, others = keep_image_files(files[inside])
     outside = make_skipped(files.loc[~inside, "path"], "no label: in no style's folder")
-    return records, join_skipped(remarks, outside)
+    return records, join_skipped(others, outside)
 
 
 def _add_labels(records: pd.DataFrame, chosen: str) -> pd.DataFrame:
-    """Derive what the lists don't give; the chosen label comes first, the split last."""
+    """Add the labels that the lists lack; the chosen label comes first, the split last."""
     artists = records["path"].map(_artist_of).astype("str")
     derived = {"style": first_folder(records["path"]), "artist": artists}
     others = [name for name in derived if name != chosen]
     labeled = pd.DataFrame(derived).assign(**records)
     split = [name for name in labeled if name == "split"]
-    return labeled[["path", *FACTS, chosen, *others, *split]]
+    return labeled[["path", *FILE_STATS, chosen, *others, *split]]
 
 
 def _artist_of(path: str) -> str:
-    """The artist in `<Style>/<artist-name>_<title>.jpg`; "" where a name has no such part."""
+    """Return the artist of `<Style>/<artist-name>_<title>.jpg`; "" if there is no underscore."""
     artist, _, title = path.rpartition("/")[2].partition("_")
-    return compose(artist).replace("-", " ") if title else ""
+    return to_nfc(artist).replace("-", " ") if title else ""

@@ -1,14 +1,14 @@
-"""Fetching through Kedro itself."""
+"""Downloads through Kedro."""
 
 import json
 
 import pytest
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
-from test_run import sentence
 
 from ganvas.datasets.credentials import CredentialsDataset
 from hubs import point_clients, running_hub
+from projects import error_sentence
 
 ARTWORKS = {"ingest__source__name": "artworks"}
 
@@ -21,11 +21,11 @@ def hub(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("option", ["--pipeline=fetch", "--pipelines=fetch"])
-def test_what_was_fetched_is_ingested(project, kedro_run, hub, option):
+def test_a_download_is_ingested(project, kedro_run, hub, option):
     result = kedro_run(option, **ARTWORKS)
     assert result.exit_code == 0, result.output
-    fetched = json.loads((project / "data/02_intermediate/artworks/fetched.json").read_text())
-    assert fetched["files"] == 25 and fetched["version"] == "7"
+    downloaded = json.loads((project / "data/02_intermediate/artworks/fetched.json").read_text())
+    assert downloaded["files"] == 25 and downloaded["version"] == "7"
     if option == "--pipelines=fetch":
         result = kedro_run("--pipelines=ingest", **ARTWORKS)
         assert result.exit_code == 0, result.output
@@ -45,21 +45,21 @@ def test_credentials_of_conf_local_are_used_with_any_environment(
     assert "s3cret" not in result.output + caplog.text
 
 
-def test_wrong_keys_of_credentials_are_told_in_one_sentence(project, kedro_run, hub, caplog):
+def test_wrong_keys_of_credentials_are_one_error_sentence(project, kedro_run, hub, caplog):
     (project / "conf/local/credentials.yml").write_text("kaggle: {tokem: s3cret}\n")
-    message = sentence(kedro_run("--pipelines=fetch", **ARTWORKS))
+    message = error_sentence(kedro_run("--pipelines=fetch", **ARTWORKS))
     assert "'kaggle' in conf/local/credentials.yml can't be used" in message
     assert "s3cret" not in message + caplog.text
 
 
 @pytest.mark.parametrize("source", ["sample", "folder"])
-def test_a_source_without_a_hub_is_told_in_one_sentence(kedro_run, source):
-    message = sentence(kedro_run("--pipelines=fetch", ingest__source__name=source))
+def test_a_source_without_a_hub_is_one_error_sentence(kedro_run, source):
+    message = error_sentence(kedro_run("--pipelines=fetch", ingest__source__name=source))
     assert f"'{source}'" in message and "artworks, celeba, wikiart" in message
 
 
-def test_a_wrong_name_is_told_before_any_work(project, kedro_run):
-    message = sentence(kedro_run("--pipelines=ingest", fetch__wikiart="no-owner"))
+def test_an_invalid_handle_is_an_error_before_any_work(project, kedro_run):
+    message = error_sentence(kedro_run("--pipelines=ingest", fetch__wikiart="no-owner"))
     assert "'fetch.wikiart'" in message and not (project / "data").exists()
 
 
@@ -70,7 +70,7 @@ def test_other_pipelines_need_no_credentials(project, kedro_run):
     assert result.exit_code == 0, result.output
 
 
-def test_credentials_are_not_described(project):
+def test_credentials_are_not_in_descriptions(project):
     dataset = CredentialsDataset(credentials={"token": "s3cret"})
     assert dataset.load() == {"token": "s3cret"} and dataset.exists()
     assert "s3cret" not in f"{dataset} {dataset!r}"

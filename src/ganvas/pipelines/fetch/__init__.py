@@ -1,1 +1,1 @@
-"""Fetching: a source's images from a hub to the raw folder."""
+"""Download: from a hub to the raw folder of a source."""

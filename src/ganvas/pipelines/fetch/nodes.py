@@ -1,10 +1,10 @@
-"""Nodes of fetching."""
+"""Nodes of the fetch pipeline."""
 
 from pathlib import Path
 from typing import Any
 
 from ganvas.ingestion import IngestParams
-from ganvas.ingestion.download import FetchParams, fetch
+from ganvas.ingestion.download import FetchParams, download_source
 
 
 def fetch_images(
@@ -14,6 +14,8 @@ def fetch_images(
     kaggle: dict[str, str],
     huggingface: dict[str, str],
 ) -> dict[str, Any]:
-    """Download the chosen source's images to its folder, unless they are there."""
+    """Download the images of the chosen source, unless they are there already."""
+    source = ingest.source.name
+    handle = getattr(params, source, "")
     credentials = {"kaggle": kaggle, "huggingface": huggingface}
-    return fetch(ingest.source.name, raw_images, params, credentials)
+    return download_source(source, handle, raw_images, credentials)

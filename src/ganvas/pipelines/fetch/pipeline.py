@@ -6,7 +6,7 @@ from ganvas.pipelines.fetch.nodes import fetch_images
 
 
 def create_pipeline() -> Pipeline:
-    """From a hub to a source's folder."""
+    """Create the pipeline from a hub to the folder of a source."""
     return Pipeline(
         [
             Node(

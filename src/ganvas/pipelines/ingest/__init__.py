@@ -1,1 +1,1 @@
-"""Ingestion: from a source's folder to a packed collection."""
+"""Ingestion: from the folder of a source to a packed collection."""

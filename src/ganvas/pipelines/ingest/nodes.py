@@ -1,17 +1,17 @@
-"""Nodes of ingestion."""
+"""Nodes of the ingest pipeline."""
 
 from pathlib import Path
 
 import pandas as pd
 
-from ganvas.ingestion import IngestParams, Listing, find_images
+from ganvas.ingestion import IngestParams, SourceListing, list_images
 from ganvas.ingestion.collection import Collection
 from ganvas.ingestion.packing import pack
 
 
-def list_source(raw_images: Path, params: IngestParams) -> Listing:
-    """List the source's files with their labels, those that it leaves out, and its artists."""
-    return find_images(raw_images, params.source)
+def list_source(raw_images: Path, params: IngestParams) -> SourceListing:
+    """List the images of the source with their labels, the skipped files and the artists."""
+    return list_images(raw_images, params.source)
 
 
 def pack_images(
@@ -21,10 +21,10 @@ def pack_images(
     folder: Path,
     params: IngestParams,
 ) -> Collection:
-    """Decode every listed image into the collection, unless nothing has changed."""
+    """Decode all listed images into the collection, unless nothing has changed."""
     return pack(records, skipped, raw_images, folder, params)
 
 
 def show_tables(collection: Collection) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Take the index and the table of rejected files out of the collection, for people."""
+    """Return the image index and the table of rejected files, for inspection."""
     return collection.index, collection.rejected

@@ -6,7 +6,7 @@ from ganvas.pipelines.ingest.nodes import list_source, pack_images, show_tables
 
 
 def create_pipeline() -> Pipeline:
-    """From a source's folder to the packed collection and its tables."""
+    """Create the pipeline from the folder of a source to the packed collection and its tables."""
     return Pipeline(
         [
             Node(
