@@ -14,7 +14,7 @@ from ganvas.ingestion.decode import Rejection, decode_image
 from ganvas.ingestion.face_alignment import LANDMARKS, align_face, find_landmarks, fit_similarity
 
 GRAY = (120, 110, 100)
-# In pixels from the corner of the aligned image, where everything else counts from too.
+# In pixels from the top left corner.
 TEMPLATE = LANDMARKS + 0.5
 
 
@@ -44,7 +44,7 @@ def turned(degrees: float) -> Image.Image:
 
 
 def features(aligned: Image.Image) -> np.ndarray:
-    """The middle of the face, blurred: what a few pixels to and fro leave as it is."""
+    """Return the blurred middle of the face, robust to shifts of a few pixels."""
     face = aligned.convert("L").filter(ImageFilter.GaussianBlur(4)).crop((50, 95, 128, 170))
     return np.asarray(face, dtype=float).ravel()
 
@@ -58,7 +58,7 @@ def aligned_hopper() -> Image.Image:
 
 @pytest.fixture
 def pointed(monkeypatch):
-    """Align images by landmarks of our own."""
+    """Return a function that aligns an image by given landmarks."""
 
     def align(image: Image.Image, landmarks: np.ndarray) -> Image.Image | None:
         monkeypatch.setattr(face_alignment, "find_landmarks", lambda _: landmarks)
@@ -69,7 +69,7 @@ def pointed(monkeypatch):
 
 @pytest.fixture
 def no_detector():
-    """No detector from before, and none left behind."""
+    """Clear the cached detector before and after the test."""
     face_alignment._load_detector.cache_clear()
     yield
     face_alignment._load_detector.cache_clear()
@@ -88,14 +88,14 @@ def no_detector():
     ],
     ids=["itself", "to the left", "to the right", "shifted", "halved", "tripled", "far away"],
 )
-def test_a_face_comes_to_lie_as_in_celeba_wherever_it_was(make):
+def test_faces_are_aligned_as_in_celeba(make):
     aligned = align_face(make())
     assert aligned.mode == "RGB" and aligned.size == (178, 218)
     assert np.abs(find_landmarks(aligned) - TEMPLATE).max() <= 4
     assert np.corrcoef(features(aligned), features(aligned_hopper()))[0, 1] > 0.9
 
 
-def test_the_same_image_gives_the_same_answer_in_silence(capfd, no_detector):
+def test_alignment_is_deterministic_and_prints_nothing(capfd, no_detector):
     find_landmarks(hopper())
     capfd.readouterr()
     face_alignment._load_detector.cache_clear()
@@ -105,7 +105,7 @@ def test_the_same_image_gives_the_same_answer_in_silence(capfd, no_detector):
 
 
 @pytest.mark.parametrize("larger_first", [False, True])
-def test_of_two_faces_the_larger_is_taken(larger_first):
+def test_the_larger_of_two_faces_is_aligned(larger_first):
     small = scaled(0.6)
     corners = [(0, 0), (270, 100)] if larger_first else [(160, 0), (0, 100)]
     both = on_canvas((430, 300), corners[0])
@@ -114,11 +114,11 @@ def test_of_two_faces_the_larger_is_taken(larger_first):
     assert np.abs(found - corners[0] - find_landmarks(hopper())).max() <= 4
 
 
-def test_a_small_face_is_looked_at_closely(monkeypatch):
+def test_a_small_face_is_detected_at_a_higher_resolution(monkeypatch):
     whole = on_canvas((1024, 700), (500, 250), scaled(0.5))
     close = find_landmarks(whole)
     expected = np.add(find_landmarks(scaled(0.5)), (500, 250))
-    monkeypatch.setattr(face_alignment, "COPIES", (512,))
+    monkeypatch.setattr(face_alignment, "DETECTION_SIDES", (512,))
     coarse = find_landmarks(whole)
     assert np.abs(close - expected).max() <= 1.5
     assert not np.array_equal(coarse, close)
@@ -132,7 +132,7 @@ def test_a_small_face_is_looked_at_closely(monkeypatch):
         Image.linear_gradient("L").convert("RGB"),
     ],
 )
-def test_without_a_face_there_is_no_answer(tmp_path, image):
+def test_an_image_without_a_face_is_rejected(tmp_path, image):
     assert align_face(image) is None
     image.save(tmp_path / "a.png")
     with pytest.raises(Rejection, match=r"^no face$"):
@@ -142,11 +142,11 @@ def test_without_a_face_there_is_no_answer(tmp_path, image):
 @pytest.mark.parametrize(
     "size", [(0, 0), (0, 9), (1, 1), (8, 8), (11, 40), (12, 12), (13, 300), (3000, 12), (1, 5000)]
 )
-def test_images_too_small_for_a_face_have_none(size):
+def test_images_smaller_than_a_face_have_none(size):
     assert align_face(Image.new("RGB", size, GRAY)) is None
 
 
-def test_files_are_turned_upright_before_faces_are_looked_for(tmp_path):
+def test_the_exif_orientation_is_applied_before_detection(tmp_path):
     hopper().save(tmp_path / "upright.png")
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -159,7 +159,7 @@ def test_files_are_turned_upright_before_faces_are_looked_for(tmp_path):
     assert np.array_equal(decode_image(tmp_path / "lying.png", 64, align="faces")[0], upright)
 
 
-def test_files_are_decoded_large_enough_for_faces(tmp_path, monkeypatch):
+def test_jpeg_drafts_are_large_enough_for_faces(tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(decode, "align_face", lambda image: seen.append(image.size))
     for width, height in [(6000, 1500), (1500, 6000), (4000, 40), (300, 200)]:
@@ -169,7 +169,7 @@ def test_files_are_decoded_large_enough_for_faces(tmp_path, monkeypatch):
     assert seen == [(3000, 750), (750, 3000), (4000, 40), (300, 200)]
 
 
-def test_a_missing_package_is_told_in_one_sentence(tmp_path, monkeypatch, no_detector):
+def test_a_missing_package_is_one_error_sentence(tmp_path, monkeypatch, no_detector):
     monkeypatch.setitem(sys.modules, "mtcnn", None)
     hopper().save(tmp_path / "a.png")
     with pytest.raises(GanvasError, match=r'pip install "ganvas\[faces\]"'):
@@ -187,64 +187,64 @@ def test_many_threads_share_one_detector(monkeypatch, no_detector):
     assert all(np.array_equal(one, found[0]) for one in found)
 
 
-def test_a_scale_has_few_proposals_however_many_look_alike():
+def test_the_number_of_proposals_is_limited():
     scores = np.full((1, 40, 50, 2), 0.8, np.float32)
     scores[0, 7, 9, 1] = 0.9
     network = face_alignment._limit_proposals(lambda images: ("boxes", scores))
     boxes, limited = network(None)
     limited = np.array(limited)
     assert boxes == "boxes" and limited.shape == scores.shape
-    assert (limited[..., 1] > 0).sum() == face_alignment.PROPOSALS
+    assert (limited[..., 1] > 0).sum() == face_alignment.MAX_PROPOSALS
     assert limited[0, 7, 9, 1] == np.float32(0.9)
 
 
-def naive_fit(points: np.ndarray, onto: np.ndarray) -> tuple[complex, complex]:
-    """Solve onto = (a x - b y + c, b x + a y + d) for a, b, c, d."""
+def naive_fit(points: np.ndarray, targets: np.ndarray) -> tuple[complex, complex]:
+    """Solve targets = (a x - b y + c, b x + a y + d) for a, b, c, d."""
     (x, y), one, none = points.T, np.ones(len(points)), np.zeros(len(points))
     rows = np.concatenate([np.stack([x, -y, one, none], 1), np.stack([y, x, none, one], 1)])
-    a, b, c, d = np.linalg.lstsq(rows, onto.T.ravel(), rcond=None)[0]
+    a, b, c, d = np.linalg.lstsq(rows, targets.T.ravel(), rcond=None)[0]
     return complex(a, b), complex(c, d)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_fit_agrees_with_plain_least_squares(seed):
     rng = np.random.default_rng(seed)
-    points, onto = rng.normal(0, 50, (2, 5, 2))
-    assert np.allclose(fit_similarity(points, onto), naive_fit(points, onto))
+    points, targets = rng.normal(0, 50, (2, 5, 2))
+    assert np.allclose(fit_similarity(points, targets), naive_fit(points, targets))
 
 
 def test_a_known_transform_is_recovered():
     angle, scale, shift = 0.7, 2.5, np.array([30, -12])
     matrix = scale * np.array([(np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))])
-    turn, offset = fit_similarity(TEMPLATE, TEMPLATE @ matrix.T + shift)
-    assert np.isclose(turn, scale * np.exp(1j * angle)) and np.isclose(offset, complex(*shift))
+    factor, offset = fit_similarity(TEMPLATE, TEMPLATE @ matrix.T + shift)
+    assert np.isclose(factor, scale * np.exp(1j * angle)) and np.isclose(offset, complex(*shift))
 
 
 def area(points: np.ndarray) -> float:
-    """The area of eyes and nose, negative where they go round the other way."""
+    """Return the signed area of the triangle of eyes and nose; reflections change its sign."""
     (x1, y1), (x2, y2) = points[:2] - points[2]
     return x1 * y2 - x2 * y1
 
 
-def test_a_fit_never_mirrors():
+def test_a_fit_is_never_a_reflection():
     mirrored = TEMPLATE * (-1, 1) + (178, 0)
-    turn, shift = fit_similarity(mirrored, TEMPLATE)
-    drawn = turn * (mirrored @ (1, 1j)) + shift
-    assert np.allclose((turn, shift), naive_fit(mirrored, TEMPLATE))
-    assert area(np.stack([drawn.real, drawn.imag], 1)) < 0 < area(TEMPLATE)
+    factor, offset = fit_similarity(mirrored, TEMPLATE)
+    fitted = factor * (mirrored @ (1, 1j)) + offset
+    assert np.allclose((factor, offset), naive_fit(mirrored, TEMPLATE))
+    assert area(np.stack([fitted.real, fitted.imag], 1)) < 0 < area(TEMPLATE)
 
 
-def test_landmarks_that_fit_nowhere_are_no_face(pointed):
+def test_landmarks_that_do_not_fit_are_no_face(pointed):
     rng = np.random.default_rng(0)
     z = (TEMPLATE - TEMPLATE.mean(0)) @ (1, 1j)
-    # What is left of random points without any share of the template's shape.
+    # Random points, orthogonal to the template.
     other = rng.normal(0, 40, 5) + 1j * rng.normal(0, 40, 5)
     other -= other.mean()
     other -= z * np.vdot(z, other) / np.vdot(z, z)
     assert pointed(hopper(), np.stack([other.real, other.imag], 1) + 120) is None
 
 
-def test_a_turned_and_enlarged_image_comes_back(pointed):
+def test_a_rotated_and_enlarged_image_is_restored(pointed):
     plan = aligned_hopper().filter(ImageFilter.GaussianBlur(1))
     assert np.abs(np.asarray(pointed(plan, TEMPLATE), int) - np.asarray(plan)).mean() < 1
     upside = plan.resize((534, 654), Image.Resampling.BICUBIC).transpose(Image.Transpose.ROTATE_180)
@@ -252,7 +252,7 @@ def test_a_turned_and_enlarged_image_comes_back(pointed):
     assert np.abs(np.asarray(back, int) - np.asarray(plan)).mean() < 1
 
 
-def test_shrinking_is_antialiased(pointed):
+def test_downscaling_is_antialiased(pointed):
     checks = (np.indices((900, 900)).sum(0) % 2 * 255).astype(np.uint8)
     image = Image.fromarray(checks).convert("RGB")
     turn = np.exp(0.3j) * 3.7
@@ -262,7 +262,7 @@ def test_shrinking_is_antialiased(pointed):
 
 
 @pytest.mark.parametrize(("across", "down"), [(120, 0), (-120, 0), (0, 150), (0, -150)])
-def test_outside_of_the_image_the_edge_goes_on(pointed, across, down):
+def test_the_edge_is_repeated_outside_of_the_image(pointed, across, down):
     y, x = np.mgrid[:218, :178]
     slope = np.repeat((y / 2 + x / 2)[..., None], 3, axis=2).astype(np.uint8)
     drawn = pointed(Image.fromarray(slope), TEMPLATE - (across, down))
