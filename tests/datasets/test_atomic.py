@@ -30,7 +30,7 @@ def names(folder) -> list[str]:
 
 
 @pytest.mark.parametrize(("kind", "name", "data", "options"), CASES)
-def test_what_is_saved_is_loaded_and_nothing_lies_beside_it(tmp_path, kind, name, data, options):
+def test_saved_data_is_loaded_and_no_temporary_file_is_left(tmp_path, kind, name, data, options):
     dataset = kind(filepath=str(tmp_path / name), **options)
     for _ in range(2):
         dataset.save(data)
@@ -65,7 +65,7 @@ def test_two_runs_may_save_the_same_file_at_once(tmp_path):
     assert names(tmp_path) == ["a.json"]
 
 
-def test_what_a_killed_run_has_left_is_removed_a_day_later(tmp_path):
+def test_temporary_files_of_killed_runs_are_removed_a_day_later(tmp_path):
     old, fresh = (tmp_path / f".a.json.{letter}.partial" for letter in "xy")
     for file in (old, fresh):
         file.write_text('{"loss":')
@@ -74,13 +74,13 @@ def test_what_a_killed_run_has_left_is_removed_a_day_later(tmp_path):
     assert names(tmp_path) == [fresh.name, "a.json"]
 
 
-def test_models_are_versioned_as_ever(tmp_path, networks):
+def test_models_are_versioned(tmp_path, networks):
     generator, _ = networks
     latents = np.random.default_rng(0).standard_normal((2, 6), dtype=np.float32)
-    paintings = []
+    generated = []
     for version in ("2026-01-01T00.00.00.000Z", "2026-01-02T00.00.00.000Z"):
         generator.set_weights([weights * 0.9 for weights in generator.get_weights()])
-        paintings.append(np.asarray(generator(latents)))
+        generated.append(np.asarray(generator(latents)))
         dataset = AtomicModelDataset(
             filepath=str(tmp_path / "g.keras"), version=Version(None, version)
         )
@@ -94,10 +94,10 @@ def test_models_are_versioned_as_ever(tmp_path, networks):
     newest = AtomicModelDataset(filepath=str(tmp_path / "g.keras"), version=Version(None, None))
     loaded = newest.load()
     assert isinstance(loaded, keras.Model)
-    np.testing.assert_array_equal(np.asarray(loaded(latents)), paintings[1])
+    np.testing.assert_array_equal(np.asarray(loaded(latents)), generated[1])
 
 
-def test_a_parquet_preview_shows_lists_and_gaps(tmp_path):
+def test_a_parquet_preview_shows_lists_and_missing_values(tmp_path):
     table = pd.DataFrame({"name": ["A", "B", "C"], "genres": [["x", "y"], [], ["z"]]})
     table["first_year"] = pd.Series([1900, None, 1950], dtype="Int64")
     dataset = AtomicParquetDataset(filepath=str(tmp_path / "a.parquet"))
@@ -107,7 +107,7 @@ def test_a_parquet_preview_shows_lists_and_gaps(tmp_path):
     assert preview["data"] == [["A", "x, y", 1900], ["B", "", ""]]
 
 
-def test_a_table_is_shown_with_four_digits_and_nothing_for_no_number(tmp_path):
+def test_a_preview_has_four_digits_and_empty_missing_values(tmp_path):
     dataset = AtomicCSVDataset(filepath=str(tmp_path / "a.csv"), save_args={"index": False})
     dataset.save(pd.DataFrame({"epoch": [10001, 2, 3], "loss": [0.123456, None, 20000.0]}))
     preview = json.loads(json.dumps(dataset.preview(), allow_nan=False))

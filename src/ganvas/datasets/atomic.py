@@ -1,8 +1,8 @@
-"""Kedro's datasets of single files, saved under a temporary name that is then changed.
+"""Kedro datasets of single files that are saved atomically.
 
-A run that is killed while it saves leaves the file of the run before it, never half a file. The
-hidden temporary file that it leaves too is removed when a file of that name is saved there a day
-later; on an object store, which renames by copying, it stays.
+Files are saved under a temporary name and renamed, so a run that is killed while saving leaves the
+previous file. Its hidden temporary file is removed by a save at least a day later; on object
+stores, it stays.
 """
 
 import time
@@ -25,8 +25,8 @@ from kedro_datasets.text import TextDataset
 
 from ganvas.errors import GanvasError
 
-# Seconds: no save takes as long, so what is older was left by a run that was killed.
-ABANDONED = 24 * 3600
+# Age in seconds of temporary files that are removed: no save takes as long.
+STALE_AGE = 24 * 3600
 
 if TYPE_CHECKING:
     _Dataset = AbstractVersionedDataset[Any, Any]
@@ -35,9 +35,9 @@ else:
 
 
 class AtomicSave(_Dataset):
-    """Put before a versioned file dataset of Kedro's: its `save` writes beside the file."""
+    """Mixin for Kedro's versioned file datasets that makes `save` atomic."""
 
-    _ending = ""
+    _suffix = ""
     _fs: Any
     _protocol: str
     _invalidate_cache: Callable[[], None]
@@ -46,89 +46,89 @@ class AtomicSave(_Dataset):
         """Save under a temporary name, then rename.
 
         Raises:
-            GanvasError: A store can't be written to.
+            GanvasError: An object store can't be written to.
         """
         target = get_filepath_str(self._get_save_path(), self._protocol)
-        # Of its own, for two runs may save at once; last, so that nothing takes it for a table.
-        self._ending = f".{uuid.uuid4().hex}.partial"
+        # Unique, since two runs may save at once; at the end, so that no glob for a suffix matches.
+        self._suffix = f".{uuid.uuid4().hex}.partial"
         partial = get_filepath_str(self._get_save_path(), self._protocol)
         try:
-            # The plain function: its wrapper would look for the version before it is in place.
-            unwrap(super().save)(self, data)  # type: ignore[safe-super]  # a dataset's own
+            # Unwrapped, since Kedro's wrapper checks for the version before it is renamed.
+            unwrap(super().save)(self, data)  # type: ignore[safe-super]  # defined by the dataset
             self._fs.mv(partial, target)
         except Exception as error:  # each store has errors of its own
             if self._protocol == "file":
                 raise
             with suppress(Exception):
                 self._fs.rm(partial)
-            told = " ".join(str(error).split()) or type(error).__name__
+            reason = " ".join(str(error).split()) or type(error).__name__
             raise GanvasError(
-                f"{self._protocol}://{target} can't be written ({told}): check its path in the "
+                f"{self._protocol}://{target} can't be written ({reason}): check its path in the "
                 "catalog, and 'object_store' in conf/local/credentials.yml."
             ) from error
         finally:
-            self._ending = ""
+            self._suffix = ""
             if self._protocol == "file":
-                _clean(Path(target), Path(partial))
+                _remove_temporary_files(Path(target), Path(partial))
         self._invalidate_cache()
 
     def _get_save_path(self) -> PurePosixPath:
         path = super()._get_save_path()
-        return path.with_name(f".{path.name}{self._ending}") if self._ending else path
+        return path.with_name(f".{path.name}{self._suffix}") if self._suffix else path
 
 
-def _clean(target: Path, partial: Path) -> None:
-    """Remove what this save and killed runs have left, but not what others are saving now."""
+def _remove_temporary_files(target: Path, partial: Path) -> None:
+    """Remove the temporary files of this save and of killed runs, but not those of running ones."""
     for path in target.parent.glob(".*.partial"):
-        # Another run may be faster.
+        # Another run may remove the same file.
         with suppress(OSError):
-            ours = path.name.startswith(f".{target.name}.")
-            if path == partial or (ours and time.time() - path.stat().st_mtime > ABANDONED):
+            same_target = path.name.startswith(f".{target.name}.")
+            if path == partial or (same_target and time.time() - path.stat().st_mtime > STALE_AGE):
                 path.unlink()
 
 
 class TablePreviewed(_Dataset):
-    """Put before a dataset of a table: its preview shows lists too, and gaps as gaps."""
+    """Mixin for datasets of tables whose preview supports lists and missing values."""
 
     def preview(self, nrows: int = 5) -> TablePreview:
-        """Give the first rows to kedro-viz."""
+        """Return the first rows for Kedro-Viz."""
         return preview_table(self.load().head(nrows))
 
 
 def preview_table(table: pd.DataFrame) -> TablePreview:
-    """Give a table to kedro-viz, as people read it: four digits, lists with commas, gaps empty.
+    """Return a preview for Kedro-Viz: four digits, comma-separated lists, missing values empty.
 
-    JSON has no NaN, so a gap that stayed one would leave the whole table unseen.
+    JSON has no NaN, and a single one would hide the whole table.
     """
-    shown = table.map(_as_text, na_action="ignore").astype(object)
-    return TablePreview(shown.where(shown.notna(), "").to_dict(orient="split"))
+    formatted = table.map(_format, na_action="ignore").astype(object)
+    return TablePreview(formatted.where(formatted.notna(), "").to_dict(orient="split"))
 
 
-def _as_text(value: Any) -> Any:
+def _format(value: Any) -> Any:
     if isinstance(value, float) and not value.is_integer():
         return float(f"{value:.4g}")
     return ", ".join(value) if isinstance(value, np.ndarray | list) else value
 
 
 class AtomicCSVDataset(AtomicSave, TablePreviewed, CSVDataset):
-    """`pandas.CSVDataset`, saved whole."""
+    """`pandas.CSVDataset` with atomic saves."""
 
 
 class AtomicParquetDataset(AtomicSave, TablePreviewed, ParquetDataset):
-    """`pandas.ParquetDataset`, saved whole."""
+    """`pandas.ParquetDataset` with atomic saves."""
 
 
 class AtomicJSONDataset(AtomicSave, JSONDataset):
-    """`json.JSONDataset`, saved whole."""
+    """`json.JSONDataset` with atomic saves."""
 
 
 class AtomicPlotlyDataset(AtomicSave, PlotlyDataset):
-    """`plotly.JSONDataset`, saved whole."""
+    """`plotly.JSONDataset` with atomic saves."""
 
 
 class AtomicTextDataset(AtomicSave, TextDataset):
-    """`text.TextDataset`, saved whole."""
+    """`text.TextDataset` with atomic saves."""
 
 
 class AtomicModelDataset(AtomicSave, TensorFlowModelDataset):
-    """`tensorflow.TensorFlowModelDataset`, saved whole."""
+    """`tensorflow.TensorFlowModelDataset` with atomic saves."""

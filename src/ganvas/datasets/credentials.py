@@ -1,4 +1,4 @@
-"""Credentials in the catalog, for nodes that call on a service."""
+"""Credentials as a catalog entry, for nodes that call a service."""
 
 from typing import Any, NoReturn
 
@@ -6,11 +6,11 @@ from kedro.io import AbstractDataset, DatasetError
 
 
 class CredentialsDataset(AbstractDataset[None, dict[str, str]]):
-    """Loads as one entry of credentials.yml, empty where there is none; it can't be saved.
+    """One entry of credentials.yml, or an empty dictionary; read-only.
 
     Args:
-        credentials: The entry, put in by Kedro.
-        metadata: For plugins such as kedro-viz.
+        credentials: The entry, which Kedro substitutes for its name.
+        metadata: For plugins such as Kedro-Viz.
     """
 
     def __init__(self, *, credentials: Any = None, metadata: dict[str, Any] | None = None) -> None:
@@ -18,17 +18,16 @@ class CredentialsDataset(AbstractDataset[None, dict[str, str]]):
         self.metadata = metadata
 
     def load(self) -> dict[str, str]:
-        """Give the entry as it stands in the file."""
+        """Return the entry."""
         return self._credentials
 
     def save(self, data: None) -> NoReturn:
-        """Refuse: credentials are written by hand."""
+        """Raise a DatasetError."""
         raise DatasetError("Credentials can't be saved: write them into conf/local by hand.")
 
     def _exists(self) -> bool:
-        # It can be loaded at any time.
         return True
 
     def _describe(self) -> dict[str, Any]:
-        # Descriptions are printed and logged.
+        # Empty, since descriptions are printed and logged.
         return {}

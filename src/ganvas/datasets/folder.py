@@ -1,4 +1,4 @@
-"""A folder handed to a node, for what is written or read there piece by piece."""
+"""Folders as catalog entries, for nodes that read or write many files."""
 
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,11 +12,11 @@ from ganvas.visualization.progress_strip import list_snapshots
 
 
 class FolderDataset(AbstractDataset[None, Path]):
-    """Loads as the path of a folder, which need not exist yet; it can't be saved.
+    """The path of a folder, which need not exist yet; nodes write to the folder themselves.
 
     Args:
         filepath: The folder.
-        metadata: For plugins such as kedro-viz.
+        metadata: For plugins such as Kedro-Viz.
     """
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
@@ -24,15 +24,14 @@ class FolderDataset(AbstractDataset[None, Path]):
         self.metadata = metadata
 
     def load(self) -> Path:
-        """Give the folder's path."""
+        """Return the path."""
         return self._folder
 
     def save(self, data: None) -> NoReturn:
-        """Refuse: the node that is given the folder writes in it."""
+        """Raise a DatasetError."""
         raise DatasetError(f"{self._folder} is handed to nodes as a folder and can't be saved.")
 
     def _exists(self) -> bool:
-        # It can be loaded at any time.
         return True
 
     def _describe(self) -> dict[str, Any]:
@@ -40,28 +39,28 @@ class FolderDataset(AbstractDataset[None, Path]):
 
 
 class SnapshotsDataset(FolderDataset):
-    """A folder of runs' snapshots, of which kedro-viz shows the newest, also in training."""
+    """A folder of training snapshots; Kedro-Viz shows the newest, also during training."""
 
     def preview(self) -> ImagePreview:
-        """Give the last grid of the run that began last.
+        """Return the last snapshot of the latest run.
 
         Raises:
-            DatasetError: No run has painted a snapshot yet.
+            DatasetError: There are no snapshots yet.
         """
-        runs = sorted(each for each in self._folder.glob("*") if list_snapshots(each))
+        runs = sorted(run for run in self._folder.glob("*") if list_snapshots(run))
         if not runs:
             raise DatasetError(f"{self._folder} has no snapshots yet: train first.")
         return preview_bytes(list(list_snapshots(runs[-1]).values())[-1].read_bytes())
 
 
 class MirroredFolderDataset(FolderDataset):
-    """A folder that may lie on an object store: loads as a folder of this machine all the same.
+    """A local folder, or one on an object store that is mirrored to a local folder.
 
     Args:
-        filepath: The folder, or a URL with any protocol of fsspec.
-        path: Where a URL is mirrored to.
-        credentials: What the protocol's file system takes.
-        metadata: For plugins such as kedro-viz.
+        filepath: Folder, or a URL with any protocol of fsspec.
+        path: Folder to which a URL is mirrored.
+        credentials: Arguments of the protocol's file system.
+        metadata: For plugins such as Kedro-Viz.
     """
 
     def __init__(
@@ -78,14 +77,14 @@ class MirroredFolderDataset(FolderDataset):
         self._mirrored = not is_url(filepath)
 
     def load(self) -> Path:
-        """Give the folder's path; of a URL what has changed there is fetched first, once a run.
+        """Return the local path; a URL is mirrored first, once per run.
 
         Raises:
-            GanvasError: The store can't be read, or the mirror's folder holds other files.
+            GanvasError: The store can't be read, or the folder of the mirror holds other files.
         """
         if not self._mirrored:
             mirror(self._source, self._folder, self._credentials)
-            # Nodes that load it later must see what the first one has listed.
+            # Later nodes must see the same files as the first one.
             self._mirrored = True
         return self._folder
 

@@ -1,4 +1,4 @@
-"""Images in the catalog: one PNG with a preview, and a folder of them."""
+"""Image files and folders of images, with previews."""
 
 import base64
 import shutil
@@ -20,21 +20,21 @@ from ganvas.visualization.image_grid import encode_png, make_grid, read_png, wri
 
 
 def preview_bytes(content: bytes) -> ImagePreview:
-    """Give an image's file, PNG or WebP, to kedro-viz."""
+    """Return the preview of an encoded image, PNG or WebP, for Kedro-Viz."""
     return ImagePreview(base64.b64encode(content).decode())
 
 
 def preview_grid(images: np.ndarray, columns: int) -> ImagePreview:
-    """Give images, uint8 of shape (n, H, W, 3), to kedro-viz as one grid."""
+    """Return the preview of images, uint8 of shape (n, H, W, 3), as one grid."""
     return preview_bytes(encode_png(make_grid(images, columns)))
 
 
 class ImageDataset(AbstractDataset[np.ndarray, np.ndarray]):
-    """One PNG file, uint8 of shape (H, W, 3), that kedro-viz shows.
+    """A PNG file, uint8 of shape (H, W, 3), saved atomically.
 
     Args:
-        filepath: The file; it is never seen half written.
-        metadata: For plugins such as kedro-viz.
+        filepath: The file.
+        metadata: For plugins such as Kedro-Viz.
     """
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
@@ -50,7 +50,7 @@ class ImageDataset(AbstractDataset[np.ndarray, np.ndarray]):
         self._write(encode_png(data))
 
     def preview(self) -> ImagePreview:
-        """Give the file to kedro-viz."""
+        """Return the file for Kedro-Viz."""
         return preview_bytes(self._file.read_bytes())
 
     def _exists(self) -> bool:
@@ -66,12 +66,12 @@ class ImageDataset(AbstractDataset[np.ndarray, np.ndarray]):
 
 
 class AnimationDataset(ImageDataset):
-    """An animated WebP of frames, uint8 of shape (n, H, W, 3), compressed with loss."""
+    """An animated WebP file of frames, uint8 of shape (n, H, W, 3), with lossy compression."""
 
     def load(self) -> np.ndarray:
         """Read the frames."""
-        with Image.open(self._file) as film:
-            return np.stack([np.asarray(frame.convert("RGB")) for frame in Iterator(film)])
+        with Image.open(self._file) as animation:
+            return np.stack([np.asarray(frame.convert("RGB")) for frame in Iterator(animation)])
 
     def save(self, data: np.ndarray) -> None:
         """Write the frames."""
@@ -81,14 +81,13 @@ class AnimationDataset(ImageDataset):
 class ImageFolderDataset(
     AbstractDataset[Iterable[tuple[str, np.ndarray]], dict[str, Callable[[], np.ndarray]]]
 ):
-    """A folder of PNG files that always belong together.
+    """A folder of PNG files that is replaced as a whole.
 
-    Saving takes (name, pixels) one by one, so that memory stays bounded, and replaces the folder
-    as a whole at the end: images of an earlier, longer run never stay among the new ones.
+    Saving takes an iterable of (name, pixels), so memory does not grow with the number of images.
 
     Args:
         filepath: The folder.
-        metadata: For plugins such as kedro-viz.
+        metadata: For plugins such as Kedro-Viz.
     """
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
@@ -96,12 +95,12 @@ class ImageFolderDataset(
         self.metadata = metadata
 
     def load(self) -> dict[str, Callable[[], np.ndarray]]:
-        """Map the names, sorted, to functions that read the pixels, uint8 (H, W, 3)."""
+        """Return functions that read the pixels, uint8 (H, W, 3), by name in sorted order."""
         files = sorted(self._folder.glob("*.png"))
         return {file.stem: ImageDataset(filepath=str(file)).load for file in files}
 
     def save(self, data: Iterable[tuple[str, np.ndarray]]) -> None:
-        """Write all images, then put the folder in the place of the old one."""
+        """Write all images to a new folder, then replace the old one."""
         partial = self._folder.with_name(f".{self._folder.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -110,18 +109,18 @@ class ImageFolderDataset(
         replace_folder(self._folder, partial)
 
     def preview(self, images: int = 32, columns: int = 8) -> ImagePreview:
-        """Give the first images to kedro-viz as one grid, those of the size that most have.
+        """Return the first images of the most frequent size as one grid.
 
         Raises:
             DatasetError: There are no images.
         """
-        found = [load() for load in islice(self.load().values(), images + 1)]
-        if not found:
+        first = [load() for load in islice(self.load().values(), images + 1)]
+        if not first:
             raise DatasetError(f"{self._folder} has no images.")
-        # The grid of all samples lies among them.
-        size = Counter(image.shape for image in found).most_common(1)[0][0]
-        alike = [image for image in found if image.shape == size][:images]
-        return preview_grid(np.stack(alike), min(columns, len(alike)))
+        # The sample pipeline also saves a grid of all samples there.
+        shape = Counter(image.shape for image in first).most_common(1)[0][0]
+        chosen = [image for image in first if image.shape == shape][:images]
+        return preview_grid(np.stack(chosen), min(columns, len(chosen)))
 
     def _exists(self) -> bool:
         return self._folder.is_dir()

@@ -1,4 +1,4 @@
-"""The leaderboard in the catalog: a file for each evaluated run, and a table of all to look at."""
+"""The leaderboard: one file per evaluated run, previewed as a table."""
 
 from kedro_datasets._typing import TablePreview
 from kedro_datasets.partitions import PartitionedDataset
@@ -8,9 +8,9 @@ from ganvas.visualization.comparison import tabulate
 
 
 class LeaderboardDataset(PartitionedDataset):
-    """`partitions.PartitionedDataset` of rows of the leaderboard, a table in kedro-viz."""
+    """`partitions.PartitionedDataset` of leaderboard entries, with a table as preview."""
 
     def preview(self, nrows: int = 20) -> TablePreview:
-        """Give the first rows to kedro-viz, the best run of each collection before the others."""
+        """Return the first rows for Kedro-Viz; the best run of each collection comes first."""
         rows = [load() for load in self.load().values()]
         return preview_table(tabulate(rows).head(nrows))

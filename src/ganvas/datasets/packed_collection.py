@@ -1,4 +1,4 @@
-"""A packed collection in the catalog."""
+"""Packed collections as catalog entries."""
 
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,13 @@ from ganvas.ingestion.collection import MANIFEST, Collection, open_collection
 
 
 class CollectionDataset(AbstractDataset[Collection, Collection]):
-    """Loads as a `Collection` whose images stay on disk, memory-mapped.
+    """A `Collection` with memory-mapped images.
 
-    Packing writes while images are decoded, and puts the finished folder in its place; saving
-    checks that this has happened.
+    Packing writes the collection itself, so saving only checks that it is in the folder.
 
     Args:
-        filepath: The collection's folder.
-        metadata: For plugins such as kedro-viz.
+        filepath: Folder of the collection.
+        metadata: For plugins such as Kedro-Viz.
     """
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
@@ -31,15 +30,15 @@ class CollectionDataset(AbstractDataset[Collection, Collection]):
         return open_collection(self._folder)
 
     def save(self, data: Collection) -> None:
-        """Check that the collection lies in the folder."""
+        """Check that the collection is in the folder."""
         if len(open_collection(self._folder).images) != len(data.images):
             raise DatasetError(f"{self._folder} holds another collection than the one to save.")
 
     def preview(self, count: int = 40, columns: int = 8) -> ImagePreview:
-        """Give a contact sheet to kedro-viz: images from all over the collection."""
+        """Return a contact sheet of evenly spaced images for Kedro-Viz."""
         images = self.load().images
-        places = np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)
-        return preview_grid(images[places], columns)
+        positions = np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)
+        return preview_grid(images[positions], columns)
 
     def _exists(self) -> bool:
         return (self._folder / MANIFEST).is_file()
