@@ -5,12 +5,12 @@ from typing import Literal
 from pydantic import model_validator
 
 from ganvas.base_params import Params
-from ganvas.ingestion import IngestParams
-from ganvas.ingestion.download import FetchParams
 from ganvas.networks import NetworkParams
 from ganvas.networks.projected_gan import BACKBONE
 from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.pipelines.export.nodes import ExportParams
+from ganvas.pipelines.fetch.params import FetchParams
+from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.pipelines.report.nodes import ReportParams
 from ganvas.pipelines.sample.nodes import SampleParams
 from ganvas.pipelines.train.callbacks import EXTRACTOR

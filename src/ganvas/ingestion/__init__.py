@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
@@ -13,7 +13,6 @@ from ganvas.ingestion.celeba import CelebaParams, read_celeba
 from ganvas.ingestion.disk_errors import explain_disk_error
 from ganvas.ingestion.image_folder import FolderParams, read_folder
 from ganvas.ingestion.object_store import is_url
-from ganvas.ingestion.packing import PackParams
 from ganvas.ingestion.wikiart import WikiartParams, read_wikiart
 from ganvas.sample_collection.source import SampleParams, ensure_sample
 
@@ -37,47 +36,6 @@ class SourceParams(Params):
                 "name to the source whose images lie there"
             )
         return self
-
-
-class IngestParams(PackParams):
-    """Parameters of ingestion.
-
-    Attributes:
-        dataset: Name of the collection's folders; None: name of the source and, for WikiArt, of
-            its labels unless they are styles.
-        source: Where the images come from.
-    """
-
-    dataset: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
-    source: SourceParams = SourceParams()
-
-    @property
-    def dataset_name(self) -> str:
-        """Name of the collection's folders."""
-        labels = self.source.wikiart.labels
-        if self.source.name == "wikiart" and labels != "style":
-            return self.dataset or f"wikiart_by_{labels}"
-        return self.dataset or self.source.name
-
-    @property
-    def classes(self) -> str | None:
-        """Label column that `network.label=auto` resolves to; None: no classes.
-
-        The sample has classes by default, since its styles have too little in common for
-        unconditional generation.
-        """
-        return "genre" if self.source.name == "sample" else None
-
-    @property
-    def raw_path(self) -> str:
-        """Folder of the source, relative to the project, or its URL."""
-        path = self.source.path or self.mirror_path
-        return path.rstrip("/") if is_url(path) else str(Path(path).expanduser())
-
-    @property
-    def mirror_path(self) -> str:
-        """Folder of downloaded and mirrored images, relative to the project."""
-        return f"data/01_raw/{self.dataset or self.source.name}"
 
 
 class SourceListing(NamedTuple):

@@ -9,12 +9,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from ganvas.atomic_files import atomic_write
-from ganvas.base_params import Params
 from ganvas.errors import GanvasError
 from ganvas.ingestion import huggingface, kaggle
 from ganvas.ingestion.disk_errors import explain_disk_error
@@ -27,22 +24,6 @@ MARKER = ".fetched.json"
 # Marks the folder of an incomplete download and holds its handle.
 PLAN = "plan.json"
 CLIENTS: dict[str, ModuleType] = {"artworks": kaggle, "celeba": kaggle, "wikiart": huggingface}
-
-Handle = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w-]*/[A-Za-z0-9][\w.-]*$")]
-
-
-class FetchParams(Params):
-    """Dataset to download for each source, as owner/name.
-
-    Attributes:
-        artworks: On Kaggle.
-        celeba: On Kaggle.
-        wikiart: On Hugging Face.
-    """
-
-    artworks: Handle = "ikarus777/best-artworks-of-all-time"
-    celeba: Handle = "jessicali9530/celeba-dataset"
-    wikiart: Handle = "huggan/wikiart"
 
 
 def download_source(

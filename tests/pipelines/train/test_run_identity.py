@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from ganvas.ingestion import IngestParams
 from ganvas.ingestion.class_labels import read_classes
 from ganvas.ingestion.collection import Collection
 from ganvas.networks import NetworkParams
+from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.pipelines.train.nodes import _identify
 from ganvas.training.config import TrainParams
 

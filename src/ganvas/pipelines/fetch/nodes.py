@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from ganvas.ingestion import IngestParams
-from ganvas.ingestion.download import FetchParams, download_source
+from ganvas.ingestion.download import download_source
+from ganvas.pipelines.fetch.params import FetchParams
+from ganvas.pipelines.ingest.params import IngestParams
 
 
 def fetch_images(

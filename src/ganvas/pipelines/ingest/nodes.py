@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from ganvas.ingestion import IngestParams, SourceListing, list_images
+from ganvas.ingestion import SourceListing, list_images
 from ganvas.ingestion.collection import Collection
 from ganvas.ingestion.packing import pack
+from ganvas.pipelines.ingest.params import IngestParams
 
 
 def list_source(raw_images: Path, params: IngestParams) -> SourceListing:

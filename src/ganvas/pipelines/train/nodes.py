@@ -11,11 +11,11 @@ import keras
 import pandas as pd
 
 from ganvas.errors import Finished
-from ganvas.ingestion import IngestParams
 from ganvas.ingestion.class_labels import Classes, label_columns, read_classes
 from ganvas.ingestion.collection import Collection
 from ganvas.networks import NETWORKS, NetworkParams, build
 from ganvas.networks.weight_transfer import load_matching_weights
+from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.pipelines.train.callbacks import make_watchers
 from ganvas.training.batches import TrainingSet, count_steps
 from ganvas.training.checkpoints import open_store

@@ -7,9 +7,9 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline.preview_contract import MermaidPreview, TextPreview
 
 from ganvas.errors import GanvasError
-from ganvas.ingestion import IngestParams
 from ganvas.ingestion.class_labels import read_classes
 from ganvas.networks import NETWORKS, NetworkParams, build
+from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.pipelines.train.nodes import choose_column
 from ganvas.visualization.network_diagram import draw_networks
 
