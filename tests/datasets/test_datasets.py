@@ -90,9 +90,9 @@ def test_the_preview_of_a_collection_shows_evenly_spaced_images(tmp_path, images
     for name, rows in ((INDEX, 20), (REJECTED, 0)):
         pd.DataFrame({"path": ["a.png"] * rows}).to_parquet(tmp_path / name)
     dataset = CollectionDataset(filepath=str(tmp_path))
-    shown = split_grid(pixels(dataset.preview(images=4, columns=2)), 32, 32)
+    shown = split_grid(pixels(dataset.preview(count=4, columns=2)), 32, 32)
     np.testing.assert_array_equal(shown, images[[0, 6, 12, 19]])
-    assert len(split_grid(pixels(dataset.preview(images=99, columns=5)), 32, 32)) == 20
+    assert len(split_grid(pixels(dataset.preview(count=99, columns=5)), 32, 32)) == 20
 
 
 def test_the_preview_of_snapshots_is_the_last_one_of_the_latest_run(tmp_path, images):
@@ -114,9 +114,9 @@ def test_the_preview_of_the_leaderboard_has_the_best_run_first(tmp_path):
     )
     entry = {"dataset": "sample", "judge": "lite", "network": "dcgan", "epochs": 3, "minutes": 1.5}
     for name, distance in (("a", 0.5), ("b", 0.25), ("c", None)):
-        measured = distance is not None
-        metric = {"kernel_distance": metric_entry("Distance", distance, "N=9")}
-        metrics = metric if measured else {}
+        metrics = {}
+        if distance is not None:
+            metrics["kernel_distance"] = metric_entry("Distance", distance, "N=9")
         dataset.save({name: entry | {"started": name, "metrics": metrics}})
     shown = dataset.preview(nrows=3)
     column = {name: number for number, name in enumerate(shown["columns"])}
