@@ -82,7 +82,7 @@ def test_a_preset_trains_as_its_source_does(env, learning_rate, batch_size, opti
 def test_published_results_are_metrics_that_evaluation_computes():
     published = {
         env: {
-            result["figure"]: result["value"]
+            result["metric"]: result["value"]
             for result in load_config("parameters", env)["report"]["published"]
         }
         for env in ("artworks", "wikiart")

@@ -1,4 +1,4 @@
-"""The facts of a training run that was never made."""
+"""A training summary, as the report and the model card need it."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def training() -> dict[str, Any]:
-    """As training.json has them."""
+    """Return the content of training.json for an imaginary run."""
     return {
         "dataset": "sample",
         "network": "dcgan",

@@ -23,19 +23,19 @@ NO_CLASSES = {"column": None, "names": []}
 WARNING = {"epoch": 7, "name": "mode collapse", "figure": "12%", "advice": "less"}
 
 
-def test_hugging_face_reads_the_card(training):
+def test_hugging_face_can_read_the_card(training):
     card = ModelCard(render_card(METRICS, training, (32, 32), 6))
     assert card.data.library_name == "keras" and "gan" in card.data.tags
-    assert [(each.metric_type, each.metric_value) for each in card.data.eval_results] == [
+    assert [(result.metric_type, result.metric_value) for result in card.data.eval_results] == [
         ("kernel_distance", 0.125),
         ("loss_g", 2.0),
     ]
     assert card.data.eval_results[0].dataset_name == "sample"
 
 
-def test_figures_warnings_and_parameters_are_told(training):
-    facts = training | {"classes": NO_CLASSES, "warnings": [WARNING]}
-    page = render_card(METRICS, facts, (32, 48), 6)
+def test_metrics_warnings_and_parameters_are_listed(training):
+    summary = training | {"classes": NO_CLASSES, "warnings": [WARNING]}
+    page = render_card(METRICS, summary, (32, 48), 6)
     assert "| Kernel distance (KD-x) | 0.125 ± 0.5 | -0.25 | N=4 |" in page
     assert "| Generator loss | 2 nats |  | mean over epoch 3 |" in page
     assert "**Mode collapse** in epoch 7: 12%." in page
@@ -43,23 +43,23 @@ def test_figures_warnings_and_parameters_are_told(training):
 
 
 @pytest.mark.parametrize("names", [(), ("Op", "Pop")])
-def test_what_the_card_says_to_run_paints(tmp_path, networks, training, names):
+def test_the_example_code_of_the_card_generates_images(tmp_path, networks, training, names):
     generator, _ = networks
     if names:
-        latent, rows = keras.Input((6,)), keras.Input((2,))
-        shift = keras.layers.Dense(32 * 32 * 3, activation="tanh")(rows)
-        painted = keras.layers.Add()([generator(latent), keras.layers.Reshape((32, 32, 3))(shift)])
-        generator = keras.Model([latent, rows], painted)
+        latent, classes = keras.Input((6,)), keras.Input((2,))
+        shift = keras.layers.Dense(32 * 32 * 3, activation="tanh")(classes)
+        images = keras.layers.Add()([generator(latent), keras.layers.Reshape((32, 32, 3))(shift)])
+        generator = keras.Model([latent, classes], images)
     folder = tmp_path / "generator.keras" / "2026-01-01"
     folder.mkdir(parents=True)
     generator.save(folder / "generator.keras")
-    facts = training | {"classes": {"column": "style", "names": list(names)}}
-    page = render_card(METRICS, facts, (32, 32), 6)
+    summary = training | {"classes": {"column": "style", "names": list(names)}}
+    page = render_card(METRICS, summary, (32, 32), 6)
     (script,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
     command = [sys.executable, "-c", script]
     subprocess.run(command, cwd=tmp_path, check=True, env=environment, capture_output=True)
-    found = np.asarray(Image.open(tmp_path / "images.png"))
+    saved = np.asarray(Image.open(tmp_path / "images.png"))
     expected = generate_images(generator, sample_latents(generator, 16, seed=0))
-    tiles = found.reshape(4, 32, 4, 32, 3).swapaxes(1, 2).reshape(16, 32, 32, 3)
+    tiles = saved.reshape(4, 32, 4, 32, 3).swapaxes(1, 2).reshape(16, 32, 32, 3)
     assert np.abs(tiles.astype(int) - expected).max() <= 1

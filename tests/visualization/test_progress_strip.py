@@ -12,7 +12,7 @@ from ganvas.visualization.progress_strip import (
 )
 
 
-def test_epochs_are_dense_at_the_start_and_keep_both_ends():
+def test_chosen_epochs_are_dense_at_the_start_and_include_both_ends():
     chosen = choose_epochs(list(range(1, 151)), 9)
     assert chosen[0] == 1 and chosen[-1] == 150 and len(chosen) <= 9
     assert chosen == sorted(set(chosen))
@@ -20,15 +20,15 @@ def test_epochs_are_dense_at_the_start_and_keep_both_ends():
     assert (np.diff(steps) >= 0).all() and steps[-1] > 4 * steps[0]
 
 
-def test_few_epochs_are_all_chosen():
+def test_all_epochs_are_chosen_where_there_are_few():
     assert choose_epochs([1, 2], 9) == [1, 2]
     assert choose_epochs([1], 9) == [1]
 
 
-@pytest.mark.parametrize("show", [lambda folder: draw_strip(folder, 32, 32), collect_frames])
-def test_snapshots_that_are_gone_are_told(tmp_path, show):
-    with pytest.raises(GanvasError, match=f"no snapshots in {tmp_path}.*put them back"):
-        show(tmp_path)
+@pytest.mark.parametrize("load", [lambda folder: draw_strip(folder, 32, 32), collect_frames])
+def test_missing_snapshots_raise_an_error(tmp_path, load):
+    with pytest.raises(GanvasError, match=f"no snapshots in {tmp_path}.*restore them"):
+        load(tmp_path)
 
 
 def test_the_strip_shows_each_epoch_in_order(tmp_path):

@@ -1,1 +1,1 @@
-"""How results are shown: grids, strips, curves and the report page."""
+"""Visualization of results: image grids, strips, curves, the report page and the model card."""

@@ -1,5 +1,6 @@
-"""The comparison page: finished evaluations of each collection side by side."""
+"""The comparison page: the evaluated runs of each collection side by side."""
 
+import math
 import textwrap
 from collections import Counter
 from typing import Any
@@ -11,178 +12,192 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ganvas.visualization.curves import render
-from ganvas.visualization.report import TEMPLATES, encode_image
+from ganvas.visualization.report import TEMPLATES, png_uri
 
 SEED = "train.seed"
-# What orders runs, and the first columns of the table: less is better in the first two.
-FIRST = ("kernel_distance", "frechet_distance", "precision", "recall", "coverage", "diversity")
+# The first columns of the table; runs are ranked by the first one, of which lower is better.
+MAIN_METRICS = (
+    *("kernel_distance", "frechet_distance"),
+    *("precision", "recall", "coverage", "diversity"),
+)
 COLUMNS = ("dataset", "judge", "network", "started", "epochs", "minutes")
-DOT, RANGE, REAL = "#c2410c", "#f29a6b", "#15803d"
+DOT_COLOR, RANGE_COLOR, REAL_COLOR = "#c2410c", "#f29a6b", "#15803d"
+# Widest grid on the page in pixels; two stand side by side.
+MAX_WIDTH = 1080
+# Characters in a line of a run's name beside a plot.
+NAME_WIDTH = 34
 
-# Pixels; two stand side by side on a page.
-WIDEST = 1080
-
-Row = dict[str, Any]
+Run = dict[str, Any]
 
 
-def render_comparison(rows: list[Row], images: dict[str, np.ndarray]) -> str:
-    """Render the page.
+def render_comparison(runs: list[Run], grids: dict[str, np.ndarray]) -> str:
+    """Render the comparison page.
 
     Args:
-        rows: The leaderboard: run, dataset, judge, network, started, epochs, images_seen, minutes,
-            seed, version, parameters (flat) and metrics of each evaluation.
-        images: What runs painted, uint8 of shape (H, W, 3), by run.
+        runs: Entries of the leaderboard, each with run, dataset, judge (the feature extractor),
+            network, started, epochs, images_seen, minutes, seed, version, parameters (flat) and
+            metrics.
+        grids: Generated images of each run, uint8 of shape (H, W, 3), by `run`.
 
     Returns:
-        HTML that needs no other file and no network.
+        HTML that loads no other file and nothing from a network.
     """
-    sections = []
-    # What different networks see in images can't be compared.
-    for dataset, judge in sorted({(row["dataset"], row["judge"]) for row in rows}):
-        runs = order_runs(
-            [row for row in rows if (row["dataset"], row["judge"]) == (dataset, judge)]
-        )
-        sections.append(
-            {
-                "dataset": dataset,
-                "judge": judge,
-                "runs": [
-                    run | {"name": name, "image": encode_image(_shrink(images[run["run"]]))}
-                    for run, name in zip(runs, name_runs(runs), strict=True)
-                ],
-                "columns": [name for name in FIRST if any(name in run["metrics"] for run in runs)],
-                "differences": find_differences(runs),
-                "plot": encode_image(draw_ranges(runs)),
-            }
-        )
+    # Metrics in the features of different extractors can't be compared.
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in order_runs(runs):
+        groups.setdefault((run["dataset"], run["judge"]), []).append(run)
+    sections = [
+        {
+            "dataset": dataset,
+            "extractor": extractor,
+            "runs": [
+                run | {"name": name, "image": png_uri(_downscale(grids[run["run"]]))}
+                for run, name in zip(group, name_runs(group), strict=True)
+            ],
+            "columns": [name for name in MAIN_METRICS if any(name in x["metrics"] for x in group)],
+            "differences": find_differences(group),
+            "plot": png_uri(draw_ranges(group)),
+        }
+        for (dataset, extractor), group in sorted(groups.items())
+    ]
     return TEMPLATES.get_template("comparison.html.j2").render(sections=sections)
 
 
-def _shrink(pixels: np.ndarray) -> np.ndarray:
-    """Reduce a grid to what is shown of it: there may be a hundred runs."""
-    factor = -(-pixels.shape[1] // WIDEST)
+def _downscale(pixels: np.ndarray) -> np.ndarray:
+    """Reduce a grid to the size shown, since a page may have a hundred of them."""
+    factor = math.ceil(pixels.shape[1] / MAX_WIDTH)
     return np.asarray(Image.fromarray(pixels).reduce(factor)) if factor > 1 else pixels
 
 
-def order_runs(rows: list[Row]) -> list[Row]:
-    """Put the least distance first, and evaluations without one last, by their start."""
+def order_runs(runs: list[Run]) -> list[Run]:
+    """Sort runs by kernel distance; those without one come last, by start time."""
 
-    def rank(row: Row) -> tuple[float, str]:
-        distance = row["metrics"].get(FIRST[0])
-        return distance["value"] if distance else float("inf"), row["started"]
+    def rank(run: Run) -> tuple[float, str]:
+        distance = run["metrics"].get(MAIN_METRICS[0])
+        return distance["value"] if distance else math.inf, run["started"]
 
-    return sorted(rows, key=rank)
+    return sorted(runs, key=rank)
 
 
-def tabulate(rows: list[Row]) -> pd.DataFrame:
-    """Put the leaderboard into a table: a row a run, those of a collection and judge together.
+def tabulate(runs: list[Run]) -> pd.DataFrame:
+    """Put the leaderboard into a table with a row per run.
 
     Returns:
-        The best run first: dataset, judge, network, started, epochs, minutes, then the first
-        figures, None where a run has no such figure.
+        dataset, judge (the feature extractor), network, started, epochs, minutes and the main
+        metrics, None where a run lacks one; sorted by dataset and extractor, best run first.
     """
-    ordered = sorted(order_runs(rows), key=lambda row: (row["dataset"], row["judge"]))
+    ordered = sorted(order_runs(runs), key=lambda run: (run["dataset"], run["judge"]))
     return pd.DataFrame(
         [
-            {name: row[name] for name in COLUMNS}
-            | {name: row["metrics"].get(name, {}).get("value") for name in FIRST}
-            for row in ordered
+            {name: run[name] for name in COLUMNS}
+            | {name: run["metrics"].get(name, {}).get("value") for name in MAIN_METRICS}
+            for run in ordered
         ],
-        columns=[*COLUMNS, *FIRST],
+        columns=[*COLUMNS, *MAIN_METRICS],
     )
 
 
-def find_differences(rows: list[Row]) -> dict[str, list[tuple[Any, bool]]]:
-    """Find the parameters that are not the same in all runs.
+def find_differences(runs: list[Run]) -> dict[str, list[tuple[Any, bool]]]:
+    """Find the parameters that differ between runs.
 
     Returns:
-        For each, in the order of its name, every run's value (None: it has none), and whether it
-        is another than that of most runs.
+        For each such parameter, sorted by name, a pair per run: its value (None where it has
+        none), and whether it differs from the most common one.
+
+    Example:
+        >>> find_differences([{"parameters": {"train.seed": seed}} for seed in (0, 0, 1)])
+        {'train.seed': [(0, False), (0, False), (1, True)]}
     """
-    names = sorted({name for row in rows for name in row["parameters"]})
     differences = {}
-    for name in names:
-        values = [row["parameters"].get(name) for row in rows]
-        most = Counter(map(str, values)).most_common(1)[0][0]
-        if len(set(map(str, values))) > 1:
-            differences[name] = [(value, str(value) != most) for value in values]
+    for name in sorted({name for run in runs for name in run["parameters"]}):
+        values = [run["parameters"].get(name) for run in runs]
+        counts = Counter(map(str, values))
+        if len(counts) > 1:
+            most_common = counts.most_common(1)[0][0]
+            differences[name] = [(value, str(value) != most_common) for value in values]
     return differences
 
 
-def name_runs(rows: list[Row]) -> list[str]:
-    """Name runs by their network and what sets them apart from others of it, seeds excepted."""
+def name_runs(runs: list[Run]) -> list[str]:
+    """Name runs by network and by their unusual parameters among runs of it, seeds excepted."""
     names = {}
-    for network in {row["network"] for row in rows}:
-        alike = [row for row in rows if row["network"] == network]
-        differences = find_differences(alike)
-        for number, row in enumerate(alike):
-            apart = [
+    for network in {run["network"] for run in runs}:
+        group = [run for run in runs if run["network"] == network]
+        differences = find_differences(group)
+        for number, run in enumerate(group):
+            unusual = [
                 f"{name.rpartition('.')[2]}={values[number][0]}"
                 for name, values in differences.items()
                 if values[number][1] and values[number][0] is not None and name != SEED
             ]
-            shown = ", ".join(apart[:3]) + (" …" if len(apart) > 3 else "")
-            names[row["run"]] = f"{network}{': ' if shown else ''}{shown}"
-    return [names[row["run"]] for row in rows]
+            suffix = ", ".join(unusual[:3]) + (" …" if len(unusual) > 3 else "")
+            names[run["run"]] = f"{network}: {suffix}" if suffix else network
+    return [names[run["run"]] for run in runs]
 
 
-def group_runs(rows: list[Row]) -> dict[str, list[Row]]:
-    """Put runs together that differ in their seed alone, under one name."""
-    groups: dict[str, list[Row]] = {}
+def group_runs(runs: list[Run]) -> dict[str, list[Run]]:
+    """Group runs that differ in their seed alone, by a unique name."""
+    groups: dict[str, list[Run]] = {}
     names: dict[str, str] = {}
-    for row, name in zip(rows, name_runs(rows), strict=True):
-        same = str(sorted((key, str(v)) for key, v in row["parameters"].items() if key != SEED))
-        if same not in names:
+    for run, name in zip(runs, name_runs(runs), strict=True):
+        key = str(sorted((key, str(v)) for key, v in run["parameters"].items() if key != SEED))
+        if key not in names:
             taken = sum(other.partition(" (")[0] == name for other in names.values())
-            names[same] = f"{name} ({taken + 1})" if taken else name
-        groups.setdefault(names[same], []).append(row)
+            names[key] = f"{name} ({taken + 1})" if taken else name
+        groups.setdefault(names[key], []).append(run)
     return groups
 
 
-def draw_ranges(rows: list[Row]) -> np.ndarray:
-    """Draw each figure of the judgment: a dot a run, and a line over runs of other seeds.
+def draw_ranges(runs: list[Run]) -> np.ndarray:
+    """Draw each metric with a dot per run, and a line over runs that differ in their seed alone.
 
     Returns:
         uint8 of shape (H, W, 3).
     """
-    groups = group_runs(rows)
-    known = {
-        name: each for row in rows for name, each in row["metrics"].items() if not each.get("of")
+    groups = group_runs(runs)
+    metrics = {
+        name: metric
+        for run in runs
+        for name, metric in run["metrics"].items()
+        if not metric.get("of")
     }
-    # Losses and the like can't be compared, and have no such value.
-    shown = [name for name, each in known.items() if each["real"] is not None] or list(known)
-    count, lines = len(shown), max(_wrap(name).count("\n") + 1 for name in groups)
+    # Metrics without a real-data baseline, such as losses, can't be compared between runs.
+    compared = [name for name, metric in metrics.items() if metric["real"] is not None]
+    shown = compared or list(metrics)
+    rows, lines = math.ceil(len(shown) / 2), max(_wrap(name).count("\n") + 1 for name in groups)
     height = (0.2 + 0.14 * lines) * len(groups) + 0.95
-    figure = Figure(figsize=(11, height * -(-count // 2)), dpi=144, layout="constrained")
-    axes = figure.subplots(-(-count // 2), 2, squeeze=False).ravel()
-    for place, name in zip(axes, shown, strict=False):
-        _draw_figure(place, name, groups)
-    for place in axes[count:]:
-        place.set_axis_off()
+    figure = Figure(figsize=(11, height * rows), dpi=144, layout="constrained")
+    panels = figure.subplots(rows, 2, squeeze=False).ravel()
+    for axes, name in zip(panels, shown, strict=False):
+        _draw_metric(axes, name, groups)
+    for axes in panels[len(shown) :]:
+        axes.set_axis_off()
     return render(figure)
 
 
 def _wrap(name: str) -> str:
-    """Leave room for the dots."""
-    return textwrap.fill(name, 34)
+    return textwrap.fill(name, NAME_WIDTH)
 
 
-def _draw_figure(axes: Axes, name: str, groups: dict[str, list[Row]]) -> None:
-    for position, runs in enumerate(groups.values()):
-        values = [run["metrics"][name]["value"] for run in runs if name in run["metrics"]]
-        if not values:
-            continue
-        axes.plot([min(values), max(values)], [position] * 2, color=RANGE, linewidth=5, zorder=1)
-        axes.scatter(values, [position] * len(values), color=DOT, s=22, zorder=2)
-    rows = [run["metrics"] for runs in groups.values() for run in runs]
-    figures = [metrics[name] for metrics in rows if name in metrics]
-    own = [each["real"] for each in figures if each["real"] is not None]
-    if own:
-        axes.axvline(np.mean(own), color=REAL, linestyle=":", linewidth=1.4)
-    axes.set_title(figures[0]["title"], fontsize=9)
+def _draw_metric(axes: Axes, name: str, groups: dict[str, list[Run]]) -> None:
+    # One line of dots per group.
+    metrics = []
+    for y, runs in enumerate(groups.values()):
+        measured = [run["metrics"][name] for run in runs if name in run["metrics"]]
+        values = [metric["value"] for metric in measured]
+        if values:
+            span = [min(values), max(values)]
+            axes.plot(span, [y, y], color=RANGE_COLOR, linewidth=5, zorder=1)
+            axes.scatter(values, [y] * len(values), color=DOT_COLOR, s=22, zorder=2)
+        metrics += measured
+    # The mean real-data baseline.
+    baselines = [metric["real"] for metric in metrics if metric["real"] is not None]
+    if baselines:
+        axes.axvline(np.mean(baselines), color=REAL_COLOR, linestyle=":", linewidth=1.4)
+    axes.set_title(metrics[0]["title"], fontsize=9)
     axes.set_yticks(range(len(groups)), [_wrap(name) for name in groups], fontsize=8)
     axes.set_ylim(len(groups) - 0.5, -0.5)
-    axes.set_xlabel(figures[0]["unit"] or "no unit", fontsize=8)
+    axes.set_xlabel(metrics[0]["unit"] or "no unit", fontsize=8)
     axes.tick_params(axis="x", labelsize=8)
     axes.grid(axis="x", color="#e5e7eb", linewidth=0.8)
     axes.spines[["top", "right", "left"]].set_visible(False)

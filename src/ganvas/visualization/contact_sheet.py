@@ -1,4 +1,4 @@
-"""Rows of images with names: class sheets, and generated images with their neighbors."""
+"""Labeled rows of images: class sheets, and generated images with their nearest neighbors."""
 
 from collections.abc import Iterator
 
@@ -6,39 +6,39 @@ import numpy as np
 from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
-from ganvas.visualization.image_grid import GAP, PAPER, make_grid
+from ganvas.visualization.image_grid import GAP, WHITE, make_grid
 
 ROWS = 10
-INK = (36, 33, 43)
-QUIET = (107, 101, 117)
+LABEL_COLOR = (36, 33, 43)
+HEADING_COLOR = (107, 101, 117)
 
 
 def draw_sheets(
     names: list[str], real: list[np.ndarray], generated: list[np.ndarray], rows: int = ROWS
 ) -> Iterator[np.ndarray]:
-    """Draw a row for each class, on as many sheets as it takes.
+    """Draw a row of real and generated images per class, on as many sheets as needed.
 
     Args:
-        names: Of the classes.
-        real: Images of each class, uint8 of shape (n, H, W, 3), n up to the longest's.
-        generated: Images of each class, uint8 of shape (m, H, W, 3).
-        rows: Classes on a sheet, at most.
+        names: Class names.
+        real: Real images of each class, uint8 of shape (n, H, W, 3); n may differ.
+        generated: Generated images of each class, uint8 of shape (m, H, W, 3).
+        rows: Maximum number of classes on a sheet.
 
     Yields:
         uint8 of shape (H', W', 3).
     """
     columns = max(map(len, real))
+    padded = [_pad(images, columns) for images in real]
     for start in range(0, len(names), rows):
         part = slice(start, start + rows)
-        filled = [_fill(images, columns) for images in real[part]]
-        yield _draw_rows(names[part], {"real": filled, "generated": generated[part]})
+        yield _draw_rows(names[part], {"real": padded[part], "generated": generated[part]})
 
 
 def draw_neighbors(rows: dict[str, np.ndarray]) -> np.ndarray:
-    """Draw images above what lies nearest to them.
+    """Draw generated images above their nearest training images.
 
     Args:
-        rows: Images under the names of their rows, uint8 of shape (n, H, W, 3), n the same.
+        rows: Images by the name of their row, uint8 of shape (n, H, W, 3), n the same for all.
 
     Returns:
         uint8 of shape (H', W', 3).
@@ -47,38 +47,40 @@ def draw_neighbors(rows: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def _draw_rows(names: list[str], blocks: dict[str, list[np.ndarray]]) -> np.ndarray:
-    """Draw rows of images behind their names, in blocks side by side with a head each."""
+    """Draw rows of images with labels on their left, in blocks side by side under headings."""
     height, width = next(iter(blocks.values()))[0].shape[1:3]
     size = max(11, height // 5)
     font = ImageFont.truetype(findfont("DejaVu Sans"), size)
-    texts = [_shorten(name, font, 4 * width) for name in names]
-    head, step = 2 * size if any(blocks) else 0, height + GAP
-    margin = int(max(font.getlength(text) for text in texts)) + 2 * size
-    sides = [[make_grid(each, len(each)) for each in rows] for rows in blocks.values()]
-    widths = [side[0].shape[1] for side in sides]
-    places = [margin + sum(widths[:number]) + number * size for number in range(len(sides))]
-    paper = np.full((head + len(names) * step + GAP, places[-1] + widths[-1], 3), PAPER, np.uint8)
-    for place, side in zip(places, sides, strict=True):
-        for number, strip in enumerate(side):
-            top = head + number * step
-            paper[top : top + strip.shape[0], place : place + strip.shape[1]] = strip
-    sheet = Image.fromarray(paper)
-    pen = ImageDraw.Draw(sheet)
-    for place, text in zip(places, blocks, strict=True):
-        pen.text((place + GAP, head - size // 3), text, fill=QUIET, font=font, anchor="ls")
-    for number, text in enumerate(texts):
-        middle = head + number * step + GAP + height // 2
-        pen.text((margin - size, middle), text, fill=INK, font=font, anchor="rm")
+    labels = [_truncate(name, font, 4 * width) for name in names]
+
+    # Lay out the headings on top, the labels on the left and the blocks beside them.
+    top, step = 2 * size if any(blocks) else 0, height + GAP
+    margin = int(max(map(font.getlength, labels))) + 2 * size
+    strips = [[make_grid(images, len(images)) for images in rows] for rows in blocks.values()]
+    widths = [block[0].shape[1] for block in strips]
+    lefts = [margin + sum(widths[:number]) + number * size for number in range(len(strips))]
+    shape = (lefts[-1] + widths[-1], top + len(names) * step + GAP)
+    sheet = Image.new("RGB", shape, (WHITE, WHITE, WHITE))
+    draw = ImageDraw.Draw(sheet)
+
+    for left, heading, block in zip(lefts, blocks, strips, strict=True):
+        for row, strip in enumerate(block):
+            sheet.paste(Image.fromarray(strip), (left, top + row * step))
+        position = (left + GAP, top - size // 3)
+        draw.text(position, heading, fill=HEADING_COLOR, font=font, anchor="ls")
+    for row, label in enumerate(labels):
+        position = (margin - size, top + row * step + GAP + height // 2)
+        draw.text(position, label, fill=LABEL_COLOR, font=font, anchor="rm")
     return np.asarray(sheet)
 
 
-def _fill(images: np.ndarray, columns: int) -> np.ndarray:
-    """Add white paper where a class has fewer images than there are columns."""
-    missing = columns - len(images)
-    return np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0)), constant_values=PAPER)
+def _pad(images: np.ndarray, count: int) -> np.ndarray:
+    """Append white images up to a count."""
+    padding = ((0, count - len(images)), (0, 0), (0, 0), (0, 0))
+    return np.pad(images, padding, constant_values=WHITE)
 
 
-def _shorten(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+def _truncate(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + "…") > width:

@@ -1,64 +1,112 @@
-"""Curves of a training run."""
+"""Training curves: losses and scores by epoch, as an image and as an interactive plot."""
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
+import plotly.graph_objects as go
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from plotly.subplots import make_subplots
 
-# Told apart with any color vision, on white and in gray print.
+# Readable on white and on black; the report's style replaces it by the page's own colors.
+GRAY = "#8a8494"
+# Distinguishable with any color vision, on white and in gray print.
 COLORS = {
     "loss_g": "#c2410c",
     "loss_d": "#1d4ed8",
     "real_score": "#15803d",
     "fake_score": "#7e22ce",
+    "kernel_distance": GRAY,
 }
-NAMES = {
+LABELS = {
     "loss_g": "generator loss",
     "loss_d": "discriminator loss",
     "real_score": "score of real images",
     "fake_score": "score of generated images",
+    "kernel_distance": "kernel distance",
 }
+# Columns of the history and unit of each panel, by title.
+PANELS = {
+    "Losses": (["loss_g", "loss_d"], "mean over the epoch"),
+    "Scores": (["real_score", "fake_score"], "mean sigmoid output"),
+}
+DISTANCE_PANEL = {"Kernel distance to held-out images": (["kernel_distance"], "no unit")}
+PANEL_HEIGHT = 300
 
 
 def draw_curves(history: pd.DataFrame) -> np.ndarray:
-    """Draw losses and scores over epochs.
+    """Draw losses and scores over epochs with matplotlib.
 
     Args:
-        history: One row an epoch, with the columns epoch, loss_g, loss_d, real_score, fake_score.
+        history: One row per epoch, with the columns epoch, loss_g, loss_d, real_score, fake_score.
 
     Returns:
         uint8 of shape (H, W, 3).
     """
     figure = Figure(figsize=(11, 4), dpi=144, layout="constrained")
-    losses, scores = figure.subplots(1, 2)
-    _draw(losses, history, ["loss_g", "loss_d"], "Losses", "mean over the epoch")
-    _draw(scores, history, ["real_score", "fake_score"], "Scores", "mean sigmoid output")
-    scores.set_ylim(0, 1)
-    scores.axhline(0.5, color="#9ca3af", linewidth=1, linestyle=":")
+    # A line of few points is invisible or easily overlooked.
+    marker = "o" if len(history) < 3 else None
+    for axes, (title, (columns, unit)) in zip(figure.subplots(1, 2), PANELS.items(), strict=True):
+        for column in columns:
+            style = {"color": COLORS[column], "marker": marker, "linewidth": 1.6}
+            axes.plot(history["epoch"], history[column], label=LABELS[column], **style)
+        axes.set(title=title, xlabel="epoch", ylabel=unit)
+        axes.grid(color="#e5e7eb", linewidth=0.8)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+    # `axes` is the panel of scores: sigmoid outputs.
+    axes.set_ylim(0, 1)
+    axes.axhline(0.5, color="#9ca3af", linewidth=1, linestyle=":")
     return render(figure)
 
 
 def render(figure: Figure) -> np.ndarray:
-    """Turn a figure into pixels, uint8 of shape (H, W, 3)."""
+    """Render a matplotlib figure to pixels, uint8 of shape (H, W, 3)."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def _draw(axes: Axes, history: pd.DataFrame, columns: list[str], title: str, unit: str) -> None:
-    # One epoch alone would be an invisible line.
-    marker = "o" if len(history) < 3 else None
-    for column in columns:
-        axes.plot(
-            history["epoch"],
-            history[column],
-            color=COLORS[column],
-            label=NAMES[column],
-            marker=marker,
-            linewidth=1.6,
-        )
-    axes.set(title=title, xlabel="epoch", ylabel=unit)
-    axes.grid(color="#e5e7eb", linewidth=0.8)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+def plot_curves(history: pd.DataFrame) -> go.Figure:
+    """Plot losses, scores and, where measured, kernel distances over epochs with Plotly.
+
+    Args:
+        history: One row per epoch, with the columns epoch, loss_g, loss_d, real_score, fake_score
+            and optionally kernel_distance.
+
+    Returns:
+        A figure whose panels share the epoch axis, so that they zoom together.
+    """
+    panels = PANELS
+    if "kernel_distance" in history and history["kernel_distance"].notna().any():
+        panels = panels | DISTANCE_PANEL
+    figure = make_subplots(
+        len(panels), 1, shared_xaxes=True, vertical_spacing=0.08, subplot_titles=list(panels)
+    )
+    for row, (columns, unit) in enumerate(panels.values(), 1):
+        for column in columns:
+            measured = history[history[column].notna()]
+            figure.add_scatter(
+                x=measured["epoch"],
+                y=measured[column],
+                name=LABELS[column],
+                mode="lines" if len(measured) > 30 else "lines+markers",
+                line={"color": COLORS[column], "width": 2},
+                row=row,
+                col=1,
+            )
+        figure.update_yaxes(title_text=unit, row=row, col=1)
+    figure.update_yaxes(range=[0, 1], row=2, col=1)
+    figure.update_xaxes(title_text="epoch", row=len(panels), col=1)
+    figure.update_xaxes(showgrid=False, zeroline=False)
+    figure.update_yaxes(gridcolor="rgba(138, 132, 148, 0.25)", zeroline=False)
+    figure.update_layout(
+        height=PANEL_HEIGHT * len(panels) + 90,
+        template="none",
+        hovermode="x unified",
+        legend={"orientation": "h", "y": -0.12, "yref": "paper"},
+        margin={"l": 60, "r": 20, "t": 70, "b": 60},
+        paper_bgcolor="rgba(0, 0, 0, 0)",
+        plot_bgcolor="rgba(0, 0, 0, 0)",
+        font={"color": GRAY},
+    )
+    return figure

@@ -1,42 +1,50 @@
-"""Images laid side by side, and PNG files written whole."""
+"""Image grids, and PNG files of them."""
 
 import io
 import math
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from ganvas.atomic_files import atomic_path
+from ganvas.atomic_files import atomic_write
 
 GAP = 2
-PAPER = 255
+WHITE = 255
 
 
 def make_grid(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
-    """Lay images row by row on white paper.
+    """Arrange images row by row on a white background.
 
     Args:
-        images: uint8 of shape (n, H, W, 3).
-        columns: Images in a row.
+        images: uint8 of shape (n, H, W, C).
+        columns: Images per row.
         gap: White pixels between images and around them.
 
     Returns:
-        uint8 of shape (rows·(H + gap) + gap, columns·(W + gap) + gap, 3).
+        uint8 of shape (rows·(H + gap) + gap, columns·(W + gap) + gap, C).
+
+    Example:
+        >>> make_grid(np.zeros((5, 32, 32, 3), np.uint8), columns=3).shape
+        (70, 104, 3)
     """
     count, height, width, channels = images.shape
     rows = math.ceil(count / columns)
     shape = (rows * (height + gap) + gap, columns * (width + gap) + gap, channels)
-    paper = np.full(shape, PAPER, np.uint8)
+    grid = np.full(shape, WHITE, np.uint8)
     for number, image in enumerate(images):
         row, column = divmod(number, columns)
         top, left = gap + row * (height + gap), gap + column * (width + gap)
-        paper[top : top + height, left : left + width] = image
-    return paper
+        grid[top : top + height, left : left + width] = image
+    return grid
 
 
 def split_grid(grid: np.ndarray, height: int, width: int, gap: int = GAP) -> np.ndarray:
-    """Take a grid of `make_grid` apart: uint8 (n, H, W, 3), empty places at the end included."""
+    """Split a grid of `make_grid` into its cells, uint8 (n, H, W, C), empty ones included."""
     rows, columns = (grid.shape[0] - gap) // (height + gap), (grid.shape[1] - gap) // (width + gap)
     images = [
         grid[top : top + height, left : left + width]
@@ -46,17 +54,30 @@ def split_grid(grid: np.ndarray, height: int, width: int, gap: int = GAP) -> np.
     return np.stack(images)
 
 
-def write_png(file: Path, pixels: np.ndarray) -> None:
-    """Write uint8 pixels (H, W, 3) as a PNG file, so that it is never seen half written."""
-    with atomic_path(file) as partial:
-        Image.fromarray(pixels).save(partial, format="PNG")
+def encode_png(
+    pixels: np.ndarray, metadata: Mapping[str, Any] | None = None, fast: bool = False
+) -> bytes:
+    """Encode an image as PNG.
 
-
-def encode_png(pixels: np.ndarray) -> bytes:
-    """Encode uint8 pixels (H, W, 3) as PNG."""
+    Args:
+        pixels: uint8 of shape (H, W, 3).
+        metadata: Text fields to store in the file; those that are None are left out.
+        fast: Use run-length compression alone. Generated images hardly repeat, so their files
+            are no larger.
+    """
+    info = PngInfo()
+    for key, value in (metadata or {}).items():
+        if value is not None:
+            info.add_itxt(key, str(value))
+    options = {"compress_level": 1, "compress_type": zlib.Z_RLE} if fast else {}
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
+    Image.fromarray(pixels).save(buffer, "PNG", pnginfo=info, **options)
     return buffer.getvalue()
+
+
+def write_png(file: Path, pixels: np.ndarray) -> None:
+    """Write an image, uint8 of shape (H, W, 3), as a PNG file, atomically."""
+    atomic_write(file, encode_png(pixels))
 
 
 def read_png(file: Path) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The model card: what Hugging Face and people want to know of a saved generator."""
+"""The model card saved with a generator, in the format of Hugging Face."""
 
 from typing import Any
 
@@ -15,20 +15,21 @@ def render_card(
     shape: tuple[int, int],
     latent: int,
 ) -> str:
-    """Render the card, as huggingface.co/docs/hub/model-cards describes it.
+    """Render a model card as described by huggingface.co/docs/hub/model-cards.
 
     Args:
-        metrics: Figures by name, as in metrics.json.
-        training: The facts of the training run.
-        shape: Height and width of the images.
+        metrics: Metrics by name, as in metrics.json.
+        training: The training summary, as in training.json.
+        shape: Height and width of the generated images.
         latent: Length of the latent vector.
 
     Returns:
-        Markdown behind a head of YAML.
+        Markdown with YAML front matter.
     """
     height, width = shape
+    front_matter = _describe(metrics, training["dataset"], training["network"])
     return TEMPLATES.get_template("model_card.md.j2").render(
-        front=yaml.safe_dump(_describe(metrics, training), sort_keys=False, allow_unicode=True),
+        front=yaml.safe_dump(front_matter, sort_keys=False, allow_unicode=True),
         metrics=metrics,
         training=training,
         names=training["classes"]["names"],
@@ -39,30 +40,23 @@ def render_card(
     )
 
 
-def _describe(metrics: dict[str, dict[str, Any]], training: dict[str, Any]) -> dict[str, Any]:
-    dataset, network = training["dataset"], training["network"]
+def _describe(metrics: dict[str, dict[str, Any]], dataset: str, network: str) -> dict[str, Any]:
     results = [
         {
             "type": name,
-            "name": f"{figure['title']} of {figure['of']}" if figure["of"] else figure["title"],
-            "value": figure["value"],
+            "name": f"{metric['title']} of {metric['of']}" if metric["of"] else metric["title"],
+            "value": metric["value"],
         }
-        for name, figure in metrics.items()
+        for name, metric in metrics.items()
     ]
+    result = {
+        "task": {"type": TASK},
+        "dataset": {"type": dataset, "name": dataset},
+        "metrics": results,
+    }
     return {
         "library_name": "keras",
         "pipeline_tag": TASK,
         "tags": ["gan", "image-generation", "kedro", "ganvas", network],
-        "model-index": [
-            {
-                "name": f"{dataset}-{network}",
-                "results": [
-                    {
-                        "task": {"type": TASK},
-                        "dataset": {"type": dataset, "name": dataset},
-                        "metrics": results,
-                    }
-                ],
-            }
-        ],
+        "model-index": [{"name": f"{dataset}-{network}", "results": [result]}],
     }

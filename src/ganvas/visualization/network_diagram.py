@@ -1,6 +1,6 @@
-"""Networks as Mermaid text: a box for each resolution that they pass, with its shape.
+"""Network diagrams as Mermaid text, with a box for each resolution.
 
-The boxes are found in the built networks themselves, so a network of one's own is drawn too.
+The boxes are found in the built Keras models, so custom networks are drawn too.
 """
 
 from collections import Counter
@@ -12,9 +12,9 @@ import keras
 
 from ganvas.networks.gan_networks import GanNetworks
 
-# What only moves numbers about; a box without anything else says nothing.
-UNTOLD = {"Flatten", "InputLayer", "Reshape", "Rescaling", "ZeroPadding2D"}
-# Mermaid measures a box before it has its font, and would fold its lines.
+# Layers that only rearrange values are not listed in a box.
+HIDDEN_LAYERS = {"Flatten", "InputLayer", "Reshape", "Rescaling", "ZeroPadding2D"}
+# A space that doesn't wrap: Mermaid measures boxes before their font is loaded.
 SPACE = "\u00a0"
 STYLES = [
     "classDef generator fill:#ffedd5,stroke:#c2410c,color:#431407",
@@ -24,187 +24,197 @@ STYLES = [
 ]
 
 
-class _Step(NamedTuple):
-    """One call of a layer: what it gives, whom it takes from, and in which network it stands."""
+class _Call(NamedTuple):
+    """A call of a layer: its output shape, the calls it takes inputs from, its submodel."""
 
     layer: keras.Operation
     shape: tuple[int | None, ...]
     sources: list[int]
-    part: str
+    submodel: str
 
 
 class Block(NamedTuple):
-    """What is drawn as one box.
+    """A box of the diagram.
 
     Attributes:
-        shape: Of what leaves it, without the batch.
-        kinds: The layers in it, in their order, each with how many there are.
-        parameters: Numbers that it holds.
-        frozen: Whether it has such numbers and learns none of them.
-        sources: Places, in the list of blocks, of those that it takes from.
-        given: The input or output that it stands for; empty for what computes.
+        shape: Output shape without the batch axis.
+        layers: Number of layers of each type, in order.
+        parameters: Number of weights.
+        frozen: Whether it has weights, none of them trainable.
+        sources: Indices of the blocks that it takes inputs from.
+        endpoint: Name of the model's input or output that it stands for, or empty.
     """
 
     shape: tuple[int, ...]
-    kinds: dict[str, int]
+    layers: dict[str, int]
     parameters: int
     frozen: bool
     sources: list[int]
-    given: str = ""
+    endpoint: str = ""
 
 
-def draw_networks(pair: GanNetworks) -> str:
+def draw_networks(networks: GanNetworks) -> str:
     """Draw a generator and its discriminator.
 
     Returns:
-        A Mermaid flowchart, each network from left to right: boxes with shape, layers and
-        parameters; rounded ones for what goes in and comes out; gray ones for what isn't trained.
+        A Mermaid flowchart, each network from left to right: boxes with output shape, layers and
+        parameters; rounded boxes for inputs and outputs; gray boxes for frozen layers.
     """
-    generator, discriminator = pair[:2]
-    between = f"{generator.name} --> {discriminator.name}"
-    return "\n".join(["flowchart TB", *_draw(generator), *_draw(discriminator), between, *STYLES])
+    generator, discriminator = networks[:2]
+    edge = f"{generator.name} --> {discriminator.name}"
+    return "\n".join(["flowchart TB", *_draw(generator), *_draw(discriminator), edge, *STYLES])
 
 
 def find_blocks(model: keras.Model) -> list[Block]:
-    """Find what is drawn of a functional model, from its inputs to its outputs.
+    """Group the layers of a functional model into blocks, from its inputs to its outputs.
 
-    Layers that follow each other at one resolution are one block. What has no weights, or gives
-    vectors to one block alone, belongs to the block that takes it.
+    Consecutive layers at one resolution are one block. Layers without weights, and those that
+    output vectors to a single block, belong to the block that follows.
     """
-    steps, outputs = _list_steps(model)
-    ends = {step for _, step in outputs}
-    groups = _group(steps, ends)
+    calls, outputs = _list_calls(model)
+    groups = _group_calls(calls, {call for _, call in outputs})
     members: dict[int, list[int]] = {}
     for number, group in enumerate(groups):
         members.setdefault(group, []).append(number)
-    place = {group: number for number, group in enumerate(members)}
+    index = {group: number for number, group in enumerate(members)}
     blocks = []
     for group, numbers in members.items():
-        own = [steps[number] for number in numbers]
-        taken = {groups[source] for step in own for source in step.sources} - {group}
-        blocks.append(_make_block(own, sorted(place[each] for each in taken)))
-    for name, step in outputs:
-        shape = _without_batch(steps[step].shape)
-        blocks.append(Block(shape, {}, 0, False, [place[groups[step]]], name))
+        own = [calls[number] for number in numbers]
+        sources = {groups[source] for call in own for source in call.sources} - {group}
+        blocks.append(_make_block(own, sorted(index[source] for source in sources)))
+    for name, number in outputs:
+        shape = _without_batch(calls[number].shape)
+        blocks.append(Block(shape, {}, 0, False, [index[groups[number]]], name))
     return blocks
 
 
 def _draw(model: keras.Model) -> list[str]:
-    blocks = find_blocks(model)
     title = f"{model.name.capitalize()}: {model.count_params():,} parameters"
-    lines = [f'subgraph {model.name}["{title.replace(" ", SPACE)}"]', "direction LR"]
-    edges = []
-    for number, block in enumerate(blocks):
+    boxes, edges = [], []
+    for number, block in enumerate(find_blocks(model)):
         box = f"{model.name}{number}"
-        kind = "ends" if block.given else "frozen" if block.frozen else model.name
-        before, after = ("([", "])") if block.given else ("[", "]")
-        lines.append(f'{box}{before}"{_tell(block)}"{after}:::{kind}')
+        style = "ends" if block.endpoint else "frozen" if block.frozen else model.name
+        before, after = ("([", "])") if block.endpoint else ("[", "]")
+        boxes.append(f'{box}{before}"{_label(block)}"{after}:::{style}')
         edges += [f"{model.name}{source} --> {box}" for source in block.sources]
-    quiet = f"style {model.name} fill:none,stroke:#64748b"
-    return [*lines, "end", *edges, quiet]
+    return [
+        f'subgraph {model.name}["{title.replace(" ", SPACE)}"]',
+        "direction LR",
+        *boxes,
+        "end",
+        *edges,
+        f"style {model.name} fill:none,stroke:#64748b",
+    ]
 
 
-def _tell(block: Block) -> str:
+def _label(block: Block) -> str:
     shape = " × ".join(map(str, block.shape))
-    lines = [block.given.replace("_", " "), shape] if block.given else [f"<b>{shape}</b>"]
-    lines += [f"{count} {kind}" if count > 1 else kind for kind, count in block.kinds.items()]
+    lines = [block.endpoint.replace("_", " "), shape] if block.endpoint else [f"<b>{shape}</b>"]
+    lines += [f"{count} {name}" if count > 1 else name for name, count in block.layers.items()]
     lines += [f"{block.parameters:,} parameters"] if block.parameters else []
     lines += ["frozen"] if block.frozen else []
     return "<br/>".join(line.replace(" ", SPACE) for line in lines)
 
 
-def _make_block(steps: list[_Step], sources: list[int]) -> Block:
-    layers = list({id(step.layer): step.layer for step in steps}.values())
-    known = [layer for layer in layers if isinstance(layer, keras.Layer)]
-    weights = [weight for layer in known for weight in layer.weights]
-    trained = any(layer.trainable_weights for layer in known)
-    first = steps[0].layer
+def _make_block(calls: list[_Call], sources: list[int]) -> Block:
+    # A layer may be called several times, and some calls are of plain operations.
+    unique = {id(call.layer): call.layer for call in calls}.values()
+    layers = [layer for layer in unique if isinstance(layer, keras.Layer)]
+    weights = [weight for layer in layers for weight in layer.weights]
+    names = [name for layer in layers for name in _type_names(layer) if name not in HIDDEN_LAYERS]
+    first = calls[0].layer
     return Block(
-        _without_batch(steps[-1].shape),
-        dict(Counter(name for layer in known for name in _names(layer) if name not in UNTOLD)),
+        _without_batch(calls[-1].shape),
+        dict(Counter(names)),
         sum(prod(weight.shape) for weight in weights),
-        bool(weights) and not trained,
+        bool(weights) and not any(layer.trainable_weights for layer in layers),
         sources,
         first.name if isinstance(first, keras.layers.InputLayer) else "",
     )
 
 
-def _names(layer: keras.Layer) -> list[str]:
-    """The kinds of a layer and of what it wraps."""
-    inner = _names(layer.layer) if isinstance(layer, keras.layers.Wrapper) else []
-    name = type(layer).__name__
-    # A drawing is as wide as its longest words.
-    return [*inner, name.replace("Normalization", "Norm").replace("AveragePooling", "AvgPool")]
+def _type_names(layer: keras.Layer) -> list[str]:
+    """Return the type of a layer, after that of the layer it wraps."""
+    inner = _type_names(layer.layer) if isinstance(layer, keras.layers.Wrapper) else []
+    # Abbreviated, because long words make wide boxes.
+    name = type(layer).__name__.replace("Normalization", "Norm")
+    return [*inner, name.replace("AveragePooling", "AvgPool")]
 
 
 def _without_batch(shape: Iterable[int | None]) -> tuple[int, ...]:
     return tuple(side for side in list(shape)[1:] if side is not None)
 
 
-def _list_steps(model: keras.Model) -> tuple[list[_Step], list[tuple[str, int]]]:
-    """List what a model computes in order, and its outputs: their names and steps."""
-    steps: list[_Step] = []
-    made: dict[int, int] = {}
-    _follow(model, "", steps, made)
+def _list_calls(model: keras.Model) -> tuple[list[_Call], list[tuple[str, int]]]:
+    """List a model's layer calls in order, and the name and call of each output."""
+    calls: list[_Call] = []
+    producers: dict[int, int] = {}
+    _add_calls(model, "", calls, producers)
     named = model.output if isinstance(model.output, dict) else {}
     names = {id(tensor): name for name, tensor in named.items()}
     default = "images" if len(model.output_shape) == 4 else "logits"
-    return steps, [(names.get(id(each), default), made[id(each)]) for each in model.outputs]
+    outputs = [(names.get(id(x), default), producers[id(x)]) for x in model.outputs]
+    return calls, outputs
 
 
-def _follow(model: keras.Model, part: str, steps: list[_Step], made: dict[int, int]) -> None:
-    """Add a model's steps, those of models within it too; `made` tells which made a tensor."""
-    # Keras has no public way to the calls of a layer; with a shared one, this model's alone.
+def _add_calls(
+    model: keras.Model, submodel: str, calls: list[_Call], producers: dict[int, int]
+) -> None:
+    """Add a model's calls, submodels included; `producers` maps a tensor's id to its call."""
+    # Keras has no public access to calls; where a layer is shared, these are this model's alone.
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
-            inner = node.operation
-            if node.is_input and part:
+            layer = node.operation
+            if node.is_input and submodel:
                 continue
-            if isinstance(inner, keras.Model):
-                taken = zip(inner.inputs, node.input_tensors, strict=True)
-                made |= {id(own): made[id(given)] for own, given in taken}
-                _follow(inner, inner.name, steps, made)
-                given = zip(node.output_tensors, inner.outputs, strict=True)
-                made |= {id(outer): made[id(own)] for outer, own in given}
+            if isinstance(layer, keras.Model):
+                # A submodel's tensors are others than those that it is called on.
+                inputs = zip(layer.inputs, node.input_tensors, strict=True)
+                producers |= {id(inner): producers[id(outer)] for inner, outer in inputs}
+                _add_calls(layer, layer.name, calls, producers)
+                outputs = zip(layer.outputs, node.output_tensors, strict=True)
+                producers |= {id(outer): producers[id(inner)] for inner, outer in outputs}
                 continue
-            sources = [made[id(tensor)] for tensor in node.input_tensors]
-            made |= dict.fromkeys(map(id, node.output_tensors), len(steps))
-            steps.append(_Step(inner, node.output_tensors[0].shape, sources, part))
+            sources = [producers[id(tensor)] for tensor in node.input_tensors]
+            producers |= dict.fromkeys(map(id, node.output_tensors), len(calls))
+            calls.append(_Call(layer, node.output_tensors[0].shape, sources, submodel))
 
 
-def _group(steps: list[_Step], ends: set[int]) -> list[int]:
-    """Give each step the number of its group."""
-    groups = list(range(len(steps)))
+def _group_calls(calls: list[_Call], outputs: set[int]) -> list[int]:
+    """Return the number of each call's group."""
+    groups = list(range(len(calls)))
 
-    def merge(one: int, other: int) -> None:
-        old, new = groups[one], groups[other]
-        groups[:] = [new if each == old else each for each in groups]
+    def merge(old: int, new: int) -> None:
+        groups[:] = [new if group == old else group for group in groups]
 
-    for number, step in enumerate(steps):
-        for source in step.sources:
-            if _alike(steps[source], step):
-                merge(source, number)
-    for number in range(len(steps)):
-        own = {each for each, group in enumerate(groups) if group == groups[number]}
-        takers = {
-            groups[each]
-            for each, step in enumerate(steps)
-            if own & set(step.sources) and each not in own
+    # Join consecutive layers at one resolution.
+    for number, call in enumerate(calls):
+        for source in call.sources:
+            if _same_resolution(calls[source], call):
+                merge(groups[source], groups[number])
+    # Add groups without a box of their own to their only consumer.
+    for number in range(len(calls)):
+        own = {member for member, group in enumerate(groups) if group == groups[number]}
+        consumers = {
+            groups[other]
+            for other, call in enumerate(calls)
+            if own & set(call.sources) and other not in own
         }
-        if len(takers) == 1 and not own & ends and _belongs_to_taker([steps[e] for e in own]):
-            merge(number, takers.pop())
+        single = len(consumers) == 1 and not own & outputs
+        if single and _joins_consumer([calls[member] for member in own]):
+            merge(groups[number], consumers.pop())
     return groups
 
 
-def _alike(source: _Step, step: _Step) -> bool:
-    """Tell whether a step goes on at the resolution of its source, in the same network."""
-    if isinstance(source.layer, keras.layers.InputLayer) or source.part != step.part:
+def _same_resolution(source: _Call, call: _Call) -> bool:
+    if isinstance(source.layer, keras.layers.InputLayer) or source.submodel != call.submodel:
         return False
-    return len(source.shape) == len(step.shape) and source.shape[1:-1] == step.shape[1:-1]
+    return len(source.shape) == len(call.shape) and source.shape[1:-1] == call.shape[1:-1]
 
 
-def _belongs_to_taker(steps: list[_Step]) -> bool:
-    if isinstance(steps[0].layer, keras.layers.InputLayer):
+def _joins_consumer(calls: list[_Call]) -> bool:
+    """Return whether a group has no box of its own: it outputs vectors or has no weights."""
+    if isinstance(calls[0].layer, keras.layers.InputLayer):
         return False
-    maps = any(len(step.shape) == 4 and step.shape[1] != 1 for step in steps)
-    return not maps or not any(getattr(step.layer, "weights", None) for step in steps)
+    feature_maps = any(len(call.shape) == 4 and call.shape[1] != 1 for call in calls)
+    return not feature_maps or not any(getattr(call.layer, "weights", None) for call in calls)

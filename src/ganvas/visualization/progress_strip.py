@@ -1,4 +1,4 @@
-"""The progress strip: the same latents at successive epochs."""
+"""Snapshot files of a run, and the progress strip: the same latents at successive epochs."""
 
 from pathlib import Path
 
@@ -13,19 +13,23 @@ COLUMNS, ROWS = 9, 4
 
 
 def snapshot_file(folder: Path, epoch: int) -> Path:
-    """Name the file of an epoch's snapshot grid."""
+    """Return the path of an epoch's snapshot grid."""
     return folder / f"epoch_{epoch:05d}.png"
 
 
 def list_snapshots(folder: Path) -> dict[int, Path]:
-    """Find a run's snapshot grids by their epochs, in order."""
+    """Return a run's snapshot grids by epoch, in order."""
     return {int(file.stem.removeprefix("epoch_")): file for file in sorted(folder.glob("epoch_*"))}
 
 
 def choose_epochs(epochs: list[int], count: int) -> list[int]:
-    """Choose at most `count` epochs, first and last among them, closer together at the start.
+    """Choose at most `count` epochs, including the first and the last.
 
-    Images change most in the first epochs, so steps grow evenly.
+    Images change most in early epochs, so the distance between chosen epochs grows linearly.
+
+    Example:
+        >>> choose_epochs(list(range(1, 101)), 5)
+        [1, 11, 30, 60, 100]
     """
     steps = np.linspace(np.sqrt(epochs[0]), np.sqrt(epochs[-1]), count) ** 2
     return sorted({min(epochs, key=lambda epoch: abs(epoch - step)) for step in steps})
@@ -35,30 +39,30 @@ def choose_snapshots(folder: Path, count: int) -> dict[int, Path]:
     """Choose at most `count` of a run's snapshot grids by `choose_epochs`.
 
     Raises:
-        GanvasError: There are none.
+        GanvasError: There are no snapshots.
     """
     files = list_snapshots(folder)
     if not files:
         raise GanvasError(
-            f"There are no snapshots in {folder}, which the report shows: put them back, or train "
-            "anew."
+            f"There are no snapshots in {folder}, which the report needs: restore them, or train "
+            "again."
         )
     return {epoch: files[epoch] for epoch in choose_epochs(list(files), count)}
 
 
 def draw_strip(folder: Path, height: int, width: int) -> np.ndarray:
-    """Draw a column of images for each chosen epoch.
+    """Draw a column of images for each of up to 9 epochs.
 
     Args:
         folder: A run's snapshot grids.
-        height: H of one image in pixels.
-        width: W of one image in pixels.
+        height: H of a generated image in pixels.
+        width: W of a generated image in pixels.
 
     Returns:
         uint8 of shape (H', W', 3).
 
     Raises:
-        GanvasError: There are no grids.
+        GanvasError: There are no snapshots.
     """
     files = choose_snapshots(folder, COLUMNS)
     figure = Figure(figsize=(1.22 * len(files), 1.12 * ROWS + 0.35), dpi=144, layout="constrained")

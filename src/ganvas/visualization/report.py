@@ -1,4 +1,4 @@
-"""The report page: one HTML file with everything in it."""
+"""The report page: one self-contained HTML file."""
 
 import base64
 from typing import Any
@@ -13,8 +13,22 @@ from ganvas.visualization.animation import encode_webp
 from ganvas.visualization.contact_sheet import ROWS
 from ganvas.visualization.image_grid import encode_png
 
-# Those that look closer, and none that would send anything anywhere.
+# Buttons for zooming and saving, and none that sends data to a server.
 BUTTONS = [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"], ["toImage"]]
+PLOT_OPTIONS = {"responsive": True, "displaylogo": False, "modeBarButtons": BUTTONS}
+
+
+def format_number(value: float) -> str:
+    """Format a value so that both large and tiny ones are readable.
+
+    Example:
+        >>> format_number(2751.4), format_number(0.5), format_number(-0.00031)
+        ('2,751', '0.500', '-0.00031')
+    """
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3f}" if abs(value) >= 0.1 or value == 0 else f"{value:.2g}"
+
 
 TEMPLATES = Environment(
     loader=PackageLoader("ganvas.visualization"),
@@ -23,6 +37,7 @@ TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+TEMPLATES.filters["number"] = format_number
 
 
 def render_report(
@@ -35,29 +50,29 @@ def render_report(
     training: dict[str, Any],
     rejected: dict[str, int],
 ) -> str:
-    """Render the page.
+    """Render the report page.
 
     Args:
-        images: uint8 of shape (H, W, 3) under the names samples, real, generated, walk,
+        images: uint8 of shape (H, W, 3), by name: samples, real, generated, interpolation,
             neighbors, progress and curves.
-        sheets: Class sheets, uint8 of shape (H, W, 3); none without classes.
+        sheets: Class sheets, uint8 of shape (H, W, 3); empty without classes.
         animation: Frames of the progress animation, uint8 of shape (n, H, W, 3).
-        plot: Curves to zoom into.
-        metrics: Figures by name: title, value, spread, unit, protocol, real and
-            `of` (a class, or None).
-        published: Figures of the original: figure (a name in metrics), value and source of each.
-        training: The facts of the training run.
-        rejected: How many files ingestion could not use, by reason.
+        plot: The interactive training curves.
+        metrics: Metrics by name, as in metrics.json: title, value, spread, unit, protocol, real
+            and `of` (a class, or None).
+        published: Published results to compare with: metric (a name in `metrics`), value, source.
+        training: The training summary, as in training.json.
+        rejected: Number of files that ingestion could not use, by reason.
 
     Returns:
-        HTML that needs no other file and no network.
+        HTML that loads no other file and nothing from a network.
     """
-    template = TEMPLATES.get_template("report.html.j2")
-    return template.render(
-        images={name: encode_image(pixels) for name, pixels in images.items()},
-        sheets=[encode_image(pixels) for pixels in sheets],
+    return TEMPLATES.get_template("report.html.j2").render(
+        images={name: png_uri(pixels) for name, pixels in images.items()},
+        sheets=[png_uri(pixels) for pixels in sheets],
         rows=ROWS,
-        plot=_embed(plot),
+        # Plotly's library is embedded with the plot.
+        plot=plotly.io.to_html(plot, PLOT_OPTIONS, full_html=False, div_id="curves"),
         animation=data_uri(encode_webp(animation), "webp"),
         metrics=metrics,
         published=published,
@@ -67,32 +82,21 @@ def render_report(
     )
 
 
-def _embed(plot: go.Figure) -> str:
-    """Give the plot with the library that draws it, so that the page needs no other file."""
-    config = {"responsive": True, "displaylogo": False, "modeBarButtons": BUTTONS}
-    return plotly.io.to_html(plot, config, full_html=False, div_id="curves")
-
-
-def format_number(value: float) -> str:
-    """Write a value so that neither a large one nor a tiny one is hard to read."""
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3f}" if abs(value) >= 0.1 or value == 0 else f"{value:.2g}"
-
-
-TEMPLATES.filters["number"] = format_number
-
-
-def encode_image(pixels: np.ndarray) -> str:
-    """Turn pixels, uint8 (H, W, 3), into the address of a PNG that holds itself."""
+def png_uri(pixels: np.ndarray) -> str:
+    """Return an image, uint8 of shape (H, W, 3), as the data URI of a PNG."""
     return data_uri(encode_png(pixels), "png")
 
 
 def data_uri(content: bytes, form: str) -> str:
-    """Give the address of an image of a form, such as png or webp, that holds itself."""
+    """Return the data URI of an encoded image; `form` is its format, such as png or webp."""
     return f"data:image/{form};base64,{base64.b64encode(content).decode()}"
 
 
 def list_parameters(tree: dict[str, Any]) -> dict[str, Any]:
-    """Turn a tree of parameters into one level, with "none" for None, as people read it."""
+    """Flatten a tree of parameters to dotted keys, with "none" in place of None.
+
+    Example:
+        >>> list_parameters({"train": {"seed": 0, "max_minutes": None}})
+        {'train.seed': 0, 'train.max_minutes': 'none'}
+    """
     return {key: "none" if value is None else value for key, value in flatten(tree).items()}

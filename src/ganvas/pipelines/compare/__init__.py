@@ -1,1 +1,1 @@
-"""Compare: finished evaluations side by side."""
+"""Compare pipeline: evaluated runs side by side."""

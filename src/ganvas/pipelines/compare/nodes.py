@@ -1,4 +1,4 @@
-"""Nodes of comparison."""
+"""Nodes of the compare pipeline."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,14 +13,14 @@ def write_comparison(
     leaderboard: dict[str, Callable[[], dict[str, Any]]],
     leaderboard_pictures: dict[str, Callable[[], np.ndarray]],
 ) -> str:
-    """Put all finished evaluations on one page.
+    """Render a page of all evaluated runs.
 
     Raises:
-        GanvasError: None is finished yet.
+        GanvasError: No run has been evaluated yet.
     """
-    rows = [load() for name, load in sorted(leaderboard.items()) if name in leaderboard_pictures]
-    if not rows:
+    runs = [load() for name, load in sorted(leaderboard.items()) if name in leaderboard_pictures]
+    if not runs:
         raise GanvasError("No evaluation is finished yet: run `kedro run` first.")
-    # Rows of earlier versions tell neither who judged nor of which class.
-    rows = [{"judge": "an unnamed network"} | row for row in rows]
-    return render_comparison(rows, {row["run"]: leaderboard_pictures[row["run"]]() for row in rows})
+    # Entries of earlier versions name no feature extractor.
+    runs = [{"judge": "an unnamed network"} | run for run in runs]
+    return render_comparison(runs, {run["run"]: leaderboard_pictures[run["run"]]() for run in runs})

@@ -6,7 +6,7 @@ from ganvas.pipelines.compare.nodes import write_comparison
 
 
 def create_pipeline() -> Pipeline:
-    """From the leaderboard to a page."""
+    """Create the pipeline from the leaderboard to the comparison page."""
     return Pipeline(
         [
             Node(

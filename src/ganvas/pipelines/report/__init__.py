@@ -1,1 +1,1 @@
-"""Reporting: what a run made, on one page."""
+"""Report pipeline: a run's images, curves and metrics on one page, and its model card."""

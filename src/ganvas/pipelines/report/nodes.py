@@ -1,5 +1,6 @@
-"""Nodes of reporting."""
+"""Nodes of the report pipeline."""
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,7 @@ import keras
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from pydantic import Field
 
-from ganvas.base_params import Params
 from ganvas.errors import GanvasError
 from ganvas.ingestion.class_labels import match_classes
 from ganvas.ingestion.collection import Collection, count_reasons
@@ -23,124 +22,101 @@ from ganvas.networks.sampling import (
     slerp,
 )
 from ganvas.pipelines.evaluate.metric_entry import name_run
+from ganvas.pipelines.report.params import ReportParams
 from ganvas.visualization.animation import collect_frames
 from ganvas.visualization.contact_sheet import draw_sheets
-from ganvas.visualization.curves import draw_curves
+from ganvas.visualization.curves import draw_curves, plot_curves
 from ganvas.visualization.image_grid import make_grid
-from ganvas.visualization.interactive_curves import plot_curves
 from ganvas.visualization.model_card import render_card
 from ganvas.visualization.progress_strip import draw_strip
 from ganvas.visualization.report import render_report
 
-PAIR = 36
-SHEET_COLUMNS, SHEET_REAL = 8, 3
-WALKS, WALK_STEPS = 4, 9
+# Images in the grids of real and of generated images, which stand side by side.
+PAIRED_IMAGES = 36
+SHEET_GENERATED, SHEET_REAL = 8, 3
+INTERPOLATIONS, INTERPOLATION_STEPS = 4, 9
 
 
-class PublishedParams(Params):
-    """A figure that others have published.
-
-    Attributes:
-        figure: Name of the figure in metrics.json that measures the same.
-        value: Theirs.
-        source: Whose it is and how it was measured, in a few words.
-    """
-
-    figure: str
-    value: float
-    source: str = Field(min_length=1)
-
-
-class ReportParams(Params):
-    """Parameters of the report.
-
-    Attributes:
-        rows: Rows of the sample grid.
-        columns: Columns of the sample grid.
-        seed: Of the sample grid's latents, and of the choice of real images.
-        published: What others have published of the same system, to stand beside our figures.
-    """
-
-    rows: int = Field(6, ge=1, le=64)
-    columns: int = Field(12, ge=1, le=64)
-    seed: int = Field(1, ge=0)
-    published: list[PublishedParams] = Field(default_factory=list)
-
-
-def draw_samples(generator: keras.Model, params: ReportParams) -> np.ndarray:
-    """Lay generated images in a grid."""
+def make_sample_grid(generator: keras.Model, params: ReportParams) -> np.ndarray:
+    """Arrange generated images in a grid."""
     latents = sample_latents(generator, params.rows * params.columns, params.seed)
     return make_grid(generate_images(generator, latents), params.columns)
 
 
-def draw_walk(generator: keras.Model, params: ReportParams) -> np.ndarray:
-    """Lay walks from latent to latent in a grid, a row for each, all of one class."""
-    latents = sample_latents(generator, 2 * WALKS, params.seed + 2)
-    walks = slerp(latents[:WALKS], latents[WALKS:], WALK_STEPS)
-    classes = np.repeat(cycle_classes(generator, WALKS), WALK_STEPS, axis=0)
-    images = generate_images(generator, walks.reshape(-1, walks.shape[-1]), classes)
-    return make_grid(images, WALK_STEPS, gap=0)
+def make_interpolation_grid(generator: keras.Model, params: ReportParams) -> np.ndarray:
+    """Arrange interpolations between latents in a grid, a row of one class for each."""
+    ends = sample_latents(generator, 2 * INTERPOLATIONS, params.seed + 2)
+    latents = slerp(ends[:INTERPOLATIONS], ends[INTERPOLATIONS:], INTERPOLATION_STEPS)
+    classes = np.repeat(cycle_classes(generator, INTERPOLATIONS), INTERPOLATION_STEPS, axis=0)
+    images = generate_images(generator, latents.reshape(-1, latents.shape[-1]), classes)
+    return make_grid(images, INTERPOLATION_STEPS, gap=0)
 
 
-def draw_classes(
+def make_class_sheets(
     generator: keras.Model, classes: dict[str, Any], collection: Collection, params: ReportParams
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Draw what the generator paints for each class, each column from one latent.
+    """Draw sheets of real and generated images by class; each column has the same latent.
 
-    A generator without classes has no sheets.
+    Returns:
+        Names and sheets; none without classes.
 
     Raises:
         GanvasError: The collection has other classes than the generator.
     """
     names = classes["names"]
     known = match_classes(collection.index, classes["column"], names)
-    latents = sample_latents(generator, SHEET_COLUMNS, params.seed)
+    latents = sample_latents(generator, SHEET_GENERATED, params.seed)
     training = collection.shuffled("train")
     real, generated = [], []
     for number in range(len(names)):
-        shown = training[known.labels[training] == number][:SHEET_REAL]
-        real.append(collection.images[shown])
-        asked = one_hot(np.full(SHEET_COLUMNS, number), len(names))
-        generated.append(generate_images(generator, latents, asked))
+        chosen = training[known.labels[training] == number][:SHEET_REAL]
+        real.append(collection.images[chosen])
+        target = one_hot(np.full(SHEET_GENERATED, number), len(names))
+        generated.append(generate_images(generator, latents, target))
+    # Not a generator function: Kedro would save such a node's sheets one by one.
     sheets = draw_sheets(names, real, generated) if names else iter(())
     return ((f"sheet{number:02d}", sheet) for number, sheet in enumerate(sheets))
 
 
-def draw_real(collection: Collection, params: ReportParams) -> np.ndarray:
-    """Lay held-out images in a square grid, or where there are none, training ones."""
+def make_real_grid(collection: Collection, params: ReportParams) -> np.ndarray:
+    """Arrange validation images in a square grid, or training images where there are none."""
     candidates = collection.split("validation")
     if not len(candidates):
         candidates = collection.split("train")
-    chosen = np.random.default_rng(params.seed).permutation(candidates)[:PAIR]
-    return make_grid(collection.images[chosen], columns=_side(len(chosen)))
+    chosen = np.random.default_rng(params.seed).permutation(candidates)[:PAIRED_IMAGES]
+    return _make_square_grid(collection.images[chosen])
 
 
-def draw_generated(generator: keras.Model, params: ReportParams) -> np.ndarray:
-    """Lay generated images in a square grid, to stand beside the real ones."""
-    latents = sample_latents(generator, PAIR, params.seed + 1)
-    return make_grid(generate_images(generator, latents), columns=_side(PAIR))
+def make_generated_grid(generator: keras.Model, params: ReportParams) -> np.ndarray:
+    """Arrange generated images in a square grid, to compare with the real ones."""
+    latents = sample_latents(generator, PAIRED_IMAGES, params.seed + 1)
+    return _make_square_grid(generate_images(generator, latents))
 
 
-def draw_progress(
+def _make_square_grid(images: np.ndarray) -> np.ndarray:
+    return make_grid(images, columns=math.ceil(math.sqrt(len(images))))
+
+
+def draw_progress_strip(
     snapshots: Path, training_summary: dict[str, Any], generator: keras.Model
 ) -> np.ndarray:
-    """Draw the progress strip of the run that made the generator."""
+    """Draw the progress strip of the generator's training run."""
     height, width = generator.output_shape[1:3]
     return draw_strip(snapshots / training_summary["snapshots"], height, width)
 
 
-def animate_progress(snapshots: Path, training_summary: dict[str, Any]) -> np.ndarray:
+def collect_progress_frames(snapshots: Path, training_summary: dict[str, Any]) -> np.ndarray:
     """Collect the frames of the progress animation, uint8 of shape (n, H, W, 3)."""
     return collect_frames(snapshots / training_summary["snapshots"])
 
 
 def draw_history(history: pd.DataFrame) -> np.ndarray:
-    """Draw the curves of losses and scores."""
+    """Draw the training curves."""
     return draw_curves(history)
 
 
 def plot_history(history: pd.DataFrame) -> go.Figure:
-    """Plot the curves so that they can be zoomed."""
+    """Plot the training curves interactively."""
     return plot_curves(history)
 
 
@@ -160,10 +136,10 @@ def write_report(
     collection: Collection,
     params: ReportParams,
 ) -> str:
-    """Put everything on one page.
+    """Render the report page.
 
     Raises:
-        GanvasError: The figures are of another training.
+        GanvasError: The metrics belong to another training run.
     """
     _check_same_run(metrics, training_summary)
     images = {
@@ -172,8 +148,8 @@ def write_report(
         "generated": generated_grid,
         "progress": progress_strip,
         "curves": curves,
-        "neighbours": neighbors,
-        "walk": latent_walk,
+        "neighbors": neighbors,
+        "interpolation": latent_walk,
     }
     return render_report(
         images,
@@ -181,7 +157,7 @@ def write_report(
         progress_animation,
         curves_plot,
         metrics,
-        [each.model_dump() for each in params.published],
+        [result.model_dump() for result in params.published],
         training_summary,
         count_reasons(collection.rejected),
     )
@@ -190,10 +166,10 @@ def write_report(
 def write_card(
     generator: keras.Model, metrics: dict[str, Any], training_summary: dict[str, Any]
 ) -> str:
-    """Write the model card that stands beside the saved generator.
+    """Render the model card, which is saved beside the generator.
 
     Raises:
-        GanvasError: The figures are of another training.
+        GanvasError: The metrics belong to another training run.
     """
     _check_same_run(metrics, training_summary)
     height, width = generator.output_shape[1:3]
@@ -201,16 +177,11 @@ def write_card(
 
 
 def _check_same_run(metrics: dict[str, Any], training_summary: dict[str, Any]) -> None:
-    """Refuse to show a model with another one's figures."""
     newest = name_run(training_summary)
-    for found in metrics.values():
-        # Older evaluations don't tell whose they are.
-        if found.get("run", newest) != newest:
+    for metric in metrics.values():
+        # Metrics of earlier versions name no run.
+        if metric.get("run", newest) != newest:
             raise GanvasError(
-                f"metrics.json is of {found['run']}, but the newest model is of {newest}: run "
+                f"metrics.json belongs to {metric['run']}, but the newest model to {newest}: run "
                 "evaluate first, as in kedro run --pipelines=evaluate,report."
             )
-
-
-def _side(count: int) -> int:
-    return int(np.ceil(np.sqrt(count)))

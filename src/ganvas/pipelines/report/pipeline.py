@@ -2,71 +2,59 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from ganvas.pipelines.report.nodes import (
-    animate_progress,
-    draw_classes,
-    draw_generated,
-    draw_history,
-    draw_progress,
-    draw_real,
-    draw_samples,
-    draw_walk,
-    plot_history,
-    write_card,
-    write_report,
-)
+from ganvas.pipelines.report import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """From trained networks, their history and figures to one page."""
+    """Create the pipeline from trained networks, history and metrics to the report page."""
     return Pipeline(
         [
             Node(
-                draw_samples,
+                nodes.make_sample_grid,
                 inputs=["generator", "params:report"],
                 outputs="sample_grid",
-                name="draw_samples",
+                name="make_sample_grid",
             ),
             Node(
-                draw_classes,
+                nodes.make_class_sheets,
                 inputs=["generator", "class_list", "collection", "params:report"],
                 outputs="class_sheets",
-                name="draw_classes",
+                name="make_class_sheets",
             ),
             Node(
-                draw_real,
+                nodes.make_real_grid,
                 inputs=["collection", "params:report"],
                 outputs="real_grid",
-                name="draw_real",
+                name="make_real_grid",
             ),
             Node(
-                draw_generated,
+                nodes.make_generated_grid,
                 inputs=["generator", "params:report"],
                 outputs="generated_grid",
-                name="draw_generated",
+                name="make_generated_grid",
             ),
             Node(
-                draw_progress,
+                nodes.draw_progress_strip,
                 inputs=["snapshots", "training_summary", "generator"],
                 outputs="progress_strip",
-                name="draw_progress",
+                name="draw_progress_strip",
             ),
             Node(
-                animate_progress,
+                nodes.collect_progress_frames,
                 inputs=["snapshots", "training_summary"],
                 outputs="progress_animation",
-                name="animate_progress",
+                name="collect_progress_frames",
             ),
             Node(
-                draw_walk,
+                nodes.make_interpolation_grid,
                 inputs=["generator", "params:report"],
                 outputs="latent_walk",
-                name="draw_walk",
+                name="make_interpolation_grid",
             ),
-            Node(draw_history, inputs="history", outputs="curves", name="draw_history"),
-            Node(plot_history, inputs="history", outputs="curves_plot", name="plot_history"),
+            Node(nodes.draw_history, inputs="history", outputs="curves", name="draw_history"),
+            Node(nodes.plot_history, inputs="history", outputs="curves_plot", name="plot_history"),
             Node(
-                write_report,
+                nodes.write_report,
                 inputs=[
                     "sample_grid",
                     "real_grid",
@@ -87,7 +75,7 @@ def create_pipeline() -> Pipeline:
                 name="write_report",
             ),
             Node(
-                write_card,
+                nodes.write_card,
                 inputs=["generator", "metrics", "training_summary"],
                 outputs="model_card",
                 name="write_card",
