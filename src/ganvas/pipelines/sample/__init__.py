@@ -1,1 +1,1 @@
-"""Sampling: images from a saved generator."""
+"""Sample pipeline: images from a saved generator."""

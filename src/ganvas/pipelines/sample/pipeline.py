@@ -2,24 +2,24 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from ganvas.pipelines.sample.nodes import lay_sample_grid, paint_samples
+from ganvas.pipelines.sample.nodes import generate_samples, make_samples_grid
 
 
 def create_pipeline() -> Pipeline:
-    """From the newest saved generator to single images and a grid of them."""
+    """Create the pipeline from the newest saved generator to images and a grid of them."""
     return Pipeline(
         [
             Node(
-                paint_samples,
+                generate_samples,
                 inputs=["generator", "class_list", "params:sample"],
                 outputs="samples",
-                name="paint_samples",
+                name="generate_samples",
             ),
             Node(
-                lay_sample_grid,
+                make_samples_grid,
                 inputs=["samples", "params:sample"],
                 outputs="samples_grid",
-                name="lay_sample_grid",
+                name="make_samples_grid",
             ),
         ],
         namespace="sample",

@@ -1,0 +1,41 @@
+"""Parameters of sampling."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
+
+from ganvas.base_params import Params
+
+
+class SampleParams(Params):
+    """Parameters of sampling.
+
+    Attributes:
+        count: Number of images to generate.
+        seed: Seed of the latents: the same seed generates the same images.
+        truncation: Factor of the latents: below 1, images are more typical and less varied.
+        classes: Name or names of the classes to generate in turn; None: all of them.
+        grid: Maximum number of images in the grid of samples.
+        columns: Columns of the grid.
+    """
+
+    count: int = Field(64, ge=1, le=1_000_000)
+    seed: int = Field(0, ge=0)
+    truncation: float = Field(1.0, gt=0, le=1)
+    classes: str | Annotated[list[str], Field(min_length=1)] | None = None
+    grid: int = Field(64, ge=1, le=4096)
+    columns: int = Field(8, ge=1, le=64)
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _read_names(cls, value: Any) -> Any:
+        return [_read_name(x) for x in value] if isinstance(value, list) else _read_name(value)
+
+
+def _read_name(value: Any) -> Any:
+    """Undo YAML's conversion of a name such as 19; that of yes or on can't be undone."""
+    if isinstance(value, bool):
+        raise ValueError(
+            "a class name that YAML reads as true or false needs quotation marks, such as 'yes'"
+        )
+    return str(value) if isinstance(value, int | float) else value
