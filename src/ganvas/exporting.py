@@ -1,7 +1,7 @@
-"""Generators in formats that other programs run: ONNX and LiteRT.
+"""Export of generators to ONNX and LiteRT.
 
-Keras writes both. Each file is run by its own runtime, on the latents of images whose pixels are
-known, before any of them gets its name.
+Keras writes both formats. Each file is run by its own runtime and its images are compared with the
+generator's before it replaces an earlier one.
 """
 
 import importlib
@@ -17,20 +17,20 @@ import numpy as np
 from ganvas.errors import GanvasError
 from ganvas.networks.sampling import as_inputs, cycle_classes, sample_latents
 
-# Of the latents that all paint from.
+# Seed of the latents on which files are compared with the generator.
 SEED = 0
-# What tells programs of the files; the catalog saves it once they are there.
-FACTS = "export.json"
+# File that describes the exported ones, which the catalog saves after them.
+MANIFEST = "export.json"
 
 
 class Format(NamedTuple):
-    """A way of writing a generator down.
+    """An export format.
 
     Attributes:
-        suffix: Of its files.
-        batch: How many images a call paints; None: any number.
-        modules: What must be there to write it and to run it; the last is the runtime.
-        run: Runs a file: takes the runtime, the file and the inputs by their names; gives images.
+        suffix: Suffix of its files.
+        batch: Fixed batch size; None: any.
+        modules: Modules needed to write and run it; the last one is the runtime.
+        run: Runs a file on inputs by name: (runtime, file, inputs) to images.
     """
 
     suffix: str
@@ -40,22 +40,21 @@ class Format(NamedTuple):
 
 
 def _run_onnx(runtime: ModuleType, file: Path, inputs: dict[str, np.ndarray]) -> np.ndarray:
-    (images,) = runtime.InferenceSession(str(file), providers=["CPUExecutionProvider"]).run(
-        None, inputs
-    )
+    session = runtime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    (images,) = session.run(None, inputs)
     return np.asarray(images)
 
 
 def _run_litert(runtime: ModuleType, file: Path, inputs: dict[str, np.ndarray]) -> np.ndarray:
     run = runtime.Interpreter(model_path=str(file)).get_signature_runner()
     count = len(next(iter(inputs.values())))
-    parts = [{name: each[k : k + 1] for name, each in inputs.items()} for k in range(count)]
-    return np.concatenate([image for part in parts for image in run(**part).values()])
+    batches = [{name: x[k : k + 1] for name, x in inputs.items()} for k in range(count)]
+    return np.concatenate([image for batch in batches for image in run(**batch).values()])
 
 
 FORMATS = {
     "onnx": Format(".onnx", None, ("tf2onnx", "onnxruntime"), _run_onnx),
-    # Its converter loses sight of the maps' sides where the number of images is open.
+    # The converter can't infer the sides of feature maps where the batch size is open.
     "litert": Format(".tflite", 1, ("ai_edge_litert.interpreter",), _run_litert),
 }
 
@@ -63,30 +62,37 @@ FORMATS = {
 def export_generator(
     generator: keras.Model, formats: Sequence[str], folder: Path, checked: int, tolerance: float
 ) -> dict[str, tuple[Path, float]]:
-    """Write a generator in other formats, and see that it paints the same in each.
+    """Export a generator, and check that every file generates the same images.
 
     Args:
-        generator: (N, Z), and with classes (N, K) beside it, to (N, H, W, 3) made for [-1, 1].
+        generator: Maps latents (N, Z), and class weights (N, K) if it has classes, to images
+            (N, H, W, 3) in [-1, 1].
         formats: onnx, litert or both.
-        folder: Where generator.onnx and generator.tflite are put. One that isn't asked for and
-            what told of the old ones are removed, so that nothing stays of another generator.
-        checked: How many images are painted by all.
-        tolerance: The most that a channel of a pixel may differ by, of values in [-1, 1].
+        folder: Where generator.onnx and generator.tflite are written. A file of a format not
+            requested and the earlier manifest are removed, so that none of another generator stays.
+        checked: Number of images to compare.
+        tolerance: Maximum difference of any channel, of values in [-1, 1].
 
     Returns:
-        For each format the file, and the most that a channel has differed by.
+        For each format, the file and the largest difference found.
 
     Raises:
-        GanvasError: A format's packages aren't installed, or images differ by more; what lay
-            in the folder stays.
+        GanvasError: A format's packages are missing, or images differ by more than the tolerance.
+            The folder is left as it was.
+
+    Example:
+        >>> generator = keras.saving.load_model("generator.keras")
+        >>> export_generator(generator, ["onnx"], Path("exported"), checked=16, tolerance=1e-3)
+        {'onnx': (PosixPath('exported/generator.onnx'), 1.1920928955078125e-06)}
     """
     runtimes = {name: _import_runtime(name) for name in formats}
     folder.mkdir(parents=True, exist_ok=True)
-    files = {name: folder / f"generator{each.suffix}" for name, each in FORMATS.items()}
+    files = {name: folder / f"generator{form.suffix}" for name, form in FORMATS.items()}
     partials = {name: files[name].with_name(f".partial.{files[name].name}") for name in runtimes}
     try:
-        apart = _write_all(generator, runtimes, partials, checked, tolerance)
-        (folder / FACTS).unlink(missing_ok=True)
+        # Write and check all formats before any file is replaced.
+        differences = _write_all(generator, runtimes, partials, checked, tolerance)
+        (folder / MANIFEST).unlink(missing_ok=True)
         for name, file in files.items():
             if name in partials:
                 partials[name].replace(file)
@@ -95,7 +101,7 @@ def export_generator(
     finally:
         for partial in partials.values():
             partial.unlink(missing_ok=True)
-    return {name: (files[name], apart[name]) for name in partials}
+    return {name: (files[name], differences[name]) for name in partials}
 
 
 def _write_all(
@@ -105,45 +111,44 @@ def _write_all(
     checked: int,
     tolerance: float,
 ) -> dict[str, float]:
-    """Write a file for each format; give how far its images are apart from the generator's."""
-    rows = cycle_classes(generator, checked)
-    inputs = [sample_latents(generator, checked, SEED), rows][: len(generator.inputs)]
+    """Write a file for each format; return its largest difference from the generator's images."""
+    latents, classes = sample_latents(generator, checked, SEED), cycle_classes(generator, checked)
+    inputs = [latents, classes][: len(generator.inputs)]
     expected = generator.predict(as_inputs(inputs), verbose=0)
-    named = {each.name: given for each, given in zip(generator.inputs, inputs, strict=True)}
-    apart = {}
+    named = {tensor.name: x for tensor, x in zip(generator.inputs, inputs, strict=True)}
+    differences = {}
     for name, file in files.items():
-        _write(_rebuild(generator), file, name)
-        painted = FORMATS[name].run(runtimes[name], file, named)
-        apart[name] = float(np.abs(painted - expected).max())
-        # Not "more than": what is no number differs too.
-        if not apart[name] <= tolerance:
+        _write(_replace_grouped_convolutions(generator), file, FORMATS[name].batch, name)
+        images = FORMATS[name].run(runtimes[name], file, named)
+        differences[name] = float(np.abs(images - expected).max())
+        # Not `>`, which NaN would pass.
+        if not differences[name] <= tolerance:
             raise GanvasError(
-                f"In the format {name} the generator paints other images, by up to "
-                f"{apart[name]:g} of a channel's 2: export.tolerance allows {tolerance:g}, so no "
-                "file was written."
+                f"The {name} file generates other images, which differ by up to "
+                f"{differences[name]:g} of a channel's range of 2: export.tolerance allows "
+                f"{tolerance:g}, so no file was written."
             )
-    return apart
+    return differences
 
 
-def _write(generator: keras.Model, file: Path, name: str) -> None:
-    batch = FORMATS[name].batch
-    shapes = [
-        keras.InputSpec("float32", (batch, *each.shape[1:]), name=each.name)
-        for each in generator.inputs
+def _write(generator: keras.Model, file: Path, batch: int | None, name: str) -> None:
+    specs = [
+        keras.InputSpec("float32", (batch, *tensor.shape[1:]), name=tensor.name)
+        for tensor in generator.inputs
     ]
-    signature = [shapes] if len(shapes) > 1 else shapes
+    signature = [specs] if len(specs) > 1 else specs
     with warnings.catch_warnings():
-        # Of an input that is handed on in a tuple; and of NumPy's names, by tf2onnx.
+        # Keras warns of inputs passed as a tuple, tf2onnx of NumPy's names.
         warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("ignore", FutureWarning)
         generator.export(file, format=name, input_signature=signature, verbose=False)
 
 
-def _rebuild(generator: keras.Model) -> keras.Model:
-    """Give an equal network whose convolutions are all plain ones.
+def _replace_grouped_convolutions(generator: keras.Model) -> keras.Model:
+    """Return an equal generator whose grouped convolutions are plain ones.
 
-    Keras has TensorFlow compile grouped ones, which no exporter can look into. As plain ones they
-    have kernels that are 0 between groups.
+    Keras runs grouped convolutions in XLA, which no exporter supports. A plain one with zeros
+    between the groups computes the same.
     """
 
     def copy(layer: keras.Layer) -> keras.Layer:
@@ -151,31 +156,31 @@ def _rebuild(generator: keras.Model) -> keras.Model:
         return layer.__class__.from_config(config | {"groups": 1} if "groups" in config else config)
 
     plain = keras.models.clone_model(generator, clone_function=copy)
-    for old in generator.layers:
-        weights = old.get_weights()
-        if getattr(old, "groups", 1) > 1:
-            weights[0] = _spread(weights[0], old.groups)
-        plain.get_layer(old.name).set_weights(weights)
-    # Keras exports nothing that has never been called.
-    zeros = [np.zeros((1, *each.shape[1:]), np.float32) for each in plain.inputs]
+    for layer in generator.layers:
+        weights = layer.get_weights()
+        if getattr(layer, "groups", 1) > 1:
+            weights[0] = _ungroup_kernel(weights[0], layer.groups)
+        plain.get_layer(layer.name).set_weights(weights)
+    # Keras exports only models that have been called.
+    zeros = [np.zeros((1, *tensor.shape[1:]), np.float32) for tensor in plain.inputs]
     plain.predict(as_inputs(zeros), verbose=0)
     return plain
 
 
-def _spread(kernel: np.ndarray, groups: int) -> np.ndarray:
-    """Turn a grouped kernel (h, w, I / groups, O) into a plain one, (h, w, I, O)."""
-    height, width, inputs, outputs = kernel.shape
-    plain = np.zeros((height, width, inputs * groups, outputs), kernel.dtype)
-    share = outputs // groups
+def _ungroup_kernel(kernel: np.ndarray, groups: int) -> np.ndarray:
+    """Expand a grouped kernel (h, w, I / groups, O) to a plain one (h, w, I, O)."""
+    inputs, outputs = kernel.shape[2], kernel.shape[3] // groups
+    plain = np.zeros((*kernel.shape[:2], inputs * groups, kernel.shape[3]), kernel.dtype)
     for group in range(groups):
-        channels = slice(group * share, (group + 1) * share)
-        plain[:, :, group * inputs : (group + 1) * inputs, channels] = kernel[..., channels]
+        rows = slice(group * inputs, (group + 1) * inputs)
+        columns = slice(group * outputs, (group + 1) * outputs)
+        plain[:, :, rows, columns] = kernel[..., columns]
     return plain
 
 
 def _import_runtime(name: str) -> ModuleType:
     try:
-        return [importlib.import_module(each) for each in FORMATS[name].modules][-1]
+        return [importlib.import_module(module) for module in FORMATS[name].modules][-1]
     except ImportError as error:
         raise GanvasError(
             f"Exporting as {name} needs the module {error.name}, which can't be imported: "

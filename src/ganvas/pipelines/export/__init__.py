@@ -1,1 +1,1 @@
-"""Export: a saved generator in formats that other programs run."""
+"""Export pipeline: a saved generator as ONNX and LiteRT files."""

@@ -6,7 +6,7 @@ from ganvas.pipelines.export.nodes import export_formats
 
 
 def create_pipeline() -> Pipeline:
-    """From the newest saved generator to files that ONNX's and LiteRT's runtimes read."""
+    """Create the pipeline from the newest saved generator to ONNX and LiteRT files."""
     return Pipeline(
         [
             Node(
