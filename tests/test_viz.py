@@ -1,4 +1,4 @@
-"""What kedro-viz shows, as it hands it to its page, of a small run."""
+"""What kedro-viz shows of a small run, as sent to its web page."""
 
 import base64
 import io
@@ -24,8 +24,8 @@ STAGES = {"ingest", "train", "evaluate", "report"}
 
 
 @pytest.fixture(scope="module")
-def looked_at(tmp_path_factory):
-    """A project that has run, and what kedro-viz shows of a node or dataset in it."""
+def shown_by_viz(tmp_path_factory):
+    """Run a project; return a function that shows a node or dataset as kedro-viz does."""
     project = make_project(tmp_path_factory.mktemp("project"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(project)
@@ -51,9 +51,9 @@ def nest(flat: dict) -> dict:
 
 
 def show(name: str) -> dict:
-    found = [node.id for node in data_access_manager.nodes.as_list() if node.name == name]
-    # The page is sent by an encoder that knows no NaN.
-    return json.loads(get_encoded_response(get_node_metadata_response(found[0])))
+    ids = [node.id for node in data_access_manager.nodes.as_list() if node.name == name]
+    # The server's encoder doesn't support NaN.
+    return json.loads(get_encoded_response(get_node_metadata_response(ids[0])))
 
 
 def image(shown: dict) -> Image.Image:
@@ -71,8 +71,8 @@ def image(shown: dict) -> Image.Image:
         ("leaderboard", {"dataset", "network", "started", "diversity"}, 1),
     ],
 )
-def test_tables_show_their_first_rows(looked_at, name, columns, rows):
-    shown = looked_at(name)
+def test_tables_show_their_first_rows(shown_by_viz, name, columns, rows):
+    shown = shown_by_viz(name)
     assert shown["preview_type"] == "TablePreview"
     assert columns <= set(shown["preview"]["columns"])
     assert len(shown["preview"]["data"]) == rows
@@ -88,19 +88,19 @@ def test_tables_show_their_first_rows(looked_at, name, columns, rows):
         ("snapshots", (3 * 34 + 2, 4 * 34 + 2)),
     ],
 )
-def test_images_are_shown_as_they_are(looked_at, name, size):
-    assert image(looked_at(name)).size == size
+def test_image_previews_have_full_size(shown_by_viz, name, size):
+    assert image(shown_by_viz(name)).size == size
 
 
 @pytest.mark.parametrize(
     "name", ["real_grid", "progress_strip", "class_sheets", "curves", "neighbours"]
 )
-def test_drawings_are_shown(looked_at, name):
-    assert min(image(looked_at(name)).size) > 32
+def test_graphics_are_shown(shown_by_viz, name):
+    assert min(image(shown_by_viz(name)).size) > 32
 
 
-def test_curves_can_be_zoomed_and_figures_opened(looked_at):
-    curves = looked_at("curves_plot")
+def test_curves_are_interactive_and_metrics_are_shown_as_json(shown_by_viz):
+    curves = shown_by_viz("curves_plot")
     assert curves["preview_type"] == "PlotlyPreview"
     assert len(curves["preview"]["data"][0]["x"]) == 2
     for name, key in (
@@ -108,19 +108,19 @@ def test_curves_can_be_zoomed_and_figures_opened(looked_at):
         ("class_list", "names"),
         ("training_summary", "epochs"),
     ):
-        shown = looked_at(name)
+        shown = shown_by_viz(name)
         assert shown["preview_type"] == "JSONPreview" and key in json.loads(shown["preview"])
 
 
-def test_the_node_that_trains_shows_the_network_that_it_trains(looked_at):
-    shown = looked_at("train_gan")["preview"]
+def test_the_training_node_shows_a_diagram_of_its_network(shown_by_viz):
+    shown = shown_by_viz("train_gan")["preview"]
     assert shown["kind"] == "mermaid"
     text = shown["content"].replace("\u00a0", " ")
     assert "latent<br/>6" in text and "classes<br/>8" in text and "<b>16 × 16 × 2</b>" in text
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_before_any_run_the_chosen_network_is_drawn_or_it_is_told_what_it_takes(tmp_path, name):
+def test_before_any_run_the_network_is_drawn_or_the_missing_input_is_named(tmp_path, name):
     shown = draw_network(catalog(tmp_path, {"name": name}))
     if NETWORKS[name].by_class:
         assert shown.content == NOT_PACKED
@@ -129,7 +129,7 @@ def test_before_any_run_the_chosen_network_is_drawn_or_it_is_told_what_it_takes(
         assert shown.content.replace("\u00a0", " ").count("32 × 32 × 3<") >= 1
 
 
-def test_a_label_that_is_not_there_is_told_in_place_of_a_drawing(looked_at):
+def test_an_unknown_label_is_reported_in_place_of_a_diagram(shown_by_viz):
     flow = data_access_manager.catalog.get_catalog()
     other = catalog(None, {"name": "dcgan", "label": "sculptor"})
     other["collection"] = flow.get("collection")
@@ -138,18 +138,18 @@ def test_a_label_that_is_not_there_is_told_in_place_of_a_drawing(looked_at):
 
 
 def catalog(folder, network: dict) -> DataCatalog:
-    """What a project that has never run has: parameters, and a place for images."""
+    """Return the catalog of a project before its first run."""
     params = {"params:network": network, "params:ingest": {"size": 32}}
     datasets = {key: MemoryDataset(value) for key, value in params.items()}
     return DataCatalog(datasets | {"collection": CollectionDataset(filepath=str(folder))})
 
 
-def test_no_preview_gives_credentials_away(looked_at):
-    shown = [looked_at(name) for name in ("kaggle_credentials", "huggingface_credentials")]
-    assert not any(each.get("preview") for each in shown)
+def test_no_preview_shows_credentials(shown_by_viz):
+    shown = [shown_by_viz(name) for name in ("kaggle_credentials", "huggingface_credentials")]
+    assert not any(response.get("preview") for response in shown)
 
 
-def test_stages_are_groups_and_layers_are_in_order(looked_at):
+def test_stages_are_grouped_and_layers_are_in_order(shown_by_viz):
     flow = json.loads(get_encoded_response(get_pipeline_response("__default__")))
     assert set(flow["modular_pipelines"]) == STAGES | {"__root__"}
     assert flow["layers"] == [
@@ -157,7 +157,7 @@ def test_stages_are_groups_and_layers_are_in_order(looked_at):
     ]
 
 
-def test_each_node_carries_its_stage_and_no_dataset_does():
+def test_each_node_has_its_stage_as_namespace_and_no_dataset_has():
     pipelines = register_pipelines()
     for name, pipeline in pipelines.items():
         for node in pipeline.nodes:
