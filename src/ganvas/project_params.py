@@ -8,11 +8,11 @@ from ganvas.base_params import Params
 from ganvas.networks import NetworkParams
 from ganvas.networks.projected_gan import BACKBONE
 from ganvas.pipelines.evaluate.params import EvaluateParams
-from ganvas.pipelines.export.nodes import ExportParams
+from ganvas.pipelines.export.params import ExportParams
 from ganvas.pipelines.fetch.params import FetchParams
 from ganvas.pipelines.ingest.params import IngestParams
-from ganvas.pipelines.report.nodes import ReportParams
-from ganvas.pipelines.sample.nodes import SampleParams
+from ganvas.pipelines.report.params import ReportParams
+from ganvas.pipelines.sample.params import SampleParams
 from ganvas.pipelines.train.callbacks import EXTRACTOR
 from ganvas.tracking import TrackingParams
 from ganvas.training.config import TrainParams
