@@ -24,8 +24,6 @@ COLUMNS = ("dataset", "judge", "network", "started", "epochs", "minutes")
 DOT_COLOR, RANGE_COLOR, REAL_COLOR = "#c2410c", "#f29a6b", "#15803d"
 # Widest grid on the page in pixels; two stand side by side.
 MAX_WIDTH = 1080
-# Characters in a line of a run's name beside a plot.
-NAME_WIDTH = 34
 
 Run = dict[str, Any]
 
@@ -154,17 +152,12 @@ def draw_ranges(runs: list[Run]) -> np.ndarray:
     Returns:
         uint8 of shape (H, W, 3).
     """
-    groups = group_runs(runs)
-    metrics = {
-        name: metric
-        for run in runs
-        for name, metric in run["metrics"].items()
-        if not metric.get("of")
-    }
+    # Long names are wrapped, to leave room for the dots.
+    groups = {textwrap.fill(name, 34): group for name, group in group_runs(runs).items()}
+    metrics = {name: x for run in runs for name, x in run["metrics"].items() if not x.get("of")}
     # Metrics without a real-data baseline, such as losses, can't be compared between runs.
-    compared = [name for name, metric in metrics.items() if metric["real"] is not None]
-    shown = compared or list(metrics)
-    rows, lines = math.ceil(len(shown) / 2), max(_wrap(name).count("\n") + 1 for name in groups)
+    shown = [name for name, x in metrics.items() if x["real"] is not None] or list(metrics)
+    rows, lines = math.ceil(len(shown) / 2), max(name.count("\n") + 1 for name in groups)
     height = (0.2 + 0.14 * lines) * len(groups) + 0.95
     figure = Figure(figsize=(11, height * rows), dpi=144, layout="constrained")
     panels = figure.subplots(rows, 2, squeeze=False).ravel()
@@ -175,27 +168,19 @@ def draw_ranges(runs: list[Run]) -> np.ndarray:
     return render(figure)
 
 
-def _wrap(name: str) -> str:
-    return textwrap.fill(name, NAME_WIDTH)
-
-
 def _draw_metric(axes: Axes, name: str, groups: dict[str, list[Run]]) -> None:
-    # One line of dots per group.
     metrics = []
     for y, runs in enumerate(groups.values()):
         measured = [run["metrics"][name] for run in runs if name in run["metrics"]]
-        values = [metric["value"] for metric in measured]
-        if values:
-            span = [min(values), max(values)]
-            axes.plot(span, [y, y], color=RANGE_COLOR, linewidth=5, zorder=1)
-            axes.scatter(values, [y] * len(values), color=DOT_COLOR, s=22, zorder=2)
         metrics += measured
-    # The mean real-data baseline.
+        if values := [metric["value"] for metric in measured]:
+            axes.plot([min(values), max(values)], [y, y], color=RANGE_COLOR, linewidth=5, zorder=1)
+            axes.scatter(values, [y] * len(values), color=DOT_COLOR, s=22, zorder=2)
     baselines = [metric["real"] for metric in metrics if metric["real"] is not None]
     if baselines:
         axes.axvline(np.mean(baselines), color=REAL_COLOR, linestyle=":", linewidth=1.4)
     axes.set_title(metrics[0]["title"], fontsize=9)
-    axes.set_yticks(range(len(groups)), [_wrap(name) for name in groups], fontsize=8)
+    axes.set_yticks(range(len(groups)), list(groups), fontsize=8)
     axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.set_xlabel(metrics[0]["unit"] or "no unit", fontsize=8)
     axes.tick_params(axis="x", labelsize=8)
