@@ -4,7 +4,9 @@ import numpy as np
 from PIL import Image
 
 from ganvas.visualization.image_grid import (
+    LAST_FRAME_MS,
     encode_png,
+    encode_webp,
     make_grid,
     read_png,
     split_grid,
@@ -38,3 +40,24 @@ def test_png_metadata_is_stored_as_text_without_changing_pixels(images):
         with Image.open(io.BytesIO(content)) as image:
             assert image.text == {"seed": "7", "name": "Über"}
             np.testing.assert_array_equal(np.asarray(image), images[0])
+
+
+def make_frame(number: int) -> np.ndarray:
+    return np.full((16, 24, 3), (number * 37 % 256, 255 - number, 90), np.uint8)
+
+
+def test_frames_play_in_order_and_the_last_one_is_held():
+    frames = np.stack([make_frame(number) for number in range(5)])
+    with Image.open(io.BytesIO(encode_webp(frames))) as animation:
+        assert animation.format == "WEBP" and animation.n_frames == 5
+        assert animation.info["loop"] == 0
+        for number in range(5):
+            animation.seek(number)
+            decoded = np.asarray(animation.convert("RGB")).astype(int)
+            assert np.abs(decoded - frames[number]).max() <= 8
+        assert animation.info["duration"] == LAST_FRAME_MS
+
+
+def test_a_single_frame_can_be_encoded():
+    with Image.open(io.BytesIO(encode_webp(make_frame(1)[None]))) as animation:
+        assert animation.size == (24, 16)

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from ganvas.errors import GanvasError
-from ganvas.visualization.animation import collect_frames
 from ganvas.visualization.image_grid import make_grid, write_png
 from ganvas.visualization.progress_strip import (
+    MAX_FRAMES,
     choose_epochs,
+    collect_frames,
     draw_strip,
     list_snapshots,
     snapshot_file,
@@ -40,3 +41,25 @@ def test_the_strip_shows_each_epoch_in_order(tmp_path):
     middle = strip[strip.shape[0] // 3]
     present = [level for level in middle[:, 0].tolist() if level in (20, 120, 220)]
     assert present == sorted(present) and set(present) == {20, 120, 220}
+
+
+def make_frame(number: int) -> np.ndarray:
+    return np.full((16, 24, 3), (number * 37 % 256, 255 - number, 90), np.uint8)
+
+
+def test_the_first_and_the_last_snapshot_are_among_the_frames(tmp_path):
+    for epoch in range(1, 201):
+        write_png(snapshot_file(tmp_path, epoch), make_frame(epoch))
+    frames = collect_frames(tmp_path)
+    assert 20 < len(frames) <= MAX_FRAMES and frames.shape[1:] == (16, 24, 3)
+    assert (frames[0] == make_frame(1)).all() and (frames[-1] == make_frame(200)).all()
+
+
+def test_frames_start_where_a_resumed_run_changed_the_grid(tmp_path):
+    for epoch in range(1, 6):
+        frame = make_frame(epoch)
+        wide = np.repeat(frame, 2, axis=1)
+        write_png(snapshot_file(tmp_path, epoch), frame if epoch < 3 else wide)
+    frames = collect_frames(tmp_path)
+    assert frames.shape == (3, 16, 48, 3)
+    assert (frames[0, :, :24] == make_frame(3)).all()

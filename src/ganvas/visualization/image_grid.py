@@ -1,4 +1,4 @@
-"""Image grids, and PNG files of them."""
+"""Image grids, and their encoding as PNG and animated WebP."""
 
 import io
 import math
@@ -15,6 +15,9 @@ from ganvas.atomic_files import atomic_write
 
 GAP = 2
 WHITE = 255
+# Durations of an animation's frame and of its last one, in milliseconds.
+FRAME_MS, LAST_FRAME_MS = 120, 2000
+WEBP_QUALITY = 80
 
 
 def make_grid(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
@@ -84,3 +87,25 @@ def read_png(file: Path) -> np.ndarray:
     """Read an image as uint8 of shape (H, W, 3)."""
     with Image.open(file) as image:
         return np.asarray(image.convert("RGB"))
+
+
+def encode_webp(frames: np.ndarray, last: int = LAST_FRAME_MS) -> bytes:
+    """Encode frames as an animated WebP that loops forever.
+
+    Args:
+        frames: uint8 of shape (n, H, W, 3).
+        last: Duration of the last frame in milliseconds.
+    """
+    first, *others = map(Image.fromarray, frames)
+    buffer = io.BytesIO()
+    first.save(
+        buffer,
+        "WEBP",
+        save_all=True,
+        append_images=others,
+        duration=[FRAME_MS] * len(others) + [last],
+        loop=0,
+        quality=WEBP_QUALITY,
+        method=4,
+    )
+    return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Snapshot files of a run, and the progress strip: the same latents at successive epochs."""
+"""Snapshots of the same latents at successive epochs, as a strip and as an animation."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from ganvas.visualization.curves import render
 from ganvas.visualization.image_grid import make_grid, read_png, split_grid
 
 COLUMNS, ROWS = 9, 4
+MAX_FRAMES = 60
 
 
 def snapshot_file(folder: Path, epoch: int) -> Path:
@@ -73,3 +74,20 @@ def draw_strip(folder: Path, height: int, width: int) -> np.ndarray:
         axes.set_title(f"epoch {epoch}", fontsize=9)
         axes.set_axis_off()
     return render(figure)
+
+
+def collect_frames(folder: Path) -> np.ndarray:
+    """Read at most 60 snapshot grids of a run, more closely spaced at the start.
+
+    Args:
+        folder: The run's snapshots.
+
+    Returns:
+        uint8 of shape (n, H, W, 3). Where a resumed run changed the grid's rows or columns, only
+        grids of the last one's shape.
+
+    Raises:
+        GanvasError: There are no snapshots.
+    """
+    grids = [read_png(file) for file in choose_snapshots(folder, MAX_FRAMES).values()]
+    return np.stack([grid for grid in grids if grid.shape == grids[-1].shape])

@@ -9,9 +9,8 @@ import plotly.io
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from ganvas.base_params import flatten
-from ganvas.visualization.animation import encode_webp
 from ganvas.visualization.contact_sheet import ROWS
-from ganvas.visualization.image_grid import encode_png
+from ganvas.visualization.image_grid import encode_png, encode_webp
 
 # Buttons for zooming and saving, and none that sends data to a server.
 BUTTONS = [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"], ["toImage"]]

@@ -23,12 +23,11 @@ from ganvas.networks.sampling import (
 )
 from ganvas.pipelines.evaluate.metric_entry import name_run
 from ganvas.pipelines.report.params import ReportParams
-from ganvas.visualization.animation import collect_frames
 from ganvas.visualization.contact_sheet import draw_sheets
 from ganvas.visualization.curves import draw_curves, plot_curves
 from ganvas.visualization.image_grid import make_grid
 from ganvas.visualization.model_card import render_card
-from ganvas.visualization.progress_strip import draw_strip
+from ganvas.visualization.progress_strip import collect_frames, draw_strip
 from ganvas.visualization.report import render_report
 
 # Images in the grids of real and of generated images, which stand side by side.
