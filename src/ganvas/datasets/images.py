@@ -15,8 +15,7 @@ from PIL import Image
 from PIL.ImageSequence import Iterator
 
 from ganvas.atomic_files import atomic_path, replace_folder
-from ganvas.visualization.animation import encode_webp
-from ganvas.visualization.image_grid import encode_png, make_grid, read_png, write_png
+from ganvas.visualization.image_grid import encode_png, encode_webp, make_grid, read_png, write_png
 
 
 def preview_bytes(content: bytes) -> ImagePreview:

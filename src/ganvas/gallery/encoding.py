@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ganvas.visualization.animation import SHOWN, encode_webp
-from ganvas.visualization.image_grid import make_grid
+from ganvas.visualization.image_grid import FRAME_MS as SHOWN
+from ganvas.visualization.image_grid import encode_webp, make_grid
 
 # Generated pixels rarely repeat: run-length encoding is faster, and files are no larger.
 COMPRESSION = {"compress_level": 1, "compress_type": zlib.Z_RLE}
