@@ -77,14 +77,9 @@ def draw_strip(folder: Path, height: int, width: int) -> np.ndarray:
 
 
 def collect_frames(folder: Path) -> np.ndarray:
-    """Read at most 60 snapshot grids of a run, more closely spaced at the start.
+    """Read at most 60 of a run's snapshot grids: uint8 of shape (n, H, W, 3).
 
-    Args:
-        folder: The run's snapshots.
-
-    Returns:
-        uint8 of shape (n, H, W, 3). Where a resumed run changed the grid's rows or columns, only
-        grids of the last one's shape.
+    Where a resumed run changed the grid's rows or columns, only grids of the last one's shape.
 
     Raises:
         GanvasError: There are no snapshots.
