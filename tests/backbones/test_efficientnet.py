@@ -10,11 +10,11 @@ from ganvas.backbones.efficientnet import (
     build_pyramid,
     load_weights,
 )
-from ganvas.metrics.features import resize
+from ganvas.metrics.feature_extractors import resize
 
 MILITARY_UNIFORM = 652
-# What efficientnet_lite_pytorch 0.1.0 with torch 2.13 gives for the image drawn below,
-# normalized by (x - 127) / 128: a few features, their mean, a few logits, the highest one's class.
+# Outputs of efficientnet_lite_pytorch 0.1.0 with torch 2.13 for the image drawn below, normalized
+# by (x - 127) / 128: some features, the mean of all, some logits, the class of the highest.
 EXPECTED = {
     "lite0": (
         {1219: 4.75600, 899: 1.29298, 329: 0.53336, 564: 0.23762, 93: 0.09639},
@@ -31,7 +31,7 @@ EXPECTED = {
 }
 
 
-def draw(side):
+def draw_pattern(side):
     y, x = np.mgrid[:side, :side]
     channels = [(7 * x + 3 * y) % 256, (x * y) % 256, (x // 9 * 40 + y // 13 * 60) % 256]
     return np.stack(channels, axis=-1).astype(np.float32)
@@ -52,7 +52,7 @@ def outputs(variant, network):
     side = SCALES[variant].side
     with cbook.get_sample_data("grace_hopper.jpg") as file:
         photograph = resize(np.asarray(Image.open(file).convert("RGB")), side)
-    return network.predict_on_batch(np.stack([draw(side), photograph]))
+    return network.predict_on_batch(np.stack([draw_pattern(side), photograph]))
 
 
 def test_agrees_with_the_published_implementation(variant, outputs):
@@ -66,7 +66,7 @@ def test_agrees_with_the_published_implementation(variant, outputs):
     assert outputs["logits"][0].argmax() == highest
 
 
-def test_knows_a_photograph(outputs):
+def test_a_photograph_is_classified(outputs):
     assert outputs["logits"][1].argmax() == MILITARY_UNIFORM
 
 
@@ -78,7 +78,7 @@ def test_the_network_is_frozen(network):
     np.testing.assert_array_equal(norms[0].moving_mean.numpy(), before)
 
 
-def test_half_precision_elsewhere_does_not_reach_the_network():
+def test_the_network_ignores_a_half_precision_policy():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -89,7 +89,7 @@ def test_half_precision_elsewhere_does_not_reach_the_network():
         keras.config.set_dtype_policy(before)
 
 
-def test_weights_that_do_not_fit():
+def test_weights_that_do_not_fit_are_rejected():
     weights = load_weights("lite0")
     with pytest.raises(ValueError, match=r"lacks the weights 'bn0\.running_var'"):
         build_efficientnet("lite0", {k: v for k, v in weights.items() if k != "_bn0.running_var"})
@@ -99,18 +99,18 @@ def test_weights_that_do_not_fit():
         build_efficientnet("lite0", weights | {"_fc.bias": np.zeros(3, np.float32)})
 
 
-def test_the_pyramid_gives_the_maps_of_the_whole_network(variant, monkeypatch):
+def test_the_pyramid_has_the_feature_maps_of_the_whole_network(variant, monkeypatch):
     side = 64
     monkeypatch.setitem(SCALES, variant, SCALES[variant]._replace(side=side))
     network = build_efficientnet(variant, load_weights(variant))
-    # The last map of each size is what the next stage with a stride, or the head, takes.
+    # The last map of each size is the input of the next strided stage, or of the head.
     starts = {"lite0": (3, 5, 11), "lite2": (4, 7, 15)}[variant]
-    takers = [f"blocks.{number}.expand_conv" for number in starts] + ["conv_head"]
-    whole = keras.Model(network.input, [network.get_layer(name).input for name in takers])
-    images = np.stack([draw(side), draw(side)[::-1]])
+    consumers = [f"blocks.{number}.expand_conv" for number in starts] + ["conv_head"]
+    whole = keras.Model(network.input, [network.get_layer(name).input for name in consumers])
+    images = np.stack([draw_pattern(side), draw_pattern(side)[::-1]])
     pyramid = build_pyramid(variant, side)
     assert pyramid.trainable_weights == []
-    ours = pyramid.predict_on_batch(images / 127.5 - 1)
-    assert [each.shape[1] for each in ours] == [16, 8, 4, 2]
-    for one, other in zip(ours, whole.predict_on_batch(images), strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-5 * np.abs(other).max())
+    maps = pyramid.predict_on_batch(images / 127.5 - 1)
+    assert [x.shape[1] for x in maps] == [16, 8, 4, 2]
+    for x, expected in zip(maps, whole.predict_on_batch(images), strict=True):
+        np.testing.assert_allclose(x, expected, atol=1e-5 * np.abs(expected).max())

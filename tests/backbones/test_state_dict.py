@@ -34,7 +34,7 @@ CKl`+p_kLmIkdsM)}0IFEB<&g0*)I654_Yy`Q%fU^=DCkcmWF+y?}CK*d^oF^QF`3O&j1>*sX!^2&hio
 FLOATS = np.arange(12, dtype=np.float32)
 
 
-# Opcodes of pickle's protocol 2, put together by hand so that the tests need no PyTorch.
+# Opcodes of pickle protocol 2, assembled by hand so that the tests need no PyTorch.
 def text(value):
     return b"X" + struct.pack("<i", len(value)) + value.encode()
 
@@ -65,7 +65,7 @@ def tensor(offset, size, stride, source=None):
 
 def entries(**values):
     pairs = b"".join(text(key) + value for key, value in values.items())
-    # PyTorch hangs `_metadata` on the dict; "items" would shadow its method.
+    # PyTorch sets `_metadata` on the dict; "items" would shadow its method.
     metadata = b"}(" + text("_metadata") + b"}" + text("items") + number(1) + b"ub"
     return named("collections", "OrderedDict") + b")R(" + pairs + b"u" + metadata
 
@@ -83,7 +83,7 @@ def write_zip(path: Path, body: bytes, storages=None, compression=zipfile.ZIP_ST
 
 def write_legacy(path: Path, body: bytes, storages=None):
     storages = {"0": FLOATS} if storages is None else storages
-    # Older files name the view a storage is of: none.
+    # Older files also name the storage of which this one is a view, here None.
     body = body.replace(number(12) + b"t", number(12) + b"Nt")
     header = [pickle.dumps(value, 2) for value in (0x1950A86A20F9469CFC6C, 1001, {})]
     keys = pickle.dumps(list(storages), 2)
@@ -98,7 +98,7 @@ def write(request, tmp_path):
 
 
 @pytest.mark.parametrize("format", ["legacy", "zip"])
-def test_a_file_that_torch_wrote(tmp_path, format):
+def test_reading_a_file_written_by_torch(tmp_path, format):
     path = tmp_path / "weights.pth"
     path.write_bytes(zlib.decompress(base64.b85decode(WRITTEN_BY_TORCH[format].replace("\n", ""))))
     tensors = read_state_dict(path)
@@ -109,7 +109,7 @@ def test_a_file_that_torch_wrote(tmp_path, format):
     assert tensors["count"].dtype == np.int64
 
 
-def test_strides_offsets_and_kinds(write):
+def test_strides_offsets_and_dtypes(write):
     longs = np.array([-1, 2**40])
     parameter = named("torch._utils", "_rebuild_parameter")
     parameter += group(tensor(0, (3,), (1,)), b"\x88", b"N") + b"R"
@@ -146,20 +146,20 @@ def test_strides_offsets_and_kinds(write):
 @pytest.mark.parametrize(
     ("module", "name"), [("os", "system"), ("posix", "system"), ("builtins", "eval")]
 )
-def test_a_program_is_refused_without_running(write, tmp_path, module, name):
+def test_a_function_call_is_refused_without_running(write, tmp_path, module, name):
     marker = tmp_path / "marker"
     call = named(module, name) + group(text(f"touch {marker}")) + b"R"
-    with pytest.raises(GanvasError, match=f"refused: they ask for '{module}.{name}'"):
+    with pytest.raises(GanvasError, match=f"refused: they refer to '{module}.{name}'"):
         read_state_dict(write(entries(a=call)))
     by_protocol_4 = text(module) + text(name) + b"\x93" + group(text(f"touch {marker}")) + b"R"
-    with pytest.raises(GanvasError, match=f"refused: they ask for '{module}.{name}'"):
+    with pytest.raises(GanvasError, match=f"refused: they refer to '{module}.{name}'"):
         read_state_dict(write(entries(a=by_protocol_4)))
     assert not marker.exists()
 
 
 @pytest.mark.parametrize("kind", ["O", "BFloat16Storage", "f4"])
 def test_a_storage_of_an_unknown_kind_is_refused(write, kind):
-    # The kind as a string in the file, past find_class: NumPy would take "O" as pointers.
+    # The type as a string in the file bypasses find_class: NumPy would read "O" as pointers.
     body = entries(a=tensor(0, (1,), (1,), storage(kind_code=text(kind))))
     with pytest.raises(GanvasError, match="no plain storage"):
         read_state_dict(write(body))
@@ -167,9 +167,9 @@ def test_a_storage_of_an_unknown_kind_is_refused(write, kind):
 
 def test_attributes_cannot_be_set(write):
     defaults = b"N}" + text("__defaults__") + group(number(1)) + b"s\x86b"
-    for admitted in ("_rebuild_tensor_v2", "_rebuild_parameter"):
+    for allowed in ("_rebuild_tensor_v2", "_rebuild_parameter"):
         with pytest.raises(GanvasError):
-            read_state_dict(write(entries(a=named("torch._utils", admitted) + defaults)))
+            read_state_dict(write(entries(a=named("torch._utils", allowed) + defaults)))
     assert _Unpickler._rebuild_tensor.__defaults__ is None
 
 
@@ -188,29 +188,29 @@ def test_attributes_cannot_be_set(write):
         (0, (2**40, 2**40), (0, 0)),
     ],
 )
-def test_a_tensor_stays_within_its_storage(write, offset, size, stride):
-    with pytest.raises(GanvasError, match="no complete state dict"):
+def test_a_tensor_outside_its_storage_is_rejected(write, offset, size, stride):
+    with pytest.raises(GanvasError, match="no complete PyTorch state dict"):
         read_state_dict(write(entries(a=tensor(offset, size, stride))))
 
 
-def test_an_empty_storage_holds_no_item(write):
+def test_a_tensor_of_an_empty_storage_is_rejected(write):
     with pytest.raises(GanvasError, match="beyond its storage"):
         read_state_dict(write(entries(a=tensor(0, (1,), (1,))), {"0": FLOATS[:0]}))
 
 
-def test_truncated_anywhere(write):
-    # Half of the storage isn't looked at.
+def test_a_truncated_file_is_rejected(write):
+    # Half of the storage isn't used.
     path = write(entries(a=tensor(0, (3, 2), (2, 1))))
     content = path.read_bytes()
     for length in range(len(content)):
         path.write_bytes(content[:length])
-        with pytest.raises(GanvasError, match=r"no complete state dict.*again"):
+        with pytest.raises(GanvasError, match=r"no complete PyTorch state dict.*again"):
             read_state_dict(path)
 
 
-def test_something_else_than_tensors(write):
+def test_other_objects_than_tensors_are_refused(write):
     for body in (entries(epoch=number(3)), b"}" + number(1) + tensor(0, (), ()) + b"s"):
-        with pytest.raises(GanvasError, match=r"refused: under .*, not a tensor"):
+        with pytest.raises(GanvasError, match=r"refused: .* is a .*, not a tensor"):
             read_state_dict(write(body))
     with pytest.raises(GanvasError, match="not names with tensors"):
         read_state_dict(write(tensor(0, (), ())))
@@ -218,7 +218,7 @@ def test_something_else_than_tensors(write):
         read_state_dict(write(entries(a=tensor(0, (), (), source=number(1)))))
 
 
-def test_zip_files_that_pytorch_does_not_write(tmp_path):
+def test_zip_files_unlike_those_of_pytorch_are_refused(tmp_path):
     body, path = entries(a=tensor(0, (), ())), tmp_path / "weights.pth"
     with pytest.raises(GanvasError, match="compressed"):
         read_state_dict(write_zip(path, body, compression=zipfile.ZIP_DEFLATED))
@@ -227,7 +227,7 @@ def test_zip_files_that_pytorch_does_not_write(tmp_path):
     assert read_state_dict(write_zip(path, body, byteorder="little"))["a"] == 0
 
 
-def test_another_pickle(tmp_path):
+def test_another_pickle_is_rejected(tmp_path):
     path = tmp_path / "weights.pth"
     path.write_bytes(pickle.dumps(1))
     with pytest.raises(GanvasError, match="the first number isn't PyTorch's"):

@@ -6,7 +6,7 @@ import pytest
 
 from ganvas.metrics.inception_v3 import build_inception
 
-# Name and shape of each convolution in the port to PyTorch; compressed.
+# Name and shape of each convolution in the PyTorch port, compressed.
 CONVOLUTIONS = """
 c-oDXTW*6e5Jk7r6;v?h;qcq<t^t83QY%GC)sM={uU}wn#$%L3LZ0h8cTNm^yq<r6bGyt!i%EbM_Vf1Pmmw}gvc9_Yq083AI
 =8x=WTQ>VTy5)}_i1mSP0eoj{ML7z`}KYOU7qU8?y_5qz;4T`z3%6B>LgbOyWdF6bzV08aDB{NhaiFJHrVJy!k`dVVZMZ7{&
@@ -16,20 +16,20 @@ jU=5ARKB5vPV6FP}duGC?h!uIPSi_1ntXRW}7qH?5tat${UcibMuwo7CoyU4lvGM}&3EVqtqy%CYjHE-
 ^qfx#>v(wjk`pBYFt7T?wTMsWU0`C=JiLUWpGheGnIs}PWI4VmTvU+FG02)sYu{*`0v0E6vU3loSa*dWJ^VrGI>|NiC&ijrp
 &(nilTyp$L~NvZ4)Q!ILkCSKsd_}mDQI-6icV4Jm_|i(>Iyn_1>O09zvcM{_ZaWz
 """
-# What torch-fidelity 0.4.0's network gives for two images with the weights made below.
+# Outputs of torch-fidelity 0.4.0's network for two images with the weights made below.
 FEATURES = [
     [4.6090612, 0.0479102, 0.0, 4.0516948, 3.3662956, 0.01444, 0.2002123, 3.206059],
     [4.3511567, 0.026027, 0.0, 3.9491429, 3.2362804, 0.00654, 0.2296757, 3.0467472],
 ]
 SUMS = [3318.58935, 3238.57129]
-CHANCES = [
+PROBABILITIES = [
     [1.5990778e-8, 2.6491589e-8, 9.1014845e-5, 2.8842084e-7, 3.5020125e-8],
     [2.2939482e-8, 3.2066012e-8, 9.9431134e-5, 3.7361175e-7, 3.9848459e-8],
 ]
 
 
-def make(name, shape):
-    """Weights that are the same wherever they are made, and keep a deep network alive."""
+def make_weights(name, shape):
+    """Draw reproducible weights whose scale keeps the signal of a deep network."""
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     if len(shape) == 4:
         return (rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:]))).astype(np.float32)
@@ -51,10 +51,10 @@ def weights():
         shapes |= {f"{name}.conv.weight": shape} | {
             f"{name}.bn.{part}": shape[:1] for part in parts
         }
-    return {name: make(name, shape) for name, shape in shapes.items()}
+    return {name: make_weights(name, shape) for name, shape in shapes.items()}
 
 
-def test_it_sees_what_the_published_port_sees(weights):
+def test_outputs_equal_those_of_the_published_port(weights):
     network, head = build_inception(weights)
     coarse = np.random.default_rng(0).integers(0, 256, (2, 13, 13, 3)).astype(np.uint8)
     images = coarse.repeat(23, 1).repeat(23, 2).astype(np.float32)
@@ -62,13 +62,13 @@ def test_it_sees_what_the_published_port_sees(weights):
     assert features.shape == (2, 2048)
     np.testing.assert_allclose(features[:, :8], FEATURES, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(features.sum(axis=1), SUMS, rtol=1e-5)
-    chances = head.predict(features, verbose=0)
-    np.testing.assert_allclose(chances[:, :5], CHANCES, rtol=1e-3)
-    assert chances.argmax(axis=1).tolist() == [988, 988]
-    np.testing.assert_allclose(chances.max(axis=1), [0.1467, 0.1335], atol=1e-4)
+    probabilities = head.predict(features, verbose=0)
+    np.testing.assert_allclose(probabilities[:, :5], PROBABILITIES, rtol=1e-3)
+    assert probabilities.argmax(axis=1).tolist() == [988, 988]
+    np.testing.assert_allclose(probabilities.max(axis=1), [0.1467, 0.1335], atol=1e-4)
 
 
-def test_weights_of_another_network(weights):
+def test_weights_of_another_network_are_rejected(weights):
     with pytest.raises(ValueError, match=r"no place for the weights AuxLogits\.fc"):
         build_inception(weights | {"AuxLogits.fc": np.zeros(3)})
     del weights["Mixed_7c.branch_pool.bn.bias"]

@@ -1,1 +1,1 @@
-"""Networks that others have trained, with their weights from packages."""
+"""Frozen pretrained networks, for discriminators and for metrics."""

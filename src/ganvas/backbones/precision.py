@@ -1,4 +1,4 @@
-"""Arithmetic in which judges see, whatever a training has chosen for itself."""
+"""Keras's dtype policy for a block of code."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,11 +7,11 @@ import keras
 
 
 @contextmanager
-def full_precision() -> Iterator[None]:
-    """Build layers in float32, whatever precision a training in this process has chosen."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
+def dtype_policy(name: str) -> Iterator[None]:
+    """Build layers under a Keras dtype policy, and restore the previous one at the end."""
+    previous = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
     try:
         yield
     finally:
-        keras.config.set_dtype_policy(before)
+        keras.config.set_dtype_policy(previous)
