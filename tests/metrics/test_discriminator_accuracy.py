@@ -5,7 +5,7 @@ import pytest
 from ganvas.metrics.discriminator_accuracy import accuracy, compute_logits
 
 
-def test_judging_in_batches_agrees_with_judging_at_once(networks, images):
+def test_logits_do_not_depend_on_the_batch(networks, images):
     _, discriminator = networks
     many = np.concatenate([images] * 4)
     expected = discriminator(many.astype(np.float32) / 127.5 - 1, training=False)
@@ -14,15 +14,15 @@ def test_judging_in_batches_agrees_with_judging_at_once(networks, images):
     )
 
 
-def test_accuracy_counts_the_right_side():
+def test_accuracy_counts_logits_on_the_correct_side():
     logits = np.array([-2.0, -1.0, 0.5, 3.0, 4.0])
     assert accuracy(logits, real=True) == pytest.approx(0.6)
     assert accuracy(logits, real=False) == pytest.approx(0.4)
-    assert accuracy(logits, real=True, boundary=0.5) == pytest.approx(0.4)
-    assert accuracy(logits, real=False, boundary=3.5) == pytest.approx(0.8)
+    assert accuracy(logits, real=True, threshold=0.5) == pytest.approx(0.4)
+    assert accuracy(logits, real=False, threshold=3.5) == pytest.approx(0.8)
 
 
-def test_a_discriminator_of_brightness(images):
+def test_logits_and_accuracy_of_a_discriminator_of_brightness(images):
     inputs = keras.Input((32, 32, 3))
     outputs = keras.layers.Flatten()(keras.layers.GlobalAveragePooling2D()(inputs))
     outputs = keras.layers.Dense(1, kernel_initializer="ones")(outputs)

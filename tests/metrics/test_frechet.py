@@ -7,17 +7,17 @@ from ganvas.metrics import frechet
 from ganvas.metrics.frechet import frechet_distance
 
 
-def with_matrix_root(real, generated):
-    """The formula as pytorch-fid has it: covariances, and SciPy's root of their product."""
+def reference_distance(real, generated):
+    """Compute the distance as pytorch-fid does, by SciPy's root of the covariances' product."""
     means, covariances = zip(
         *((rows.mean(axis=0), np.cov(rows, rowvar=False)) for rows in (real, generated)),
         strict=True,
     )
-    # Where the product is singular the published code adds this to both, and drops the imaginary.
+    # For singular products the published code adds this to both and drops the imaginary part.
     offset = np.eye(real.shape[1]) * 1e-6
     root = scipy.linalg.sqrtm((covariances[0] + offset) @ (covariances[1] + offset)).real
-    apart = means[0] - means[1]
-    return apart @ apart + sum(map(np.trace, covariances)) - 2 * np.trace(root)
+    difference = means[0] - means[1]
+    return difference @ difference + sum(map(np.trace, covariances)) - 2 * np.trace(root)
 
 
 def correlated(count, length, seed):
@@ -31,13 +31,13 @@ def correlated(count, length, seed):
 )
 def test_agrees_with_the_published_formula(m, n, d):
     real, generated = correlated(m, d, 0), correlated(n, d, 1)
-    expected = with_matrix_root(real, generated)
+    expected = reference_distance(real, generated)
     assert frechet_distance(real, generated) == pytest.approx(expected, rel=1e-3)
     assert frechet_distance(generated, real) == pytest.approx(expected, rel=1e-3)
 
 
-def test_distance_of_two_known_covariances():
-    """Where both have the same axes it is |μ₁ - μ₂|² + Σ (σ₁ - σ₂)²."""
+def test_distance_of_covariances_with_the_same_axes():
+    """It is |μ₁ - μ₂|² + Σ (σ₁ - σ₂)²."""
     rng = np.random.default_rng(0)
     # Centered, uncorrelated columns of variance 1 by construction.
     columns = np.linalg.qr(rng.normal(size=(50, 7)) - 1)[0]
@@ -52,21 +52,21 @@ def test_distance_of_two_known_covariances():
 @pytest.mark.parametrize("count", [10, 500])
 def test_a_set_has_no_distance_to_itself(count):
     features = correlated(count, 32, 0).astype(np.float32)
-    # A feature that never moves makes the covariance singular.
+    # A constant feature makes the covariance singular.
     features[:, 3] = 0.25
     scale = features.var(axis=0).sum()
     assert abs(frechet_distance(features, features.copy())) < 1e-8 * scale
 
 
 @pytest.mark.parametrize("chunk", [7, 4096])
-def test_chunks_and_single_precision_change_nothing(monkeypatch, chunk):
+def test_the_result_does_not_depend_on_chunks_or_precision(monkeypatch, chunk):
     monkeypatch.setattr(frechet, "CHUNK", chunk)
-    # Far from 0, where single precision would lose the covariance.
+    # Far from 0, where a covariance in single precision would be lost to rounding.
     real, generated = ((correlated(90, 6, seed) + 1000).astype(np.float32) for seed in (0, 1))
-    expected = with_matrix_root(real.astype(float), generated.astype(float))
+    expected = reference_distance(real.astype(float), generated.astype(float))
     assert frechet_distance(real, generated) == pytest.approx(expected, rel=1e-4)
 
 
-def test_too_few_images_are_said():
+def test_too_few_images_are_rejected():
     with pytest.raises(GanvasError, match="2 images or more on each side, not 1"):
         frechet_distance(np.zeros((1, 4)), np.zeros((5, 4)))

@@ -12,33 +12,33 @@ def test_agrees_with_a_naive_loop(monkeypatch, chunk):
     images = rng.integers(0, 256, (17, 8, 8, 3), dtype=np.uint8)
     queries = rng.integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
     positions = np.array([0, 2, 3, 5, 8, 9, 10, 16])
-    nearest, apart = find_nearest(queries, images, positions)
-    for query, found, distance in zip(queries, nearest, apart, strict=True):
+    nearest, distances = find_nearest(queries, images, positions)
+    for query, position, distance in zip(queries, nearest, distances, strict=True):
         naive = {
-            position: np.sqrt(((query.astype(float) - images[position]) ** 2).mean())
-            for position in positions
+            candidate: np.sqrt(((query.astype(float) - images[candidate]) ** 2).mean())
+            for candidate in positions
         }
-        assert found == min(naive, key=naive.get)
+        assert position == min(naive, key=naive.get)
         assert distance == pytest.approx(min(naive.values()))
 
 
 def test_a_copy_is_found_at_distance_zero():
     images = np.random.default_rng(1).integers(0, 256, (9, 16, 16, 3), dtype=np.uint8)
-    nearest, apart = find_nearest(images[[4]], images, np.arange(9))
-    assert nearest.tolist() == [4] and apart.tolist() == [0.0]
+    nearest, distances = find_nearest(images[[4]], images, np.arange(9))
+    assert nearest.tolist() == [4] and distances.tolist() == [0.0]
 
 
-def test_the_unit_is_gray_levels():
+def test_distances_are_in_gray_levels():
     black, gray = np.zeros((1, 4, 4, 3), np.uint8), np.full((1, 4, 4, 3), 10, np.uint8)
     assert find_nearest(black, gray, np.array([0]))[1] == pytest.approx([10.0])
 
 
 @pytest.mark.parametrize("chunk", [1, 4, 2048])
-def test_nearest_features_are_those_of_a_naive_loop(monkeypatch, chunk):
+def test_nearest_features_agree_with_a_naive_loop(monkeypatch, chunk):
     monkeypatch.setattr(pairwise, "CHUNK", chunk)
     rng = np.random.default_rng(0)
     queries, features = rng.normal(size=(9, 5)), rng.normal(size=(11, 5)).astype(np.float32)
-    apart = np.array([[np.sqrt(((q - f) ** 2).sum()) for f in features] for q in queries])
-    nearest, found = find_nearest_features(queries, features)
-    np.testing.assert_array_equal(nearest, apart.argmin(axis=1))
-    np.testing.assert_allclose(found, apart.min(axis=1))
+    expected = np.array([[np.sqrt(((q - f) ** 2).sum()) for f in features] for q in queries])
+    nearest, distances = find_nearest_features(queries, features)
+    np.testing.assert_array_equal(nearest, expected.argmin(axis=1))
+    np.testing.assert_allclose(distances, expected.min(axis=1))

@@ -1,1 +1,1 @@
-"""How generators are judged."""
+"""Metrics of generated images, as functions of plain arrays."""

@@ -1,7 +1,8 @@
-"""An independent judge of classes: a linear softmax on the features of a frozen network.
+"""A class classifier for generated images: softmax regression on a frozen extractor's features.
 
-Networks trained on photographs go by texture, and generated images are grainy or soft. So the
-judge also learns from real images that were made so, lest it take finish for class.
+Networks trained on photographs rely on texture, and generated images are noisy or blurred. The
+classifier is therefore also trained on blurred and noisy real images, see `blur_and_noise`, lest
+it predict classes from image quality.
 """
 
 from collections.abc import Iterator
@@ -12,71 +13,83 @@ from keras import layers
 from PIL import Image, ImageFilter
 
 BATCH, STEPS = 128, 1000
-DECAY = 1e-3
-# The most noise, a standard deviation in gray levels, and the widest blur, one in 64ths of a side.
-GRAIN, SOFTNESS = 40, 1.6
+WEIGHT_DECAY = 1e-3
+# Standard deviation in gray levels.
+MAX_NOISE = 40
+# Radius in 64ths of an image's side.
+MAX_BLUR = 1.6
 
 
 def blur_and_noise(images: np.ndarray, seed: int) -> np.ndarray:
-    """Make every image soft and then grainy, each as much as it happens to be drawn.
+    """Blur each image and add Gaussian noise, both of a random strength per image.
 
     Args:
         images: uint8 of shape (n, H, W, 3).
-        seed: Of blur and noise.
+        seed: Random seed of blur and noise.
 
     Returns:
         uint8 of the same shape.
+
+    Example:
+        >>> blur_and_noise(np.full((2, 64, 64, 3), 128, np.uint8), seed=0).shape
+        (2, 64, 64, 3)
     """
     rng = np.random.default_rng(seed)
     degraded = np.empty_like(images)
     for number, image in enumerate(images):
-        width = rng.uniform(0, SOFTNESS * len(image) / 64)
-        soft = Image.fromarray(image).filter(ImageFilter.GaussianBlur(width))
-        grainy = soft + rng.uniform(0, GRAIN) * rng.standard_normal(image.shape)
-        degraded[number] = np.clip(np.rint(grainy), 0, 255)
+        radius = rng.uniform(0, MAX_BLUR * len(image) / 64)
+        blurred = Image.fromarray(image).filter(ImageFilter.GaussianBlur(radius))
+        noisy = blurred + rng.uniform(0, MAX_NOISE) * rng.standard_normal(image.shape)
+        degraded[number] = np.clip(np.rint(noisy), 0, 255)
     return degraded
 
 
 def train_classifier(
     features: np.ndarray, labels: np.ndarray, classes: int, seed: int
 ) -> keras.Model:
-    """Train on real images; every class weighs the same, however many images it has.
+    """Train a softmax classifier on features of real images, with all classes weighted equally.
 
     Args:
         features: float32 of shape (n, d).
-        labels: Numbers of their classes, (n,), in [0, K).
-        classes: K.
-        seed: Of weights and order.
+        labels: Class numbers (n,), in [0, K).
+        classes: Number of classes K.
+        seed: Random seed of weights and batches.
 
     Returns:
-        Features (N, d) to logits (N, K).
+        A model from features (N, d) to logits (N, K).
+
+    Example:
+        >>> features = np.repeat(np.eye(3, dtype=np.float32), 20, axis=0)
+        >>> classifier = train_classifier(features, np.repeat(np.arange(3), 20), 3, seed=0)
+        >>> predict_classes(classifier, np.eye(3, dtype=np.float32))
+        array([0, 1, 2])
     """
     keras.utils.set_random_seed(seed)
     norm = layers.Normalization()
     norm.adapt(features)
     inputs = keras.Input(features.shape[1:], name="features")
-    head = layers.Dense(classes, kernel_regularizer=keras.regularizers.L2(DECAY))
+    head = layers.Dense(classes, kernel_regularizer=keras.regularizers.L2(WEIGHT_DECAY))
     model = keras.Model(inputs, head(norm(inputs)), name="classifier")
-    rate = keras.optimizers.schedules.CosineDecay(3e-3, STEPS)
+    learning_rate = keras.optimizers.schedules.CosineDecay(3e-3, STEPS)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(rate), loss)
-    batches = _draw(features, labels, classes, seed)
+    model.compile(keras.optimizers.Adam(learning_rate), loss)
+    batches = _sample_batches(features, labels, classes, seed)
     model.fit(batches, steps_per_epoch=STEPS, shuffle=False, verbose=0)
     return model
 
 
-def _draw(
+def _sample_batches(
     features: np.ndarray, labels: np.ndarray, classes: int, seed: int
 ) -> Iterator[tuple[np.ndarray, ...]]:
-    """Draw batches without end, with the weight of each image."""
+    """Yield random batches of features, labels and sample weights without end."""
     rng = np.random.default_rng(seed)
     counts = np.bincount(labels, minlength=classes)
     while True:
-        chosen = rng.integers(len(labels), size=BATCH)
-        drawn = labels[chosen]
-        yield features[chosen], drawn, (len(labels) / (classes * counts[drawn])).astype(np.float32)
+        rows = rng.integers(len(labels), size=BATCH)
+        targets = labels[rows]
+        yield features[rows], targets, (len(labels) / (classes * counts[targets])).astype("float32")
 
 
 def predict_classes(model: keras.Model, features: np.ndarray) -> np.ndarray:
-    """Give the numbers of the classes that a classifier takes features (n, d) for: (n,)."""
+    """Predict the class numbers (n,) of features (n, d); see `train_classifier`."""
     return model.predict(features, batch_size=1024, verbose=0).argmax(axis=1)

@@ -1,4 +1,4 @@
-"""What the discriminator says of images."""
+"""Logits and accuracy of the discriminator."""
 
 import keras
 import numpy as np
@@ -9,38 +9,47 @@ BATCH = 64
 
 
 def compute_logits(
-    discriminator: keras.Model, images: np.ndarray, classes: np.ndarray | None = None
+    discriminator: keras.Model, images: np.ndarray, one_hot_labels: np.ndarray | None = None
 ) -> np.ndarray:
-    """Give the discriminator's logits, float32 of shape (N,), positive for real.
+    """Compute the discriminator's logits in inference mode, float32 (N,), positive for real.
 
-    Of one that judges parts of an image by themselves it is their mean.
-
-    Batch normalization uses its moving averages, so each image is judged by itself.
+    Several logits per image are averaged. An image's logit doesn't depend on the other images,
+    since batch normalization uses its moving averages.
 
     Args:
         discriminator: See `ganvas.networks.gan_networks.GanNetworks`.
         images: uint8 of shape (N, H, W, 3).
-        classes: Rows of classes that they show or were asked to, float32 of shape (N, K); needed
-            where the discriminator looks at them.
+        one_hot_labels: Classes of real images or target classes of generated ones, float32 of
+            shape (N, K); required by conditional discriminators and ignored by others.
+
+    Example:
+        >>> from ganvas.networks.dcgan import DcganParams, build_dcgan
+        >>> discriminator = build_dcgan(DcganParams(), (64, 64, 3)).discriminator
+        >>> compute_logits(discriminator, np.zeros((5, 64, 64, 3), np.uint8)).shape
+        (5,)
     """
     logits = []
     for start in range(0, len(images), BATCH):
-        part = slice(start, start + BATCH)
-        inputs = [to_float(images[part])]
-        if classes is not None and len(discriminator.inputs) > 1:
-            inputs.append(classes[part])
+        batch = slice(start, start + BATCH)
+        inputs = [to_float(images[batch])]
+        if one_hot_labels is not None and len(discriminator.inputs) > 1:
+            inputs.append(one_hot_labels[batch])
         outputs = discriminator(as_inputs(inputs), training=False)
         outputs = outputs["logits"] if isinstance(outputs, dict) else outputs
         logits.append(keras.ops.convert_to_numpy(outputs).mean(axis=1))
     return np.concatenate(logits)
 
 
-def accuracy(logits: np.ndarray, real: bool, boundary: float = 0.0) -> float:
-    """Share of logits, shape (N,), on the side of the boundary where real, or generated, ones are.
+def accuracy(logits: np.ndarray, real: bool, threshold: float = 0.0) -> float:
+    """Compute the share of logits on the correct side of the decision threshold.
 
     Args:
-        logits: Of images of one kind.
-        real: Whether these are real.
-        boundary: Above it images are taken for real.
+        logits: Logits of real or of generated images, (N,).
+        real: Whether the images are real.
+        threshold: Images with a logit above it count as classified real.
+
+    Example:
+        >>> accuracy(np.array([-1.0, 0.5, 2.0, 3.0]), real=True)
+        0.75
     """
-    return float(np.mean((logits > boundary) == real))
+    return float(np.mean((logits > threshold) == real))

@@ -1,8 +1,8 @@
 """Inception Score (Salimans et al., arXiv 1606.03498), from any classifier's probabilities.
 
-It rewards images that each look like one class and that together show many. It never looks at
-real images of the collection, and says nothing of collections whose subjects aren't among the
-classifier's classes, such as faces. It has its name only with the Inception network.
+It is high for images that each resemble one class and together cover many classes. It never looks
+at real images, and is meaningless for collections whose subjects aren't among the classifier's
+classes, such as faces. It has its name only with the Inception network.
 """
 
 import numpy as np
@@ -11,26 +11,30 @@ from ganvas.errors import GanvasError
 
 
 def inception_score(probabilities: np.ndarray, splits: int = 10) -> tuple[float, float]:
-    """Compute exp(mean KL(p(y|x) ‖ p(y))) on parts of the images.
+    """Compute exp(mean KL(p(y|x) ‖ p(y))) on splits of the images.
 
     Args:
-        probabilities: Of K classes, (n, K), rows that sum to 1.
-        splits: Parts of consecutive images, at most n; 10 in the paper, with n = 50,000.
+        probabilities: Class probabilities (n, K); each row sums to 1.
+        splits: Number of splits of consecutive images, at most n; the paper has 10 of 50,000.
 
     Returns:
-        Mean and standard deviation over the parts, 1 to K. Smaller parts give smaller scores.
+        Mean and standard deviation over the splits, 1 to K. Smaller splits give lower scores.
 
     Raises:
-        GanvasError: There are fewer images than parts.
+        GanvasError: There are fewer images than splits.
+
+    Example:
+        >>> inception_score(np.tile(np.eye(5), (20, 1)), splits=4)
+        (5.0, 0.0)
     """
     if len(probabilities) < splits:
         raise GanvasError(
-            f"{len(probabilities)} images can't be cut into {splits} parts: generate more, or "
-            "take fewer parts."
+            f"{len(probabilities)} images can't be cut into {splits} splits: generate more images, "
+            "or use fewer splits."
         )
     scores = []
-    for part in np.array_split(np.asarray(probabilities, np.float64), splits):
-        # log 0 stands beside a factor of 0.
-        logs = np.log(np.maximum(part, 1e-300)) - np.log(np.maximum(part.mean(axis=0), 1e-300))
-        scores.append(np.exp((part * logs).sum(axis=1).mean()))
+    for split in np.array_split(np.asarray(probabilities, np.float64), splits):
+        # The floor replaces log 0, whose factor is 0.
+        logs = np.log(np.maximum(split, 1e-300)) - np.log(np.maximum(split.mean(axis=0), 1e-300))
+        scores.append(np.exp((split * logs).sum(axis=1).mean()))
     return float(np.mean(scores)), float(np.std(scores))

@@ -1,47 +1,61 @@
-"""Distances of all pairs of features, chunk against chunk, so that memory stays bounded."""
+"""Pairwise distances of features, in chunks so that memory stays bounded."""
 
 import numpy as np
 
 from ganvas.errors import GanvasError
 
 CHUNK = 2048
-# Of the squared norms: what is closer than this is taken for the same, since it may be rounding.
-SAME = 1e-12
+# Relative to the squared norms: smaller distances are rounding errors, and become 0.
+TOLERANCE = 1e-12
 
 
-def squared_distances(some: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Give squared Euclidean distances in float64, (m, n), of features (m, d) and (n, d)."""
-    some, others = np.asarray(some, np.float64), np.asarray(others, np.float64)
-    squares = (some**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)
-    distances = squares - 2 * (some @ others.T)
-    distances[distances < SAME * squares] = 0
+def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Compute squared Euclidean distances, float64 (m, n), of vectors (m, d) and (n, d).
+
+    Example:
+        >>> squared_distances(np.array([[0, 0]]), np.array([[3, 4], [1, 0]])).tolist()
+        [[25.0, 1.0]]
+    """
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)
+    distances = squares - 2 * (a @ b.T)
+    distances[distances < TOLERANCE * squares] = 0
     return distances
 
 
 def in_chunks(count: int) -> list[slice]:
-    """Cut so many rows into slices."""
+    """Split the indices below `count` into slices.
+
+    Example:
+        >>> in_chunks(3000)
+        [slice(0, 2048, None), slice(2048, 3000, None)]
+    """
     return [slice(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
 
 
 def mean_pairwise_distance(features: np.ndarray) -> float:
-    """Measure how different the images of one set are from each other.
+    """Compute the mean Euclidean distance of all pairs of different images of one set.
 
     Args:
         features: (n, d), n at least 2; may be memory-mapped.
 
     Returns:
-        The mean Euclidean distance of all pairs of different images; 0 where all are alike.
+        The mean distance; 0 if all images are equal.
 
     Raises:
         GanvasError: There are fewer than two images.
+
+    Example:
+        >>> mean_pairwise_distance(np.array([[0.0], [1.0], [2.0]]))
+        1.3333333333333333
     """
     count = len(features)
     if count < 2:
-        raise GanvasError(f"A distance of pairs needs 2 images or more, not {count}.")
+        raise GanvasError(f"A pairwise distance needs 2 images or more, not {count}.")
     chunks, total = in_chunks(count), 0.0
-    for number, rows in enumerate(chunks):
+    for i, rows in enumerate(chunks):
         total += np.sqrt(squared_distances(features[rows], features[rows])).sum()
-        # Pairs of two chunks are computed once, and count twice.
-        for columns in chunks[number + 1 :]:
+        # The distance is symmetric: pairs of two chunks are computed once and count twice.
+        for columns in chunks[i + 1 :]:
             total += 2 * np.sqrt(squared_distances(features[rows], features[columns])).sum()
     return float(total / (count * (count - 1)))

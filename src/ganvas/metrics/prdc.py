@@ -1,8 +1,8 @@
-"""How well generated images are real ones, and real ones generated, by nearest neighbors.
+"""Precision, recall, density and coverage of generated images.
 
-A set's manifold is the union of balls around its points, each as wide as the distance to the k-th
-nearest other point of the set. Precision and recall are Kynkäänniemi et al.'s (arXiv 1904.06991),
-density and coverage Naeem et al.'s (arXiv 2002.09797).
+A set's manifold is the union of balls around its points, whose radius is the distance to the k-th
+nearest other point of the set. Precision and recall are by Kynkäänniemi et al. (arXiv 1904.06991),
+density and coverage by Naeem et al. (arXiv 2002.09797).
 """
 
 from typing import NamedTuple
@@ -14,14 +14,14 @@ from ganvas.metrics.pairwise import in_chunks, squared_distances
 
 
 class Prdc(NamedTuple):
-    """Shares of images.
+    """Precision, recall, density and coverage.
 
     Attributes:
-        precision: Of generated images within the real ones' manifold, 0 to 1.
-        recall: Of real images within the generated ones' manifold, 0 to 1.
-        density: How many real balls a generated image lies in, on average, over k: 0 and up, 1
+        precision: Share of generated images within the real manifold, 0 to 1.
+        recall: Share of real images within the generated manifold, 0 to 1.
+        density: Mean number of real balls around a generated image, divided by k: 0 or more, 1
             for sets of one distribution.
-        coverage: Of real images with a generated one in their ball, 0 to 1.
+        coverage: Share of real images with a generated image in their ball, 0 to 1.
     """
 
     precision: float
@@ -30,49 +30,56 @@ class Prdc(NamedTuple):
     coverage: float
 
 
-def compute_prdc(real: np.ndarray, generated: np.ndarray, nearest: int = 5) -> Prdc:
-    """Compare two sets of features, chunk against chunk, so that memory stays bounded.
+def compute_prdc(real: np.ndarray, generated: np.ndarray, nearest_k: int = 5) -> Prdc:
+    """Compute precision, recall, density and coverage in chunks, so that memory stays bounded.
 
     Args:
         real: Features of shape (m, d); may be memory-mapped.
         generated: Features of shape (n, d).
-        nearest: k, less than m and n: 5 in the paper of density and coverage.
+        nearest_k: k, less than m and n: 5 in the paper of density and coverage.
 
     Raises:
-        GanvasError: A set has no more than k images.
+        GanvasError: A set has k images or fewer.
+
+    Example:
+        >>> features = np.arange(6.0)[:, None]
+        >>> compute_prdc(features, features + 9, nearest_k=2)
+        Prdc(precision=0.0, recall=0.0, density=0.0, coverage=0.0)
     """
-    least = min(len(real), len(generated))
-    if least <= nearest:
+    smallest = min(len(real), len(generated))
+    if smallest <= nearest_k:
         raise GanvasError(
-            f"Neighbors are told by {nearest} others, so {nearest + 1} images or more are "
-            f"needed on each side, not {least}."
+            f"Precision and recall with {nearest_k} neighbors need {nearest_k + 1} images or more "
+            f"on each side, not {smallest}."
         )
-    real_radius, generated_radius = (_radii(points, nearest) for points in (real, generated))
-    balls = np.zeros(len(generated), np.int64)
-    reached, covered = np.zeros(len(real), bool), np.zeros(len(real), bool)
+    real_radii, generated_radii = (_squared_radii(x, nearest_k) for x in (real, generated))
+    # For each generated image the number of real balls around it, and for each real image whether
+    # a generated ball contains it and whether its own ball contains a generated image.
+    ball_counts = np.zeros(len(generated), np.int64)
+    recalled, covered = np.zeros(len(real), bool), np.zeros(len(real), bool)
     for rows in in_chunks(len(real)):
         for columns in in_chunks(len(generated)):
-            apart = squared_distances(real[rows], generated[columns])
-            within = apart < real_radius[rows, None]
-            balls[columns] += within.sum(axis=0)
-            covered[rows] |= within.any(axis=1)
-            reached[rows] |= (apart < generated_radius[columns]).any(axis=1)
+            distances = squared_distances(real[rows], generated[columns])
+            in_real_ball = distances < real_radii[rows, None]
+            ball_counts[columns] += in_real_ball.sum(axis=0)
+            covered[rows] |= in_real_ball.any(axis=1)
+            recalled[rows] |= (distances < generated_radii[columns]).any(axis=1)
     return Prdc(
-        float((balls > 0).mean()),
-        float(reached.mean()),
-        float(balls.mean() / nearest),
-        float(covered.mean()),
+        precision=float((ball_counts > 0).mean()),
+        recall=float(recalled.mean()),
+        density=float(ball_counts.mean() / nearest_k),
+        coverage=float(covered.mean()),
     )
 
 
-def _radii(points: np.ndarray, nearest: int) -> np.ndarray:
-    """Squared distances to each point's k-th nearest other one, (n,)."""
+def _squared_radii(points: np.ndarray, nearest_k: int) -> np.ndarray:
+    """Compute the squared distance of each point to its k-th nearest other point, (n,)."""
     radii = np.empty(len(points))
     for rows in in_chunks(len(points)):
-        # A point is its own nearest.
-        best = np.full((len(points[rows]), nearest + 1), np.inf)
+        # One more than k, since a point is its own nearest neighbor.
+        best = np.full((len(points[rows]), nearest_k + 1), np.inf)
         for columns in in_chunks(len(points)):
-            apart = squared_distances(points[rows], points[columns])
-            best = np.partition(np.hstack([best, apart]), nearest, axis=1)[:, : nearest + 1]
-        radii[rows] = best[:, nearest]
+            distances = squared_distances(points[rows], points[columns])
+            best = np.partition(np.hstack([best, distances]), nearest_k, axis=1)[:, : nearest_k + 1]
+        radii[rows] = best[:, nearest_k]
     return radii
