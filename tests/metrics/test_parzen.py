@@ -63,7 +63,7 @@ def test_another_pixel_scale_adds_its_logarithm():
 
 def test_uint8_images_are_scaled_to_0_1():
     samples, test = random_images(6), random_images(4, seed=1)
-    flat = [each.reshape(len(each), -1) / 255 for each in (test, samples)]
+    flat = [x.reshape(len(x), -1) / 255 for x in (test, samples)]
     (likelihoods,) = log_likelihoods(test, samples, np.array([0.5]))
     np.testing.assert_allclose(likelihoods, naive_log_likelihoods(*flat, 0.5), rtol=1e-9)
 
@@ -75,7 +75,7 @@ def test_the_width_is_chosen_on_validation_images():
         random_images(8, seed=2),
     )
     result = parzen(samples, validation, test)
-    flat = [each.reshape(len(each), -1) / 255 for each in (samples, validation, test)]
+    flat = [x.reshape(len(x), -1) / 255 for x in (samples, validation, test)]
     means = [naive_log_likelihoods(flat[1], flat[0], sigma).mean() for sigma in SIGMAS]
     assert result.sigma == pytest.approx(SIGMAS[int(np.argmax(means))])
     expected = naive_log_likelihoods(flat[2], flat[0], result.sigma)

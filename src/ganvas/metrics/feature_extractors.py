@@ -128,7 +128,7 @@ def check_extractor(name: str) -> str:
 def metric_names(extractor: str) -> tuple[str, str, str]:
     """Return the titles of Fréchet distance, kernel distance and Inception Score.
 
-    Only the Inception network of 2015-12-05 gives what papers call FID, KID and Inception Score.
+    Only metrics of the Inception network of 2015-12-05 are called FID, KID and Inception Score.
 
     Args:
         extractor: An `Extractor.name`.

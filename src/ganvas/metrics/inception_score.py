@@ -1,7 +1,7 @@
 """Inception Score (Salimans et al., arXiv 1606.03498), from any classifier's probabilities.
 
-It is high for images that each resemble one class and together cover many classes. It never looks
-at real images, and is meaningless for collections whose subjects aren't among the classifier's
+It is high for images that each resemble one class and together cover many classes. It ignores
+real images, and is meaningless for collections whose subjects aren't among the classifier's
 classes, such as faces. It has its name only with the Inception network.
 """
 
@@ -24,8 +24,9 @@ def inception_score(probabilities: np.ndarray, splits: int = 10) -> tuple[float,
         GanvasError: There are fewer images than splits.
 
     Example:
-        >>> inception_score(np.tile(np.eye(5), (20, 1)), splits=4)
-        (5.0, 0.0)
+        >>> mean, deviation = inception_score(np.tile(np.eye(5), (20, 1)), splits=4)
+        >>> round(mean, 6)
+        5.0
     """
     if len(probabilities) < splits:
         raise GanvasError(

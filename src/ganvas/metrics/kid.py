@@ -35,7 +35,7 @@ def kernel_distance(real: np.ndarray, generated: np.ndarray) -> float:
     if smallest < 2:
         raise GanvasError(f"A kernel distance needs 2 images or more on each side, not {smallest}.")
     cross_mean = _kernel_sum(real, generated) / (len(real) * len(generated))
-    return _mean_off_diagonal(real) + _mean_off_diagonal(generated) - 2 * cross_mean
+    return float(_mean_off_diagonal(real) + _mean_off_diagonal(generated) - 2 * cross_mean)
 
 
 def kernel_distance_subsets(
