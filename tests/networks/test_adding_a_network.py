@@ -1,4 +1,4 @@
-"""The example of docs/adding-a-network.md, followed word by word in a copy of the project."""
+"""The example of docs/adding-a-network.md, executed in a copy of the project."""
 
 import json
 import os
@@ -15,7 +15,7 @@ PARAMS = (
 )
 
 
-def test_the_documented_network_trains_and_is_reported(tmp_path):
+def test_the_documented_network_trains_and_has_a_report(tmp_path):
     for name in ("conf", "src"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", ".telemetry"):
@@ -31,14 +31,14 @@ def test_the_documented_network_trains_and_is_reported(tmp_path):
     (networks / "__init__.py").write_text(
         table.replace("\nclass Network(", f"{imported}\n\nclass Network(")
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "kedro", *f"{command},{PARAMS}".split()],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(tmp_path / "src")},
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
     reporting = tmp_path / "data/08_reporting/sample/tiles_by_genre"
     assert "Class by class" in (reporting / "report.html").read_text()
     summary = json.loads((reporting / "training.json").read_text())

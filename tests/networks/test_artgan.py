@@ -1,4 +1,4 @@
-"""ArtGAN's layers against the table of its paper, and its outputs against the paper's losses."""
+"""ArtGAN's layers against its paper's table, and its outputs against its paper's losses."""
 
 from itertools import pairwise
 
@@ -63,17 +63,17 @@ def build(side: int = 32, classes: int = K, **params):
 
 
 def describe(network: keras.Model) -> list[tuple]:
-    rows = []
+    table = []
     for layer in network.layers:
         if isinstance(layer, layers.Conv2D | layers.Conv2DTranspose):
             size = layer.kernel_size[0], layer.strides[0]
-            rows.append((type(layer).__name__, layer.output.shape[1:], *size))
+            table.append((type(layer).__name__, layer.output.shape[1:], *size))
         elif isinstance(layer, layers.Dense):
-            rows.append(("Dense", layer.output.shape[1:], None, None))
-    return rows
+            table.append(("Dense", layer.output.shape[1:], None, None))
+    return table
 
 
-def draw(network: keras.Model, count: int = 3, classes: int = K) -> list[np.ndarray]:
+def sample_inputs(network: keras.Model, count: int = 3, classes: int = K) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     latents = rng.standard_normal((count, network.inputs[0].shape[-1]), dtype=np.float32)
     return [latents, one_hot(np.arange(count) % classes, classes)]
@@ -84,20 +84,20 @@ def images(count: int = 3, side: int = 32) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("variant", "table"), [("original", ORIGINAL), ("improved", IMPROVED)])
-def test_every_layer_is_that_of_the_table(variant, table):
+def test_layers_are_those_of_the_papers_table(variant, table):
     generator, discriminator, _ = build(64, 27, variant=variant, width=128, latent=100)
     assert describe(generator) == table["generator"]
-    # Where a network branches, Keras lists its layers by depth.
+    # Keras lists the layers of a branching network by depth.
     assert sorted(map(str, describe(discriminator))) == sorted(map(str, table["discriminator"]))
 
 
-def test_the_originals_parameters_are_those_of_the_table():
+def test_parameter_counts_of_the_original():
     generator, discriminator, decoder = build(64, 27, width=128, latent=100)
     widths = [127, 1024, 512, 256, 128, 128, 3]
     kernels = sum(
         a * b * k * k for a, b, k in zip(widths, widths[1:], (4, 4, 4, 4, 3, 4), strict=False)
     )
-    # Four numbers for each normalized channel, two of them moving averages; the last has a bias.
+    # Four per normalized channel, two of them moving averages; the last layer has a bias.
     assert generator.count_params() == kernels + 4 * sum(widths[1:-1]) + 3 == 13_252_611
     widths = [3, 128, 128, 256, 512, 1024]
     kernels = sum(
@@ -110,15 +110,15 @@ def test_the_originals_parameters_are_those_of_the_table():
     assert decoder.weights and all(id(weight) in shared for weight in decoder.weights)
 
 
-def test_the_improved_ones_parameters_are_those_of_the_table():
+def test_parameter_counts_of_the_improved_variant():
     generator, discriminator, decoder = build(64, 27, variant="improved", width=128, latent=100)
     widths = [512, 512, 256, 128, 64, 64, 32, 3]
     kernels = 9 * sum(a * b for a, b in pairwise(widths))
     norms = 4 * (8192 + sum(widths[1:-1]))
     assert generator.count_params() == 127 * 8192 + kernels + norms
-    encoder, again = [3, 128, 256, 512, 512, 1024], [1024, 512, 256, 128, 64, 32, 3]
-    kernels = 9 * sum(a * b for w in (encoder, again) for a, b in pairwise(w))
-    norms = 4 * (sum(encoder[2:]) + sum(again[1:-1]))
+    encoder, decoder_widths = [3, 128, 256, 512, 512, 1024], [1024, 512, 256, 128, 64, 32, 3]
+    kernels = 9 * sum(a * b for w in (encoder, decoder_widths) for a, b in pairwise(w))
+    norms = 4 * (sum(encoder[2:]) + sum(decoder_widths[1:-1]))
     assert discriminator.count_params() == kernels + norms + 16_384 * 27 + 27
     assert decoder is None
 
@@ -127,22 +127,22 @@ def test_the_improved_ones_parameters_are_those_of_the_table():
 @pytest.mark.parametrize("side", [32, 64, 128, 256])
 def test_shapes_at_every_side(variant, side):
     generator, discriminator, decoder = build(side, variant=variant)
-    painted = generator(draw(generator, 2))
-    assert painted.shape == (2, side, side, 3)
-    assert np.abs(painted).max() <= 1
-    outputs = discriminator(painted)
+    generated = generator(sample_inputs(generator, 2))
+    assert generated.shape == (2, side, side, 3)
+    assert np.abs(generated).max() <= 1
+    outputs = discriminator(generated)
     assert outputs["logits"].shape == (2, 1)
     if variant == "improved":
         assert outputs["softmax_classes"].shape == (2, K)
-        assert outputs["reconstruction"].shape == painted.shape
+        assert outputs["reconstruction"].shape == generated.shape
     else:
         assert outputs["sigmoid_classes"].shape == (2, K)
-        assert decoder(outputs["features"]).shape == painted.shape
+        assert decoder(outputs["features"]).shape == generated.shape
 
 
-def test_the_generator_is_znet_and_the_decoder():
+def test_the_generator_consists_of_znet_and_the_decoder():
     generator, _, decoder = build()
-    inputs = draw(generator)
+    inputs = sample_inputs(generator)
     first = decoder.layers[1]
     features = keras.Model(generator.inputs, generator.get_layer(first.name).input)(inputs)
     np.testing.assert_allclose(decoder(features), generator(inputs), atol=1e-6)
@@ -152,55 +152,55 @@ def softplus(x: np.ndarray) -> np.ndarray:
     return np.logaddexp(0, x)
 
 
-def raw_outputs(discriminator: keras.Model, shown: np.ndarray) -> np.ndarray:
-    """The K + 1 numbers before they are named, made large in place."""
+def raw_outputs(discriminator: keras.Model, inputs: np.ndarray) -> np.ndarray:
+    """Scale up the last layer in place, and return its K + 1 outputs."""
     (dense,) = [layer for layer in discriminator.layers if isinstance(layer, layers.Dense)]
-    # As they come they hardly differ from 0.
+    # Initially they hardly differ from 0.
     dense.set_weights([1000 * weight for weight in dense.get_weights()])
-    return np.asarray(keras.Model(discriminator.input, dense.output)(shown), np.float64)
+    return np.asarray(keras.Model(discriminator.input, dense.output)(inputs), np.float64)
 
 
 @pytest.mark.parametrize("real", [True, False])
-def test_sigmoids_make_the_papers_loss(real):
+def test_sigmoid_outputs_give_the_papers_loss(real):
     _, discriminator, _ = build()
     raw = raw_outputs(discriminator, images())
     labels = np.arange(3) if real else np.full(3, K)
-    targets, likely = one_hot(labels, K + 1), 1 / (1 + np.exp(-raw))
-    expected = -(targets * np.log(likely) + (1 - targets) * np.log(1 - likely)).sum(axis=1)
+    targets, p = one_hot(labels, K + 1), 1 / (1 + np.exp(-raw))
+    expected = -(targets * np.log(p) + (1 - targets) * np.log(1 - p)).sum(axis=1)
     outputs = {name: np.asarray(value) for name, value in discriminator(images()).items()}
-    told, logits = outputs["sigmoid_classes"], outputs["logits"][:, 0]
-    classes = (softplus(told) - targets[:, :K] * told).sum(axis=1)
-    given = softplus(-logits if real else logits) + classes
-    np.testing.assert_allclose(given, expected, rtol=1e-5)
+    class_logits, logits = outputs["sigmoid_classes"], outputs["logits"][:, 0]
+    class_loss = (softplus(class_logits) - targets[:, :K] * class_logits).sum(axis=1)
+    loss = softplus(-logits if real else logits) + class_loss
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
     assert np.ptp(expected) > 0.01
 
 
 @pytest.mark.parametrize("real", [True, False])
-def test_a_softmax_makes_the_cross_entropy_of_all_classes_and_the_generated(real):
+def test_softmax_outputs_give_the_cross_entropy_of_k_plus_1_classes(real):
     _, discriminator, _ = build(class_loss="softmax")
     raw = raw_outputs(discriminator, images())
     labels = np.arange(3) if real else np.full(3, K)
     expected = np.log(np.exp(raw).sum(axis=1)) - raw[np.arange(3), labels]
     outputs = {name: np.asarray(value) for name, value in discriminator(images()).items()}
-    told, logits = outputs["softmax_classes"], outputs["logits"][:, 0]
-    given = softplus(-logits if real else logits)
+    class_logits, logits = outputs["softmax_classes"], outputs["logits"][:, 0]
+    loss = softplus(-logits if real else logits)
     if real:
-        given = given + np.log(np.exp(told).sum(axis=1)) - told[np.arange(3), labels]
-    np.testing.assert_allclose(given, expected, rtol=1e-5)
+        loss = loss + np.log(np.exp(class_logits).sum(axis=1)) - class_logits[np.arange(3), labels]
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
 
 
-def test_the_improved_one_is_as_sure_as_all_its_classes_together():
+def test_the_improved_logit_is_the_logsumexp_of_its_class_logits():
     _, discriminator, _ = build(variant="improved")
     outputs = discriminator(images())
     expected = np.log(np.exp(np.asarray(outputs["softmax_classes"])).sum(axis=1, keepdims=True))
     np.testing.assert_allclose(outputs["logits"], expected, rtol=1e-5)
 
 
-def test_the_improved_ones_latent_is_uniform():
+def test_the_improved_variants_latent_is_uniform():
     generator, *_ = build(variant="improved")
     (merge,) = [layer for layer in generator.layers if isinstance(layer, layers.Concatenate)]
-    latents, rows = draw(generator, 4000)
-    uniform = np.asarray(keras.Model(generator.inputs, merge.input[0])([latents, rows])).ravel()
+    latents, labels = sample_inputs(generator, 4000)
+    uniform = np.asarray(keras.Model(generator.inputs, merge.input[0])([latents, labels])).ravel()
     levels = np.linspace(-0.9, 0.9, 7)
     below = (uniform[:, None] < levels).mean(axis=0)
     np.testing.assert_allclose(below, (levels + 1) / 2, atol=0.015)
@@ -208,35 +208,35 @@ def test_the_improved_ones_latent_is_uniform():
 
 
 @pytest.mark.parametrize("variant", ["original", "improved"])
-def test_noise_and_dropout_act_in_training_alone(variant):
+def test_noise_and_dropout_are_active_only_in_training(variant):
     generator, discriminator, _ = build(variant=variant, noise=0.3, dropout=0.5)
     kinds = {type(layer) for network in (generator, discriminator) for layer in network.layers}
     assert {layers.GaussianNoise, layers.Dropout} <= kinds
-    calm = [np.asarray(discriminator(images())["logits"]) for _ in range(2)]
-    np.testing.assert_array_equal(*calm)
+    logits = [np.asarray(discriminator(images())["logits"]) for _ in range(2)]
+    np.testing.assert_array_equal(*logits)
 
 
-def test_a_mixture_of_classes_is_between_them():
+def test_an_image_of_a_class_mixture_is_between_those_of_the_classes():
     generator, *_ = build()
-    latents = draw(generator, 1)[0]
-    rows = np.array([[1, 0, 0, 0, 0], [0.5, 0.5, 0, 0, 0], [0, 1, 0, 0, 0]], np.float32)
-    one, middle, other = np.asarray(generator([np.repeat(latents, 3, axis=0), rows]))
-    whole = np.abs(one - other).mean()
-    assert 0 < np.abs(one - middle).mean() < whole > np.abs(other - middle).mean() > 0
+    latents = sample_inputs(generator, 1)[0]
+    labels = np.array([[1, 0, 0, 0, 0], [0.5, 0.5, 0, 0, 0], [0, 1, 0, 0, 0]], np.float32)
+    first, mixture, second = np.asarray(generator([np.repeat(latents, 3, axis=0), labels]))
+    distance = np.abs(first - second).mean()
+    assert 0 < np.abs(first - mixture).mean() < distance > np.abs(second - mixture).mean() > 0
 
 
 @pytest.mark.parametrize("variant", ["original", "improved"])
-def test_half_precision_gives_images_and_logits_in_full(variant):
+def test_outputs_are_float32_in_half_precision(variant):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         generator, discriminator, _ = build(variant=variant)
     finally:
         keras.config.set_dtype_policy("float32")
     outputs = discriminator(images())
-    tensors = [generator(draw(generator)), *outputs.values()]
-    assert {keras.backend.standardize_dtype(each.dtype) for each in tensors} == {"float32"}
+    tensors = [generator(sample_inputs(generator)), *outputs.values()]
+    assert {keras.backend.standardize_dtype(x.dtype) for x in tensors} == {"float32"}
 
 
-def test_without_classes_it_cannot_be_built():
-    with pytest.raises(GanvasError, match="paints by class"):
+def test_building_without_classes_is_rejected():
+    with pytest.raises(GanvasError, match="is class-conditional"):
         build(classes=0)

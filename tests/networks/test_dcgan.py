@@ -18,7 +18,7 @@ def count_trainable(model: keras.Model) -> int:
 def test_parameter_counts_are_those_of_the_original():
     generator, discriminator, decoder = build_dcgan(DcganParams(), (64, 64, 3))
     assert decoder is None
-    # nz·8w·16 + 8w·4w·16 + 4w·2w·16 + 2w·w·16 + w·3·16, and two for each normalized channel.
+    # nz·8w·16 + 8w·4w·16 + 4w·2w·16 + 2w·w·16 + w·3·16, and two per normalized channel.
     widths = [512, 256, 128, 64]
     kernels = 100 * 512 * 16 + sum(
         a * b * 16 for a, b in zip(widths, [*widths[1:], 3], strict=True)
@@ -41,7 +41,7 @@ def test_initial_weights_follow_the_paper():
             assert getattr(layer, "use_bias", False) is False
 
 
-def test_saved_networks_load_in_safe_mode_and_paint_the_same(networks, tmp_path):
+def test_saved_networks_load_in_safe_mode_with_equal_outputs(networks, tmp_path):
     latents = np.random.default_rng(0).standard_normal((3, 6), dtype=np.float32)
     generator, discriminator = networks
     for model, inputs in ((generator, latents), (discriminator, generator(latents))):
@@ -52,7 +52,7 @@ def test_saved_networks_load_in_safe_mode_and_paint_the_same(networks, tmp_path)
 
 
 @pytest.fixture
-def normalized() -> GanNetworks:
+def spectral_networks() -> GanNetworks:
     keras.utils.set_random_seed(0)
     params = DcganParams(
         latent=6, generator_width=2, discriminator_width=4, kernel=3, spectral_norm=True
@@ -65,18 +65,18 @@ def largest_singular_values(model: keras.Model) -> list[float]:
     return [np.linalg.norm(kernel.reshape(-1, kernel.shape[-1]), 2) for kernel in kernels]
 
 
-def test_spectral_norm_is_the_discriminators_alone_and_costs_no_parameters(normalized, networks):
-    generator, discriminator, _ = normalized
+def test_spectral_norm_is_only_in_the_discriminator(spectral_networks, networks):
+    generator, discriminator, _ = spectral_networks
     plain = build_dcgan(DcganParams(discriminator_width=4, kernel=3), (32, 32, 3)).discriminator
     assert count_trainable(discriminator) == count_trainable(plain)
     assert len(largest_singular_values(discriminator)) == 4
     assert largest_singular_values(generator) == largest_singular_values(networks[1]) == []
 
 
-def test_training_holds_the_largest_singular_values_at_1(normalized, images):
-    generator, discriminator, _ = normalized
+def test_training_keeps_the_largest_singular_values_at_1(spectral_networks, images):
+    generator, discriminator, _ = spectral_networks
     assert max(largest_singular_values(discriminator)) < 0.5
-    gan = GAN(normalized, generator, TrainParams())
+    gan = GAN(spectral_networks, generator, TrainParams())
     latents = np.random.default_rng(0).standard_normal((4, generator.input_shape[1]), np.float32)
     gan.compile(keras.optimizers.Adam(2e-4), keras.optimizers.Adam(2e-4))
     for _ in range(20):
@@ -84,22 +84,22 @@ def test_training_holds_the_largest_singular_values_at_1(normalized, images):
     assert largest_singular_values(discriminator) == pytest.approx([1] * 4, abs=0.03)
 
 
-def test_the_fused_twin_shares_normalized_layers(normalized, images):
-    discriminator = normalized.discriminator
-    twin = with_fused_norms(discriminator)
+def test_the_fused_model_shares_spectral_norm_layers(spectral_networks, images):
+    discriminator = spectral_networks.discriminator
+    fused = with_fused_norms(discriminator)
     shared = [layer for layer in discriminator.layers if hasattr(layer, "layer")]
-    assert [layer for layer in twin.layers if hasattr(layer, "layer")] == shared
+    assert [layer for layer in fused.layers if hasattr(layer, "layer")] == shared
     inputs = images[:4].astype(np.float32) / 127.5 - 1
-    start, answers = discriminator.get_weights(), []
-    for model in (discriminator, twin):
-        discriminator.set_weights(start)
-        answers.append([model(inputs, training=True), *discriminator.get_weights()])
-    for plain, fused in zip(*answers, strict=True):
-        np.testing.assert_allclose(plain, fused, atol=1e-4)
+    initial, results = discriminator.get_weights(), []
+    for model in (discriminator, fused):
+        discriminator.set_weights(initial)
+        results.append([model(inputs, training=True), *discriminator.get_weights()])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
 
 
-def test_a_normalized_discriminator_is_saved_with_its_singular_vectors(normalized, tmp_path):
-    discriminator = normalized.discriminator
+def test_singular_vectors_are_saved_with_the_discriminator(spectral_networks, tmp_path):
+    discriminator = spectral_networks.discriminator
     inputs = np.random.default_rng(0).uniform(-1, 1, (3, 32, 32, 3)).astype(np.float32)
     discriminator(inputs, training=True)
     discriminator.save(tmp_path / "discriminator.keras")
@@ -111,7 +111,7 @@ def test_a_normalized_discriminator_is_saved_with_its_singular_vectors(normalize
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_spectral_norm_keeps_full_precision_weights(policy):
+def test_spectral_norm_keeps_float32_weights(policy):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:

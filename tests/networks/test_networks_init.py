@@ -1,4 +1,4 @@
-"""What training, sampling and the gallery ask of every network."""
+"""Requirements on every network of training, sampling and the gallery."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ PROJECTED = {
     "head_width": 4,
     "pixel_width": 2,
 }
-# One of each kind of network, as narrow as it goes.
+# One narrow network of each kind.
 KINDS = {
     "dcgan": {"dcgan": NARROW},
     "dcgan_dense": {"dcgan": NARROW | {"kernel": 5, "stem": "dense", "head": "dense"}},
@@ -49,7 +49,7 @@ CASES = [
 ]
 
 
-def make(kind: str, classes: int, side: int = 32, **changes):
+def build_kind(kind: str, classes: int, side: int = 32, **changes):
     keras.utils.set_random_seed(0)
     name = kind.split("_")[0]
     params = NetworkParams(name=name, **{name: KINDS[kind][name] | changes})
@@ -59,10 +59,10 @@ def make(kind: str, classes: int, side: int = 32, **changes):
 def make_inputs(model: keras.Model, count: int = 3) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     return [
-        one_hot(np.arange(count) % each.shape[-1], each.shape[-1])
-        if each.name == "classes"
-        else rng.uniform(-1, 1, (count, *each.shape[1:])).astype(np.float32)
-        for each in model.inputs
+        one_hot(np.arange(count) % x.shape[-1], x.shape[-1])
+        if x.name == "classes"
+        else rng.uniform(-1, 1, (count, *x.shape[1:])).astype(np.float32)
+        for x in model.inputs
     ]
 
 
@@ -72,7 +72,7 @@ def call(model: keras.Model, inputs: list[np.ndarray]) -> dict[str, np.ndarray]:
     return {name: np.asarray(value) for name, value in outputs.items()}
 
 
-def test_every_network_is_among_the_kinds():
+def test_every_network_is_tested():
     assert {kind.split("_")[0] for kind in KINDS} == set(NETWORKS)
 
 
@@ -83,8 +83,8 @@ import numpy as np
 
 for file in sorted(pathlib.Path(sys.argv[1]).glob("*.keras")):
     model = keras.saving.load_model(file, safe_mode=True)
-    with np.load(file.with_suffix(".inputs.npz")) as given:
-        inputs = [given[each.name] for each in model.inputs]
+    with np.load(file.with_suffix(".inputs.npz")) as arrays:
+        inputs = [arrays[x.name] for x in model.inputs]
     outputs = model(inputs if len(inputs) > 1 else inputs[0], training=False)
     outputs = outputs if isinstance(outputs, dict) else {"output": outputs}
     np.savez(file.with_suffix(".outputs.npz"), **outputs)
@@ -92,18 +92,18 @@ assert "ganvas" not in sys.modules
 """
 
 
-def test_saved_networks_load_safely_in_a_process_that_knows_keras_alone(tmp_path):
+def test_saved_networks_load_in_safe_mode_where_only_keras_is_installed(tmp_path):
     expected, rng = {}, np.random.default_rng(0)
     for kind, classes in CASES:
-        for model in make(kind, classes)[:2]:
+        for model in build_kind(kind, classes)[:2]:
             for weight in model.weights:
                 if "seed" not in weight.name:
-                    # Away from the start, where moving averages and biases are all the same.
+                    # Initial moving averages and biases are all equal.
                     weight.assign(3 * weight + rng.uniform(0, 0.05, weight.shape))
             file = tmp_path / f"{kind}_{classes}_{model.name}.keras"
             inputs = make_inputs(model)
             model.save(file)
-            names = [each.name for each in model.inputs]
+            names = [x.name for x in model.inputs]
             np.savez(file.with_suffix(".inputs.npz"), **dict(zip(names, inputs, strict=True)))
             expected[file] = call(model, inputs)
     subprocess.run([sys.executable, "-c", LOAD, tmp_path], check=True, capture_output=True)
@@ -120,7 +120,7 @@ def test_saved_networks_load_safely_in_a_process_that_knows_keras_alone(tmp_path
     ("kind", "changes", "params"),
     [
         ("dcgan", {}, {}),
-        # On a CPU TensorFlow compiles each convolution in groups anew.
+        # On a CPU TensorFlow compiles each grouped convolution again.
         (
             "r3gan",
             {"group_width": 16},
@@ -128,17 +128,19 @@ def test_saved_networks_load_safely_in_a_process_that_knows_keras_alone(tmp_path
         ),
     ],
 )
-def test_a_step_at_256_pixels_teaches_both_networks(kind, changes, params):
-    pair = make(kind, 0, 256, **changes)
-    gan = GAN(pair, pair.generator, TrainParams(batch_size=2, **params))
+def test_a_training_step_at_256_pixels_changes_all_weights(kind, changes, params):
+    networks = build_kind(kind, 0, 256, **changes)
+    gan = GAN(networks, networks.generator, TrainParams(batch_size=2, **params))
     gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))
-    before = [[weight.numpy() for weight in model.trainable_weights] for model in pair[:2]]
+    before = [[weight.numpy() for weight in model.trainable_weights] for model in networks[:2]]
     rng = np.random.default_rng(0)
     real = tf.constant(rng.integers(0, 256, (2, 256, 256, 3), dtype=np.uint8))
-    scores = tf.function(gan.train_step)((real, tf.constant(make_inputs(pair.generator, 2)[0])))
-    assert all(np.isfinite(value) for value in scores.values())
-    for model, old in zip(pair[:2], before, strict=True):
-        moved = [np.any(w.numpy() != o) for w, o in zip(model.trainable_weights, old, strict=True)]
-        # A block that begins as the identity lets nothing through to its first kernels.
-        closed = 4 * 7 if kind == "r3gan" else 0
-        assert sum(moved) == len(moved) - closed
+    logs = tf.function(gan.train_step)((real, tf.constant(make_inputs(networks.generator, 2)[0])))
+    assert all(np.isfinite(value) for value in logs.values())
+    for model, old in zip(networks[:2], before, strict=True):
+        changed = [
+            np.any(w.numpy() != o) for w, o in zip(model.trainable_weights, old, strict=True)
+        ]
+        # A block that is still the identity passes no gradient to its first kernels.
+        unchanged = 4 * 7 if kind == "r3gan" else 0
+        assert sum(changed) == len(changed) - unchanged

@@ -1,4 +1,4 @@
-"""R3GAN's layers against its source's table and formulas."""
+"""R3GAN's layers against the paper's configurations and formulas."""
 
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from ganvas.networks.r3gan import R3ganParams, build_r3gan
 
 TINY = {"latent": 6, "width": 4, "max_width": 8, "group_width": 4, "blocks": 1}
-# Channels of the maps from 4 pixels on, and groups, of the source's configurations.
+# Channels of the feature maps from side 4 on, and groups, of the paper's configurations.
 FFHQ_64 = {"params": {}, "side": 64, "widths": [768] * 4 + [384], "groups": [96] * 4 + [48]}
 FFHQ_256 = {
     "params": {"width": 96},
@@ -29,9 +29,9 @@ def build(side: int = 32, classes: int = 0, **params):
 
 def blocks_count(widths, groups, blocks=2, expansion=2):
     total = 0
-    for width, parts in zip(widths, groups, strict=True):
+    for width, count in zip(widths, groups, strict=True):
         inner = expansion * width
-        total += blocks * (2 * width * inner + 9 * inner * inner // parts + 2 * inner)
+        total += blocks * (2 * width * inner + 9 * inner * inner // count + 2 * inner)
     return total
 
 
@@ -39,34 +39,37 @@ def transitions_count(widths):
     return sum(a * b for a, b in pairwise(widths) if a != b)
 
 
-@pytest.mark.parametrize("source", [FFHQ_64, FFHQ_256, CIFAR], ids=["64", "256", "32"])
-def test_counts_are_those_of_the_sources_configurations(source):
-    widths, side = source["widths"], source["side"]
-    pair = build_r3gan(R3ganParams(**source["params"]), (side, side, 3))
-    both = blocks_count(widths, source["groups"]) + transitions_count(widths)
+@pytest.mark.parametrize("config", [FFHQ_64, FFHQ_256, CIFAR], ids=["64", "256", "32"])
+def test_parameter_counts_are_those_of_the_paper(config):
+    widths, side = config["widths"], config["side"]
+    networks = build_r3gan(R3ganParams(**config["params"]), (side, side, 3))
+    shared = blocks_count(widths, config["groups"]) + transitions_count(widths)
     first, last = widths[0], widths[-1]
-    assert pair.generator.count_params() == both + 64 * first + 16 * first + 3 * last
-    assert pair.discriminator.count_params() == both + 3 * last + 16 * first + first
-    assert not pair.generator.non_trainable_weights and not pair.discriminator.non_trainable_weights
+    assert networks.generator.count_params() == shared + 64 * first + 16 * first + 3 * last
+    assert networks.discriminator.count_params() == shared + 3 * last + 16 * first + first
+    assert (
+        not networks.generator.non_trainable_weights
+        and not networks.discriminator.non_trainable_weights
+    )
 
 
-@pytest.mark.parametrize("source", [FFHQ_64, FFHQ_256], ids=["64", "256"])
-def test_layers_are_those_of_the_sources_configurations(source):
-    side, widths = source["side"], source["widths"]
+@pytest.mark.parametrize("config", [FFHQ_64, FFHQ_256], ids=["64", "256"])
+def test_layers_are_those_of_the_paper(config):
+    side, widths = config["side"], config["widths"]
     sides = [4 << number for number in range(len(widths))]
     expected = [
-        (height, 2 * width, parts)
-        for height, width, parts in zip(sides, widths, source["groups"], strict=True)
+        (height, 2 * width, group_count)
+        for height, width, group_count in zip(sides, widths, config["groups"], strict=True)
         for _ in range(2)
     ]
-    pair = build_r3gan(R3ganParams(**source["params"]), (side, side, 3))
-    for model, table in ((pair.generator, expected), (pair.discriminator, expected[::-1])):
-        found = [
+    networks = build_r3gan(R3ganParams(**config["params"]), (side, side, 3))
+    for model, table in ((networks.generator, expected), (networks.discriminator, expected[::-1])):
+        convolutions = [
             (layer.output.shape[1], layer.filters, layer.groups)
             for layer in model.layers
             if isinstance(layer, layers.Conv2D) and layer.kernel_size == (3, 3)
         ]
-        assert found == table
+        assert convolutions == table
         kinds = {type(layer) for layer in model.layers}
         assert not kinds & {layers.BatchNormalization, layers.Activation}
 
@@ -75,20 +78,20 @@ def test_layers_are_those_of_the_sources_configurations(source):
 @pytest.mark.parametrize("classes", [0, 3])
 def test_shapes_at_every_side(side, classes):
     generator, discriminator, decoder = build(side, classes)
-    rows = [np.eye(3, dtype=np.float32)[:2]] if classes else []
-    assert len(generator.inputs) == len(discriminator.inputs) == 1 + len(rows)
+    labels = [np.eye(3, dtype=np.float32)[:2]] if classes else []
+    assert len(generator.inputs) == len(discriminator.inputs) == 1 + len(labels)
     latents = np.zeros((2, 6), np.float32)
-    painted = np.asarray(generator([latents, *rows] if rows else latents))
-    assert painted.shape == (2, side, side, 3) and decoder is None
-    assert discriminator([painted, *rows] if rows else painted).shape == (2, 1)
+    generated = np.asarray(generator([latents, *labels] if labels else latents))
+    assert generated.shape == (2, side, side, 3) and decoder is None
+    assert discriminator([generated, *labels] if labels else generated).shape == (2, 1)
 
 
-def test_initial_weights_follow_the_fix_up():
+def test_initial_weights_follow_fix_up_initialization():
     keras.utils.set_random_seed(0)
-    pair = build_r3gan(R3ganParams(width=32, max_width=128), (32, 32, 3), classes=40)
+    networks = build_r3gan(R3ganParams(width=32, max_width=128), (32, 32, 3), classes=40)
     # 4 sides of 2 blocks each, with 3 layers in a block.
     gain = np.sqrt(2 / 1.04) * 8 ** (-1 / 4)
-    for model in (pair.generator, pair.discriminator):
+    for model in (networks.generator, networks.discriminator):
         width = model.get_layer("basis").output.shape[-1]
         for layer in model.layers:
             if not isinstance(layer, layers.Conv2D) or layer.name == "basis":
@@ -100,31 +103,31 @@ def test_initial_weights_follow_the_fix_up():
                 assert scaled == pytest.approx(gain, rel=0.1)
                 assert not np.any(layer.bias)
             elif scaled:
-                # Where maps are widened or narrowed, from images and to images.
+                # Layers that change the width, and those from and to images.
                 assert scaled == pytest.approx(1, rel=0.15)
             else:
                 assert layer.filters * 2 == kernel.shape[2]
         spread = np.std(model.get_layer("basis").weights[0])
-        of_table = np.std(model.get_layer("class_embedding").kernel)
-        if model is pair.generator:
+        embedding_spread = np.std(model.get_layer("class_embedding").kernel)
+        if model is networks.generator:
             assert spread == pytest.approx(1, rel=0.1)
-            assert of_table == pytest.approx(40**-0.5, rel=0.1)
+            assert embedding_spread == pytest.approx(40**-0.5, rel=0.1)
         else:
             assert spread == pytest.approx(1 / 4, rel=0.1)
-            assert of_table == pytest.approx(40**-0.5 / np.sqrt(width), rel=0.1)
+            assert embedding_spread == pytest.approx(40**-0.5 / np.sqrt(width), rel=0.1)
 
 
-def test_blocks_begin_as_the_identity_and_images_as_colored_noise():
-    """So the generator begins as one sum of blurred patterns, written out here."""
+def test_the_initial_generator_sums_blurred_patterns():
+    """Blocks start as the identity, so the generator can be written out without them."""
     generator = build(side=16).generator
     latents = np.random.default_rng(0).standard_normal((3, 6), dtype=np.float32)
-    dense = next(each for each in generator.layers if isinstance(each, layers.Dense))
+    dense = next(layer for layer in generator.layers if isinstance(layer, layers.Dense))
     basis = np.asarray(generator.get_layer("basis").weights[0]).reshape(4, 4, -1)
     x = (latents @ np.asarray(dense.kernel))[:, None, None] * basis
     pointwise = [
-        np.asarray(each.kernel)[0, 0]
-        for each in generator.layers
-        if isinstance(each, layers.Conv2D) and not each.use_bias and np.any(each.kernel)
+        np.asarray(layer.kernel)[0, 0]
+        for layer in generator.layers
+        if isinstance(layer, layers.Conv2D) and not layer.use_bias and np.any(layer.kernel)
     ]
     # 4 and 8 pixels have 8 channels, 16 pixels 4.
     assert [kernel.shape for kernel in pointwise] == [(8, 4), (4, 3)]
@@ -133,92 +136,92 @@ def test_blocks_begin_as_the_identity_and_images_as_colored_noise():
 
 
 def upsample(x):
-    """Each pixel spread over 4 × 4 by [1, 3, 3, 1] / 4 both ways, in twice the size."""
+    """Spread each pixel over 4 × 4 by [1, 3, 3, 1] / 4 along both axes, at twice the size."""
     count, height, width, channels = x.shape
     spread = np.zeros((count, 2 * height + 2, 2 * width + 2, channels))
     weights = np.outer([1, 3, 3, 1], [1, 3, 3, 1])[..., None] / 16
     for row in range(height):
         for column in range(width):
-            place = x[:, row, column][:, None, None] * weights
-            spread[:, 2 * row : 2 * row + 4, 2 * column : 2 * column + 4] += place
+            values = x[:, row, column][:, None, None] * weights
+            spread[:, 2 * row : 2 * row + 4, 2 * column : 2 * column + 4] += values
     return spread[:, 1:-1, 1:-1]
 
 
-def test_the_discriminator_begins_as_a_sum_of_smaller_images():
+def test_the_initial_discriminator_sums_downsampled_images():
     discriminator = build(side=16).discriminator
     images = np.random.default_rng(0).uniform(-1, 1, (3, 16, 16, 3)).astype(np.float32)
     pointwise = [
-        np.asarray(each.kernel)[0, 0]
-        for each in discriminator.layers
-        if isinstance(each, layers.Conv2D) and not each.use_bias and np.any(each.kernel)
+        np.asarray(layer.kernel)[0, 0]
+        for layer in discriminator.layers
+        if isinstance(layer, layers.Conv2D) and not layer.use_bias and np.any(layer.kernel)
     ]
     x = images @ pointwise[0]
     x = downsample(x) @ pointwise[1]
     x = downsample(x)
     basis = np.asarray(discriminator.get_layer("basis").weights[0])[..., 0]
     sums = (x * basis).sum(axis=(1, 2))
-    head = next(each for each in discriminator.layers if isinstance(each, layers.Dense))
+    head = next(layer for layer in discriminator.layers if isinstance(layer, layers.Dense))
     np.testing.assert_allclose(discriminator(images), sums @ np.asarray(head.kernel), atol=1e-5)
 
 
 def downsample(x):
-    """The mean of 4 × 4 pixels by [1, 3, 3, 1] / 8 both ways, in half the size."""
+    """Average 4 × 4 pixels by [1, 3, 3, 1] / 8 along both axes, at half the size."""
     count, height, width, channels = x.shape
-    framed = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     weights = np.outer([1, 3, 3, 1], [1, 3, 3, 1])[..., None] / 64
-    small = np.empty((count, height // 2, width // 2, channels))
+    output = np.empty((count, height // 2, width // 2, channels))
     for row in range(height // 2):
         for column in range(width // 2):
-            part = framed[:, 2 * row : 2 * row + 4, 2 * column : 2 * column + 4]
-            small[:, row, column] = (part * weights).sum(axis=(1, 2))
-    return small
+            window = padded[:, 2 * row : 2 * row + 4, 2 * column : 2 * column + 4]
+            output[:, row, column] = (window * weights).sum(axis=(1, 2))
+    return output
 
 
-def test_a_class_stands_beside_the_latent_and_weighs_what_the_discriminator_says():
-    pair = build(classes=3)
-    rows = np.eye(3, dtype=np.float32)
+def test_the_class_conditions_generator_and_discriminator():
+    networks = build(classes=3)
+    labels = np.eye(3, dtype=np.float32)
     latents = np.repeat(np.random.default_rng(0).standard_normal((1, 6), np.float32), 3, axis=0)
-    painted = np.asarray(pair.generator([latents, rows]))
-    assert all(np.ptp(painted[[0, other]], axis=0).max() > 1e-3 for other in (1, 2))
-    images = np.repeat(painted[:1], 3, axis=0)
-    table = np.asarray(pair.discriminator.get_layer("class_embedding").kernel)
-    head = next(each for each in pair.discriminator.layers if type(each) is layers.Dense)
-    told = keras.Model(pair.discriminator.inputs[0], head.output)(images)
-    expected = (np.asarray(told) * table).sum(axis=1, keepdims=True)
-    logits = pair.discriminator([images, rows])
+    generated = np.asarray(networks.generator([latents, labels]))
+    assert all(np.ptp(generated[[0, other]], axis=0).max() > 1e-3 for other in (1, 2))
+    images = np.repeat(generated[:1], 3, axis=0)
+    embedding = np.asarray(networks.discriminator.get_layer("class_embedding").kernel)
+    head = next(layer for layer in networks.discriminator.layers if type(layer) is layers.Dense)
+    features = keras.Model(networks.discriminator.inputs[0], head.output)(images)
+    expected = (np.asarray(features) * embedding).sum(axis=1, keepdims=True)
+    logits = networks.discriminator([images, labels])
     np.testing.assert_allclose(logits, expected, rtol=1e-4)
     assert np.ptp(logits) > 1e-3
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("classes", [0, 3])
-def test_half_precision_gives_images_and_logits_in_full(precision, classes):
+def test_outputs_are_float32_in_half_precision(precision, classes):
     keras.config.set_dtype_policy(precision)
     try:
-        pair = build(classes=classes)
+        networks = build(classes=classes)
     finally:
         keras.config.set_dtype_policy("float32")
-    for model in pair[:2]:
+    for model in networks[:2]:
         assert keras.backend.standardize_dtype(model.output.dtype) == "float32"
         assert all(weight.dtype == "float32" for weight in model.weights)
-        inner = next(each for each in model.layers if getattr(each, "groups", 1) > 1)
+        inner = next(layer for layer in model.layers if getattr(layer, "groups", 1) > 1)
         assert inner.compute_dtype == precision.removeprefix("mixed_")
 
 
 @pytest.mark.parametrize("key", ["width", "max_width"])
-def test_channels_must_fall_into_whole_groups(key):
+def test_widths_must_be_divisible_by_the_group_width(key):
     with pytest.raises(ValidationError, match=r"multiples of group_width, or less, and 9 × 2"):
         R3ganParams(**({"width": 8, "max_width": 8, "group_width": 16} | {key: 9}))
 
 
-def test_channels_between_must_be_groups_too():
+def test_intermediate_widths_must_be_divisible_too():
     wide = {"width": 56, "max_width": 512, "group_width": 128}
-    with pytest.raises(ValidationError, match=r"comes to 224, and 224 × 2 can't be cut"):
+    with pytest.raises(ValidationError, match=r"comes to 224, and 224 × 2 can't be divided"):
         R3ganParams(**wide)
     assert build(side=32, **(wide | {"width": 32})).generator.count_params()
 
 
-def test_a_block_of_few_channels_has_one_group():
+def test_a_block_with_few_channels_has_one_group():
     convolutions = [
         layer
         for layer in build(group_width=16, width=4, max_width=16).generator.layers

@@ -12,7 +12,7 @@ WIDTHS = {"latent": 6, "generator_width": 2, "projection": 4, "head_width": 4, "
 
 
 def build(seed: int, **widths: int) -> keras.Model:
-    """A discriminator that looks through a frozen trunk."""
+    """Build a discriminator with a frozen backbone."""
     keras.utils.set_random_seed(seed)
     return build_projected(ProjectedParams(**WIDTHS | widths), (32, 32, 3)).discriminator
 
@@ -25,30 +25,30 @@ def saved(tmp_path_factory):
     return folder, discriminator
 
 
-def test_all_layers_of_a_network_within_a_network_are_taken(saved):
-    folder, theirs = saved
-    ours = build(1)
-    load_matching_weights(ours, folder)
-    for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
+def test_layers_of_nested_models_are_copied(saved):
+    folder, source = saved
+    target = build(1)
+    load_matching_weights(target, folder)
+    for a, b in zip(target.get_weights(), source.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
-def test_a_network_of_another_size_keeps_what_it_can(saved, caplog):
-    folder, theirs = saved
-    ours = build(1, pixel_width=3)
+def test_a_network_of_another_size_takes_the_layers_that_match(saved, caplog):
+    folder, source = saved
+    target = build(1, pixel_width=3)
     with caplog.at_level(logging.INFO):
-        load_matching_weights(ours, folder)
-    # The head on the image, all of another width, has four; those on maps have 3, 2, 2 and 2.
+        load_matching_weights(target, folder)
+    # The head on the image has four, all of another width; those on maps have 3, 2, 2 and 2.
     assert "The discriminator starts from 9 of 13 layers" in caplog.text
-    same = [
-        (one == other).all()
-        for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True)
-        if one.shape == other.shape and one.size > 1
+    equal = [
+        (a == b).all()
+        for a, b in zip(target.get_weights(), source.get_weights(), strict=True)
+        if a.shape == b.shape and a.size > 1
     ]
-    assert all(same)
+    assert all(equal)
 
 
-def test_a_frozen_trunk_alone_is_nothing_to_start_from(saved):
-    ours = build(1, projection=8, head_width=8, pixel_width=4)
+def test_a_matching_frozen_backbone_alone_is_rejected(saved):
+    target = build(1, projection=8, head_width=8, pixel_width=4)
     with pytest.raises(GanvasError, match=r"No layer of .* fits the discriminator: .*\.$"):
-        load_matching_weights(ours, saved[0])
+        load_matching_weights(target, saved[0])

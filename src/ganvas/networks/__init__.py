@@ -1,11 +1,11 @@
-"""What is trained: each network in a file of its own, chosen by name."""
+"""The networks that can be trained: one file each, chosen by name."""
 
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, Self
 
-import keras
 from pydantic import Field, create_model
 
+from ganvas.backbones.precision import dtype_policy
 from ganvas.base_params import Params
 from ganvas.networks.artgan import ArtganParams, build_artgan
 from ganvas.networks.dcgan import DcganParams, build_dcgan
@@ -18,10 +18,10 @@ class Network(NamedTuple):
     """A network that can be chosen.
 
     Attributes:
-        params: The model of its parameters; each has a default.
-        build: Of such parameters, the images' shape (H, W, 3) and the number of classes, 0 for
-            none, makes a generator and a discriminator.
-        by_class: Whether it paints by class even where no one has said by which.
+        params: The model of its parameters, each with a default.
+        build: Function from such parameters, the image shape (H, W, 3) and the number of classes,
+            0 for unconditional networks, to generator and discriminator.
+        by_class: Whether the network is always class-conditional.
     """
 
     params: type[Params]
@@ -29,7 +29,7 @@ class Network(NamedTuple):
     by_class: bool = False
 
 
-# A network is added by its file and its line here.
+# To add a network, write its file and add a line here.
 NETWORKS = {
     "artgan": Network(ArtganParams, build_artgan, by_class=True),
     "dcgan": Network(DcganParams, build_dcgan),
@@ -37,30 +37,32 @@ NETWORKS = {
     "r3gan": Network(R3ganParams, build_r3gan),
 }
 
-# Paints by the source's own classes.
-AUTO = "auto"
+# The source's default label column.
+AUTO_LABEL = "auto"
 
 
-class _Choice(Params):
-    """Which network.
+class _BaseNetworkParams(Params):
+    """Name of the network and its label column.
 
     Attributes:
         name: The network.
-        label: Column of the collection's index whose values are the classes to paint by; auto: the
-            source's own, where it has some; None: the network's own habit, which is no classes, or
-            for ArtGAN the first such column.
+        label: Column of the image index whose values are the classes; auto: the source's default
+            column, if it has one; None: unconditional, or the default column if the network is
+            always class-conditional.
     """
 
     name: Literal[*NETWORKS] = "dcgan"  # type: ignore[valid-type]  # the table decides
     label: str | None = Field(None, pattern=r"^[^/\\.]+$")
 
-    def resolve_label(self, classes: str | None) -> Self:
-        """Put the label column that a source's images are best told apart by in place of auto."""
-        return self.model_copy(update={"label": classes}) if self.label == AUTO else self
+    def resolve_label(self, default_label: str | None) -> Self:
+        """Replace the label `auto` by the source's default label column."""
+        if self.label != AUTO_LABEL:
+            return self
+        return self.model_copy(update={"label": default_label})
 
     @property
     def folder(self) -> str:
-        """Name of the folders for its models and figures."""
+        """Name of the folders of its models and metrics."""
         return f"{self.name}_by_{self.label}" if self.label else self.name
 
     @property
@@ -69,11 +71,11 @@ class _Choice(Params):
         return getattr(self, self.name)
 
 
-# Which network, and the parameters of each under its own name.
+# The name of the network, and the parameters of each network under its own name.
 NetworkParams = create_model(  # type: ignore[call-overload]
     "NetworkParams",
-    __base__=_Choice,
-    **{name: (each.params, each.params()) for name, each in NETWORKS.items()},
+    __base__=_BaseNetworkParams,
+    **{name: (network.params, network.params()) for name, network in NETWORKS.items()},
 )
 
 
@@ -86,14 +88,15 @@ def build(
     """Build the chosen network.
 
     Args:
-        params: Which network, with which parameters.
+        params: Name and parameters of the network.
         image_shape: (H, W, 3) of the images.
-        classes: How many classes K there are; 0: images without classes.
-        precision: Name of Keras's policy for the arithmetic; weights are float32 in any.
+        classes: Number of classes K; 0 builds an unconditional network.
+        precision: Name of Keras's dtype policy; weights are float32 in any.
+
+    Example:
+        >>> networks = build(NetworkParams(name="dcgan"), (64, 64, 3), classes=10)
+        >>> [(x.name, x.shape) for x in networks.generator.inputs]
+        [('latent', (None, 100)), ('classes', (None, 10))]
     """
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
+    with dtype_policy(precision):
         return NETWORKS[params.name].build(params.chosen, image_shape, classes)
-    finally:
-        keras.config.set_dtype_policy(before)

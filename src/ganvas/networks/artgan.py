@@ -1,18 +1,18 @@
-"""ArtGAN: images by class, with a discriminator that tells classes.
+"""ArtGAN: a class-conditional generator, with a discriminator that also classifies.
 
 `original` is Tan et al., arXiv 1702.03410: zNet and decoder make the generator, encoder and
-clsNet the discriminator, and the decoder also learns to paint what the encoder has read of real
-images. `improved` is Tan et al., arXiv 1708.09533, after the authors' code for styles: nearest
-upsampling, and a decoder within the discriminator. Its dropout falls in the generator's update too,
-where theirs does not.
+clsNet the discriminator, and the decoder is also trained to reconstruct real images from the
+encoder's features. `improved` is Tan et al., arXiv 1708.09533, after the authors' code for styles:
+nearest upsampling, and a decoder within the discriminator. Unlike theirs, its dropout is also
+active in the generator's update.
 """
 
 from collections.abc import Iterable
 from functools import reduce
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import keras
-from keras import layers, ops
+from keras import KerasTensor, layers, ops
 from pydantic import Field
 
 from ganvas.base_params import Params
@@ -22,25 +22,23 @@ from ganvas.networks.gan_networks import GanNetworks
 FIRST_SIDE, FEATURE_SIDE = 4, 8
 DROPOUT = {"original": 0.0, "improved": 0.2}
 NOISE = {"original": 0.0, "improved": 0.05}
-Maps: TypeAlias = keras.KerasTensor
 
 
 class ArtganParams(Params):
-    """Parameters of ArtGAN.
+    """Parameters of ArtGAN; conf/base/parameters_train.yml describes each of them.
 
     Attributes:
-        variant: The paper's network or its successor's.
-        class_loss: How the original's K + 1 outputs, the last of them for generated images, are
-            read: each by a sigmoid of its own, or all by one softmax. The improved one has K, and
-            always a softmax.
-        latent: Length Z of the latent vector, which the improved one turns into a uniform one.
-        width: Channels of the discriminator's first convolution; the others are multiples of it,
-            at 128 and 64 pixels the paper's. Sides above have more stages, at most four times as
-            wide, sides below fewer.
-        dropout: In the original, share left out after the decoder's strided convolutions but the
-            last; in the improved one, before the discriminator's. None: 0, and 0.2.
-        noise: Standard deviation of the noise on what the discriminator sees, for images in
-            [-1, 1]. None: 0, and 0.05.
+        class_loss: Activation of the original's K + 1 outputs, the last of them for generated
+            images: K + 1 sigmoids, or one softmax. The improved variant has K outputs and always a
+            softmax.
+        latent: Length Z of the latent vector, which the improved variant makes uniform.
+        width: Channels of the discriminator's first convolution; the others are multiples of it.
+            128 at 64 pixels is the paper's network. Larger sides have more stages, at most four
+            times as wide, smaller sides fewer.
+        dropout: Dropout rate after the original decoder's strided convolutions but the last, or
+            before those of the improved discriminator. None: 0 or 0.2.
+        noise: Standard deviation of Gaussian noise on the discriminator's inputs in [-1, 1].
+            None: 0 or 0.05.
     """
 
     variant: Literal["original", "improved"] = "original"
@@ -54,25 +52,28 @@ class ArtganParams(Params):
 def build_artgan(
     params: ArtganParams, image_shape: tuple[int, int, int], classes: int
 ) -> GanNetworks:
-    """Build generator, discriminator and, in the original, the decoder that both use.
+    """Build generator, discriminator and, in the original, their decoder; see `GanNetworks`.
+
+    The discriminator's outputs are `logits`, `softmax_classes` or `sigmoid_classes`, and `features`
+    (original) or `reconstruction` (improved).
 
     Args:
-        params: Which variant, and its widths.
+        params: Variant and widths.
         image_shape: (H, W, 3) with H == W, a power of two, 32 or more.
-        classes: How many classes K there are.
-
-    Returns:
-        The generator, ((N, Z), (N, K)) to (N, H, W, 3); the discriminator, from these to a dict
-        of logits and `softmax_classes` or `sigmoid_classes`, with `features` in the original and
-        `reconstruction` in the improved one.
+        classes: Number of classes K, at least 1.
 
     Raises:
         GanvasError: There are no classes.
+
+    Example:
+        >>> networks = build_artgan(ArtganParams(), (64, 64, 3), classes=10)
+        >>> sorted(networks.discriminator.output)
+        ['features', 'logits', 'sigmoid_classes']
     """
     if not classes:
         raise GanvasError(
-            "ArtGAN paints by class, but the collection has no label column: take a source with "
-            "labels, or another network.name."
+            "ArtGAN is class-conditional, but the collection has no label column: choose a source "
+            "with labels, or another network.name."
         )
     build = _build_original if params.variant == "original" else _build_improved
     return build(params, image_shape, classes)
@@ -81,57 +82,61 @@ def build_artgan(
 def _build_original(
     params: ArtganParams, image_shape: tuple[int, int, int], classes: int
 ) -> GanNetworks:
-    latent, rows, x = _inputs(params, classes)
+    latent, labels, x = _generator_inputs(params, classes)
+    # zNet
     x = layers.Reshape((1, 1, x.shape[-1]))(x)
-    x = _apply(_deconvolve(8 * params.width, FIRST_SIDE, padding="valid"), x)
-    read = _apply(_deconvolve(4 * params.width, 4, strides=2), x)
-    decode = list(_decoder_layers(params, image_shape))
-    generator = keras.Model([latent, rows], _apply(decode, read), name="generator")
-    features = keras.Input(read.shape[1:], name="features")
-    decoder = keras.Model(features, _apply(decode, features), name="decoder")
-    return GanNetworks(generator, _build_classifier(params, image_shape, classes), decoder)
+    x = _apply_layers(_transposed_conv_block(8 * params.width, FIRST_SIDE, padding="valid"), x)
+    x = _apply_layers(_transposed_conv_block(4 * params.width, 4, strides=2), x)
+    # The decoder's layers, shared by generator and decoder
+    decoder_layers = list(_decoder_layers(params, image_shape))
+    generator = keras.Model([latent, labels], _apply_layers(decoder_layers, x), name="generator")
+    features = keras.Input(x.shape[1:], name="features")
+    decoder = keras.Model(features, _apply_layers(decoder_layers, features), name="decoder")
+    return GanNetworks(
+        generator, _build_original_discriminator(params, image_shape, classes), decoder
+    )
 
 
 def _decoder_layers(
     params: ArtganParams, image_shape: tuple[int, int, int]
 ) -> Iterable[keras.Layer]:
-    """From features at 8² to images."""
+    """Yield the layers from features of side 8 to images."""
     side, _, channels = image_shape
     dropout = DROPOUT["original"] if params.dropout is None else params.dropout
-    for width in _halved(params.width, side // FEATURE_SIDE // 2, 4 * params.width):
-        yield from _deconvolve(width, 4, strides=2)
+    for width in _stage_widths(params.width, side // FEATURE_SIDE // 2, 4 * params.width):
+        yield from _transposed_conv_block(width, 4, strides=2)
         if dropout:
             yield layers.Dropout(dropout)
-    yield from _deconvolve(params.width, 3)
-    yield layers.Conv2DTranspose(channels, 4, strides=2, padding="same", **_normal())
-    # The paper's pixels are sigmoids in [0, 1].
+    yield from _transposed_conv_block(params.width, 3)
+    yield layers.Conv2DTranspose(channels, 4, strides=2, padding="same", **_normal_init())
+    # The paper's images are in [0, 1].
     yield layers.Activation("sigmoid", dtype="float32")
     yield layers.Rescaling(2.0, offset=-1.0, dtype="float32")
 
 
-def _build_classifier(
+def _build_original_discriminator(
     params: ArtganParams, image_shape: tuple[int, int, int], classes: int
 ) -> keras.Model:
-    """The original's encoder and clsNet."""
+    """Build the original's encoder and clsNet."""
     images = keras.Input(image_shape, name="images")
     x = _add_noise(params, images)
-    x = layers.Conv2D(params.width, 4, strides=2, padding="same", **_normal())(x)
+    x = layers.Conv2D(params.width, 4, strides=2, padding="same", **_normal_init())(x)
     x = layers.LeakyReLU(0.2)(x)
-    x = _apply(_convolve(params.width, 3), x)
-    halvings = image_shape[0] // FEATURE_SIDE // 2
-    widths = _halved(2 * params.width, halvings, 4 * params.width)[::-1]
-    # The decoder wants as many channels as zNet gives, also of a small image.
+    x = _apply_layers(_conv_block(params.width, 3), x)
+    scale = image_shape[0] // FEATURE_SIDE // 2
+    widths = _stage_widths(2 * params.width, scale, 4 * params.width)[::-1]
+    # The decoder needs as many channels as zNet has, for small images too.
     for width in [*widths[:-1], 4 * params.width]:
-        x = _apply(_convolve(width, 4, strides=2), x)
+        x = _apply_layers(_conv_block(width, 4, strides=2), x)
     features = layers.Activation("linear", dtype="float32", name="features")(x)
-    x = _apply(_convolve(8 * params.width, 4, strides=2), x)
-    outputs = layers.Dense(classes + 1, dtype="float32", **_normal())(layers.Flatten()(x))
-    told, generated = outputs[:, :-1], outputs[:, -1:]
+    x = _apply_layers(_conv_block(8 * params.width, 4, strides=2), x)
+    outputs = layers.Dense(classes + 1, dtype="float32", **_normal_init())(layers.Flatten()(x))
+    class_logits, fake_logit = outputs[:, :-1], outputs[:, -1:]
     if params.class_loss == "sigmoid":
-        named = {"logits": -generated, "sigmoid_classes": told}
+        named = {"logits": -fake_logit, "sigmoid_classes": class_logits}
     else:
-        logits = ops.logsumexp(told, axis=-1, keepdims=True) - generated
-        named = {"logits": logits, "softmax_classes": told}
+        logits = ops.logsumexp(class_logits, axis=-1, keepdims=True) - fake_logit
+        named = {"logits": logits, "softmax_classes": class_logits}
     return keras.Model(images, named | {"features": features}, name="discriminator")
 
 
@@ -139,102 +144,102 @@ def _build_improved(
     params: ArtganParams, image_shape: tuple[int, int, int], classes: int
 ) -> GanNetworks:
     side, _, channels = image_shape
-    latent, rows, x = _inputs(params, classes)
-    x = layers.Dense(4 * params.width * FIRST_SIDE**2, use_bias=False, **_normal())(x)
+    latent, labels, x = _generator_inputs(params, classes)
+    x = layers.Dense(4 * params.width * FIRST_SIDE**2, use_bias=False, **_normal_init())(x)
     x = layers.LeakyReLU(0.2)(_batch_norm()(x))
     x = layers.Reshape((FIRST_SIDE, FIRST_SIDE, 4 * params.width))(x)
-    widths = _halved(params.width // 4, 2 * side // FIRST_SIDE, 4 * params.width)
+    widths = _stage_widths(params.width // 4, 2 * side // FIRST_SIDE, 4 * params.width)
     for number, width in enumerate(widths, start=1):
-        x = _apply(_upsample(width), x)
+        x = _apply_layers(_upsample_block(width), x)
         if number == len(widths) - 1:
-            x = _apply(_convolve(width, 3), x)
-    x = layers.Conv2D(channels, 3, padding="same", use_bias=False, **_normal())(x)
+            x = _apply_layers(_conv_block(width, 3), x)
+    x = layers.Conv2D(channels, 3, padding="same", use_bias=False, **_normal_init())(x)
     x = layers.Activation("tanh", dtype="float32")(x)
-    # It paints at twice the side, and is judged by the mean of neighbors.
+    # The last maps have twice the image's side and are average-pooled.
     images = layers.AveragePooling2D(3, strides=2, padding="same", dtype="float32")(x)
-    generator = keras.Model([latent, rows], images, name="generator")
-    return GanNetworks(generator, _build_painting_classifier(params, image_shape, classes))
+    generator = keras.Model([latent, labels], images, name="generator")
+    return GanNetworks(generator, _build_improved_discriminator(params, image_shape, classes))
 
 
-def _build_painting_classifier(
+def _build_improved_discriminator(
     params: ArtganParams, image_shape: tuple[int, int, int], classes: int
 ) -> keras.Model:
-    """The improved one's discriminator, with a decoder of its own."""
+    """Build the improved discriminator, which contains a decoder."""
     side, _, channels = image_shape
     dropout = DROPOUT["improved"] if params.dropout is None else params.dropout
     images = keras.Input(image_shape, name="images")
-    x = layers.Conv2D(params.width, 3, strides=2, padding="same", use_bias=False, **_normal())(
-        _add_noise(params, images)
+    strided = layers.Conv2D(
+        params.width, 3, strides=2, padding="same", use_bias=False, **_normal_init()
     )
-    x = layers.LeakyReLU(0.2)(x)
+    x = layers.LeakyReLU(0.2)(strided(_add_noise(params, images)))
     for number in range(1, (side // FIRST_SIDE).bit_length() - 2):
         width = min(params.width << number, 4 * params.width)
-        x = _apply(_convolve(width, 3, strides=2), layers.Dropout(dropout)(x))
-    x = _apply(_convolve(x.shape[-1], 3), x)
-    x = _apply(_convolve(8 * params.width, 3, strides=2), layers.Dropout(dropout)(x))
-    told = layers.Dense(classes, dtype="float32", **_normal())(layers.Flatten()(x))
-    x = _apply(_convolve(4 * params.width, 3), x)
-    for width in _halved(params.width // 4, side // FIRST_SIDE, 4 * params.width):
-        x = _apply(_upsample(width), x)
-    x = layers.Conv2D(channels, 3, padding="same", use_bias=False, **_normal())(x)
-    again = layers.Activation("tanh", dtype="float32", name="reconstruction")(x)
-    logits = ops.logsumexp(told, axis=-1, keepdims=True)
-    named = {"logits": logits, "softmax_classes": told, "reconstruction": again}
-    return keras.Model(images, named, name="discriminator")
+        x = _apply_layers(_conv_block(width, 3, strides=2), layers.Dropout(dropout)(x))
+    x = _apply_layers(_conv_block(x.shape[-1], 3), x)
+    x = _apply_layers(_conv_block(8 * params.width, 3, strides=2), layers.Dropout(dropout)(x))
+    class_logits = layers.Dense(classes, dtype="float32", **_normal_init())(layers.Flatten()(x))
+    x = _apply_layers(_conv_block(4 * params.width, 3), x)
+    for width in _stage_widths(params.width // 4, side // FIRST_SIDE, 4 * params.width):
+        x = _apply_layers(_upsample_block(width), x)
+    x = layers.Conv2D(channels, 3, padding="same", use_bias=False, **_normal_init())(x)
+    reconstruction = layers.Activation("tanh", dtype="float32", name="reconstruction")(x)
+    outputs = {
+        "logits": ops.logsumexp(class_logits, axis=-1, keepdims=True),
+        "softmax_classes": class_logits,
+        "reconstruction": reconstruction,
+    }
+    return keras.Model(images, outputs, name="discriminator")
 
 
-def _inputs(params: ArtganParams, classes: int) -> tuple[Maps, Maps, Maps]:
-    """Latent and class, and both as one."""
+def _generator_inputs(
+    params: ArtganParams, classes: int
+) -> tuple[KerasTensor, KerasTensor, KerasTensor]:
+    """Return the inputs, latents and labels, and their concatenation."""
     latent = keras.Input((params.latent,), name="latent")
-    rows = keras.Input((classes,), name="classes")
-    z = latent
-    if params.variant == "improved":
-        # Uniform on (-1, 1), as the paper's latent.
-        z = ops.erf(latent * 2**-0.5)
-    return latent, rows, layers.Concatenate()([z, rows])
+    labels = keras.Input((classes,), name="classes")
+    # The improved variant's latent is uniform on (-1, 1).
+    z = ops.erf(latent * 2**-0.5) if params.variant == "improved" else latent
+    return latent, labels, layers.Concatenate()([z, labels])
 
 
-def _add_noise(params: ArtganParams, images: Maps) -> Maps:
+def _add_noise(params: ArtganParams, images: KerasTensor) -> KerasTensor:
     noise = NOISE[params.variant] if params.noise is None else params.noise
     return layers.GaussianNoise(noise)(images) if noise else images
 
 
-def _halved(last: int, halvings: int, most: int) -> list[int]:
-    """Widths of as many stages as it takes to halve a number down to 1, doubled towards the first.
-
-    The last is `last`, none is more than `most`.
-    """
-    count = halvings.bit_length() - 1
-    return [min(last << (count - 1 - number), most) for number in range(count)]
+def _stage_widths(last: int, scale: int, max_width: int) -> list[int]:
+    """Return the widths of log2(scale) stages, halved at each stage, to `last` at the end."""
+    count = scale.bit_length() - 1
+    return [min(last << (count - 1 - number), max_width) for number in range(count)]
 
 
-def _apply(steps: Iterable[keras.Layer], x: Maps) -> Maps:
-    return reduce(lambda y, layer: layer(y), steps, x)
+def _apply_layers(sequence: Iterable[keras.Layer], x: KerasTensor) -> KerasTensor:
+    return reduce(lambda y, layer: layer(y), sequence, x)
 
 
-def _deconvolve(
+def _transposed_conv_block(
     width: int, kernel: int, padding: str = "same", **options: Any
 ) -> list[keras.Layer]:
     convolution = layers.Conv2DTranspose(
-        width, kernel, padding=padding, use_bias=False, **options, **_normal()
+        width, kernel, padding=padding, use_bias=False, **options, **_normal_init()
     )
     return [convolution, _batch_norm(), layers.ReLU()]
 
 
-def _convolve(width: int, kernel: int, **options: Any) -> list[keras.Layer]:
+def _conv_block(width: int, kernel: int, **options: Any) -> list[keras.Layer]:
     convolution = layers.Conv2D(
-        width, kernel, padding="same", use_bias=False, **options, **_normal()
+        width, kernel, padding="same", use_bias=False, **options, **_normal_init()
     )
     return [convolution, _batch_norm(), layers.LeakyReLU(0.2)]
 
 
-def _upsample(width: int) -> list[keras.Layer]:
-    return [layers.UpSampling2D(2, interpolation="nearest"), *_convolve(width, 3)]
+def _upsample_block(width: int) -> list[keras.Layer]:
+    return [layers.UpSampling2D(2, interpolation="nearest"), *_conv_block(width, 3)]
 
 
 def _batch_norm() -> keras.Layer:
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5)
 
 
-def _normal() -> dict[str, keras.Initializer]:
+def _normal_init() -> dict[str, keras.Initializer]:
     return {"kernel_initializer": keras.initializers.RandomNormal(stddev=0.02)}

@@ -1,59 +1,63 @@
-"""How a layer knows the class: each class has numbers of its own, and mixtures have their mean.
+"""Class conditioning of layers: a learned vector per class, or the mean of several for mixtures.
 
-All take rows (N, K) of weights that sum to 1.
+All functions take one-hot labels (N, K), or mixtures of classes whose weights sum to 1.
 """
 
 from typing import Any
 
 import keras
-from keras import layers
+from keras import KerasTensor, layers
 
 
 def class_embedding(width: int, initializer: keras.Initializer, **options: Any) -> layers.Dense:
-    """Make the map of rows (N, K) to (N, width); its kernel (K, width) has a row for each class."""
+    """Return a layer from labels (N, K) to embeddings (N, width), the rows of its kernel.
+
+    Example:
+        >>> embedding = class_embedding(4, keras.initializers.Ones())
+        >>> embedding(keras.ops.eye(3)).shape
+        TensorShape([3, 4])
+    """
     return layers.Dense(width, use_bias=False, kernel_initializer=initializer, **options)
 
 
 def class_norm(
-    x: keras.KerasTensor,
-    rows: keras.KerasTensor,
+    x: KerasTensor,
+    labels: KerasTensor,
     norm: layers.BatchNormalization,
     gamma: keras.Initializer,
-) -> keras.KerasTensor:
-    """Normalize with a scale and an offset for each class (de Vries et al., arXiv 1707.00683).
+) -> KerasTensor:
+    """Normalize with a scale and an offset per class (de Vries et al., arXiv 1707.00683).
 
     Args:
         x: (N, C) or (N, H, W, C).
-        rows: The classes, (N, K).
-        norm: A norm without scale and center.
-        gamma: Initializer of the scales; the offsets begin with zeros.
+        labels: (N, K).
+        norm: A batch norm without scale and center.
+        gamma: Initializer of the scales; the offsets start at zero.
     """
     x = norm(x)
     channels = x.shape[-1]
-    alike = (1,) * (len(x.shape) - 2) + (channels,)
+    broadcast_shape = (1,) * (len(x.shape) - 2) + (channels,)
     for name, initializer, merge in (
         ("gamma", gamma, layers.Multiply()),
         ("beta", keras.initializers.Zeros(), layers.Add()),
     ):
-        row = class_embedding(channels, initializer, name=f"{norm.name}_{name}")(rows)
-        x = merge([x, layers.Reshape(alike)(row)])
+        embedding = class_embedding(channels, initializer, name=f"{norm.name}_{name}")
+        x = merge([x, layers.Reshape(broadcast_shape)(embedding(labels))])
     return x
 
 
-def projection_logit(
-    x: keras.KerasTensor, rows: keras.KerasTensor, table: keras.Layer
-) -> keras.KerasTensor:
-    """Ask maps how well they fit their class (Miyato and Koyama, arXiv 1802.05637).
+def projection_logit(x: KerasTensor, labels: KerasTensor, embedding: keras.Layer) -> KerasTensor:
+    """Compute the logit of a projection discriminator (Miyato and Koyama, arXiv 1802.05637).
 
     Args:
-        x: A discriminator's last maps, (N, h, w, C).
-        rows: The classes, (N, K).
-        table: Maps them to embeddings, (N, C).
+        x: The discriminator's last feature maps, (N, h, w, C).
+        labels: (N, K).
+        embedding: Layer from labels to embeddings (N, C).
 
     Returns:
-        Inner products (N, 1) of the embeddings and the maps' sums over all places, float32.
+        Inner products (N, 1) of the embeddings and the feature maps' spatial sums, float32.
     """
-    places = x.shape[1] * x.shape[2]
+    area = x.shape[1] * x.shape[2]
     means = layers.GlobalAveragePooling2D(dtype="float32")(x)
-    sums = layers.Rescaling(float(places), dtype="float32")(means)
-    return layers.Dot(axes=1, dtype="float32")([table(rows), sums])
+    sums = layers.Rescaling(float(area), dtype="float32")(means)
+    return layers.Dot(axes=1, dtype="float32")([embedding(labels), sums])

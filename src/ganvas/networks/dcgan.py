@@ -1,18 +1,18 @@
 """DCGAN: strided convolutions with batch normalization (Radford et al., arXiv 1511.06434).
 
-The defaults are pytorch/examples': at 64 pixels and width 64 the generator has 3,576,704 trainable
-parameters, the discriminator 2,765,568. Other parameters make it Radford et al.'s own faces model
-(Newmu/dcgan_code) or that of keras-io's dcgan_overriding_train_step.
+The defaults are those of pytorch/examples: at 64 pixels and width 64 the generator has 3,576,704
+trainable parameters, the discriminator 2,765,568. Other parameters make it Radford et al.'s own
+model for faces (Newmu/dcgan_code) or keras-io's dcgan_overriding_train_step.
 
-With classes the generator has an embedding of the class beside the latent, as in BigGAN (Brock et
-al., arXiv 1809.11096), and normalizes by class (de Vries et al., arXiv 1707.00683); the
-discriminator projects (Miyato and Koyama, arXiv 1802.05637).
+With classes, a class embedding is concatenated to the latent, as in BigGAN (Brock et al., arXiv
+1809.11096), the generator has conditional batch normalization (de Vries et al., arXiv 1707.00683),
+and the discriminator is a projection discriminator (Miyato and Koyama, arXiv 1802.05637).
 """
 
 from typing import Annotated, Any, Literal
 
 import keras
-from keras import layers
+from keras import KerasTensor, layers
 from pydantic import Field
 
 from ganvas.base_params import Params
@@ -24,42 +24,27 @@ Widths = list[Annotated[int, Field(ge=1, le=4096)]]
 
 
 class DcganParams(Params):
-    """Parameters of DCGAN.
+    """Parameters of DCGAN; conf/base/parameters_train.yml describes each of them.
 
     Attributes:
-        latent: Length Z of the latent vector.
-        smallest_side: Side of the maps that the generator begins with and the discriminator ends
-            with.
-        generator_width: Channels of the generator's last hidden layer; doubled at each halving
-            of the side.
-        generator_widths: Channels of the generator's maps in their order instead, one at each
-            side from the smallest on.
-        discriminator_width: Channels of the discriminator's first layer, doubled likewise.
-        discriminator_widths: Channels of the discriminator's maps in their order instead, one at
-            each side from half the image's on.
-        kernel: Side of the strided convolutions' kernels.
-        bias: Whether convolutions and dense layers have biases.
-        initializer: Of the kernels: `normal` is N(0, .02), with N(1, .02) for what batch norm
-            multiplies by; `glorot` is Keras's habit, uniform (Glorot and Bengio 2010), with ones.
-        stem: What turns the latent into the generator's first maps. After `dense` each unit is
-            normalized by itself, each channel after `convolution`.
-        stem_activation: Whether norm and activation follow the stem.
-        generator_norm: What normalizes the generator's hidden layers.
-        generator_activation: What follows them; leaky means a slope of .2.
-        output_convolution: Side of the kernel of a plain convolution that paints from maps at
-            full size; None: the last strided layer paints.
-        output_activation: What brings images into [-1, 1]; `sigmoid` is 2 sigmoid(x) - 1,
-            which equals tanh(x / 2).
-        head: What turns the discriminator's last maps into a logit; both see all of each map.
-        dropout: Share of the head's inputs that are left out in training.
-        discriminator_norm: What normalizes the discriminator's hidden layers; gradient penalties
-            need none, since batch norm ties the images of a batch together.
-        spectral_norm: Divide each of the discriminator's kernels by its largest singular value
-            (Miyato et al., arXiv 1802.05957), by Keras's layer: at each training step, and without
-            a gradient through that value. Its batch norms stay, so that it is not 1-Lipschitz as a
-            whole.
-        class_embedding: Numbers that stand for a class beside the latent. Norms by class alone
-            scale and shift whole maps, and can't say where in an image a class has what.
+        generator_widths: Channels from the smallest side to the largest, in place of widths that
+            double at each halving of the side.
+        discriminator_widths: Likewise, from half the image's side to the smallest.
+        initializer: Of the kernels: `normal` is N(0, .02), with N(1, .02) for batch norm's gamma;
+            `glorot` is Keras's default, Glorot uniform, with gamma 1.
+        stem: First layer of the generator. Batch norm after `dense` has statistics per unit, and
+            after `convolution` per channel.
+        output_convolution: Kernel side of a last convolution without stride at full size; None:
+            the last transposed convolution outputs the image.
+        output_activation: `sigmoid` is 2 sigmoid(x) - 1, which equals tanh(x / 2).
+        head: Last layer of the discriminator; both cover the whole of its last feature maps.
+        discriminator_norm: Gradient penalties need `none`, since batch norm makes an image's logit
+            depend on the batch.
+        spectral_norm: Miyato et al. (arXiv 1802.05957) by Keras's layer, which divides the kernels
+            at each training step, without a gradient through the singular value. Batch norms are
+            kept, so the network as a whole isn't 1-Lipschitz.
+        class_embedding: Length of the class embedding beside the latent. Conditional batch norm
+            alone scales and shifts whole maps, and can't place anything within an image.
     """
 
     latent: int = Field(100, ge=1, le=4096)
@@ -87,19 +72,20 @@ class DcganParams(Params):
 def build_dcgan(
     params: DcganParams, image_shape: tuple[int, int, int], classes: int = 0
 ) -> GanNetworks:
-    """Build generator and discriminator for square images with a power of two as side.
+    """Build generator and discriminator for square images; see `GanNetworks`.
 
     Args:
         params: Widths, sizes and kinds of layers.
-        image_shape: (H, W, channels) with H == W, 32 or more.
-        classes: How many classes K there are; 0: images without classes.
-
-    Returns:
-        The generator, (N, Z) to (N, H, W, channels) in [-1, 1]; the discriminator, the other way
-        to logits (N, 1). With classes both take rows (N, K) as second input.
+        image_shape: (H, W, channels) with H == W, a power of two, 32 or more.
+        classes: Number of classes K; 0 builds unconditional networks.
 
     Raises:
         GanvasError: A list of widths is too short or too long for the side.
+
+    Example:
+        >>> networks = build_dcgan(DcganParams(), (64, 64, 3))
+        >>> networks.generator(keras.ops.zeros((1, 100))).shape
+        TensorShape([1, 64, 64, 3])
     """
     return GanNetworks(
         build_generator(params, image_shape, classes),
@@ -110,24 +96,24 @@ def build_dcgan(
 def build_generator(
     params: DcganParams, image_shape: tuple[int, int, int], classes: int
 ) -> keras.Model:
-    """Build the generator alone; see `build_dcgan`."""
+    """Build only the generator; see `build_dcgan`."""
     side, _, channels = image_shape
     widths = _generator_widths(params, side)
     latent = keras.Input((params.latent,), name="latent")
-    rows = keras.Input((classes,), name="classes") if classes else None
-    x = _stem(params, widths[0], latent, rows)
+    labels = keras.Input((classes,), name="classes") if classes else None
+    x = _stem(params, widths[0], latent, labels)
     for width in widths[1:]:
         x = _upsample(params, width)(x)
-        x = _activate(params, x, rows)
+        x = _norm_and_activation(params, x, labels)
     if params.output_convolution is None:
         x = _upsample(params, channels)(x)
     else:
         kernel = params.output_convolution
-        x = layers.Conv2D(channels, kernel, padding="same", **_weights(params))(x)
+        x = layers.Conv2D(channels, kernel, padding="same", **_kernel_options(params))(x)
     images = layers.Activation(params.output_activation, dtype="float32")(x)
     if params.output_activation == "sigmoid":
         images = layers.Rescaling(2.0, offset=-1.0, dtype="float32")(images)
-    return keras.Model(latent if rows is None else [latent, rows], images, name="generator")
+    return keras.Model(latent if labels is None else [latent, labels], images, name="generator")
 
 
 def _build_discriminator(
@@ -136,39 +122,42 @@ def _build_discriminator(
     images = keras.Input(image_shape, name="images")
     x = images
     for depth, width in enumerate(_discriminator_widths(params, image_shape[0])):
-        strided = layers.Conv2D(width, params.kernel, strides=2, padding="same", **_weights(params))
-        x = _spectral(params, strided)(x)
+        strided = layers.Conv2D(
+            width, params.kernel, strides=2, padding="same", **_kernel_options(params)
+        )
+        x = _spectral_norm(params, strided)(x)
         x = _batch_norm(params)(x) if depth and params.discriminator_norm == "batch" else x
         x = layers.LeakyReLU(0.2)(x)
     logits = _head(params, x)
     if not classes:
         return keras.Model(images, logits, name="discriminator")
-    rows = keras.Input((classes,), name="classes")
-    table = class_embedding(x.shape[-1], _kernel(params), name="class_embedding", dtype="float32")
-    logits = layers.Add(dtype="float32")(
-        [logits, projection_logit(x, rows, _spectral(params, table))]
+    labels = keras.Input((classes,), name="classes")
+    embedding = class_embedding(
+        x.shape[-1], _kernel_initializer(params), name="class_embedding", dtype="float32"
     )
-    return keras.Model([images, rows], logits, name="discriminator")
+    projection = projection_logit(x, labels, _spectral_norm(params, embedding))
+    logits = layers.Add(dtype="float32")([logits, projection])
+    return keras.Model([images, labels], logits, name="discriminator")
 
 
 def _generator_widths(params: DcganParams, side: int) -> list[int]:
-    # With an output convolution there are maps at full size too.
+    # An output convolution follows maps at full size.
     largest = side // 2 if params.output_convolution is None else side
     sides = _sides(params, largest)
     if params.generator_widths is None:
-        return [params.generator_width * largest // each for each in sides]
+        return [params.generator_width * largest // s for s in sides]
     return _check_widths("generator_widths", params.generator_widths, sides, side)
 
 
 def _discriminator_widths(params: DcganParams, side: int) -> list[int]:
     sides = _sides(params, side // 2)[::-1]
     if params.discriminator_widths is None:
-        return [params.discriminator_width * sides[0] // each for each in sides]
+        return [params.discriminator_width * sides[0] // s for s in sides]
     return _check_widths("discriminator_widths", params.discriminator_widths, sides, side)
 
 
 def _sides(params: DcganParams, largest: int) -> list[int]:
-    """Sides of the maps, from the smallest on."""
+    """Return the sides of the feature maps, from the smallest to the largest."""
     doublings = (largest // params.smallest_side).bit_length()
     return [params.smallest_side << depth for depth in range(doublings)]
 
@@ -178,85 +167,87 @@ def _check_widths(name: str, widths: list[int], sides: list[int], side: int) -> 
         return widths
     raise GanvasError(
         f"Parameter 'network.dcgan.{name}' can't be {widths}: images of {side} pixels need "
-        f"{len(sides)} widths, of the maps with sides {', '.join(map(str, sides))}; give as many "
-        "in this order, or null for widths that double at each halving of the side."
+        f"{len(sides)} widths, for feature maps of sides {', '.join(map(str, sides))}; list as "
+        "many in this order, or set null for widths that double at each halving of the side."
     )
 
 
 def _stem(
-    params: DcganParams, width: int, latent: keras.KerasTensor, rows: keras.KerasTensor | None
-) -> keras.KerasTensor:
-    """Turn latents (N, Z) into the first maps, (N, s, s, width)."""
+    params: DcganParams, width: int, latent: KerasTensor, labels: KerasTensor | None
+) -> KerasTensor:
+    """Map latents (N, Z) to the first feature maps, (N, s, s, width)."""
     x, side = latent, params.smallest_side
-    if rows is not None:
-        # As strong as the latent, which is N(0, 1) too.
+    if labels is not None:
+        # Of the latent's scale, N(0, 1).
         standard = keras.initializers.RandomNormal(stddev=1.0)
-        table = class_embedding(params.class_embedding, standard, name="class_embedding")
-        x = layers.Concatenate()([x, table(rows)])
+        embedding = class_embedding(params.class_embedding, standard, name="class_embedding")
+        x = layers.Concatenate()([x, embedding(labels)])
     if params.stem == "convolution":
         x = layers.Reshape((1, 1, x.shape[-1]))(x)
-        x = layers.Conv2DTranspose(width, side, **_weights(params))(x)
-        return _activate(params, x, rows) if params.stem_activation else x
-    x = layers.Dense(side * side * width, **_weights(params))(x)
-    x = _activate(params, x, rows) if params.stem_activation else x
+        x = layers.Conv2DTranspose(width, side, **_kernel_options(params))(x)
+        return _norm_and_activation(params, x, labels) if params.stem_activation else x
+    x = layers.Dense(side * side * width, **_kernel_options(params))(x)
+    x = _norm_and_activation(params, x, labels) if params.stem_activation else x
     return layers.Reshape((side, side, width))(x)
 
 
-def _activate(
-    params: DcganParams, x: keras.KerasTensor, rows: keras.KerasTensor | None
-) -> keras.KerasTensor:
+def _norm_and_activation(
+    params: DcganParams, x: KerasTensor, labels: KerasTensor | None
+) -> KerasTensor:
     """Normalize and activate one of the generator's hidden layers."""
-    if params.generator_norm == "batch" and rows is None:
+    if params.generator_norm == "batch" and labels is None:
         x = _batch_norm(params)(x)
     elif params.generator_norm == "batch":
-        x = class_norm(x, rows, _batch_norm(params, scale=False, center=False), _gamma(params))
+        norm = _batch_norm(params, scale=False, center=False)
+        x = class_norm(x, labels, norm, _gamma_initializer(params))
     leaky = params.generator_activation == "leaky_relu"
     return (layers.LeakyReLU(0.2) if leaky else layers.ReLU())(x)
 
 
-def _head(params: DcganParams, x: keras.KerasTensor) -> keras.KerasTensor:
-    """Turn the last maps into logits (N, 1), float32."""
+def _head(params: DcganParams, x: KerasTensor) -> KerasTensor:
+    """Map the last feature maps to logits (N, 1), float32."""
     if params.head == "dense":
         x = layers.Flatten()(x)
     x = layers.Dropout(params.dropout)(x) if params.dropout else x
     if params.head == "dense":
-        return _spectral(params, layers.Dense(1, dtype="float32", **_weights(params)))(x)
-    convolution = layers.Conv2D(1, params.smallest_side, **_weights(params))
-    return layers.Flatten(dtype="float32")(_spectral(params, convolution)(x))
+        dense = layers.Dense(1, dtype="float32", **_kernel_options(params))
+        return _spectral_norm(params, dense)(x)
+    convolution = layers.Conv2D(1, params.smallest_side, **_kernel_options(params))
+    return layers.Flatten(dtype="float32")(_spectral_norm(params, convolution)(x))
 
 
 def _upsample(params: DcganParams, width: int) -> keras.Layer:
     return layers.Conv2DTranspose(
-        width, params.kernel, strides=2, padding="same", **_weights(params)
+        width, params.kernel, strides=2, padding="same", **_kernel_options(params)
     )
 
 
-def _spectral(params: DcganParams, layer: keras.Layer) -> keras.Layer:
+def _spectral_norm(params: DcganParams, layer: keras.Layer) -> keras.Layer:
     if not params.spectral_norm:
         return layer
-    # Keras's wrapper puts the divided kernel in the kernel's place, in the wrapper's own type: in
-    # half precision that would round the weights at each step and lose small updates.
+    # Keras's wrapper overwrites the kernel by the divided kernel in the wrapper's own dtype: half
+    # precision would round the weights at each step and lose small updates.
     return layers.SpectralNormalization(layer, dtype="float32")
 
 
 def _batch_norm(params: DcganParams, **options: Any) -> keras.Layer:
     # PyTorch's momentum .1 is Keras's .9.
     return layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, gamma_initializer=_gamma(params), **options
+        momentum=0.9, epsilon=1e-5, gamma_initializer=_gamma_initializer(params), **options
     )
 
 
-def _gamma(params: DcganParams) -> keras.Initializer:
+def _gamma_initializer(params: DcganParams) -> keras.Initializer:
     if params.initializer == "glorot":
         return keras.initializers.Ones()
     return keras.initializers.RandomNormal(mean=1.0, stddev=0.02)
 
 
-def _kernel(params: DcganParams) -> keras.Initializer:
+def _kernel_initializer(params: DcganParams) -> keras.Initializer:
     if params.initializer == "glorot":
         return keras.initializers.GlorotUniform()
     return keras.initializers.RandomNormal(stddev=0.02)
 
 
-def _weights(params: DcganParams) -> dict[str, Any]:
-    return {"use_bias": params.bias, "kernel_initializer": _kernel(params)}
+def _kernel_options(params: DcganParams) -> dict[str, Any]:
+    return {"use_bias": params.bias, "kernel_initializer": _kernel_initializer(params)}

@@ -1,18 +1,19 @@
-"""Projected GAN: a discriminator that looks through a trained network (Sauer et al., 2111.01007).
+"""Projected GAN: a discriminator on features of a pretrained network (Sauer et al., 2111.01007).
 
-Images go through a frozen EfficientNet-Lite0, whose maps of four sizes are mixed across channels
-and sizes by convolutions that nobody trains. On each mixture sits a small head with spectral norm,
-whose logits judge parts of the image. What ImageNet has taught need not be learnt again, so that
-far fewer images seen give good ones. That network was never asked about colors and grain, so one
-more head sits on the image itself. The generator is DCGAN's.
+Images pass through a frozen EfficientNet-Lite0, whose feature maps of four sizes are mixed across
+channels and scales by random, untrained convolutions. On each mixture is a small head with spectral
+norm, which has a logit per part of the image. The pretrained features make training converge after
+far fewer images. They hardly represent colors and noise, so one more head takes the image itself.
+The generator is DCGAN's.
 
-No figure may be made with efficientnet_lite0 for such a generator: it has learnt to please it.
+Metrics must not use the extractor efficientnet_lite0 for such a generator, which was optimized on
+its features.
 """
 
 from typing import Literal
 
 import keras
-from keras import layers
+from keras import KerasTensor, layers
 from pydantic import Field
 
 from ganvas.backbones.efficientnet import build_pyramid
@@ -21,27 +22,20 @@ from ganvas.networks.conditioning import class_embedding, projection_logit
 from ganvas.networks.dcgan import DcganParams, build_generator
 from ganvas.networks.gan_networks import GanNetworks
 
-# Heads come down to maps of this side, and each has as many logits.
+# Each head has GRID × GRID logits.
 GRID = 4
-# It may not judge what was trained by it: see `ganvas.project_params`.
+# Not allowed as extractor of metrics, see `ganvas.project_params`.
 BACKBONE = "efficientnet_lite0"
 
 
 class ProjectedParams(Params):
-    """Parameters of Projected GAN.
+    """Parameters of Projected GAN; conf/base/parameters_train.yml describes each of them.
 
     Attributes:
-        latent: Length Z of the latent vector.
-        generator_width: Channels of the generator's last hidden layer, doubled at each halving.
-        max_width: The most channels that the generator has at any side.
-        kernel: Side of the generator's kernels.
-        mixing: How maps are mixed before the heads: `across_scales`, each with the coarser ones;
-            `across_channels`, each by itself; or `none`.
-        projection: Channels of each mixture.
-        head_width: Channels of the heads.
-        pixel_width: Channels of the first layer of the head that judges the image itself.
-        input_upscale: How many times larger the frozen network sees an image, a power of two: it
-            learnt from larger ones, but takes the square of this as long.
+        mixing: How feature maps are mixed before the heads: `across_scales`, each with the coarser
+            ones; `across_channels`, each by itself; or `none`.
+        input_upscale: Factor by which images are upsampled for the backbone, which was trained on
+            larger ones; the cost grows with its square.
     """
 
     latent: int = Field(100, ge=1, le=4096)
@@ -58,24 +52,26 @@ class ProjectedParams(Params):
 def build_projected(
     params: ProjectedParams, image_shape: tuple[int, int, int], classes: int = 0
 ) -> GanNetworks:
-    """Build generator and discriminator for square images with a power of two as side.
+    """Build generator and discriminator for square images; see `GanNetworks`.
+
+    The discriminator has 80 logits, 16 of each of five heads.
 
     Args:
         params: Widths and mixing.
-        image_shape: (H, W, 3) with H == W, 32 or more.
-        classes: How many classes K there are; 0: images without classes.
-
-    Returns:
-        The generator, (N, Z) to (N, H, W, 3) in [-1, 1]; the discriminator, the other way to
-        logits (N, 80), one for each sixteenth of an image by each of five heads. With classes both
-        take rows (N, K) as second input.
+        image_shape: (H, W, 3) with H == W, a power of two, 32 or more.
+        classes: Number of classes K; 0 builds unconditional networks.
 
     Raises:
-        GanvasError: The trained network's weights aren't installed.
+        GanvasError: The pretrained weights aren't installed.
+
+    Example:
+        >>> networks = build_projected(ProjectedParams(), (64, 64, 3), classes=10)
+        >>> networks.discriminator.output_shape
+        (None, 80)
     """
-    # Sides of the generator's maps, from 4 to half the image's.
+    # From maps of side 4 to half the image's.
     halvings = range((image_shape[0] // 4).bit_length() - 2, -1, -1)
-    widths = [min(params.generator_width << each, params.max_width) for each in halvings]
+    widths = [min(params.generator_width << n, params.max_width) for n in halvings]
     generator = DcganParams(latent=params.latent, generator_widths=widths, kernel=params.kernel)
     return GanNetworks(
         build_generator(generator, image_shape, classes),
@@ -87,35 +83,38 @@ def _build_discriminator(
     params: ProjectedParams, image_shape: tuple[int, int, int], classes: int
 ) -> keras.Model:
     pyramid = build_pyramid("lite0", image_shape[0], params.input_upscale)
-    trunk = keras.Model(pyramid.input, [pyramid.input, *pyramid.outputs], name="trunk")
-    trunk.trainable = False
+    backbone = keras.Model(pyramid.input, [pyramid.input, *pyramid.outputs], name="trunk")
+    backbone.trainable = False
     images = keras.Input(image_shape, name="images")
-    rows = [keras.Input((classes,), name="classes")] if classes else []
-    logits = _build_heads(params, trunk, classes)([*trunk(images), *rows])
-    return keras.Model([images, *rows] if rows else images, logits, name="discriminator")
+    labels = [keras.Input((classes,), name="classes")] if classes else []
+    heads = _build_heads(params, backbone, classes)
+    logits = heads([*backbone(images), *labels])
+    inputs = [images, *labels] if classes else images
+    return keras.Model(inputs, logits, name="discriminator")
 
 
-def _build_heads(params: ProjectedParams, trunk: keras.Model, classes: int) -> keras.Model:
-    maps = [keras.Input(each.shape[1:], dtype=each.dtype) for each in trunk.outputs]
-    rows = keras.Input((classes,), name="classes") if classes else None
-    heads = [_pixel_head(params, maps[0])]
-    heads += [_head(params, each, rows) for each in _mix(params, maps[1:])]
-    logits = layers.Concatenate(dtype="float32")(heads)
-    return keras.Model([*maps, rows] if classes else maps, logits, name="heads")
+def _build_heads(params: ProjectedParams, backbone: keras.Model, classes: int) -> keras.Model:
+    maps = [keras.Input(x.shape[1:], dtype=x.dtype) for x in backbone.outputs]
+    labels = keras.Input((classes,), name="classes") if classes else None
+    logits = [_pixel_head(params, maps[0])]
+    logits += [_head(params, x, labels) for x in _mix(params, maps[1:])]
+    merged = layers.Concatenate(dtype="float32")(logits)
+    return keras.Model([*maps, labels] if classes else maps, merged, name="heads")
 
 
-def _mix(params: ProjectedParams, maps: list[keras.KerasTensor]) -> list[keras.KerasTensor]:
-    """Mix maps, given from the finest to the coarsest, by convolutions that stay as they begin."""
+def _mix(params: ProjectedParams, maps: list[KerasTensor]) -> list[KerasTensor]:
+    """Mix feature maps, from the finest to the coarsest, by random convolutions."""
     if params.mixing == "none":
         return maps
-    mixed = [_random_convolution(params, 1)(each) for each in maps]
+    mixed = [_random_convolution(params, 1)(x) for x in maps]
     if params.mixing == "across_channels":
         return mixed
-    found = [_random_convolution(params, 3)(mixed[-1])]
+    # From the coarsest map down, each finer map is added to the upsampled result.
+    outputs = [_random_convolution(params, 3)(mixed[-1])]
     for finer in mixed[-2::-1]:
-        coarser = layers.UpSampling2D(2, interpolation="bilinear")(found[0])
-        found.insert(0, _random_convolution(params, 3)(layers.Add()([coarser, finer])))
-    return found
+        coarser = layers.UpSampling2D(2, interpolation="bilinear")(outputs[0])
+        outputs.insert(0, _random_convolution(params, 3)(layers.Add()([coarser, finer])))
+    return outputs
 
 
 def _random_convolution(params: ProjectedParams, kernel: int) -> keras.Layer:
@@ -128,34 +127,34 @@ def _random_convolution(params: ProjectedParams, kernel: int) -> keras.Layer:
     )
 
 
-def _pixel_head(params: ProjectedParams, x: keras.KerasTensor) -> keras.KerasTensor:
-    """Turn images into GRID² logits, (N, 16)."""
+def _pixel_head(params: ProjectedParams, x: KerasTensor) -> KerasTensor:
+    """Map images to GRID² logits, (N, 16)."""
     width = params.pixel_width
     while x.shape[1] > GRID:
-        x = layers.LeakyReLU(0.2)(_convolve(width, 4, 2)(x))
+        x = layers.LeakyReLU(0.2)(_spectral_conv(width, 4, 2)(x))
         width = 2 * params.pixel_width
-    return layers.Flatten(dtype="float32")(_convolve(1, 3)(x))
+    return layers.Flatten(dtype="float32")(_spectral_conv(1, 3)(x))
 
 
-def _head(
-    params: ProjectedParams, x: keras.KerasTensor, rows: keras.KerasTensor | None
-) -> keras.KerasTensor:
-    """Turn a map into GRID² logits, (N, 16)."""
+def _head(params: ProjectedParams, x: KerasTensor, labels: KerasTensor | None) -> KerasTensor:
+    """Map a feature map to GRID² logits, (N, 16)."""
     while x.shape[1] > GRID:
-        x = layers.LeakyReLU(0.2)(_convolve(params.head_width, 4, 2)(x))
-    x = layers.LeakyReLU(0.2)(_convolve(params.head_width, 3)(x))
-    logits = _convolve(1, 3)(x)
+        x = layers.LeakyReLU(0.2)(_spectral_conv(params.head_width, 4, 2)(x))
+    x = layers.LeakyReLU(0.2)(_spectral_conv(params.head_width, 3)(x))
+    logits = _spectral_conv(1, 3)(x)
     if x.shape[1] < GRID:
-        # Coarse maps count as much as fine ones.
+        # The logits of coarse maps are repeated, to weigh as much as those of fine maps.
         logits = layers.UpSampling2D(GRID // x.shape[1])(logits)
     logits = layers.Flatten(dtype="float32")(logits)
-    if rows is None:
+    if labels is None:
         return logits
-    table = class_embedding(params.head_width, keras.initializers.GlorotUniform(), dtype="float32")
-    judged = projection_logit(x, rows, layers.SpectralNormalization(table, dtype="float32"))
-    return layers.Add(dtype="float32")([logits, judged])
+    embedding = layers.SpectralNormalization(
+        class_embedding(params.head_width, keras.initializers.GlorotUniform(), dtype="float32"),
+        dtype="float32",
+    )
+    return layers.Add(dtype="float32")([logits, projection_logit(x, labels, embedding)])
 
 
-def _convolve(channels: int, kernel: int, stride: int = 1) -> keras.Layer:
+def _spectral_conv(channels: int, kernel: int, stride: int = 1) -> keras.Layer:
     convolution = layers.Conv2D(channels, kernel, strides=stride, padding="same")
     return layers.SpectralNormalization(convolution, dtype="float32")

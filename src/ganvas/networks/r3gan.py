@@ -1,17 +1,17 @@
 """R3GAN: a residual network without normalization (Huang et al., arXiv 2501.05441).
 
-Both networks are chains of inverted residual blocks with grouped convolutions, begun by fix-up
-initialization (Zhang et al., arXiv 1901.09321): each block begins as the identity, and its other
-kernels are scaled down by the number of blocks. What is special about their training, the
-relativistic loss and gradient penalties at real and generated images, stands under `train`; the
-defaults here are the paper's for faces at 64 pixels.
+Both networks are chains of inverted residual blocks with grouped convolutions and fix-up
+initialization (Zhang et al., arXiv 1901.09321): each block starts as the identity, and its other
+kernels are scaled down by the number of blocks. The paper's relativistic loss and gradient
+penalties, R1 and R2, are parameters of `train`; the defaults here are the paper's for faces at 64
+pixels.
 """
 
 from math import sqrt
-from typing import Any, TypeAlias
+from typing import Any
 
 import keras
-from keras import layers
+from keras import KerasTensor, layers
 from pydantic import Field, model_validator
 
 from ganvas.base_params import Params
@@ -20,22 +20,15 @@ from ganvas.networks.gan_networks import GanNetworks
 
 FIRST_SIDE, LARGEST_SIDE = 4, 256
 SLOPE = 0.2
-Maps: TypeAlias = keras.KerasTensor
 
 
 class R3ganParams(Params):
-    """Parameters of R3GAN.
+    """Parameters of R3GAN; conf/base/parameters_train.yml describes each of them.
 
     Attributes:
-        latent: Length Z of the latent vector.
-        width: Channels of the maps at full size; doubled at each halving of the side.
-        max_width: Channels that no maps have more than; 768 for faces in the paper.
-        blocks: Residual blocks at each side.
-        expansion: How many times more channels there are within a block.
-        group_width: Channels that each group of a block's 3 x 3 convolution mixes; where a block
-            has no more than these, it has one group. Many groups are for GPUs: on a CPU
-            TensorFlow has no fast kernels for them.
-        class_embedding: Numbers that stand for a class beside the generator's latent.
+        expansion: Ratio of the channels within a block to its input's.
+        group_width: Channels per group of a block's 3 x 3 convolution; a block with fewer channels
+            has one group. Many groups are for GPUs: TensorFlow has no fast CPU kernels for them.
     """
 
     latent: int = Field(64, ge=1, le=4096)
@@ -53,15 +46,15 @@ class R3ganParams(Params):
             if expanded > self.group_width and expanded % self.group_width:
                 raise ValueError(
                     f"width and max_width times expansion must be multiples of group_width, or "
-                    f"less, and {width} × {self.expansion} is none of {self.group_width}"
+                    f"less, and {width} × {self.expansion} is neither"
                 )
-        for width in _widths(self, LARGEST_SIDE):
+        for width in _stage_widths(self, LARGEST_SIDE):
             expanded = width * self.expansion
             if expanded % _count_groups(self, expanded):
                 raise ValueError(
                     f"width, doubled at each halving, comes to {width}, and {width} × "
-                    f"{self.expansion} can't be cut into groups of {self.group_width} or a little "
-                    "more"
+                    f"{self.expansion} can't be divided into groups of {self.group_width} or a "
+                    "little more"
                 )
         return self
 
@@ -69,17 +62,19 @@ class R3ganParams(Params):
 def build_r3gan(
     params: R3ganParams, image_shape: tuple[int, int, int], classes: int = 0
 ) -> GanNetworks:
-    """Build generator and discriminator for square images with a power of two as side.
+    """Build generator and discriminator for square images; see `GanNetworks`.
+
+    No activation limits the generator's images to [-1, 1].
 
     Args:
         params: Widths and depths.
-        image_shape: (H, W, channels) with H == W, 8 or more.
-        classes: How many classes K there are; 0: images without classes.
+        image_shape: (H, W, channels) with H == W, a power of two, 8 or more.
+        classes: Number of classes K; 0 builds unconditional networks.
 
-    Returns:
-        The generator, (N, Z) to (N, H, W, channels), which nothing keeps within [-1, 1] but what
-        it has learnt; the discriminator, the other way to logits (N, 1). With classes both take
-        rows (N, K) as second input.
+    Example:
+        >>> networks = build_r3gan(R3ganParams(width=32, max_width=64), (32, 32, 3))
+        >>> networks.discriminator(keras.ops.zeros((1, 32, 32, 3))).shape
+        TensorShape([1, 1])
     """
     return GanNetworks(
         _build_generator(params, image_shape, classes),
@@ -91,15 +86,15 @@ def _build_generator(
     params: R3ganParams, image_shape: tuple[int, int, int], classes: int
 ) -> keras.Model:
     latent = inputs = keras.Input((params.latent,), name="latent")
-    widths = _widths(params, image_shape[0])
+    widths = _stage_widths(params, image_shape[0])
     x = latent
     if classes:
-        rows = keras.Input((classes,), name="classes")
-        inputs = [latent, rows]
-        table = class_embedding(params.class_embedding, _msr(), name="class_embedding")
-        x = layers.Concatenate()([x, table(rows)])
-    x = layers.Dense(widths[0], use_bias=False, kernel_initializer=_msr())(x)
-    # Each channel begins as a pattern of its own, as strong as the latent asks for.
+        labels = keras.Input((classes,), name="classes")
+        inputs = [latent, labels]
+        embedding = class_embedding(params.class_embedding, _he_normal(), name="class_embedding")
+        x = layers.Concatenate()([x, embedding(labels)])
+    x = layers.Dense(widths[0], use_bias=False, kernel_initializer=_he_normal())(x)
+    # Each channel starts as a learned pattern, multiplied by a projection of the latent.
     x = layers.EinsumDense(
         "nc,pc->npc",
         (FIRST_SIDE**2, widths[0]),
@@ -109,10 +104,10 @@ def _build_generator(
     x = layers.Reshape((FIRST_SIDE, FIRST_SIDE, widths[0]))(x)
     x = _residual_blocks(params, len(widths), x)
     for width in widths[1:]:
-        x = _convolve_points(x, width)
+        x = _match_width(x, width)
         x = _blur(layers.UpSampling2D(2, interpolation="nearest")(x))
         x = _residual_blocks(params, len(widths), x)
-    images = _pointwise(image_shape[2], _msr(), dtype="float32")(x)
+    images = _conv1x1(image_shape[2], _he_normal(), dtype="float32")(x)
     return keras.Model(inputs, images, name="generator")
 
 
@@ -120,32 +115,37 @@ def _build_discriminator(
     params: R3ganParams, image_shape: tuple[int, int, int], classes: int
 ) -> keras.Model:
     images = inputs = keras.Input(image_shape, name="images")
-    widths = _widths(params, image_shape[0])[::-1]
-    x = _pointwise(widths[0], _msr())(images)
+    widths = _stage_widths(params, image_shape[0])[::-1]
+    x = _conv1x1(widths[0], _he_normal())(images)
     x = _residual_blocks(params, len(widths), x)
     for width in widths[1:]:
         x = layers.AveragePooling2D(2)(_blur(x))
-        x = _residual_blocks(params, len(widths), _convolve_points(x, width))
-    # The initializer takes a depthwise kernel's fan-in for that of all channels together.
+        x = _residual_blocks(params, len(widths), _match_width(x, width))
+    # VarianceScaling would count all channels in the fan-in of a depthwise kernel.
     pattern = keras.initializers.RandomNormal(stddev=1 / FIRST_SIDE)
     basis = layers.DepthwiseConv2D(
         FIRST_SIDE, use_bias=False, depthwise_initializer=pattern, dtype="float32", name="basis"
     )
     x = layers.Flatten(dtype="float32")(basis(x))
-    told = layers.Dense(
-        widths[-1] if classes else 1, use_bias=False, kernel_initializer=_msr(), dtype="float32"
+    features = layers.Dense(
+        widths[-1] if classes else 1,
+        use_bias=False,
+        kernel_initializer=_he_normal(),
+        dtype="float32",
     )(x)
     if not classes:
-        return keras.Model(inputs, told, name="discriminator")
-    rows = keras.Input((classes,), name="classes")
+        return keras.Model(inputs, features, name="discriminator")
+    labels = keras.Input((classes,), name="classes")
     gain = 1 / sqrt(widths[-1])
-    table = class_embedding(widths[-1], _msr(gain), name="class_embedding", dtype="float32")
-    logits = layers.Dot(axes=1, dtype="float32")([told, table(rows)])
-    return keras.Model([inputs, rows], logits, name="discriminator")
+    embedding = class_embedding(
+        widths[-1], _he_normal(gain), name="class_embedding", dtype="float32"
+    )
+    logits = layers.Dot(axes=1, dtype="float32")([features, embedding(labels)])
+    return keras.Model([inputs, labels], logits, name="discriminator")
 
 
-def _widths(params: R3ganParams, side: int) -> list[int]:
-    """Channels of the maps, from the smallest on."""
+def _stage_widths(params: R3ganParams, side: int) -> list[int]:
+    """Return the channels of the feature maps, from the smallest side to the largest."""
     doublings = range((side // FIRST_SIDE).bit_length())
     return [min(params.width << depth, params.max_width) for depth in doublings][::-1]
 
@@ -154,39 +154,40 @@ def _count_groups(params: R3ganParams, channels: int) -> int:
     return max(channels // params.group_width, 1)
 
 
-def _residual_blocks(params: R3ganParams, stages: int, x: Maps) -> Maps:
-    """Follow maps by the blocks of one side, of one network with so many sides."""
-    # Of 3 layers in a block; 2 / (1 + slope²) keeps the variance over a leaky ReLU.
+def _residual_blocks(params: R3ganParams, stages: int, x: KerasTensor) -> KerasTensor:
+    """Apply the residual blocks of one of `stages` resolutions."""
+    # Fix-up for 3 layers per block; 2 / (1 + slope²) preserves variance over a leaky ReLU.
     gain = sqrt(2 / (1 + SLOPE**2)) * (stages * params.blocks) ** (-1 / (2 * 3 - 2))
     width, expanded = x.shape[-1], params.expansion * x.shape[-1]
     for _ in range(params.blocks):
-        y = layers.LeakyReLU(SLOPE)(_pointwise(expanded, _msr(gain), use_bias=True)(x))
+        y = layers.LeakyReLU(SLOPE)(_conv1x1(expanded, _he_normal(gain), use_bias=True)(x))
         y = layers.Conv2D(
             expanded,
             3,
             padding="same",
             groups=_count_groups(params, expanded),
-            kernel_initializer=_msr(gain),
+            kernel_initializer=_he_normal(gain),
         )(y)
-        y = _pointwise(width, keras.initializers.Zeros())(layers.LeakyReLU(SLOPE)(y))
+        y = _conv1x1(width, keras.initializers.Zeros())(layers.LeakyReLU(SLOPE)(y))
         x = layers.Add()([x, y])
     return x
 
 
-def _convolve_points(x: Maps, width: int) -> Maps:
-    return x if x.shape[-1] == width else _pointwise(width, _msr())(x)
+def _match_width(x: KerasTensor, width: int) -> KerasTensor:
+    return x if x.shape[-1] == width else _conv1x1(width, _he_normal())(x)
 
 
-def _pointwise(
+def _conv1x1(
     width: int, initializer: keras.Initializer, use_bias: bool = False, **options: Any
 ) -> keras.Layer:
     return layers.Conv2D(width, 1, use_bias=use_bias, kernel_initializer=initializer, **options)
 
 
-def _blur(x: Maps) -> Maps:
-    """Convolve with [1, 2, 1] / 4 both ways, on zeros around the maps.
+def _blur(x: KerasTensor) -> KerasTensor:
+    """Convolve zero-padded maps with [1, 2, 1] / 4 along both axes.
 
-    After nearest upsampling, or before the mean of 2 x 2, it is the paper's filter [1, 3, 3, 1].
+    After nearest upsampling, or before 2 x 2 average pooling, it is the paper's filter
+    [1, 3, 3, 1].
     """
     x = layers.ZeroPadding2D(1)(x)
     for _ in range(2):
@@ -194,6 +195,6 @@ def _blur(x: Maps) -> Maps:
     return x
 
 
-def _msr(gain: float = 1.0) -> keras.Initializer:
-    """He et al.'s normal distribution (arXiv 1502.01852) times a gain."""
+def _he_normal(gain: float = 1.0) -> keras.Initializer:
+    """Return He et al.'s normal initializer (arXiv 1502.01852), times a gain."""
     return keras.initializers.VarianceScaling(gain**2, "fan_in", "untruncated_normal")

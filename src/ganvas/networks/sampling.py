@@ -1,119 +1,131 @@
-"""Images from a generator, the same for the same seed."""
+"""Reproducible sampling of latents, classes and images."""
 
 from collections.abc import Iterator
 
 import keras
 import numpy as np
 
-# Always whole batches of this size: float sums depend on how a batch is cut up, so only then does
-# an image depend on its seed and number alone.
+# Batches always have this size: float sums depend on the batch size, so only then does an image
+# depend on nothing but its seed and number.
 BATCH = 64
 
 
 def latent_length(generator: keras.Model) -> int:
-    """Length Z of a generator's latents."""
+    """Return the length Z of a generator's latents."""
     return generator.inputs[0].shape[-1]
 
 
 def count_classes(generator: keras.Model) -> int:
-    """How many classes K a generator paints; 0 for one without classes."""
+    """Return the number of classes K of a generator; 0 for an unconditional one."""
     return generator.inputs[1].shape[-1] if len(generator.inputs) > 1 else 0
 
 
 def sample_latents(
     generator: keras.Model, count: int, seed: int, truncation: float = 1.0
 ) -> np.ndarray:
-    """Draw latents from N(0, 1): float32 of shape (count, Z); a longer draw begins the same.
+    """Sample latents from N(0, 1), float32 of shape (count, Z).
 
     Args:
-        generator: Whose latents they are.
-        count: How many.
-        seed: The same seed gives the same ones.
-        truncation: What they are multiplied by, above 0 and at most 1. Below 1 they are nearer to
-            the most common image: likelier and less varied (after Brock et al., arXiv
-            1809.11096, and Karras et al., arXiv 1812.04948, who do so in other ways).
+        generator: The generator that takes the latents.
+        count: Number of latents; the first ones don't depend on it.
+        seed: Random seed.
+        truncation: Factor of all latents, above 0 and at most 1; below 1, images are more typical
+            and less varied (cf. Brock et al., arXiv 1809.11096, and Karras et al., arXiv
+            1812.04948, who truncate in other ways).
+
+    Example:
+        >>> from ganvas.networks.dcgan import DcganParams, build_dcgan
+        >>> generator = build_dcgan(DcganParams(), (64, 64, 3)).generator
+        >>> images = generate_images(generator, sample_latents(generator, 4, seed=0))
+        >>> images.shape, images.dtype
+        ((4, 64, 64, 3), dtype('uint8'))
     """
     shape = (count, latent_length(generator))
-    drawn = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
-    return drawn * np.float32(truncation)
+    latents = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+    return latents * np.float32(truncation)
 
 
 def slerp(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
-    """Walk from latents to others on arcs, on which points are as likely as their ends.
+    """Interpolate spherically between latents (White, arXiv 1609.04468).
 
-    Straight lines pass too near to the origin, where hardly any latent lies (White,
-    arXiv 1609.04468).
+    Linear interpolation passes too close to the origin, where latents are improbable.
 
     Args:
         start: float32 of shape (n, Z).
-        end: Where each walk ends, of the same shape.
-        steps: Points of a walk, both ends included, 2 or more.
+        end: float32 of shape (n, Z).
+        steps: Number of points including both ends, 2 or more.
 
     Returns:
-        float32 of shape (n, steps, Z). Opposite latents, between which there is no shortest arc,
-        and parallel ones are joined by straight lines.
+        float32 of shape (n, steps, Z). Parallel and opposite latents, which have no unique arc,
+        are interpolated linearly.
+
+    Example:
+        >>> start, end = np.eye(2, dtype=np.float32)
+        >>> slerp(start[None], end[None], 3).round(2).tolist()
+        [[[1.0, 0.0], [0.7099999785423279, 0.7099999785423279], [0.0, 1.0]]]
     """
-    lengths = [np.linalg.norm(each, axis=1, keepdims=True) for each in (start, end)]
+    lengths = [np.linalg.norm(x, axis=1, keepdims=True) for x in (start, end)]
     cosine = (start * end).sum(axis=1, keepdims=True) / np.maximum(lengths[0] * lengths[1], 1e-12)
     angle = np.arccos(np.clip(cosine, -1, 1))
-    shares = np.linspace(0, 1, steps)[:, None, None]
-    straight = np.sin(angle) < 1e-3
-    turn = np.where(straight, 1, angle)
-    before = np.where(straight, 1 - shares, np.sin((1 - shares) * turn) / np.sin(turn))
-    after = np.where(straight, shares, np.sin(shares * turn) / np.sin(turn))
-    return (before * start + after * end).swapaxes(0, 1).astype(np.float32)
+    t = np.linspace(0, 1, steps)[:, None, None]
+    linear = np.sin(angle) < 1e-3
+    # Any angle without division by zero, where the linear weights are used.
+    angle = np.where(linear, 1, angle)
+    start_weight = np.where(linear, 1 - t, np.sin((1 - t) * angle) / np.sin(angle))
+    end_weight = np.where(linear, t, np.sin(t * angle) / np.sin(angle))
+    return (start_weight * start + end_weight * end).swapaxes(0, 1).astype(np.float32)
 
 
 def cycle_classes(generator: keras.Model, count: int) -> np.ndarray:
-    """Give classes in turn: rows of weights, float32 of shape (count, K), one-hot."""
+    """Return one-hot labels, float32 of shape (count, K), that cycle through the classes."""
     classes = count_classes(generator)
     return one_hot(np.arange(count) % max(classes, 1), classes)
 
 
 def sample_labels(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Draw classes' numbers as often as they are among labels (n,): of shape (count,)."""
-    # A second number keeps them apart from latents of the same seed.
+    """Sample class numbers (count,) with the frequencies of `labels` (n,)."""
+    # The second number makes them independent of latents of the same seed.
     return np.random.default_rng([seed, 1]).choice(labels, count)
 
 
 def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Turn classes' numbers (N,) into rows of weights, float32 of shape (N, K)."""
+    """Convert class numbers (N,) to one-hot labels, float32 of shape (N, K)."""
     return (labels[:, None] == np.arange(classes)).astype(np.float32)
 
 
 def as_inputs(arrays: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
-    """Give arrays as a network takes them: a single one bare, several as a list."""
+    """Return the only array, or the list of several, as a Keras model takes its inputs."""
     return arrays if len(arrays) > 1 else arrays[0]
 
 
 def generate_batches(
-    generator: keras.Model, latents: np.ndarray, classes: np.ndarray | None = None
+    generator: keras.Model, latents: np.ndarray, one_hot_labels: np.ndarray | None = None
 ) -> Iterator[np.ndarray]:
-    """Turn latents into images, batch by batch.
+    """Generate images from latents, batch by batch.
 
     Args:
         generator: See `ganvas.networks.gan_networks.GanNetworks`.
         latents: float32 of shape (N, Z).
-        classes: Rows of weights, float32 of shape (N, K), or of shape (N, 0) for a generator
-            without classes; None: all classes in turn.
+        one_hot_labels: float32 of shape (N, K), one-hot or mixtures of classes; (N, 0) for an
+            unconditional generator. None cycles through the classes.
 
     Yields:
-        uint8 of shape (n, H, W, 3), n at most 64, together N images.
+        uint8 of shape (n, H, W, 3), n at most 64, N images in all.
     """
-    if classes is None:
-        classes = cycle_classes(generator, len(latents))
+    if one_hot_labels is None:
+        one_hot_labels = cycle_classes(generator, len(latents))
     for start in range(0, len(latents), BATCH):
-        padded = [_pad(each[start : start + BATCH]) for each in (latents, classes)]
+        padded = [_pad(x[start : start + BATCH]) for x in (latents, one_hot_labels)]
         inputs = as_inputs(padded[: len(generator.inputs)])
         images = keras.ops.convert_to_numpy(generator(inputs, training=False))
         yield to_uint8(images[: len(latents) - start])
 
 
 def generate_images(
-    generator: keras.Model, latents: np.ndarray, classes: np.ndarray | None = None
+    generator: keras.Model, latents: np.ndarray, one_hot_labels: np.ndarray | None = None
 ) -> np.ndarray:
-    """Turn latents (N, Z), and classes as in `generate_batches`, into uint8 images (N, H, W, 3)."""
-    return np.concatenate(list(generate_batches(generator, latents, classes)))
+    """Generate all images, uint8 of shape (N, H, W, 3), at once; see `generate_batches`."""
+    return np.concatenate(list(generate_batches(generator, latents, one_hot_labels)))
 
 
 def _pad(rows: np.ndarray) -> np.ndarray:
@@ -121,10 +133,10 @@ def _pad(rows: np.ndarray) -> np.ndarray:
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Turn values in [-1, 1] into uint8 of the same shape, rounded."""
+    """Convert values in [-1, 1] to uint8 by rounding; values outside are clipped."""
     return np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
 def to_float(images: np.ndarray) -> np.ndarray:
-    """Turn uint8 images into float32 in [-1, 1]; the way back of `to_uint8`."""
+    """Convert uint8 images to float32 in [-1, 1], the inverse of `to_uint8`."""
     return images.astype(np.float32) / 127.5 - 1
