@@ -11,8 +11,7 @@ from scipy.stats import entropy
 
 from ganvas.ingestion.collection import Collection
 from ganvas.metrics import class_consistency
-from ganvas.metrics.extractors import load_extractor
-from ganvas.metrics.features import Extractor
+from ganvas.metrics.feature_extractors import Extractor, load_extractor
 from ganvas.metrics.frechet import frechet_distance
 from ganvas.metrics.kid import kernel_distance
 from ganvas.metrics.prdc import compute_prdc

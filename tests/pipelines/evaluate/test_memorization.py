@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from ganvas.ingestion.collection import Collection
-from ganvas.metrics.features import Extractor
+from ganvas.metrics.feature_extractors import Extractor
 from ganvas.pipelines.evaluate.feature_metrics import Features
 from ganvas.pipelines.evaluate.memorization import find_nearest_training_images
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from ganvas.ingestion.collection import Collection
-from ganvas.metrics.features import Extractor
+from ganvas.metrics.feature_extractors import Extractor
 from ganvas.metrics.kid import kernel_distance
 from ganvas.networks.sampling import generate_images
 from ganvas.pipelines.train import callbacks

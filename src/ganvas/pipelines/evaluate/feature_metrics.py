@@ -8,8 +8,7 @@ import numpy as np
 from ganvas.ingestion.class_labels import Classes, match_classes
 from ganvas.ingestion.collection import Collection
 from ganvas.metrics.class_consistency import blur_and_noise, predict_classes, train_classifier
-from ganvas.metrics.extractors import load_extractor, metric_names
-from ganvas.metrics.features import Extractor, extract
+from ganvas.metrics.feature_extractors import Extractor, extract, load_extractor, metric_names
 from ganvas.metrics.frechet import frechet_distance
 from ganvas.metrics.inception_score import inception_score
 from ganvas.metrics.kid import kernel_distance, kernel_distance_subsets

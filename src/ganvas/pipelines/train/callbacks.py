@@ -11,8 +11,7 @@ import pandas as pd
 
 from ganvas.atomic_files import atomic_path
 from ganvas.ingestion.collection import Collection
-from ganvas.metrics.extractors import load_extractor
-from ganvas.metrics.features import extract
+from ganvas.metrics.feature_extractors import extract, load_extractor
 from ganvas.metrics.kid import kernel_distance
 from ganvas.metrics.nearest_neighbors import find_nearest
 from ganvas.networks.sampling import generate_images, one_hot, sample_labels, sample_latents
