@@ -19,8 +19,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from ganvas.datasets.packed_collection import CollectionDataset
-from ganvas.metrics.extractors import load_extractor
-from ganvas.metrics.features import extract
+from ganvas.metrics.feature_extractors import compute_features, load_extractor
 from ganvas.metrics.frechet import frechet_distance
 from ganvas.metrics.kid import kernel_distance, kernel_distance_subsets
 from ganvas.metrics.pairwise import mean_pairwise_distance
@@ -86,11 +85,11 @@ def order(packed: str, other: str | None, max_count: int) -> None:
         rows["another collection"] = foreign[np.arange(count) % len(foreign)]
     for name in ("efficientnet_lite0", "efficientnet_lite2"):
         extractor = load_extractor(name)
-        real = extract(extractor, reference)
+        real = compute_features(extractor, reference)
         print(f"\n{count} images a side, {name}\n\n| images | {' | '.join(COLUMNS)} |")
         print("|---|" + "---|" * len(COLUMNS))
         for title, others in rows.items():
-            metrics = compute_metrics(real, extract(extractor, others))
+            metrics = compute_metrics(real, compute_features(extractor, others))
             cells = " | ".join(f"{value:.3g}" for value in metrics)
             print(f"| {title} | {cells} |", flush=True)
 

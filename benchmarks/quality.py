@@ -127,8 +127,7 @@ def run_command(command: list[str], **options: object) -> float:
 
 def evaluate_with_efficientnet(fake: Path, real: Path) -> dict:
     """Compute the metrics on features of EfficientNet-Lite2, of at most `COUNT` images a side."""
-    from ganvas.metrics.extractors import load_extractor
-    from ganvas.metrics.features import extract
+    from ganvas.metrics.feature_extractors import compute_features, load_extractor
     from ganvas.metrics.frechet import frechet_distance
     from ganvas.metrics.kid import kernel_distance
     from ganvas.metrics.prdc import compute_prdc
@@ -139,7 +138,9 @@ def evaluate_with_efficientnet(fake: Path, real: Path) -> dict:
     with np.load(fake) as arrays:
         fake_images = arrays["images"][:COUNT]
     extractor = load_extractor("efficientnet_lite2")
-    features = [extract(extractor, images, "features") for images in (real_images, fake_images)]
+    features = [
+        compute_features(extractor, images, "features") for images in (real_images, fake_images)
+    ]
     return {
         "kid_e3": 1000 * kernel_distance(*features),
         "fd": frechet_distance(*features),

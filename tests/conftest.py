@@ -1,4 +1,4 @@
-"""What several tests need: a project of their own, a tiny collection, tiny networks."""
+"""Fixtures that several tests need: a project of their own, tiny networks, a few images."""
 
 import functools
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 
 from ganvas.networks.dcgan import DcganParams, build_dcgan
-from ganvas.training.callbacks import EpochTable
+from ganvas.training.callbacks import HistoryLogger
 from projects import make_project, run_kedro
 
 
@@ -29,15 +29,15 @@ def kedro_run(project: Path) -> Callable[..., Result]:
 
 @pytest.fixture
 def divergence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spoil the discriminator at each epoch's end, so that the second epoch diverges."""
-    record = EpochTable.on_epoch_end
+    """Set weights to NaN at each epoch's end, so that the second epoch diverges."""
+    log_epoch = HistoryLogger.on_epoch_end
 
-    def record_and_injure(self, epoch, logs=None):
-        record(self, epoch, logs)
+    def log_epoch_and_break(self, epoch, logs=None):
+        log_epoch(self, epoch, logs)
         kernel = self.model.discriminator.trainable_weights[0]
         kernel.assign(np.full(kernel.shape, np.nan, np.float32))
 
-    monkeypatch.setattr(EpochTable, "on_epoch_end", record_and_injure)
+    monkeypatch.setattr(HistoryLogger, "on_epoch_end", log_epoch_and_break)
 
 
 @pytest.fixture

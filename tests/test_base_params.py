@@ -1,3 +1,5 @@
+from typing import get_args
+
 import pytest
 from pydantic import Field, model_validator
 
@@ -101,15 +103,17 @@ def test_parameters_are_immutable():
         Inner().width = 3
 
 
-def test_a_renamed_parameter_is_reported_with_its_new_name():
-    for old, new in RENAMED.items():
-        raw: dict = {"value": 1}
-        for part in reversed(old.split(".")):
-            raw = {part: raw}
-        with pytest.raises(GanvasError) as error:
-            check_params(ProjectParams, raw)
-        assert f"Unknown parameter '{old}' (it is now called '{new}')" in str(error.value)
-        model = ProjectParams
-        for part in new.split("."):
-            assert part in model.model_fields
-            model = model.model_fields[part].annotation
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_a_renamed_parameter_is_reported_with_its_new_name(old, new):
+    raw: dict = {"value": 1}
+    for part in reversed(old.split(".")):
+        raw = {part: [raw] if part == "published" else raw}
+    key = old.replace("published.", "published.0.")
+    with pytest.raises(GanvasError) as error:
+        check_params(ProjectParams, raw)
+    assert f"Unknown parameter '{key}' (it is now called '{new}')" in str(error.value)
+    model = ProjectParams
+    for part in new.split("."):
+        assert part in model.model_fields
+        model = model.model_fields[part].annotation
+        model = (get_args(model) or [model])[0]

@@ -122,7 +122,7 @@ def test_the_training_node_shows_a_diagram_of_its_network(shown_by_viz):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_before_any_run_the_network_is_drawn_or_the_missing_input_is_named(tmp_path, name):
     shown = draw_network(catalog(tmp_path, {"name": name}))
-    if NETWORKS[name].by_class:
+    if NETWORKS[name].always_conditional:
         assert shown.content == NOT_PACKED
     else:
         assert shown.kind == "mermaid"

@@ -15,6 +15,7 @@ RENAMED = {
     "ingest.source.sample.pictures": "ingest.source.sample.images",
     "network.dcgan.initialiser": "network.dcgan.initializer",
     "network.projected.magnify": "network.projected.input_upscale",
+    "report.published.figure": "report.published.metric",
     "train.accumulate": "train.gradient_accumulation_steps",
     "train.augment.every": "train.augment.interval",
     "train.average": "train.ema_decay",
@@ -104,8 +105,10 @@ def _describe_error(model: type[Params], details: Any) -> str:
 
 
 def _suggest(key: str, allowed: list[str]) -> str:
-    if key in RENAMED:
-        return f" (it is now called '{RENAMED[key]}')"
+    # Without the indices of lists.
+    general = ".".join(part for part in key.split(".") if not part.isdecimal())
+    if general in RENAMED:
+        return f" (it is now called '{RENAMED[general]}')"
     similar = difflib.get_close_matches(key.rpartition(".")[2], allowed, n=1)
     return f" (did you mean '{similar[0]}'?)" if similar else ""
 

@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ganvas.base_params import check_params, flatten
 from ganvas.project_params import ProjectParams
-from ganvas.training.gathering import has_gpu
+from ganvas.training.distribution import has_gpu
 
 # Credentials that the catalog refers to; Kedro fails if one of them is missing.
 CREDENTIALS = ("kaggle", "huggingface", "object_store")

@@ -113,7 +113,9 @@ def test_folders_with_other_files_are_an_error(store, tmp_path):
         mirror(URL, tmp_path, {})
     assert contents(tmp_path) == {"mine.png": "mine"}
     mirror(URL, tmp_path / "m", {})
-    with pytest.raises(GanvasError, match="mirrors memory://bucket/images, not memory://bucket/images-"):
+    with pytest.raises(
+        GanvasError, match="mirrors memory://bucket/images, not memory://bucket/images-"
+    ):
         mirror(URL + "-too", tmp_path / "m", {})
 
 

@@ -11,8 +11,8 @@ from PIL import Image
 from ganvas.errors import GanvasError
 from ganvas.metrics import feature_extractors
 from ganvas.metrics.feature_extractors import (
-    Extractor,
-    extract,
+    FeatureExtractor,
+    compute_features,
     load_extractor,
     metric_names,
     resize,
@@ -24,19 +24,19 @@ def averages():
     """An extractor of the mean of each quarter of each channel, at 8×8 pixels."""
     inputs = keras.Input((8, 8, 3))
     outputs = keras.layers.Flatten()(keras.layers.AveragePooling2D(4)(inputs))
-    return Extractor("averages", 8, 12, keras.Model(inputs, outputs), None)
+    return FeatureExtractor("averages", 8, 12, keras.Model(inputs, outputs), None)
 
 
 def test_features_of_images_of_any_size_keep_their_order(averages):
     levels = np.arange(37, dtype=np.uint8) * 5
     images = np.ones((37, 20, 13, 3), np.uint8) * levels[:, None, None, None]
-    features = extract(averages, images)
+    features = compute_features(averages, images)
     assert features.shape == (37, 12) and features.dtype == np.float32
     np.testing.assert_allclose(features, levels[:, None] * np.ones(12), rtol=1e-5)
 
 
 def test_no_images_give_no_features(averages):
-    assert extract(averages, np.empty((0, 4, 4, 3), np.uint8)).shape == (0, 12)
+    assert compute_features(averages, np.empty((0, 4, 4, 3), np.uint8)).shape == (0, 12)
 
 
 def test_memory_mapped_images_are_processed_in_whole_batches(averages, images, tmp_path):
@@ -49,9 +49,13 @@ def test_memory_mapped_images_are_processed_in_whole_batches(averages, images, t
             shapes.append(batch.shape)
             return averages.network.predict_on_batch(batch)
 
-    features = extract(Extractor(averages.name, 8, 12, RecordingNetwork(), averages.head), mapped)
+    features = compute_features(
+        FeatureExtractor(averages.name, 8, 12, RecordingNetwork(), averages.head), mapped
+    )
     assert shapes == [(feature_extractors.BATCH, 8, 8, 3)] * -(-60 // feature_extractors.BATCH)
-    np.testing.assert_array_equal(features, np.concatenate([extract(averages, images)] * 3))
+    np.testing.assert_array_equal(
+        features, np.concatenate([compute_features(averages, images)] * 3)
+    )
 
 
 def test_a_progress_bar_is_shown_only_with_a_description(averages, images, monkeypatch):
@@ -62,9 +66,9 @@ def test_a_progress_bar_is_shown_only_with_a_description(averages, images, monke
         return items
 
     monkeypatch.setattr(feature_extractors, "track", track)
-    silent = extract(averages, images)
+    silent = compute_features(averages, images)
     assert descriptions == []
-    np.testing.assert_array_equal(extract(averages, images, "features"), silent)
+    np.testing.assert_array_equal(compute_features(averages, images, "features"), silent)
     assert descriptions == ["features"]
 
 
@@ -102,10 +106,12 @@ def test_a_packaged_extractor(images):
     assert extractor is load_extractor("efficientnet_lite0")
     assert extractor.name == "efficientnet_lite0"
     assert (extractor.side, extractor.num_features) == (224, 1280)
-    features = extract(extractor, images)
+    features = compute_features(extractor, images)
     assert features.shape == (20, 1280) and features.min() >= 0 and 1 < features.max() <= 6
     # Independent of the other images in the batch.
-    np.testing.assert_allclose(extract(extractor, images[[17, 3]]), features[[17, 3]], atol=1e-5)
+    np.testing.assert_allclose(
+        compute_features(extractor, images[[17, 3]]), features[[17, 3]], atol=1e-5
+    )
 
 
 def test_an_unknown_extractor_is_rejected_with_the_allowed_names():
@@ -142,8 +148,8 @@ def test_an_extractor_from_keras_applications(images, tmp_path):
     # MobileNet expects values in [-1, 1].
     expected = backbone(np.full((1, 224, 224, 3), 51 / 127.5 - 1, np.float32), training=False)
     # Untrained weights make tiny features.
-    np.testing.assert_allclose(extract(extractor, flat), expected, rtol=1e-3)
-    assert extract(extractor, images[:2]).std() > 0
+    np.testing.assert_allclose(compute_features(extractor, flat), expected, rtol=1e-3)
+    assert compute_features(extractor, images[:2]).std() > 0
 
 
 def test_applications_have_their_own_preprocessing():
@@ -175,7 +181,7 @@ def test_an_extractor_from_a_saved_model(pooled, images, tmp_path):
         3,
     )
     expected = images.mean(axis=(1, 2))
-    np.testing.assert_allclose(extract(extractor, images), expected, atol=3)
+    np.testing.assert_allclose(compute_features(extractor, images), expected, atol=3)
 
 
 def test_metrics_of_a_saved_model_are_never_called_fid(tmp_path):

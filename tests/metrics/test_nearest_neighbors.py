@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ganvas.metrics import nearest_neighbors, pairwise
-from ganvas.metrics.nearest_neighbors import find_nearest, find_nearest_features
+from ganvas.metrics.nearest_neighbors import find_nearest_features, find_nearest_images
 
 
 @pytest.mark.parametrize("chunk", [3, 512])
@@ -12,7 +12,7 @@ def test_agrees_with_a_naive_loop(monkeypatch, chunk):
     images = rng.integers(0, 256, (17, 8, 8, 3), dtype=np.uint8)
     queries = rng.integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
     positions = np.array([0, 2, 3, 5, 8, 9, 10, 16])
-    nearest, distances = find_nearest(queries, images, positions)
+    nearest, distances = find_nearest_images(queries, images, positions)
     for query, position, distance in zip(queries, nearest, distances, strict=True):
         naive = {
             candidate: np.sqrt(((query.astype(float) - images[candidate]) ** 2).mean())
@@ -24,13 +24,13 @@ def test_agrees_with_a_naive_loop(monkeypatch, chunk):
 
 def test_a_copy_is_found_at_distance_zero():
     images = np.random.default_rng(1).integers(0, 256, (9, 16, 16, 3), dtype=np.uint8)
-    nearest, distances = find_nearest(images[[4]], images, np.arange(9))
+    nearest, distances = find_nearest_images(images[[4]], images, np.arange(9))
     assert nearest.tolist() == [4] and distances.tolist() == [0.0]
 
 
 def test_distances_are_in_gray_levels():
     black, gray = np.zeros((1, 4, 4, 3), np.uint8), np.full((1, 4, 4, 3), 10, np.uint8)
-    assert find_nearest(black, gray, np.array([0]))[1] == pytest.approx([10.0])
+    assert find_nearest_images(black, gray, np.array([0]))[1] == pytest.approx([10.0])
 
 
 @pytest.mark.parametrize("chunk", [1, 4, 2048])

@@ -45,7 +45,7 @@ CASES = [
     (kind, classes)
     for kind in KINDS
     for classes in (0, 3)
-    if classes or not NETWORKS[kind.split("_")[0]].by_class
+    if classes or not NETWORKS[kind.split("_")[0]].always_conditional
 ]
 
 

@@ -16,7 +16,7 @@ def build(side: int = 64, **params):
 
 
 def submodels(networks):
-    return (networks.discriminator.get_layer(name) for name in ("trunk", "heads"))
+    return (networks.discriminator.get_layer(name) for name in ("backbone", "heads"))
 
 
 @pytest.fixture(scope="module")

@@ -285,7 +285,7 @@ def test_the_same_command_trains_no_further_and_more_epochs_resume(project, kedr
     with caplog.at_level(logging.INFO):
         assert kedro_run("--pipelines=train").exit_code == 0
         again = load_newest(project, "generator").get_weights()
-        assert "Training goes on after epoch 2." in caplog.text and "epoch 3/" not in caplog.text
+        assert "Resuming after epoch 2." in caplog.text and "epoch 3/" not in caplog.text
         # More epochs
         kedro_run("--pipelines=train", train__epochs=3)
         assert "epoch 3/3" in caplog.text and "epoch 1/3" not in caplog.text

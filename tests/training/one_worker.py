@@ -1,6 +1,6 @@
-"""One worker of `test_devices.py`: trains tiny networks, writes what came out, and ends.
+"""One worker of `test_distribution.py`: trains tiny networks, and writes losses and weights.
 
-Called with one argument, JSON: distribute, cpus, network, checkpoints, out, slow, stop_at, params.
+Called with one argument, JSON: distribute, cpus, network, checkpoints, out, delay, stop_at, params.
 """
 
 import json
@@ -16,13 +16,18 @@ from keras import layers
 from ganvas.errors import Finished, GanvasError
 from ganvas.networks import NetworkParams, build
 from ganvas.networks.gan_networks import GanNetworks
-from ganvas.training.batches import TrainingSet
+from ganvas.training.callbacks import EarlyWarnings, Snapshots
 from ganvas.training.checkpoints import CheckpointStore
 from ganvas.training.config import TrainParams
-from ganvas.training.devices import Devices
-from ganvas.training.gathering import gather_devices
-from ganvas.training.loop import Networks, Watchers, train
-from ganvas.training.replicas import even_out, make_seed, share_gradients
+from ganvas.training.dataset import TrainingSet
+from ganvas.training.distribution import (
+    Devices,
+    divide_by_replicas,
+    make_seed_generator,
+    select_devices,
+    sync_batch_norm_statistics,
+)
+from ganvas.training.trainer import train
 
 LATENT = 6
 NARROW = {
@@ -33,7 +38,7 @@ SIDES = {"dcgan": 16, "projected": 32}
 
 
 def make_generator(side: int) -> keras.Model:
-    """Without batch norm, whose moments depend on how a batch is shared out."""
+    """Build a generator without batch norm, whose statistics depend on how a batch is divided."""
     latent = keras.Input((LATENT,))
     x = layers.Dense(side**2 // 2, activation="leaky_relu")(latent)
     x = layers.Reshape((side // 4, side // 4, 8))(x)
@@ -42,80 +47,88 @@ def make_generator(side: int) -> keras.Model:
     return keras.Model(latent, x)
 
 
-def make_networks(name: str) -> Networks:
+def make_networks(name: str) -> tuple[GanNetworks, keras.Model]:
+    """Build the networks, and a generator for the EMA."""
     params, side = NetworkParams(name=name, **{name: NARROW[name]}), SIDES[name]
-    pair = GanNetworks(make_generator(side), build(params, (side, side, 3)).discriminator)
-    return Networks(pair, make_generator(side))
+    networks = GanNetworks(make_generator(side), build(params, (side, side, 3)).discriminator)
+    return networks, make_generator(side)
 
 
-class Steps(keras.callbacks.Callback):
-    """Notes the losses; goes slowly, or wishes to stop, where that is asked for."""
+class StepRecorder(keras.callbacks.Callback):
+    """Records the losses of each step; delays steps, and stops training, if set."""
 
-    def __init__(self, slow: float, stop_at: int | None) -> None:
+    def __init__(self, delay: float, stop_at: int | None) -> None:
         super().__init__()
-        self.slow, self.stop_at, self.losses = slow, stop_at, []
+        self.delay, self.stop_at, self.losses = delay, stop_at, []
 
     def on_train_batch_end(self, batch, logs=None):
         self.losses.append([float(logs["loss_g"]), float(logs["loss_d"])])
-        time.sleep(self.slow)
+        time.sleep(self.delay)
         if len(self.losses) == self.stop_at:
             self.model.stop_training = True
 
 
-def probe(devices: Devices) -> dict[str, np.ndarray]:
-    """Do by themselves what a step does where replicas meet; give each device's outcome."""
+def probe_replicas(devices: Devices) -> dict[str, np.ndarray]:
+    """Run each reduction over replicas by itself; return each device's results."""
     with devices.scope():
-        seed = make_seed(7)
+        seed = make_seed_generator(7)
         norm = keras.Sequential([keras.Input((2,)), layers.BatchNormalization(momentum=0.5)])
 
-    def on_replica():
-        number = tf.distribute.get_replica_context().replica_id_in_sync_group
-        here = tf.cast(number + 1, "float32")
-        norm(tf.fill((4, 2), here), training=True)
-        even_out([norm])
-        (gradient,) = share_gradients([here])
+    def run_on_replica():
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        value = tf.cast(replica + 1, "float32")
+        norm(tf.fill((4, 2), value), training=True)
+        sync_batch_norm_statistics([norm])
+        (gradient,) = divide_by_replicas([value])
         context = tf.distribute.get_replica_context()
-        added = context.all_reduce(tf.distribute.ReduceOp.SUM, gradient)
-        return keras.random.uniform((4,), seed=seed), added
+        total = context.all_reduce(tf.distribute.ReduceOp.SUM, gradient)
+        return keras.random.uniform((4,), seed=seed), total
 
-    run = tf.function(lambda: devices.strategy.run(on_replica))
-    local = devices.strategy.experimental_local_results
+    run = tf.function(lambda: devices.strategy.run(run_on_replica))
+    local_results = devices.strategy.experimental_local_results
     state = seed.state.numpy()
     draws, gradients = run()
-    moments = local(norm.layers[0].moving_mean.value)
+    means = local_results(norm.layers[0].moving_mean.value)
     seed.state.assign(state)
-    again, _ = run()
-    named = {"draws": draws, "again": again, "gradients": gradients, "states": seed.state.value}
-    outcome = {name: np.array(local(value)) for name, value in named.items()}
-    return outcome | {"moments": np.array(moments)}
+    repeated_draws, _ = run()
+    results = {
+        "draws": draws,
+        "repeated_draws": repeated_draws,
+        "gradients": gradients,
+        "states": seed.state.value,
+    }
+    arrays = {name: np.array(local_results(value)) for name, value in results.items()}
+    return arrays | {"moving_means": np.array(means)}
 
 
-def main(wanted: dict) -> None:
-    if wanted["cpus"] > 1:
-        parts = [tf.config.LogicalDeviceConfiguration()] * wanted["cpus"]
+def main(options: dict) -> None:
+    if options["cpus"] > 1:
+        parts = [tf.config.LogicalDeviceConfiguration()] * options["cpus"]
         tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], parts)
-    devices = gather_devices(wanted["distribute"])
+    devices = select_devices(options["distribute"])
     keras.utils.set_random_seed(0)
-    params = TrainParams(**wanted["params"])
-    with devices.in_touch(), devices.scope():
-        networks = make_networks(wanted["network"])
+    params = TrainParams(**options["params"])
+    with devices.worker_errors_as_ganvas_errors(), devices.scope():
+        networks, ema_generator = make_networks(options["network"])
     images = np.random.default_rng(3).integers(0, 256, (100, 4, 4, 3), dtype=np.uint8)
-    larger = SIDES[wanted["network"]] // 4
-    images = images.repeat(larger, axis=1).repeat(larger, axis=2)
-    with devices.in_touch():
-        models = [networks.pair.generator, networks.pair.discriminator, networks.averaged]
-        devices.check_same(wanted["params"] | wanted.get("odd", {}), models)
-        store = devices.share_store(lambda: CheckpointStore(Path(wanted["checkpoints"]), keep=2))
-    steps = Steps(wanted["slow"], wanted["stop_at"])
-    watchers = Watchers(lambda *_: None, lambda *_: [], None, lambda record: [steps])
+    factor = SIDES[options["network"]] // 4
+    images = images.repeat(factor, axis=1).repeat(factor, axis=2)
+    with devices.worker_errors_as_ganvas_errors():
+        models = [networks.generator, networks.discriminator, ema_generator]
+        devices.check_same(options["params"] | options.get("changed", {}), models)
+        store = devices.share_store(lambda: CheckpointStore(Path(options["checkpoints"]), keep=2))
+    snapshots = Snapshots(params, lambda *_: None)
+    recorder = StepRecorder(options["delay"], options["stop_at"])
+    callbacks = [snapshots, EarlyWarnings(snapshots, lambda *_: []), recorder]
+    data = TrainingSet(images, np.arange(100))
     try:
-        train(networks, TrainingSet(images, np.arange(100)), params, store, watchers, devices)
-    except Finished as told:
-        print(told)
+        train(networks, ema_generator, data, params, store, callbacks, devices)
+    except Finished as message:
+        print(message)
     weights = [array for network in models for array in network.get_weights()]
-    probed = probe(devices) if devices.strategy else {}
-    named = {f"weight_{number:03d}": array for number, array in enumerate(weights)}
-    np.savez(wanted["out"], losses=np.array(steps.losses), **named, **probed)
+    named_weights = {f"weight_{i:03d}": array for i, array in enumerate(weights)}
+    probed = probe_replicas(devices) if devices.strategy else {}
+    np.savez(options["out"], losses=np.array(recorder.losses), **named_weights, **probed)
 
 
 if __name__ == "__main__":

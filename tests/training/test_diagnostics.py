@@ -1,14 +1,19 @@
 import numpy as np
 import pytest
 
-from ganvas.training.diagnostics import mean_distance, watch_copies, watch_diversity, watch_scores
-from ganvas.training.losses import LossParams
+from ganvas.training.config import LossParams
+from ganvas.training.diagnostics import (
+    diagnose_diversity,
+    diagnose_memorization,
+    diagnose_scores,
+    mean_distance,
+)
 
 
-def scores(*pairs) -> list[dict]:
+def score_rows(*pairs) -> list[dict]:
     return [
-        {"epoch": number + 1, "real_score": real, "fake_score": fake}
-        for number, (real, fake) in enumerate(pairs)
+        {"epoch": i + 1, "real_score": real, "fake_score": fake}
+        for i, (real, fake) in enumerate(pairs)
     ]
 
 
@@ -29,18 +34,18 @@ def names(warnings) -> list[str]:
         ([(0.5, 0.5)] * 9, []),
     ],
 )
-def test_scores_of_the_last_epochs(pairs, expected):
-    warnings = watch_scores(scores(*pairs), LossParams(name="non_saturating"))
+def test_scores_of_the_last_epochs_show_a_network_that_wins(pairs, expected):
+    warnings = diagnose_scores(score_rows(*pairs), LossParams(name="non_saturating"))
     assert names(warnings) == expected
     for warning in warnings:
-        assert f"{pairs[-1][0]:.2f}" in warning.figure and "train." in warning.advice
+        assert f"{pairs[-1][0]:.2f}" in warning.evidence and "train." in warning.advice
 
 
 @pytest.mark.parametrize(
     ("loss", "pair", "expected"),
     [
         ({"name": "hinge"}, (0.96, 0.04), ["discriminator winning"]),
-        # First epochs of a run that went well.
+        # First epochs of a healthy run.
         ({"name": "hinge"}, (0.87, 0.17), []),
         ({"name": "hinge"}, (0.45, 0.55), ["discriminator losing"]),
         ({"label_smoothing": 0.1}, (0.89, 0.02), ["discriminator winning"]),
@@ -49,25 +54,25 @@ def test_scores_of_the_last_epochs(pairs, expected):
         ({"label_smoothing": 0.2}, (0.38, 0.42), ["discriminator losing"]),
     ],
 )
-def test_what_is_sure_follows_from_the_loss(loss, pair, expected):
-    assert names(watch_scores(scores(*[pair] * 5), LossParams(**loss))) == expected
+def test_the_limits_of_scores_depend_on_the_loss(loss, pair, expected):
+    assert names(diagnose_scores(score_rows(*[pair] * 5), LossParams(**loss))) == expected
 
 
 @pytest.mark.parametrize("loss", ["wasserstein", "relativistic", "least_squares"])
-def test_scores_mean_nothing_where_logits_have_no_zero(loss):
-    assert watch_scores(scores(*[(0.99, 0.01)] * 9), LossParams(name=loss)) == []
-    assert watch_scores(scores(*[(0.4, 0.6)] * 9), LossParams(name=loss)) == []
+def test_scores_are_not_diagnosed_for_losses_without_probabilities(loss):
+    assert diagnose_scores(score_rows(*[(0.99, 0.01)] * 9), LossParams(name=loss)) == []
+    assert diagnose_scores(score_rows(*[(0.4, 0.6)] * 9), LossParams(name=loss)) == []
 
 
-def diversity(*shares) -> list[dict]:
-    rows = [{"epoch": number + 1} for number in range(len(shares))]
-    for row, share in zip(rows, shares, strict=True):
-        row |= {} if share is None else {"diversity": share}
+def diversity_rows(*values) -> list[dict]:
+    rows = [{"epoch": i + 1} for i in range(len(values))]
+    for row, value in zip(rows, values, strict=True):
+        row |= {} if value is None else {"diversity": value}
     return rows
 
 
 @pytest.mark.parametrize(
-    ("shares", "warned"),
+    ("values", "is_warning"),
     [
         ([0.1, 0.2], False),
         ([0.1] * 19, False),
@@ -80,21 +85,21 @@ def diversity(*shares) -> list[dict]:
         ([None], False),
     ],
 )
-def test_diversity_that_is_lost_or_never_comes(shares, warned):
-    warnings = watch_diversity(diversity(*shares))
-    assert names(warnings) == ["mode collapse"] * warned
-    if warned:
-        last = [share for share in shares if share is not None][-1]
-        assert f"{last:.0%}" in warnings[0].figure and "train." in warnings[0].advice
+def test_lost_or_missing_diversity_is_mode_collapse(values, is_warning):
+    warnings = diagnose_diversity(diversity_rows(*values))
+    assert names(warnings) == ["mode collapse"] * is_warning
+    if is_warning:
+        last = [value for value in values if value is not None][-1]
+        assert f"{last:.0%}" in warnings[0].evidence and "train." in warnings[0].advice
 
 
-def test_copies():
-    (warning,) = watch_copies([{"epoch": 1, "novelty": 0.3}])
-    assert warning.name == "memorizing" and "30%" in warning.figure
-    assert watch_copies([{"epoch": 1, "novelty": 0.6}]) == []
-    # What the last snapshot has shown stands until the next one.
-    assert len(watch_copies([{"epoch": 1, "novelty": 0.3}, {"epoch": 2}])) == 1
-    assert watch_copies([{"epoch": 1}]) == []
+def test_samples_close_to_training_images_are_memorization():
+    (warning,) = diagnose_memorization([{"epoch": 1, "novelty": 0.3}])
+    assert warning.name == "memorization" and "30%" in warning.evidence
+    assert diagnose_memorization([{"epoch": 1, "novelty": 0.6}]) == []
+    # The last snapshot counts until the next one.
+    assert len(diagnose_memorization([{"epoch": 1, "novelty": 0.3}, {"epoch": 2}])) == 1
+    assert diagnose_memorization([{"epoch": 1}]) == []
 
 
 def test_mean_distance_is_that_of_a_naive_loop():

@@ -9,7 +9,7 @@ IMAGES = np.random.default_rng(0).normal(2, 3, (6, 5, 4, 3)).astype(np.float32)
 
 
 def make_norm(policy: str = "float32", **options) -> tuple[keras.Model, keras.Layer]:
-    """A network of one batch norm with weights of its own, and that norm."""
+    """Build a network of one batch norm with weights other than the initial ones, and the norm."""
     norm = keras.layers.BatchNormalization(momentum=0.7, epsilon=1e-3, dtype=policy, **options)
     inputs = keras.Input((5, 4, 3))
     network = keras.Model(inputs, norm(inputs))
@@ -20,45 +20,45 @@ def make_norm(policy: str = "float32", **options) -> tuple[keras.Model, keras.La
     return network, norm
 
 
-def answer(model: keras.Model, norm: keras.Layer) -> list[np.ndarray]:
-    """What a step of training gives and leaves: output, gradients, weights, then inference."""
+def run_step(model: keras.Model, norm: keras.Layer) -> list[np.ndarray]:
+    """Return output and gradients of a training step, the weights after it, then inference."""
     with tf.GradientTape() as tape:
         x = tf.constant(IMAGES)
         tape.watch(x)
         y = model(x, training=True)
         loss = tf.reduce_sum(tf.cast(y, "float32") ** 3)
-    gradients = tape.gradient(loss, [x, *(each.value for each in norm.trainable_variables)])
+    gradients = tape.gradient(loss, [x, *(variable.value for variable in norm.trainable_variables)])
     return [y, *gradients, *norm.get_weights(), model(IMAGES, training=False)]
 
 
 @pytest.mark.parametrize(("scale", "center"), [(True, True), (False, False), (False, True)])
-def test_a_fused_norm_does_what_the_plain_one_does(scale, center):
+def test_a_fused_norm_agrees_with_the_plain_one(scale, center):
     network, norm = make_norm(scale=scale, center=center)
-    twin, start = with_fused_norms(network), norm.get_weights()
-    assert any(isinstance(layer, FusedBatchNormalization) for layer in twin.layers)
-    plain = answer(network, norm)
+    fused_network, start = with_fused_norms(network), norm.get_weights()
+    assert any(isinstance(layer, FusedBatchNormalization) for layer in fused_network.layers)
+    plain = run_step(network, norm)
     norm.set_weights(start)
-    for one, other in zip(plain, answer(twin, norm), strict=True):
-        np.testing.assert_allclose(one, other, rtol=2e-4, atol=2e-3)
+    for expected, actual in zip(plain, run_step(fused_network, norm), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=2e-4, atol=2e-3)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_a_fused_norm_in_half_precision_keeps_its_weights_and_moments_in_float32(policy):
+def test_a_fused_norm_in_mixed_precision_keeps_weights_and_statistics_in_float32(policy):
     network, norm = make_norm(policy)
-    twin, start = with_fused_norms(network), norm.get_weights()
-    plain = answer(network, norm)
+    fused_network, start = with_fused_norms(network), norm.get_weights()
+    plain = run_step(network, norm)
     norm.set_weights(start)
-    fused = answer(twin, norm)
+    fused = run_step(fused_network, norm)
     assert {str(weight.dtype) for weight in norm.variables} == {"float32"}
-    # The same inputs, rounded to half precision, with moments computed in float32 by both.
-    for one, other in zip(plain[4:-1], fused[4:-1], strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5)
-    for one, other in zip(plain[:4], fused[:4], strict=True):
-        one, other = (np.asarray(tf.cast(values, "float32")) for values in (one, other))
-        assert np.linalg.norm(one - other) < 0.02 * np.linalg.norm(one)
+    # The same inputs, rounded to half precision, with statistics computed in float32 by both.
+    for a, b in zip(plain[4:-1], fused[4:-1], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+    for a, b in zip(plain[:4], fused[:4], strict=True):
+        a, b = (np.asarray(tf.cast(values, "float32")) for values in (a, b))
+        assert np.linalg.norm(a - b) < 0.02 * np.linalg.norm(a)
 
 
-def test_a_norm_that_the_kernel_cannot_do_is_left_as_it_is():
+def test_a_norm_that_the_kernel_does_not_support_is_not_replaced():
     inputs = keras.Input((3,))
     network = keras.Model(inputs, keras.layers.BatchNormalization()(inputs))
     assert not any(
@@ -66,26 +66,27 @@ def test_a_norm_that_the_kernel_cannot_do_is_left_as_it_is():
     )
 
 
-def test_averages_stay_where_they_are_if_asked():
+def test_statistics_are_not_updated_if_disabled():
     network, norm = make_norm()
-    twin = with_fused_norms(network, averages=False)
-    moments = [array.copy() for array in norm.get_weights()[2:]]
-    y = twin(IMAGES, training=True)
-    for one, other in zip(norm.get_weights()[2:], moments, strict=True):
-        np.testing.assert_array_equal(one, other)
+    fused_network = with_fused_norms(network, update_statistics=False)
+    statistics = [array.copy() for array in norm.get_weights()[2:]]
+    y = fused_network(IMAGES, training=True)
+    for actual, expected in zip(norm.get_weights()[2:], statistics, strict=True):
+        np.testing.assert_array_equal(actual, expected)
     np.testing.assert_allclose(y, network(IMAGES, training=True), atol=2e-4)
 
 
-def test_a_network_of_a_layer_that_is_used_twice_has_a_twin_too():
+def test_a_layer_that_is_used_in_two_networks_is_fused_in_both():
     network, norm = make_norm()
-    other = keras.Input((5, 4, 3))
-    again = keras.Model(other, norm(other))
-    for model in (network, again):
+    inputs = keras.Input((5, 4, 3))
+    second = keras.Model(inputs, norm(inputs))
+    for model in (network, second):
         (fused,) = [x for x in with_fused_norms(model).layers if hasattr(x, "norm")]
         assert fused.norm is norm
 
 
 def run_adam(optimizer: keras.Optimizer, gradients: np.ndarray, **options) -> np.ndarray:
+    """Return a variable after some updates."""
     variable = keras.Variable(np.full(gradients.shape[1:], 0.3), dtype="float32")
     optimizer.build([variable])
 
@@ -100,24 +101,24 @@ def run_adam(optimizer: keras.Optimizer, gradients: np.ndarray, **options) -> np
 
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("scaled", [False, True])
-def test_fused_adam_does_what_adam_does(compiled, scaled):
+def test_fused_adam_agrees_with_adam(compiled, scaled):
     gradients = np.random.default_rng(0).normal(size=(10, 4, 3))
-    ends = []
-    for make in (keras.optimizers.Adam, FusedAdam):
-        optimizer = make(0.03, beta_1=0.5, beta_2=0.99, epsilon=1e-8)
+    results = []
+    for optimizer_class in (keras.optimizers.Adam, FusedAdam):
+        optimizer = optimizer_class(0.03, beta_1=0.5, beta_2=0.99, epsilon=1e-8)
         if scaled:
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=1.0)
-        ends.append(run_adam(optimizer, gradients, jit_compile=compiled))
-    np.testing.assert_allclose(*ends, rtol=1e-5)
-    assert np.abs(ends[0] - 0.3).max() > 0.05
+        results.append(run_adam(optimizer, gradients, jit_compile=compiled))
+    np.testing.assert_allclose(*results, rtol=1e-5)
+    assert np.abs(results[0] - 0.3).max() > 0.05
 
 
-def test_fused_adam_follows_a_schedule_by_its_own_count():
+def test_fused_adam_follows_a_schedule_by_its_iterations():
     gradients = np.random.default_rng(1).normal(size=(6, 4, 3))
-    ends = []
-    for make in (keras.optimizers.Adam, FusedAdam):
+    results = []
+    for optimizer_class in (keras.optimizers.Adam, FusedAdam):
         schedule = keras.optimizers.schedules.ExponentialDecay(0.03, 2, 0.1, staircase=True)
-        optimizer = make(schedule, beta_1=0.5, beta_2=0.99, epsilon=1e-8)
-        ends.append(run_adam(optimizer, gradients))
+        optimizer = optimizer_class(schedule, beta_1=0.5, beta_2=0.99, epsilon=1e-8)
+        results.append(run_adam(optimizer, gradients))
         assert int(optimizer.iterations) == 6
-    np.testing.assert_allclose(*ends, rtol=1e-5)
+    np.testing.assert_allclose(*results, rtol=1e-5)

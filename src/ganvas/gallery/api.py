@@ -9,7 +9,7 @@ from ganvas.gallery import encoding, generation, schemas
 from ganvas.gallery.model_store import ModelVersion
 from ganvas.gallery.openapi import describe_api
 from ganvas.gallery.services import services
-from ganvas.networks.sampling import latent_length
+from ganvas.networks.sampling import latent_dim
 from ganvas.visualization.image_grid import make_grid
 
 COLUMNS = 8
@@ -97,7 +97,7 @@ def _describe(saved: ModelVersion) -> dict[str, object]:
         "model": saved.name,
         "version": saved.version,
         "side": model.image_size,
-        "latent": latent_length(model.generator),
+        "latent": latent_dim(model.generator),
         "column": model.label_column,
         "classes": model.class_names,
     }

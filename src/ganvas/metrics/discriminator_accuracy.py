@@ -40,7 +40,7 @@ def compute_logits(
     return np.concatenate(logits)
 
 
-def accuracy(logits: np.ndarray, real: bool, threshold: float = 0.0) -> float:
+def discriminator_accuracy(logits: np.ndarray, real: bool, threshold: float = 0.0) -> float:
     """Compute the share of logits on the correct side of the decision threshold.
 
     Args:
@@ -49,7 +49,7 @@ def accuracy(logits: np.ndarray, real: bool, threshold: float = 0.0) -> float:
         threshold: Images with a logit above it count as classified real.
 
     Example:
-        >>> accuracy(np.array([-1.0, 0.5, 2.0, 3.0]), real=True)
+        >>> discriminator_accuracy(np.array([-1.0, 0.5, 2.0, 3.0]), real=True)
         0.75
     """
     return float(np.mean((logits > threshold) == real))

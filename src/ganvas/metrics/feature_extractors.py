@@ -38,7 +38,7 @@ INCEPTION_FILE = "pt_inception-2015-12-05-6726825d.pth"
 
 
 @dataclass(frozen=True)
-class Extractor:
+class FeatureExtractor:
     """A frozen network that maps images to feature vectors.
 
     Attributes:
@@ -56,7 +56,9 @@ class Extractor:
     head: keras.Model | None
 
 
-def extract(extractor: Extractor, images: np.ndarray, description: str | None = None) -> np.ndarray:
+def compute_features(
+    extractor: FeatureExtractor, images: np.ndarray, description: str | None = None
+) -> np.ndarray:
     """Compute the features of images, batch by batch.
 
     Images are resized as in clean-fid (Parmar et al., arXiv 2104.11222): PIL's bicubic filter with
@@ -73,7 +75,7 @@ def extract(extractor: Extractor, images: np.ndarray, description: str | None = 
 
     Example:
         >>> extractor = load_extractor("efficientnet_lite0")
-        >>> extract(extractor, np.zeros((2, 64, 64, 3), np.uint8)).shape
+        >>> compute_features(extractor, np.zeros((2, 64, 64, 3), np.uint8)).shape
         (2, 1280)
     """
     features = np.empty((len(images), extractor.num_features), np.float32)
@@ -131,7 +133,7 @@ def metric_names(extractor: str) -> tuple[str, str, str]:
     Only metrics of the Inception network of 2015-12-05 are called FID, KID and Inception Score.
 
     Args:
-        extractor: An `Extractor.name`.
+        extractor: A `FeatureExtractor.name`.
 
     Example:
         >>> metric_names("efficientnet_lite2")[0]
@@ -145,7 +147,7 @@ def metric_names(extractor: str) -> tuple[str, str, str]:
 
 
 @cache
-def load_extractor(name: str, weights: str | None = None) -> Extractor:
+def load_extractor(name: str, weights: str | None = None) -> FeatureExtractor:
     """Load a feature extractor with its weights, once per process.
 
     Args:
@@ -179,16 +181,16 @@ def load_extractor(name: str, weights: str | None = None) -> Extractor:
     return _load_saved(name) if name.endswith(".keras") else _load_application(name, weights)
 
 
-def _load_packaged(name: str) -> Extractor:
+def _load_packaged(name: str) -> FeatureExtractor:
     variant = PACKAGED[name]
     network = build_efficientnet(variant, load_weights(variant))
     features = keras.Input((FEATURES,), name="features")
     head = keras.Model(features, keras.ops.softmax(network.get_layer("fc")(features)))
     network = keras.Model(network.input, network.output["features"], name=name)
-    return Extractor(name, SCALES[variant].side, FEATURES, network, head)
+    return FeatureExtractor(name, SCALES[variant].side, FEATURES, network, head)
 
 
-def _load_inception(weights: str | None) -> Extractor:
+def _load_inception(weights: str | None) -> FeatureExtractor:
     path = Path(weights or INCEPTION_FILE).expanduser()
     if not path.is_file():
         raise GanvasError(
@@ -205,10 +207,10 @@ def _load_inception(weights: str | None) -> Extractor:
             f"with {digest[:8]}): download it again."
         )
     network, head = inception_v3.build_inception(read_state_dict(path))
-    return Extractor("inception", inception_v3.SIDE, inception_v3.FEATURES, network, head)
+    return FeatureExtractor("inception", inception_v3.SIDE, inception_v3.FEATURES, network, head)
 
 
-def _load_application(name: str, weights: str | None) -> Extractor:
+def _load_application(name: str, weights: str | None) -> FeatureExtractor:
     build = APPLICATIONS[name]
     preprocess = sys.modules[build.__module__].preprocess_input
     try:
@@ -231,10 +233,10 @@ def _load_application(name: str, weights: str | None) -> Extractor:
             "without the top in evaluate.weights, or choose efficientnet_lite2."
         ) from error
     network.trainable = False
-    return Extractor(name, side, network.output_shape[-1], network, None)
+    return FeatureExtractor(name, side, network.output_shape[-1], network, None)
 
 
-def _load_saved(name: str) -> Extractor:
+def _load_saved(name: str) -> FeatureExtractor:
     path = Path(name).expanduser()
     try:
         network = keras.models.load_model(path, compile=False, safe_mode=True)
@@ -257,7 +259,7 @@ def _load_saved(name: str) -> Extractor:
     network.trainable = False
     # The file's name alone could be that of another extractor, such as FID's.
     unique_name = f"{path.stem}-{_sha256(path)[:8]}"
-    return Extractor(unique_name, sides.pop(), shapes[1][1], network, None)
+    return FeatureExtractor(unique_name, sides.pop(), shapes[1][1], network, None)
 
 
 def _sha256(path: Path) -> str:

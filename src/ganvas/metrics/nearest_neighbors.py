@@ -8,7 +8,7 @@ from ganvas.metrics.pairwise import in_chunks, squared_distances
 CHUNK = 512
 
 
-def find_nearest(
+def find_nearest_images(
     queries: np.ndarray, images: Images, positions: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the nearest image of each query, by root mean squared difference of pixels.
@@ -27,7 +27,7 @@ def find_nearest(
 
     Example:
         >>> images = np.stack([np.full((4, 4, 3), level, np.uint8) for level in range(5)])
-        >>> find_nearest(images[[4]], images, np.array([0, 1, 2]))
+        >>> find_nearest_images(images[[4]], images, np.array([0, 1, 2]))
         (array([2]), array([2.]))
     """
     nearest = np.zeros(len(queries), np.int64)

@@ -16,7 +16,7 @@ SIGMAS = np.logspace(-1, 0, 10)
 CHUNK = 1000
 
 
-class Parzen(NamedTuple):
+class ParzenResult(NamedTuple):
     """Result of the protocol.
 
     Attributes:
@@ -46,7 +46,7 @@ def parzen(
     test: np.ndarray,
     sigmas: np.ndarray = SIGMAS,
     chunk: int = CHUNK,
-) -> Parzen:
+) -> ParzenResult:
     """Choose the width on validation images and compute the log-likelihood of test images.
 
     Args:
@@ -64,7 +64,7 @@ def parzen(
     by_sigma = log_likelihoods(validation, samples, sigmas, chunk).mean(axis=1)
     best = int(by_sigma.argmax())
     (likelihoods,) = log_likelihoods(test, samples, sigmas[best : best + 1], chunk)
-    return Parzen(
+    return ParzenResult(
         mean=float(likelihoods.mean()),
         error=float(likelihoods.std(ddof=1) / np.sqrt(len(likelihoods))),
         sigma=float(sigmas[best]),

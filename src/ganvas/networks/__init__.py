@@ -21,17 +21,17 @@ class Network(NamedTuple):
         params: The model of its parameters, each with a default.
         build: Function from such parameters, the image shape (H, W, 3) and the number of classes,
             0 for unconditional networks, to generator and discriminator.
-        by_class: Whether the network is always class-conditional.
+        always_conditional: Whether the network is always class-conditional.
     """
 
     params: type[Params]
     build: Callable[[Any, tuple[int, int, int], int], GanNetworks]
-    by_class: bool = False
+    always_conditional: bool = False
 
 
 # To add a network, write its file and add a line here.
 NETWORKS = {
-    "artgan": Network(ArtganParams, build_artgan, by_class=True),
+    "artgan": Network(ArtganParams, build_artgan, always_conditional=True),
     "dcgan": Network(DcganParams, build_dcgan),
     "projected": Network(ProjectedParams, build_projected),
     "r3gan": Network(R3ganParams, build_r3gan),

@@ -23,7 +23,7 @@ class GanNetworks(NamedTuple):
             `reconstruction` (N, H, W, 3): the reconstructed input;
             `features` (N, h, w, c): input of `decoder`.
             A conditional discriminator has the inputs [images, classes]. One with a pretrained
-            backbone consists of two models: `trunk`, from images to a list of the images and the
+            backbone consists of two models: `backbone`, from images to a list of the images and the
             backbone's feature maps, and `heads`, from this list, with labels at its end, to
             logits.
         decoder: `features` of real images to reconstructions of these images, of layers shared
@@ -36,5 +36,5 @@ class GanNetworks(NamedTuple):
 
 
 def has_pretrained_backbone(discriminator: keras.Model) -> bool:
-    """Return whether a discriminator consists of `trunk` and `heads`; see `GanNetworks`."""
-    return "trunk" in {layer.name for layer in discriminator.layers}
+    """Return whether a discriminator consists of `backbone` and `heads`; see `GanNetworks`."""
+    return "backbone" in {layer.name for layer in discriminator.layers}

@@ -83,7 +83,7 @@ def _build_discriminator(
     params: ProjectedParams, image_shape: tuple[int, int, int], classes: int
 ) -> keras.Model:
     pyramid = build_pyramid("lite0", image_shape[0], params.input_upscale)
-    backbone = keras.Model(pyramid.input, [pyramid.input, *pyramid.outputs], name="trunk")
+    backbone = keras.Model(pyramid.input, [pyramid.input, *pyramid.outputs], name="backbone")
     backbone.trainable = False
     images = keras.Input(image_shape, name="images")
     labels = [keras.Input((classes,), name="classes")] if classes else []

@@ -10,7 +10,7 @@ import numpy as np
 BATCH = 64
 
 
-def latent_length(generator: keras.Model) -> int:
+def latent_dim(generator: keras.Model) -> int:
     """Return the length Z of a generator's latents."""
     return generator.inputs[0].shape[-1]
 
@@ -40,7 +40,7 @@ def sample_latents(
         >>> images.shape, images.dtype
         ((4, 64, 64, 3), dtype('uint8'))
     """
-    shape = (count, latent_length(generator))
+    shape = (count, latent_dim(generator))
     latents = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
     return latents * np.float32(truncation)
 

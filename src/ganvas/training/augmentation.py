@@ -1,49 +1,26 @@
-"""Augmentation of what the discriminator sees, differentiable by the images.
+"""Differentiable augmentation of the discriminator's input: DiffAugment and ADA.
 
-Shown to the discriminator alone, and alike for real and generated images, it keeps a small
-collection from being learnt by heart and yet does not leak into what is generated (Zhao et al.,
-arXiv 2006.10738; Karras et al., arXiv 2006.06676). The three augmentations are DiffAugment's, with
-the ranges of its official code, whose images lie in [-1, 1] as ours do: the zeros that come in
-are mid-gray, and values may leave [-1, 1].
+Applied to real and generated images alike, and to the discriminator's input alone, it keeps the
+discriminator from memorizing a small dataset without leaking into the generated images (Zhao et
+al., arXiv 2006.10738; Karras et al., arXiv 2006.06676). The three operations are DiffAugment's,
+with the ranges of its official code, for images in [-1, 1]: borders and holes are filled with zeros
+(mid-gray), and values may leave [-1, 1].
 
-Each augmentation is a pair of functions: one draws random numbers, one image's independent of
-another's, and the other applies them. For images that the coin leaves out the numbers are
-neutral, so these come out exactly as they went in.
+Each operation is a pair of functions: one draws random numbers, independent for each image, the
+other applies them. Images that are left out by chance get neutral numbers and come out unchanged.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 from keras import KerasTensor, ops
-from pydantic import Field
 
-from ganvas.base_params import Params
-
-Policy = Literal["color", "translation", "cutout"]
+from ganvas.training.config import AugmentOperation
 
 
-class AugmentParams(Params):
-    """What is done to images before the discriminator sees them.
-
-    Attributes:
-        name: none; diffaugment: always (arXiv 2006.10738); ada: with a probability that follows
-            how well the discriminator knows real images (arXiv 2006.06676).
-        policy: Which augmentations, in the order of their doing.
-        target: ada: the mean sign of the logits of real images that it steers for.
-        speed: ada: images after which the probability can have gone from 0 to 1.
-        interval: ada: steps between two moves of the probability.
-    """
-
-    name: Literal["none", "diffaugment", "ada"] = "none"
-    policy: tuple[Policy, ...] = Field(("color", "translation", "cutout"), min_length=1)
-    target: float = Field(0.6, gt=0, lt=1)
-    speed: int = Field(500_000, ge=1)
-    interval: int = Field(4, ge=1)
-
-
-class Color(NamedTuple):
-    """Draws of `color`, each float32 of shape (N, 1, 1, 1); neutral are 0, 1 and 1."""
+class ColorShift(NamedTuple):
+    """Draws of `color`, each float32 of shape (N, 1, 1, 1); neutral values are 0, 1 and 1."""
 
     brightness: KerasTensor
     saturation: KerasTensor
@@ -51,7 +28,7 @@ class Color(NamedTuple):
 
 
 class PixelOffset(NamedTuple):
-    """Draws of `translation` and `cutout`, each int32 of shape (N, 1, 1, 1)."""
+    """Draws of `translation` and `cutout` in pixels, each int32 of shape (N, 1, 1, 1)."""
 
     y: KerasTensor
     x: KerasTensor
@@ -59,20 +36,25 @@ class PixelOffset(NamedTuple):
 
 def augment(
     images: KerasTensor,
-    policy: tuple[Policy, ...],
+    policy: tuple[AugmentOperation, ...],
     probability: float | KerasTensor,
     seed: keras.random.SeedGenerator,
 ) -> KerasTensor:
-    """Augment each image with a probability, by each member of the policy independently.
+    """Apply each operation of a policy to each image with a probability, independently.
 
     Args:
-        images: (N, H, W, 3) in [-1, 1], float32 or shorter; N may be unknown.
-        policy: Which augmentations, in the order of their doing.
-        probability: Of each of them for each image; a scalar, 1 for DiffAugment.
-        seed: Of all random numbers.
+        images: (N, H, W, 3) in [-1, 1], of any float dtype; N may be unknown.
+        policy: Operations, in the order in which they are applied.
+        probability: Probability of each operation for each image, a scalar; 1 for DiffAugment.
+        seed: Source of all random numbers.
 
     Returns:
-        Images of the same shape and type, values perhaps beyond [-1, 1].
+        Images of the same shape and dtype; values may leave [-1, 1].
+
+    Example:
+        >>> seed = keras.random.SeedGenerator(0)
+        >>> augment(keras.ops.zeros((4, 64, 64, 3)), ("translation", "cutout"), 1.0, seed).shape
+        TensorShape([4, 64, 64, 3])
     """
     (augmented,) = augment_alike([images], policy, probability, seed)
     return augmented
@@ -80,14 +62,14 @@ def augment(
 
 def augment_alike(
     batches: list[KerasTensor],
-    policy: tuple[Policy, ...],
+    policy: tuple[AugmentOperation, ...],
     probability: float | KerasTensor,
     seed: keras.random.SeedGenerator,
 ) -> list[KerasTensor]:
-    """Augment as `augment` does, the images at one place of several batches all in one way.
+    """Augment as `augment` does, with the same random numbers for the i-th image of each batch.
 
     Args:
-        batches: Each (N, H, W, 3), all of one shape.
+        batches: Batches of the same shape (N, H, W, 3).
         policy: As for `augment`.
         probability: As for `augment`.
         seed: As for `augment`.
@@ -95,34 +77,33 @@ def augment_alike(
     for name in policy:
         draw, apply = AUGMENTATIONS[name]
         draws = draw(batches[0], probability, seed)
-        batches = [apply(each, draws) for each in batches]
+        batches = [apply(images, draws) for images in batches]
     return batches
 
 
 def draw_color(
     images: KerasTensor, probability: float | KerasTensor, seed: keras.random.SeedGenerator
-) -> Color:
+) -> ColorShift:
     """Draw brightness from ±0.5, saturation from [0, 2], contrast from [0.5, 1.5]."""
-    chosen = _toss(images, probability, seed)
+    chosen = _toss_coins(images, probability, seed)
     shape = (3, ops.shape(images)[0], 1, 1, 1)
     brightness, saturation, contrast = ops.unstack(
         keras.random.uniform(shape, dtype="float32", seed=seed), 3
     )
-    return Color(
+    return ColorShift(
         ops.where(chosen, brightness - 0.5, 0.0),
         ops.where(chosen, saturation * 2, 1.0),
         ops.where(chosen, contrast + 0.5, 1.0),
     )
 
 
-def color(images: KerasTensor, draws: Color) -> KerasTensor:
-    """Shift the brightness, then scale the distances to each pixel's gray, then to the mean.
+def color(images: KerasTensor, draws: ColorShift) -> KerasTensor:
+    """Change brightness, then saturation, then contrast.
 
     Args:
         images: (N, H, W, 3).
-        draws: What is added to an image (brightness); factor of its pixels' distances to the
-            mean of their own channels (saturation); factor of all its values' distances to the
-            image's mean (contrast).
+        draws: Offset of all values (brightness); factor of the distance to each pixel's gray
+            (saturation); factor of the distance to the image's mean (contrast).
     """
     # The three in turn, c(s(x + b - gray') + gray' - mean') + mean' with gray' = gray + b and
     # mean' = mean + b, multiplied out: one pass over the images instead of three.
@@ -137,21 +118,21 @@ def draw_translation(
     images: KerasTensor, probability: float | KerasTensor, seed: keras.random.SeedGenerator
 ) -> PixelOffset:
     """Draw whole pixels from ±1/8 of each side; 0 is neutral."""
-    chosen = _toss(images, probability, seed)
-    farthest = _farthest(images)
-    steps = (_draw_whole(chosen, -most, most + 1, seed) for most in farthest)
-    return PixelOffset(*(ops.where(chosen, step, 0) for step in steps))
+    chosen = _toss_coins(images, probability, seed)
+    limits = _translation_limits(images)
+    offsets = (_draw_integers(chosen, -limit, limit + 1, seed) for limit in limits)
+    return PixelOffset(*(ops.where(chosen, offset, 0) for offset in offsets))
 
 
 def translation(images: KerasTensor, draws: PixelOffset) -> KerasTensor:
-    """Move images, with zeros where nothing comes from.
+    """Shift images, filling with zeros.
 
     Args:
         images: (N, H, W, C).
-        draws: Pixels to move down and to the right, at most 1/8 of the side.
+        draws: Pixels to shift down and to the right, at most 1/8 of the side.
     """
     _, height, width, channels = images.shape
-    down, right = _farthest(images)
+    down, right = _translation_limits(images)
     padded = ops.pad(images, ((0, 0), (down, down), (right, right), (0, 0)))
     rows, columns = height + 2 * down, width + 2 * right
     number = ops.arange(ops.shape(images)[0], dtype="int32")[:, None, None]
@@ -167,31 +148,31 @@ def draw_cutout(
 ) -> PixelOffset:
     """Draw the upper left corner of the hole; below the image is neutral.
 
-    Its center lies anywhere in the image, so that part of the hole may lie beyond.
+    The hole's center is uniform over the image, so that part of the hole may lie outside.
     """
-    chosen = _toss(images, probability, seed)
+    chosen = _toss_coins(images, probability, seed)
     height, width = images.shape[1:3]
     corners = []
     for side in (height, width):
         hole = side // 2
-        corners.append(_draw_whole(chosen, 0, side + 1 - hole % 2, seed) - hole // 2)
+        corners.append(_draw_integers(chosen, 0, side + 1 - hole % 2, seed) - hole // 2)
     return PixelOffset(*(ops.where(chosen, corner, height + width) for corner in corners))
 
 
 def cutout(images: KerasTensor, draws: PixelOffset) -> KerasTensor:
-    """Put zeros into a hole of half the image's sides.
+    """Set a hole of half the image's sides to zero.
 
     Args:
         images: (N, H, W, C).
-        draws: Row and column of the hole's upper left corner, perhaps outside of the image.
+        draws: Row and column of the hole's upper left corner, which may lie outside the image.
     """
     height, width = images.shape[1:3]
     row = ops.arange(height, dtype="int32")[:, None, None] - draws.y
     column = ops.arange(width, dtype="int32")[:, None] - draws.x
     in_rows = ops.logical_and(row >= 0, row < height // 2)
     in_columns = ops.logical_and(column >= 0, column < width // 2)
-    seen = ops.logical_not(ops.logical_and(in_rows, in_columns))
-    return images * ops.cast(seen, images.dtype)
+    visible = ops.logical_not(ops.logical_and(in_rows, in_columns))
+    return images * ops.cast(visible, images.dtype)
 
 
 Draw = Callable[[KerasTensor, float | KerasTensor, keras.random.SeedGenerator], Any]
@@ -210,17 +191,17 @@ def adapt_probability(
     target: float = 0.6,
     speed: float = 500_000,
 ) -> KerasTensor:
-    """Move ADA's probability: up where the discriminator knows real images too well.
+    """Update ADA's probability: raise it while the discriminator overfits (r_t above target).
 
-    From Karras et al. (arXiv 2006.06676); unlike the official code it ends at 1 too, where more
-    would only delay the way back.
+    From Karras et al. (arXiv 2006.06676); unlike the official code it is clipped at 1 too, since
+    an excess would only delay its return.
 
     Args:
-        probability: As it was, a scalar in [0, 1].
-        sign_mean: r_t, the mean sign of the logits of real images since the last move.
-        images: How many real images were seen since then.
-        target: Of r_t.
-        speed: Images after which the probability can have gone from 0 to 1.
+        probability: Current probability, a scalar in [0, 1].
+        sign_mean: r_t, the mean sign of the real images' logits since the last update.
+        images: Number of real images since the last update.
+        target: Target of r_t.
+        speed: Number of images in which the probability can go from 0 to 1.
 
     Returns:
         The new probability, a float32 scalar in [0, 1].
@@ -232,29 +213,41 @@ def adapt_probability(
     return ops.clip(probability + step, 0.0, 1.0)
 
 
-def random_flip(images: KerasTensor, seed: keras.random.SeedGenerator) -> KerasTensor:
-    """Mirror each image left to right with probability ½: (N, H, W, C) of any type."""
-    return ops.where(_toss(images, 0.5, seed), ops.flip(images, axis=2), images)
+def random_flip(
+    images: KerasTensor, seed: keras.random.SeedGenerator, keep_every: int | None = None
+) -> KerasTensor:
+    """Flip each image left to right with probability ½.
+
+    Args:
+        images: (N, H, W, C) of any dtype.
+        seed: Source of the random numbers.
+        keep_every: Leave the first and then every n-th image as it is; None: none.
+    """
+    flipped = ops.where(_toss_coins(images, 0.5, seed), ops.flip(images, axis=2), images)
+    if keep_every is None:
+        return flipped
+    kept = ops.arange(ops.shape(images)[0]) % keep_every == 0
+    return ops.where(kept[:, None, None, None], images, flipped)
 
 
-def _toss(
+def _toss_coins(
     images: KerasTensor, probability: float | KerasTensor, seed: keras.random.SeedGenerator
 ) -> KerasTensor:
-    """Toss a coin for each image: bool of shape (N, 1, 1, 1)."""
+    """Draw a bool for each image, (N, 1, 1, 1), true with a probability."""
     shape = (ops.shape(images)[0], 1, 1, 1)
-    # From [0, 1): below 0 never, below 1 always.
+    # Uniform on [0, 1): below 0 never, below 1 always.
     return keras.random.uniform(shape, dtype="float32", seed=seed) < ops.cast(
         probability, "float32"
     )
 
 
-def _draw_whole(
+def _draw_integers(
     like: KerasTensor, low: int, end: int, seed: keras.random.SeedGenerator
 ) -> KerasTensor:
     return keras.random.randint(ops.shape(like), low, end, dtype="int32", seed=seed)
 
 
-def _farthest(images: KerasTensor) -> tuple[int, int]:
-    """How many pixels down and to the right translation goes at most."""
+def _translation_limits(images: KerasTensor) -> tuple[int, int]:
+    """Return the largest translation down and to the right, in pixels."""
     height, width = images.shape[1:3]
     return height // 8, width // 8

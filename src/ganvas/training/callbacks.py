@@ -1,146 +1,389 @@
-"""What happens around the training step: history, warnings, snapshots, the clock, progress."""
+"""Keras callbacks of a run, in the order in which they must see an epoch's end.
+
+`trainer.py` puts `DivergenceGuard`, `TimeLimit` and `HistoryLogger` before a caller's callbacks,
+and `CheckpointSaver` and `ProgressLogger` after them. A caller's callbacks read and extend
+`self.model.run_state`, whose last row is that of the epoch that has just ended.
+"""
 
 import logging
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import rich
+import tensorflow as tf
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ganvas.networks.sampling import generate_images
+from ganvas.errors import GanvasError
+from ganvas.networks.sampling import generate_images, sample_latents
 from ganvas.progress import in_terminal
+from ganvas.training.checkpoints import (
+    Checkpoint,
+    CheckpointStore,
+    RunState,
+    find_non_finite,
+    read_variables,
+)
+from ganvas.training.config import TrainParams
 from ganvas.training.diagnostics import EarlyWarning
 from ganvas.training.gan import SCORES
-from ganvas.training.record import Record
 
 logger = logging.getLogger(__name__)
 
-# A discriminator may win and lose again and again; telling it each time would drown the log.
+Logs = dict[str, Any] | None
+
+# Steps between two checks of the losses within an epoch: each check waits for the device.
+STEPS_BETWEEN_LOSS_CHECKS = 50
+# A lasting or returning problem is logged again only after so many epochs.
 EPOCHS_BETWEEN_WARNINGS = 50
 
-Watch = Callable[[list[dict[str, Any]], np.ndarray | None], list[EarlyWarning]]
+
+class Diverged(Exception):  # noqa: N818 - a result of training, reported by its message
+    """A loss or a weight is no longer finite."""
+
+
+class DivergenceGuard(keras.callbacks.Callback):
+    """Raises `Diverged` at a loss or weight that is not finite; copies the state of good epochs.
+
+    It must come before callbacks that record an epoch, so that they see good ones alone.
+
+    Attributes:
+        state: Values of all variables after the last epoch.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state: dict[str, np.ndarray] = {}
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        """Note the epoch's number."""
+        self.epoch, self.batch = epoch + 1, -1
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Check the losses now and then, since an epoch of a large dataset is long."""
+        # With steps_per_execution above 1, only the last batch of an execution comes here.
+        previous, self.batch = self.batch, batch
+        if batch // STEPS_BETWEEN_LOSS_CHECKS > previous // STEPS_BETWEEN_LOSS_CHECKS:
+            self._check_losses(logs)
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        """Copy the state, if it is finite."""
+        self.state = self.read_finite_state(logs)
+
+    def read_finite_state(self, logs: Logs) -> dict[str, np.ndarray]:
+        """Return the values of all variables after a step with these losses.
+
+        Raises:
+            Diverged: A loss or a value is not finite.
+        """
+        self._check_losses(logs)
+        state = read_variables(self.model.state())
+        # The last update may have broken the weights after its losses were computed.
+        if (name := find_non_finite(state)) is not None:
+            raise Diverged(f"{name.split('/')[0]} weights overflowed in epoch {self.epoch}")
+        return state
+
+    def _check_losses(self, logs: Logs) -> None:
+        for name, value in (logs or {}).items():
+            if not math.isfinite(float(value)):
+                raise Diverged(f"{name} became {float(value)} in epoch {self.epoch}")
 
 
 class TimeLimit(keras.callbacks.Callback):
-    """Ends training at the first step after a number of minutes, those of earlier parts included.
+    """Stops training after a number of minutes, earlier parts of the run included."""
 
-    Attributes:
-        reached: Whether it has.
-    """
-
-    def __init__(self, minutes: float | None, record: Record) -> None:
+    def __init__(self, minutes: float | None, run_state: RunState) -> None:
         super().__init__()
         self.seconds = math.inf if minutes is None else minutes * 60
-        self.record = record
+        self.run_state = run_state
 
     @property
     def reached(self) -> bool:
         """Whether the time is up."""
-        return self.record.tick() >= self.seconds
+        return self.run_state.tick() >= self.seconds
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Look at the clock."""
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Check the clock."""
         if self.reached:
             self.model.stop_training = True
 
 
-class EpochTable(keras.callbacks.Callback):
-    """Adds one row an epoch to the history: epoch, losses, scores, seconds, images_per_second.
+class HistoryLogger(keras.callbacks.Callback):
+    """Adds a row to the history: epoch, losses, scores, seconds and images_per_second.
 
     Args:
-        record: Where the rows go.
-        images: Real images a step.
+        run_state: Holds the history.
+        images_per_step: Number of real images a step.
     """
 
-    def __init__(self, record: Record, images: int) -> None:
+    def __init__(self, run_state: RunState, images_per_step: int) -> None:
         super().__init__()
-        self.record, self.images = record, images
+        self.run_state, self.images_per_step = run_state, images_per_step
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         """Start the epoch's clock."""
         self.start, self.steps = time.monotonic(), 0
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Count the steps; `batch` counts them from 0, also where several are done at once."""
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Count the steps."""
         self.steps = batch + 1
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Add the row."""
         seconds = time.monotonic() - self.start
-        scores = {name: float((logs or {})[name]) for name in SCORES}
-        speed = self.steps * self.images / seconds
-        timing = {"seconds": seconds, "images_per_second": speed}
-        extra = {}
+        row: dict[str, Any] = {"epoch": epoch + 1}
+        row |= {name: float((logs or {})[name]) for name in SCORES}
+        row |= {
+            "seconds": seconds,
+            "images_per_second": self.steps * self.images_per_step / seconds,
+        }
         if self.model.params.augment.name == "ada":
-            extra["augment_probability"] = float(self.model.critic.probability.numpy())
-        self.record.rows.append({"epoch": epoch + 1, **scores, **timing, **extra})
+            row["augment_probability"] = float(self.model.adversary.augment_probability.numpy())
+        self.run_state.rows.append(row)
 
 
 class Snapshots(keras.callbacks.Callback):
-    """Shows what the generator paints from the same latents after chosen epochs.
+    """Generates images from the same latents after chosen epochs, and saves them.
+
+    Powers of two have a snapshot too, so that the first epochs, in which most happens, are seen.
 
     Args:
-        latents: float32 of shape (n, Z).
-        every: Epochs between two snapshots; powers of two have one too, so that the first epochs,
-            in which most happens, are seen.
-        save: Takes the epoch, from 1 on, and its images, uint8 of shape (n, H, W, 3).
+        params: Parameters of training: interval, rows and columns of a snapshot, seed.
+        save: Takes the run's state, the epoch from 1 on, and its images, uint8 (n, H, W, C).
 
     Attributes:
-        images: Of the epoch that has just ended; None where it has no snapshot.
+        images: The images of the epoch that has just ended; None if it has no snapshot.
     """
 
     def __init__(
-        self, latents: np.ndarray, every: int, save: Callable[[int, np.ndarray], None]
+        self, params: TrainParams, save: Callable[[RunState, int, np.ndarray], None]
     ) -> None:
         super().__init__()
-        self.latents, self.every, self.save = latents, every, save
+        self.settings, self.save = params, save
         self.images: np.ndarray | None = None
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Paint and save."""
+    def on_train_begin(self, logs: Logs = None) -> None:
+        """Sample the latents."""
+        params = self.settings
+        count = params.snapshot_rows * params.snapshot_columns
+        self.latents = sample_latents(self.model.ema_generator, count, params.seed)
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        """Generate and save, if it is due."""
         number = epoch + 1
         self.images = None
-        if number % self.every == 0 or number.bit_count() == 1:
-            self.images = generate_images(self.model.averaged, self.latents)
-            self.save(number, self.images)
+        if number % self.settings.snapshot_interval == 0 or number.bit_count() == 1:
+            self.images = generate_images(self.model.ema_generator, self.latents)
+            self.save(self.model.run_state, number, self.images)
 
 
 class EarlyWarnings(keras.callbacks.Callback):
-    """Looks for trouble after each epoch; tells what lasts, or comes again, now and then.
+    """Looks for signs of trouble after each epoch; logs those that are new or lasting.
 
     Args:
-        record: Holds the history; warnings go there.
-        snapshots: Has the images that were painted after the epoch, if any were.
-        watch: Takes the history and these images; gives the warnings of the moment.
+        snapshots: Has the epoch's images, if any.
+        diagnose: Takes the history and these images or None; returns the current warnings.
     """
 
-    def __init__(self, record: Record, snapshots: Snapshots, watch: Watch) -> None:
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        diagnose: Callable[[list[dict[str, Any]], np.ndarray | None], list[EarlyWarning]],
+    ) -> None:
         super().__init__()
-        self.record, self.snapshots, self.watch = record, snapshots, watch
+        self.snapshots, self.diagnose = snapshots, diagnose
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Look, and tell."""
-        warnings = self.watch(self.record.rows, self.snapshots.images)
-        told = {each["name"]: each["epoch"] for each in self.record.warnings}
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        """Diagnose, and log."""
+        run_state = self.model.run_state
+        warnings = self.diagnose(run_state.rows, self.snapshots.images)
+        last_logged = {warning["name"]: warning["epoch"] for warning in run_state.warnings}
         for warning in warnings:
-            since = epoch + 1 - told.get(warning.name, -EPOCHS_BETWEEN_WARNINGS)
+            since = epoch + 1 - last_logged.get(warning.name, -EPOCHS_BETWEEN_WARNINGS)
             if since >= EPOCHS_BETWEEN_WARNINGS:
-                self.record.warnings.append({"epoch": epoch + 1, **warning._asdict()})
-                text = f"{warning.name}: {warning.figure}; {warning.advice}"
+                run_state.warnings.append({"epoch": epoch + 1, **warning._asdict()})
+                text = f"{warning.name}: {warning.evidence}; {warning.advice}"
                 logger.warning("epoch %d: %s.", epoch + 1, text)
-        self.record.rows[-1]["warnings"] = ", ".join(sorted(each.name for each in warnings))
+        run_state.rows[-1]["warnings"] = ", ".join(sorted(warning.name for warning in warnings))
 
 
-class EpochReport(keras.callbacks.Callback):
-    """Says how far training is: a bar in a terminal, one line an epoch in a log."""
+class KidValidation(keras.callbacks.Callback):
+    """Measures the kernel distance to validation images; stops without an improvement.
 
-    def __init__(self, record: Record, epochs: int, steps: int, minutes: float | None) -> None:
+    It sets `run_state.best`; `CheckpointSaver` saves the best epoch. A partial epoch is measured
+    only after it completes on resume.
+
+    Args:
+        params: Parameters of training.
+        measure: Takes the generator; returns its distance to validation images.
+    """
+
+    def __init__(self, params: TrainParams, measure: Callable[[keras.Model], float]) -> None:
         super().__init__()
-        self.record, self.epochs, self.steps = record, epochs, steps
+        self.settings, self.measure = params.kid_validation, measure
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        """Start to count steps."""
+        self.steps = 0
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Count steps."""
+        self.steps = batch + 1
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        """Measure, if it is due and the epoch is complete."""
+        interval = self.settings.interval
+        if interval is None or (epoch + 1) % interval or self.steps < self.params["steps"]:
+            return
+        run_state = self.model.run_state
+        distance = self.measure(self.model.ema_generator)
+        run_state.rows[-1]["kernel_distance"] = distance
+        logger.info("epoch %d: kernel distance to validation images %.5f", epoch + 1, distance)
+        if run_state.best is None or distance < run_state.best["kernel_distance"]:
+            run_state.best = {"epoch": epoch + 1, "kernel_distance": distance}
+            run_state.evals_without_improvement = 0
+        else:
+            run_state.evals_without_improvement += 1
+            if run_state.evals_without_improvement == self.settings.patience:
+                self.model.stop_training = True
+
+
+class TensorBoardLogger(keras.callbacks.TensorBoard):
+    """Keras's TensorBoard callback, with the learning rates of both optimizers.
+
+    Args:
+        folder: Takes the run's state; returns the folder of its logs.
+
+    Raises:
+        GanvasError: TensorBoard is not installed.
+    """
+
+    def __init__(self, folder: Callable[[RunState], Path]) -> None:
+        try:
+            super().__init__(write_graph=False, update_freq="epoch")
+        except ImportError as error:
+            raise GanvasError(
+                "train.tensorboard needs TensorBoard, which is not installed: install it by "
+                'pip install "ganvas[board]", or set train.tensorboard=false.'
+            ) from error
+        self.folder = folder
+
+    def set_model(self, model: keras.Model) -> None:
+        """Log to the folder of the model's run."""
+        self.log_dir = str(self.folder(model.run_state))
+        super().set_model(model)
+
+    def _collect_learning_rate(self, logs: dict[str, Any]) -> dict[str, Any]:
+        for name in ("generator", "discriminator"):
+            optimizer = getattr(self.model, f"{name}_optimizer")
+            logs[f"{name}_learning_rate"] = float(optimizer.learning_rate)
+        return logs
+
+
+def log_tensorboard_image(folder: Path, epoch: int, pixels: np.ndarray) -> None:
+    """Log an image, uint8 of shape (H, W, C), as the snapshot of an epoch."""
+    # A writer for each image is closed at once, so that nothing is lost if the run is killed.
+    with tf.summary.create_file_writer(str(folder / "snapshots")).as_default():
+        tf.summary.image("snapshot", pixels[None], step=epoch)
+
+
+class CheckpointSaver(keras.callbacks.Callback):
+    """Writes checkpoints, and holds the last complete epoch in case that training is stopped.
+
+    Args:
+        params: Parameters of training.
+        run_state: Saved in checkpoints.
+        store: Where checkpoints are written.
+        guard: Has the values of all variables.
+        steps: Steps an epoch.
+        start: Complete epochs, and steps of the next one that are done already.
+
+    Attributes:
+        epochs: Number of complete epochs.
+        state: Values of all variables after the last of them; None before the first.
+    """
+
+    def __init__(
+        self,
+        params: TrainParams,
+        run_state: RunState,
+        store: CheckpointStore,
+        guard: DivergenceGuard,
+        steps: int,
+        start: tuple[int, int],
+    ) -> None:
+        super().__init__()
+        self.settings, self.run_state, self.store = params.checkpoint, run_state, store
+        self.guard, self.steps, self.start = guard, steps, start
+        self.epochs = self.saved_epochs = start[0]
+        self.state: dict[str, np.ndarray] | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        """Start to count steps, those done before a resumed epoch included."""
+        self.steps_done = self.steps_before = self.start[1] if epoch == self.start[0] else 0
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Save within an epoch, every `checkpoint.steps` steps."""
+        previous, self.steps_done = self.steps_done, self.steps_before + batch + 1
+        every = self.settings.steps
+        if every and self.steps_done // every > previous // every and self._is_partial:
+            self._save(self.epochs, self.steps_done, self.guard.read_finite_state(logs))
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        """Hold the epoch; save it if it is due, the best so far or partial."""
+        self.epochs, self.state = epoch + 1, self.guard.state
+        best = self.run_state.best
+        is_best = best is not None and best["epoch"] == self.epochs
+        if self._is_partial:
+            self._save(epoch, self.steps_done, self.state)
+            self.saved_epochs = self.epochs
+            return
+        if is_best:
+            self.store.save_best(self._checkpoint(self.epochs, 0, self.state))
+        # Also after the best epoch: a resumed run must not measure it again.
+        if self.epochs % self.settings.interval == 0 or is_best:
+            self.save_last_epoch()
+
+    def save_last_epoch(self) -> None:
+        """Save the last complete epoch, unless it is saved."""
+        if self.state is not None and self.saved_epochs < self.epochs:
+            self._save(self.epochs, 0, self.state)
+            self.saved_epochs = self.epochs
+
+    @property
+    def _is_partial(self) -> bool:
+        return self.steps_done < self.steps
+
+    def _save(self, epoch: int, step: int, state: dict[str, np.ndarray]) -> None:
+        self.store.save(self._checkpoint(epoch, step, state))
+
+    def _checkpoint(self, epoch: int, step: int, state: dict[str, np.ndarray]) -> Checkpoint:
+        return Checkpoint(epoch, step, state, self.run_state.to_dict())
+
+
+class RestoreMetrics(keras.callbacks.Callback):
+    """Restores the metrics of a partial epoch, which `fit` resets when it resumes."""
+
+    def __init__(self, values: list[np.ndarray]) -> None:
+        super().__init__()
+        self.values = values
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        """Restore them after the reset."""
+        for variable, value in zip(self.model.state()["metrics"], self.values, strict=True):
+            variable.assign(value)
+
+
+class ProgressLogger(keras.callbacks.Callback):
+    """Shows the progress of training: a bar in a terminal, a line an epoch in a log."""
+
+    def __init__(self, run_state: RunState, epochs: int, steps: int, minutes: float | None) -> None:
+        super().__init__()
+        self.run_state, self.epochs, self.steps = run_state, epochs, steps
         self.seconds = math.inf if minutes is None else minutes * 60
         self.bar = Progress(
             TextColumn("{task.description}"),
@@ -152,25 +395,25 @@ class EpochReport(keras.callbacks.Callback):
             disable=not in_terminal(),
         )
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Show the bar, once: the rest of an epoch is a fit of its own."""
+    def on_train_begin(self, logs: Logs = None) -> None:
+        """Show the bar, once: the rest of a partial epoch is a fit of its own."""
         if not self.bar.tasks:
             self.task = self.bar.add_task("Training", total=1.0, scores="")
             self.bar.start()
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         """Note the epoch."""
         self.epoch, self.epoch_start = epoch, time.monotonic()
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         """Move the bar: by steps or by time, whichever will end the run first."""
         by_steps = (self.epoch + (batch + 1) / self.steps) / self.epochs
-        by_time = self.record.tick() / self.seconds
+        by_time = self.run_state.tick() / self.seconds
         description = f"Training, epoch {self.epoch + 1}/{self.epochs}"
         self.bar.update(self.task, completed=max(by_steps, by_time), description=description)
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Tell the epoch's figures."""
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        """Show the epoch's losses and scores."""
         scores = "  ".join(f"{name} {float((logs or {})[name]):.3f}" for name in SCORES)
         self.bar.update(self.task, scores=scores)
         if not in_terminal():
@@ -178,5 +421,5 @@ class EpochReport(keras.callbacks.Callback):
             logger.info("epoch %d/%d  %s  %.1f s", epoch + 1, self.epochs, scores, seconds)
 
     def close(self) -> None:
-        """Take the bar away, however training ended."""
+        """Remove the bar."""
         self.bar.stop()

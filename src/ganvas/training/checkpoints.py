@@ -1,46 +1,102 @@
-"""Checkpoints: everything that makes the next training step, in one file."""
+"""Checkpoints: everything that determines the next training step, in one file."""
 
 import hashlib
 import json
 import logging
+import time
 import zipfile
 from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 
 from ganvas.atomic_files import atomic_path, atomic_write
 
 logger = logging.getLogger(__name__)
 
-FACTS = "facts.json"
-RUN = "run.json"
-BEST = "best.npz"
-PATTERN = "epoch-*.npz"
+# Member of a checkpoint file with everything but the arrays.
+RUN_STATE_FILE = "run_state.json"
+# The parameters that identify a run, in the run's folder.
+IDENTITY_FILE = "run.json"
+BEST_FILE = "best.npz"
+CHECKPOINT_FILES = "epoch-*.npz"
+
+VariableGroups = dict[str, list[keras.Variable]]
+
+
+@dataclass
+class RunState:
+    """What a run knows besides its variables; saved in checkpoints.
+
+    Attributes:
+        started: When the run began, as a name for folders.
+        rows: The history, one row an epoch; the last may be of a partial epoch.
+        warnings: Early warnings: epoch, name, evidence and advice of each.
+        seconds: Training time of all parts of the run together.
+        best: Epoch and kernel distance of the best epoch so far.
+        evals_without_improvement: Measurements of the kernel distance since then.
+    """
+
+    started: str = field(default_factory=lambda: f"{datetime.now():%Y-%m-%dT%H.%M.%S}")
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    best: dict[str, float] | None = None
+    evals_without_improvement: int = 0
+
+    def __post_init__(self) -> None:
+        self._clock_start: float | None = None
+
+    def start_clock(self) -> None:
+        """Continue counting `seconds`."""
+        self._clock_start = time.monotonic() - self.seconds
+
+    def tick(self) -> float:
+        """Update and return `seconds`."""
+        if self._clock_start is not None:
+            self.seconds = time.monotonic() - self._clock_start
+        return self.seconds
+
+    def rollback(self, epochs: int) -> None:
+        """Drop the rows and warnings after a number of epochs."""
+        del self.rows[epochs:]
+        self.warnings = [warning for warning in self.warnings if warning["epoch"] <= epochs]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything in JSON's types."""
+        self.tick()
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "RunState":
+        """Restore a state; its clock stands still until `start_clock`."""
+        return cls(**{each.name: values[each.name] for each in fields(cls)})
 
 
 class Checkpoint(NamedTuple):
     """A moment between two steps.
 
     Attributes:
-        epoch: Complete epochs.
-        step: Steps of the next one.
-        arrays: The state, by names.
-        facts: What else the run knows, in JSON's types: history, seconds, warnings.
+        epoch: Number of complete epochs.
+        step: Number of steps of the next epoch that are done.
+        arrays: Values of all variables, by name.
+        run_state: `RunState.to_dict()`.
     """
 
     epoch: int
     step: int
     arrays: dict[str, np.ndarray]
-    facts: dict[str, Any]
+    run_state: dict[str, Any]
 
 
 class CheckpointStore:
     """The checkpoints of one run in a folder: the last few and the best.
 
-    Files are .npz without pickles, never seen half written.
+    Files are .npz without pickles, written atomically.
 
     Args:
         folder: Where they lie.
@@ -51,96 +107,134 @@ class CheckpointStore:
         self.folder, self.keep = folder, keep
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint and drop those that are too old."""
+        """Write a checkpoint, and remove the oldest beyond `keep`."""
         name = f"epoch-{checkpoint.epoch:06d}-step-{checkpoint.step:07d}.npz"
-        _write(self.folder / name, checkpoint)
+        _write_checkpoint(self.folder / name, checkpoint)
         for file in self._files()[: -self.keep]:
             file.unlink()
 
     def save_best(self, checkpoint: Checkpoint) -> None:
-        """Write the checkpoint that is the best so far in the place of the one before."""
-        _write(self.folder / BEST, checkpoint)
+        """Write the best checkpoint, in place of the one before."""
+        _write_checkpoint(self.folder / BEST_FILE, checkpoint)
 
     def load_latest(self) -> Checkpoint | None:
-        """Read the latest checkpoint that can be read; None where there is none.
+        """Read the latest checkpoint that is readable; return None if there is none.
 
-        Others are put aside: they would count as the last ones, in place of those to come.
+        Unreadable ones are renamed: they would count among the last in place of newer ones.
         """
         for file in reversed(self._files()):
             try:
-                return _read(file)
+                return _read_checkpoint(file)
             except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
                 with suppress(OSError):
                     file.rename(file.with_name(f"{file.name}.unreadable"))
-                logger.warning("%s can't be read (%s): the one before is taken.", file, error)
+                logger.warning("%s can't be read (%s): using the one before.", file, error)
         return None
 
     def load_best(self) -> Checkpoint | None:
-        """Read the best checkpoint; None where there is none."""
-        file = self.folder / BEST
-        return _read(file) if file.exists() else None
+        """Read the best checkpoint; return None if there is none."""
+        file = self.folder / BEST_FILE
+        return _read_checkpoint(file) if file.exists() else None
 
     def _files(self) -> list[Path]:
-        return sorted(self.folder.glob(PATTERN))
+        return sorted(self.folder.glob(CHECKPOINT_FILES))
 
 
 def open_store(parent: Path, identity: dict[str, Any], keep: int, resume: bool) -> CheckpointStore:
-    """Open the checkpoints of the run with this identity, and say so when it is another run.
+    """Open the checkpoints of the run with this identity; log when it is a new run.
 
-    Each identity has a folder of its own, so runs never overwrite each other.
+    Each identity has a folder of its own, so that runs never overwrite each other.
 
     Args:
-        parent: Where the runs' folders lie.
-        identity: What makes a run another one when it changes, in JSON's types.
+        parent: Folder of the runs' folders.
+        identity: What makes it another run when it changes, in JSON's types.
         keep: How many of the last checkpoints to keep.
-        resume: False: an earlier run of this identity is put aside, under another name.
+        resume: False: keep an earlier run of this identity under another name.
     """
     text = json.dumps(identity, sort_keys=True)
     folder = parent / hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
     if folder.exists() and not resume:
-        aside = folder.with_name(f"{folder.name}-until-{datetime.now():%Y-%m-%dT%H.%M.%S.%f}")
-        folder.rename(aside)
-        logger.info("Training starts anew; the earlier run is kept in %s.", aside)
+        kept = folder.with_name(f"{folder.name}-until-{datetime.now():%Y-%m-%dT%H.%M.%S.%f}")
+        folder.rename(kept)
+        logger.info("Starting a new run; the earlier one is kept in %s.", kept)
     elif not folder.exists() and (other := _newest_run(parent)) is not None:
-        changed = _differences(json.loads((other / RUN).read_text()), identity)
-        told = ", ".join(changed[:5]) + (", …" if len(changed) > 5 else "")
+        changed = _differences(json.loads((other / IDENTITY_FILE).read_text()), identity)
+        summary = ", ".join(changed[:5]) + (", …" if len(changed) > 5 else "")
         logger.info(
-            "Training starts anew (changed: %s); the earlier run is kept in %s.", told, other
+            "Starting a new run (changed: %s); the earlier one is kept in %s.", summary, other
         )
-    if not (folder / RUN).exists():
-        atomic_write(folder / RUN, json.dumps(identity, indent=2, sort_keys=True).encode())
+    if not (folder / IDENTITY_FILE).exists():
+        atomic_write(
+            folder / IDENTITY_FILE, json.dumps(identity, indent=2, sort_keys=True).encode()
+        )
     return CheckpointStore(folder, keep)
 
 
 def _newest_run(parent: Path) -> Path | None:
-    runs = [file.parent for file in parent.glob(f"*/{RUN}")]
+    runs = [file.parent for file in parent.glob(f"*/{IDENTITY_FILE}")]
     return max(runs, key=lambda run: run.stat().st_mtime, default=None)
 
 
-def _differences(old: Any, new: Any, at: str = "") -> list[str]:
-    """The keys whose values differ, each with both values."""
+def _differences(old: Any, new: Any, path: str = "") -> list[str]:
+    """List the keys whose values differ, each with both values."""
     if not (isinstance(old, dict) and isinstance(new, dict)):
-        return [] if old == new else [f"{at} {old} → {new}"]
+        return [] if old == new else [f"{path} {old} → {new}"]
     keys = [key for key in [*new, *old] if old.get(key) != new.get(key)]
     return [
         line
         for key in dict.fromkeys(keys)
-        for line in _differences(old.get(key), new.get(key), f"{at}.{key}" if at else str(key))
+        for line in _differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
     ]
 
 
-def _write(file: Path, checkpoint: Checkpoint) -> None:
-    facts = {"epoch": checkpoint.epoch, "step": checkpoint.step, **checkpoint.facts}
+def _write_checkpoint(file: Path, checkpoint: Checkpoint) -> None:
+    header = {"epoch": checkpoint.epoch, "step": checkpoint.step, **checkpoint.run_state}
     with atomic_path(file, durable=True) as partial:
         with partial.open("wb") as stream:
             np.savez(stream, allow_pickle=False, **checkpoint.arrays)
         with zipfile.ZipFile(partial, "a") as archive:
-            archive.writestr(FACTS, json.dumps(facts))
+            archive.writestr(RUN_STATE_FILE, json.dumps(header))
 
 
-def _read(file: Path) -> Checkpoint:
+def _read_checkpoint(file: Path) -> Checkpoint:
     with zipfile.ZipFile(file) as archive:
-        facts = json.loads(archive.read(FACTS))
+        header = json.loads(archive.read(RUN_STATE_FILE))
     with np.load(file, allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files if name != FACTS}
-    return Checkpoint(facts.pop("epoch"), facts.pop("step"), arrays, facts)
+        arrays = {name: stored[name] for name in stored.files if name != RUN_STATE_FILE}
+    return Checkpoint(header.pop("epoch"), header.pop("step"), arrays, header)
+
+
+# --- Variables as named arrays ----------------------------------------------------------------
+
+
+def read_variables(groups: VariableGroups) -> dict[str, np.ndarray]:
+    """Copy every variable to an array, named by its group and its number in it."""
+    return {
+        f"{group}/{i:04d}": np.array(variable)
+        for group, variables in groups.items()
+        for i, variable in enumerate(variables)
+    }
+
+
+def write_variables(groups: VariableGroups, arrays: dict[str, np.ndarray]) -> None:
+    """Set every variable to its array of `read_variables`.
+
+    Raises:
+        ValueError: The arrays belong to other networks or optimizers.
+    """
+    expected = {name: array.shape for name, array in read_variables(groups).items()}
+    actual = {name: array.shape for name, array in arrays.items()}
+    if expected != actual:
+        name = sorted(set(expected.items()) ^ set(actual.items()))[0][0]
+        raise ValueError(f"{name} has the shape {actual.get(name)}, not {expected.get(name)}")
+    for group, variables in groups.items():
+        for i, variable in enumerate(variables):
+            variable.assign(arrays[f"{group}/{i:04d}"])
+
+
+def find_non_finite(arrays: dict[str, np.ndarray]) -> str | None:
+    """Return the name of an array with a value that is not finite; None if all are."""
+    for name, array in arrays.items():
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+            return name
+    return None

@@ -1,26 +1,87 @@
-"""The parameters of training."""
+"""Typed parameters of training; `conf/base/parameters_train.yml` says what each one means."""
 
+import math
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from ganvas.base_params import Params
-from ganvas.training.augmentation import AugmentParams
-from ganvas.training.losses import LossParams, decision_threshold
-from ganvas.training.penalties import PenaltyParams
+
+AugmentOperation = Literal["color", "translation", "cutout"]
+# Losses with labels, which can be smoothed or noisy.
+LOSSES_WITH_LABELS = ("non_saturating", "least_squares")
+
+
+class LossParams(Params):
+    """Adversarial loss, and the weights of auxiliary losses."""
+
+    name: Literal["non_saturating", "hinge", "least_squares", "wasserstein", "relativistic"] = (
+        "non_saturating"
+    )
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    label_noise: float = Field(0.0, ge=0, lt=0.5)
+    auxiliary_class_weight: float = Field(1.0, ge=0)
+    reconstruction_weight: float = Field(1.0, ge=0)
+
+    @field_validator("label_smoothing", "label_noise")
+    @classmethod
+    def _refuse_without_labels(cls, value: float, info: ValidationInfo) -> float:
+        name = info.data.get("name", LOSSES_WITH_LABELS[0])
+        if value and name not in LOSSES_WITH_LABELS:
+            allowed = " or ".join(LOSSES_WITH_LABELS)
+            rule = f"the {name} loss has no labels to change; set 0, or use {allowed}"
+            raise PydanticCustomError("no_labels", "{rule}", {"rule": rule})
+        return value
+
+    @property
+    def decision_threshold(self) -> float | None:
+        """The logit above which the discriminator classifies an image as real.
+
+        It is the midpoint of the smoothed and noisy labels: taken directly for least squares,
+        through the inverse sigmoid for the cross-entropy. None: only differences of logits have a
+        meaning (wasserstein, relativistic).
+        """
+        midpoint = (1 - self.label_smoothing - self.label_noise) / 2
+        if self.name == "least_squares":
+            return midpoint
+        if self.name == "non_saturating":
+            return math.log(midpoint / (1 - midpoint))
+        return 0.0 if self.name == "hinge" else None
+
+
+class PenaltyParams(Params):
+    """Weights of the discriminator's regularization terms; 0 disables a term."""
+
+    r1: float = Field(0.0, ge=0)
+    r2: float = Field(0.0, ge=0)
+    wgan_gp: float = Field(0.0, ge=0)
+    interval: int = Field(1, ge=1)
+    lecam: float = Field(0.0, ge=0)
+    lecam_decay: float = Field(0.99, ge=0, lt=1)
+    lecam_start: int = Field(1000, ge=0)
+
+
+class AnchorParams(Params):
+    """Latents computed from real images; see `ganvas.training.latent_anchoring`."""
+
+    every: int | None = Field(None, ge=1)
+    adversarial: float = Field(4.0, gt=0)
+    pixels: float = Field(10.0, ge=0)
+
+
+class AugmentParams(Params):
+    """Augmentation of the discriminator's input; see `ganvas.training.augmentation`."""
+
+    name: Literal["none", "diffaugment", "ada"] = "none"
+    policy: tuple[AugmentOperation, ...] = Field(("color", "translation", "cutout"), min_length=1)
+    target: float = Field(0.6, gt=0, lt=1)
+    speed: int = Field(500_000, ge=1)
+    interval: int = Field(4, ge=1)
 
 
 class ScheduleParams(Params):
-    """How the learning rates change.
-
-    Attributes:
-        name: constant; step: multiplied by `factor` every `interval` epochs; cosine: falling to
-            `factor` times the rate until the last epoch (Loshchilov and Hutter, arXiv
-            1608.03983).
-        interval: Epochs between two steps.
-        factor: What a step multiplies by, or the share that cosine ends at.
-    """
+    """Learning rate schedule of both optimizers."""
 
     name: Literal["constant", "step", "cosine"] = "constant"
     interval: int = Field(50, ge=1)
@@ -28,33 +89,20 @@ class ScheduleParams(Params):
 
 
 class AdamParams(Params):
-    """Adam (Kingma and Ba, arXiv 1412.6980).
-
-    Attributes:
-        beta_1: Decay of the gradients' mean.
-        beta_2: Decay of their squares' mean.
-    """
+    """Parameters of Adam."""
 
     beta_1: float = Field(0.5, ge=0, lt=1)
     beta_2: float = Field(0.999, ge=0, lt=1)
 
 
 class RmspropParams(Params):
-    """RMSProp (Hinton, lecture 6 of his course on neural networks, 2012).
-
-    Attributes:
-        rho: Decay of the mean of the gradients' squares.
-    """
+    """Parameters of RMSProp."""
 
     rho: float = Field(0.9, ge=0, lt=1)
 
 
 class OptimizerParams(Params):
-    """How gradients become steps.
-
-    Attributes:
-        name: The optimizer of both networks.
-    """
+    """Optimizer of both networks."""
 
     name: Literal["adam", "rmsprop"] = "adam"
     adam: AdamParams = AdamParams()
@@ -62,13 +110,7 @@ class OptimizerParams(Params):
 
 
 class CheckpointParams(Params):
-    """What is kept to go on from.
-
-    Attributes:
-        interval: Epochs between two checkpoints.
-        steps: Steps between two checkpoints within an epoch; None: at its end alone.
-        keep: How many of the last are kept, beside the best.
-    """
+    """When checkpoints are written, and how many are kept."""
 
     interval: int = Field(1, ge=1)
     steps: int | None = Field(None, ge=1)
@@ -76,14 +118,7 @@ class CheckpointParams(Params):
 
 
 class KidValidationParams(Params):
-    """How epochs are compared: by the kernel distance to held-out images.
-
-    Attributes:
-        interval: Epochs between two judgments; None: none.
-        images: Generated images a judgment, and held-out ones at most.
-        patience: Judgments without a better one after which training ends; None: no such end.
-        keep: Whether the saved networks are those of the last epoch or of the best judged.
-    """
+    """Comparison of epochs by the kernel distance to validation images."""
 
     interval: int | None = Field(None, ge=1)
     images: int = Field(500, ge=10)
@@ -91,103 +126,41 @@ class KidValidationParams(Params):
     keep: Literal["last", "best"] = "last"
 
     @model_validator(mode="after")
-    def _check_judged(self) -> "KidValidationParams":
+    def _check_interval(self) -> "KidValidationParams":
         if not self.interval and (self.patience or self.keep == "best"):
             raise ValueError(
                 "train.kid_validation.patience and train.kid_validation.keep=best need "
-                "train.kid_validation.interval, the epochs between two judgments"
+                "train.kid_validation.interval, the epochs between two measurements"
             )
         return self
 
 
-class AnchorParams(Params):
-    """How latents are tied to real images; see `ganvas.training.anchors`.
-
-    Attributes:
-        every: One image in this many of a batch is painted from a real image's own latent and
-            must look like it in what is coarse; None: none. Discriminators that look at the
-            images alone have none.
-        adversarial: Length of the adversarial gradient for these images, as a share of that
-            which draws them to their real ones.
-        pixels: Weight of the difference of the pixels, at 16×16, beside that of the maps.
-    """
-
-    every: int | None = Field(None, ge=1)
-    adversarial: float = Field(4.0, gt=0)
-    pixels: float = Field(10.0, ge=0)
-
-
 class TrainParams(Params):
-    """Parameters of training.
-
-    Attributes:
-        epochs: Times that every training image is seen, at most.
-        max_minutes: Minutes of training after which it ends, epoch complete or not, those of
-            resumed runs included; None for no limit.
-        batch_size: Images a step, all devices together.
-        loss: What generator and discriminator are after.
-        penalty: What the discriminator pays for being steep.
-        anchor: How latents are tied to real images.
-        augment: What is done to images before the discriminator sees them.
-        flip: Mirror half of the real images, but none that has a latent of its own.
-        generator_learning_rate: The optimizer's step size for the generator.
-        discriminator_learning_rate: The same for the discriminator.
-        schedule: How both change.
-        optimizer: How gradients become steps.
-        discriminator_steps: Updates of the discriminator, each with images of its own, for one
-            of the generator.
-        gradient_accumulation_steps: Pieces in which a batch goes through the networks, for
-            batches larger than memory.
-        resample_latents: The generator is updated by images from latents of their own, as in
-            algorithm 1 of Goodfellow et al. (arXiv 1406.2661), not by those that the
-            discriminator was updated by.
-        simultaneous_updates: Both losses share one forward pass over generated images, and both
-            networks are updated after it; otherwise the discriminator first, as in the paper.
-        uniform_class_sampling: Ask the generator for every class equally often; otherwise for
-            the classes of the real images beside them. Without classes it means nothing.
-        ema_decay: Decay of the generator's average weights, the ones that are saved; 0: the last
-            weights. At step t the decay is at most (1 + t) / (10 + t).
-        precision: Keras's name of the arithmetic; variables are float32 in any.
-        jit_compile: Compile the step with XLA.
-        steps_per_execution: Steps between two returns to Python.
-        distribute: The devices: auto takes all GPUs of this machine, and the machines of
-            TF_CONFIG where it is set.
-        seed: Of the initial weights, the order of the images, latents and augmentations.
-        resume: Go on from the last checkpoint of the same data, networks and loss.
-        weights_from: Folder with generator.keras and discriminator.keras of another run, whose
-            weights to start from; None: random weights.
-        checkpoint: What is kept to go on from.
-        kid_validation: How epochs are compared.
-        snapshot_interval: Epochs between two snapshot grids; epochs 1, 2, 4, 8 … have one too.
-        snapshot_rows: Rows of a snapshot grid.
-        snapshot_columns: Columns of a snapshot grid.
-        tensorboard: Write logs for TensorBoard.
-        dry_run: Build everything, do two steps, tell sizes and times, and stop.
-    """
+    """All parameters of training."""
 
     epochs: int = Field(100, ge=1)
     max_minutes: float | None = Field(None, gt=0)
     batch_size: int = Field(64, ge=2)
+    generator_learning_rate: float = Field(2e-4, gt=0, le=1)
+    discriminator_learning_rate: float = Field(2e-4, gt=0, le=1)
+    seed: int = Field(0, ge=0, lt=2**31)
     loss: LossParams = LossParams()
     penalty: PenaltyParams = PenaltyParams()
     anchor: AnchorParams = AnchorParams()
     augment: AugmentParams = AugmentParams()
     flip: bool = False
-    generator_learning_rate: float = Field(2e-4, gt=0, le=1)
-    discriminator_learning_rate: float = Field(2e-4, gt=0, le=1)
-    schedule: ScheduleParams = ScheduleParams()
     optimizer: OptimizerParams = OptimizerParams()
+    schedule: ScheduleParams = ScheduleParams()
+    ema_decay: float = Field(0.0, ge=0, lt=1)
     discriminator_steps: int = Field(1, ge=1, le=100)
     gradient_accumulation_steps: int = Field(1, ge=1, le=1024)
     resample_latents: bool = False
     simultaneous_updates: bool = False
     uniform_class_sampling: bool = False
-    ema_decay: float = Field(0.0, ge=0, lt=1)
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     jit_compile: bool = False
     steps_per_execution: int = Field(1, ge=1)
     distribute: Literal["auto", "none", "mirrored", "multi_worker"] = "auto"
-    seed: int = Field(0, ge=0, lt=2**31)
     resume: bool = True
     weights_from: str | None = None
     checkpoint: CheckpointParams = CheckpointParams()
@@ -199,38 +172,38 @@ class TrainParams(Params):
     dry_run: bool = False
 
     @property
-    def images_a_step(self) -> int:
-        """Real images that a step takes."""
+    def images_per_step(self) -> int:
+        """Number of real images that a step takes."""
         return self.batch_size * self.discriminator_steps
 
     @field_validator("simultaneous_updates")
     @classmethod
-    def _refuse_fresh_latents(cls, value: bool, info: ValidationInfo) -> bool:
+    def _refuse_resampled_latents(cls, value: bool, info: ValidationInfo) -> bool:
         if value and info.data.get("resample_latents"):
-            rule = "train.resample_latents needs images of their own for the generator; take one"
-            raise PydanticCustomError("two_ways", "{rule}", {"rule": rule})
+            rule = "train.resample_latents needs a generator update of its own; set one of the two"
+            raise PydanticCustomError("exclusive", "{rule}", {"rule": rule})
         return value
 
     @model_validator(mode="after")
     def _check_augment(self) -> "TrainParams":
-        if self.augment.name == "ada" and decision_threshold(self.loss) is None:
+        if self.augment.name == "ada" and self.loss.decision_threshold is None:
             raise ValueError(
-                "train.augment.name=ada counts real images on the two sides of a boundary, which "
-                f"the {self.loss.name} loss has not: take diffaugment, or another loss"
+                "train.augment.name=ada counts real images on both sides of a decision threshold, "
+                f"which the {self.loss.name} loss does not have: set diffaugment, or another loss"
             )
         return self
 
     @model_validator(mode="after")
     def _check_anchors(self) -> "TrainParams":
-        every = self.anchor.every
+        every, accumulation = self.anchor.every, self.gradient_accumulation_steps
         if not every:
             return self
         if not self.simultaneous_updates:
             raise ValueError("train.anchor.every needs train.simultaneous_updates=true")
-        if self.batch_size % (every * self.gradient_accumulation_steps):
+        if self.batch_size % (every * accumulation):
             raise ValueError(
-                f"a batch of {self.batch_size} in {self.gradient_accumulation_steps} piece(s) has "
-                f"no place for one anchor in every {every} images: let train.anchor.every divide "
-                "each piece"
+                f"a batch of {self.batch_size} in {accumulation} micro-batch(es) has no place for "
+                f"one anchor in every {every} images: set train.anchor.every to a divisor of the "
+                "micro-batch size"
             )
         return self

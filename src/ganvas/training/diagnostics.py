@@ -1,117 +1,116 @@
-"""Early warnings: what a history and samples tell of a run that goes wrong."""
+"""Early warnings: signs in the history and in samples that a run goes wrong."""
 
 import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ganvas.training.losses import LossParams, decision_threshold
+from ganvas.training.config import LossParams
 
-# Scores of real images above, and of generated ones below these, for so many epochs in a row, are
-# no passing advantage. The hinge loss asks for .731 and .269 alone, but runs that went well began
+# Real scores above and fake scores below these, for EPOCHS epochs in a row, are no passing
+# advantage of the discriminator. The hinge loss aims at .731 and .269, but healthy runs started
 # with .87 and .17.
-SURE_REAL, SURE_FAKE = 0.95, 0.05
-# Losses after which the sigmoid of a logit says how sure a discriminator is.
-TELLING = ("non_saturating", "hinge")
+WINNING_REAL_SCORE, WINNING_FAKE_SCORE = 0.95, 0.05
+# Losses whose logits' sigmoids say how certain a discriminator is.
+LOSSES_WITH_SCORES = ("non_saturating", "hinge")
 EPOCHS = 5
-# Samples are taken for collapsed below this share of the real images' distance from each other,
-# that have been farther apart before; a new generator paints all alike and gets its time.
+# Samples count as collapsed below this share of the real images' distance from each other, if it
+# has fallen below this share of its maximum; a new generator, whose samples are all alike, gets
+# some epochs.
 COLLAPSED, FALLEN = 0.5, 0.75
-NEW, NEVER_DIVERSE = 20, 0.25
-# And for copies below this share of what held-out images keep from the training images.
+GRACE_EPOCHS, NEVER_DIVERSE = 20, 0.25
+# Samples count as copies below this share of the validation images' distance from training images.
 COPIED = 0.5
 
 
 class EarlyWarning(NamedTuple):
-    """An early warning.
-
-    Attributes:
-        name: Its kind.
-        figure: What set it off.
-        advice: What to try.
-    """
+    """An early warning: its name, the measurement that triggered it, and what to try."""
 
     name: str
-    figure: str
+    evidence: str
     advice: str
 
 
-def watch_scores(rows: list[dict[str, Any]], loss: LossParams) -> list[EarlyWarning]:
-    """Look whether one network has been winning over the last epochs.
+def diagnose_scores(rows: list[dict[str, Any]], loss: LossParams) -> list[EarlyWarning]:
+    """Detect that one network has been winning over the last epochs.
 
     Args:
         rows: The history: real_score and fake_score in [0, 1], one row an epoch.
-        loss: The loss; after others than `TELLING` scores, sigmoids of logits, say nothing.
+        loss: The loss; scores mean nothing after others than `LOSSES_WITH_SCORES`.
     """
-    logit = decision_threshold(loss)
-    if len(rows) < EPOCHS or logit is None or loss.name not in TELLING:
+    logit = loss.decision_threshold
+    if len(rows) < EPOCHS or logit is None or loss.name not in LOSSES_WITH_SCORES:
         return []
-    boundary = 1 / (1 + math.exp(-logit))
-    # A discriminator that is always right says of real images what their labels say.
-    sure_real = SURE_REAL * (1 - loss.label_smoothing - loss.label_noise / 2)
+    threshold = 1 / (1 + math.exp(-logit))
+    # A discriminator that is always right outputs the labels, which may be smoothed.
+    winning_real_score = WINNING_REAL_SCORE * (1 - loss.label_smoothing - loss.label_noise / 2)
     real = [row["real_score"] for row in rows[-EPOCHS:]]
     fake = [row["fake_score"] for row in rows[-EPOCHS:]]
-    figure = f"real score {real[-1]:.2f}, fake score {fake[-1]:.2f}, for {EPOCHS} epochs"
-    if min(real) > sure_real and max(fake) < SURE_FAKE:
+    evidence = f"real score {real[-1]:.2f}, fake score {fake[-1]:.2f}, for {EPOCHS} epochs"
+    if min(real) > winning_real_score and max(fake) < WINNING_FAKE_SCORE:
         advice = (
             "try train.augment.name=diffaugment, a lower train.discriminator_learning_rate, or a "
             "narrower discriminator"
         )
-        return [EarlyWarning("discriminator winning", figure, advice)]
-    if max(real) < boundary and min(fake) > boundary:
+        return [EarlyWarning("discriminator winning", evidence, advice)]
+    if max(real) < threshold and min(fake) > threshold:
         advice = "try a higher train.discriminator_learning_rate or more train.discriminator_steps"
-        return [EarlyWarning("discriminator losing", figure, advice)]
+        return [EarlyWarning("discriminator losing", evidence, advice)]
     return []
 
 
-def watch_diversity(rows: list[dict[str, Any]]) -> list[EarlyWarning]:
-    """Look whether samples resemble each other more than real images do.
+def diagnose_diversity(rows: list[dict[str, Any]]) -> list[EarlyWarning]:
+    """Detect that samples are much more alike than real images.
 
     Args:
-        rows: The history: diversity, the mean distance of samples from each other as a share of
-            the real images' own, in those rows that have a snapshot.
+        rows: The history: diversity, the samples' mean distance from each other relative to that
+            of real images, in rows with a snapshot.
     """
-    shares = [row["diversity"] for row in rows if "diversity" in row]
-    if not shares:
+    diversity = [row["diversity"] for row in rows if "diversity" in row]
+    if not diversity:
         return []
-    fallen = shares[-1] < min(COLLAPSED, FALLEN * max(shares))
-    never = rows[-1]["epoch"] >= NEW and shares[-1] < NEVER_DIVERSE
-    if not fallen and not never:
+    last, best = diversity[-1], max(diversity)
+    has_fallen = last < min(COLLAPSED, FALLEN * best)
+    never_diverse = rows[-1]["epoch"] >= GRACE_EPOCHS and last < NEVER_DIVERSE
+    if not has_fallen and not never_diverse:
         return []
-    figure = (
-        f"samples differ from each other by {shares[-1]:.0%} of what real images do, "
-        f"{max(shares):.0%} at best"
+    evidence = (
+        f"samples differ from each other by {last:.0%} of what real images do, {best:.0%} at best"
     )
     advice = (
         "try a lower train.generator_learning_rate, a larger train.batch_size or "
         "train.loss.name=relativistic with train.penalty.r1"
     )
-    return [EarlyWarning("mode collapse", figure, advice)]
+    return [EarlyWarning("mode collapse", evidence, advice)]
 
 
-def watch_copies(rows: list[dict[str, Any]]) -> list[EarlyWarning]:
-    """Look whether samples come closer to training images than images never trained on.
+def diagnose_memorization(rows: list[dict[str, Any]]) -> list[EarlyWarning]:
+    """Detect that samples are much closer to training images than validation images are.
 
     Args:
-        rows: The history: novelty, the mean distance of samples to the nearest training image
-            as a share of what held-out images keep, in those rows that have a snapshot.
+        rows: The history: novelty, the samples' mean distance to the nearest training image
+            relative to that of validation images, in rows with a snapshot.
     """
     novelty = [row["novelty"] for row in rows if "novelty" in row]
     if not novelty or novelty[-1] >= COPIED:
         return []
-    figure = (
-        f"samples keep {novelty[-1]:.0%} of the distance from training images that held-out "
-        "images keep"
+    evidence = (
+        f"samples keep {novelty[-1]:.0%} of the distance that validation images keep from training "
+        "images"
     )
     advice = "try more images, fewer epochs or train.augment.name=diffaugment"
-    return [EarlyWarning("memorizing", figure, advice)]
+    return [EarlyWarning("memorization", evidence, advice)]
 
 
 def mean_distance(images: np.ndarray) -> float:
-    """Mean over all pairs of the root mean squared difference in gray levels, 0 to 255.
+    """Return the mean over all pairs of the root mean squared difference in gray levels, 0 to 255.
 
     Args:
-        images: uint8 of shape (n, H, W, 3), n at least 2.
+        images: uint8 of shape (n, H, W, C), n at least 2.
+
+    Example:
+        >>> mean_distance(np.array([0, 10], np.uint8).reshape(2, 1, 1, 1))
+        10.0
     """
     flat = images.reshape(len(images), -1).astype(np.float64)
     norms = (flat**2).sum(1)

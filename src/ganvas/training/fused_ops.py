@@ -1,4 +1,4 @@
-"""TensorFlow's fused kernels in the place of Keras's general code, with the same values."""
+"""TensorFlow's fused kernels in place of Keras's general code, with the same results."""
 
 import keras
 import tensorflow as tf
@@ -6,21 +6,21 @@ from keras import layers
 
 
 class FusedBatchNormalization(layers.Layer):
-    """Trains a `BatchNormalization` of channels-last images by TensorFlow's fused kernel.
+    """Runs a channels-last `BatchNormalization` in training by TensorFlow's fused kernel.
 
-    Variables and values are those of the layer that it wraps, which is the one to save.
+    Variables and results are those of the wrapped layer, which is the one to save.
 
     Args:
-        norm: What to train.
-        averages: Whether its moving averages follow the batches.
+        norm: The layer to wrap.
+        update_statistics: Whether to update its moving averages in training.
     """
 
-    def __init__(self, norm: layers.BatchNormalization, averages: bool = True) -> None:
+    def __init__(self, norm: layers.BatchNormalization, update_statistics: bool = True) -> None:
         super().__init__(name=f"{norm.name}_fused", dtype=norm.dtype_policy)
-        self.norm, self.averages = norm, averages
+        self.norm, self.update_statistics = norm, update_statistics
 
     def call(self, x: tf.Tensor, training: bool | None = None, mask: None = None) -> tf.Tensor:
-        """Normalize (N, H, W, C) by the batch's moments, and move the averages towards them."""
+        """Normalize (N, H, W, C) by the batch's moments, and update the moving averages."""
         norm = self.norm
         if not training:
             return norm(x, training=False)
@@ -34,10 +34,10 @@ class FusedBatchNormalization(layers.Layer):
             epsilon=norm.epsilon,
             is_training=True,
         )
-        if not self.averages:
+        if not self.update_statistics:
             return y
         count = tf.cast(tf.size(x) // channels, "float32")
-        # The kernel gives the unbiased variance; Keras keeps the biased one.
+        # The kernel returns the unbiased variance; Keras keeps the biased one.
         biased = variance * (count - 1) / count
         for average, value in ((norm.moving_mean, mean), (norm.moving_variance, biased)):
             new = average * norm.momentum + tf.stop_gradient(value) * (1 - norm.momentum)
@@ -45,39 +45,38 @@ class FusedBatchNormalization(layers.Layer):
         return y
 
 
-def with_fused_norms(network: keras.Model, averages: bool = True) -> keras.Model:
-    """Make a twin of a network that shares its layers and weights, with fused batch norms.
+def with_fused_norms(network: keras.Model, update_statistics: bool = True) -> keras.Model:
+    """Clone a functional model with fused batch norms; all layers and weights are shared.
 
     Args:
         network: A functional model.
-        averages: Whether the norms' moving averages follow the batches that the twin sees.
+        update_statistics: Whether the clone updates the norms' moving averages in training.
     """
 
     def share(layer: layers.Layer) -> layers.Layer:
-        """Wrap a batch norm that the kernel can do; take any other layer as it is."""
-        # A frozen norm uses its averages, in training too.
+        # A frozen norm uses its moving averages, in training too.
         if type(layer) is not layers.BatchNormalization or not layer.trainable:
             return layer
         if layer.input_spec.ndim == 4 and layer.axis in (-1, 3):
-            return FusedBatchNormalization(layer, averages)
+            return FusedBatchNormalization(layer, update_statistics)
         return layer
 
     return keras.models.clone_model(network, clone_function=share)
 
 
 class FusedAdam(keras.optimizers.Adam):
-    """Adam (Kingma and Ba, arXiv 1412.6980) whose update is one kernel for each variable."""
+    """Adam (Kingma and Ba, arXiv 1412.6980), updating each variable by a single kernel."""
 
     def update_step(
         self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor
     ) -> None:
-        """Move one variable against its gradient."""
-        number = self._get_variable_index(variable)
+        """Update one variable."""
+        index = self._get_variable_index(variable)
         step = tf.cast(self.iterations + 1, "float32")
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
-            m=self._momentums[number].handle,
-            v=self._velocities[number].handle,
+            m=self._momentums[index].handle,
+            v=self._velocities[index].handle,
             beta1_power=self.beta_1**step,
             beta2_power=self.beta_2**step,
             lr=tf.cast(learning_rate, "float32"),

@@ -1,7 +1,7 @@
-"""The pair of networks as one Keras model with its training step.
+"""The GAN as one Keras model: what happens in one training step, top to bottom.
 
-The gradient tape is TensorFlow's own. Of the training step's parts, this file, `anchored.py`,
-`critic.py`, `fused.py` and `replicas.py` alone know the backend.
+Read `train_step` first. The gradients come from the adversary (`adversary.py`), whose losses are
+pure functions (`losses.py`).
 """
 
 from typing import Any, NamedTuple
@@ -11,68 +11,87 @@ import tensorflow as tf
 from keras import ops
 
 from ganvas.networks.gan_networks import GanNetworks
-from ganvas.training.augmentation import adapt_probability, random_flip
-from ganvas.training.auxiliary import reconstruction_loss
-from ganvas.training.config import TrainParams
-from ganvas.training.critic import Critic, Word, make_number
-from ganvas.training.fused_ops import with_fused_norms
-from ganvas.training.losses import decision_threshold
-from ganvas.training.optimizers import without_rate
-from ganvas.training.penalties import move_average
-from ganvas.training.pieces import Piece, Verdict, cut, join
-from ganvas.training.replicas import (
-    as_log,
-    even_out,
-    make_mean,
-    mean_over_replicas,
-    share_gradients,
+from ganvas.training.adversary import (
+    AdversarialGradients,
+    Adversary,
+    Gradients,
+    MicroBatch,
+    state_variable,
 )
+from ganvas.training.augmentation import adapt_probability, random_flip
+from ganvas.training.checkpoints import VariableGroups
+from ganvas.training.config import TrainParams
+from ganvas.training.distribution import (
+    as_log,
+    divide_by_replicas,
+    make_mean_metric,
+    mean_over_replicas,
+    sync_batch_norm_statistics,
+)
+from ganvas.training.fused_ops import with_fused_norms
+from ganvas.training.losses import moving_average, reconstruction_loss
+from ganvas.training.optimizers import variables_without_learning_rate
 
+# The metrics that `fit` reports, in this order.
 SCORES = ("loss_g", "loss_d", "real_score", "fake_score")
 
 
-class Painted(NamedTuple):
-    """Generated images (N, H, W, 3) with the tape that leads back to the generator."""
+class GeneratedBatch(NamedTuple):
+    """Generated images (N, H, W, C), with the tape that recorded the generator's forward pass."""
 
     images: tf.Tensor
     tape: tf.GradientTape
 
 
-Gradients = list[tf.Tensor]
+class StepResult(NamedTuple):
+    """Losses without regularization, scalars, and logits of all images of a step."""
+
+    loss_d: tf.Tensor
+    loss_g: tf.Tensor
+    real_logits: tf.Tensor
+    fake_logits: tf.Tensor
 
 
 class GAN(keras.Model):
     """Generator and discriminator, trained against each other by `fit`.
 
-    `fit` takes batches of (images, latents): uint8 of shape (N, H, W, 3) and float32 of shape
-    (N, Z), N being `discriminator_steps` times the batch size; with classes also (labels, asked),
-    the numbers of the classes that the images show and that the generator is asked for, int32
-    of shape (N,). It reports the means over an epoch of both losses, without penalties, and of
-    the mean sigmoid outputs for real and generated images.
+    `fit` takes batches of (images, latents): uint8 of shape (N, H, W, C) and float32 of shape
+    (N, Z), N being `discriminator_steps` times the batch size; with classes also (real_labels,
+    fake_labels), the class numbers of the real images and the target classes of the generated
+    ones, int32 of shape (N,). It reports the means over an epoch of both losses, without
+    regularization, and of the sigmoids of the logits of real and generated images.
 
     Args:
-        networks: Generator and discriminator, and where there is one the decoder.
-        averaged: A generator like the first, for the average of its weights.
-        params: How they are trained.
+        networks: Generator, discriminator and, for some networks, a decoder.
+        ema_generator: A generator like the first, for the moving average of its weights; the
+            generator itself if `params.ema_decay` is 0.
+        params: Parameters of training.
+        adversary: The discriminator with its losses; by default `Adversary`.
 
     Raises:
-        GanvasError: A gradient penalty is asked for with a discriminator that has batch norm.
+        GanvasError: A gradient penalty is set, and the discriminator has batch normalization.
     """
 
-    def __init__(self, networks: GanNetworks, averaged: keras.Model, params: TrainParams) -> None:
+    def __init__(
+        self,
+        networks: GanNetworks,
+        ema_generator: keras.Model,
+        params: TrainParams,
+        adversary: Adversary | None = None,
+    ) -> None:
         super().__init__(name="gan")
         self.generator, self.discriminator, decoder = GanNetworks(*networks)
-        self.averaged = averaged
-        if averaged is not self.generator:
-            averaged.set_weights(self.generator.get_weights())
+        self.ema_generator = ema_generator
+        if ema_generator is not self.generator:
+            ema_generator.set_weights(self.generator.get_weights())
         self.params = params
-        self.critic = Critic(self.discriminator, params)
+        self.adversary = adversary or Adversary(self.discriminator, params)
         self.fused_generator = with_fused_norms(self.generator)
-        # Its norms' averages are the generator's, and must follow what the generator paints.
-        self.fused_decoder = decoder and with_fused_norms(decoder, averages=False)
-        self.signs = make_number("signs", 0.0)
-        self.steps = make_number("steps", 0, "int64")
-        self.trackers = {name: make_mean(name) for name in SCORES}
+        # Batch norm's moving averages belong to the generator, and must follow its images alone.
+        self.fused_decoder = decoder and with_fused_norms(decoder, update_statistics=False)
+        self.ada_sign_sum = state_variable("ada_sign_sum", 0.0)
+        self.steps = state_variable("steps", 0, "int64")
+        self.score_metrics = {name: make_mean_metric(name) for name in SCORES}
 
     def compile(
         self,
@@ -80,211 +99,231 @@ class GAN(keras.Model):
         discriminator_optimizer: keras.Optimizer,
         **options: Any,
     ) -> None:
-        """Set one optimizer for each network; the options are those of `keras.Model.compile`."""
+        """Set an optimizer for each network; the options are those of `keras.Model.compile`."""
         # Keras's "auto" means XLA, which is slower than TensorFlow's own kernels on a CPU.
         super().compile(**{"jit_compile": False} | options)
         self.generator_optimizer = generator_optimizer
         self.discriminator_optimizer = discriminator_optimizer
         generator_optimizer.build(self.generator.trainable_variables)
         discriminator_optimizer.build(self.discriminator.trainable_variables)
-
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        """What `fit` resets at the start of an epoch."""
-        return list(self.trackers.values())
-
-    def state(self) -> dict[str, list[keras.Variable]]:
-        """Give every variable that the next step depends on, by the part that owns it.
-
-        Constant learning rates are not among them: another one may be chosen for what is to come.
-        """
-        critic = self.critic
-        averages = [critic.real_average, critic.fake_average]
-        numbers = [critic.probability, self.signs, *averages, self.steps, critic.seed.state]
-        return {
-            "generator": self.generator.variables,
-            "discriminator": self.discriminator.variables,
-            "averaged": self.averaged.variables if self.averaged is not self.generator else [],
-            "generator_optimizer": without_rate(self.generator_optimizer),
-            "discriminator_optimizer": without_rate(self.discriminator_optimizer),
-            "numbers": numbers,
-            "trackers": [value for tracker in self.metrics for value in tracker.variables],
-        }
-
-    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        """Leave out what Keras does before it trains on several devices: all is built already."""
+        self.adversary.compile(generator_optimizer, discriminator_optimizer)
 
     def call(self, latents: tf.Tensor) -> tf.Tensor:
-        """Paint: latent (N, Z) to images (N, H, W, 3) in [-1, 1]."""
-        return self.averaged(latents)
+        """Generate images (N, H, W, C) in [-1, 1] from latents (N, Z), by the EMA generator."""
+        return self.ema_generator(latents)
 
     def train_step(self, batch: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
-        """Update the discriminator, as often as asked for, then the generator and its average."""
-        *first, last = cut(self._prepare(*batch), self.params.discriminator_steps)
-        for part in first:
-            self._alternate(
-                cut(part, self.params.gradient_accumulation_steps), discriminator_alone=True
-            )
-        pieces = cut(last, self.params.gradient_accumulation_steps)
-        verdict = (self._update_both if self.params.simultaneous_updates else self._alternate)(
-            pieces
-        )
-        even_out([self.generator, self.discriminator])
-        self._average()
-        self._adapt(verdict.real)
+        """Update the discriminator `discriminator_steps` times, and the generator and its EMA once.
+
+        Args:
+            batch: What `fit` takes; see the class.
+
+        Returns:
+            The means of `SCORES` over the epoch so far.
+        """
+        # 1. uint8 images to [-1, 1], flipped if set; class numbers to one-hot labels.
+        *extra_batches, batch = _split(self._preprocess(*batch), self.params.discriminator_steps)
+
+        # 2. Further updates of the discriminator alone, each on images of its own.
+        for extra in extra_batches:
+            self._update_discriminator(self._split_micro_batches(extra))
+
+        # 3. An update of both networks: from one forward pass, or one after the other.
+        micro_batches = self._split_micro_batches(batch)
+        if self.params.simultaneous_updates:
+            result = self._update_simultaneous(micro_batches)
+        else:
+            result = self._update_alternating(micro_batches)
+
+        # 4. Everything that follows the weights.
+        sync_batch_norm_statistics([self.generator, self.discriminator])
+        self._update_ema()
+        self._update_augment_probability(result.real_logits)
         self.steps.assign_add(1)
-        scores = ops.mean(ops.sigmoid(verdict.real)), ops.mean(ops.sigmoid(verdict.fake))
-        return self._track(verdict.loss_g, verdict.loss_d, *scores)
+        return self._update_scores(result)
 
-    def _prepare(self, images: tf.Tensor, latents: tf.Tensor, *labels: tf.Tensor) -> Piece:
-        """Turn what `fit` is given into what the networks take."""
-        real = ops.cast(images, "float32") / 127.5 - 1.0
+    def _preprocess(self, images: tf.Tensor, latents: tf.Tensor, *labels: tf.Tensor) -> MicroBatch:
+        images = ops.cast(images, "float32") / 127.5 - 1.0
         if self.params.flip:
-            real = self._mirror(real)
-        count = self.generator.inputs[-1].shape[-1]
-        return Piece(real, latents, *(ops.one_hot(each, count) for each in labels))
+            adversary = self.adversary
+            images = random_flip(images, adversary.seed, adversary.keep_orientation_every)
+        num_classes = self.generator.inputs[-1].shape[-1]
+        return MicroBatch(images, latents, *(ops.one_hot(x, num_classes) for x in labels))
 
-    def _mirror(self, real: tf.Tensor) -> tf.Tensor:
-        """Mirror half of the real images."""
-        return random_flip(real, self.critic.seed)
+    def _split_micro_batches(self, batch: MicroBatch) -> list[MicroBatch]:
+        return _split(batch, self.params.gradient_accumulation_steps)
 
-    def _alternate(self, pieces: list[Piece], discriminator_alone: bool = False) -> Verdict:
-        """Update the discriminator by all pieces, then the generator by the updated one's word."""
-        gradients, verdicts = [], []
-        for piece in pieces:
-            painted = self._paint(piece)
-            by_weights, _, verdict, _ = self._judge_pair(piece, painted.images)
-            gradients.append(by_weights)
-            verdicts.append(verdict)
-        self._apply(self.discriminator_optimizer, gradients, self.discriminator)
-        verdict = join(verdicts)
-        if discriminator_alone:
-            return verdict
-        # Of several pieces the tapes would hold as much memory as one large batch.
-        anew = len(pieces) > 1 or self.params.resample_latents
-        gradients, losses = [], []
-        for piece in pieces:
-            if self.params.resample_latents:
-                latents = keras.random.normal(ops.shape(piece.latents), seed=self.critic.seed)
-                piece = piece._replace(latents=latents)
-            painted = self._paint(piece) if anew else painted
-            loss, by_images, real = self._judge_anew(piece, painted.images)
-            by_weights, loss_again = self._lead_back(painted, by_images, real)
-            gradients.append(by_weights)
-            losses.append(loss + loss_again)
-        self._apply(self.generator_optimizer, gradients, self.generator)
-        return verdict._replace(loss_g=ops.mean(ops.stack(losses)))
-
-    def _update_both(self, pieces: list[Piece]) -> Verdict:
-        """Update both networks by one forward pass."""
-        for_d, for_g, verdicts = [], [], []
-        for piece in pieces:
-            painted = self._paint(piece)
-            by_weights, by_images, verdict, real = self._judge_pair(
-                piece, painted.images, both=True
+    def _update_discriminator(
+        self, micro_batches: list[MicroBatch]
+    ) -> tuple[StepResult, GeneratedBatch]:
+        """Update the discriminator on all micro-batches; return the last generated one too."""
+        results = []
+        for batch in micro_batches:
+            generated = self._generate(batch)
+            results.append(
+                self.adversary.discriminator_gradients(batch, generated.images, self.steps)
             )
-            for_d.append(by_weights)
-            by_weights, loss_again = self._lead_back(painted, by_images, real)
-            for_g.append(by_weights)
-            verdicts.append(verdict._replace(loss_g=verdict.loss_g + loss_again))
-        self._apply(self.discriminator_optimizer, for_d, self.discriminator)
-        self._apply(self.generator_optimizer, for_g, self.generator)
-        return join(verdicts)
+        gradients = [result.weights for result in results]
+        self._apply_gradients(self.discriminator_optimizer, gradients, self.discriminator)
+        return _merge(results), generated
 
-    def _paint(self, piece: Piece) -> Painted:
-        inputs = piece.latents if piece.asked is None else [piece.latents, piece.asked]
+    def _update_alternating(self, micro_batches: list[MicroBatch]) -> StepResult:
+        """Update the discriminator, then the generator against the updated discriminator."""
+        result, generated = self._update_discriminator(micro_batches)
+        resample = self.params.resample_latents
+        # Keeping the tapes of several micro-batches would take the memory of the whole batch.
+        generate_again = len(micro_batches) > 1 or resample
+        gradients, losses = [], []
+        for batch in micro_batches:
+            if resample:
+                latents = keras.random.normal(ops.shape(batch.latents), seed=self.adversary.seed)
+                batch = batch._replace(latents=latents)
+            if generate_again:
+                generated = self._generate(batch)
+            adversarial = self.adversary.generator_gradients(
+                batch, generated.images, forward_real=self.fused_decoder is not None
+            )
+            by_weights, decoder_loss = self._generator_gradients(generated, adversarial)
+            gradients.append(by_weights)
+            losses.append(adversarial.loss_g + decoder_loss)
+        self._apply_gradients(self.generator_optimizer, gradients, self.generator)
+        return result._replace(loss_g=ops.mean(ops.stack(losses)))
+
+    def _update_simultaneous(self, micro_batches: list[MicroBatch]) -> StepResult:
+        """Update both networks by the gradients of one forward pass."""
+        results, generator_gradients = [], []
+        for batch in micro_batches:
+            generated = self._generate(batch)
+            adversarial = self.adversary.joint_gradients(batch, generated.images, self.steps)
+            by_weights, decoder_loss = self._generator_gradients(generated, adversarial)
+            generator_gradients.append(by_weights)
+            results.append(adversarial._replace(loss_g=adversarial.loss_g + decoder_loss))
+        gradients = [result.weights for result in results]
+        self._apply_gradients(self.discriminator_optimizer, gradients, self.discriminator)
+        self._apply_gradients(self.generator_optimizer, generator_gradients, self.generator)
+        return _merge(results)
+
+    def _generate(self, batch: MicroBatch) -> GeneratedBatch:
+        inputs = batch.latents if batch.fake_labels is None else [batch.latents, batch.fake_labels]
         with tf.GradientTape() as tape:
             images = ops.cast(self.fused_generator(inputs, training=True), "float32")
-        return Painted(images, tape)
+        return GeneratedBatch(images, tape)
 
-    def _lead_back(
-        self, painted: Painted, by_images: tf.Tensor, real: Word
+    def _generator_gradients(
+        self, generated: GeneratedBatch, adversarial: AdversarialGradients
     ) -> tuple[Gradients, tf.Tensor]:
-        """Lead the loss's gradient back to the generator; add the loss of its decoder."""
+        """Backpropagate the images' gradient to the generator's weights; add the decoder's loss."""
         variables = self.generator.trainable_variables
-        gradients = painted.tape.gradient(painted.images, variables, output_gradients=by_images)
+        gradients = generated.tape.gradient(
+            generated.images, variables, output_gradients=adversarial.images
+        )
         if self.fused_decoder is None:
             return gradients, ops.zeros(())
+        # The decoder, which shares the generator's last layers, reconstructs real images.
+        real = adversarial.real
         with tf.GradientTape() as tape:
-            again = self.fused_decoder(ops.stop_gradient(real.more["features"]), training=True)
-            loss = self.params.loss.reconstruction_weight * reconstruction_loss(again, real.seen)
-            scaled = self.generator_optimizer.scale_loss(loss)
-        more = tape.gradient(scaled, variables)
-        # What comes before the decoder gets no gradient from it.
-        both = zip(gradients, more, strict=True)
-        return [one if other is None else one + other for one, other in both], loss
+            features = ops.stop_gradient(real.aux_outputs["features"])
+            reconstructions = self.fused_decoder(features, training=True)
+            loss = reconstruction_loss(reconstructions, real.augmented_images)
+            loss = self.params.loss.reconstruction_weight * loss
+            scaled_loss = self.generator_optimizer.scale_loss(loss)
+        # None: a layer that is not part of the decoder.
+        pairs = zip(gradients, tape.gradient(scaled_loss, variables), strict=True)
+        return [a if b is None else a + b for a, b in pairs], loss
 
-    def _judge_pair(
-        self, piece: Piece, images: tf.Tensor, both: bool = False
-    ) -> tuple[Gradients, tf.Tensor | None, Verdict, Word]:
-        """Give the gradients of the discriminator's loss, and of the generator's at `images`."""
-        variables = self.discriminator.trainable_variables
-        with tf.GradientTape(persistent=both) as tape:
-            if both:
-                tape.watch(images)
-            # In two batches, so that batch norm sees each kind of image by itself.
-            real = self.critic.look(piece.real, piece.shown)
-            fake = self.critic.look(images, piece.asked)
-            loss_d = self.critic.discriminator_loss(real, fake)
-            loss_g = self.critic.generator_loss(real, fake)
-            total = loss_d + self.critic.penalize(real, fake, self.steps)
-            scaled_d = self.discriminator_optimizer.scale_loss(total)
-            scaled_g = self.generator_optimizer.scale_loss(loss_g)
-        by_images = tape.gradient(scaled_g, images) if both else None
-        verdict = Verdict(loss_d, loss_g, real.logits, fake.logits)
-        return tape.gradient(scaled_d, variables), by_images, verdict, real
-
-    def _judge_anew(self, piece: Piece, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, Word]:
-        """Give the generator's loss by the updated discriminator, and its gradient at images."""
-        # Only the images are watched: nobody needs this loss's gradient by the weights.
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(images)
-            fake = self.critic.look(images, piece.asked)
-            relative = self.params.loss.name == "relativistic" or self.fused_decoder is not None
-            real = self.critic.look(piece.real, piece.shown) if relative else fake
-            loss = self.critic.generator_loss(real, fake)
-            scaled = self.generator_optimizer.scale_loss(loss)
-        return loss, tape.gradient(scaled, images), real
-
-    def _apply(
-        self, optimizer: keras.Optimizer, pieces: list[list[tf.Tensor]], network: keras.Model
+    def _apply_gradients(
+        self, optimizer: keras.Optimizer, gradients: list[Gradients], network: keras.Model
     ) -> None:
-        gradients = pieces[0]
-        if len(pieces) > 1:
-            gradients = [sum(parts) / len(pieces) for parts in zip(*pieces, strict=True)]
-        optimizer.apply(share_gradients(gradients), network.trainable_variables)
+        """Update a network by the mean of the micro-batches' gradients."""
+        mean = gradients[0]
+        if len(gradients) > 1:
+            mean = [sum(parts) / len(gradients) for parts in zip(*gradients, strict=True)]
+        optimizer.apply(divide_by_replicas(mean), network.trainable_variables)
 
-    def _average(self) -> None:
-        """Move the averaged weights, batch norm's moments included, towards the generator's."""
-        if self.averaged is self.generator:
+    def _update_ema(self) -> None:
+        """Update the EMA of the generator's weights, batch norm's statistics included."""
+        if self.ema_generator is self.generator:
             return
         step = ops.cast(self.steps, "float32")
-        # Without a ramp the random weights of the start would stay in it for long.
+        # Without a ramp the random initial weights would stay in the average for long.
         decay = ops.minimum(self.params.ema_decay, (1.0 + step) / (10.0 + step))
-        for average, weight in zip(self.averaged.weights, self.generator.weights, strict=True):
-            average.assign(move_average(average, weight, decay))
+        for ema, weight in zip(self.ema_generator.weights, self.generator.weights, strict=True):
+            ema.assign(moving_average(ema, weight, decay))
 
-    def _adapt(self, real_logits: tf.Tensor) -> None:
-        """Move the probability of augmentation by how sure the discriminator is of real images.
-
-        Its sign is taken on the images of `every` steps together.
-        """
+    def _update_augment_probability(self, real_logits: tf.Tensor) -> None:
+        """Every `augment.interval` steps, update ADA's probability by the logits since then."""
         params = self.params.augment
         if params.name != "ada":
             return
-        boundary = decision_threshold(self.params.loss)
-        assert boundary is not None, "ada is refused where there is none"
-        (mean_sign,) = mean_over_replicas([ops.mean(ops.sign(real_logits - boundary))])
-        signs = self.signs + mean_sign / params.interval
-        due = (self.steps + 1) % params.interval == 0
-        shown = params.interval * self.params.images_a_step
-        before = self.critic.probability
-        moved = adapt_probability(before, signs, shown, params.target, params.speed)
-        before.assign(ops.where(due, moved, before))
-        self.signs.assign(ops.where(due, 0.0, signs))
+        threshold = self.params.loss.decision_threshold
+        assert threshold is not None, "TrainParams refuses ada without a threshold"
+        (sign_mean,) = mean_over_replicas([ops.mean(ops.sign(real_logits - threshold))])
+        sign_sum = self.ada_sign_sum + sign_mean / params.interval
+        is_due = (self.steps + 1) % params.interval == 0
+        images = params.interval * self.params.images_per_step
+        probability = self.adversary.augment_probability
+        updated = adapt_probability(probability, sign_sum, images, params.target, params.speed)
+        probability.assign(ops.where(is_due, updated, probability))
+        self.ada_sign_sum.assign(ops.where(is_due, 0.0, sign_sum))
 
-    def _track(self, *values: tf.Tensor) -> dict[str, tf.Tensor]:
-        means = mean_over_replicas(values)
-        for tracker, value in zip(self.trackers.values(), means, strict=True):
-            tracker.update_state(value)
-        return {name: as_log(tracker.result()) for name, tracker in self.trackers.items()}
+    def _update_scores(self, result: StepResult) -> dict[str, tf.Tensor]:
+        real_score, fake_score = (
+            ops.mean(ops.sigmoid(logits)) for logits in (result.real_logits, result.fake_logits)
+        )
+        means = mean_over_replicas([result.loss_g, result.loss_d, real_score, fake_score])
+        for metric, value in zip(self.metrics, means, strict=True):
+            metric.update_state(value)
+        return {name: as_log(metric.result()) for name, metric in self.score_metrics.items()}
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The metrics that `fit` resets at the start of an epoch."""
+        return list(self.score_metrics.values())
+
+    def state(self) -> VariableGroups:
+        """Return every variable that the next step depends on, grouped by its owner.
+
+        Constant learning rates are not among them: they may change when training resumes.
+        """
+        adversary = self.adversary
+        has_ema = self.ema_generator is not self.generator
+        return {
+            "generator": self.generator.variables,
+            "discriminator": self.discriminator.variables,
+            "ema_generator": self.ema_generator.variables if has_ema else [],
+            "generator_optimizer": variables_without_learning_rate(self.generator_optimizer),
+            "discriminator_optimizer": variables_without_learning_rate(
+                self.discriminator_optimizer
+            ),
+            "scalars": [
+                adversary.augment_probability,
+                self.ada_sign_sum,
+                adversary.real_logits_ema,
+                adversary.fake_logits_ema,
+                self.steps,
+                adversary.seed.state,
+            ],
+            "metrics": [variable for metric in self.metrics for variable in metric.variables],
+        }
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Skip what Keras does before it trains on several devices: all is built already."""
+
+
+def _split(batch: MicroBatch, count: int) -> list[MicroBatch]:
+    """Split a batch into equal parts."""
+    columns = [None if x is None else ops.split(x, count) for x in batch]
+    return [MicroBatch(*(x and x[i] for x in columns)) for i in range(count)]
+
+
+def _merge(results: list[AdversarialGradients]) -> StepResult:
+    """Merge the results of equal micro-batches: mean losses, and all logits."""
+    parts = [
+        StepResult(result.loss_d, result.loss_g, result.real.logits, result.fake.logits)
+        for result in results
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    losses_d, losses_g, real_logits, fake_logits = zip(*parts, strict=True)
+    mean_d, mean_g = (ops.mean(ops.stack(losses)) for losses in (losses_d, losses_g))
+    return StepResult(mean_d, mean_g, ops.concatenate(real_logits), ops.concatenate(fake_logits))

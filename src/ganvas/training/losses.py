@@ -1,64 +1,30 @@
-"""Adversarial losses: pure functions of logits, positive for real.
+"""Adversarial, auxiliary and regularization losses: pure functions, each with its source.
 
-Each is a pair named as in its paper, both of (real_logits, fake_logits), of shape (N, 1) or any
-other. They give the mean over all logits, a float32 scalar, computed in float32 whatever the
-logits' type, and finite for logits of ±1e4.
+Adversarial losses come in pairs of functions of (real_logits, fake_logits), logits of shape (N, 1)
+or (N, M), positive for real. All losses are float32 scalars, averaged over the batch, computed in
+float32 whatever the inputs' dtype, and finite for logits of ±1e4.
 """
 
-import math
 from collections.abc import Callable
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import keras
 from keras import KerasTensor, ops
-from pydantic import Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
 
-from ganvas.base_params import Params
+from ganvas.training.config import LossParams
 
 LossFunction = Callable[[KerasTensor, KerasTensor], KerasTensor]
 Labels: TypeAlias = float | KerasTensor
-SMOOTHABLE = ("non_saturating", "least_squares")
 
 
-class LossParams(Params):
-    """What generator and discriminator are after.
-
-    Attributes:
-        name: The loss.
-        label_smoothing: How far the label of real images lies below 1, those of generated ones
-            staying at 0 (Salimans et al., arXiv 1606.03498); non_saturating and least_squares
-            alone have labels.
-        label_noise: Each label, of real and generated images alike, is lowered by a number
-            drawn from 0 to this one, as in Keras's example of a DCGAN.
-        auxiliary_class_weight: Weight of the loss by which a discriminator that tells classes
-            learns them, and the generator to paint them.
-        reconstruction_weight: Weight of the loss of networks that paint real images again.
-    """
-
-    name: Literal["non_saturating", "hinge", "least_squares", "wasserstein", "relativistic"] = (
-        "non_saturating"
-    )
-    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
-    label_noise: float = Field(0.0, ge=0, lt=0.5)
-    auxiliary_class_weight: float = Field(1.0, ge=0)
-    reconstruction_weight: float = Field(1.0, ge=0)
-
-    @field_validator("label_smoothing", "label_noise")
-    @classmethod
-    def _refuse_without_labels(cls, value: float, info: ValidationInfo) -> float:
-        name = info.data.get("name", SMOOTHABLE[0])
-        if value and name not in SMOOTHABLE:
-            rule = f"the {name} loss has no labels to change; take 0, or {' or '.join(SMOOTHABLE)}"
-            raise PydanticCustomError("no_labels", "{rule}", {"rule": rule})
-        return value
-
-
-class Loss(NamedTuple):
-    """What each of the two networks minimizes: functions of (real_logits, fake_logits)."""
+class AdversarialLoss(NamedTuple):
+    """The losses that the two networks minimize, functions of (real_logits, fake_logits)."""
 
     discriminator: LossFunction
     generator: LossFunction
+
+
+# --- Adversarial losses -----------------------------------------------------------------------
 
 
 def non_saturating_discriminator_loss(
@@ -67,55 +33,47 @@ def non_saturating_discriminator_loss(
     real_labels: Labels = 1.0,
     fake_labels: Labels = 0.0,
 ) -> KerasTensor:
-    """-log D(x) - log(1 - D(G(z))), the mean over the batch (Goodfellow et al., arXiv 1406.2661).
+    """Compute -log D(x) - log(1 - D(G(z))) (Goodfellow et al., arXiv 1406.2661).
 
     Args:
-        real_logits: Logits of real images, (N, 1).
-        fake_logits: Logits of generated images, (N, 1).
-        real_labels: y of the first term, the cross-entropy -y log D - (1 - y) log(1 - D); one
-            for all or (N, 1).
-        fake_labels: y of the second one.
+        real_logits: Logits of real images.
+        fake_logits: Logits of generated images.
+        real_labels: y of the first term, the cross-entropy -y log D - (1 - y) log(1 - D); a scalar
+            or of the logits' shape.
+        fake_labels: y of the second term.
+
+    Example:
+        >>> import numpy as np
+        >>> zeros = np.zeros((4, 1))
+        >>> round(float(non_saturating_discriminator_loss(zeros, zeros)), 4)  # 2 log 2
+        1.3863
     """
-    real, fake = _in_float32(real_logits, fake_logits)
+    real, fake = _to_float32(real_logits, fake_logits)
     # The softplus of the other sign is this one less the logit.
-    of_real = ops.softplus(-real) + (1 - real_labels) * real
-    return ops.mean(of_real) + ops.mean(ops.softplus(fake) - fake_labels * fake)
+    real_term = ops.softplus(-real) + (1 - real_labels) * real
+    return ops.mean(real_term) + ops.mean(ops.softplus(fake) - fake_labels * fake)
 
 
 def non_saturating_generator_loss(
     real_logits: KerasTensor | None, fake_logits: KerasTensor
 ) -> KerasTensor:
-    """-log D(G(z)), the mean over the batch (Goodfellow et al., arXiv 1406.2661).
-
-    Args:
-        real_logits: Not used.
-        fake_logits: Logits of generated images, (N, 1).
-    """
-    (fake,) = _in_float32(fake_logits)
+    """Compute -log D(G(z)) (Goodfellow et al., arXiv 1406.2661); `real_logits` are not used."""
+    (fake,) = _to_float32(fake_logits)
     return ops.mean(ops.softplus(-fake))
 
 
 def hinge_discriminator_loss(real_logits: KerasTensor, fake_logits: KerasTensor) -> KerasTensor:
-    """max(0, 1 - D(x)) + max(0, 1 + D(G(z))), the mean over the batch.
+    """Compute max(0, 1 - D(x)) + max(0, 1 + D(G(z))).
 
     From Lim and Ye (arXiv 1705.02894), as in SNGAN (Miyato et al., arXiv 1802.05957).
-
-    Args:
-        real_logits: Logits of real images, (N, 1).
-        fake_logits: Logits of generated images, (N, 1).
     """
-    real, fake = _in_float32(real_logits, fake_logits)
+    real, fake = _to_float32(real_logits, fake_logits)
     return ops.mean(ops.relu(1 - real)) + ops.mean(ops.relu(1 + fake))
 
 
 def hinge_generator_loss(real_logits: KerasTensor | None, fake_logits: KerasTensor) -> KerasTensor:
-    """-D(G(z)), the mean over the batch (Lim and Ye, arXiv 1705.02894).
-
-    Args:
-        real_logits: Not used.
-        fake_logits: Logits of generated images, (N, 1).
-    """
-    (fake,) = _in_float32(fake_logits)
+    """Compute -D(G(z)) (Lim and Ye, arXiv 1705.02894); `real_logits` are not used."""
+    (fake,) = _to_float32(fake_logits)
     return -ops.mean(fake)
 
 
@@ -125,123 +83,96 @@ def least_squares_discriminator_loss(
     real_labels: Labels = 1.0,
     fake_labels: Labels = 0.0,
 ) -> KerasTensor:
-    """½(D(x) - b)² + ½(D(G(z)) - a)², the mean over the batch, with labels b = 1 and a = 0.
+    """Compute ½(D(x) - b)² + ½(D(G(z)) - a)² with labels b = 1 and a = 0.
 
     From Mao et al. (arXiv 1611.04076), equations 2 and 9; D has no sigmoid here.
 
     Args:
-        real_logits: Logits of real images, (N, 1).
-        fake_logits: Logits of generated images, (N, 1).
-        real_labels: b, one for all or (N, 1).
-        fake_labels: a.
+        real_logits: Logits of real images.
+        fake_logits: Logits of generated images.
+        real_labels: b, a scalar or of the logits' shape.
+        fake_labels: a, likewise.
     """
-    real, fake = _in_float32(real_logits, fake_logits)
-    of_real, of_fake = ops.square(real - real_labels), ops.square(fake - fake_labels)
-    return 0.5 * ops.mean(of_real) + 0.5 * ops.mean(of_fake)
+    real, fake = _to_float32(real_logits, fake_logits)
+    real_term, fake_term = ops.square(real - real_labels), ops.square(fake - fake_labels)
+    return 0.5 * ops.mean(real_term) + 0.5 * ops.mean(fake_term)
 
 
 def least_squares_generator_loss(
     real_logits: KerasTensor | None, fake_logits: KerasTensor
 ) -> KerasTensor:
-    """½(D(G(z)) - c)², the mean over the batch, with c = 1 (Mao et al., arXiv 1611.04076).
-
-    Args:
-        real_logits: Not used.
-        fake_logits: Logits of generated images, (N, 1).
-    """
-    (fake,) = _in_float32(fake_logits)
+    """Compute ½(D(G(z)) - 1)² (Mao et al., arXiv 1611.04076); `real_logits` are not used."""
+    (fake,) = _to_float32(fake_logits)
     return 0.5 * ops.mean(ops.square(fake - 1))
 
 
 def wasserstein_discriminator_loss(
     real_logits: KerasTensor, fake_logits: KerasTensor
 ) -> KerasTensor:
-    """D(G(z)) - D(x), the mean over the batch (Arjovsky et al., arXiv 1701.07875).
+    """Compute D(G(z)) - D(x) (Arjovsky et al., arXiv 1701.07875).
 
-    A distance only where D is 1-Lipschitz: give it the gradient penalty or spectral norm.
-
-    Args:
-        real_logits: Scores of real images, (N, 1).
-        fake_logits: Scores of generated images, (N, 1).
+    It estimates a distance only where D is 1-Lipschitz: combine it with WGAN-GP's penalty or
+    spectral normalization.
     """
-    real, fake = _in_float32(real_logits, fake_logits)
+    real, fake = _to_float32(real_logits, fake_logits)
     return ops.mean(fake) - ops.mean(real)
 
 
 def wasserstein_generator_loss(
     real_logits: KerasTensor | None, fake_logits: KerasTensor
 ) -> KerasTensor:
-    """-D(G(z)), the mean over the batch (Arjovsky et al., arXiv 1701.07875).
-
-    Args:
-        real_logits: Not used.
-        fake_logits: Scores of generated images, (N, 1).
-    """
-    (fake,) = _in_float32(fake_logits)
+    """Compute -D(G(z)) (Arjovsky et al., arXiv 1701.07875); `real_logits` are not used."""
+    (fake,) = _to_float32(fake_logits)
     return -ops.mean(fake)
 
 
 def relativistic_discriminator_loss(
     real_logits: KerasTensor, fake_logits: KerasTensor
 ) -> KerasTensor:
-    """-log sigmoid(D(x) - D(G(z))), the mean over pairs.
+    """Compute -log sigmoid(D(x) - D(G(z))) over pairs of a real and a generated image.
 
     RpGAN of Jolicoeur-Martineau (arXiv 1807.00734), as in R3GAN (Huang et al., arXiv 2501.05441).
-
-    Args:
-        real_logits: Logits of real images, (N, 1).
-        fake_logits: Logits of as many generated images, each the partner of the real one at
-            its place.
+    The number of real and of generated images must be equal.
     """
-    real, fake = _in_float32(real_logits, fake_logits)
+    real, fake = _to_float32(real_logits, fake_logits)
     return ops.mean(ops.softplus(fake - real))
 
 
 def relativistic_generator_loss(real_logits: KerasTensor, fake_logits: KerasTensor) -> KerasTensor:
-    """-log sigmoid(D(G(z)) - D(x)), the mean over pairs (RpGAN, arXiv 1807.00734).
-
-    Args:
-        real_logits: Logits of real images, (N, 1).
-        fake_logits: Logits of as many generated images, each the partner of the real one at
-            its place.
-    """
-    real, fake = _in_float32(real_logits, fake_logits)
+    """Compute -log sigmoid(D(G(z)) - D(x)) over pairs (RpGAN, arXiv 1807.00734)."""
+    real, fake = _to_float32(real_logits, fake_logits)
     return ops.mean(ops.softplus(real - fake))
 
 
-LOSSES: dict[str, Loss] = {
-    "non_saturating": Loss(non_saturating_discriminator_loss, non_saturating_generator_loss),
-    "hinge": Loss(hinge_discriminator_loss, hinge_generator_loss),
-    "least_squares": Loss(least_squares_discriminator_loss, least_squares_generator_loss),
-    "wasserstein": Loss(wasserstein_discriminator_loss, wasserstein_generator_loss),
-    "relativistic": Loss(relativistic_discriminator_loss, relativistic_generator_loss),
+LOSSES: dict[str, AdversarialLoss] = {
+    "non_saturating": AdversarialLoss(
+        non_saturating_discriminator_loss, non_saturating_generator_loss
+    ),
+    "hinge": AdversarialLoss(hinge_discriminator_loss, hinge_generator_loss),
+    "least_squares": AdversarialLoss(
+        least_squares_discriminator_loss, least_squares_generator_loss
+    ),
+    "wasserstein": AdversarialLoss(wasserstein_discriminator_loss, wasserstein_generator_loss),
+    "relativistic": AdversarialLoss(relativistic_discriminator_loss, relativistic_generator_loss),
 }
 
 # Losses that are negative log-likelihoods, and so in nats.
 IN_NATS = ("non_saturating", "relativistic")
 
 
-def decision_threshold(params: LossParams) -> float | None:
-    """Give the logit above which the discriminator takes an image for real.
-
-    None: the loss gives only differences of logits a meaning. Of an image that might as well be
-    generated the mean label lies in the middle; noise lowers both labels. Least squares has logits
-    for labels, the cross-entropy their sigmoid.
-    """
-    middle = (1 - params.label_smoothing - params.label_noise) / 2
-    if params.name == "least_squares":
-        return middle
-    if params.name == "non_saturating":
-        return math.log(middle / (1 - middle))
-    return 0.0 if params.name == "hinge" else None
-
-
-def make_loss(params: LossParams, seed: keras.random.SeedGenerator | None = None) -> Loss:
-    """Choose a loss, and bind its labels to the discriminator's.
+def make_loss(
+    params: LossParams, seed: keras.random.SeedGenerator | None = None
+) -> AdversarialLoss:
+    """Return the chosen adversarial loss, with smoothed or noisy discriminator labels if set.
 
     Args:
-        params: Which loss.
-        seed: Of the labels' noise; needed where there is some.
+        params: Name of the loss, label smoothing and label noise.
+        seed: Source of the label noise; required if `params.label_noise` is positive.
+
+    Example:
+        >>> loss = make_loss(LossParams(name="hinge"))
+        >>> float(loss.generator(None, [[2.0]]))
+        -2.0
     """
     loss = LOSSES[params.name]
     smoothing, noise = params.label_smoothing, params.label_noise
@@ -251,12 +182,136 @@ def make_loss(params: LossParams, seed: keras.random.SeedGenerator | None = None
     def discriminator(real_logits: KerasTensor, fake_logits: KerasTensor) -> KerasTensor:
         labels = [1.0 - smoothing, 0.0]
         if noise:
-            for number, logits in enumerate((real_logits, fake_logits)):
-                labels[number] -= noise * keras.random.uniform(ops.shape(logits), seed=seed)
+            for i, logits in enumerate((real_logits, fake_logits)):
+                labels[i] -= noise * keras.random.uniform(ops.shape(logits), seed=seed)
         return loss.discriminator(real_logits, fake_logits, *labels)
 
     return loss._replace(discriminator=discriminator)
 
 
-def _in_float32(*logits: KerasTensor) -> tuple[KerasTensor, ...]:
-    return tuple(ops.cast(values, "float32") for values in logits)
+# --- Auxiliary losses -------------------------------------------------------------------------
+
+
+def softmax_class_loss(logits: KerasTensor, labels: KerasTensor) -> KerasTensor:
+    """Compute the softmax cross-entropy of the target class, as in AC-GAN and improved ArtGAN.
+
+    With the non-saturating loss on logsumexp(logits) it makes improved ArtGAN's loss (Tan et al.,
+    arXiv 1708.09533); with that on the difference to another logit, the cross-entropy of K + 1
+    classes.
+
+    Args:
+        logits: Class logits, (N, K).
+        labels: One-hot labels or class weights, (N, K).
+    """
+    logits, labels = _to_float32(logits, labels)
+    return -ops.mean(ops.sum(labels * ops.log_softmax(logits), axis=-1))
+
+
+def sigmoid_class_loss(logits: KerasTensor, labels: KerasTensor) -> KerasTensor:
+    """Compute the sum over classes of binary cross-entropies, as in ArtGAN (arXiv 1702.03410).
+
+    Args:
+        logits: Class logits, (N, K).
+        labels: Labels in [0, 1], (N, K); all 0 for an image of no class.
+    """
+    logits, labels = _to_float32(logits, labels)
+    return ops.mean(ops.sum(ops.softplus(logits) - labels * logits, axis=-1))
+
+
+def reconstruction_loss(reconstructions: KerasTensor, images: KerasTensor) -> KerasTensor:
+    """Compute half the mean squared error, as in improved ArtGAN (arXiv 1708.09533).
+
+    On images in [-1, 1] it equals twice the mean squared error on the scale [0, 1] of the first
+    ArtGAN.
+
+    Args:
+        reconstructions: Decoded images, (N, H, W, C).
+        images: Target images, (N, H, W, C) in [-1, 1].
+    """
+    reconstructions, images = _to_float32(reconstructions, images)
+    return ops.mean(ops.square(reconstructions - images)) / 2
+
+
+# --- Regularization ---------------------------------------------------------------------------
+
+
+def zero_centered_penalty(gradient: KerasTensor) -> KerasTensor:
+    """Compute E‖∇‖²: times γ/2 it is R1 on real and R2 on generated images (arXiv 1801.04406).
+
+    Args:
+        gradient: Gradient of each image's logit by its pixels, (N, H, W, C).
+    """
+    return ops.mean(_squared_norms(gradient))
+
+
+def one_centered_penalty(gradient: KerasTensor) -> KerasTensor:
+    """Compute E(‖∇‖ - 1)², the penalty of WGAN-GP (Gulrajani et al., arXiv 1704.00028).
+
+    Its own gradient is 0 where ∇ is.
+
+    Args:
+        gradient: Gradient of each interpolated image's logit by its pixels, (N, H, W, C).
+    """
+    squares = _squared_norms(gradient)
+    positive = squares > 0
+    # The root's derivative at 0 is infinite, and infinity times 0 would be NaN: never take the
+    # root there.
+    roots = ops.sqrt(ops.where(positive, squares, 1.0))
+    return ops.mean(ops.square(ops.where(positive, roots, 0.0) - 1))
+
+
+def interpolate(
+    real: KerasTensor, fake: KerasTensor, seed: keras.random.SeedGenerator
+) -> KerasTensor:
+    """Return ε real + (1 - ε) fake with a uniform ε per image, for WGAN-GP (arXiv 1704.00028).
+
+    Args:
+        real: Real images, (N, H, W, C).
+        fake: Generated images of the same shape.
+        seed: Source of ε.
+    """
+    shape = (ops.shape(real)[0], *(1 for _ in real.shape[1:]))
+    share = ops.cast(keras.random.uniform(shape, dtype="float32", seed=seed), real.dtype)
+    return share * real + (1 - share) * fake
+
+
+def lecam_penalty(
+    real_logits: KerasTensor,
+    fake_logits: KerasTensor,
+    real_ema: KerasTensor,
+    fake_ema: KerasTensor,
+) -> KerasTensor:
+    """Compute E max(0, D(x) - α_F)² + E max(0, α_R - D(G(z)))² (Tseng et al., arXiv 2104.03310).
+
+    This is the form of the official code; the paper's equation has no max, so that it also pulls
+    back logits beyond the averages.
+
+    Args:
+        real_logits: Logits of real images.
+        fake_logits: Logits of generated images.
+        real_ema: α_R, the moving average of the mean of `real_logits`, a scalar.
+        fake_ema: α_F, that of `fake_logits`.
+    """
+    real, fake, real_ema, fake_ema = _to_float32(real_logits, fake_logits, real_ema, fake_ema)
+    above = ops.relu(real - ops.stop_gradient(fake_ema))
+    below = ops.relu(ops.stop_gradient(real_ema) - fake)
+    return ops.mean(ops.square(above)) + ops.mean(ops.square(below))
+
+
+def moving_average(average: KerasTensor, value: KerasTensor, decay: KerasTensor) -> KerasTensor:
+    """Return decay · average + (1 - decay) · value in float32, without a gradient to the value.
+
+    Decay 0 starts an average: nothing of an arbitrary initial value stays.
+    """
+    average, value, decay = _to_float32(average, value, decay)
+    return decay * average + (1 - decay) * ops.stop_gradient(value)
+
+
+def _squared_norms(gradient: KerasTensor) -> KerasTensor:
+    """Return ‖∇‖² of each image, (N,), in float32: float16 would overflow."""
+    axes = tuple(range(1, len(gradient.shape)))
+    return ops.sum(ops.square(ops.cast(gradient, "float32")), axis=axes)
+
+
+def _to_float32(*values: KerasTensor) -> tuple[KerasTensor, ...]:
+    return tuple(ops.cast(value, "float32") for value in values)

@@ -1,4 +1,4 @@
-"""Optimizers and how their learning rates change."""
+"""Optimizers and learning rate schedules."""
 
 import keras
 from keras.optimizers import schedules
@@ -8,11 +8,11 @@ from ganvas.training.fused_ops import FusedAdam
 
 
 def make_optimizer(params: TrainParams, learning_rate: float, steps: int) -> keras.Optimizer:
-    """Make the optimizer of one of the networks.
+    """Create the optimizer of one of the networks.
 
     Args:
-        params: Of training.
-        learning_rate: At the start.
+        params: Parameters of training.
+        learning_rate: Initial learning rate.
         steps: Updates an epoch.
     """
     rate, chosen = make_schedule(params, learning_rate, steps), params.optimizer
@@ -22,25 +22,19 @@ def make_optimizer(params: TrainParams, learning_rate: float, steps: int) -> ker
         adam = chosen.adam
         optimizer = FusedAdam(rate, beta_1=adam.beta_1, beta_2=adam.beta_2, epsilon=1e-8)
     if params.precision == "mixed_float16":
-        # Small gradients would be lost in float16.
+        # Small gradients would underflow in float16.
         return keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer
-
-
-def without_rate(optimizer: keras.Optimizer) -> list[keras.Variable]:
-    """Give an optimizer's variables but a constant learning rate, which parameters decide alone."""
-    rate = optimizer.learning_rate
-    return [variable for variable in optimizer.variables if variable is not rate]
 
 
 def make_schedule(
     params: TrainParams, learning_rate: float, steps: int
 ) -> float | schedules.LearningRateSchedule:
-    """Make the course of a learning rate over updates.
+    """Create the learning rate schedule, or return the rate if it is constant.
 
     Args:
-        params: Of training.
-        learning_rate: At the start.
+        params: Parameters of training.
+        learning_rate: Initial learning rate.
         steps: Updates an epoch.
     """
     schedule = params.schedule
@@ -51,3 +45,9 @@ def make_schedule(
     if schedule.name == "cosine":
         return schedules.CosineDecay(learning_rate, params.epochs * steps, alpha=schedule.factor)
     return learning_rate
+
+
+def variables_without_learning_rate(optimizer: keras.Optimizer) -> list[keras.Variable]:
+    """Return an optimizer's variables except a constant learning rate, which parameters set."""
+    rate = optimizer.learning_rate
+    return [variable for variable in optimizer.variables if variable is not rate]

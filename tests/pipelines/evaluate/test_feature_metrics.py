@@ -11,7 +11,7 @@ from scipy.stats import entropy
 
 from ganvas.ingestion.collection import Collection
 from ganvas.metrics import class_consistency
-from ganvas.metrics.feature_extractors import Extractor, load_extractor
+from ganvas.metrics.feature_extractors import FeatureExtractor, load_extractor
 from ganvas.metrics.frechet import frechet_distance
 from ganvas.metrics.kid import kernel_distance
 from ganvas.metrics.prdc import compute_prdc
@@ -35,7 +35,7 @@ def make_headless_extractor(name):
     """An extractor that predicts no ImageNet classes; its own features are not used here."""
     inputs = keras.Input((8, 8, 3))
     features = keras.layers.Dense(LENGTH)(keras.layers.GlobalAveragePooling2D()(inputs))
-    return Extractor(name, 8, LENGTH, keras.Model(inputs, features), None)
+    return FeatureExtractor(name, 8, LENGTH, keras.Model(inputs, features), None)
 
 
 @pytest.fixture(autouse=True)
@@ -149,7 +149,7 @@ def test_class_accuracy_is_that_of_a_classifier_of_labeled_and_degraded_images(m
     generated = colors[[0, 1, 1, 1]].astype(np.float32)
     inputs = keras.Input((8, 8, 3))
     network = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs))
-    extractor, positions = Extractor("colors", 8, 3, network, None), np.arange(54)
+    extractor, positions = FeatureExtractor("colors", 8, 3, network, None), np.arange(54)
     features = Features(extractor, generated, real[:50], positions[:50], real[50:], positions[50:])
     collection = Collection(images, index, pd.DataFrame())
     class_list, target_classes = {"column": "kind", "names": ["a", "b"]}, np.array([0, 1, 0, 1])

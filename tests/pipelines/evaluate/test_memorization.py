@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 
 from ganvas.ingestion.collection import Collection
-from ganvas.metrics.feature_extractors import Extractor
+from ganvas.metrics.feature_extractors import FeatureExtractor
 from ganvas.pipelines.evaluate.feature_metrics import Features
 from ganvas.pipelines.evaluate.memorization import find_nearest_training_images
 
-EXTRACTOR = Extractor("numbers", 8, 1, keras.Sequential(), None)
+EXTRACTOR = FeatureExtractor("numbers", 8, 1, keras.Sequential(), None)
 rng = np.random.default_rng(0)
 IMAGES = rng.integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
 SPLITS = ["train", "validation", "train"] * 4

@@ -8,7 +8,12 @@ import numpy as np
 from ganvas.ingestion.class_labels import Classes, match_classes
 from ganvas.ingestion.collection import Collection
 from ganvas.metrics.class_consistency import blur_and_noise, predict_classes, train_classifier
-from ganvas.metrics.feature_extractors import Extractor, extract, load_extractor, metric_names
+from ganvas.metrics.feature_extractors import (
+    FeatureExtractor,
+    compute_features,
+    load_extractor,
+    metric_names,
+)
 from ganvas.metrics.frechet import frechet_distance
 from ganvas.metrics.inception_score import inception_score
 from ganvas.metrics.kid import kernel_distance, kernel_distance_subsets
@@ -39,7 +44,7 @@ class Features(NamedTuple):
         validation_positions: Positions of these in the collection, (v,).
     """
 
-    extractor: Extractor | None
+    extractor: FeatureExtractor | None
     generated: np.ndarray
     training: np.ndarray
     training_positions: np.ndarray
@@ -60,10 +65,10 @@ def extract_features(
     extractor = load_extractor(params.extractor, params.weights)
     return Features(
         extractor,
-        extract(extractor, generated, "features of generated images"),
-        extract(extractor, collection.images[training], "features of training images"),
+        compute_features(extractor, generated, "features of generated images"),
+        compute_features(extractor, collection.images[training], "features of training images"),
         training,
-        extract(extractor, collection.images[validation], "features of validation images"),
+        compute_features(extractor, collection.images[validation], "features of validation images"),
         validation,
     )
 
@@ -163,7 +168,7 @@ def measure_classes(
 
 def _class_accuracy(
     features: Features,
-    extractor: Extractor,
+    extractor: FeatureExtractor,
     target_classes: np.ndarray,
     collection: Collection,
     classes: Classes,
@@ -176,21 +181,21 @@ def _class_accuracy(
     degraded = blur_and_noise(collection.images[features.training_positions[labeled]], seed)
     inputs = [
         features.training[labeled],
-        extract(extractor, degraded, "features of blurred and noisy images"),
+        compute_features(extractor, degraded, "features of blurred and noisy images"),
     ]
     classifier = train_classifier(np.concatenate(inputs), np.tile(labels[labeled], 2), count, seed)
 
-    def accuracy(inputs: np.ndarray, labels: np.ndarray) -> float:
+    def discriminator_accuracy(inputs: np.ndarray, labels: np.ndarray) -> float:
         return float(np.mean(predict_classes(classifier, inputs) == labels))
 
     validation_labels = classes.labels[features.validation_positions]
     known = validation_labels >= 0
     real = None
     if known.any():
-        real = accuracy(features.validation[known], validation_labels[known])
+        real = discriminator_accuracy(features.validation[known], validation_labels[known])
     return metric_entry(
         "Class accuracy",
-        accuracy(features.generated, target_classes),
+        discriminator_accuracy(features.generated, target_classes),
         f"N={len(target_classes)} generated and {known.sum()} validation images, {count} classes "
         f"of {classes.column}, softmax on the features of {extractor.name}, trained on "
         f"{labeled.sum()} training images as they are and blurred and noisy, seed {seed}",
@@ -199,7 +204,7 @@ def _class_accuracy(
 
 
 def _compare(
-    extractor: Extractor, real: np.ndarray, generated: np.ndarray, seed: int
+    extractor: FeatureExtractor, real: np.ndarray, generated: np.ndarray, seed: int
 ) -> dict[str, Value]:
     size = _subset_size(len(real))
     values: dict[str, Value] = {

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ganvas.ingestion.collection import Collection
-from ganvas.metrics.nearest_neighbors import find_nearest, find_nearest_features
+from ganvas.metrics.nearest_neighbors import find_nearest_features, find_nearest_images
 from ganvas.pipelines.evaluate.feature_metrics import Features
 from ganvas.pipelines.evaluate.metric_entry import Metrics, metric_entry
 from ganvas.visualization.contact_sheet import draw_neighbors
@@ -33,8 +33,8 @@ def find_nearest_training_images(
     validation = collection.shuffled("validation")[: len(generated)]
 
     # Distances in pixels, which also choose the images to show.
-    nearest, distances = find_nearest(generated, collection.images, training)
-    _, real = find_nearest(collection.images[validation], collection.images, training)
+    nearest, distances = find_nearest_images(generated, collection.images, training)
+    _, real = find_nearest_images(collection.images[validation], collection.images, training)
     shown = np.argsort(distances)[:COLUMNS]
     rows = {
         "generated": generated[shown],

@@ -13,14 +13,15 @@ from ganvas.errors import GanvasError
 from ganvas.ingestion.class_labels import match_classes
 from ganvas.ingestion.collection import Collection
 from ganvas.ingestion.face_alignment import find_landmarks
-from ganvas.metrics.discriminator_accuracy import accuracy, compute_logits
+from ganvas.metrics.discriminator_accuracy import compute_logits, discriminator_accuracy
 from ganvas.metrics.parzen import parzen
 from ganvas.networks.sampling import generate_images, one_hot, sample_labels, sample_latents
 from ganvas.pipelines.evaluate.feature_metrics import Features
 from ganvas.pipelines.evaluate.metric_entry import Metrics, metric_entry, name_run
 from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.progress import track
-from ganvas.training.losses import IN_NATS, LossParams, decision_threshold
+from ganvas.training.config import LossParams
+from ganvas.training.losses import IN_NATS
 from ganvas.visualization.image_grid import make_grid
 from ganvas.visualization.report import list_parameters
 
@@ -91,7 +92,7 @@ def measure_discriminator_accuracy(
     Raises:
         GanvasError: The collection's classes differ from the discriminator's.
     """
-    threshold = decision_threshold(_loss_params(training_summary))
+    threshold = _loss_params(training_summary).decision_threshold
     if threshold is None:
         return {}
     classes = match_classes(collection.index, class_list["column"], class_list["names"])
@@ -109,7 +110,7 @@ def measure_discriminator_accuracy(
             name = "validation" if key == "held_out" else key
             metrics[f"discriminator_accuracy_{key}"] = metric_entry(
                 f"Discriminator accuracy on {name} images",
-                accuracy(logits, key != "generated", threshold),
+                discriminator_accuracy(logits, key != "generated", threshold),
                 f"N={len(images)}, inference mode, real above {threshold:g}",
             )
     return metrics

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from ganvas.exporting import FORMATS, SEED, export_generator
-from ganvas.networks.sampling import latent_length
+from ganvas.networks.sampling import latent_dim
 from ganvas.pipelines.export.params import ExportParams
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def export_formats(
             "pictures_a_call": FORMATS[name].batch or "any",
             "largest_difference": difference,
         }
-    latent = {"shape": [None, latent_length(generator)], "values": "drawn from N(0, 1)"}
+    latent = {"shape": [None, latent_dim(generator)], "values": "drawn from N(0, 1)"}
     inputs = {generator.inputs[0].name: latent}
     if classes["names"]:
         inputs[generator.inputs[1].name] = {

@@ -16,7 +16,7 @@ from ganvas.ingestion.collection import Collection, count_reasons
 from ganvas.networks.sampling import (
     cycle_classes,
     generate_images,
-    latent_length,
+    latent_dim,
     one_hot,
     sample_latents,
     slerp,
@@ -172,7 +172,7 @@ def write_card(
     """
     _check_same_run(metrics, training_summary)
     height, width = generator.output_shape[1:3]
-    return render_card(metrics, training_summary, (height, width), latent_length(generator))
+    return render_card(metrics, training_summary, (height, width), latent_dim(generator))
 
 
 def _check_same_run(metrics: dict[str, Any], training_summary: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Who looks on while networks are trained: snapshots, warnings, the judge, TensorBoard."""
+"""Keras callbacks that join training with figures and metrics: snapshots, warnings, KID."""
 
 import time
 from collections.abc import Callable
@@ -11,128 +11,142 @@ import pandas as pd
 
 from ganvas.atomic_files import atomic_path
 from ganvas.ingestion.collection import Collection
-from ganvas.metrics.feature_extractors import extract, load_extractor
+from ganvas.metrics.feature_extractors import compute_features, load_extractor
 from ganvas.metrics.kid import kernel_distance
-from ganvas.metrics.nearest_neighbors import find_nearest
+from ganvas.metrics.nearest_neighbors import find_nearest_images
 from ganvas.networks.sampling import generate_images, one_hot, sample_labels, sample_latents
-from ganvas.training.batches import TrainingSet
-from ganvas.training.board import log_image, make_board
-from ganvas.training.callbacks import Watch
+from ganvas.training.callbacks import (
+    EarlyWarnings,
+    KidValidation,
+    Snapshots,
+    TensorBoardLogger,
+    log_tensorboard_image,
+)
+from ganvas.training.checkpoints import RunState
 from ganvas.training.config import TrainParams
+from ganvas.training.dataset import TrainingSet
 from ganvas.training.diagnostics import (
     EarlyWarning,
+    diagnose_diversity,
+    diagnose_memorization,
+    diagnose_scores,
     mean_distance,
-    watch_copies,
-    watch_diversity,
-    watch_scores,
 )
-from ganvas.training.loop import SaveSnapshot, Watchers
-from ganvas.training.record import Record
 from ganvas.visualization.curves import draw_curves
 from ganvas.visualization.image_grid import make_grid, write_png
 from ganvas.visualization.progress_strip import snapshot_file
 
-# Seeds that nobody can ask for elsewhere: what is chosen by these images is judged by others.
-BEYOND_OTHERS = 2**32
-# The final judgment is made by another network, which no choice has looked through.
+# Added to the seed; beyond the seeds that a user can set, so that the selection of an epoch and
+# the final evaluation never share images.
+KID_SEED_OFFSET = 2**32
+# The final evaluation uses another network, which no selection has used.
 EXTRACTOR = "efficientnet_lite0"
-# Real images that samples are compared with by their distances.
-COMPARED = 64
-# Drawing curves takes part of a second, an epoch of a small collection not much longer.
+# Number of real images whose distances samples' distances are compared with.
+REFERENCE_IMAGES = 64
+# Drawing curves takes part of a second, and an epoch of a small collection not much longer.
 SECONDS_BETWEEN_CURVES = 30
 
 
-def make_watchers(
+def make_callbacks(
     collection: Collection, data: TrainingSet, params: TrainParams, snapshots: Path
-) -> Watchers:
-    """Make everything that looks on at a run.
+) -> list[keras.callbacks.Callback]:
+    """Return the callbacks that parameters choose, in their order.
 
     Args:
-        collection: The images with their splits.
-        data: Those of them that are trained on.
-        params: Of training.
-        snapshots: Where each run has a folder for its snapshots, live curves and logs.
+        collection: All images, with their splits.
+        data: The images to train on.
+        params: Parameters of training.
+        snapshots: Folder of the runs' folders for snapshots, live curves and logs.
     """
-    return Watchers(
-        make_painter(snapshots, params),
-        make_watch(collection, params),
-        make_judge(collection, data, params) if params.kid_validation.interval else None,
-        lambda record: [make_board(_board(snapshots, record))] if params.tensorboard else [],
-    )
+    snapshot_callback = Snapshots(params, make_snapshot_saver(snapshots, params))
+    callbacks = [
+        snapshot_callback,
+        EarlyWarnings(snapshot_callback, make_diagnosis(collection, params)),
+    ]
+    if params.kid_validation.interval:
+        callbacks.append(KidValidation(params, make_kid_measure(collection, data, params)))
+    if params.tensorboard:
+        callbacks.append(TensorBoardLogger(lambda run: _tensorboard_folder(snapshots, run)))
+    return callbacks
 
 
-def make_painter(snapshots: Path, params: TrainParams) -> SaveSnapshot:
-    """Make the function that saves snapshots, and the history and its curves beside them."""
-    drawn = -np.inf
+def make_snapshot_saver(
+    snapshots: Path, params: TrainParams
+) -> Callable[[RunState, int, np.ndarray], None]:
+    """Return the function that saves snapshots, and now and then the history and its curves."""
+    last_drawn = -np.inf
 
-    def save(record: Record, epoch: int, images: np.ndarray) -> None:
-        """Save an epoch's grid, and now and then the live curves."""
-        nonlocal drawn
-        folder = snapshots / record.started
+    def save(run_state: RunState, epoch: int, images: np.ndarray) -> None:
+        nonlocal last_drawn
+        folder = snapshots / run_state.started
         grid = make_grid(images, params.snapshot_columns)
         write_png(snapshot_file(folder, epoch), grid)
         if params.tensorboard:
-            log_image(_board(snapshots, record), epoch, grid)
-        if time.monotonic() - drawn >= SECONDS_BETWEEN_CURVES:
-            drawn = time.monotonic()
-            _draw_live(folder, pd.DataFrame(record.rows))
+            log_tensorboard_image(_tensorboard_folder(snapshots, run_state), epoch, grid)
+        if time.monotonic() - last_drawn >= SECONDS_BETWEEN_CURVES:
+            last_drawn = time.monotonic()
+            _save_live_curves(folder, pd.DataFrame(run_state.rows))
 
     return save
 
 
-def _draw_live(folder: Path, history: pd.DataFrame) -> None:
+def _save_live_curves(folder: Path, history: pd.DataFrame) -> None:
     with atomic_path(folder / "history.csv") as partial:
         history.to_csv(partial, index=False)
     write_png(folder / "curves.png", draw_curves(history))
 
 
-def _board(snapshots: Path, record: Record) -> Path:
-    return snapshots / record.started / "tensorboard"
+def _tensorboard_folder(snapshots: Path, run_state: RunState) -> Path:
+    return snapshots / run_state.started / "tensorboard"
 
 
-def make_watch(collection: Collection, params: TrainParams) -> Watch:
-    """Make the function that looks for trouble: in scores always, in images where there are."""
+def make_diagnosis(
+    collection: Collection, params: TrainParams
+) -> Callable[[list[dict[str, Any]], np.ndarray | None], list[EarlyWarning]]:
+    """Return the function that diagnoses a run by its scores and, if there are any, its samples."""
     training, images = collection.split("train"), collection.images
-    held_out = images[collection.shuffled("validation")[:COMPARED]]
-    some = np.random.default_rng(params.seed).permutation(training)[:COMPARED]
-    real_distance = mean_distance(images[some]) if len(some) > 1 else 0.0
 
-    def nearest(samples: np.ndarray) -> float:
-        return float(find_nearest(samples, images, training)[1].mean())
+    def distance_to_training(samples: np.ndarray) -> float:
+        return float(find_nearest_images(samples, images, training)[1].mean())
 
-    held_out_distance = nearest(held_out) if len(held_out) else 0.0
+    # The same measurements on real images, as references.
+    validation = images[collection.shuffled("validation")[:REFERENCE_IMAGES]]
+    chosen = np.random.default_rng(params.seed).permutation(training)[:REFERENCE_IMAGES]
+    real_distance = mean_distance(images[chosen]) if len(chosen) > 1 else 0.0
+    validation_distance = distance_to_training(validation) if len(validation) else 0.0
 
-    def watch(rows: list[dict[str, Any]], samples: np.ndarray | None) -> list[EarlyWarning]:
+    def diagnose(rows: list[dict[str, Any]], samples: np.ndarray | None) -> list[EarlyWarning]:
         if samples is not None and len(samples) > 1:
             if real_distance:
                 rows[-1]["diversity"] = mean_distance(samples) / real_distance
-            if held_out_distance:
-                rows[-1]["novelty"] = nearest(samples) / held_out_distance
-        scores = watch_scores(rows, params.loss)
-        return [*scores, *watch_diversity(rows), *watch_copies(rows)]
+            if validation_distance:
+                rows[-1]["novelty"] = distance_to_training(samples) / validation_distance
+        return [
+            *diagnose_scores(rows, params.loss),
+            *diagnose_diversity(rows),
+            *diagnose_memorization(rows),
+        ]
 
-    return watch
+    return diagnose
 
 
-def make_judge(
+def make_kid_measure(
     collection: Collection, data: TrainingSet, params: TrainParams
 ) -> Callable[[keras.Model], float]:
-    """Make the function that measures a generator's distance to the held-out images."""
+    """Return the function that measures a generator's kernel distance to validation images."""
     extractor = load_extractor(EXTRACTOR)
     positions = collection.shuffled("validation")
     if len(positions) < 2:
         positions = collection.shuffled("train")
-    count, seed = params.kid_validation.images, BEYOND_OTHERS + params.seed
-    real = extract(extractor, collection.images[positions[:count]])
-    classes = None
+    count, seed = params.kid_validation.images, KID_SEED_OFFSET + params.seed
+    real_features = compute_features(extractor, collection.images[positions[:count]])
+    labels = None
     if data.labels is not None:
-        drawn = sample_labels(data.labels[data.positions], count, seed)
-        classes = one_hot(drawn, data.classes)
+        targets = sample_labels(data.labels[data.positions], count, seed)
+        labels = one_hot(targets, data.num_classes)
 
     def measure(generator: keras.Model) -> float:
-        latents = sample_latents(generator, count, seed)
-        return kernel_distance(
-            real, extract(extractor, generate_images(generator, latents, classes))
-        )
+        images = generate_images(generator, sample_latents(generator, count, seed), labels)
+        return kernel_distance(real_features, compute_features(extractor, images))
 
     return measure

@@ -1,4 +1,4 @@
-"""Nodes of training."""
+"""Nodes of the train pipeline."""
 
 import hashlib
 import platform
@@ -14,19 +14,18 @@ from ganvas.errors import Finished
 from ganvas.ingestion.class_labels import Classes, label_columns, read_classes
 from ganvas.ingestion.collection import Collection
 from ganvas.networks import NETWORKS, NetworkParams, build
+from ganvas.networks.gan_networks import GanNetworks
 from ganvas.networks.weight_transfer import load_matching_weights
 from ganvas.pipelines.ingest.params import IngestParams
-from ganvas.pipelines.train.callbacks import make_watchers
-from ganvas.training.batches import TrainingSet, count_steps
+from ganvas.pipelines.train.callbacks import make_callbacks
 from ganvas.training.checkpoints import open_store
 from ganvas.training.config import TrainParams
-from ganvas.training.devices import ALONE
-from ganvas.training.gathering import gather_devices
-from ganvas.training.loop import NOBODY, Networks, Training, prepare, train
-from ganvas.training.rehearsal import rehearse
+from ganvas.training.dataset import TrainingSet, count_steps
+from ganvas.training.distribution import SINGLE_DEVICE, select_devices
+from ganvas.training.trainer import TrainingResult, build_gan, dry_run, train
 
 PACKAGES = ["ganvas", "kedro", "keras", "tensorflow", "numpy", "pillow"]
-# Changing one of these makes another run; changing any other goes on with the same.
+# A change of one of these parameters starts a new run; with any other the run resumes.
 IDENTITY = {
     "anchor",
     "uniform_class_sampling",
@@ -56,78 +55,90 @@ def train_gan(
     checkpoints: Path,
     command: str,
 ) -> tuple[keras.Model, keras.Model, dict[str, Any], pd.DataFrame, dict[str, Any]]:
-    """Build the networks and train them; give them with classes, history and the run's facts.
+    """Build the networks and train them.
 
     Args:
-        collection: What to learn from.
-        ingest: How it was packed.
-        network: What to train.
-        params: How.
-        snapshots: Where each run has a folder for what it shows.
-        checkpoints: Where each run has a folder to go on from.
-        command: What makes the run again, for the facts.
+        collection: The packed images.
+        ingest: How they were packed.
+        network: Which networks to train.
+        params: Parameters of training.
+        snapshots: Folder of the runs' folders for snapshots.
+        checkpoints: Folder of the runs' folders for checkpoints.
+        command: The command that reproduces the run, for the summary.
+
+    Returns:
+        The EMA generator, the discriminator, the class list, the history and the run's summary.
 
     Raises:
-        Finished: It was a dry run, or this worker isn't the one that saves.
+        Finished: It was a dry run, or this worker is not the chief.
     """
+    # 1. Images with their classes, and the devices to train on.
     network = network.resolve_label(ingest.classes)
-    devices = ALONE if params.dry_run else gather_devices(params.distribute)
+    devices = SINGLE_DEVICE if params.dry_run else select_devices(params.distribute)
     classes = read_classes(collection.index, choose_column(network, collection))
-    data = gather_data(collection, classes)
+    data = make_training_set(collection, classes)
+
+    # 2. Networks with initial weights.
     keras.utils.set_random_seed(params.seed)
-    with devices.in_touch(), devices.scope():
-        networks = build_networks(network, params, data)
+    with devices.worker_errors_as_ganvas_errors(), devices.scope():
+        networks, ema_generator = build_networks(network, params, data)
     if params.dry_run:
-        gan = prepare(networks, params, count_steps(len(data.positions), params))
-        raise Finished(rehearse(gan, data, params))
-    identity = _identify(collection, ingest, classes, network, params)
-    with devices.in_touch():
-        everything = [*networks.pair[:2], networks.averaged]
-        devices.check_same(identity | {"run": params.model_dump(mode="json")}, everything)
+        gan = build_gan(networks, ema_generator, params, count_steps(len(data.positions), params))
+        raise Finished(dry_run(gan, data, params))
+
+    # 3. Checkpoints of this run.
+    identity = _run_identity(collection, ingest, classes, network, params)
+    with devices.worker_errors_as_ganvas_errors():
+        config = identity | {"run": params.model_dump(mode="json")}
+        devices.check_same(config, [*networks[:2], ema_generator])
         store = devices.share_store(
             lambda: open_store(checkpoints, identity, params.checkpoint.keep, params.resume)
         )
-    watchers = make_watchers(collection, data, params, snapshots) if devices.chief else NOBODY
-    run = train(networks, data, params, store, watchers, devices)
-    discriminator = _in_float32(network, networks.pair.discriminator, data)
-    names = {"column": classes.column, "names": classes.names}
-    facts = {"classes": names, "command": command} | _tell(
-        run, collection, data, ingest, network, params
-    )
-    return networks.averaged, discriminator, names, run.history, facts
+
+    # 4. Training, and what is saved of it.
+    callbacks = make_callbacks(collection, data, params, snapshots) if devices.is_chief else []
+    result = train(networks, ema_generator, data, params, store, callbacks, devices)
+    discriminator = _to_float32(network, networks.discriminator, data)
+    class_list = {"column": classes.column, "names": classes.names}
+    summary = {"classes": class_list, "command": command}
+    summary |= _summarize_run(result, collection, data, ingest, network, params)
+    return ema_generator, discriminator, class_list, result.history, summary
 
 
 def choose_column(network: NetworkParams, collection: Collection) -> str | None:
-    """Choose the label column to paint by; None: none."""
-    if network.label is None and NETWORKS[network.name].by_class:
+    """Return the label column whose values are the classes; None for none."""
+    if network.label is None and NETWORKS[network.name].always_conditional:
         return next(iter(label_columns(collection.index)), None)
     return network.label
 
 
-def gather_data(collection: Collection, classes: Classes) -> TrainingSet:
-    """Gather the training images; with classes only those that have one."""
+def make_training_set(collection: Collection, classes: Classes) -> TrainingSet:
+    """Return the training images; with classes only those that have one."""
     positions = classes.in_split(collection.split("train"))
     if classes.column is None:
         return TrainingSet(collection.images, positions)
     return TrainingSet(collection.images, positions, classes.labels, len(classes.names))
 
 
-def build_networks(network: NetworkParams, params: TrainParams, data: TrainingSet) -> Networks:
-    """Build what is trained, and the float32 generator that is shown and saved."""
+def build_networks(
+    network: NetworkParams, params: TrainParams, data: TrainingSet
+) -> tuple[GanNetworks, keras.Model]:
+    """Build the networks to train, and the float32 generator that is evaluated and saved."""
     shape = data.images.shape[1:]
-    pair = build(network, shape, data.classes, params.precision)
+    networks = build(network, shape, data.num_classes, params.precision)
     if params.weights_from is not None:
-        for each in pair[:2]:
-            load_matching_weights(each, Path(params.weights_from).expanduser())
+        for model in networks[:2]:
+            load_matching_weights(model, Path(params.weights_from).expanduser())
     same = not params.ema_decay and params.precision == "float32"
-    averaged = pair.generator if same else build(network, shape, data.classes).generator
-    return Networks(pair, averaged)
+    return networks, networks.generator if same else build(
+        network, shape, data.num_classes
+    ).generator
 
 
 def run_parameters(
     ingest: IngestParams, network: NetworkParams, params: TrainParams
 ) -> dict[str, Any]:
-    """Give the parameters that a generator is made by, in JSON's types."""
+    """Return the parameters that determine a generator, in JSON's types."""
     return {
         "ingest": ingest.model_dump(mode="json"),
         "network": network.model_dump(mode="json", include={"name", "label", network.name}),
@@ -135,25 +146,25 @@ def run_parameters(
     }
 
 
-def _in_float32(
+def _to_float32(
     network: NetworkParams, discriminator: keras.Model, data: TrainingSet
 ) -> keras.Model:
-    """Give a discriminator whose arithmetic does not depend on how it was trained."""
-    plain = build(network, data.images.shape[1:], data.classes).discriminator
-    plain.set_weights(discriminator.get_weights())
-    return plain
+    """Return a copy of the discriminator that computes in float32, however it was trained."""
+    copy = build(network, data.images.shape[1:], data.num_classes).discriminator
+    copy.set_weights(discriminator.get_weights())
+    return copy
 
 
-def _identify(
+def _run_identity(
     collection: Collection,
     ingest: IngestParams,
     classes: Classes,
     network: NetworkParams,
     params: TrainParams,
 ) -> dict[str, Any]:
-    """Say what makes a run another one: its images, its networks and some of how they train.
+    """Return what makes it another run when it changes: images, networks, some parameters.
 
-    Images are known by their content, wherever and whenever they were packed.
+    Images are identified by their content, wherever and whenever they were packed.
     """
     rows = zip(collection.index["hash"], collection.index["split"], classes.labels, strict=True)
     text = "\n".join(" ".join(map(str, row)) for row in rows).encode()
@@ -171,8 +182,8 @@ def _identify(
     }
 
 
-def _tell(
-    run: Training,
+def _summarize_run(
+    result: TrainingResult,
     collection: Collection,
     data: TrainingSet,
     ingest: IngestParams,
@@ -182,18 +193,18 @@ def _tell(
     return {
         "dataset": ingest.dataset_name,
         "network": network.name,
-        "started": run.record.started,
+        "started": result.run_state.started,
         "finished": datetime.now().isoformat(" ", "seconds"),
-        "ended_by": run.ended_by,
-        "message": run.message,
-        "warnings": run.record.warnings,
-        "best": run.record.best,
-        "epochs": len(run.history),
+        "ended_by": result.stop_reason,
+        "message": result.message,
+        "warnings": result.run_state.warnings,
+        "best": result.run_state.best,
+        "epochs": len(result.history),
         "images": len(data.positions),
         "held_out": len(collection.split("validation")),
-        "images_seen": run.images_seen,
-        "seconds": run.record.seconds,
-        "snapshots": run.record.started,
+        "images_seen": result.images_seen,
+        "seconds": result.run_state.seconds,
+        "snapshots": result.run_state.started,
         "parameters": run_parameters(ingest, network, params),
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in PACKAGES},

@@ -10,7 +10,7 @@ from ganvas.pipelines.train.preview import preview_network
 
 
 def create_pipeline() -> Pipeline:
-    """From the packed collection to saved networks, their history and the run's facts."""
+    """Train: from the packed collection to saved networks, history and summary."""
     with warnings.catch_warnings():
         # Every command would say that Kedro may change previews of nodes.
         warnings.simplefilter("ignore", KedroExperimentalWarning)

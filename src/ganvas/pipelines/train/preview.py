@@ -19,7 +19,7 @@ LAYOUT: dict[str, Any] = {
     "flowchart": {"useMaxWidth": False, "nodeSpacing": 15, "rankSpacing": 25, "padding": 8}
 }
 NOT_PACKED = (
-    "This network paints by class, and how many classes there are is known when the images are "
+    "This network is class-conditional, and the number of classes is known once the images are "
     "packed: kedro run --pipelines=ingest"
 )
 
@@ -50,7 +50,7 @@ def draw_network(catalog: CatalogProtocol[Any, Any]) -> MermaidPreview | TextPre
 
 def _count_classes(catalog: CatalogProtocol[Any, Any], network: NetworkParams) -> int | None:
     """Count the classes to paint by; None where it takes a collection that isn't there yet."""
-    if network.label is None and not NETWORKS[network.name].by_class:
+    if network.label is None and not NETWORKS[network.name].always_conditional:
         return 0
     if not catalog.exists("collection"):
         return None

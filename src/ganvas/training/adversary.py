@@ -1,0 +1,329 @@
+"""Gradients of the adversarial losses, for the discriminator and for the generator."""
+
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+from keras import layers, ops
+
+from ganvas.errors import GanvasError
+from ganvas.training.augmentation import augment
+from ganvas.training.config import TrainParams
+from ganvas.training.distribution import make_seed_generator
+from ganvas.training.fused_ops import with_fused_norms
+from ganvas.training.losses import (
+    interpolate,
+    lecam_penalty,
+    make_loss,
+    moving_average,
+    one_centered_penalty,
+    reconstruction_loss,
+    sigmoid_class_loss,
+    softmax_class_loss,
+    zero_centered_penalty,
+)
+
+Gradients = list[tf.Tensor]
+
+
+class MicroBatch(NamedTuple):
+    """The part of a batch that goes through the networks at once.
+
+    Attributes:
+        images: Real images (N, H, W, C), float32 in [-1, 1].
+        latents: Latents of the generated images, (N, Z).
+        real_labels: One-hot labels of the real images, (N, K); None without classes.
+        fake_labels: One-hot target classes of the generated images.
+    """
+
+    images: tf.Tensor
+    latents: tf.Tensor
+    real_labels: tf.Tensor | None = None
+    fake_labels: tf.Tensor | None = None
+
+
+class DiscriminatorOutput(NamedTuple):
+    """Images with the discriminator's outputs for them.
+
+    Attributes:
+        logits: (N, 1) or (N, M), float32, positive for real.
+        aux_outputs: Further outputs by name; see `ganvas.networks.gan_networks.GanNetworks`.
+        images: (N, H, W, C), float32 in [-1, 1].
+        augmented_images: The same after augmentation, the discriminator's input.
+        labels: One-hot labels or target classes, (N, K); None without classes.
+    """
+
+    logits: tf.Tensor
+    aux_outputs: dict[str, tf.Tensor]
+    images: tf.Tensor
+    augmented_images: tf.Tensor
+    labels: tf.Tensor | None
+
+
+class AdversarialGradients(NamedTuple):
+    """Gradients and values of both networks' losses on a micro-batch.
+
+    Attributes:
+        weights: Gradients of the discriminator's loss, regularization included, by its weights;
+            empty if only the generator is updated.
+        images: Gradient of the generator's loss by the generated images, (N, H, W, C); None if
+            only the discriminator is updated.
+        loss_d: The discriminator's loss without regularization, a scalar.
+        loss_g: The generator's loss, a scalar.
+        real: The discriminator's outputs for the real images.
+        fake: Its outputs for the generated images.
+    """
+
+    weights: Gradients
+    images: tf.Tensor | None
+    loss_d: tf.Tensor
+    loss_g: tf.Tensor
+    real: DiscriminatorOutput
+    fake: DiscriminatorOutput
+
+
+class Adversary:
+    """The discriminator with its losses: the gradients that train both networks.
+
+    Args:
+        discriminator: See `ganvas.networks.gan_networks.GanNetworks`.
+        params: Parameters of training.
+
+    Attributes:
+        augment_probability: Probability of each augmentation, a variable.
+        real_logits_ema: Moving average of the mean logit of real images, for LeCam.
+        fake_logits_ema: The same for generated images.
+        keep_orientation_every: Every n-th real image of a batch is never flipped; None: all may be.
+
+    Raises:
+        GanvasError: A gradient penalty is set, and the discriminator has batch normalization.
+    """
+
+    keep_orientation_every: int | None = None
+
+    def __init__(self, discriminator: keras.Model, params: TrainParams) -> None:
+        _refuse_penalty_with_batch_norm(discriminator, params)
+        self.params = params
+        self.discriminator = discriminator
+        self.network = with_fused_norms(discriminator)
+        self.is_conditional = len(discriminator.inputs) == 2
+        self.seed = make_seed_generator(params.seed)
+        self.loss = make_loss(params.loss, self.seed)
+        always = params.augment.name == "diffaugment"
+        self.augment_probability = state_variable("augment_probability", 1.0 if always else 0.0)
+        self.real_logits_ema = state_variable("real_logits_ema", 0.0, aggregation="mean")
+        self.fake_logits_ema = state_variable("fake_logits_ema", 0.0, aggregation="mean")
+
+    def compile(
+        self, generator_optimizer: keras.Optimizer, discriminator_optimizer: keras.Optimizer
+    ) -> None:
+        """Set the optimizers, whose loss scales (for float16) the gradients get."""
+        self.scale_loss_g = generator_optimizer.scale_loss
+        self.scale_loss_d = discriminator_optimizer.scale_loss
+
+    def discriminator_gradients(
+        self, batch: MicroBatch, generated: tf.Tensor, step: tf.Tensor
+    ) -> AdversarialGradients:
+        """Compute the gradients of the discriminator's loss by its weights.
+
+        Args:
+            batch: Real images, and labels of both kinds.
+            generated: Generated images, (N, H, W, C).
+            step: Number of steps before this one, for lazy regularization and LeCam.
+        """
+        with tf.GradientTape() as tape:
+            # Two forward passes, so that batch norm sees real and generated images separately.
+            real = self.forward(batch.images, batch.real_labels)
+            fake = self.forward(generated, batch.fake_labels)
+            loss_d = self.discriminator_loss(real, fake)
+            scaled_loss = self.scale_loss_d(loss_d + self.regularization(real, fake, step))
+        weights = tape.gradient(scaled_loss, self.discriminator.trainable_variables)
+        loss_g = self.generator_loss(real, fake)
+        return AdversarialGradients(weights, None, loss_d, loss_g, real, fake)
+
+    def generator_gradients(
+        self, batch: MicroBatch, generated: tf.Tensor, forward_real: bool = False
+    ) -> AdversarialGradients:
+        """Compute the gradient of the generator's loss by the generated images.
+
+        Args:
+            batch: Real images, and labels of both kinds.
+            generated: Generated images, (N, H, W, C).
+            forward_real: Whether to compute the outputs for real images too; relativistic losses
+                do so anyway. Otherwise `real` of the result is `fake`.
+        """
+        needs_real = forward_real or self.params.loss.name == "relativistic"
+        # Watch the images alone: this loss trains no weight of the discriminator.
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(generated)
+            fake = self.forward(generated, batch.fake_labels)
+            real = self.forward(batch.images, batch.real_labels) if needs_real else fake
+            loss_g = self.generator_loss(real, fake)
+            scaled_loss = self.scale_loss_g(loss_g)
+        images = tape.gradient(scaled_loss, generated)
+        return AdversarialGradients([], images, ops.zeros(()), loss_g, real, fake)
+
+    def joint_gradients(
+        self, batch: MicroBatch, generated: tf.Tensor, step: tf.Tensor
+    ) -> AdversarialGradients:
+        """Compute the gradients of both losses from one forward pass.
+
+        Args:
+            batch: Real images, and labels of both kinds.
+            generated: Generated images, (N, H, W, C).
+            step: Number of steps before this one.
+        """
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(generated)
+            real = self.forward(batch.images, batch.real_labels)
+            fake = self.forward(generated, batch.fake_labels)
+            loss_d, loss_g, scaled_d, scaled_g = self.losses(real, fake, step)
+        images = tape.gradient(scaled_g, generated)
+        weights = tape.gradient(scaled_d, self.discriminator.trainable_variables)
+        return AdversarialGradients(weights, images, loss_d, loss_g, real, fake)
+
+    def forward(self, images: tf.Tensor, labels: tf.Tensor | None) -> DiscriminatorOutput:
+        """Augment images (N, H, W, C) in [-1, 1] if set, and run the discriminator on them."""
+        augmented = images
+        if self.params.augment.name != "none":
+            policy = self.params.augment.policy
+            augmented = augment(images, policy, self.augment_probability, self.seed)
+        outputs = self.network(
+            [augmented, labels] if self.is_conditional else augmented, training=True
+        )
+        outputs = dict(outputs) if isinstance(outputs, dict) else {"logits": outputs}
+        outputs = {name: ops.cast(value, "float32") for name, value in outputs.items()}
+        return DiscriminatorOutput(outputs.pop("logits"), outputs, images, augmented, labels)
+
+    def losses(
+        self, real: DiscriminatorOutput, fake: DiscriminatorOutput, step: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return loss_d and loss_g, and what to differentiate: both scaled, d regularized."""
+        loss_d = self.discriminator_loss(real, fake)
+        loss_g = self.generator_loss(real, fake)
+        total_d = loss_d + self.regularization(real, fake, step)
+        return loss_d, loss_g, self.scale_loss_d(total_d), self.scale_loss_g(loss_g)
+
+    def discriminator_loss(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> tf.Tensor:
+        """Compute the discriminator's loss without regularization."""
+        return (
+            self.loss.discriminator(real.logits, fake.logits)
+            + self._class_loss(real)
+            + self._fake_class_loss(fake)
+            + self._reconstruction_loss(real)
+        )
+
+    def generator_loss(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> tf.Tensor:
+        """Compute the generator's loss by its images."""
+        total = self.loss.generator(real.logits, fake.logits)
+        return total + self._class_loss(fake) + self._reconstruction_loss(fake)
+
+    def regularization(
+        self, real: DiscriminatorOutput, fake: DiscriminatorOutput, step: tf.Tensor
+    ) -> tf.Tensor:
+        """Compute the sum of the regularization terms; N must be equal for real and fake.
+
+        Gradient penalties are lazy (Karras et al., arXiv 1912.04958): computed every
+        `penalty.interval` steps, and multiplied by it.
+        """
+        params = self.params.penalty
+        total = ops.zeros(())
+        if params.lecam:
+            total += self._lecam_regularization(real.logits, fake.logits, step)
+        if params.r1 or params.r2 or params.wgan_gp:
+            total += (
+                self._gradient_penalties(real, fake)
+                if params.interval == 1
+                else tf.cond(
+                    step % params.interval == 0,
+                    lambda: params.interval * self._gradient_penalties(real, fake),
+                    lambda: tf.zeros(()),
+                )
+            )
+        return total
+
+    def _class_loss(self, output: DiscriminatorOutput) -> tf.Tensor:
+        weight = self.params.loss.auxiliary_class_weight
+        if "softmax_classes" in output.aux_outputs:
+            return weight * softmax_class_loss(output.aux_outputs["softmax_classes"], output.labels)
+        if "sigmoid_classes" in output.aux_outputs:
+            return weight * sigmoid_class_loss(output.aux_outputs["sigmoid_classes"], output.labels)
+        return ops.zeros(())
+
+    def _fake_class_loss(self, output: DiscriminatorOutput) -> tf.Tensor:
+        """With per-class sigmoids, the discriminator's target for generated images is all zeros."""
+        if "sigmoid_classes" not in output.aux_outputs:
+            return ops.zeros(())
+        loss = sigmoid_class_loss(
+            output.aux_outputs["sigmoid_classes"], ops.zeros_like(output.labels)
+        )
+        return self.params.loss.auxiliary_class_weight * loss
+
+    def _reconstruction_loss(self, output: DiscriminatorOutput) -> tf.Tensor:
+        if "reconstruction" not in output.aux_outputs:
+            return ops.zeros(())
+        loss = reconstruction_loss(output.aux_outputs["reconstruction"], output.augmented_images)
+        return self.params.loss.reconstruction_weight * loss
+
+    def _lecam_regularization(
+        self, real_logits: tf.Tensor, fake_logits: tf.Tensor, step: tf.Tensor
+    ) -> tf.Tensor:
+        params = self.params.penalty
+        started = step >= params.lecam_start
+        # Until then the averages are the last values.
+        decay = ops.where(started, params.lecam_decay, 0.0)
+        for ema, logits in (
+            (self.real_logits_ema, real_logits),
+            (self.fake_logits_ema, fake_logits),
+        ):
+            ema.assign(moving_average(ema, ops.mean(logits), decay))
+        penalty = lecam_penalty(
+            real_logits, fake_logits, self.real_logits_ema, self.fake_logits_ema
+        )
+        return params.lecam * ops.cast(started, "float32") * penalty
+
+    def _gradient_penalties(
+        self, real: DiscriminatorOutput, fake: DiscriminatorOutput
+    ) -> tf.Tensor:
+        params = self.params.penalty
+        total = ops.zeros(())
+        for gamma, output in ((params.r1, real), (params.r2, fake)):
+            if gamma:
+                gradient = self._input_gradient(output.images, output.labels)
+                total += gamma / 2 * zero_centered_penalty(gradient)
+        if params.wgan_gp:
+            between = interpolate(real.images, fake.images, self.seed)
+            gradient = self._input_gradient(between, real.labels)
+            total += params.wgan_gp * one_centered_penalty(gradient)
+        return total
+
+    def _input_gradient(self, images: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
+        """Compute the gradient of each image's logit, or mean of M logits, by its pixels.
+
+        The mean, as in the losses: the sum of M logits would be M times as steep.
+        """
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            total = ops.sum(ops.mean(self.forward(images, labels).logits, axis=-1))
+        return tape.gradient(total, images)
+
+
+def state_variable(
+    name: str, value: float, dtype: str = "float32", aggregation: str = "none"
+) -> keras.Variable:
+    """Create a scalar variable of the training state, such as a counter or a moving average."""
+    return keras.Variable(value, trainable=False, dtype=dtype, name=name, aggregation=aggregation)
+
+
+def _refuse_penalty_with_batch_norm(discriminator: keras.Model, params: TrainParams) -> None:
+    """Batch norm mixes the images of a batch, and a gradient penalty is per image."""
+    penalties = [name for name in ("r1", "r2", "wgan_gp") if getattr(params.penalty, name)]
+    norms = [
+        layer for layer in discriminator.layers if isinstance(layer, layers.BatchNormalization)
+    ]
+    if penalties and norms:
+        raise GanvasError(
+            f"train.penalty.{penalties[0]} can't be used with batch normalization in the "
+            "discriminator: set network.name=r3gan, which has none, or dcgan with "
+            "network.dcgan.discriminator_norm=none, or set the penalty to 0."
+        )

@@ -1,0 +1,190 @@
+"""The images and latents of each step, determined by the seed, the epoch and the step."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from ganvas.arrays import Images
+from ganvas.errors import GanvasError
+from ganvas.training.config import TrainParams
+from ganvas.training.distribution import Devices
+
+Batch = tuple[np.ndarray, ...]
+
+
+class TrainingSet(NamedTuple):
+    """Images to train on.
+
+    Attributes:
+        images: uint8 of shape (N, H, W, C), read from disk as needed.
+        positions: Indices of the training images among them, int64 of shape (n,).
+        labels: Class number of each image, int32 of shape (N,); None without classes.
+        num_classes: Number of classes K.
+        anchors: Latent of each image, float32 of shape (N, Z); None without anchors. See
+            `ganvas.training.latent_anchoring`.
+    """
+
+    images: Images
+    positions: np.ndarray
+    labels: np.ndarray | None = None
+    num_classes: int = 0
+    anchors: np.ndarray | None = None
+
+
+def count_steps(num_images: int, params: TrainParams) -> int:
+    """Return the number of steps of an epoch.
+
+    Args:
+        num_images: Number of images to train on.
+        params: Parameters of training.
+
+    Raises:
+        GanvasError: There are fewer images than a step takes, or the batch can't be divided by
+            `train.gradient_accumulation_steps`, or the steps by `train.steps_per_execution`.
+
+    Example:
+        >>> count_steps(1000, TrainParams(batch_size=64))
+        15
+    """
+    batch = params.images_per_step
+    if num_images < batch:
+        raise GanvasError(
+            f"There are {num_images} images to train on, fewer than a step takes: set "
+            f"train.batch_size (now {params.batch_size}) times train.discriminator_steps (now "
+            f"{params.discriminator_steps}) to at most {num_images}."
+        )
+    if params.batch_size % params.gradient_accumulation_steps:
+        raise GanvasError(
+            f"A batch of {params.batch_size} can't be divided into "
+            f"{params.gradient_accumulation_steps} micro-batches: set "
+            "train.gradient_accumulation_steps to a divisor of train.batch_size."
+        )
+    steps = num_images // batch
+    check_steps_per_execution(steps, params)
+    return steps
+
+
+def check_steps_per_execution(steps: int, params: TrainParams) -> None:
+    """Check that `train.steps_per_execution` divides the steps that are left of an epoch.
+
+    Otherwise Keras would continue into the next epoch.
+
+    Raises:
+        GanvasError: It doesn't.
+    """
+    if steps % params.steps_per_execution:
+        divisors = [str(n) for n in range(1, steps + 1) if steps % n == 0]
+        raise GanvasError(
+            f"The {steps} steps to the end of an epoch can't be executed "
+            f"{params.steps_per_execution} at once: set train.steps_per_execution to one of their "
+            f"divisors ({', '.join(divisors)})."
+        )
+
+
+def draw_batches(
+    data: TrainingSet,
+    latent: int,
+    params: TrainParams,
+    start: tuple[int, int] = (0, 0),
+    share: slice = slice(None),
+) -> Iterator[Batch]:
+    """Draw batches without end, epoch after epoch.
+
+    An epoch of n // b batches, b being `batch_size` times `discriminator_steps`, contains every
+    image once, except for the few that don't fill a last batch. The batch of a step depends on
+    nothing drawn before, so that training can resume at any step.
+
+    Args:
+        data: Images to train on.
+        latent: Length Z of a latent.
+        params: Batch size, discriminator steps, seed, class sampling and anchors.
+        start: Epoch and step to begin at.
+        share: The part of every batch to yield, if several devices divide it: of its images, or
+            with anchors of its groups of `train.anchor.every` images, each of which begins with
+            an anchored one.
+
+    Yields:
+        Images, uint8 of shape (b, H, W, C), and latents, standard normal float32 of shape (b, Z),
+        or anchors at the places of `train.anchor.every`; with classes also the images' labels and
+        the target classes of the generated images, int32 of shape (b,).
+
+    Example:
+        >>> data = TrainingSet(np.zeros((10, 8, 8, 3), np.uint8), np.arange(10))
+        >>> images, latents = next(draw_batches(data, 5, TrainParams(batch_size=4)))
+        >>> images.shape, latents.shape
+        ((4, 8, 8, 3), (4, 5))
+    """
+    size = params.images_per_step
+    # Groups stay together, so that a share has its anchors at the same places as the whole batch.
+    group = 1 if data.anchors is None else params.anchor.every or 1
+    places = np.arange(size).reshape(-1, group)[share].ravel()
+    first_epoch, first_step = start
+    for epoch in itertools.count(first_epoch):
+        order = np.random.default_rng([params.seed, epoch]).permutation(data.positions)
+        for step in range(first_step, len(data.positions) // size):
+            chosen = order[step * size : (step + 1) * size]
+            # A third number keeps these draws apart from those of the order; 0 would not.
+            rng = np.random.default_rng([params.seed, epoch, step + 1])
+            draws = _draw_latents(data, latent, params, chosen, rng)
+            yield data.images[chosen[places]], *(array[places] for array in draws)
+        first_step = 0
+
+
+def _draw_latents(
+    data: TrainingSet,
+    latent: int,
+    params: TrainParams,
+    chosen: np.ndarray,
+    rng: np.random.Generator,
+) -> Batch:
+    """Draw the latents of a whole batch; with classes return real and target labels too."""
+    every = params.anchor.every
+    latents = rng.standard_normal((len(chosen), latent), dtype=np.float32)
+    if data.anchors is not None:
+        latents[::every] = data.anchors[chosen[::every]]
+    if data.labels is None:
+        return (latents,)
+    labels = data.labels[chosen]
+    targets = rng.integers(data.num_classes, size=len(chosen), dtype=np.int32)
+    if data.anchors is not None:
+        # An anchored image must have the class of the real image that it reconstructs.
+        targets[::every] = labels[::every]
+    return latents, labels, targets if params.uniform_class_sampling else labels
+
+
+def make_dataset(
+    draw: Callable[[slice], Iterator[Batch]], devices: Devices
+) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+    """Return endless batches for `fit`, each device's share for itself.
+
+    Args:
+        draw: Takes a share; returns that part of all batches.
+        devices: The devices that train.
+    """
+    shares = devices.shares
+    like = next(draw(shares[0]))
+    if devices.strategy is None:
+        return _stream(draw(shares[0]), like)
+
+    def alternate_shares() -> Iterator[Batch]:
+        # TensorFlow deals these out to the devices of this worker in turn.
+        for parts in zip(*map(draw, shares), strict=True):
+            yield from parts
+
+    def make(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        return _stream(alternate_shares(), like)
+
+    return devices.strategy.distribute_datasets_from_function(make)
+
+
+def _stream(batches: Iterator[Batch], like: Batch) -> tf.data.Dataset:
+    """Return batches of the shapes and dtypes of `like` as a dataset that prefetches."""
+    signature = tuple(tf.TensorSpec(array.shape, array.dtype) for array in like)
+    dataset = tf.data.Dataset.from_generator(lambda: batches, output_signature=signature)
+    options = tf.data.Options()
+    # The autotuner's thread sleeps for seconds at a time, and ending the iteration waits for it.
+    options.autotune.enabled = False
+    return dataset.prefetch(2).with_options(options)

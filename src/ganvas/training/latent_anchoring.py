@@ -1,0 +1,285 @@
+"""Latent anchoring: part of each batch is generated from latents computed from real images.
+
+As in IC-GAN (Casanova et al., arXiv 2109.05070) each real image stands for a part of the latent
+space, and as in VAE-GAN (Larsen et al., arXiv 1512.09300) the generator must reconstruct it, up to
+the features of a pretrained network: here the frozen backbone of the discriminator. A generator
+that has to reach all real images can't collapse to a few shapes.
+
+The latents (`anchors`) are principal components of the image's backbone features and colors, each
+averaged over a coarse grid, mapped to a normal distribution by their ranks, so that after training
+latents can be sampled from N(0, I). With classes this is done within each class: a latent that
+encoded the class as well would, sampled at random, contradict the target class.
+"""
+
+import logging
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import QuantileTransformer
+
+from ganvas.arrays import Images
+from ganvas.networks.gan_networks import has_pretrained_backbone
+from ganvas.training.adversary import (
+    AdversarialGradients,
+    Adversary,
+    DiscriminatorOutput,
+    MicroBatch,
+)
+from ganvas.training.augmentation import augment_alike
+from ganvas.training.config import TrainParams
+from ganvas.training.dataset import TrainingSet
+
+logger = logging.getLogger(__name__)
+
+# Sides of the grids that feature maps and colors are averaged over.
+FEATURE_GRID, COLOR_GRID = 4, 8
+# Weight of the colors beside each of the feature maps.
+COLOR_WEIGHT = 2.0
+# More images than this hardly change the principal components.
+PCA_IMAGES = 4000
+BATCH = 100
+# Keeps ratios of gradient norms finite.
+EPSILON = 1e-12
+# Only coarse content must be reconstructed: images of this side, and feature maps from the second
+# on. Fine detail is not encoded in the latent, so matching it produces blur.
+COARSE_SIDE = 16
+FIRST_FEATURE_MAP = 2
+
+# Mean and size of a block of features, by which it is standardized.
+Scale = tuple[np.ndarray, float]
+
+
+# --- Anchors: a latent for each real image ----------------------------------------------------
+
+
+def uses_anchors(discriminator: keras.Model, params: TrainParams) -> bool:
+    """Return whether latents are anchored: it takes `anchor.every` and a pretrained backbone."""
+    return bool(params.anchor.every) and has_pretrained_backbone(discriminator)
+
+
+def with_anchors(
+    data: TrainingSet, discriminator: keras.Model, latent: int, params: TrainParams
+) -> TrainingSet:
+    """Compute a latent for each training image, if `uses_anchors`; else return `data` as it is.
+
+    Args:
+        data: Images to train on.
+        discriminator: The discriminator to train; see `ganvas.networks.gan_networks.GanNetworks`.
+        latent: Length Z of a latent; normal random numbers fill what the components don't.
+        params: Parameters of training.
+    """
+    if not uses_anchors(discriminator, params):
+        return data
+    backbone = discriminator.get_layer("backbone")
+    # A copy outside any distribution strategy: the original would run once on each device.
+    backbone = keras.Model(backbone.input, backbone.outputs)
+
+    # Fit the components on a sample of the images, centered by class.
+    rng = np.random.default_rng([params.seed, PCA_IMAGES])
+    sample = np.sort(rng.permutation(data.positions)[:PCA_IMAGES])
+    batches = _pool_features(backbone, data.images, sample)
+    blocks = [np.concatenate(parts) for parts in zip(*batches, strict=True)]
+    scales = _measure_scales(blocks)
+    labels = np.zeros(len(data.images), int) if data.labels is None else data.labels
+    features = _center_by_class(_join_blocks(blocks, scales), labels[sample])
+    count = min(latent, len(sample) - 1, features.shape[1])
+    pca = PCA(count, whiten=True, svd_solver="randomized", random_state=params.seed)
+    pca.fit(features)
+
+    # Transform all images, and map each component to a normal distribution.
+    batches = _pool_features(backbone, data.images, data.positions)
+    codes = np.concatenate([pca.transform(_join_blocks(blocks, scales)) for blocks in batches])
+    anchors = rng.standard_normal((len(data.images), latent), dtype=np.float32)
+    anchors[data.positions, : codes.shape[1]] = _to_normal(codes, labels[data.positions])
+    logger.info(
+        "Computed anchor latents for %d images (%.0f%% of their features' variance).",
+        len(data.positions),
+        100 * pca.explained_variance_ratio_.sum(),
+    )
+    return data._replace(anchors=anchors)
+
+
+def _pool_features(
+    backbone: keras.Model, images: Images, positions: np.ndarray
+) -> Iterator[list[np.ndarray]]:
+    """Yield batches of blocks (n, values): pooled feature maps, then pooled colors."""
+    for start in range(0, len(positions), BATCH):
+        batch = images[positions[start : start + BATCH]].astype(np.float32) / 127.5 - 1
+        maps = backbone.predict_on_batch(batch)[1:]
+        # Averages over many pixels would lose precision in half precision.
+        pooled = [_average_over_grid(x.astype(np.float32), FEATURE_GRID) for x in maps]
+        pooled.append(_average_over_grid(batch, COLOR_GRID))
+        yield [x.reshape(len(x), -1) for x in pooled]
+
+
+def _average_over_grid(maps: np.ndarray, grid: int) -> np.ndarray:
+    """Average (N, S, S, C) over the cells of a grid; coarser maps stay as they are."""
+    cell = maps.shape[1] // grid
+    if cell <= 1:
+        return maps
+    return np.asarray(ops.average_pool(ops.convert_to_tensor(maps), cell))
+
+
+def _measure_scales(blocks: list[np.ndarray]) -> list[Scale]:
+    """Return each block's mean and RMS row norm; that of the last, the colors, is weighted."""
+    means = [block.mean(0) for block in blocks]
+    sizes = [_rms_row_norm(block - mean) for block, mean in zip(blocks, means, strict=True)]
+    sizes[-1] /= COLOR_WEIGHT
+    return list(zip(means, sizes, strict=True))
+
+
+def _join_blocks(blocks: list[np.ndarray], scales: list[Scale]) -> np.ndarray:
+    scaled = zip(blocks, scales, strict=True)
+    return np.concatenate([(block - mean) / size for block, (mean, size) in scaled], axis=1)
+
+
+def _rms_row_norm(block: np.ndarray) -> float:
+    return float(np.sqrt(np.square(block).sum(axis=1).mean()))
+
+
+def _center_by_class(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Subtract from each row (N, values) the mean of its class."""
+    centered = np.empty_like(rows)
+    for label in np.unique(labels):
+        centered[labels == label] = rows[labels == label] - rows[labels == label].mean(axis=0)
+    return centered
+
+
+def _to_normal(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Replace each column (N, Z) by normal quantiles of its ranks within a class."""
+    normal = np.zeros(codes.shape, np.float32)
+    for label in np.unique(labels):
+        members = labels == label
+        # The only image of a class stays at the origin.
+        if members.sum() > 1:
+            normal[members] = _normal_quantiles(codes[members])
+    return normal
+
+
+def _normal_quantiles(codes: np.ndarray) -> np.ndarray:
+    transform = QuantileTransformer(
+        n_quantiles=min(1000, len(codes)), output_distribution="normal", subsample=None
+    )
+    # Its extremes would lie at ±5.2, where no latent is ever sampled.
+    limit = np.sqrt(2 * np.log(max(len(codes), 2)))
+    return np.clip(transform.fit_transform(codes), -limit, limit)
+
+
+# --- Training: reconstruction of the anchored images ------------------------------------------
+
+
+class AnchoredAdversary(Adversary):
+    """An adversary that adds a reconstruction loss for the anchored images of a batch.
+
+    These are every `anchor.every`-th: their latents are those of the real images at the same
+    places. Their loss compares backbone features and coarse pixels of both.
+
+    Args:
+        discriminator: A discriminator made of a backbone and `heads`; see
+            `ganvas.networks.gan_networks.GanNetworks`.
+        params: Parameters of training.
+    """
+
+    def __init__(self, discriminator: keras.Model, params: TrainParams) -> None:
+        super().__init__(discriminator, params)
+        self.backbone = discriminator.get_layer("backbone")
+        self.heads = discriminator.get_layer("heads")
+        # A flipped image would not be the one that its latent was computed from.
+        self.keep_orientation_every = params.anchor.every
+
+    def joint_gradients(
+        self, batch: MicroBatch, generated: tf.Tensor, step: tf.Tensor
+    ) -> AdversarialGradients:
+        """Compute the gradients of both losses; the images' one includes the reconstruction."""
+        # Backbone features of both kinds of images, augmented alike, and the pixel loss.
+        with tf.GradientTape() as image_tape:
+            image_tape.watch(generated)
+            real_augmented, fake_augmented = self._augment_alike(batch.images, generated)
+            fake_maps = self.backbone(fake_augmented)
+            pixel_loss = self._anchored_difference(_coarse(generated), _coarse(batch.images))
+            pixel_loss = self.scale_loss_g(pixel_loss * self.params.anchor.pixels)
+        real_maps = self.backbone(real_augmented)
+
+        # Adversarial losses of the heads, and the feature loss, as functions of the fake maps.
+        with tf.GradientTape(persistent=True) as map_tape:
+            map_tape.watch(fake_maps)
+            real = self._run_heads(real_maps, batch.images, real_augmented, batch.real_labels)
+            fake = self._run_heads(fake_maps, generated, fake_augmented, batch.fake_labels)
+            loss_d, loss_g, scaled_d, scaled_g = self.losses(real, fake, step)
+            # Scaled before the gradients at the maps, which float16 would round to zero.
+            feature_loss = self.scale_loss_g(
+                self._relative_difference(
+                    fake_maps[FIRST_FEATURE_MAP:], real_maps[FIRST_FEATURE_MAP:]
+                )
+            )
+
+        # Balance both gradients at the maps, and backpropagate their sum to the images.
+        reconstruction = [ops.zeros_like(x) for x in fake_maps[:FIRST_FEATURE_MAP]]
+        reconstruction += map_tape.gradient(feature_loss, fake_maps[FIRST_FEATURE_MAP:])
+        map_gradients = self._balance(map_tape.gradient(scaled_g, fake_maps), reconstruction)
+        images = image_tape.gradient(
+            [*fake_maps, pixel_loss], generated, [*map_gradients, ops.ones(())]
+        )
+        weights = map_tape.gradient(scaled_d, self.discriminator.trainable_variables)
+        return AdversarialGradients(weights, images, loss_d, loss_g, real, fake)
+
+    def _augment_alike(self, real: tf.Tensor, generated: tf.Tensor) -> list[tf.Tensor]:
+        """Augment a real image and its reconstruction in the same way."""
+        params = self.params.augment
+        if params.name == "none":
+            return [real, generated]
+        return augment_alike([real, generated], params.policy, self.augment_probability, self.seed)
+
+    def _run_heads(
+        self,
+        maps: list[tf.Tensor],
+        images: tf.Tensor,
+        augmented: tf.Tensor,
+        labels: tf.Tensor | None,
+    ) -> DiscriminatorOutput:
+        logits = self.heads([*maps, labels] if self.is_conditional else maps, training=True)
+        return DiscriminatorOutput(logits, {}, images, augmented, labels)
+
+    def _anchored_difference(self, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+        """Compute the mean absolute difference over the anchored images."""
+        every = self.params.anchor.every
+        return ops.mean(ops.abs(_to_float32(a[::every]) - _to_float32(b[::every])))
+
+    def _relative_difference(self, fake: list[tf.Tensor], real: list[tf.Tensor]) -> tf.Tensor:
+        """Sum the maps' differences, each relative to the mean magnitude of the real map."""
+        every = self.params.anchor.every
+        return sum(
+            self._anchored_difference(a, b) / ops.mean(ops.abs(_to_float32(b[::every])))
+            for a, b in zip(fake, real, strict=True)
+        )
+
+    def _balance(
+        self, adversarial: list[tf.Tensor], reconstruction: list[tf.Tensor]
+    ) -> list[tf.Tensor]:
+        """Add gradients at the maps, the adversarial one rescaled by `anchor.adversarial`.
+
+        Without it either can be a hundred times the larger. Norms are those of the anchored
+        images, which have both.
+        """
+        every = self.params.anchor.every
+        norm = _global_norm([x[::every] for x in adversarial])
+        scale = self.params.anchor.adversarial * _global_norm(reconstruction) / (norm + EPSILON)
+        pairs = zip(adversarial, reconstruction, strict=True)
+        return [a * ops.cast(scale, a.dtype) + b for a, b in pairs]
+
+
+def _coarse(images: tf.Tensor) -> tf.Tensor:
+    factor = images.shape[1] // COARSE_SIDE
+    return ops.average_pool(images, factor) if factor > 1 else images
+
+
+def _global_norm(gradients: list[tf.Tensor]) -> tf.Tensor:
+    return tf.linalg.global_norm([_to_float32(x) for x in gradients])
+
+
+def _to_float32(values: tf.Tensor) -> tf.Tensor:
+    return ops.cast(values, "float32")

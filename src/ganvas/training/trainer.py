@@ -1,0 +1,365 @@
+"""A training run: resume, fit, finish; or a dry run.
+
+Read on in `gan.py`, where `fit` spends its time: what happens in one step.
+"""
+
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal, NamedTuple
+
+import keras
+import pandas as pd
+
+from ganvas.errors import GanvasError
+from ganvas.networks.gan_networks import GanNetworks
+from ganvas.networks.sampling import latent_dim
+from ganvas.training.callbacks import (
+    CheckpointSaver,
+    Diverged,
+    DivergenceGuard,
+    HistoryLogger,
+    ProgressLogger,
+    RestoreMetrics,
+    TimeLimit,
+)
+from ganvas.training.checkpoints import Checkpoint, CheckpointStore, RunState, write_variables
+from ganvas.training.config import TrainParams
+from ganvas.training.dataset import (
+    TrainingSet,
+    check_steps_per_execution,
+    count_steps,
+    draw_batches,
+    make_dataset,
+)
+from ganvas.training.distribution import SINGLE_DEVICE, Devices, SynchronizedStop
+from ganvas.training.gan import GAN
+from ganvas.training.latent_anchoring import AnchoredAdversary, uses_anchors, with_anchors
+from ganvas.training.optimizers import make_optimizer
+
+logger = logging.getLogger(__name__)
+
+StopReason = Literal["epochs", "time", "patience", "interrupted", "diverged"]
+
+
+class TrainingResult(NamedTuple):
+    """The result of a run besides the trained networks.
+
+    Attributes:
+        history: One row an epoch: epoch, loss_g, loss_d, real_score, fake_score (means over the
+            epoch; scores are sigmoid outputs in [0, 1]), seconds, images_per_second; and what
+            callbacks add: augment_probability, diversity, novelty, warnings, kernel_distance.
+        stop_reason: What ended it; after a divergence the networks are those of the last good
+            epoch.
+        message: The same in a sentence.
+        images_seen: Number of real images shown to the discriminator in the whole run.
+        run_state: Start, warnings, seconds and best epoch.
+    """
+
+    history: pd.DataFrame
+    stop_reason: StopReason
+    message: str
+    images_seen: int
+    run_state: RunState
+
+
+def train(
+    networks: GanNetworks,
+    ema_generator: keras.Model,
+    data: TrainingSet,
+    params: TrainParams,
+    store: CheckpointStore,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    devices: Devices = SINGLE_DEVICE,
+) -> TrainingResult:
+    """Train a generator and a discriminator against each other, in place.
+
+    Resumes from the store's latest checkpoint. Ctrl-C, and a loss that is not finite, end the run
+    with the weights of the last complete epoch.
+
+    Args:
+        networks: Networks to train, with the weights to start a new run from.
+        ema_generator: A generator for the moving average of the weights, the one to evaluate and
+            save; the networks' own if `params.ema_decay` is 0.
+        data: Images to train on.
+        params: Parameters of training.
+        store: Checkpoints of the run.
+        callbacks: Keras callbacks; see `ganvas.training.callbacks` for their order.
+        devices: The devices that train; the networks must have been created in their scope.
+
+    Raises:
+        GanvasError: The batch size or number of steps doesn't fit the other parameters or the
+            devices, a device is lost, or training stopped before its first epoch was complete.
+
+    Example:
+        >>> networks = build_dcgan(DcganParams(), image_shape=(64, 64, 3))
+        >>> data = TrainingSet(images, positions=np.arange(len(images)))
+        >>> store = CheckpointStore(Path("checkpoints"), keep=2)
+        >>> result = train(networks, networks.generator, data, TrainParams(epochs=5), store)
+        >>> result.history[["epoch", "loss_g", "loss_d"]]
+    """
+    steps = count_steps(len(data.positions), params)
+    devices.check(params, uses_anchors(networks.discriminator, params))
+    with devices.worker_errors_as_ganvas_errors():
+        with devices.scope():
+            gan = build_gan(networks, ema_generator, params, steps)
+        data = with_anchors(data, gan.discriminator, latent_dim(gan.generator), params)
+        return _Run(gan, data, params, store, devices).execute(callbacks)
+
+
+def build_gan(
+    networks: GanNetworks, ema_generator: keras.Model, params: TrainParams, steps: int
+) -> GAN:
+    """Return the compiled GAN.
+
+    Args:
+        networks: Networks to train.
+        ema_generator: A generator for the moving average of the weights, or the networks' own.
+        params: Parameters of training.
+        steps: Steps an epoch.
+    """
+    anchored = uses_anchors(networks.discriminator, params)
+    adversary = AnchoredAdversary(networks.discriminator, params) if anchored else None
+    gan = GAN(networks, ema_generator, params, adversary)
+    gan.compile(
+        make_optimizer(params, params.generator_learning_rate, steps),
+        make_optimizer(
+            params, params.discriminator_learning_rate, steps * params.discriminator_steps
+        ),
+        jit_compile=params.jit_compile,
+        steps_per_execution=params.steps_per_execution,
+    )
+    return gan
+
+
+class _Run:
+    """One call of `train`."""
+
+    def __init__(
+        self,
+        gan: GAN,
+        data: TrainingSet,
+        params: TrainParams,
+        store: CheckpointStore,
+        devices: Devices,
+    ) -> None:
+        self.gan, self.data, self.params = gan, data, params
+        self.store, self.devices = store, devices
+        self.steps = count_steps(len(data.positions), params)
+        checkpoint = store.load_latest()
+        self.start = self._restore(checkpoint) if checkpoint else (0, 0)
+        # A checkpoint within an epoch may be of a run with another steps_per_execution.
+        check_steps_per_execution(self.steps - self.start[1], params)
+        self.run_state = RunState.from_dict(checkpoint.run_state) if checkpoint else RunState()
+        gan.run_state = self.run_state
+        self.clock = TimeLimit(params.max_minutes, self.run_state)
+
+    def execute(self, callbacks: Sequence[keras.callbacks.Callback]) -> TrainingResult:
+        """Train until something ends it."""
+        stop_reason, cause = self._limit_reached(), ""
+        if stop_reason is None:
+            # The row of a partial epoch is written anew at its end.
+            self.run_state.rollback(self.start[0])
+            self.run_state.start_clock()
+            stop_reason, cause = self._fit(callbacks)
+        self.devices.exit_non_chief(stop_reason == "diverged")
+        return self._finish(stop_reason, cause)
+
+    def _restore(self, checkpoint: Checkpoint) -> tuple[int, int]:
+        try:
+            write_variables(self.gan.state(), checkpoint.arrays)
+        except ValueError as error:
+            raise GanvasError(
+                f"The last checkpoint in {self.store.folder} does not match the model ({error}); "
+                "it may come from an older version. Set train.resume=false to start a new run; "
+                "the earlier one is kept."
+            ) from error
+        self.metric_values = [
+            array for name, array in checkpoint.arrays.items() if name.startswith("metrics/")
+        ]
+        steps = f" and {checkpoint.step} steps" if checkpoint.step else ""
+        logger.info("Resuming after epoch %d%s.", checkpoint.epoch, steps)
+        return checkpoint.epoch, checkpoint.step
+
+    def _limit_reached(self) -> StopReason | None:
+        """Return the limit that the run has reached, if any."""
+        if self.start[0] >= self.params.epochs:
+            return "epochs"
+        if self.clock.reached:
+            return "time"
+        patience = self.params.kid_validation.patience
+        impatient = patience and self.run_state.evals_without_improvement >= patience
+        return "patience" if impatient else None
+
+    def _fit(self, callbacks: Sequence[keras.callbacks.Callback]) -> tuple[StopReason, str]:
+        """Fit until the end, a limit, Ctrl-C or a divergence; return which, and its cause."""
+        guard = DivergenceGuard()
+        saver = CheckpointSaver(
+            self.params, self.run_state, self.store, guard, self.steps, self.start
+        )
+        progress = ProgressLogger(
+            self.run_state, self.params.epochs, self.steps, self.params.max_minutes
+        )
+        all_callbacks: list[keras.callbacks.Callback] = [guard, saver]
+        if self.devices.is_chief:
+            history = HistoryLogger(self.run_state, self.params.images_per_step)
+            all_callbacks = [guard, self.clock, history, *callbacks, saver, progress]
+        if self.devices.workers > 1:
+            all_callbacks.append(SynchronizedStop(self.devices))
+        try:
+            epoch, step = self.start
+            if step:
+                # `fit` begins with whole epochs, so the rest of one is a fit of its own.
+                restore = RestoreMetrics(self.metric_values)
+                self._fit_epochs(epoch, epoch + 1, step, [restore, *all_callbacks])
+                epoch += 1
+            if not self.gan.stop_training:
+                self._fit_epochs(epoch, self.params.epochs, 0, all_callbacks)
+        except (KeyboardInterrupt, Diverged) as error:
+            cause = str(error) or "interrupted"
+            self._roll_back(saver, cause)
+            return ("diverged" if isinstance(error, Diverged) else "interrupted"), cause
+        finally:
+            progress.close()
+            saver.save_last_epoch()
+        return self._limit_reached() or "epochs", ""
+
+    def _fit_epochs(
+        self, first: int, end: int, step: int, callbacks: list[keras.callbacks.Callback]
+    ) -> None:
+        latent = latent_dim(self.gan.generator)
+        draw = partial(draw_batches, self.data, latent, self.params, (first, step))
+        self.gan.fit(
+            make_dataset(draw, self.devices),
+            initial_epoch=first,
+            epochs=end,
+            steps_per_epoch=self.steps - step,
+            verbose=0,
+            shuffle=False,
+            callbacks=callbacks,
+        )
+
+    def _roll_back(self, saver: CheckpointSaver, cause: str) -> None:
+        """Restore the last complete epoch."""
+        state = saver.state
+        if state is None and self.start[0]:
+            latest = self.store.load_latest()
+            state = latest and latest.arrays
+        if state is None:
+            raise GanvasError(
+                f"Training stopped before its first epoch was complete ({cause}), so there is no "
+                "model to save; what an earlier run has saved is untouched."
+            )
+        write_variables(self.gan.state(), state)
+        self.run_state.rollback(saver.epochs)
+
+    def _finish(self, stop_reason: StopReason, cause: str) -> TrainingResult:
+        # Read before the best epoch is restored, whose count is that of its own time.
+        images_seen = int(self.gan.steps.numpy()) * self.params.images_per_step
+        best = self.store.load_best() if self.params.kid_validation.keep == "best" else None
+        if best is not None:
+            write_variables(self.gan.state(), best.arrays)
+        message = end_message(stop_reason, cause, self.params, self.run_state)
+        if best is not None:
+            message += f" The best epoch, {best.epoch}, is used."
+        logger.log(logging.WARNING if cause else logging.INFO, message)
+        history = pd.DataFrame(self.run_state.rows)
+        return TrainingResult(history, stop_reason, message, images_seen, self.run_state)
+
+
+def end_message(
+    stop_reason: StopReason, cause: str, params: TrainParams, run_state: RunState
+) -> str:
+    """Return a sentence on what ended a run, and which weights are kept."""
+    epochs = len(run_state.rows)
+    match stop_reason:
+        case "epochs":
+            return f"Training is complete after {epochs} epochs."
+        case "time":
+            return f"Training ended after {params.max_minutes:g} minutes, in epoch {epochs}."
+        case "patience":
+            assert run_state.best, "patience begins with a best epoch"
+            best = run_state.best["epoch"]
+            return f"Training ended in epoch {epochs}: no improvement since epoch {best}."
+        case "interrupted":
+            return f"Training was interrupted: the model of epoch {epochs} is kept."
+        case "diverged":
+            return (
+                f"Training diverged, {cause}: the model of epoch {epochs} is kept; try lower "
+                "train.generator_learning_rate and train.discriminator_learning_rate."
+            )
+
+
+# --- Dry run ----------------------------------------------------------------------------------
+
+
+def dry_run(gan: GAN, data: TrainingSet, params: TrainParams) -> str:
+    """Run two steps, or twice `steps_per_execution`, and estimate what a run would take.
+
+    Args:
+        gan: The compiled GAN.
+        data: Images to train on.
+        params: Parameters of training.
+
+    Returns:
+        Lines of text: number of parameters, memory, steps an epoch, an estimate of the time.
+    """
+    latent = latent_dim(gan.generator)
+    data = with_anchors(data, gan.discriminator, latent, params)
+    draw = partial(draw_batches, data, latent, params, (0, 0))
+    timer = _StepTimer()
+    gan.fit(
+        make_dataset(draw, SINGLE_DEVICE),
+        steps_per_epoch=1,
+        epochs=2,
+        verbose=0,
+        shuffle=False,
+        callbacks=[timer],
+    )
+    images, batch = len(data.positions), params.images_per_step
+    steps = images // batch
+    # The first step also compiles.
+    seconds = (timer.times[1] - timer.times[0]) / params.steps_per_execution
+    limit = f", train.max_minutes={params.max_minutes:g} at most" if params.max_minutes else ""
+    total = seconds * steps * params.epochs
+    lines = [
+        f"generator: {gan.generator.count_params():,} parameters",
+        f"discriminator: {gan.discriminator.count_params():,} parameters",
+        *_peak_memory(),
+        f"steps an epoch: {steps} of {batch} images, from {images:,}",
+        f"a step: {seconds:.2f} s; an epoch: {format_duration(seconds * steps)}",
+        f"all {params.epochs} epochs: {format_duration(total)}{limit}",
+    ]
+    return "\n".join(lines)
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration in a suitable unit, such as 1.5 hours."""
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} seconds"
+
+
+class _StepTimer(keras.callbacks.Callback):
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: list[float] = []
+
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+        # Reading a value waits for the device.
+        float(self.model.steps)
+        self.times.append(time.monotonic())
+
+
+def _peak_memory() -> list[str]:
+    try:
+        import resource
+    except ImportError:
+        # Not available on Windows.
+        return []
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    gib = peak / 2**30 if sys.platform == "darwin" else peak / 2**20
+    return [f"peak memory of this process: {gib:.2f} GiB"]

@@ -1,0 +1,74 @@
+"""Which changes start a new run, and which resume the last one."""
+
+import pandas as pd
+
+from ganvas.ingestion.class_labels import read_classes
+from ganvas.ingestion.collection import Collection
+from ganvas.networks import NetworkParams
+from ganvas.pipelines.ingest.params import IngestParams
+from ganvas.pipelines.train.nodes import _run_identity
+from ganvas.training.config import TrainParams
+
+INDEX = pd.DataFrame({"path": list("abcdef"), "kind": ["x", "y"] * 3, "hash": list("123456")})
+INDEX = INDEX.assign(split="train")
+NEW_RUN = [
+    {"seed": 1},
+    {"batch_size": 32},
+    {"loss": {"name": "hinge"}},
+    {"penalty": {"r1": 1.0}},
+    {"augment": {"name": "ada"}},
+    {"flip": True},
+    {"discriminator_steps": 2},
+    {"gradient_accumulation_steps": 2},
+    {"simultaneous_updates": True},
+    {"resample_latents": True},
+    {"uniform_class_sampling": True},
+    {"ema_decay": 0.9},
+    {"precision": "mixed_bfloat16"},
+    {"weights_from": "elsewhere"},
+    {"optimizer": {"name": "rmsprop"}},
+    {"anchor": {"pixels": 1.0}},
+]
+SAME_RUN = [
+    {"epochs": 7},
+    {"max_minutes": 1.0},
+    {"generator_learning_rate": 0.1},
+    {"resume": False},
+    {"schedule": {"name": "cosine"}},
+    {"checkpoint": {"interval": 3}},
+    {"kid_validation": {"interval": 2}},
+]
+OTHER_DATA = [
+    {"hash": list("123457")},
+    {"split": ["train"] * 5 + ["validation"]},
+    {"kind": list("xyyxxy")},
+]
+
+
+def make_identity(index=INDEX, column="kind", ingest=None, network=None, train=None):
+    return _run_identity(
+        Collection(None, index, None),
+        IngestParams(**ingest or {}),
+        read_classes(index, column),
+        NetworkParams(**network or {}),
+        TrainParams(**train or {}),
+    )
+
+
+def test_other_images_networks_and_training_parameters_start_a_new_run():
+    changes = [{"train": params} for params in NEW_RUN]
+    changes += [{"index": INDEX.assign(**columns)} for columns in OTHER_DATA] + [{"column": None}]
+    changes += [
+        {"ingest": {"size": 32}},
+        {"ingest": {"crop": "pad"}},
+        {"ingest": {"align": "faces"}},
+    ]
+    changes += [{"network": {"name": "r3gan"}}, {"network": {"dcgan": {"latent": 7}}}]
+    assert [change for change in changes if make_identity(**change) == make_identity()] == []
+
+
+def test_limits_learning_rates_and_paths_resume_the_run():
+    changes = [{"train": params} for params in SAME_RUN] + [{"ingest": {"workers": 2}}]
+    changes += [{"index": INDEX.assign(path=list("ghijkl"))}]
+    changes += [{"network": {"artgan": {"width": 64}}}]
+    assert [change for change in changes if make_identity(**change) != make_identity()] == []

@@ -1,0 +1,111 @@
+import keras
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from ganvas.base_params import Params, check_params
+from ganvas.errors import GanvasError
+from ganvas.training.config import AugmentParams, LossParams, PenaltyParams, TrainParams
+from ganvas.training.losses import make_loss
+
+
+@pytest.mark.parametrize("name", ["hinge", "wasserstein", "relativistic"])
+def test_label_smoothing_is_refused_for_losses_without_labels(name):
+    class Train(Params):
+        loss: LossParams = LossParams()
+
+    assert check_params(Train, {"loss": {"name": name, "label_smoothing": 0}}).loss.name == name
+    with pytest.raises(GanvasError) as error:
+        check_params(Train, {"loss": {"name": name, "label_smoothing": 0.1}})
+    assert str(error.value) == (
+        f"Parameter 'loss.label_smoothing' can't be 0.1: the {name} loss has no labels to change; "
+        "set 0, or use non_saturating or least_squares."
+    )
+
+
+def test_an_unknown_loss_is_reported_without_further_errors():
+    with pytest.raises(GanvasError) as error:
+        check_params(LossParams, {"name": "hing", "label_smoothing": 0.1})
+    assert "'name'" in str(error.value) and "smooth" not in str(error.value)
+
+
+def test_the_decision_threshold_is_the_best_logit_of_an_image_real_and_fake_alike():
+    params = LossParams(name="non_saturating", label_smoothing=0.2, label_noise=0.1)
+    loss = make_loss(params, keras.random.SeedGenerator(0)).discriminator
+    logits = np.linspace(-1.5, 0.5, 201, dtype=np.float32)
+    losses = [float(loss(x, x)) for logit in logits for x in [np.full((4000, 1), logit)]]
+    assert params.decision_threshold == pytest.approx(logits[np.argmin(losses)], abs=0.1)
+    assert params.decision_threshold == pytest.approx(np.log(0.35 / 0.65))
+
+
+def test_the_decision_threshold_is_the_midpoint_of_a_perfect_discriminators_logits():
+    params = LossParams(name="least_squares", label_smoothing=0.2, label_noise=0.1)
+    loss = make_loss(params, keras.random.SeedGenerator(0)).discriminator
+    # Among constants the loss is lowest at the means of its labels: the perfect logits.
+    logits = np.linspace(-0.5, 1.5, 201, dtype=np.float32)
+    constants = [np.full((4000, 1), logit, np.float32) for logit in logits]
+    real = logits[np.argmin([float(loss(x, np.zeros((4000, 1)))) for x in constants])]
+    fake = logits[np.argmin([float(loss(np.full((4000, 1), real), x)) for x in constants])]
+    assert params.decision_threshold == pytest.approx((real + fake) / 2, abs=0.03)
+    assert LossParams(name="least_squares").decision_threshold == 0.5
+    assert LossParams(name="hinge").decision_threshold == 0
+    assert LossParams(name="non_saturating").decision_threshold == 0
+    assert LossParams(name="relativistic").decision_threshold is None
+
+
+def test_penalties_are_off_by_default_and_checked():
+    params = PenaltyParams()
+    assert (params.r1, params.r2, params.wgan_gp, params.lecam) == (0, 0, 0, 0)
+    for invalid in ({"r1": -1}, {"interval": 0}, {"lecam_decay": 1}, {"lecam_start": -1}):
+        with pytest.raises(ValidationError):
+            PenaltyParams(**invalid)
+
+
+def test_augmentation_has_all_operations_by_default_and_is_checked():
+    assert AugmentParams().policy == ("color", "translation", "cutout")
+    assert AugmentParams(policy=["cutout"]).policy == ("cutout",)
+    for invalid in (
+        {"policy": []},
+        {"policy": ["blur"]},
+        {"target": 1},
+        {"speed": 0},
+        {"interval": 0},
+    ):
+        with pytest.raises(ValidationError):
+            AugmentParams(**invalid)
+
+
+def test_ada_is_refused_for_losses_without_a_decision_threshold():
+    ada = {"name": "ada", "interval": 1, "speed": 100, "policy": ["translation"]}
+    with pytest.raises(ValidationError, match="which the relativistic loss does not have"):
+        TrainParams(augment=ada, loss={"name": "relativistic"})
+
+
+def test_resampled_latents_exclude_simultaneous_updates():
+    with pytest.raises(ValueError, match="resample_latents"):
+        TrainParams(resample_latents=True, simultaneous_updates=True)
+
+
+@pytest.mark.parametrize("kid_validation", [{"keep": "best"}, {"patience": 3}], ids=str)
+def test_kid_validation_needs_an_interval(kid_validation):
+    with pytest.raises(ValidationError, match=r"need train\.kid_validation\.interval"):
+        TrainParams(kid_validation=kid_validation)
+    valid = TrainParams(kid_validation=kid_validation | {"interval": 5})
+    assert valid.kid_validation.interval == 5
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"simultaneous_updates": False}, "needs train.simultaneous_updates=true"),
+        ({"batch_size": 9}, "no place for one anchor in every 2"),
+        (
+            {"batch_size": 12, "gradient_accumulation_steps": 4},
+            "no place for one anchor in every 2",
+        ),
+    ],
+)
+def test_anchors_need_simultaneous_updates_and_a_place_in_each_micro_batch(params, message):
+    valid = {"batch_size": 8, "simultaneous_updates": True, "anchor": {"every": 2}}
+    with pytest.raises(ValidationError, match=message):
+        TrainParams(**(valid | params))

@@ -1,0 +1,445 @@
+"""Latents of real images, and the step that reconstructs them, written out in another way."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from ganvas.networks import NetworkParams, build
+from ganvas.networks.gan_networks import GanNetworks
+from ganvas.training.adversary import Adversary
+from ganvas.training.augmentation import augment_alike
+from ganvas.training.checkpoints import CheckpointStore
+from ganvas.training.config import TrainParams
+from ganvas.training.dataset import TrainingSet, draw_batches
+from ganvas.training.gan import GAN
+from ganvas.training.latent_anchoring import AnchoredAdversary, with_anchors
+from ganvas.training.trainer import build_gan, train
+
+SIDE = 32
+
+# --- Anchors ----------------------------------------------------------------------------------
+
+LATENT = 5
+POSITIONS = np.arange(10, 310)
+PARAMS = TrainParams(batch_size=8, simultaneous_updates=True, anchor={"every": 2})
+
+
+@pytest.fixture(scope="module")
+def images():
+    """Images of two colors that meet at an edge somewhere."""
+    rng = np.random.default_rng(0)
+    images = np.empty((320, SIDE, SIDE, 3), np.uint8)
+    for image in images:
+        edge = rng.integers(4, SIDE - 4)
+        image[:edge], image[edge:] = rng.integers(0, 256, (2, 3))
+    return images
+
+
+@pytest.fixture(scope="module")
+def discriminator():
+    keras.utils.set_random_seed(0)
+    narrow = {"latent": LATENT, "generator_width": 2, "projection": 4, "head_width": 4}
+    params = NetworkParams(name="projected", projected=narrow)
+    return build(params, (SIDE, SIDE, 3)).discriminator
+
+
+@pytest.fixture(scope="module")
+def data(images, discriminator):
+    return with_anchors(TrainingSet(images, POSITIONS), discriminator, LATENT, PARAMS)
+
+
+def test_anchors_are_normal_and_uncorrelated(data):
+    latents = data.anchors[POSITIONS]
+    assert data.anchors.shape == (320, LATENT) and data.anchors.dtype == np.float32
+    np.testing.assert_allclose(latents.mean(axis=0), 0, atol=0.02)
+    np.testing.assert_allclose(latents.std(axis=0), 1, atol=0.03)
+    # The components are uncorrelated, and ranks change that little.
+    assert np.abs(np.corrcoef(latents.T) - np.eye(LATENT)).max() < 0.2
+    # A normal distribution has 68.3 % of its values within one deviation.
+    np.testing.assert_allclose((np.abs(latents) < 1).mean(axis=0), 0.683, atol=0.02)
+
+
+def test_anchors_rank_images_as_principal_components_do(images):
+    inputs = keras.Input((SIDE, SIDE, 3))
+    backbone = keras.Model(
+        inputs, [inputs, *(layers.AveragePooling2D(k)(inputs) for k in (2, 8))], name="backbone"
+    )
+    x = keras.Input((SIDE, SIDE, 3))
+    discriminator = keras.Model(x, layers.Flatten()(backbone(x)[2]))
+    data = with_anchors(TrainingSet(images, POSITIONS), discriminator, LATENT, PARAMS)
+    scaled = images[POSITIONS].astype(float) / 127.5 - 1
+    blocks = [
+        scaled.reshape(len(scaled), n, SIDE // n, n, SIDE // n, 3).mean(axis=(2, 4))
+        for n in (4, 4, 8)
+    ]
+    columns = []
+    for block, weight in zip(blocks, (1, 1, 2), strict=True):
+        flat = block.reshape(len(block), -1) - block.reshape(len(block), -1).mean(axis=0)
+        columns.append(weight * flat / np.sqrt((flat**2).sum(axis=1).mean()))
+    u, s, _ = np.linalg.svd(np.concatenate(columns, axis=1), full_matrices=False)
+    for i in range(2):
+        actual = data.anchors[POSITIONS, i].argsort().argsort()
+        expected = (u[:, i] * s[i]).argsort().argsort()
+        assert abs(np.corrcoef(actual, expected)[0, 1]) > 0.999
+
+
+def test_similar_images_have_similar_anchors(images, discriminator):
+    with_pair = images.copy()
+    with_pair[11] = np.clip(with_pair[10].astype(int) + 2, 0, 255)
+    data = with_anchors(TrainingSet(with_pair, POSITIONS), discriminator, LATENT, PARAMS)
+    distances = np.linalg.norm(data.anchors[POSITIONS] - data.anchors[10], axis=1)
+    assert distances[0] == 0 and distances.argsort()[1] == 1
+
+
+def test_the_same_images_have_the_same_anchors(images, discriminator, data):
+    repeated = with_anchors(TrainingSet(images, POSITIONS), discriminator, LATENT, PARAMS)
+    np.testing.assert_array_equal(repeated.anchors, data.anchors)
+
+
+def test_the_rest_of_a_long_latent_is_random(images, discriminator):
+    few = TrainingSet(images, np.arange(4))
+    latents = with_anchors(few, discriminator, 200, PARAMS).anchors
+    assert latents.shape == (320, 200) and np.isfinite(latents).all()
+    assert 0.9 < latents[:4, 3:].std() < 1.1
+
+
+def test_every_nth_latent_of_a_batch_is_an_anchor(data):
+    plain = data._replace(anchors=None)
+    anchored_batch = next(draw_batches(data, LATENT, PARAMS, (0, 2)))
+    plain_batch = next(draw_batches(plain, LATENT, PARAMS, (0, 2)))
+    np.testing.assert_array_equal(anchored_batch[0], plain_batch[0])
+    np.testing.assert_array_equal(anchored_batch[1][1::2], plain_batch[1][1::2])
+    for image, latent in zip(anchored_batch[0][::2], anchored_batch[1][::2], strict=True):
+        (position,) = (data.images == image).all(axis=(1, 2, 3)).nonzero()
+        np.testing.assert_array_equal(latent, data.anchors[position[0]])
+
+
+def test_anchored_images_have_the_class_of_their_real_image(data):
+    labels = np.arange(320, dtype=np.int32) % 7
+    uniform = PARAMS.model_copy(update={"uniform_class_sampling": True})
+    labeled = data._replace(labels=labels, num_classes=7)
+    batch = next(draw_batches(labeled, LATENT, uniform, (0, 0)))
+    real_labels, fake_labels = batch[2:]
+    np.testing.assert_array_equal(fake_labels[::2], real_labels[::2])
+    assert (fake_labels[1::2] != real_labels[1::2]).any()
+
+
+def test_anchors_are_normal_within_each_class(images, discriminator, data):
+    # Classes that the first component separates: half, two fifths, and a single image.
+    labels = np.zeros(320, np.int32)
+    order = POSITIONS[data.anchors[POSITIONS, 0].argsort()]
+    labels[order[150:]], labels[order[-30:]], labels[order[-1]] = 1, 2, 3
+    labeled = data._replace(labels=labels, num_classes=4, anchors=None)
+    latents = with_anchors(labeled, discriminator, LATENT, PARAMS).anchors
+    for label in range(3):
+        members = latents[POSITIONS][labels[POSITIONS] == label]
+        np.testing.assert_allclose(members.mean(axis=0), 0, atol=0.05)
+        np.testing.assert_allclose(members.std(axis=0), 1, atol=0.15)
+    np.testing.assert_array_equal(latents[order[-1]], 0)
+    # Within a class similar images still have similar latents.
+    first = POSITIONS[labels[POSITIONS] == 0]
+    color = images[first].mean(axis=(1, 2, 3))
+    best = max(abs(np.corrcoef(latents[first, i], color)[0, 1]) for i in range(LATENT))
+    assert best > 0.6
+
+
+def test_large_half_precision_feature_maps_are_pooled_without_overflow():
+    """Checkered images: a feature map alone contains their contrast, their colors little else."""
+    rng = np.random.default_rng(0)
+    contrast, brightness = rng.integers(0, 100, 300), rng.integers(-20, 20, 300)
+    checkers = np.indices((SIDE, SIDE)).sum(axis=0) % 2 * 2 - 1
+    gray = 128 + brightness[:, None, None] + contrast[:, None, None] * checkers
+    images = np.repeat(gray[..., None], 3, axis=3).astype(np.uint8)
+    inputs = keras.Input((SIDE, SIDE, 3))
+    squares = layers.AveragePooling2D(8)(layers.Multiply()([inputs, inputs]))
+    # The sum of their own squares is beyond float16.
+    large = layers.Rescaling(1000.0, dtype="mixed_float16")(squares)
+    backbone = keras.Model(inputs, [inputs, large], name="backbone")
+    x = keras.Input((SIDE, SIDE, 3))
+    discriminator = keras.Model(x, layers.Flatten()(backbone(x)[1]))
+    data = with_anchors(TrainingSet(images, np.arange(300)), discriminator, 2, PARAMS)
+    # Colors have a larger weight, so that brightness comes first.
+    ranks = data.anchors[:, 1].argsort().argsort()
+    assert abs(np.corrcoef(ranks, contrast)[0, 1]) > 0.95
+
+
+def test_without_the_parameter_no_anchors_are_computed(images):
+    plain = TrainingSet(images, POSITIONS)
+    assert with_anchors(plain, None, LATENT, TrainParams()) is plain
+
+
+# --- Training ---------------------------------------------------------------------------------
+
+STEP_LATENT, BATCH = 6, 8
+ADVERSARIAL, PIXELS = 0.7, 3.0
+
+
+def build_networks(
+    num_classes: int = 0, precision: str = "float32", scale: float = 1.0
+) -> GanNetworks:
+    """Build networks without kinks: two frozen feature maps, and a head on them and on the image.
+
+    The values of the second map are up to `scale`.
+    """
+    keras.utils.set_random_seed(1)
+
+    def class_inputs(name: str | None = "classes") -> list:
+        return [keras.Input((num_classes,), name=name)] if num_classes else []
+
+    # Generator.
+    latent, labels = keras.Input((STEP_LATENT,)), class_inputs()
+    x = layers.Concatenate()([latent, *labels]) if labels else latent
+    x = layers.Dense(SIDE * SIDE * 3, activation="tanh")(x)
+    x = layers.Reshape((SIDE, SIDE, 3))(x)
+    generator = keras.Model([latent, *labels] if labels else latent, x)
+
+    # Frozen backbone.
+    images = keras.Input((SIDE, SIDE, 3))
+    fine = layers.Conv2D(3, 3, 2, "same", activation="tanh", dtype=precision)(images)
+    coarse = layers.Conv2D(4, 3, 2, "same", activation="tanh", dtype=precision)(fine)
+    coarse = layers.Rescaling(scale, dtype=precision)(coarse)
+    backbone = keras.Model(images, [images, fine, coarse], name="backbone")
+    backbone.trainable = False
+
+    # Head.
+    maps = [keras.Input(x.shape[1:], dtype=x.dtype) for x in backbone.outputs]
+    labels = class_inputs(name=None)
+    scaled_maps = [*maps[:2], layers.Rescaling(1 / scale)(maps[2])]
+    logits = layers.Concatenate()([layers.Flatten()(x) for x in scaled_maps] + labels)
+    logits = layers.Dense(2)(layers.Dense(5, activation="tanh")(logits))
+    heads = keras.Model([*maps, *labels], logits, name="heads")
+
+    images, labels = keras.Input((SIDE, SIDE, 3)), class_inputs()
+    outputs = heads([*backbone(images), *labels])
+    discriminator = keras.Model([images, *labels] if labels else images, outputs)
+    return GanNetworks(generator, discriminator)
+
+
+def make_gan(networks: GanNetworks, **params) -> GAN:
+    anchor = {"every": 2, "adversarial": ADVERSARIAL, "pixels": PIXELS}
+    defaults = {
+        "batch_size": BATCH,
+        "simultaneous_updates": True,
+        "anchor": anchor,
+        "seed": 3,
+    }
+    params = TrainParams(**(defaults | params))
+    adversary = AnchoredAdversary(networks.discriminator, params)
+    gan = GAN(networks, networks.generator, params, adversary)
+    gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
+    return gan
+
+
+def draw_batch(count: int = BATCH):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (count, SIDE, SIDE, 3), dtype=np.uint8)
+    return images, rng.standard_normal((count, STEP_LATENT), dtype=np.float32)
+
+
+def to_unit_range(images: np.ndarray) -> tf.Tensor:
+    return tf.constant(images / 127.5 - 1, tf.float32)
+
+
+def test_an_anchored_step_agrees_with_the_step_written_out():
+    networks = build_networks()
+    backbone, heads = (networks.discriminator.get_layer(name) for name in ("backbone", "heads"))
+    images, latents = draw_batch()
+    real = to_unit_range(images)
+    variables = networks.generator.trainable_variables
+    real_maps = backbone(real)
+    anchored = range(0, BATCH, 2)
+
+    def feature_loss(maps):
+        total = 0.0
+        # The image and its finest map are inputs of the heads only.
+        for fake_map, real_map in zip(maps[2:], real_maps[2:], strict=True):
+            differences = [tf.reduce_sum(tf.abs(fake_map[k] - real_map[k])) for k in anchored]
+            total += sum(differences) / sum(tf.reduce_sum(tf.abs(real_map[k])) for k in anchored)
+        return total
+
+    def adversarial_loss(maps):
+        return -tf.reduce_mean(heads(maps))
+
+    # All losses.
+    with tf.GradientTape(persistent=True) as tape:
+        fake = networks.generator(latents)
+        maps = backbone(fake)
+        losses = {"adversarial": adversarial_loss(maps), "features": feature_loss(maps)}
+        losses["discriminator"] = tf.reduce_mean(tf.nn.relu(1 - heads(real_maps)))
+        losses["discriminator"] += tf.reduce_mean(tf.nn.relu(1 + heads(maps)))
+        coarse = [tf.reshape(x, (BATCH, 16, 2, 16, 2, 3)) for x in (fake, real)]
+        coarse = [tf.reduce_mean(x, axis=(2, 4)) for x in coarse]
+        difference = tf.abs(coarse[0] - coarse[1])
+        pixels = sum(tf.reduce_mean(difference[k]) for k in anchored)
+        losses["pixels"] = PIXELS * pixels / (BATCH // 2)
+
+    # Norms of the gradients by the maps, each by itself although the second is made of the first.
+    norms = {}
+    for name, loss in (("adversarial", adversarial_loss), ("features", feature_loss)):
+        copies = [tf.Variable(x) for x in maps]
+        with tf.GradientTape() as map_tape:
+            value = loss([x.value() for x in copies])
+        gradients = [x for x in map_tape.gradient(value, copies) if x is not None]
+        norms[name] = np.linalg.norm(np.concatenate([x.numpy()[::2].ravel() for x in gradients]))
+    scale = ADVERSARIAL * norms["features"] / norms["adversarial"]
+
+    # The weights after the step.
+    parts = [
+        tape.gradient(losses[name], variables) for name in ("adversarial", "features", "pixels")
+    ]
+    expected = [
+        weight.numpy() - 0.1 * (scale * adversarial + features + pixels).numpy()
+        for weight, adversarial, features, pixels in zip(variables, *parts, strict=True)
+    ]
+    head_gradients = tape.gradient(losses["discriminator"], heads.trainable_variables)
+    expected += [
+        weight.numpy() - 0.1 * gradient.numpy()
+        for weight, gradient in zip(heads.trainable_variables, head_gradients, strict=True)
+    ]
+    scores = make_gan(networks, loss={"name": "hinge"}).train_step(
+        (tf.constant(images), tf.constant(latents))
+    )
+    assert float(scores["loss_g"]) == pytest.approx(float(losses["adversarial"]), rel=1e-5)
+    assert float(scores["loss_d"]) == pytest.approx(float(losses["discriminator"]), rel=1e-5)
+    for weight, array in zip([*variables, *heads.trainable_variables], expected, strict=True):
+        np.testing.assert_allclose(weight.numpy(), array, atol=2e-6)
+
+
+def test_gradients_that_underflow_in_float16_reach_the_generator_as_in_float32():
+    batch, changes = tuple(map(tf.constant, draw_batch(64))), []
+    for precision in ("float32", "mixed_float16"):
+        # Relative to values this large the feature loss has gradients below float16's smallest.
+        networks = build_networks(precision=precision, scale=5e4)
+        gan = make_gan(networks, batch_size=64, anchor={"every": 2, "pixels": 0.0})
+        if precision == "mixed_float16":
+            gan.compile(
+                *(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1)) for _ in range(2))
+            )
+        before = networks.generator.get_weights()
+        gan.train_step(batch)
+        after = networks.generator.get_weights()
+        change = [(a - b).ravel() for a, b in zip(after, before, strict=True)]
+        changes.append(np.concatenate(change))
+    # Rounding inverts a few differences, of which only the signs count.
+    assert np.linalg.norm(changes[1] - changes[0]) < 0.3 * np.linalg.norm(changes[0])
+
+
+def test_the_backbone_stays_frozen():
+    networks = build_networks()
+    backbone = networks.discriminator.get_layer("backbone")
+    before = backbone.get_weights()
+    make_gan(networks).train_step(tuple(map(tf.constant, draw_batch())))
+    for actual, expected in zip(backbone.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(actual, expected)
+
+
+def test_anchored_images_are_not_flipped():
+    gan, (images, latents) = make_gan(build_networks(), flip=True), draw_batch(32)
+    batch = gan._preprocess(tf.constant(images), tf.constant(latents))
+    real = images / 127.5 - 1
+    np.testing.assert_allclose(batch.images[::2], real[::2], atol=1e-6)
+    flipped = [np.allclose(batch.images[k], real[k, :, ::-1], atol=1e-6) for k in range(1, 32, 2)]
+    assert 0 < sum(flipped) < 16
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"augment": {"name": "diffaugment"}},
+        {"gradient_accumulation_steps": 2},
+        {"penalty": {"r1": 1.0, "lecam": 0.3}},
+        {"discriminator_steps": 2},
+    ],
+    ids=str,
+)
+def test_anchors_work_with_other_options_of_training(params):
+    networks = build_networks(num_classes=3)
+    gan = make_gan(networks, **params)
+    images, latents = draw_batch(BATCH * params.get("discriminator_steps", 1))
+    labels = np.arange(len(images), dtype=np.int32) % 3
+    before = [weight.numpy() for model in networks[:2] for weight in model.trainable_weights]
+    batch = tuple(map(tf.constant, (images, latents, labels, labels)))
+    scores = tf.function(gan.train_step)(batch)
+    assert all(np.isfinite(value) for value in scores.values())
+    after = [weight.numpy() for model in networks[:2] for weight in model.trainable_weights]
+    assert all((a != b).any() for a, b in zip(before, after, strict=True))
+
+
+def test_the_generator_learns_to_reconstruct_images_from_their_anchors(tmp_path):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (16, 2, 2, 3), dtype=np.uint8).repeat(16, 1).repeat(16, 2)
+    networks = build_networks()
+    params = TrainParams(
+        epochs=150,
+        batch_size=8,
+        simultaneous_updates=True,
+        anchor={"every": 1},
+        generator_learning_rate=0.01,
+        snapshot_rows=1,
+    )
+    data = TrainingSet(images, np.arange(16))
+    train(networks, networks.generator, data, params, CheckpointStore(tmp_path, keep=1))
+    latents = with_anchors(data, networks.discriminator, STEP_LATENT, params).anchors
+    real = images / 127.5 - 1
+    reconstructions = networks.generator.predict_on_batch(latents)
+    error = np.abs(reconstructions - real).mean()
+    spread = np.abs(real - real.mean(axis=0)).mean()
+    assert error < 0.7 * spread
+
+
+def test_a_discriminator_without_a_backbone_trains_without_anchors(tmp_path):
+    images = keras.Input((SIDE, SIDE, 3))
+    plain = keras.Model(images, layers.Dense(1)(layers.Flatten()(images)))
+    params = TrainParams(
+        epochs=1, batch_size=8, simultaneous_updates=True, anchor={"every": 2}, snapshot_rows=1
+    )
+    networks = GanNetworks(build_networks().generator, plain)
+    gan = build_gan(networks, networks.generator, params, 1)
+    assert type(gan.adversary) is Adversary
+    data = TrainingSet(np.zeros((16, SIDE, SIDE, 3), np.uint8), np.arange(16))
+    store = CheckpointStore(tmp_path, keep=1)
+    result = train(networks, networks.generator, data, params, store)
+    assert result.images_seen == 16
+
+
+def test_losses_are_of_images_augmented_alike_and_with_their_own_labels():
+    networks, (images, latents) = build_networks(num_classes=3), draw_batch()
+    real_labels = np.arange(BATCH, dtype=np.int32) % 3
+    fake_labels = np.full(BATCH, 1, np.int32)
+    real_one_hot, fake_one_hot = (tf.one_hot(labels, 3) for labels in (real_labels, fake_labels))
+    policy = ("color", "translation", "cutout")
+    pair = [to_unit_range(images), networks.generator([tf.constant(latents), fake_one_hot])]
+    augmented = augment_alike(pair, policy, 1.0, keras.random.SeedGenerator(3))
+    real = networks.discriminator([augmented[0], real_one_hot])
+    fake = networks.discriminator([augmented[1], fake_one_hot])
+    loss_d = tf.reduce_mean(tf.nn.softplus(-real)) + tf.reduce_mean(tf.nn.softplus(fake))
+    loss_g = tf.reduce_mean(tf.nn.softplus(-fake))
+    gan = make_gan(networks, augment={"name": "diffaugment", "policy": policy})
+    batch = tuple(map(tf.constant, (images, latents, real_labels, fake_labels)))
+    scores = gan.train_step(batch)
+    assert float(scores["loss_d"]) == pytest.approx(float(loss_d), rel=1e-5)
+    assert float(scores["loss_g"]) == pytest.approx(float(loss_g), rel=1e-5)
+
+
+def test_r1_regularizes_the_heads_with_anchors_too():
+    networks, (images, latents) = build_networks(), draw_batch()
+    variables = networks.discriminator.get_layer("heads").trainable_variables
+    real, fake = to_unit_range(images), networks.generator(latents)
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            inner.watch(real)
+            logits = networks.discriminator(real)
+            total = tf.reduce_sum(tf.reduce_mean(logits, axis=1))
+        image_gradient = inner.gradient(total, real)
+        loss = tf.reduce_mean(tf.nn.softplus(-logits))
+        loss += tf.reduce_mean(tf.nn.softplus(networks.discriminator(fake)))
+        loss += 10 / 2 * tf.reduce_mean(tf.reduce_sum(image_gradient**2, axis=(1, 2, 3)))
+    gradients = outer.gradient(loss, variables)
+    pairs = zip(variables, gradients, strict=True)
+    expected = [weight.numpy() - 0.1 * gradient.numpy() for weight, gradient in pairs]
+    gan = make_gan(networks, penalty={"r1": 10.0})
+    gan.train_step(tuple(map(tf.constant, (images, latents))))
+    for weight, array in zip(variables, expected, strict=True):
+        np.testing.assert_allclose(weight.numpy(), array, rtol=1e-4, atol=2e-6)
