@@ -112,7 +112,13 @@ def test_the_preview_of_the_leaderboard_has_the_best_run_first(tmp_path):
         dataset="ganvas.datasets.atomic.AtomicJSONDataset",
         filename_suffix=".json",
     )
-    entry = {"dataset": "sample", "judge": "lite", "network": "dcgan", "epochs": 3, "minutes": 1.5}
+    entry = {
+        "dataset": "sample",
+        "extractor": "lite",
+        "network": "dcgan",
+        "epochs": 3,
+        "minutes": 1.5,
+    }
     for name, distance in (("a", 0.5), ("b", 0.25), ("c", None)):
         metrics = {}
         if distance is not None:

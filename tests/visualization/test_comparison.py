@@ -19,7 +19,7 @@ from ganvas.visualization.comparison import (
 )
 
 
-def make_run(number, distance=0.5, dataset="sample", seed=0, judge="lite", **parameters):
+def make_run(number, distance=0.5, dataset="sample", seed=0, extractor="lite", **parameters):
     metrics = {"loss_g": metric_entry("Generator loss", 2.0, "N=1", "nats")}
     if distance is not None:
         entry = metric_entry("Kernel <distance>", (distance, 0.01), "N=9", real=0.001)
@@ -27,7 +27,7 @@ def make_run(number, distance=0.5, dataset="sample", seed=0, judge="lite", **par
     return {
         "run": f"run-{number}",
         "dataset": dataset,
-        "judge": judge,
+        "extractor": extractor,
         "network": "dcgan",
         "started": f"2026-01-0{number}",
         "epochs": 10 * number,
@@ -59,10 +59,10 @@ def test_runs_are_ordered_by_distance_and_those_without_one_come_last(runs):
 
 
 def test_the_table_has_the_best_run_of_each_collection_and_extractor_first(runs):
-    table = tabulate([*runs, make_run(5, 0.1, judge="other"), make_run(6, 0.9, dataset="art")])
+    table = tabulate([*runs, make_run(5, 0.1, extractor="other"), make_run(6, 0.9, dataset="art")])
     assert table["started"].str[-1].tolist() == ["6", "2", "4", "1", "3", "5"]
     assert table["kernel_distance"].fillna(0).tolist() == [0.9, 0.3, 0.4, 0.5, 0, 0.1]
-    assert table.loc[1, ["dataset", "judge", "epochs"]].tolist() == ["sample", "lite", 20]
+    assert table.loc[1, ["dataset", "extractor", "epochs"]].tolist() == ["sample", "lite", 20]
     assert tabulate([]).empty
 
 
@@ -147,14 +147,17 @@ def test_the_page_lists_all_runs_by_collection(runs):
 def test_entries_of_earlier_versions_are_still_compared(runs):
     for metric in runs[0]["metrics"].values():
         del metric["of"]
-    old = {key: value for key, value in runs[0].items() if key != "judge"}
-    entries = {old["run"]: lambda: old, runs[1]["run"]: lambda: runs[1]}
+    oldest = {key: value for key, value in runs[0].items() if key != "extractor"}
+    older = {key: value for key, value in runs[1].items() if key != "extractor"}
+    older["judge"] = "inception"
+    entries = {run["run"]: lambda run=run: run for run in (oldest, older, runs[2])}
     page = write_comparison(entries, dict.fromkeys(entries, lambda: np.zeros((4, 4, 3), np.uint8)))
-    assert "judged by an unnamed network" in page and "judged by lite" in page
+    for name in ("an unnamed network", "inception", "lite"):
+        assert f"judged by {name}" in page
 
 
 def test_runs_measured_with_different_extractors_are_in_separate_sections(runs):
-    entries = [*runs, make_run(5, 0.1, judge="inception")]
+    entries = [*runs, make_run(5, 0.1, extractor="inception")]
     page = render_comparison(entries, make_grids(entries))
     first, second = page.split("<section>")[1:]
     assert "sample, judged by inception" in first and first.count("2026-01-") == 1

@@ -20,7 +20,7 @@ MAIN_METRICS = (
     *("kernel_distance", "frechet_distance"),
     *("precision", "recall", "coverage", "diversity"),
 )
-COLUMNS = ("dataset", "judge", "network", "started", "epochs", "minutes")
+COLUMNS = ("dataset", "extractor", "network", "started", "epochs", "minutes")
 DOT_COLOR, RANGE_COLOR, REAL_COLOR = "#c2410c", "#f29a6b", "#15803d"
 # Widest grid on the page in pixels; two stand side by side.
 MAX_WIDTH = 1080
@@ -32,7 +32,7 @@ def render_comparison(runs: list[Run], grids: dict[str, np.ndarray]) -> str:
     """Render the comparison page.
 
     Args:
-        runs: Entries of the leaderboard, each with run, dataset, judge (the feature extractor),
+        runs: Entries of the leaderboard, each with run, dataset, extractor,
             network, started, epochs, images_seen, minutes, seed, version, parameters (flat) and
             metrics.
         grids: Generated images of each run, uint8 of shape (H, W, 3), by `run`.
@@ -43,7 +43,7 @@ def render_comparison(runs: list[Run], grids: dict[str, np.ndarray]) -> str:
     # Metrics in the features of different extractors can't be compared.
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in order_runs(runs):
-        groups.setdefault((run["dataset"], run["judge"]), []).append(run)
+        groups.setdefault((run["dataset"], run["extractor"]), []).append(run)
     sections = [
         {
             "dataset": dataset,
@@ -81,10 +81,10 @@ def tabulate(runs: list[Run]) -> pd.DataFrame:
     """Put the leaderboard into a table with a row per run.
 
     Returns:
-        dataset, judge (the feature extractor), network, started, epochs, minutes and the main
+        dataset, extractor, network, started, epochs, minutes and the main
         metrics, None where a run lacks one; sorted by dataset and extractor, best run first.
     """
-    ordered = sorted(order_runs(runs), key=lambda run: (run["dataset"], run["judge"]))
+    ordered = sorted(order_runs(runs), key=lambda run: (run["dataset"], run["extractor"]))
     return pd.DataFrame(
         [
             {name: run[name] for name in COLUMNS}

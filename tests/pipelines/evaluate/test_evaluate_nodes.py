@@ -172,7 +172,9 @@ def test_validation_features_are_of_images_in_the_order_of_their_hashes(tmp_path
         {}, make_summary(), np.zeros((2, 8, 8, 3), np.uint8), features
     )
     ((run, row),) = rows.items()
-    assert row["judge"] == features.extractor.name and run.endswith(f"-{features.extractor.name}")
+    assert row["extractor"] == features.extractor.name and run.endswith(
+        f"-{features.extractor.name}"
+    )
     assert (row["seed"], row["minutes"], row["dataset"]) == (4, 1.5, "grays")
     assert list(grids) == [run]
 

@@ -205,7 +205,7 @@ def make_leaderboard_entry(
     )
     row = {
         "run": run,
-        "judge": extractor,
+        "extractor": extractor,
         "seed": summary["parameters"]["train"]["seed"],
         "minutes": summary["seconds"] / 60,
         "version": summary["versions"]["ganvas"],
