@@ -26,13 +26,7 @@ SUFFIXES = [".txt", ".csv"]
 
 
 class CelebaParams(Params):
-    """Parameters of the CelebA layout.
-
-    Attributes:
-        images: Folder of the images: aligned faces, or the unaligned originals.
-        lists: True: both lists are required; False: they are not read; None: each is read if it
-            exists.
-    """
+    """Parameters of the CelebA layout."""
 
     images: Literal["img_align_celeba", "img_celeba"] = "img_align_celeba"
     lists: bool | None = None

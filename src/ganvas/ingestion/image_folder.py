@@ -27,14 +27,7 @@ RESERVED = [*FILE_STATS, "hash"]
 
 
 class FolderParams(Params):
-    """Parameters of a folder of images.
-
-    Attributes:
-        labels: `folders`: the first folder of an image is its class; `csv`: labels are columns
-            of a table; `none`: images have no labels.
-        csv: Path of the table in the folder: columns `path`, one or more labels and, optionally,
-            `split` with train, validation or test.
-    """
+    """Parameters of a folder of images."""
 
     labels: Literal["folders", "csv", "none"] = "folders"
     csv: str = Field("labels.csv", min_length=1)

@@ -42,21 +42,7 @@ EXECUTION_PARAMS = {"max_rejected_share", "workers", "scheduler"}
 
 
 class PackParams(Params):
-    """Parameters of packing.
-
-    Attributes:
-        size: Side of the packed images in pixels.
-        crop: Square to keep: the center, the one with most detail (smart), or the whole image
-            padded with white (pad).
-        align: Whether to align the largest face first.
-        validation_share: Share of the images, chosen by content, for model selection and metrics.
-            Ignored if the source has a split of its own.
-        test_share: Share of the images, chosen by content, that only `evaluate.parzen` uses.
-        max_rejected_share: Share of rejected files above which the run stops.
-        workers: Processes that decode; None: one per core.
-        scheduler: Address of a Dask scheduler whose workers decode instead; the source and the
-            collection must have the same paths there.
-    """
+    """Parameters of packing."""
 
     size: Literal[32, 64, 128, 256] = 64
     crop: Crop = "center"

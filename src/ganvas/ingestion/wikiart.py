@@ -32,13 +32,7 @@ CLASS_LINE = re.compile(r"(\d+) +(.+?) *", re.ASCII)
 
 
 class WikiartParams(Params):
-    """Parameters of the WikiArt layout.
-
-    Attributes:
-        labels: Which of the lists to read.
-        lists: True: the lists are required; False: they are not read, and labels come from
-            folders and file names; None: they are read if they exist.
-    """
+    """Parameters of the WikiArt layout."""
 
     labels: Literal["style", "genre", "artist"] = "style"
     lists: bool | None = None

@@ -42,14 +42,7 @@ AUTO_LABEL = "auto"
 
 
 class _BaseNetworkParams(Params):
-    """Name of the network and its label column.
-
-    Attributes:
-        name: The network.
-        label: Column of the image index whose values are the classes; auto: the source's default
-            column, if it has one; None: unconditional, or the default column if the network is
-            always class-conditional.
-    """
+    """Name of the network, and its label column."""
 
     name: Literal[*NETWORKS] = "dcgan"  # type: ignore[valid-type]  # the table decides
     label: str | None = Field(None, pattern=r"^[^/\\.]+$")

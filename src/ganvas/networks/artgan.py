@@ -25,20 +25,10 @@ NOISE = {"original": 0.0, "improved": 0.05}
 
 
 class ArtganParams(Params):
-    """Parameters of ArtGAN; conf/base/parameters_train.yml describes each of them.
+    """Parameters of ArtGAN.
 
-    Attributes:
-        class_loss: Activation of the original's K + 1 outputs, the last of them for generated
-            images: K + 1 sigmoids, or one softmax. The improved variant has K outputs and always a
-            softmax.
-        latent: Length Z of the latent vector, which the improved variant makes uniform.
-        width: Channels of the discriminator's first convolution; the others are multiples of it.
-            128 at 64 pixels is the paper's network. Larger sides have more stages, at most four
-            times as wide, smaller sides fewer.
-        dropout: Dropout rate after the original decoder's strided convolutions but the last, or
-            before those of the improved discriminator. None: 0 or 0.2.
-        noise: Standard deviation of Gaussian noise on the discriminator's inputs in [-1, 1].
-            None: 0 or 0.05.
+    At 64 pixels a width of 128 is the paper's network. Larger sides have more stages, at most four
+    times as wide; smaller sides have fewer.
     """
 
     variant: Literal["original", "improved"] = "original"

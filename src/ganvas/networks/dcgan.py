@@ -24,27 +24,12 @@ Widths = list[Annotated[int, Field(ge=1, le=4096)]]
 
 
 class DcganParams(Params):
-    """Parameters of DCGAN; conf/base/parameters_train.yml describes each of them.
+    """Parameters of DCGAN.
 
-    Attributes:
-        generator_widths: Channels from the smallest side to the largest, in place of widths that
-            double at each halving of the side.
-        discriminator_widths: Likewise, from half the image's side to the smallest.
-        initializer: Of the kernels: `normal` is N(0, .02), with N(1, .02) for batch norm's gamma;
-            `glorot` is Keras's default, Glorot uniform, with gamma 1.
-        stem: First layer of the generator. Batch norm after `dense` has statistics per unit, and
-            after `convolution` per channel.
-        output_convolution: Kernel side of a last convolution without stride at full size; None:
-            the last transposed convolution outputs the image.
-        output_activation: `sigmoid` is 2 sigmoid(x) - 1, which equals tanh(x / 2).
-        head: Last layer of the discriminator; both cover the whole of its last feature maps.
-        discriminator_norm: Gradient penalties need `none`, since batch norm makes an image's logit
-            depend on the batch.
-        spectral_norm: Miyato et al. (arXiv 1802.05957) by Keras's layer, which divides the kernels
-            at each training step, without a gradient through the singular value. Batch norms are
-            kept, so the network as a whole isn't 1-Lipschitz.
-        class_embedding: Length of the class embedding beside the latent. Conditional batch norm
-            alone scales and shifts whole maps, and can't place anything within an image.
+    Spectral normalization is Keras's layer: it divides the kernels at each training step, without
+    a gradient through the singular value; batch norms stay, so that the network as a whole is not
+    1-Lipschitz. The class embedding beside the latent is needed because conditional batch norm
+    scales and shifts whole maps, and can't place anything within an image.
     """
 
     latent: int = Field(100, ge=1, le=4096)

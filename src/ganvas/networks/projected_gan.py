@@ -29,14 +29,7 @@ BACKBONE = "efficientnet_lite0"
 
 
 class ProjectedParams(Params):
-    """Parameters of Projected GAN; conf/base/parameters_train.yml describes each of them.
-
-    Attributes:
-        mixing: How feature maps are mixed before the heads: `across_scales`, each with the coarser
-            ones; `across_channels`, each by itself; or `none`.
-        input_upscale: Factor by which images are upsampled for the backbone, which was trained on
-            larger ones; the cost grows with its square.
-    """
+    """Parameters of Projected GAN; the cost of `input_upscale` grows with its square."""
 
     latent: int = Field(100, ge=1, le=4096)
     generator_width: int = Field(32, ge=1, le=512)

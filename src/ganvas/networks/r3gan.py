@@ -23,12 +23,9 @@ SLOPE = 0.2
 
 
 class R3ganParams(Params):
-    """Parameters of R3GAN; conf/base/parameters_train.yml describes each of them.
+    """Parameters of R3GAN.
 
-    Attributes:
-        expansion: Ratio of the channels within a block to its input's.
-        group_width: Channels per group of a block's 3 x 3 convolution; a block with fewer channels
-            has one group. Many groups are for GPUs: TensorFlow has no fast CPU kernels for them.
+    Many groups are for GPUs: TensorFlow has no fast CPU kernels for grouped convolutions.
     """
 
     latent: int = Field(64, ge=1, le=4096)

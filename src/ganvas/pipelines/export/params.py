@@ -8,13 +8,7 @@ from ganvas.base_params import Params
 
 
 class ExportParams(Params):
-    """Parameters of the export.
-
-    Attributes:
-        formats: Formats to write: ONNX, LiteRT (formerly TensorFlow Lite) or both.
-        checked: Number of images on which each file is compared with the generator.
-        tolerance: Maximum difference of any channel, of values in [-1, 1].
-    """
+    """Parameters of the export."""
 
     formats: list[Literal["onnx", "litert"]] = Field(["onnx", "litert"], min_length=1)
     checked: int = Field(16, ge=1, le=4096)

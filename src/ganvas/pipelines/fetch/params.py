@@ -10,13 +10,7 @@ Handle = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w-]*/[A-Za-z0-9][\w.-]*$")
 
 
 class FetchParams(Params):
-    """Dataset to download for each source, as owner/name.
-
-    Attributes:
-        artworks: On Kaggle.
-        celeba: On Kaggle.
-        wikiart: On Hugging Face.
-    """
+    """Dataset to download for each source, as owner/name."""
 
     artworks: Handle = "ikarus777/best-artworks-of-all-time"
     celeba: Handle = "jessicali9530/celeba-dataset"

@@ -10,13 +10,7 @@ from ganvas.ingestion.packing import PackParams
 
 
 class IngestParams(PackParams):
-    """Parameters of ingestion.
-
-    Attributes:
-        dataset: Name of the collection's folders; None: name of the source and, for WikiArt, of
-            its labels unless they are styles.
-        source: Where the images come from.
-    """
+    """Parameters of ingestion."""
 
     dataset: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
     source: SourceParams = SourceParams()

@@ -20,14 +20,7 @@ class PublishedParams(Params):
 
 
 class ReportParams(Params):
-    """Parameters of the report.
-
-    Attributes:
-        rows: Rows of the sample grid.
-        columns: Columns of the sample grid.
-        seed: Seed of the sample grid's latents and of the choice of real images.
-        published: Published results of the same system, shown beside the measured metrics.
-    """
+    """Parameters of the report."""
 
     rows: int = Field(6, ge=1, le=64)
     columns: int = Field(12, ge=1, le=64)

@@ -8,16 +8,7 @@ from ganvas.base_params import Params
 
 
 class SampleParams(Params):
-    """Parameters of sampling.
-
-    Attributes:
-        count: Number of images to generate.
-        seed: Seed of the latents: the same seed generates the same images.
-        truncation: Factor of the latents: below 1, images are more typical and less varied.
-        classes: Name or names of the classes to generate in turn; None: all of them.
-        grid: Maximum number of images in the grid of samples.
-        columns: Columns of the grid.
-    """
+    """Parameters of sampling."""
 
     count: int = Field(64, ge=1, le=1_000_000)
     seed: int = Field(0, ge=0)
