@@ -20,7 +20,7 @@ METRICS = {
 
 
 NO_CLASSES = {"column": None, "names": []}
-WARNING = {"epoch": 7, "name": "mode collapse", "figure": "12%", "advice": "less"}
+WARNING = {"epoch": 7, "name": "mode collapse", "evidence": "12%", "advice": "less"}
 
 
 def test_hugging_face_can_read_the_card(training):

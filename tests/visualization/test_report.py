@@ -71,7 +71,7 @@ def test_a_run_that_ended_early_has_a_warning(training):
 
 
 def test_early_warnings_are_shown(training):
-    warning = {"epoch": 7, "name": "mode collapse", "figure": "12% <", "advice": "try less"}
+    warning = {"epoch": 7, "name": "mode collapse", "evidence": "12% <", "advice": "try less"}
     page = render(training, warnings=[warning])
     assert "<b>Mode collapse</b> in epoch 7: 12% &lt;" in page and "Try less." in page
 
