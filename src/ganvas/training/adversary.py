@@ -64,18 +64,18 @@ class AdversarialGradients(NamedTuple):
     """Gradients and values of both networks' losses on a micro-batch.
 
     Attributes:
-        weights: Gradients of the discriminator's loss, regularization included, by its weights;
-            empty if only the generator is updated.
-        images: Gradient of the generator's loss by the generated images, (N, H, W, C); None if
-            only the discriminator is updated.
+        weight_gradients: Gradients of the discriminator's loss, regularization included, by its
+            trainable weights; empty if only the generator is updated.
+        image_gradient: Gradient of the generator's loss by the generated images, (N, H, W, C);
+            None if only the discriminator is updated.
         loss_d: The discriminator's loss without regularization, a scalar.
         loss_g: The generator's loss, a scalar.
         real: The discriminator's outputs for the real images.
         fake: Its outputs for the generated images.
     """
 
-    weights: Gradients
-    images: tf.Tensor | None
+    weight_gradients: Gradients
+    image_gradient: tf.Tensor | None
     loss_d: tf.Tensor
     loss_g: tf.Tensor
     real: DiscriminatorOutput
@@ -93,7 +93,8 @@ class Adversary:
         augment_probability: Probability of each augmentation, a variable.
         real_logits_ema: Moving average of the mean logit of real images, for LeCam.
         fake_logits_ema: The same for generated images.
-        keep_orientation_every: Every n-th real image of a batch is never flipped; None: all may be.
+        keep_orientation_every: Interval of the real images of a batch that are never flipped;
+            None: all may be flipped.
 
     Raises:
         GanvasError: A gradient penalty is set, and the discriminator has batch normalization.
@@ -105,10 +106,10 @@ class Adversary:
         _refuse_penalty_with_batch_norm(discriminator, params)
         self.params = params
         self.discriminator = discriminator
-        self.network = with_fused_norms(discriminator)
+        self.fused_discriminator = with_fused_norms(discriminator)
         self.is_conditional = len(discriminator.inputs) == 2
         self.seed = make_seed_generator(params.seed)
-        self.loss = make_loss(params.loss, self.seed)
+        self.adversarial_loss = make_loss(params.loss, self.seed)
         always = params.augment.name == "diffaugment"
         self.augment_probability = state_variable("augment_probability", 1.0 if always else 0.0)
         self.real_logits_ema = state_variable("real_logits_ema", 0.0, aggregation="mean")
@@ -117,7 +118,7 @@ class Adversary:
     def compile(
         self, generator_optimizer: keras.Optimizer, discriminator_optimizer: keras.Optimizer
     ) -> None:
-        """Set the optimizers, whose loss scales (for float16) the gradients get."""
+        """Set the optimizers, by whose loss scales (1 except in float16) losses are multiplied."""
         self.scale_loss_g = generator_optimizer.scale_loss
         self.scale_loss_d = discriminator_optimizer.scale_loss
 
@@ -177,7 +178,7 @@ class Adversary:
             tape.watch(generated)
             real = self.forward(batch.images, batch.real_labels)
             fake = self.forward(generated, batch.fake_labels)
-            loss_d, loss_g, scaled_d, scaled_g = self.losses(real, fake, step)
+            loss_d, loss_g, scaled_d, scaled_g = self.compute_losses(real, fake, step)
         images = tape.gradient(scaled_g, generated)
         weights = tape.gradient(scaled_d, self.discriminator.trainable_variables)
         return AdversarialGradients(weights, images, loss_d, loss_g, real, fake)
@@ -188,17 +189,22 @@ class Adversary:
         if self.params.augment.name != "none":
             policy = self.params.augment.policy
             augmented = augment(images, policy, self.augment_probability, self.seed)
-        outputs = self.network(
+        outputs = self.fused_discriminator(
             [augmented, labels] if self.is_conditional else augmented, training=True
         )
         outputs = dict(outputs) if isinstance(outputs, dict) else {"logits": outputs}
         outputs = {name: ops.cast(value, "float32") for name, value in outputs.items()}
         return DiscriminatorOutput(outputs.pop("logits"), outputs, images, augmented, labels)
 
-    def losses(
+    def compute_losses(
         self, real: DiscriminatorOutput, fake: DiscriminatorOutput, step: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Return loss_d and loss_g, and what to differentiate: both scaled, d regularized."""
+        """Compute both losses, and the values to differentiate.
+
+        Returns:
+            The discriminator's loss without regularization and the generator's loss; then the
+            same with regularization of the discriminator and multiplied by the loss scales.
+        """
         loss_d = self.discriminator_loss(real, fake)
         loss_g = self.generator_loss(real, fake)
         total_d = loss_d + self.regularization(real, fake, step)
@@ -207,15 +213,15 @@ class Adversary:
     def discriminator_loss(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> tf.Tensor:
         """Compute the discriminator's loss without regularization."""
         return (
-            self.loss.discriminator(real.logits, fake.logits)
+            self.adversarial_loss.discriminator(real.logits, fake.logits)
             + self._class_loss(real)
             + self._fake_class_loss(fake)
             + self._reconstruction_loss(real)
         )
 
     def generator_loss(self, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> tf.Tensor:
-        """Compute the generator's loss by its images."""
-        total = self.loss.generator(real.logits, fake.logits)
+        """Compute the generator's loss, to which a decoder's loss is added in `GAN`."""
+        total = self.adversarial_loss.generator(real.logits, fake.logits)
         return total + self._class_loss(fake) + self._reconstruction_loss(fake)
 
     def regularization(
@@ -270,7 +276,7 @@ class Adversary:
     ) -> tf.Tensor:
         params = self.params.penalty
         started = step >= params.lecam_start
-        # Until then the averages are the last values.
+        # Before `lecam_start`, decay 0 sets the averages to the current means.
         decay = ops.where(started, params.lecam_decay, 0.0)
         for ema, logits in (
             (self.real_logits_ema, real_logits),
@@ -316,7 +322,7 @@ def state_variable(
 
 
 def _refuse_penalty_with_batch_norm(discriminator: keras.Model, params: TrainParams) -> None:
-    """Batch norm mixes the images of a batch, and a gradient penalty is per image."""
+    """Refuse gradient penalties, which are per image, with batch norm, which mixes images."""
     penalties = [name for name in ("r1", "r2", "wgan_gp") if getattr(params.penalty, name)]
     norms = [
         layer for layer in discriminator.layers if isinstance(layer, layers.BatchNormalization)

@@ -163,7 +163,7 @@ class GAN(keras.Model):
             results.append(
                 self.adversary.discriminator_gradients(batch, generated.images, self.steps)
             )
-        gradients = [result.weights for result in results]
+        gradients = [result.weight_gradients for result in results]
         self._apply_gradients(self.discriminator_optimizer, gradients, self.discriminator)
         return _merge(results), generated
 
@@ -198,7 +198,7 @@ class GAN(keras.Model):
             by_weights, decoder_loss = self._generator_gradients(generated, adversarial)
             generator_gradients.append(by_weights)
             results.append(adversarial._replace(loss_g=adversarial.loss_g + decoder_loss))
-        gradients = [result.weights for result in results]
+        gradients = [result.weight_gradients for result in results]
         self._apply_gradients(self.discriminator_optimizer, gradients, self.discriminator)
         self._apply_gradients(self.generator_optimizer, generator_gradients, self.generator)
         return _merge(results)
@@ -215,7 +215,7 @@ class GAN(keras.Model):
         """Backpropagate the images' gradient to the generator's weights; add the decoder's loss."""
         variables = self.generator.trainable_variables
         gradients = generated.tape.gradient(
-            generated.images, variables, output_gradients=adversarial.images
+            generated.images, variables, output_gradients=adversarial.image_gradient
         )
         if self.fused_decoder is None:
             return gradients, ops.zeros(())

@@ -209,7 +209,7 @@ class AnchoredAdversary(Adversary):
             map_tape.watch(fake_maps)
             real = self._run_heads(real_maps, batch.images, real_augmented, batch.real_labels)
             fake = self._run_heads(fake_maps, generated, fake_augmented, batch.fake_labels)
-            loss_d, loss_g, scaled_d, scaled_g = self.losses(real, fake, step)
+            loss_d, loss_g, scaled_d, scaled_g = self.compute_losses(real, fake, step)
             # Scaled before the gradients at the maps, which float16 would round to zero.
             feature_loss = self.scale_loss_g(
                 self._relative_difference(
