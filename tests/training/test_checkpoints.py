@@ -59,7 +59,7 @@ def test_a_damaged_file_is_skipped(store, caplog, length):
     file = store.folder / "epoch-000002-step-0000000.npz"
     file.write_bytes(file.read_bytes()[:length])
     assert store.load_latest().epoch == 1
-    assert "epoch-000002" in caplog.text and "using the one before" in caplog.text
+    assert "epoch-000002" in caplog.text and "using the previous one" in caplog.text
 
 
 def test_damaged_files_do_not_displace_later_checkpoints(store):

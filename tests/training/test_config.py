@@ -98,10 +98,10 @@ def test_kid_validation_needs_an_interval(kid_validation):
     ("params", "message"),
     [
         ({"simultaneous_updates": False}, "needs train.simultaneous_updates=true"),
-        ({"batch_size": 9}, "no place for one anchor in every 2"),
+        ({"batch_size": 9}, "can't have one anchor in every 2"),
         (
             {"batch_size": 12, "gradient_accumulation_steps": 4},
-            "no place for one anchor in every 2",
+            "can't have one anchor in every 2",
         ),
     ],
 )

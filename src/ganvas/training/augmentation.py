@@ -221,7 +221,7 @@ def random_flip(
     Args:
         images: (N, H, W, C) of any dtype.
         seed: Source of the random numbers.
-        keep_every: Leave the first and then every n-th image as it is; None: none.
+        keep_every: Leave the first and then every n-th image unchanged; None: none.
     """
     flipped = ops.where(_toss_coins(images, 0.5, seed), ops.flip(images, axis=2), images)
     if keep_every is None:

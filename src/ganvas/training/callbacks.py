@@ -47,9 +47,9 @@ class Diverged(Exception):  # noqa: N818 - a result of training, reported by its
 
 
 class DivergenceGuard(keras.callbacks.Callback):
-    """Raises `Diverged` at a loss or weight that is not finite; copies the state of good epochs.
+    """Raise `Diverged` at a loss or weight that is not finite; copy the state of finite epochs.
 
-    It must come before callbacks that record an epoch, so that they see good ones alone.
+    It must come before callbacks that record an epoch, so that they record finite epochs alone.
 
     Attributes:
         state: Values of all variables after the last epoch.
@@ -64,7 +64,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         self.epoch, self.batch = epoch + 1, -1
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        """Check the losses now and then, since an epoch of a large dataset is long."""
+        """Check the losses at intervals, since an epoch of a large dataset is long."""
         # With steps_per_execution above 1, only the last batch of an execution comes here.
         previous, self.batch = self.batch, batch
         if batch // STEPS_BETWEEN_LOSS_CHECKS > previous // STEPS_BETWEEN_LOSS_CHECKS:
@@ -94,7 +94,7 @@ class DivergenceGuard(keras.callbacks.Callback):
 
 
 class TimeLimit(keras.callbacks.Callback):
-    """Stops training after a number of minutes, earlier parts of the run included."""
+    """Stop training after a number of minutes, earlier parts of the run included."""
 
     def __init__(self, minutes: float | None, run_state: RunState) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class TimeLimit(keras.callbacks.Callback):
 
 
 class HistoryLogger(keras.callbacks.Callback):
-    """Adds a row to the history: epoch, losses, scores, seconds and images_per_second.
+    """Add a row to the history: epoch, losses, scores, seconds and images_per_second.
 
     Args:
         run_state: Holds the history.
@@ -147,9 +147,9 @@ class HistoryLogger(keras.callbacks.Callback):
 
 
 class Snapshots(keras.callbacks.Callback):
-    """Generates images from the same latents after chosen epochs, and saves them.
+    """Generate images from the same latents after chosen epochs, and save them.
 
-    Powers of two have a snapshot too, so that the first epochs, in which most happens, are seen.
+    Epochs that are powers of two have a snapshot too, since images change most in the first ones.
 
     Args:
         params: Parameters of training: interval, rows and columns of a snapshot, seed.
@@ -182,10 +182,10 @@ class Snapshots(keras.callbacks.Callback):
 
 
 class EarlyWarnings(keras.callbacks.Callback):
-    """Looks for signs of trouble after each epoch; logs those that are new or lasting.
+    """Diagnose problems after each epoch; log those that are new or lasting.
 
     Args:
-        snapshots: Has the epoch's images, if any.
+        snapshots: Callback with the epoch's images, if any.
         diagnose: Takes the history and these images or None; returns the current warnings.
     """
 
@@ -212,7 +212,7 @@ class EarlyWarnings(keras.callbacks.Callback):
 
 
 class KidValidation(keras.callbacks.Callback):
-    """Measures the kernel distance to validation images; stops without an improvement.
+    """Measure the kernel distance to validation images; stop without an improvement.
 
     It sets `run_state.best`; `CheckpointSaver` saves the best epoch. A partial epoch is measured
     only after it completes on resume.
@@ -227,7 +227,7 @@ class KidValidation(keras.callbacks.Callback):
         self.settings, self.measure = params.kid_validation, measure
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        """Start to count steps."""
+        """Reset the count of steps."""
         self.steps = 0
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
@@ -292,18 +292,18 @@ def log_tensorboard_image(folder: Path, epoch: int, pixels: np.ndarray) -> None:
 
 
 class CheckpointSaver(keras.callbacks.Callback):
-    """Writes checkpoints, and holds the last complete epoch in case that training is stopped.
+    """Write checkpoints, and keep the last complete epoch in case training is interrupted.
 
     Args:
         params: Parameters of training.
         run_state: Saved in checkpoints.
         store: Where checkpoints are written.
-        guard: Has the values of all variables.
+        guard: Callback with the values of all variables.
         steps: Steps an epoch.
         start: Complete epochs, and steps of the next one that are done already.
 
     Attributes:
-        epochs: Number of complete epochs.
+        epochs: Number of epochs that have ended.
         state: Values of all variables after the last of them; None before the first.
     """
 
@@ -323,18 +323,18 @@ class CheckpointSaver(keras.callbacks.Callback):
         self.state: dict[str, np.ndarray] | None = None
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        """Start to count steps, those done before a resumed epoch included."""
+        """Reset the count of steps to those of a resumed epoch that are done already."""
         self.steps_done = self.steps_before = self.start[1] if epoch == self.start[0] else 0
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         """Save within an epoch, every `checkpoint.steps` steps."""
         previous, self.steps_done = self.steps_done, self.steps_before + batch + 1
-        every = self.settings.steps
-        if every and self.steps_done // every > previous // every and self._is_partial:
+        interval = self.settings.steps
+        if interval and self.steps_done // interval > previous // interval and self._is_partial:
             self._save(self.epochs, self.steps_done, self.guard.read_finite_state(logs))
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        """Hold the epoch; save it if it is due, the best so far or partial."""
+        """Keep the epoch; save it if it is due, the best so far or partial."""
         self.epochs, self.state = epoch + 1, self.guard.state
         best = self.run_state.best
         is_best = best is not None and best["epoch"] == self.epochs
@@ -366,7 +366,7 @@ class CheckpointSaver(keras.callbacks.Callback):
 
 
 class RestoreMetrics(keras.callbacks.Callback):
-    """Restores the metrics of a partial epoch, which `fit` resets when it resumes."""
+    """Restore the metrics of a partial epoch, which `fit` resets when it resumes."""
 
     def __init__(self, values: list[np.ndarray]) -> None:
         super().__init__()
@@ -379,7 +379,7 @@ class RestoreMetrics(keras.callbacks.Callback):
 
 
 class ProgressLogger(keras.callbacks.Callback):
-    """Shows the progress of training: a bar in a terminal, a line an epoch in a log."""
+    """Show the progress of training: a bar in a terminal, a line an epoch in a log."""
 
     def __init__(self, run_state: RunState, epochs: int, steps: int, minutes: float | None) -> None:
         super().__init__()
@@ -396,7 +396,7 @@ class ProgressLogger(keras.callbacks.Callback):
         )
 
     def on_train_begin(self, logs: Logs = None) -> None:
-        """Show the bar, once: the rest of a partial epoch is a fit of its own."""
+        """Show the bar at the first of the two `fit` calls of a run resumed within an epoch."""
         if not self.bar.tasks:
             self.task = self.bar.add_task("Training", total=1.0, scores="")
             self.bar.start()

@@ -30,7 +30,7 @@ VariableGroups = dict[str, list[keras.Variable]]
 
 @dataclass
 class RunState:
-    """What a run knows besides its variables; saved in checkpoints.
+    """The state of a run besides its variables; saved in checkpoints.
 
     Attributes:
         started: When the run began, as a name for folders.
@@ -73,8 +73,8 @@ class RunState:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "RunState":
-        """Restore a state; its clock stands still until `start_clock`."""
-        return cls(**{each.name: values[each.name] for each in fields(cls)})
+        """Restore a state; its clock is stopped until `start_clock`."""
+        return cls(**{item.name: values[item.name] for item in fields(cls)})
 
 
 class Checkpoint(NamedTuple):
@@ -99,7 +99,7 @@ class CheckpointStore:
     Files are .npz without pickles, written atomically.
 
     Args:
-        folder: Where they lie.
+        folder: Folder of the checkpoint files.
         keep: How many of the last to keep.
     """
 
@@ -114,13 +114,13 @@ class CheckpointStore:
             file.unlink()
 
     def save_best(self, checkpoint: Checkpoint) -> None:
-        """Write the best checkpoint, in place of the one before."""
+        """Write the best checkpoint, replacing the previous one."""
         _write_checkpoint(self.folder / BEST_FILE, checkpoint)
 
     def load_latest(self) -> Checkpoint | None:
         """Read the latest checkpoint that is readable; return None if there is none.
 
-        Unreadable ones are renamed: they would count among the last in place of newer ones.
+        Unreadable ones are renamed, so that they don't count among the last `keep`.
         """
         for file in reversed(self._files()):
             try:
@@ -128,7 +128,7 @@ class CheckpointStore:
             except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
                 with suppress(OSError):
                     file.rename(file.with_name(f"{file.name}.unreadable"))
-                logger.warning("%s can't be read (%s): using the one before.", file, error)
+                logger.warning("%s can't be read (%s): using the previous one.", file, error)
         return None
 
     def load_best(self) -> Checkpoint | None:
@@ -143,11 +143,11 @@ class CheckpointStore:
 def open_store(parent: Path, identity: dict[str, Any], keep: int, resume: bool) -> CheckpointStore:
     """Open the checkpoints of the run with this identity; log when it is a new run.
 
-    Each identity has a folder of its own, so that runs never overwrite each other.
+    Each identity has a separate folder, so that runs never overwrite each other.
 
     Args:
         parent: Folder of the runs' folders.
-        identity: What makes it another run when it changes, in JSON's types.
+        identity: Images, networks and parameters that identify the run, in JSON's types.
         keep: How many of the last checkpoints to keep.
         resume: False: keep an earlier run of this identity under another name.
     """

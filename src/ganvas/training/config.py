@@ -1,4 +1,4 @@
-"""Typed parameters of training; `conf/base/parameters_train.yml` says what each one means."""
+"""Typed parameters of training; `conf/base/parameters_train.yml` documents their meaning."""
 
 import math
 from typing import Literal
@@ -180,7 +180,7 @@ class TrainParams(Params):
     @classmethod
     def _refuse_resampled_latents(cls, value: bool, info: ValidationInfo) -> bool:
         if value and info.data.get("resample_latents"):
-            rule = "train.resample_latents needs a generator update of its own; set one of the two"
+            rule = "train.resample_latents needs a separate generator update; set one of the two"
             raise PydanticCustomError("exclusive", "{rule}", {"rule": rule})
         return value
 
@@ -202,7 +202,7 @@ class TrainParams(Params):
             raise ValueError("train.anchor.every needs train.simultaneous_updates=true")
         if self.batch_size % (every * accumulation):
             raise ValueError(
-                f"a batch of {self.batch_size} in {accumulation} micro-batch(es) has no place for "
+                f"a batch of {self.batch_size} in {accumulation} micro-batch(es) can't have "
                 f"one anchor in every {every} images: set train.anchor.every to a divisor of the "
                 "micro-batch size"
             )

@@ -73,7 +73,7 @@ def check_steps_per_execution(steps: int, params: TrainParams) -> None:
     Otherwise Keras would continue into the next epoch.
 
     Raises:
-        GanvasError: It doesn't.
+        GanvasError: It doesn't divide them.
     """
     if steps % params.steps_per_execution:
         divisors = [str(n) for n in range(1, steps + 1) if steps % n == 0]
@@ -108,8 +108,8 @@ def draw_batches(
 
     Yields:
         Images, uint8 of shape (b, H, W, C), and latents, standard normal float32 of shape (b, Z),
-        or anchors at the places of `train.anchor.every`; with classes also the images' labels and
-        the target classes of the generated images, int32 of shape (b,).
+        or the anchors of every `train.anchor.every`-th image; with classes also the images' labels
+        and the target classes of the generated images, int32 of shape (b,).
 
     Example:
         >>> data = TrainingSet(np.zeros((10, 8, 8, 3), np.uint8), np.arange(10))
@@ -118,9 +118,9 @@ def draw_batches(
         ((4, 8, 8, 3), (4, 5))
     """
     size = params.images_per_step
-    # Groups stay together, so that a share has its anchors at the same places as the whole batch.
+    # Groups stay together, so that a share has its anchors at the same interval as the batch.
     group = 1 if data.anchors is None else params.anchor.every or 1
-    places = np.arange(size).reshape(-1, group)[share].ravel()
+    positions = np.arange(size).reshape(-1, group)[share].ravel()
     first_epoch, first_step = start
     for epoch in itertools.count(first_epoch):
         order = np.random.default_rng([params.seed, epoch]).permutation(data.positions)
@@ -129,7 +129,7 @@ def draw_batches(
             # A third number keeps these draws apart from those of the order; 0 would not.
             rng = np.random.default_rng([params.seed, epoch, step + 1])
             draws = _draw_latents(data, latent, params, chosen, rng)
-            yield data.images[chosen[places]], *(array[places] for array in draws)
+            yield data.images[chosen[positions]], *(array[positions] for array in draws)
         first_step = 0
 
 
@@ -170,7 +170,7 @@ def make_dataset(
         return _stream(draw(shares[0]), like)
 
     def alternate_shares() -> Iterator[Batch]:
-        # TensorFlow deals these out to the devices of this worker in turn.
+        # TensorFlow distributes these to the devices of this worker in turn.
         for parts in zip(*map(draw, shares), strict=True):
             yield from parts
 

@@ -1,4 +1,4 @@
-"""Early warnings: signs in the history and in samples that a run goes wrong."""
+"""Early warnings: problems of a run that its history and samples show."""
 
 import math
 from typing import Any, NamedTuple
@@ -8,15 +8,15 @@ import numpy as np
 from ganvas.training.config import LossParams
 
 # Real scores above and fake scores below these, for EPOCHS epochs in a row, are no passing
-# advantage of the discriminator. The hinge loss aims at .731 and .269, but healthy runs started
-# with .87 and .17.
+# advantage of the discriminator. The hinge loss saturates at .731 and .269, but healthy runs
+# started with .87 and .17.
 WINNING_REAL_SCORE, WINNING_FAKE_SCORE = 0.95, 0.05
-# Losses whose logits' sigmoids say how certain a discriminator is.
+# Losses after which the sigmoid of a logit measures the discriminator's confidence.
 LOSSES_WITH_SCORES = ("non_saturating", "hinge")
 EPOCHS = 5
 # Samples count as collapsed below this share of the real images' distance from each other, if it
-# has fallen below this share of its maximum; a new generator, whose samples are all alike, gets
-# some epochs.
+# has fallen below this share of its maximum; a new generator, whose samples are all alike, is
+# exempt at first.
 COLLAPSED, FALLEN = 0.5, 0.75
 GRACE_EPOCHS, NEVER_DIVERSE = 20, 0.25
 # Samples count as copies below this share of the validation images' distance from training images.
@@ -36,7 +36,7 @@ def diagnose_scores(rows: list[dict[str, Any]], loss: LossParams) -> list[EarlyW
 
     Args:
         rows: The history: real_score and fake_score in [0, 1], one row an epoch.
-        loss: The loss; scores mean nothing after others than `LOSSES_WITH_SCORES`.
+        loss: The loss; scores are diagnosed only after one of `LOSSES_WITH_SCORES`.
     """
     logit = loss.decision_threshold
     if len(rows) < EPOCHS or logit is None or loss.name not in LOSSES_WITH_SCORES:

@@ -27,7 +27,7 @@ from ganvas.training.config import TrainParams
 
 logger = logging.getLogger(__name__)
 
-# Steps between two checks whether any worker wants to stop: each waits for all workers.
+# Steps between two checks whether any worker must stop: each check waits for all workers.
 STEPS_BETWEEN_STOP_CHECKS = 10
 # Number of 8-byte integers that are broadcast at once.
 BROADCAST_CHUNK = 2**20
@@ -46,7 +46,7 @@ TF_CONFIG_EXAMPLE = (
 
 
 class Devices:
-    """The devices that train together, seen from one worker: a process with its own devices.
+    """The devices that train together, as one worker sees them: a process with local devices.
 
     Args:
         strategy: TensorFlow's distribution strategy; None for a single device.
@@ -91,7 +91,7 @@ class Devices:
             anchored: Whether latents are anchored; see `latent_anchoring.uses_anchors`.
 
         Raises:
-            GanvasError: They can't.
+            GanvasError: A batch can't be divided among them, or a parameter needs a single device.
         """
         if self.strategy is None:
             return
@@ -109,11 +109,11 @@ class Devices:
                 "Several devices can train neither with train.jit_compile=true nor with "
                 "train.steps_per_execution above 1: set false and 1, or train.distribute=none."
             )
-        # Keras looks for overflows before it adds up the gradients of all devices.
+        # Keras checks for overflows before it adds up the gradients of all devices.
         if params.precision == "mixed_float16":
             raise GanvasError(
                 "Several devices can't train with train.precision=mixed_float16, since an overflow "
-                "on one of them would spoil all: set mixed_bfloat16 or float32, or "
+                "on one of them would corrupt all: set mixed_bfloat16 or float32, or "
                 "train.distribute=none."
             )
 
@@ -181,10 +181,10 @@ class Devices:
 
     @contextmanager
     def worker_errors_as_ganvas_errors(self) -> Iterator[None]:
-        """Raise one sentence when another worker is lost.
+        """Raise TensorFlow's errors about a lost worker as a GanvasError.
 
         Raises:
-            GanvasError: It is.
+            GanvasError: Another worker is lost.
         """
         try:
             yield
@@ -223,17 +223,17 @@ SINGLE_DEVICE = Devices()
 
 
 class SynchronizedStop(keras.callbacks.Callback):
-    """Stops all workers at the same step as soon as one of them wants to stop.
+    """Stop all workers at the same step, soon after one of them has set `stop_training`.
 
     It must come after the callbacks that stop training.
     """
 
     def __init__(self, devices: Devices) -> None:
         super().__init__()
-        self.devices, self.steps, self.wants_stop = devices, 0, False
+        self.devices, self.steps, self.stop_requested = devices, 0, False
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Check now and then; until then no worker stops."""
+        """Check at intervals; in between, no worker stops."""
         self.steps += 1
         self._check(self.steps % STEPS_BETWEEN_STOP_CHECKS == 0)
 
@@ -242,8 +242,8 @@ class SynchronizedStop(keras.callbacks.Callback):
         self._check(True)
 
     def _check(self, now: bool) -> None:
-        self.wants_stop |= self.model.stop_training
-        self.model.stop_training = now and self.devices.any_worker(self.wants_stop)
+        self.stop_requested |= self.model.stop_training
+        self.model.stop_training = now and self.devices.any_worker(self.stop_requested)
 
 
 class _ReadOnlyStore(CheckpointStore):
@@ -297,7 +297,7 @@ def select_devices(choice: str) -> Devices:
         choice: auto, none, mirrored or multi_worker.
 
     Raises:
-        GanvasError: They are not available.
+        GanvasError: They are not available, or TF_CONFIG is not valid.
     """
     workers = _read_tf_config() if choice in ("auto", "multi_worker") else None
     if choice == "multi_worker" and workers is None:
@@ -310,7 +310,7 @@ def select_devices(choice: str) -> Devices:
     gpus = len(tf.config.get_visible_devices("GPU"))
     if choice == "none" or (choice != "mirrored" and gpus < 2):
         return SINGLE_DEVICE
-    # Without a GPU, the logical CPUs that TensorFlow was told to divide the machine into.
+    # Without a GPU, the logical CPUs that TensorFlow is configured with.
     names = [device.name for device in tf.config.list_logical_devices("GPU" if gpus else "CPU")]
     if len(names) < 2:
         raise GanvasError(
@@ -354,7 +354,9 @@ def _read_tf_config() -> _Workers | None:
 def _join_workers(workers: _Workers) -> Devices:
     """Wait for all workers, and return the devices of all of them."""
     role = "" if workers.number else " as the chief"
-    logger.info("Worker %d of %d waits for the others%s.", workers.number, workers.total, role)
+    logger.info(
+        "Worker %d of %d waits for the other workers%s.", workers.number, workers.total, role
+    )
     with _preserve_signal_handlers():
         try:
             strategy = tf.distribute.MultiWorkerMirroredStrategy()
@@ -380,12 +382,12 @@ def _preserve_signal_handlers() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, interrupt)
-        # TensorFlow's handler only takes note of SIGTERM, whose sender wants the process to end.
+        # TensorFlow's handler only records SIGTERM, which must end the process.
         signal.signal(signal.SIGTERM, terminate)
 
 
 # --- Within a step ----------------------------------------------------------------------------
-# Each replica writes variables of its own, so that the values written must be equal on all.
+# Each replica updates its own copies of variables, so the values must be equal on all replicas.
 
 
 def mean_over_replicas(values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -405,7 +407,7 @@ def divide_by_replicas(gradients: list[tf.Tensor]) -> list[tf.Tensor]:
 
 
 def sync_batch_norm_statistics(networks: Sequence[keras.Model]) -> None:
-    """Set batch norm's moving averages, and the like, to their means over the replicas."""
+    """Set moving averages, such as those of batch norm, to their means over the replicas."""
     if not tf.distribute.has_strategy():
         return
     statistics = [
@@ -415,7 +417,7 @@ def sync_batch_norm_statistics(networks: Sequence[keras.Model]) -> None:
         if variable.dtype == "float32"
     ]
     if statistics:
-        # A copy has a device that TensorFlow can name; a value as it is read does not.
+        # A copy has a device that TensorFlow can name, unlike the value that is read.
         means = mean_over_replicas([tf.identity(variable.value) for variable in statistics])
         for variable, mean in zip(statistics, means, strict=True):
             variable.assign(mean)
@@ -442,7 +444,7 @@ def make_mean_metric(name: str) -> keras.metrics.Mean:
 
 
 class _ReplicaSeedGenerator(keras.random.SeedGenerator):
-    """Has the same state on all replicas, and returns different seeds."""
+    """Seed generator with the same state on all replicas, and different seeds."""
 
     def next(self, ordered: bool = True) -> tf.Tensor:
         seed = super().next(ordered)
@@ -450,12 +452,12 @@ class _ReplicaSeedGenerator(keras.random.SeedGenerator):
         if context is None:
             return seed
         replica = tf.cast(context.replica_id_in_sync_group, seed.dtype)
-        # Far from the neighboring seeds that people choose.
+        # Far from neighboring seeds, which users may choose for other runs.
         return seed + tf.stack([replica * 1_000_003, tf.zeros_like(replica)])
 
 
 class _ReplicatedMean(keras.metrics.Mean):
-    """Reads its variables without a reduction over the replicas, whose values are the same."""
+    """Mean whose variables are read without a reduction: all replicas have the same values."""
 
     def add_variable(
         self,

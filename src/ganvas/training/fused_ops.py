@@ -6,7 +6,7 @@ from keras import layers
 
 
 class FusedBatchNormalization(layers.Layer):
-    """Runs a channels-last `BatchNormalization` in training by TensorFlow's fused kernel.
+    """Run a channels-last `BatchNormalization` in training by TensorFlow's fused kernel.
 
     Variables and results are those of the wrapped layer, which is the one to save.
 

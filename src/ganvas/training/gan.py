@@ -116,7 +116,7 @@ class GAN(keras.Model):
         """Update the discriminator `discriminator_steps` times, and the generator and its EMA once.
 
         Args:
-            batch: What `fit` takes; see the class.
+            batch: Images and latents, with classes also both kinds of labels; see the class.
 
         Returns:
             The means of `SCORES` over the epoch so far.
@@ -124,7 +124,7 @@ class GAN(keras.Model):
         # 1. uint8 images to [-1, 1], flipped if set; class numbers to one-hot labels.
         *extra_batches, batch = _split(self._preprocess(*batch), self.params.discriminator_steps)
 
-        # 2. Further updates of the discriminator alone, each on images of its own.
+        # 2. Extra updates of the discriminator alone, each on a separate part of the batch.
         for extra in extra_batches:
             self._update_discriminator(self._split_micro_batches(extra))
 
@@ -135,7 +135,7 @@ class GAN(keras.Model):
         else:
             result = self._update_alternating(micro_batches)
 
-        # 4. Everything that follows the weights.
+        # 4. Batch norm statistics, EMA, ADA's probability and the means over the epoch.
         sync_batch_norm_statistics([self.generator, self.discriminator])
         self._update_ema()
         self._update_augment_probability(result.real_logits)
@@ -143,6 +143,7 @@ class GAN(keras.Model):
         return self._update_scores(result)
 
     def _preprocess(self, images: tf.Tensor, latents: tf.Tensor, *labels: tf.Tensor) -> MicroBatch:
+        """Scale images to [-1, 1], flip them if set, and one-hot encode class numbers."""
         images = ops.cast(images, "float32") / 127.5 - 1.0
         if self.params.flip:
             adversary = self.adversary
@@ -245,13 +246,13 @@ class GAN(keras.Model):
         if self.ema_generator is self.generator:
             return
         step = ops.cast(self.steps, "float32")
-        # Without a ramp the random initial weights would stay in the average for long.
+        # Without a ramp the random initial weights would dominate the average for long.
         decay = ops.minimum(self.params.ema_decay, (1.0 + step) / (10.0 + step))
         for ema, weight in zip(self.ema_generator.weights, self.generator.weights, strict=True):
             ema.assign(moving_average(ema, weight, decay))
 
     def _update_augment_probability(self, real_logits: tf.Tensor) -> None:
-        """Every `augment.interval` steps, update ADA's probability by the logits since then."""
+        """Update ADA's probability every `augment.interval` steps, from the logits in between."""
         params = self.params.augment
         if params.name != "ada":
             return
@@ -307,7 +308,7 @@ class GAN(keras.Model):
         }
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        """Skip what Keras does before it trains on several devices: all is built already."""
+        """Skip Keras's symbolic build for several devices: everything is built already."""
 
 
 def _split(batch: MicroBatch, count: int) -> list[MicroBatch]:

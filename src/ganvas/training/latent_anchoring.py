@@ -64,7 +64,7 @@ def uses_anchors(discriminator: keras.Model, params: TrainParams) -> bool:
 def with_anchors(
     data: TrainingSet, discriminator: keras.Model, latent: int, params: TrainParams
 ) -> TrainingSet:
-    """Compute a latent for each training image, if `uses_anchors`; else return `data` as it is.
+    """Compute a latent for each training image, if `uses_anchors`; else return `data`.
 
     Args:
         data: Images to train on.
@@ -117,7 +117,7 @@ def _pool_features(
 
 
 def _average_over_grid(maps: np.ndarray, grid: int) -> np.ndarray:
-    """Average (N, S, S, C) over the cells of a grid; coarser maps stay as they are."""
+    """Average (N, S, S, C) over the cells of a grid; return coarser maps unchanged."""
     cell = maps.shape[1] // grid
     if cell <= 1:
         return maps
@@ -175,8 +175,8 @@ def _normal_quantiles(codes: np.ndarray) -> np.ndarray:
 class AnchoredAdversary(Adversary):
     """An adversary that adds a reconstruction loss for the anchored images of a batch.
 
-    These are every `anchor.every`-th: their latents are those of the real images at the same
-    places. Their loss compares backbone features and coarse pixels of both.
+    Every `anchor.every`-th image is anchored: it is generated from the latent of the real image
+    at the same position, and the loss compares backbone features and coarse pixels of the two.
 
     Args:
         discriminator: A discriminator made of a backbone and `heads`; see
@@ -194,7 +194,7 @@ class AnchoredAdversary(Adversary):
     def joint_gradients(
         self, batch: MicroBatch, generated: tf.Tensor, step: tf.Tensor
     ) -> AdversarialGradients:
-        """Compute the gradients of both losses; the images' one includes the reconstruction."""
+        """Compute the gradients of both losses; the image gradient includes reconstruction."""
         # Backbone features of both kinds of images, augmented alike, and the pixel loss.
         with tf.GradientTape() as image_tape:
             image_tape.watch(generated)
@@ -262,8 +262,8 @@ class AnchoredAdversary(Adversary):
     ) -> list[tf.Tensor]:
         """Add gradients at the maps, the adversarial one rescaled by `anchor.adversarial`.
 
-        Without it either can be a hundred times the larger. Norms are those of the anchored
-        images, which have both.
+        Without rescaling, either can be a hundred times larger than the other. Norms are those of
+        the anchored images, which have both.
         """
         every = self.params.anchor.every
         norm = _global_norm([x[::every] for x in adversarial])

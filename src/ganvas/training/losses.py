@@ -49,7 +49,7 @@ def non_saturating_discriminator_loss(
         1.3863
     """
     real, fake = _to_float32(real_logits, fake_logits)
-    # The softplus of the other sign is this one less the logit.
+    # softplus(x) = softplus(-x) + x turns both terms of a cross-entropy into one softplus.
     real_term = ops.softplus(-real) + (1 - real_labels) * real
     return ops.mean(real_term) + ops.mean(ops.softplus(fake) - fake_labels * fake)
 
@@ -301,7 +301,7 @@ def lecam_penalty(
 def moving_average(average: KerasTensor, value: KerasTensor, decay: KerasTensor) -> KerasTensor:
     """Return decay · average + (1 - decay) · value in float32, without a gradient to the value.
 
-    Decay 0 starts an average: nothing of an arbitrary initial value stays.
+    With decay 0 the result is the value, whatever the initial average.
     """
     average, value, decay = _to_float32(average, value, decay)
     return decay * average + (1 - decay) * ops.stop_gradient(value)

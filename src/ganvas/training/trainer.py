@@ -51,9 +51,9 @@ class TrainingResult(NamedTuple):
         history: One row an epoch: epoch, loss_g, loss_d, real_score, fake_score (means over the
             epoch; scores are sigmoid outputs in [0, 1]), seconds, images_per_second; and what
             callbacks add: augment_probability, diversity, novelty, warnings, kernel_distance.
-        stop_reason: What ended it; after a divergence the networks are those of the last good
-            epoch.
-        message: The same in a sentence.
+        stop_reason: What ended the run; after a divergence the networks are those of the last
+            complete epoch.
+        message: The stop reason in a sentence.
         images_seen: Number of real images shown to the discriminator in the whole run.
         run_state: Start, warnings, seconds and best epoch.
     """
@@ -157,10 +157,10 @@ class _Run:
         self.clock = TimeLimit(params.max_minutes, self.run_state)
 
     def execute(self, callbacks: Sequence[keras.callbacks.Callback]) -> TrainingResult:
-        """Train until something ends it."""
+        """Train until the run ends, and return its result."""
         stop_reason, cause = self._limit_reached(), ""
         if stop_reason is None:
-            # The row of a partial epoch is written anew at its end.
+            # The row of a partial epoch is written again when the epoch is complete.
             self.run_state.rollback(self.start[0])
             self.run_state.start_clock()
             stop_reason, cause = self._fit(callbacks)
@@ -211,7 +211,7 @@ class _Run:
         try:
             epoch, step = self.start
             if step:
-                # `fit` begins with whole epochs, so the rest of one is a fit of its own.
+                # `fit` begins with a whole epoch, so the rest of one takes a separate call.
                 restore = RestoreMetrics(self.metric_values)
                 self._fit_epochs(epoch, epoch + 1, step, [restore, *all_callbacks])
                 epoch += 1
@@ -256,7 +256,7 @@ class _Run:
         self.run_state.rollback(saver.epochs)
 
     def _finish(self, stop_reason: StopReason, cause: str) -> TrainingResult:
-        # Read before the best epoch is restored, whose count is that of its own time.
+        # Read before the best epoch is restored, and its step count with it.
         images_seen = int(self.gan.steps.numpy()) * self.params.images_per_step
         best = self.store.load_best() if self.params.kid_validation.keep == "best" else None
         if best is not None:
@@ -272,7 +272,7 @@ class _Run:
 def end_message(
     stop_reason: StopReason, cause: str, params: TrainParams, run_state: RunState
 ) -> str:
-    """Return a sentence on what ended a run, and which weights are kept."""
+    """Return a sentence that reports why a run ended, and which weights are kept."""
     epochs = len(run_state.rows)
     match stop_reason:
         case "epochs":
