@@ -1,4 +1,4 @@
-"""Array types."""
+"""The type of image arrays."""
 
 from typing import Any, Protocol
 

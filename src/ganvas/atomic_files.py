@@ -17,8 +17,8 @@ def atomic_path(file: Path, shared: bool = False, durable: bool = False) -> Iter
 
     Args:
         file: File to write; its folder is created if it is missing.
-        shared: Whether other processes may write the same file at the same time. Each then gets
-            a temporary name of its own, which a killed process leaves behind.
+        shared: Whether other processes may write the same file at the same time. Each then has
+            a unique temporary file, which a killed process leaves behind.
         durable: Whether to flush the content to disk before renaming. Otherwise a power cut may
             leave the new name without its content.
 
@@ -46,7 +46,7 @@ def atomic_write(file: Path, content: bytes) -> None:
 
 
 def replace_folder(folder: Path, by: Path) -> None:
-    """Move a finished folder into the place of another one, which is deleted if it exists.
+    """Replace a folder, if it exists, by a finished one.
 
     The old folder is renamed before it is deleted, so a killed process never leaves a mixture.
 

@@ -125,7 +125,7 @@ class TrackingHooks:
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        """Keep the outputs that are logged by value, and the names of all others."""
+        """Keep the outputs that are logged by value, and the names of all other datasets."""
         if self._client is None:
             return
         by_value = dataset_name in ("generator", "history", "metrics")

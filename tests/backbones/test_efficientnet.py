@@ -93,7 +93,7 @@ def test_weights_that_do_not_fit_are_rejected():
     weights = load_weights("lite0")
     with pytest.raises(ValueError, match=r"lacks the weights 'bn0\.running_var'"):
         build_efficientnet("lite0", {k: v for k, v in weights.items() if k != "_bn0.running_var"})
-    with pytest.raises(ValueError, match=r"no place for the weights more\.bias"):
+    with pytest.raises(ValueError, match=r"no layer for the weights more\.bias"):
         build_efficientnet("lite0", weights | {"_more.bias": np.zeros(3)})
     with pytest.raises(ValueError, match="shape"):
         build_efficientnet("lite0", weights | {"_fc.bias": np.zeros(3, np.float32)})

@@ -69,7 +69,7 @@ def test_outputs_equal_those_of_the_published_port(weights):
 
 
 def test_weights_of_another_network_are_rejected(weights):
-    with pytest.raises(ValueError, match=r"no place for the weights AuxLogits\.fc"):
+    with pytest.raises(ValueError, match=r"no layer for the weights AuxLogits\.fc"):
         build_inception(weights | {"AuxLogits.fc": np.zeros(3)})
     del weights["Mixed_7c.branch_pool.bn.bias"]
     with pytest.raises(ValueError, match=r"lacks the weights 'Mixed_7c\.branch_pool\.bn\.bias'"):

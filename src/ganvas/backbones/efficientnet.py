@@ -118,7 +118,7 @@ def build_efficientnet(variant: Variant, weights: dict[str, np.ndarray]) -> kera
 def build_pyramid(variant: Variant, side: int, input_upscale: int = 1) -> keras.Model:
     """Build a frozen backbone that returns feature maps of four sizes, for a discriminator.
 
-    Batch normalization is folded into the convolutions before it, which gives equal maps.
+    Batch normalization is folded into the convolutions before it, with equal maps as result.
 
     Args:
         variant: The scale of the network.

@@ -222,7 +222,7 @@ def assign_weights(
     except KeyError as error:
         raise ValueError(f"{network} lacks the weights {error}") from error
     if unused:
-        raise ValueError(f"{network} has no place for the weights {', '.join(unused)}")
+        raise ValueError(f"{network} has no layer for the weights {', '.join(unused)}")
 
 
 def _pop_weights(weights: dict[str, np.ndarray], name: str, layer: Layer) -> list[np.ndarray]:

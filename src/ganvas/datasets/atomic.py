@@ -56,7 +56,7 @@ class AtomicSave(_Dataset):
             # Unwrapped, since Kedro's wrapper checks for the version before it is renamed.
             unwrap(super().save)(self, data)  # type: ignore[safe-super]  # defined by the dataset
             self._fs.mv(partial, target)
-        except Exception as error:  # each store has errors of its own
+        except Exception as error:  # each store raises its own errors
             if self._protocol == "file":
                 raise
             with suppress(Exception):

@@ -69,7 +69,7 @@ class BatchedGenerator:
     def generate(
         self, latents: np.ndarray, labels: np.ndarray, timeout: float = TIMEOUT
     ) -> np.ndarray:
-        """Return the images, uint8 (n, H, W, 3), of some dozens of latents.
+        """Return the images, uint8 (n, H, W, 3), of latents.
 
         Args:
             latents: float32 (n, Z).

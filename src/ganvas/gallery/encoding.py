@@ -8,7 +8,7 @@ from PIL import Image
 
 from ganvas.visualization import image_grid
 
-# For each request anew, so compress fast.
+# Images are encoded again for every request, so compression must be fast.
 encode_png = partial(image_grid.encode_png, fast=True)
 
 

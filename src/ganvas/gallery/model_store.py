@@ -92,7 +92,7 @@ class LoadedModel:
 
 
 class ModelStore:
-    """Trained models below a folder, which is listed anew at each call.
+    """Trained models below a folder, which is listed again at each call.
 
     Args:
         folder: The project's `data/06_models`.

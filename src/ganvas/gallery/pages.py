@@ -62,7 +62,7 @@ def interpolate() -> str:
 
 @pages.get("/mix")
 def mix() -> str:
-    """Show an interpolation between two classes of one latent; say so if there are fewer."""
+    """Show an interpolation between two classes of one latent, or that the model has fewer."""
     model, query = _read_interpolation()
     names = model.class_names
     if len(names) < 2:

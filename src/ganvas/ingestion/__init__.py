@@ -33,7 +33,7 @@ class SourceParams(Params):
         if self.name == "sample" and self.path and is_url(self.path):
             raise ValueError(
                 f"name is sample, which is drawn on this machine, and path is {self.path}: set "
-                "name to the source whose images lie there"
+                "name to the source whose images are at that URL"
             )
         return self
 

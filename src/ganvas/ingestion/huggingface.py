@@ -34,7 +34,7 @@ def download(handle: str, folder: Path, credentials: dict[str, str]) -> tuple[Pa
     Args:
         handle: Dataset, as owner/name, with columns image, artist, genre and style.
         folder: Holds the files until they are complete.
-        credentials: `token`; empty: the one that the client finds itself.
+        credentials: `token`; empty: the client's default.
 
     Returns:
         The folder of `<Style>/<artist-name>_<number>.jpg` and the lists of genres, below

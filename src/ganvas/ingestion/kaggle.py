@@ -25,7 +25,7 @@ def download(handle: str, folder: Path, credentials: dict[str, str]) -> tuple[Pa
     Args:
         handle: Dataset, as owner/name.
         folder: Holds the archive and its content until both are complete.
-        credentials: `token`, or `username` and `key`; empty: those that kagglehub finds itself.
+        credentials: `token`, or `username` and `key`; empty: kagglehub's defaults.
 
     Returns:
         The folder of the unpacked files, somewhere below `folder`, and the version.

@@ -98,7 +98,7 @@ def mirror(url: str, folder: Path, options: dict[str, Any]) -> None:
         batch = {path: objects[path] for path in changed[start : start + BATCH]}
         try:
             _download(store, folder, batch)
-        except Exception as error:  # each store has errors of its own
+        except Exception as error:  # each store raises its own errors
             if isinstance(error, OSError) and is_disk_full(error):
                 raise GanvasError(explain_disk_error(error, folder, "filled", "ingest")) from error
             raise _unreadable(url, error) from error
@@ -140,7 +140,7 @@ def _list_objects(url: str, options: dict[str, Any]) -> tuple[Any, dict[str, Sto
         store.invalidate_cache()
         root = root.rstrip("/")
         listing = store.find(root, detail=True)
-    except Exception as error:  # each store has errors of its own
+    except Exception as error:  # each store raises its own errors
         raise _unreadable(url, error) from error
     objects = {}
     for name, info in listing.items():

@@ -118,7 +118,7 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
         GanvasError: Another run packs to the folder.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # The lock file is never deleted: a lock on a deleted file excludes nobody.
+    # The lock file is never deleted: a lock on a deleted file has no effect.
     with folder.with_name(f".{folder.name}.lock").open("w") as stream:
         if sys.platform != "win32":
             import fcntl

@@ -120,8 +120,8 @@ def _read_classes(file: Path) -> dict[int, str]:
             index, name = _read_line(file, number, line, CLASS_LINE, "index name")
             if int(index) in classes:
                 raise GanvasError(
-                    f"Line {number} of {file} names the index {index} again: give each class an "
-                    "index of its own."
+                    f"Line {number} of {file} names the index {index} again: each class must "
+                    "have its own index."
                 )
             classes[int(index)] = to_nfc(name)
     if not classes:

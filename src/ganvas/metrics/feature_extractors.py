@@ -1,6 +1,6 @@
 """Feature extractors: the pretrained networks whose features FID-like metrics compare.
 
-Values computed with different extractors can't be compared, so a metric's name has its extractor's.
+Values computed with different extractors can't be compared, so metrics are named after theirs.
 """
 
 import hashlib
@@ -164,7 +164,7 @@ def load_extractor(name: str, weights: str | None = None) -> FeatureExtractor:
         The extractor; a saved model's name ends with the first 8 digits of its file's SHA-256.
 
     Raises:
-        GanvasError: The name is unknown, or its weights are missing, damaged or others.
+        GanvasError: The name is unknown, or its weights are missing, damaged or of another network.
 
     Example:
         >>> load_extractor("efficientnet_lite0").side

@@ -18,7 +18,7 @@ def inception_score(probabilities: np.ndarray, splits: int = 10) -> tuple[float,
         splits: Number of splits of consecutive images, at most n; the paper has 10 of 50,000.
 
     Returns:
-        Mean and standard deviation over the splits, 1 to K. Smaller splits give lower scores.
+        Mean and standard deviation over the splits, 1 to K. Smaller splits have lower scores.
 
     Raises:
         GanvasError: There are fewer images than splits.

@@ -84,7 +84,7 @@ def log_likelihoods(
     Memory holds 2 · chunk images as floats and (s, n) sums, however many images there are.
 
     Args:
-        points: (n, …), uint8, which is scaled to [0, 1], or floats, which are used as they are.
+        points: (n, …), uint8, which is scaled to [0, 1], or floats, which are used unchanged.
         samples: (m, …), likewise.
         sigmas: Standard deviations of the Gaussians, (s,).
         chunk: Number of points and of samples that are held as floats at once.

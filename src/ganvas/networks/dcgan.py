@@ -29,7 +29,7 @@ class DcganParams(Params):
     Spectral normalization is Keras's layer: it divides the kernels at each training step, without
     a gradient through the singular value; batch norms stay, so that the network as a whole is not
     1-Lipschitz. The class embedding beside the latent is needed because conditional batch norm
-    scales and shifts whole maps, and can't place anything within an image.
+    scales and shifts whole feature maps, which can't change where things are in an image.
     """
 
     latent: int = Field(100, ge=1, le=4096)
@@ -163,7 +163,7 @@ def _stem(
     """Map latents (N, Z) to the first feature maps, (N, s, s, width)."""
     x, side = latent, params.smallest_side
     if labels is not None:
-        # Of the latent's scale, N(0, 1).
+        # On the latent's scale, N(0, 1).
         standard = keras.initializers.RandomNormal(stddev=1.0)
         embedding = class_embedding(params.class_embedding, standard, name="class_embedding")
         x = layers.Concatenate()([x, embedding(labels)])

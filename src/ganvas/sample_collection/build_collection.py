@@ -85,7 +85,7 @@ def draw_collection(
     """Draw a collection into a new folder, in the layout of Best Artworks of All Time.
 
     The folder holds `artists.csv` (one row an artist), `images/<Name>/<Name>_<k>.jpg` (160×160,
-    k from 1) and `resized/<Name>_<k>.jpg` (the same images, 64×64). The same seed gives the same
+    k from 1) and `resized/<Name>_<k>.jpg` (the same images, 64×64). The same seed draws the same
     bytes. Everything is written to a hidden folder and renamed at the end, so `folder` is always
     complete.
 

@@ -32,9 +32,8 @@ def render_comparison(runs: list[Run], grids: dict[str, np.ndarray]) -> str:
     """Render the comparison page.
 
     Args:
-        runs: Entries of the leaderboard, each with run, dataset, extractor,
-            network, started, epochs, images_seen, minutes, seed, version, parameters (flat) and
-            metrics.
+        runs: Entries of the leaderboard, each with run, dataset, extractor, network, started,
+            epochs, images_seen, minutes, seed, version, parameters (flat) and metrics.
         grids: Generated images of each run, uint8 of shape (H, W, 3), by `run`.
 
     Returns:
@@ -78,11 +77,11 @@ def order_runs(runs: list[Run]) -> list[Run]:
 
 
 def tabulate(runs: list[Run]) -> pd.DataFrame:
-    """Put the leaderboard into a table with a row per run.
+    """Convert leaderboard entries to a table with one row per run.
 
     Returns:
-        dataset, extractor, network, started, epochs, minutes and the main
-        metrics, None where a run lacks one; sorted by dataset and extractor, best run first.
+        dataset, extractor, network, started, epochs, minutes and the main metrics, None where a
+        run lacks one; sorted by dataset and extractor, best run first.
     """
     ordered = sorted(order_runs(runs), key=lambda run: (run["dataset"], run["extractor"]))
     return pd.DataFrame(

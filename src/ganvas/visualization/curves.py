@@ -29,7 +29,7 @@ PANELS = {
     "Losses": (["loss_g", "loss_d"], "mean over the epoch"),
     "Scores": (["real_score", "fake_score"], "mean sigmoid output"),
 }
-DISTANCE_PANEL = {"Kernel distance to held-out images": (["kernel_distance"], "no unit")}
+DISTANCE_PANEL = {"Kernel distance to validation images": (["kernel_distance"], "no unit")}
 PANEL_HEIGHT = 300
 
 

@@ -25,7 +25,7 @@ STYLES = [
 
 
 class _Call(NamedTuple):
-    """A call of a layer: its output shape, the calls it takes inputs from, its submodel."""
+    """A call of a layer: its output shape, the calls that produce its inputs, its submodel."""
 
     layer: keras.Operation
     shape: tuple[int | None, ...]
@@ -41,7 +41,7 @@ class Block(NamedTuple):
         layers: Number of layers of each type, in order.
         parameters: Number of weights.
         frozen: Whether it has weights, none of them trainable.
-        sources: Indices of the blocks that it takes inputs from.
+        sources: Indices of the blocks whose outputs are its inputs.
         endpoint: Name of the model's input or output that it stands for, or empty.
     """
 
@@ -168,7 +168,7 @@ def _add_calls(
             if node.is_input and submodel:
                 continue
             if isinstance(layer, keras.Model):
-                # A submodel's tensors are others than those that it is called on.
+                # The tensors within a submodel differ from those that it is called on.
                 inputs = zip(layer.inputs, node.input_tensors, strict=True)
                 producers |= {id(inner): producers[id(outer)] for inner, outer in inputs}
                 _add_calls(layer, layer.name, calls, producers)
@@ -192,7 +192,7 @@ def _group_calls(calls: list[_Call], outputs: set[int]) -> list[int]:
         for source in call.sources:
             if _same_resolution(calls[source], call):
                 merge(groups[source], groups[number])
-    # Add groups without a box of their own to their only consumer.
+    # Merge groups without a separate box into their only consumer.
     for number in range(len(calls)):
         own = {member for member, group in enumerate(groups) if group == groups[number]}
         consumers = {
@@ -213,7 +213,7 @@ def _same_resolution(source: _Call, call: _Call) -> bool:
 
 
 def _joins_consumer(calls: list[_Call]) -> bool:
-    """Return whether a group has no box of its own: it outputs vectors or has no weights."""
+    """Return whether a group has no separate box: it outputs vectors or has no weights."""
     if isinstance(calls[0].layer, keras.layers.InputLayer):
         return False
     feature_maps = any(len(call.shape) == 4 and call.shape[1] != 1 for call in calls)

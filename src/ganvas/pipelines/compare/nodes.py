@@ -21,6 +21,6 @@ def write_comparison(
     runs = [load() for name, load in sorted(leaderboard.items()) if name in leaderboard_pictures]
     if not runs:
         raise GanvasError("No evaluation is finished yet: run `kedro run` first.")
-    # Entries of earlier versions call the feature extractor a judge, or don't name it.
+    # In entries of earlier versions the feature extractor has the key `judge`, or none.
     runs = [{"extractor": run.get("judge", "an unnamed network")} | run for run in runs]
     return render_comparison(runs, {run["run"]: leaderboard_pictures[run["run"]]() for run in runs})

@@ -174,8 +174,8 @@ def _class_accuracy(
     classes: Classes,
     seed: int,
 ) -> dict[str, Any]:
-    # Train on labeled training images, as they are and degraded: generated images tend to be
-    # blurred or noisy, which the classifier must not mistake for a class.
+    # Train on labeled training images and on degraded copies: generated images tend to be blurred
+    # or noisy, which the classifier must not mistake for a class.
     labels = classes.labels[features.training_positions]
     labeled, count = labels >= 0, len(classes.names)
     degraded = blur_and_noise(collection.images[features.training_positions[labeled]], seed)
@@ -185,20 +185,20 @@ def _class_accuracy(
     ]
     classifier = train_classifier(np.concatenate(inputs), np.tile(labels[labeled], 2), count, seed)
 
-    def discriminator_accuracy(inputs: np.ndarray, labels: np.ndarray) -> float:
+    def accuracy(inputs: np.ndarray, labels: np.ndarray) -> float:
         return float(np.mean(predict_classes(classifier, inputs) == labels))
 
     validation_labels = classes.labels[features.validation_positions]
     known = validation_labels >= 0
     real = None
     if known.any():
-        real = discriminator_accuracy(features.validation[known], validation_labels[known])
+        real = accuracy(features.validation[known], validation_labels[known])
     return metric_entry(
         "Class accuracy",
-        discriminator_accuracy(features.generated, target_classes),
+        accuracy(features.generated, target_classes),
         f"N={len(target_classes)} generated and {known.sum()} validation images, {count} classes "
         f"of {classes.column}, softmax on the features of {extractor.name}, trained on "
-        f"{labeled.sum()} training images as they are and blurred and noisy, seed {seed}",
+        f"{labeled.sum()} training images and their blurred and noisy copies, seed {seed}",
         real=real,
     )
 

@@ -54,7 +54,7 @@ def find_nearest_training_images(
     if not features.extractor:
         return metrics, draw_neighbors(rows)
 
-    # Distances in features, which may be known of a part of the training images only.
+    # Distances in features, which may be computed for a part of the training images only.
     nearest, distances = find_nearest_features(features.generated, features.training)
     _, real = find_nearest_features(features.validation, features.training)
     count = len(features.training)

@@ -43,7 +43,7 @@ def make_sample_grid(generator: keras.Model, params: ReportParams) -> np.ndarray
 
 
 def make_interpolation_grid(generator: keras.Model, params: ReportParams) -> np.ndarray:
-    """Arrange interpolations between latents in a grid, a row of one class for each."""
+    """Arrange interpolations between latents in a grid, one row and one class each."""
     ends = sample_latents(generator, 2 * INTERPOLATIONS, params.seed + 2)
     latents = slerp(ends[:INTERPOLATIONS], ends[INTERPOLATIONS:], INTERPOLATION_STEPS)
     classes = np.repeat(cycle_classes(generator, INTERPOLATIONS), INTERPOLATION_STEPS, axis=0)

@@ -1,4 +1,4 @@
-"""Keras callbacks that join training with figures and metrics: snapshots, warnings, KID."""
+"""Keras callbacks that join training with plots and metrics: snapshots, warnings, KID."""
 
 import time
 from collections.abc import Callable
@@ -39,9 +39,9 @@ from ganvas.visualization.progress_strip import snapshot_file
 # Added to the seed; beyond the seeds that a user can set, so that the selection of an epoch and
 # the final evaluation never share images.
 KID_SEED_OFFSET = 2**32
-# The final evaluation uses another network, which no selection has used.
+# The final evaluation uses another network, by whose features no epoch was selected.
 EXTRACTOR = "efficientnet_lite0"
-# Number of real images whose distances samples' distances are compared with.
+# Number of real images in each reference for the samples' distances.
 REFERENCE_IMAGES = 64
 # Drawing curves takes part of a second, and an epoch of a small collection not much longer.
 SECONDS_BETWEEN_CURVES = 30
@@ -73,7 +73,7 @@ def make_callbacks(
 def make_snapshot_saver(
     snapshots: Path, params: TrainParams
 ) -> Callable[[RunState, int, np.ndarray], None]:
-    """Return the function that saves snapshots, and now and then the history and its curves."""
+    """Return the function that saves snapshots and, at intervals, the history and its curves."""
     last_drawn = -np.inf
 
     def save(run_state: RunState, epoch: int, images: np.ndarray) -> None:

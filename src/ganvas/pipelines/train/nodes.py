@@ -95,7 +95,7 @@ def train_gan(
             lambda: open_store(checkpoints, identity, params.checkpoint.keep, params.resume)
         )
 
-    # 4. Training, and what is saved of it.
+    # 4. Training, and the outputs to save.
     callbacks = make_callbacks(collection, data, params, snapshots) if devices.is_chief else []
     result = train(networks, ema_generator, data, params, store, callbacks, devices)
     discriminator = _to_float32(network, networks.discriminator, data)
@@ -113,7 +113,7 @@ def choose_column(network: NetworkParams, collection: Collection) -> str | None:
 
 
 def make_training_set(collection: Collection, classes: Classes) -> TrainingSet:
-    """Return the training images; with classes only those that have one."""
+    """Return the training images; with classes, only labeled ones."""
     positions = classes.in_split(collection.split("train"))
     if classes.column is None:
         return TrainingSet(collection.images, positions)
@@ -162,7 +162,7 @@ def _run_identity(
     network: NetworkParams,
     params: TrainParams,
 ) -> dict[str, Any]:
-    """Return what makes it another run when it changes: images, networks, some parameters.
+    """Return the identity of a run: its images, networks and the parameters of `IDENTITY`.
 
     Images are identified by their content, wherever and whenever they were packed.
     """

@@ -10,9 +10,9 @@ from ganvas.pipelines.train.preview import preview_network
 
 
 def create_pipeline() -> Pipeline:
-    """Train: from the packed collection to saved networks, history and summary."""
+    """Create the pipeline from the packed collection to saved networks, history and summary."""
     with warnings.catch_warnings():
-        # Every command would say that Kedro may change previews of nodes.
+        # Kedro would warn in every command that previews of nodes are experimental.
         warnings.simplefilter("ignore", KedroExperimentalWarning)
         return Pipeline(
             [

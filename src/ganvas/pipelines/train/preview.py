@@ -1,4 +1,4 @@
-"""What kedro-viz shows of the node that trains: the network that the parameters choose, drawn."""
+"""The preview of the training node in kedro-viz: a diagram of the chosen networks."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.pipelines.train.nodes import choose_column
 from ganvas.visualization.network_diagram import draw_networks
 
-# For Mermaid: as wide as there is room, since kedro-viz would draw 300 pixels wide by itself, and
-# distances in pixels that leave room for the boxes.
+# Options of Mermaid: the natural width, since kedro-viz would reduce it to 300 pixels, and spacing
+# between boxes in pixels.
 LAYOUT: dict[str, Any] = {
     "flowchart": {"useMaxWidth": False, "nodeSpacing": 15, "rankSpacing": 25, "padding": 8}
 }
@@ -32,7 +32,7 @@ def preview_network() -> MermaidPreview | TextPreview:
 
 
 def draw_network(catalog: CatalogProtocol[Any, Any]) -> MermaidPreview | TextPreview:
-    """Build the network that a catalog's parameters choose and draw it, or say why not."""
+    """Draw the network that a catalog's parameters choose, or return the reason why not."""
     ingest = IngestParams.model_validate(catalog.load("params:ingest"))
     network = NetworkParams.model_validate(catalog.load("params:network"))
     network = network.resolve_label(ingest.classes)
@@ -40,16 +40,16 @@ def draw_network(catalog: CatalogProtocol[Any, Any]) -> MermaidPreview | TextPre
         classes = _count_classes(catalog, network)
         if classes is None:
             return TextPreview(NOT_PACKED)
-        # Where a GPU trains, its memory stays with it.
+        # On the CPU, so that no GPU memory is taken from a run that trains there.
         with keras.device("cpu"):
-            pair = build(network, (ingest.size, ingest.size, 3), classes)
+            networks = build(network, (ingest.size, ingest.size, 3), classes)
     except GanvasError as error:
         return TextPreview(str(error))
-    return MermaidPreview(draw_networks(pair), meta=LAYOUT)
+    return MermaidPreview(draw_networks(networks), meta=LAYOUT)
 
 
 def _count_classes(catalog: CatalogProtocol[Any, Any], network: NetworkParams) -> int | None:
-    """Count the classes to paint by; None where it takes a collection that isn't there yet."""
+    """Count the classes of the network; None if only a missing collection could determine them."""
     if network.label is None and not NETWORKS[network.name].always_conditional:
         return 0
     if not catalog.exists("collection"):
