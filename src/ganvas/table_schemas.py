@@ -65,6 +65,10 @@ def check_index(index: pd.DataFrame, where: str = "image_index") -> None:
 
     Raises:
         GanvasError: A column is missing, or a row is invalid.
+
+    Example:
+        >>> rows = {"path": ["a.jpg"], "split": ["train"], "hash": ["0" * 32]}
+        >>> check_index(pd.DataFrame(rows))
     """
     _require_columns(index, where, ["path", "split", "hash"])
     _require_unique(index, where, "path")

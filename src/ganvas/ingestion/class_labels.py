@@ -49,6 +49,12 @@ def read_classes(index: pd.DataFrame, column: str | None) -> Classes:
 
     Raises:
         GanvasError: There is no such column, or its values can't be classes.
+
+    Example:
+        >>> index = pd.DataFrame({"genre": ["b", "a", "b", "a"], "split": ["train"] * 4})
+        >>> classes = read_classes(index, "genre")
+        >>> classes.names, classes.labels.tolist()
+        (['a', 'b'], [1, 0, 1, 0])
     """
     if column is None:
         return Classes(None, [], np.zeros(len(index), np.int32))

@@ -47,6 +47,10 @@ def read_folder(folder: Path, params: FolderParams) -> tuple[pd.DataFrame, pd.Da
     Raises:
         GanvasError: The folder, the table, one of its columns or every image is missing, or a
             line of the table can't be read.
+
+    Example:
+        >>> records, skipped = read_folder(Path("photos"), FolderParams(labels="folders"))
+        >>> records["class"].value_counts()
     """
     files, skipped = scan(folder)
     files = files[files["path"] != params.csv]

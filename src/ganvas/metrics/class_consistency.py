@@ -91,5 +91,12 @@ def _sample_batches(
 
 
 def predict_classes(model: keras.Model, features: np.ndarray) -> np.ndarray:
-    """Predict the class numbers (n,) of features (n, d); see `train_classifier`."""
+    """Predict the class numbers (n,) of features (n, d); see `train_classifier`.
+
+    Example:
+        >>> features = np.repeat(np.eye(3, dtype=np.float32), 20, axis=0)
+        >>> classifier = train_classifier(features, np.repeat(np.arange(3), 20), 3, seed=0)
+        >>> predict_classes(classifier, features[[0, 20]])
+        array([0, 1])
+    """
     return model.predict(features, batch_size=1024, verbose=0).argmax(axis=1)

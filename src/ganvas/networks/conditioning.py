@@ -33,6 +33,12 @@ def class_norm(
         labels: (N, K).
         norm: A batch norm without scale and center.
         gamma: Initializer of the scales; the offsets start at zero.
+
+    Example:
+        >>> norm = layers.BatchNormalization(scale=False, center=False)
+        >>> x, labels = keras.ops.ones((2, 8, 8, 16)), keras.ops.eye(2)
+        >>> class_norm(x, labels, norm, keras.initializers.Ones()).shape
+        TensorShape([2, 8, 8, 16])
     """
     x = norm(x)
     channels = x.shape[-1]
@@ -56,6 +62,11 @@ def projection_logit(x: KerasTensor, labels: KerasTensor, embedding: keras.Layer
 
     Returns:
         Inner products (N, 1) of the embeddings and the feature maps' spatial sums, float32.
+
+    Example:
+        >>> embedding = class_embedding(16, keras.initializers.Ones())
+        >>> projection_logit(keras.ops.ones((2, 4, 4, 16)), keras.ops.eye(2), embedding).shape
+        TensorShape([2, 1])
     """
     area = x.shape[1] * x.shape[2]
     means = layers.GlobalAveragePooling2D(dtype="float32")(x)

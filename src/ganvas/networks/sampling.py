@@ -11,12 +11,24 @@ BATCH = 64
 
 
 def latent_dim(generator: keras.Model) -> int:
-    """Return the length Z of a generator's latents."""
+    """Return the length Z of a generator's latents.
+
+    Example:
+        >>> from ganvas.networks.dcgan import DcganParams, build_dcgan
+        >>> latent_dim(build_dcgan(DcganParams(), (64, 64, 3)).generator)
+        100
+    """
     return generator.inputs[0].shape[-1]
 
 
 def count_classes(generator: keras.Model) -> int:
-    """Return the number of classes K of a generator; 0 for an unconditional one."""
+    """Return the number of classes K of a generator; 0 for an unconditional one.
+
+    Example:
+        >>> from ganvas.networks.dcgan import DcganParams, build_dcgan
+        >>> count_classes(build_dcgan(DcganParams(), (64, 64, 3), classes=10).generator)
+        10
+    """
     return generator.inputs[1].shape[-1] if len(generator.inputs) > 1 else 0
 
 
@@ -77,19 +89,36 @@ def slerp(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
 
 
 def cycle_classes(generator: keras.Model, count: int) -> np.ndarray:
-    """Return one-hot labels, float32 of shape (count, K), that cycle through the classes."""
+    """Return one-hot labels, float32 of shape (count, K), that cycle through the classes.
+
+    Example:
+        >>> from ganvas.networks.dcgan import DcganParams, build_dcgan
+        >>> generator = build_dcgan(DcganParams(), (64, 64, 3), classes=3).generator
+        >>> cycle_classes(generator, 4).argmax(axis=1).tolist()
+        [0, 1, 2, 0]
+    """
     classes = count_classes(generator)
     return one_hot(np.arange(count) % max(classes, 1), classes)
 
 
 def sample_labels(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Sample class numbers (count,) with the frequencies of `labels` (n,)."""
+    """Sample class numbers (count,) with the frequencies of `labels` (n,).
+
+    Example:
+        >>> sample_labels(np.array([0, 0, 1]), count=5, seed=0).shape
+        (5,)
+    """
     # The second number makes them independent of latents of the same seed.
     return np.random.default_rng([seed, 1]).choice(labels, count)
 
 
 def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Convert class numbers (N,) to one-hot labels, float32 of shape (N, K)."""
+    """Convert class numbers (N,) to one-hot labels, float32 of shape (N, K).
+
+    Example:
+        >>> one_hot(np.array([1, 0]), classes=3).tolist()
+        [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
+    """
     return (labels[:, None] == np.arange(classes)).astype(np.float32)
 
 
@@ -111,6 +140,13 @@ def generate_batches(
 
     Yields:
         uint8 of shape (n, H, W, 3), n at most 64, N images in all.
+
+    Example:
+        >>> from ganvas.networks.dcgan import DcganParams, build_dcgan
+        >>> generator = build_dcgan(DcganParams(), (64, 64, 3)).generator
+        >>> latents = sample_latents(generator, 100, seed=0)
+        >>> [len(batch) for batch in generate_batches(generator, latents)]
+        [64, 36]
     """
     if one_hot_labels is None:
         one_hot_labels = cycle_classes(generator, len(latents))
@@ -124,7 +160,15 @@ def generate_batches(
 def generate_images(
     generator: keras.Model, latents: np.ndarray, one_hot_labels: np.ndarray | None = None
 ) -> np.ndarray:
-    """Generate all images, uint8 of shape (N, H, W, 3), at once; see `generate_batches`."""
+    """Generate all images, uint8 of shape (N, H, W, 3), at once; see `generate_batches`.
+
+    Example:
+        >>> from ganvas.networks.dcgan import DcganParams, build_dcgan
+        >>> generator = build_dcgan(DcganParams(), (64, 64, 3), classes=10).generator
+        >>> labels = one_hot(np.full(4, 7), classes=10)
+        >>> generate_images(generator, sample_latents(generator, 4, seed=0), labels).shape
+        (4, 64, 64, 3)
+    """
     return np.concatenate(list(generate_batches(generator, latents, one_hot_labels)))
 
 
@@ -133,10 +177,20 @@ def _pad(rows: np.ndarray) -> np.ndarray:
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Convert values in [-1, 1] to uint8 by rounding; values outside are clipped."""
+    """Convert values in [-1, 1] to uint8 by rounding; values outside are clipped.
+
+    Example:
+        >>> to_uint8(np.array([-1.0, 0.0, 2.0])).tolist()
+        [0, 128, 255]
+    """
     return np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
 def to_float(images: np.ndarray) -> np.ndarray:
-    """Convert uint8 images to float32 in [-1, 1], the inverse of `to_uint8`."""
+    """Convert uint8 images to float32 in [-1, 1], the inverse of `to_uint8`.
+
+    Example:
+        >>> to_float(np.array([0, 255], np.uint8)).tolist()
+        [-1.0, 1.0]
+    """
     return images.astype(np.float32) / 127.5 - 1

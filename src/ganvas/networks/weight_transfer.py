@@ -22,6 +22,10 @@ def load_matching_weights(network: keras.Model, folder: Path) -> None:
 
     Raises:
         GanvasError: There is no such file, or no trainable layer matches.
+
+    Example:
+        >>> networks = build_dcgan(DcganParams(), (64, 64, 3))
+        >>> load_matching_weights(networks.generator, Path("data/06_models/celeba/dcgan"))
     """
     file = _newest(folder / f"{network.name}.keras")
     saved = keras.saving.load_model(file, compile=False, safe_mode=True)

@@ -205,6 +205,10 @@ def adapt_probability(
 
     Returns:
         The new probability, a float32 scalar in [0, 1].
+
+    Example:
+        >>> round(float(adapt_probability(0.5, sign_mean=0.9, images=5000)), 2)
+        0.51
     """
     probability, sign_mean, images = (
         ops.cast(x, "float32") for x in (probability, sign_mean, images)

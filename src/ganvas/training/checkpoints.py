@@ -150,6 +150,10 @@ def open_store(parent: Path, identity: dict[str, Any], keep: int, resume: bool) 
         identity: Images, networks and parameters that identify the run, in JSON's types.
         keep: How many of the last checkpoints to keep.
         resume: False: keep an earlier run of this identity under another name.
+
+    Example:
+        >>> store = open_store(Path("checkpoints"), {"seed": 0}, keep=2, resume=True)
+        >>> checkpoint = store.load_latest()
     """
     text = json.dumps(identity, sort_keys=True)
     folder = parent / hashlib.blake2b(text.encode(), digest_size=6).hexdigest()

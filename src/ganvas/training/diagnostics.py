@@ -65,6 +65,11 @@ def diagnose_diversity(rows: list[dict[str, Any]]) -> list[EarlyWarning]:
     Args:
         rows: The history: diversity, the samples' mean distance from each other relative to that
             of real images, in rows with a snapshot.
+
+    Example:
+        >>> rows = [{"epoch": 1, "diversity": 1.0}, {"epoch": 2, "diversity": 0.1}]
+        >>> diagnose_diversity(rows)[0].name
+        'mode collapse'
     """
     diversity = [row["diversity"] for row in rows if "diversity" in row]
     if not diversity:

@@ -298,6 +298,10 @@ def select_devices(choice: str) -> Devices:
 
     Raises:
         GanvasError: They are not available, or TF_CONFIG is not valid.
+
+    Example:
+        >>> select_devices("none").replicas
+        1
     """
     workers = _read_tf_config() if choice in ("auto", "multi_worker") else None
     if choice == "multi_worker" and workers is None:

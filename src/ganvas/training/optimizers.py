@@ -14,6 +14,9 @@ def make_optimizer(params: TrainParams, learning_rate: float, steps: int) -> ker
         params: Parameters of training.
         learning_rate: Initial learning rate.
         steps: Updates an epoch.
+
+    Example:
+        >>> optimizer = make_optimizer(TrainParams(), learning_rate=2e-4, steps=100)
     """
     rate, chosen = make_schedule(params, learning_rate, steps), params.optimizer
     if chosen.name == "rmsprop":

@@ -336,7 +336,12 @@ def dry_run(gan: GAN, data: TrainingSet, params: TrainParams) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Return a duration in a suitable unit, such as 1.5 hours."""
+    """Return a duration in a suitable unit, such as 1.5 hours.
+
+    Example:
+        >>> format_duration(5400)
+        '1.5 hours'
+    """
     for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 1.5 * size:
             return f"{seconds / size:.1f} {unit}"

@@ -26,6 +26,12 @@ def draw_sheets(
 
     Yields:
         uint8 of shape (H', W', 3).
+
+    Example:
+        >>> real, generated = np.zeros((2, 12, 3, 32, 32, 3), np.uint8)
+        >>> names = [f"class {number}" for number in range(12)]
+        >>> len(list(draw_sheets(names, list(real), list(generated))))
+        2
     """
     columns = max(map(len, real))
     padded = [_pad(images, columns) for images in real]
@@ -42,6 +48,10 @@ def draw_neighbors(rows: dict[str, np.ndarray]) -> np.ndarray:
 
     Returns:
         uint8 of shape (H', W', 3).
+
+    Example:
+        >>> images = np.zeros((5, 32, 32, 3), np.uint8)
+        >>> sheet = draw_neighbors({"generated": images, "nearest in pixels": images})
     """
     return _draw_rows(list(rows), {"": list(rows.values())})
 

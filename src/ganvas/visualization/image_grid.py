@@ -47,7 +47,13 @@ def make_grid(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
 
 
 def split_grid(grid: np.ndarray, height: int, width: int, gap: int = GAP) -> np.ndarray:
-    """Split a grid of `make_grid` into its cells, uint8 (n, H, W, C), empty ones included."""
+    """Split a grid of `make_grid` into its cells, uint8 (n, H, W, C), empty ones included.
+
+    Example:
+        >>> grid = make_grid(np.zeros((5, 32, 32, 3), np.uint8), columns=3)
+        >>> split_grid(grid, 32, 32).shape
+        (6, 32, 32, 3)
+    """
     rows, columns = (grid.shape[0] - gap) // (height + gap), (grid.shape[1] - gap) // (width + gap)
     images = [
         grid[top : top + height, left : left + width]
@@ -67,6 +73,10 @@ def encode_png(
         metadata: Text fields to store in the file; those that are None are left out.
         fast: Use run-length compression alone. Generated images hardly repeat, so their files
             are no larger.
+
+    Example:
+        >>> encode_png(np.zeros((8, 8, 3), np.uint8), {"seed": 0})[1:4]
+        b'PNG'
     """
     info = PngInfo()
     for key, value in (metadata or {}).items():
@@ -95,6 +105,10 @@ def encode_webp(frames: np.ndarray, last: int = LAST_FRAME_MS) -> bytes:
     Args:
         frames: uint8 of shape (n, H, W, 3).
         last: Duration of the last frame in milliseconds.
+
+    Example:
+        >>> encode_webp(np.zeros((2, 8, 8, 3), np.uint8))[8:12]
+        b'WEBP'
     """
     first, *others = map(Image.fromarray, frames)
     buffer = io.BytesIO()

@@ -59,6 +59,11 @@ def draw_networks(networks: GanNetworks) -> str:
     Returns:
         A Mermaid flowchart, each network from left to right: boxes with output shape, layers and
         parameters; rounded boxes for inputs and outputs; gray boxes for frozen layers.
+
+    Example:
+        >>> from ganvas.networks.dcgan import DcganParams, build_dcgan
+        >>> draw_networks(build_dcgan(DcganParams(), (64, 64, 3))).splitlines()[0]
+        'flowchart TB'
     """
     generator, discriminator = networks[:2]
     edge = f"{generator.name} --> {discriminator.name}"

@@ -64,6 +64,10 @@ def draw_strip(folder: Path, height: int, width: int) -> np.ndarray:
 
     Raises:
         GanvasError: There are no snapshots.
+
+    Example:
+        >>> run = Path("data/07_model_output/sample/dcgan/snapshots/2026-01-31T12.00.00")
+        >>> strip = draw_strip(run, height=64, width=64)
     """
     files = choose_snapshots(folder, COLUMNS)
     figure = Figure(figsize=(1.22 * len(files), 1.12 * ROWS + 0.35), dpi=144, layout="constrained")
