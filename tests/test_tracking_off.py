@@ -22,7 +22,7 @@ def test_mlflow_is_not_imported_with_the_project():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_a_missing_mlflow_raises_an_error_that_says_how_to_install_it(tmp_path, monkeypatch):
+def test_a_missing_mlflow_raises_an_error_with_the_command_to_install_it(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "importlib.util.find_spec", lambda name: None if name == "mlflow" else find_spec(name)
     )

@@ -129,7 +129,7 @@ def test_the_score_page_names_the_class_and_keeps_it(client):
     assert form_fields(page, 'type="file"')["class"] == "Still Lifes"
 
 
-def test_the_list_of_unusable_files_is_cut_and_says_so(client, trained):
+def test_a_cut_list_of_unusable_files_is_marked_as_cut(client, trained):
     file = trained / "data/03_primary/sample/rejected.csv"
     content = file.read_text() if file.is_file() else None
     try:

@@ -130,8 +130,8 @@ def odd_entries(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def torture(tmp_path) -> tuple[Path, dict[str, str]]:
-    folder = tmp_path / "torture"
+def odd_files(tmp_path) -> tuple[Path, dict[str, str]]:
+    folder = tmp_path / "odd_files"
     folder.mkdir()
     reasons = odd_entries(folder)
     for name, (content, *_) in (good_files() | bad_files()).items():
@@ -142,8 +142,10 @@ def torture(tmp_path) -> tuple[Path, dict[str, str]]:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_each_file_is_packed_or_rejected_by_name(project, kedro_run, torture, workers, monkeypatch):
-    folder, reasons = torture
+def test_each_file_is_packed_or_rejected_by_name(
+    project, kedro_run, odd_files, workers, monkeypatch
+):
+    folder, reasons = odd_files
     monkeypatch.setattr("ganvas.ingestion.pack_job.CHUNK_SIZE", 5)
     result = kedro_run(
         "--pipelines=ingest",

@@ -39,7 +39,7 @@ def test_a_rare_class_is_predicted_too():
     assert correct[labels == 2].mean() > 0.6
 
 
-def test_the_same_seed_gives_the_same_classifier(monkeypatch):
+def test_the_same_seed_trains_the_same_classifier(monkeypatch):
     monkeypatch.setattr(class_consistency, "STEPS", 50)
     features, labels = blobs([30] * 3)
     first, second = (train_classifier(features, labels, 3, seed=4) for _ in range(2))
@@ -77,7 +77,7 @@ def test_blur_is_uniform_up_to_its_maximum(edges):
     np.testing.assert_allclose(profile, expected, atol=1)
 
 
-def test_the_same_seed_gives_the_same_blur_and_noise(edges):
+def test_the_same_seed_draws_the_same_blur_and_noise(edges):
     first, same, other = (blur_and_noise(edges[:3], seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, same)
     assert (first != other).any()

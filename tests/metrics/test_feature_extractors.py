@@ -35,7 +35,7 @@ def test_features_of_images_of_any_size_keep_their_order(averages):
     np.testing.assert_allclose(features, levels[:, None] * np.ones(12), rtol=1e-5)
 
 
-def test_no_images_give_no_features(averages):
+def test_no_images_have_no_features(averages):
     assert compute_features(averages, np.empty((0, 4, 4, 3), np.uint8)).shape == (0, 12)
 
 

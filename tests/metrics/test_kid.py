@@ -53,7 +53,7 @@ def test_agrees_with_a_naive_loop(monkeypatch, chunk, dtype):
     assert kernel_distance(generated, real) == pytest.approx(expected, rel=1e-9)
 
 
-def test_single_precision_features_give_the_same_distance():
+def test_single_precision_features_have_the_same_distance():
     rng = np.random.default_rng(1)
     real, generated = rng.normal(10, 1, (2, 30, 200)).astype(np.float32)
     # A small difference of large kernel values.
@@ -67,7 +67,7 @@ def test_distance_of_two_points():
     assert kernel_distance(real, generated) == pytest.approx(3.5**3 + 1.5**3 - 2 * 2.0**3)
 
 
-def test_equal_distributions_give_zero_on_average():
+def test_equal_distributions_have_distance_zero_on_average():
     rng = np.random.default_rng(2)
     # With so few images a biased estimate would be far off.
     distances = [kernel_distance(*rng.normal(0.5, 1, (2, 8, 3))) for _ in range(2000)]

@@ -161,7 +161,7 @@ def raw_outputs(discriminator: keras.Model, inputs: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("real", [True, False])
-def test_sigmoid_outputs_give_the_papers_loss(real):
+def test_sigmoid_outputs_have_the_loss_of_the_paper(real):
     _, discriminator, _ = build()
     raw = raw_outputs(discriminator, images())
     labels = np.arange(3) if real else np.full(3, K)
@@ -176,7 +176,7 @@ def test_sigmoid_outputs_give_the_papers_loss(real):
 
 
 @pytest.mark.parametrize("real", [True, False])
-def test_softmax_outputs_give_the_cross_entropy_of_k_plus_1_classes(real):
+def test_softmax_outputs_have_the_cross_entropy_of_k_plus_1_classes(real):
     _, discriminator, _ = build(class_loss="softmax")
     raw = raw_outputs(discriminator, images())
     labels = np.arange(3) if real else np.full(3, K)

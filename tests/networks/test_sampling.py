@@ -14,7 +14,7 @@ def test_an_image_depends_only_on_its_seed_and_number(networks):
     np.testing.assert_array_equal(few, many[:3])
 
 
-def test_another_seed_gives_other_images(networks):
+def test_another_seed_generates_other_images(networks):
     generator, _ = networks
     a, b = (generate_images(generator, sample_latents(generator, 3, seed)) for seed in (1, 2))
     assert (a != b).any(axis=(1, 2, 3)).all()

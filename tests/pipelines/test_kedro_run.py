@@ -428,12 +428,12 @@ def test_a_missing_source_folder_is_reported(kedro_run):
     assert "nowhere does not exist" in message and "ingest.source.path" in message
 
 
-def test_sampling_before_training_says_what_to_run(kedro_run):
+def test_sampling_before_training_names_the_command_to_run(kedro_run):
     message = error_message(kedro_run("--pipelines=sample"))
     assert "There is no " in message and "kedro run --pipelines=train" in message
 
 
-def test_comparing_before_any_evaluation_says_what_to_run(kedro_run):
+def test_comparing_before_any_evaluation_names_the_command_to_run(kedro_run):
     assert "There is no leaderboard yet" in error_message(kedro_run("--pipelines=compare"))
 
 

@@ -105,7 +105,7 @@ def test_kid_validation_needs_an_interval(kid_validation):
         ),
     ],
 )
-def test_anchors_need_simultaneous_updates_and_a_place_in_each_micro_batch(params, message):
+def test_anchors_need_simultaneous_updates_and_divisible_micro_batches(params, message):
     valid = {"batch_size": 8, "simultaneous_updates": True, "anchor": {"every": 2}}
     with pytest.raises(ValidationError, match=message):
         TrainParams(**(valid | params))

@@ -142,7 +142,7 @@ def test_shares_of_a_labeled_batch_make_up_the_whole():
             np.testing.assert_array_equal(part[column], array[i::2])
 
 
-def test_shares_have_anchors_at_the_same_places_as_the_whole_batch():
+def test_shares_have_anchors_at_the_same_interval_as_the_whole_batch():
     labels = np.arange(30, dtype=np.int32) % 3
     anchors = np.arange(180, dtype=np.float32).reshape(30, 6)
     data = TrainingSet(make_images(30), np.arange(30), labels, 3, anchors)

@@ -306,7 +306,7 @@ def test_parameters_that_several_devices_support_are_accepted(params):
     Devices(FourReplicas()).check(TrainParams(batch_size=32, **params), anchored=True)
 
 
-def test_networks_without_anchors_need_no_places_for_them():
+def test_networks_without_anchors_need_no_batches_divisible_by_their_interval():
     params = TrainParams(batch_size=20, simultaneous_updates=True, anchor={"every": 2})
     Devices(FourReplicas()).check(params, anchored=False)
     with pytest.raises(GanvasError, match="a multiple of 8"):

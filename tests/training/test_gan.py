@@ -113,7 +113,7 @@ def test_the_images_and_latents_of_every_micro_batch_are_used(simultaneous):
 
 @pytest.mark.parametrize("simultaneous", [False, True])
 @pytest.mark.parametrize("accumulation_steps", [1, 2])
-def test_each_discriminator_update_has_images_of_its_own(simultaneous, accumulation_steps):
+def test_each_discriminator_update_has_other_images(simultaneous, accumulation_steps):
     networks = build_smooth()
     reference, (images, latents) = ReferenceStep(networks), draw_batch(24)
     *extra, last = [(images[i : i + 8], latents[i : i + 8]) for i in (0, 8, 16)]

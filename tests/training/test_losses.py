@@ -74,7 +74,7 @@ def test_a_loss_is_the_formula_of_its_paper(name, network):
 
 
 @for_each_loss
-def test_a_loss_has_the_value_computed_by_hand(name, network):
+def test_a_loss_has_the_precomputed_value(name, network):
     loss = getattr(LOSSES[name], network)(*float32([[2], [0]], [[0], [-2]]))
     assert float(loss) == pytest.approx(BY_HAND[name][NETWORKS.index(network)], abs=1e-5)
 
@@ -148,7 +148,7 @@ def test_label_smoothing_changes_the_labels_of_real_images_only():
     assert loss.generator is LOSSES["least_squares"].generator
 
 
-def test_label_noise_lowers_each_label_by_a_random_number_of_its_own():
+def test_label_noise_lowers_each_label_independently():
     zeros = np.zeros((20_000, 1), np.float32)
     labels = []
 

@@ -107,7 +107,7 @@ def test_the_interactive_curves_and_plotly_are_embedded(training):
     assert len(page) > 3e6
 
 
-def test_metrics_by_class_are_in_a_table_of_their_own(training):
+def test_metrics_by_class_are_in_a_separate_table(training):
     page = render(training)
     before, _, after = page.partition("<h3>Distances by style</h3>")
     assert "9.875" in after and "Night &lt;Skies&gt;" in after and "N=2" in after

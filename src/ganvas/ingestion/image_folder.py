@@ -71,7 +71,7 @@ def read_folder(folder: Path, params: FolderParams) -> tuple[pd.DataFrame, pd.Da
 
 
 def _describe_suffixes(paths: pd.Series) -> str:
-    """Name the suffixes of files that may well be images, but not for Pillow."""
+    """Return the suffixes of the files, which may be images that Pillow can't read."""
     if paths.empty:
         return ""
     suffixes = paths.map(lambda path: PurePosixPath(path).suffix.lower()).value_counts()

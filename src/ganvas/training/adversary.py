@@ -257,7 +257,7 @@ class Adversary:
         return ops.zeros(())
 
     def _fake_class_loss(self, output: DiscriminatorOutput) -> tf.Tensor:
-        """With per-class sigmoids, the discriminator's target for generated images is all zeros."""
+        """Compute the discriminator's class loss of generated images: with sigmoids, towards 0."""
         if "sigmoid_classes" not in output.aux_outputs:
             return ops.zeros(())
         loss = sigmoid_class_loss(

@@ -60,7 +60,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         self.state: dict[str, np.ndarray] = {}
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        """Note the epoch's number."""
+        """Remember the epoch's number."""
         self.epoch, self.batch = epoch + 1, -1
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
@@ -198,7 +198,7 @@ class EarlyWarnings(keras.callbacks.Callback):
         self.snapshots, self.diagnose = snapshots, diagnose
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        """Diagnose, and log."""
+        """Diagnose the epoch, and log new warnings."""
         run_state = self.model.run_state
         warnings = self.diagnose(run_state.rows, self.snapshots.images)
         last_logged = {warning["name"]: warning["epoch"] for warning in run_state.warnings}
@@ -373,7 +373,7 @@ class RestoreMetrics(keras.callbacks.Callback):
         self.values = values
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        """Restore them after the reset."""
+        """Restore the metrics after their reset."""
         for variable, value in zip(self.model.state()["metrics"], self.values, strict=True):
             variable.assign(value)
 
@@ -402,11 +402,11 @@ class ProgressLogger(keras.callbacks.Callback):
             self.bar.start()
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        """Note the epoch."""
+        """Remember the epoch and its start."""
         self.epoch, self.epoch_start = epoch, time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        """Move the bar: by steps or by time, whichever will end the run first."""
+        """Move the bar: by steps or by time, whichever ends the run first."""
         by_steps = (self.epoch + (batch + 1) / self.steps) / self.epochs
         by_time = self.run_state.tick() / self.seconds
         description = f"Training, epoch {self.epoch + 1}/{self.epochs}"

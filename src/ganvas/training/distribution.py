@@ -238,7 +238,7 @@ class SynchronizedStop(keras.callbacks.Callback):
         self._check(self.steps % STEPS_BETWEEN_STOP_CHECKS == 0)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Check."""
+        """Check whether a worker must stop."""
         self._check(True)
 
     def _check(self, now: bool) -> None:

@@ -61,7 +61,7 @@ def test_both_sides_have_the_same_number_of_images(training):
     assert "subsets of 12" in metrics["kernel_distance"]["protocol"]
 
 
-def test_real_images_in_place_of_generated_ones_get_the_baseline(training):
+def test_real_images_in_place_of_generated_ones_have_the_baseline(training):
     metrics = measure_distances(make_features(training[30:], training), EvaluateParams())
     for metric in metrics.values():
         assert metric["value"] == metric["real"]

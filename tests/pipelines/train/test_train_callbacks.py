@@ -37,7 +37,7 @@ def test_samples_are_compared_with_real_images():
     assert [warning.name for warning in warnings] == ["memorization"]
 
 
-def test_kid_is_measured_on_validation_images_with_latents_of_its_own(monkeypatch):
+def test_kid_is_measured_on_validation_images_with_separate_latents(monkeypatch):
     inputs, latents = keras.Input((8, 8, 3)), keras.Input((2,))
     network = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs))
     monkeypatch.setattr(

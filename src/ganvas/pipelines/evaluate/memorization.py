@@ -15,7 +15,7 @@ TITLE = "Distance to the nearest training image"
 def find_nearest_training_images(
     generated: np.ndarray, features: Features, collection: Collection
 ) -> tuple[Metrics, np.ndarray]:
-    """Measure the distance of generated images to the nearest training images, and show these.
+    """Measure the distance of generated images to their nearest training images.
 
     A generator that memorizes its training images comes nearer to them than validation images do,
     which are the real-data baseline.
