@@ -133,7 +133,10 @@ def make_diagnosis(
 def make_kid_measure(
     collection: Collection, data: TrainingSet, params: TrainParams
 ) -> Callable[[keras.Model], float]:
-    """Return the function that measures a generator's kernel distance to validation images."""
+    """Return the function that measures a generator's kernel distance to validation images.
+
+    With fewer than two validation images, it is the distance to training images.
+    """
     extractor = load_extractor(EXTRACTOR)
     positions = collection.shuffled("validation")
     if len(positions) < 2:
