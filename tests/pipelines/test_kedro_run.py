@@ -302,7 +302,7 @@ def test_the_same_command_trains_no_further_and_more_epochs_resume(project, kedr
     caplog.clear()
     with caplog.at_level(logging.INFO):
         kedro_run("--pipelines=train", train__epochs=1, train__resume="false")
-        assert "epoch 1/1" in caplog.text and "the earlier run is kept in" in caplog.text
+        assert "epoch 1/1" in caplog.text and "the earlier one is kept in" in caplog.text
 
 
 def test_training_can_start_from_the_weights_of_another_run(project, kedro_run, caplog):
@@ -349,7 +349,7 @@ def test_a_dry_run_fails_where_the_run_would(kedro_run):
 def test_an_early_warning_appears_in_log_history_and_report(
     project, kedro_run, caplog, monkeypatch
 ):
-    monkeypatch.setattr("ganvas.training.diagnostics.NEW", 1)
+    monkeypatch.setattr("ganvas.training.diagnostics.GRACE_EPOCHS", 1)
     with caplog.at_level(logging.WARNING):
         # Samples of a generator that learns nothing are nearly equal.
         kedro_run(train__generator_learning_rate=1e-12)
