@@ -128,7 +128,7 @@ def test_a_missing_bucket_for_models_is_an_error_and_training_resumes(
     caplog.clear()
     with caplog.at_level("INFO"):
         assert kedro_run("--pipelines=train", train__epochs=1).exit_code == 0
-    assert "Training goes on after epoch 1." in caplog.text and "epoch 1/1" not in caplog.text
+    assert "Resuming after epoch 1." in caplog.text and "epoch 1/1" not in caplog.text
     assert len(bucket.find("nowhere/models")) == 3
 
 
