@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.installed
 
-.PHONY: setup run test cover lint format viz site gallery bench bench-quality
+.PHONY: setup run test test-fast cover lint format viz site gallery bench bench-quality
 
 setup: $(READY)
 
@@ -18,6 +18,10 @@ run: $(READY)
 
 test: $(READY)
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal
+
+# Most tests in under a minute: none that trains for long, runs Kedro, a server or a browser.
+test-fast: $(READY)
+	$(BIN)/pytest --numprocesses=auto --dist=worksteal -m "not slow"
 
 # The same, a quarter slower, with the lines that no test runs.
 cover: $(READY)

@@ -14,6 +14,13 @@ from ganvas.training.callbacks import HistoryLogger
 from projects import make_project, run_kedro
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests that run Kedro as slow; others that take most of a second are marked in place."""
+    for item in items:
+        if {"kedro_run", "trained"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty clone of the project, which is the working directory."""

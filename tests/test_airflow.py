@@ -14,6 +14,8 @@ import airflow_sdk
 from airflow_sdk import DAGS, Task
 from projects import DCGAN, TINY, write_parameters
 
+pytestmark = pytest.mark.slow
+
 DEPENDENCIES = {
     "ingest": set(),
     "train": {"ingest"},

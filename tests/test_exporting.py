@@ -45,6 +45,7 @@ def make_generator(name: str, classes: int) -> keras.Model:
     return generator
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["onnx", "litert"])
 @pytest.mark.parametrize(
     ("name", "classes"), [("dcgan", 0), ("dcgan", 3), ("artgan", 3), ("r3gan", 3)]
@@ -66,6 +67,7 @@ def test_runtimes_generate_the_same_images_for_any_batch_size(tmp_path, form, na
         assert np.abs(images - expected).max() <= 1e-3
 
 
+@pytest.mark.slow
 def test_a_file_that_differs_does_not_replace_an_earlier_one(tmp_path):
     (tmp_path / "generator.onnx").write_text("before")
     with pytest.raises(GanvasError, match=r"export\.tolerance allows 1e-12"):
@@ -82,6 +84,7 @@ def write_old_files(folder):
     return old
 
 
+@pytest.mark.slow
 def test_all_files_stay_as_they_were_if_one_format_fails(tmp_path, monkeypatch):
     old = write_old_files(tmp_path)
     both = ["onnx", "litert"]
@@ -97,6 +100,7 @@ def test_all_files_stay_as_they_were_if_one_format_fails(tmp_path, monkeypatch):
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == old
 
 
+@pytest.mark.slow
 def test_files_of_an_earlier_export_are_removed(tmp_path):
     write_old_files(tmp_path)
     export_generator(make_generator("dcgan", 0), ["onnx"], tmp_path, 3, 1e-3)
@@ -119,6 +123,7 @@ def test_a_missing_package_raises_an_error_with_the_command_to_install_it(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_litert_does_not_need_onnx(tmp_path, monkeypatch):
     for module in ("tf2onnx", "onnx", "onnxruntime"):
         monkeypatch.setitem(sys.modules, module, None)

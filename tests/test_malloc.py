@@ -46,6 +46,7 @@ def test_threads_share_two_arenas():
     assert count_arenas(shared) <= 2 < count_arenas("")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc only")
 def test_memory_that_a_step_frees_is_reused_by_the_next():
     pages, faults = 10 * 400_000 * 8 // 4096, count_page_faults("import ganvas")

@@ -132,6 +132,7 @@ def test_a_missing_bucket_for_models_is_an_error_and_training_resumes(
     assert len(bucket.find("nowhere/models")) == 3
 
 
+@pytest.mark.slow
 def test_a_saved_model_leaves_no_other_object(bucket, credentials, networks):
     path = "s3://art/models/generator.keras"
     dataset = AtomicModelDataset(filepath=path, credentials=credentials)
@@ -143,6 +144,7 @@ def test_a_saved_model_leaves_no_other_object(bucket, credentials, networks):
     assert isinstance(dataset.load(), keras.Model)
 
 
+@pytest.mark.slow
 def test_tables_and_texts_are_saved_atomically(bucket, credentials):
     table = pd.DataFrame({"epoch": [1, 2]})
     for kind, name, data in (

@@ -51,6 +51,7 @@ COUNTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env", COUNTS)
 def test_the_networks_of_a_preset_are_those_of_its_source(env):
     preset = check_params(ProjectParams, load_config("parameters", env))

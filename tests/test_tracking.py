@@ -19,6 +19,8 @@ from ganvas.tracking import (
     resume_run,
 )
 
+pytestmark = pytest.mark.slow
+
 REPORTING = "data/08_reporting/sample/dcgan"
 
 

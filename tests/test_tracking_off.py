@@ -15,6 +15,7 @@ def test_tracking_is_off_by_default(project, kedro_run):
     assert not (project / "data/09_tracking").exists()
 
 
+@pytest.mark.slow
 def test_mlflow_is_not_imported_with_the_project():
     code = (
         "import sys, ganvas.settings, ganvas.pipeline_registry; sys.exit('mlflow' in sys.modules)"

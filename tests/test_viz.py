@@ -19,6 +19,8 @@ from ganvas.pipeline_registry import register_pipelines
 from ganvas.pipelines.train.preview import NOT_PACKED, draw_network
 from projects import DCGAN, TINY, make_project, run_kedro
 
+pytestmark = pytest.mark.slow
+
 BY_GENRE = {"network.label": "genre"}
 STAGES = {"ingest", "train", "evaluate", "report"}
 

@@ -91,6 +91,7 @@ def run(site: Path, folder: Path, *arguments: str) -> subprocess.CompletedProces
     )
 
 
+@pytest.mark.slow
 def test_the_requirements_of_the_wheel_are_consistent(site):
     (wheel,) = site.parent.glob("ganvas-*.whl")
     # Everything is installed already, so pip only checks the versions.
@@ -126,6 +127,7 @@ def test_one_pipeline_runs_with_unpacked_conf(site, trained, tmp_path):
     assert len(list((tmp_path / "data/07_model_output/sample/dcgan/samples").glob("*.png"))) == 4
 
 
+@pytest.mark.slow
 def test_a_preset_reads_images_from_the_working_folder(site, tmp_path):
     folder = copy_conf(site, tmp_path)
     command = ["-m", "ganvas", "--conf-source=conf-ganvas.tar.gz", "--env=celeba"]

@@ -12,6 +12,8 @@ from ganvas.backbones.efficientnet import (
 )
 from ganvas.metrics.feature_extractors import resize
 
+pytestmark = pytest.mark.slow
+
 MILITARY_UNIFORM = 652
 # Outputs of efficientnet_lite_pytorch 0.1.0 with torch 2.13 for the image drawn below, normalized
 # by (x - 127) / 128: some features, the mean of all, some logits, the class of the highest.

@@ -13,6 +13,8 @@ from ganvas.pipeline_registry import register_pipelines
 from ganvas.project_params import ProjectParams
 from projects import ROOT, load_config
 
+pytestmark = pytest.mark.slow
+
 PAGES = [
     ROOT / "README.md",
     *sorted(page for page in (ROOT / "docs").glob("*.md") if page.stem != "adding-a-network"),

@@ -18,6 +18,8 @@ from ganvas.ingestion.download import MARKER, download_source
 from ganvas.ingestion.wikiart import WikiartParams, read_wikiart
 from hubs import ARTWORKS, CELEBA, WIKIART, archive, files, image, point_clients, running_hub
 
+pytestmark = pytest.mark.slow
+
 AGAIN = "kedro run --pipelines=fetch"
 LOCAL = "conf/local/credentials.yml"
 HANDLES = {"artworks": ARTWORKS, "celeba": CELEBA, "wikiart": WIKIART}

@@ -50,6 +50,7 @@ def processes(folder: Path) -> set[int]:
     return {int(file.read_text()) for file in folder.glob("done-*")}
 
 
+@pytest.mark.slow
 def test_local_processes_run_each_task_once(tmp_path):
     jobs = [Job(tmp_path, number) for number in range(30)]
     done = list(run_tasks(record, jobs, ExecutorOptions(workers=2)))
@@ -69,18 +70,21 @@ def test_without_tasks_nothing_runs():
     assert list(run_tasks(record, [], ExecutorOptions())) == []
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced(tmp_path):
     jobs = [Job(tmp_path, number, crashes=int(number == 5)) for number in range(12)]
     assert sorted(run_tasks(record, jobs, ExecutorOptions(workers=2))) == jobs
     assert len(list(tmp_path.glob("attempt-5-*"))) >= 2
 
 
+@pytest.mark.slow
 def test_workers_that_keep_crashing_are_one_error_sentence(tmp_path):
     jobs = [Job(tmp_path, number, crashes=99) for number in range(2)]
     with pytest.raises(GanvasError, match=f"{MAX_CRASHES} times in a row.*ingest.workers"):
         list(run_tasks(record, jobs, ExecutorOptions(workers=2)))
 
 
+@pytest.mark.slow
 def test_a_task_that_kills_every_worker_does_not_kill_the_run(tmp_path):
     jobs = [Job(tmp_path, number, crashes=int(number == 5)) for number in range(12)]
     with pytest.raises(GanvasError, match=f"{MAX_CRASHES} times in a row"):
@@ -89,6 +93,7 @@ def test_a_task_that_kills_every_worker_does_not_kill_the_run(tmp_path):
     assert os.getpid() not in processes(tmp_path)
 
 
+@pytest.mark.slow
 def test_errors_of_tasks_are_raised(tmp_path):
     with pytest.raises(GanvasError, match="No detector"):
         list(
@@ -98,6 +103,7 @@ def test_errors_of_tasks_are_raised(tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_workers_exit_when_the_parent_is_killed(tmp_path):
     script = (
         "import sys, time; from pathlib import Path\n"
@@ -134,12 +140,14 @@ def cluster():
         yield running
 
 
+@pytest.mark.slow
 def test_a_dask_cluster_runs_every_task(tmp_path, cluster):
     jobs = [Job(tmp_path, number) for number in range(12)]
     assert sorted(run_tasks(record, jobs, ExecutorOptions(cluster.scheduler_address))) == jobs
     assert os.getpid() not in processes(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_killed_dask_worker_is_replaced(tmp_path, cluster):
     jobs = [Job(tmp_path, number, crashes=int(number == 4)) for number in range(12)]
     assert sorted(run_tasks(record, jobs, ExecutorOptions(cluster.scheduler_address))) == jobs
@@ -151,6 +159,7 @@ def test_errors_of_tasks_on_a_dask_worker_are_raised(tmp_path, cluster):
         list(run_tasks(fail, [Job(tmp_path, 3)], ExecutorOptions(cluster.scheduler_address)))
 
 
+@pytest.mark.slow
 def test_an_unreachable_scheduler_is_one_error_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(executors, "CONNECT_TIMEOUT", "1s")
     with pytest.raises(GanvasError, match=r"tcp://127\.0\.0\.1:9: start one by .dask scheduler"):

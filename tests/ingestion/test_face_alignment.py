@@ -75,6 +75,7 @@ def no_detector():
     face_alignment._load_detector.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [
@@ -95,6 +96,7 @@ def test_faces_are_aligned_as_in_celeba(make):
     assert np.corrcoef(features(aligned), features(aligned_hopper()))[0, 1] > 0.9
 
 
+@pytest.mark.slow
 def test_alignment_is_deterministic_and_prints_nothing(capfd, no_detector):
     find_landmarks(hopper())
     capfd.readouterr()
@@ -104,6 +106,7 @@ def test_alignment_is_deterministic_and_prints_nothing(capfd, no_detector):
     assert out == err == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("larger_first", [False, True])
 def test_the_larger_of_two_faces_is_aligned(larger_first):
     small = scaled(0.6)
@@ -114,6 +117,7 @@ def test_the_larger_of_two_faces_is_aligned(larger_first):
     assert np.abs(found - corners[0] - find_landmarks(hopper())).max() <= 4
 
 
+@pytest.mark.slow
 def test_a_small_face_is_detected_at_a_higher_resolution(monkeypatch):
     whole = on_canvas((1024, 700), (500, 250), scaled(0.5))
     close = find_landmarks(whole)
@@ -124,6 +128,7 @@ def test_a_small_face_is_detected_at_a_higher_resolution(monkeypatch):
     assert not np.array_equal(coarse, close)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "image",
     [
@@ -146,6 +151,7 @@ def test_images_smaller_than_a_face_have_none(size):
     assert align_face(Image.new("RGB", size, GRAY)) is None
 
 
+@pytest.mark.slow
 def test_the_exif_orientation_is_applied_before_detection(tmp_path):
     hopper().save(tmp_path / "upright.png")
     exif = Image.Exif()
@@ -177,6 +183,7 @@ def test_a_missing_package_is_one_error_sentence(tmp_path, monkeypatch, no_detec
     assert decode_image(tmp_path / "a.png", 32)[0].shape == (32, 32, 3)
 
 
+@pytest.mark.slow
 def test_many_threads_share_one_detector(monkeypatch, no_detector):
     made = []
     make = mtcnn.MTCNN
@@ -244,6 +251,7 @@ def test_landmarks_that_do_not_fit_are_no_face(pointed):
     assert pointed(hopper(), np.stack([other.real, other.imag], 1) + 120) is None
 
 
+@pytest.mark.slow
 def test_a_rotated_and_enlarged_image_is_restored(pointed):
     plan = aligned_hopper().filter(ImageFilter.GaussianBlur(1))
     assert np.abs(np.asarray(pointed(plan, TEMPLATE), int) - np.asarray(plan)).mean() < 1

@@ -98,6 +98,7 @@ def test_chunks_of_other_jobs_are_never_used(raw, tmp_path):
     assert pack_job._chunk_folder(tmp_path / "work") != late.parent and not late.parent.exists()
 
 
+@pytest.mark.slow
 def test_unreadable_files_are_tried_again(raw, tmp_path, monkeypatch):
     lost, read = raw / "p05.png", Path.read_bytes
 
@@ -181,6 +182,7 @@ def test_the_reason_of_a_duplicate_names_the_first_copy():
     assert mark_duplicates(marked).equals(marked)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_after", [1, 2, 7, 12, 20, 26, 29])
 def test_an_interrupted_run_resumes_to_the_same_bytes(raw, tmp_path, monkeypatch, stop_after):
     pack_all(raw, tmp_path / "whole")
@@ -233,6 +235,7 @@ def test_the_work_folder_of_another_source_is_deleted(raw, tmp_path, monkeypatch
     assert pack_all(raw, tmp_path / "packed").images[0][0, 0].tolist() == [9, 9, 9]
 
 
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_the_executor(raw, tmp_path):
     pack_all(raw, tmp_path / "one")
     pack_all(raw, tmp_path / "processes", workers=3)
@@ -253,6 +256,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_kills(raw, tmp_path):
     pack_all(raw, tmp_path / "whole")
     (tmp_path / "script.py").write_text(SCRIPT)

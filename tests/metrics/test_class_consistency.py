@@ -16,12 +16,14 @@ def blobs(counts, dimensions=20, distance=3.0, seed=0):
     return (100 * (centers[labels] + noise) + 1000).astype(np.float32), labels
 
 
+@pytest.mark.slow
 def test_separable_classes_are_predicted():
     model = train_classifier(*blobs([60] * 5), 5, seed=0)
     features, labels = blobs([40] * 5, seed=1)
     assert (predict_classes(model, features) == labels).mean() >= 0.95
 
 
+@pytest.mark.slow
 def test_random_labels_are_predicted_at_chance_level():
     features, labels = blobs([100] * 4)
     shuffled = np.random.default_rng(0).permutation(labels)
@@ -32,6 +34,7 @@ def test_random_labels_are_predicted_at_chance_level():
     assert correct.mean() == pytest.approx(0.25, abs=0.08)
 
 
+@pytest.mark.slow
 def test_a_rare_class_is_predicted_too():
     model = train_classifier(*blobs([300, 300, 5], distance=0.7), 3, seed=0)
     features, labels = blobs([100] * 3, distance=0.7, seed=1)
@@ -39,6 +42,7 @@ def test_a_rare_class_is_predicted_too():
     assert correct[labels == 2].mean() > 0.6
 
 
+@pytest.mark.slow
 def test_the_same_seed_trains_the_same_classifier(monkeypatch):
     monkeypatch.setattr(class_consistency, "STEPS", 50)
     features, labels = blobs([30] * 3)

@@ -102,6 +102,7 @@ def test_resizing_mixes_neither_channels_nor_axes():
     assert not resized[..., 2].any()
 
 
+@pytest.mark.slow
 def test_a_packaged_extractor(images):
     extractor = load_extractor("efficientnet_lite0")
     assert extractor is load_extractor("efficientnet_lite0")
@@ -120,6 +121,7 @@ def test_an_unknown_extractor_is_rejected_with_the_allowed_names():
         load_extractor("vgg")
 
 
+@pytest.mark.slow
 def test_missing_weights_are_reported_with_their_package(monkeypatch):
     # Another test of this process may have loaded them.
     load_weights.cache_clear()
@@ -138,6 +140,7 @@ def save_backbone(path, side, **options):
     return backbone
 
 
+@pytest.mark.slow
 def test_an_extractor_from_keras_applications(images, tmp_path):
     backbone = save_backbone(tmp_path / "mobilenet.weights.h5", 224)
     keras.config.set_dtype_policy("mixed_float16")

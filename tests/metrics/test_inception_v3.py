@@ -6,6 +6,8 @@ import pytest
 
 from ganvas.metrics.inception_v3 import build_inception
 
+pytestmark = pytest.mark.slow
+
 # Name and shape of each convolution in the PyTorch port, compressed.
 CONVOLUTIONS = """
 c-oDXTW*6e5Jk7r6;v?h;qcq<t^t83QY%GC)sM={uU}wn#$%L3LZ0h8cTNm^yq<r6bGyt!i%EbM_Vf1Pmmw}gvc9_Yq083AI

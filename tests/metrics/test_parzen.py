@@ -40,6 +40,7 @@ def test_distant_samples_do_not_underflow():
     np.testing.assert_allclose(likelihoods, expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_samples_of_a_gaussian_agree_with_the_closed_form_within_the_standard_error():
     rng = np.random.default_rng(1)
     dimensions, spread, sigma = 2, 0.7, 0.3

@@ -12,6 +12,7 @@ def point_sets(m=70, n=50, d=12):
     return rng.normal(0, 1, (m, d)), rng.normal(0.4, 0.8, (n, d))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nearest_k", [1, 3, 5])
 @pytest.mark.parametrize("chunk", [1, 16, 2048])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -8,6 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PARAMS = (
     "ingest.size=32,ingest.source.sample.images=40,ingest.validation_share=0.3,train.epochs=1,"

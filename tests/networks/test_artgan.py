@@ -83,6 +83,7 @@ def images(count: int = 3, side: int = 32) -> np.ndarray:
     return np.random.default_rng(1).uniform(-1, 1, (count, side, side, 3)).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("variant", "table"), [("original", ORIGINAL), ("improved", IMPROVED)])
 def test_layers_are_those_of_the_papers_table(variant, table):
     generator, discriminator, _ = build(64, 27, variant=variant, width=128, latent=100)
@@ -91,6 +92,7 @@ def test_layers_are_those_of_the_papers_table(variant, table):
     assert sorted(map(str, describe(discriminator))) == sorted(map(str, table["discriminator"]))
 
 
+@pytest.mark.slow
 def test_parameter_counts_of_the_original():
     generator, discriminator, decoder = build(64, 27, width=128, latent=100)
     widths = [127, 1024, 512, 256, 128, 128, 3]
@@ -110,6 +112,7 @@ def test_parameter_counts_of_the_original():
     assert decoder.weights and all(id(weight) in shared for weight in decoder.weights)
 
 
+@pytest.mark.slow
 def test_parameter_counts_of_the_improved_variant():
     generator, discriminator, decoder = build(64, 27, variant="improved", width=128, latent=100)
     widths = [512, 512, 256, 128, 64, 64, 32, 3]
@@ -123,6 +126,7 @@ def test_parameter_counts_of_the_improved_variant():
     assert decoder is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["original", "improved"])
 @pytest.mark.parametrize("side", [32, 64, 128, 256])
 def test_shapes_at_every_side(variant, side):

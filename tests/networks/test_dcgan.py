@@ -73,6 +73,7 @@ def test_spectral_norm_is_only_in_the_discriminator(spectral_networks, networks)
     assert largest_singular_values(generator) == largest_singular_values(networks[1]) == []
 
 
+@pytest.mark.slow
 def test_training_keeps_the_largest_singular_values_at_1(spectral_networks, images):
     generator, discriminator, _ = spectral_networks
     assert max(largest_singular_values(discriminator)) < 0.5

@@ -92,6 +92,7 @@ def randomize_weights(model: keras.Model) -> None:
         weights.assign(1 + values if weights.name in ("gamma", "moving_variance") else values)
 
 
+@pytest.mark.slow
 def test_parameter_counts_of_radfords_model(originals):
     generator, discriminator, _ = originals["radford"]
     widths = [1024, 512, 256, 128, 3]
@@ -104,6 +105,7 @@ def test_parameter_counts_of_radfords_model(originals):
     assert count_trainable(discriminator) == kernels + norms + units == 17_232_768
 
 
+@pytest.mark.slow
 def test_parameter_counts_of_keras_io(originals):
     generator, discriminator, _ = originals["keras_io"]
     units = 8 * 8 * 128
@@ -259,6 +261,7 @@ def test_dropout_is_active_only_in_training(head):
     np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [32, 64, 128, 256])
 @pytest.mark.parametrize("name", TINY)
 def test_shapes_at_every_side(name, side):
@@ -424,6 +427,7 @@ def test_the_projection_logit_is_an_inner_product_with_summed_maps(name):
     assert np.abs(expected - unconditional).max() > 0.1
 
 
+@pytest.mark.slow
 def test_spectral_norm_covers_dense_head_and_class_embedding():
     keras.utils.set_random_seed(0)
     params = DcganParams(spectral_norm=True, head="dense", **NARROW)

@@ -7,6 +7,8 @@ from pydantic import ValidationError
 
 from ganvas.networks.projected_gan import ProjectedParams, build_projected
 
+pytestmark = pytest.mark.slow
+
 NARROW = {"latent": 6, "generator_width": 2, "projection": 4, "head_width": 4, "pixel_width": 2}
 
 

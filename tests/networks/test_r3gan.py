@@ -39,6 +39,7 @@ def transitions_count(widths):
     return sum(a * b for a, b in pairwise(widths) if a != b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [FFHQ_64, FFHQ_256, CIFAR], ids=["64", "256", "32"])
 def test_parameter_counts_are_those_of_the_paper(config):
     widths, side = config["widths"], config["side"]
@@ -53,6 +54,7 @@ def test_parameter_counts_are_those_of_the_paper(config):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [FFHQ_64, FFHQ_256], ids=["64", "256"])
 def test_layers_are_those_of_the_paper(config):
     side, widths = config["side"], config["widths"]
@@ -74,6 +76,7 @@ def test_layers_are_those_of_the_paper(config):
         assert not kinds & {layers.BatchNormalization, layers.Activation}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [8, 32, 64, 128, 256])
 @pytest.mark.parametrize("classes", [0, 3])
 def test_shapes_at_every_side(side, classes):
@@ -86,6 +89,7 @@ def test_shapes_at_every_side(side, classes):
     assert discriminator([generated, *labels] if labels else generated).shape == (2, 1)
 
 
+@pytest.mark.slow
 def test_initial_weights_follow_fix_up_initialization():
     keras.utils.set_random_seed(0)
     networks = build_r3gan(R3ganParams(width=32, max_width=128), (32, 32, 3), classes=40)
@@ -177,6 +181,7 @@ def downsample(x):
     return output
 
 
+@pytest.mark.slow
 def test_the_class_conditions_generator_and_discriminator():
     networks = build(classes=3)
     labels = np.eye(3, dtype=np.float32)

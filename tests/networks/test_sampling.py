@@ -37,6 +37,7 @@ def test_values_outside_the_range_are_clipped():
     assert to_uint8(np.array([-1.2, 1.2])).tolist() == [0, 255]
 
 
+@pytest.mark.slow
 def test_images_do_not_depend_on_the_number_generated():
     """In a wide network the order of sums depends on the batch size."""
     keras.utils.set_random_seed(0)

@@ -8,6 +8,8 @@ from ganvas.errors import GanvasError
 from ganvas.networks.projected_gan import ProjectedParams, build_projected
 from ganvas.networks.weight_transfer import load_matching_weights
 
+pytestmark = pytest.mark.slow
+
 WIDTHS = {"latent": 6, "generator_width": 2, "projection": 4, "head_width": 4, "pixel_width": 2}
 
 

@@ -223,6 +223,7 @@ def features(style: str, index: int) -> np.ndarray:
     return np.append(0.2 * grid[..., :3], np.sqrt(grid[..., 3:]))
 
 
+@pytest.mark.slow
 def test_styles_are_separable_by_the_nearest_centroid():
     known = {s: np.array([features(s, k) for k in range(1, 21)]) for s in STYLES}
     centroids = np.array([rows.mean(axis=0) for rows in known.values()])

@@ -98,6 +98,7 @@ def test_gradients_of_a_penalized_loss_agree_with_finite_differences(name, simul
     assert differ(expected, unpenalized, by=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("simultaneous", [False, True])
 def test_a_lazy_penalty_is_added_every_interval_and_scaled_by_it(simultaneous):
     penalties = {"lazy": {"r1": 1.0, "interval": 4}, "never": {}, "strong": {"r1": 4.0}}
@@ -152,6 +153,7 @@ def test_a_penalty_does_not_depend_on_the_number_of_logits_of_an_image():
     assert largest_change(1) > 0
 
 
+@pytest.mark.slow
 def test_lecam_begins_at_its_start_and_its_averages_follow_the_logits():
     networks = build_smooth()
     averages = np.zeros(2)

@@ -182,6 +182,7 @@ def test_augmentation_has_second_derivatives_for_gradient_penalties():
     )
 
 
+@pytest.mark.slow
 def test_a_graph_takes_batches_of_unknown_size():
     seed = make_seed(8)
 
@@ -203,6 +204,7 @@ def test_xla_has_the_same_result_for_the_same_draws(name):
     np.testing.assert_allclose(compiled(IMAGES, draws), apply(IMAGES, draws), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_xla_compiles_the_random_draws_too():
     seed = make_seed(8)
     compiled = tf.function(lambda x: augment(x, POLICY, 1.0, seed), jit_compile=True)

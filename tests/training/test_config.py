@@ -29,6 +29,7 @@ def test_an_unknown_loss_is_reported_without_further_errors():
     assert "'name'" in str(error.value) and "smooth" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_the_decision_threshold_is_the_best_logit_of_an_image_real_and_fake_alike():
     params = LossParams(name="non_saturating", label_smoothing=0.2, label_noise=0.1)
     loss = make_loss(params, keras.random.SeedGenerator(0)).discriminator
@@ -38,6 +39,7 @@ def test_the_decision_threshold_is_the_best_logit_of_an_image_real_and_fake_alik
     assert params.decision_threshold == pytest.approx(np.log(0.35 / 0.65))
 
 
+@pytest.mark.slow
 def test_the_decision_threshold_is_the_midpoint_of_a_perfect_discriminators_logits():
     params = LossParams(name="least_squares", label_smoothing=0.2, label_noise=0.1)
     loss = make_loss(params, keras.random.SeedGenerator(0)).discriminator

@@ -16,6 +16,8 @@ from ganvas.errors import GanvasError
 from ganvas.training.config import TrainParams
 from ganvas.training.distribution import SINGLE_DEVICE, Devices, select_devices
 
+pytestmark = pytest.mark.slow
+
 WORKER = Path(__file__).parent / "one_worker.py"
 # 100 images in steps of 16: 6 steps an epoch.
 PARAMS = {

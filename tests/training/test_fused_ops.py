@@ -99,6 +99,7 @@ def run_adam(optimizer: keras.Optimizer, gradients: np.ndarray, **options) -> np
     return variable.numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("scaled", [False, True])
 def test_fused_adam_agrees_with_adam(compiled, scaled):

@@ -34,6 +34,7 @@ LOSSES = [LossParams(name=name) for name in LOSS_NAMES]
 LOSSES += [LossParams(name=name, label_smoothing=0.2) for name in SMOOTHED]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("simultaneous", [False, True])
 def test_a_step_agrees_with_the_reference_step(networks, simultaneous):
     reference, batch = ReferenceStep(networks), draw_batch(side=32)
@@ -43,6 +44,7 @@ def test_a_step_agrees_with_the_reference_step(networks, simultaneous):
     assert_close(weights_of(*networks), weights_of(*reference.networks), atol=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("simultaneous", [False, True])
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: f"{loss.name} {loss.label_smoothing}")
 def test_a_step_minimizes_the_chosen_loss(loss, simultaneous):
@@ -72,6 +74,7 @@ MICRO_BATCH_PARAMS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("simultaneous", [False, True])
 @pytest.mark.parametrize("params", MICRO_BATCH_PARAMS.values(), ids=MICRO_BATCH_PARAMS)
 def test_gradient_accumulation_has_the_result_of_the_whole_batch(params, simultaneous):
@@ -91,6 +94,7 @@ def test_gradient_accumulation_has_the_result_of_the_whole_batch(params, simulta
         assert accumulated == pytest.approx(whole, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("simultaneous", [False, True])
 def test_the_images_and_latents_of_every_micro_batch_are_used(simultaneous):
     def run(batch: Batch) -> list[list[np.ndarray]]:
@@ -131,6 +135,7 @@ def test_each_discriminator_update_has_other_images(simultaneous, accumulation_s
     assert int(gan.discriminator_optimizer.iterations) == 3
 
 
+@pytest.mark.slow
 def test_the_ema_follows_the_generators_weights_with_a_ramp(networks):
     ema_generator = copy_network(networks[0])
     ema_generator.set_weights([0 * weight for weight in weights_of(ema_generator)])
@@ -231,6 +236,7 @@ COMPILED_CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("build_networks", "params"), COMPILED_CASES.values(), ids=COMPILED_CASES)
 def test_xla_and_steps_per_execution_have_the_result_of_plain_steps(build_networks, params):
     plain = run_four_steps(build_networks, {}, **params)

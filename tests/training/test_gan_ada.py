@@ -53,6 +53,7 @@ def run_ada(start: float, num_positive: list[int], discriminator_steps: int = 1)
     return values
 
 
+@pytest.mark.slow
 def test_the_probability_rises_while_real_images_are_classified_too_well():
     # Four steps of 10 images, 400 images from 0 to 1.
     expected = [0, 0, 0, 0.1, 0.1, 0.1, 0.1, 0.2, 0.2, 0.2, 0.2, 0.1]
@@ -64,6 +65,7 @@ def test_the_probability_counts_the_images_of_all_discriminator_steps():
     assert run_ada(0.0, [10] * 4, discriminator_steps=3)[-1] == pytest.approx(0.3)
 
 
+@pytest.mark.slow
 def test_the_probability_follows_the_signs_of_all_steps_since_the_last_update():
     # Mean signs of .5 and .7, with the target .6 between them.
     assert run_ada(0.5, [0, 10, 10, 10])[-1] == pytest.approx(0.4)
@@ -71,6 +73,7 @@ def test_the_probability_follows_the_signs_of_all_steps_since_the_last_update():
     assert run_ada(0.5, [10, 10, 10, 4])[-1] == pytest.approx(0.6)
 
 
+@pytest.mark.slow
 def test_the_probability_stays_between_0_and_1():
     assert run_ada(0.05, [0] * 8)[3::4] == [0.0, 0.0]
     assert run_ada(0.95, [10] * 8)[3::4] == [1.0, 1.0]

@@ -21,6 +21,8 @@ from reference_step import (
     weights_of,
 )
 
+pytestmark = pytest.mark.slow
+
 MIXED = ["mixed_bfloat16", "mixed_float16"]
 
 

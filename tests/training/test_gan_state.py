@@ -1,6 +1,7 @@
 """The variables of a GAN that a checkpoint must hold."""
 
 import numpy as np
+import pytest
 
 from ganvas.training.checkpoints import read_variables, write_variables
 from ganvas.training.config import TrainParams
@@ -43,6 +44,7 @@ def run_three_steps(gan: GAN, arrays: dict[str, np.ndarray]) -> dict[str, np.nda
     return read_variables(gan.state())
 
 
+@pytest.mark.slow
 def test_the_state_determines_the_next_steps():
     gan = make_stateful_gan(seed=0)
     for seed in range(2):
@@ -68,6 +70,7 @@ def test_the_state_has_every_variable_once():
     assert missing == set()
 
 
+@pytest.mark.slow
 def test_the_state_in_float16_has_the_loss_scale_and_batch_norms_statistics():
     params = TrainParams(batch_size=8, precision="mixed_float16")
     networks = build_dcgan("mixed_float16")

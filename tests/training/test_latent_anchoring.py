@@ -50,6 +50,7 @@ def data(images, discriminator):
     return with_anchors(TrainingSet(images, POSITIONS), discriminator, LATENT, PARAMS)
 
 
+@pytest.mark.slow
 def test_anchors_are_normal_and_uncorrelated(data):
     latents = data.anchors[POSITIONS]
     assert data.anchors.shape == (320, LATENT) and data.anchors.dtype == np.float32
@@ -85,6 +86,7 @@ def test_anchors_rank_images_as_principal_components_do(images):
         assert abs(np.corrcoef(actual, expected)[0, 1]) > 0.999
 
 
+@pytest.mark.slow
 def test_similar_images_have_similar_anchors(images, discriminator):
     with_pair = images.copy()
     with_pair[11] = np.clip(with_pair[10].astype(int) + 2, 0, 255)
@@ -93,6 +95,7 @@ def test_similar_images_have_similar_anchors(images, discriminator):
     assert distances[0] == 0 and distances.argsort()[1] == 1
 
 
+@pytest.mark.slow
 def test_the_same_images_have_the_same_anchors(images, discriminator, data):
     repeated = with_anchors(TrainingSet(images, POSITIONS), discriminator, LATENT, PARAMS)
     np.testing.assert_array_equal(repeated.anchors, data.anchors)
@@ -126,6 +129,7 @@ def test_anchored_images_have_the_class_of_their_real_image(data):
     assert (fake_labels[1::2] != real_labels[1::2]).any()
 
 
+@pytest.mark.slow
 def test_anchors_are_normal_within_each_class(images, discriminator, data):
     # Classes that the first component separates: half, two fifths, and a single image.
     labels = np.zeros(320, np.int32)
@@ -307,6 +311,7 @@ def test_an_anchored_step_agrees_with_the_step_written_out():
         np.testing.assert_allclose(weight.numpy(), array, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_gradients_that_underflow_in_float16_reach_the_generator_as_in_float32():
     batch, changes = tuple(map(tf.constant, draw_batch(64))), []
     for precision in ("float32", "mixed_float16"):
@@ -344,6 +349,7 @@ def test_anchored_images_are_not_flipped():
     assert 0 < sum(flipped) < 16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "params",
     [
@@ -367,6 +373,7 @@ def test_anchors_work_with_other_options_of_training(params):
     assert all((a != b).any() for a, b in zip(before, after, strict=True))
 
 
+@pytest.mark.slow
 def test_the_generator_learns_to_reconstruct_images_from_their_anchors(tmp_path):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (16, 2, 2, 3), dtype=np.uint8).repeat(16, 1).repeat(16, 2)

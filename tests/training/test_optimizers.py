@@ -69,6 +69,7 @@ def test_the_loss_is_scaled_in_float16_only(precision):
     assert float(optimizer.learning_rate) == pytest.approx(0.003)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["step", "cosine"])
 def test_both_rates_change_at_the_same_epoch_at_any_number_of_discriminator_steps(
     networks, images, name

@@ -16,6 +16,8 @@ from ganvas.training.dataset import TrainingSet
 from ganvas.training.gan import SCORES
 from ganvas.training.trainer import build_gan, dry_run, train
 
+pytestmark = pytest.mark.slow
+
 COLUMNS = ["epoch", *SCORES, "seconds", "images_per_second", "warnings"]
 
 

@@ -22,6 +22,8 @@ from ganvas.training.config import TrainParams
 from ganvas.training.dataset import TrainingSet
 from ganvas.training.trainer import train
 
+pytestmark = pytest.mark.slow
+
 DEFAULTS = {"epochs": 4, "batch_size": 8, "snapshot_rows": 1}
 ALL_STATEFUL = {
     "augment": {"name": "ada", "speed": 100},

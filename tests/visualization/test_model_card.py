@@ -42,6 +42,7 @@ def test_metrics_warnings_and_parameters_are_listed(training):
     assert "| `train.seed` | `7` |" in page and "32×48 pixels, without classes" in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [(), ("Op", "Pop")])
 def test_the_example_code_of_the_card_generates_images(tmp_path, networks, training, names):
     generator, _ = networks

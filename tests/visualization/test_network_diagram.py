@@ -46,6 +46,7 @@ def parse(text: str) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
     return {name: re.sub("</?b>", "", box).split("<br/>") for name, box in boxes.items()}, arrows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "classes"), CASES)
 def test_each_resolution_is_a_box_with_its_output_shape(name, classes):
     networks = build_networks(name, classes)
@@ -67,6 +68,7 @@ def test_each_resolution_is_a_box_with_its_output_shape(name, classes):
     assert ends[0][0] == ends[1][1] == "32 × 32 × 3" and ends[1][0] == "images"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "classes"), CASES)
 def test_every_layer_and_parameter_is_counted_once(name, classes):
     for model in build_networks(name, classes)[:2]:
@@ -80,6 +82,7 @@ def test_every_layer_and_parameter_is_counted_once(name, classes):
         assert counted == len(plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "classes"), CASES)
 def test_arrows_lead_from_inputs_to_outputs(name, classes):
     networks = build_networks(name, classes)
@@ -97,6 +100,7 @@ def test_arrows_lead_from_inputs_to_outputs(name, classes):
         assert reached == set(own)
 
 
+@pytest.mark.slow
 def test_frozen_layers_are_marked():
     networks = build_networks("projected", 0)
     frozen = [block for block in find_blocks(networks.discriminator) if block.frozen]

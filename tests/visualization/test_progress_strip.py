@@ -32,6 +32,7 @@ def test_missing_snapshots_raise_an_error(tmp_path, load):
         load(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_strip_shows_each_epoch_in_order(tmp_path):
     for epoch, level in ((1, 20), (10, 120), (200, 220)):
         images = np.full((4, 32, 32, 3), level, np.uint8)

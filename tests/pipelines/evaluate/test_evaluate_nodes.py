@@ -230,6 +230,7 @@ def make_face_collection(face, splits):
     return Collection(images, index, pd.DataFrame())
 
 
+@pytest.mark.slow
 def test_face_detection_rates_of_generated_and_validation_images(face):
     collection = make_face_collection(face, ["train", "validation", "validation", "validation"])
     generated = np.stack([face, face, face, np.zeros_like(face), face])

@@ -49,6 +49,7 @@ def training():
     return np.random.default_rng(0).gamma(1, 0.5, (60, LENGTH)).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_both_sides_have_the_same_number_of_images(training):
     generated = np.random.default_rng(1).gamma(1, 0.6, (25, LENGTH)).astype(np.float32)
     metrics = measure_distances(make_features(generated, training), EvaluateParams())
@@ -61,6 +62,7 @@ def test_both_sides_have_the_same_number_of_images(training):
     assert "subsets of 12" in metrics["kernel_distance"]["protocol"]
 
 
+@pytest.mark.slow
 def test_real_images_in_place_of_generated_ones_have_the_baseline(training):
     metrics = measure_distances(make_features(training[30:], training), EvaluateParams())
     for metric in metrics.values():
@@ -74,6 +76,7 @@ def test_too_few_images_have_no_distances(training, caplog):
     assert "9 images a side are too few" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "allowed"),
     [
@@ -108,6 +111,7 @@ def make_labeled_features(training, name):
     )
 
 
+@pytest.mark.slow
 def test_classes_with_enough_images_have_a_kernel_distance(training, monkeypatch):
     monkeypatch.setattr(feature_metrics, "MIN_CLASS_IMAGES", 15)
     metrics = measure_classes(
@@ -133,6 +137,7 @@ def test_the_head_predicts_a_thousand_classes():
     assert expected.shape == (5, 1000)
 
 
+@pytest.mark.slow
 def test_class_accuracy_is_that_of_a_classifier_of_labeled_and_degraded_images(monkeypatch):
     monkeypatch.setattr(class_consistency, "STEPS", 1000)
     calls, train = [], feature_metrics.train_classifier
