@@ -14,7 +14,7 @@ from rich.logging import RichHandler
 from ganvas.base_params import check_params
 from ganvas.errors import Finished, GanvasError
 from ganvas.ingestion.object_store import check_protocol, is_url
-from ganvas.pipelines.train.nodes import run_parameters
+from ganvas.pipelines.train.params import run_parameters
 from ganvas.progress import in_terminal
 from ganvas.project_params import ProjectParams
 from ganvas.tracking import RunReport, connect, log_run

@@ -18,6 +18,7 @@ from ganvas.networks.gan_networks import GanNetworks
 from ganvas.networks.weight_transfer import load_matching_weights
 from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.pipelines.train.callbacks import make_callbacks
+from ganvas.pipelines.train.params import IDENTITY, run_parameters
 from ganvas.training.checkpoints import open_store
 from ganvas.training.config import TrainParams
 from ganvas.training.dataset import TrainingSet, count_steps
@@ -25,25 +26,6 @@ from ganvas.training.distribution import SINGLE_DEVICE, select_devices
 from ganvas.training.trainer import TrainingResult, build_gan, dry_run, train
 
 PACKAGES = ["ganvas", "kedro", "keras", "tensorflow", "numpy", "pillow"]
-# A change of one of these parameters starts a new run; with any other the run resumes.
-IDENTITY = {
-    "anchor",
-    "uniform_class_sampling",
-    "batch_size",
-    "resample_latents",
-    "loss",
-    "optimizer",
-    "penalty",
-    "augment",
-    "flip",
-    "discriminator_steps",
-    "gradient_accumulation_steps",
-    "simultaneous_updates",
-    "ema_decay",
-    "precision",
-    "seed",
-    "weights_from",
-}
 
 
 def train_gan(
@@ -133,17 +115,6 @@ def build_networks(
     return networks, networks.generator if same else build(
         network, shape, data.num_classes
     ).generator
-
-
-def run_parameters(
-    ingest: IngestParams, network: NetworkParams, params: TrainParams
-) -> dict[str, Any]:
-    """Return the parameters that determine a generator, in JSON's types."""
-    return {
-        "ingest": ingest.model_dump(mode="json"),
-        "network": network.model_dump(mode="json", include={"name", "label", network.name}),
-        "train": params.model_dump(mode="json"),
-    }
 
 
 def _to_float32(

@@ -1,0 +1,41 @@
+"""Which parameters identify a run, and which determine its generator.
+
+The models themselves are those of `ganvas.training.config` and `ganvas.networks`.
+"""
+
+from typing import Any
+
+from ganvas.networks import NetworkParams
+from ganvas.pipelines.ingest.params import IngestParams
+from ganvas.training.config import TrainParams
+
+# A change of one of these parameters starts a new run; with any other the run resumes.
+IDENTITY = {
+    "anchor",
+    "uniform_class_sampling",
+    "batch_size",
+    "resample_latents",
+    "loss",
+    "optimizer",
+    "penalty",
+    "augment",
+    "flip",
+    "discriminator_steps",
+    "gradient_accumulation_steps",
+    "simultaneous_updates",
+    "ema_decay",
+    "precision",
+    "seed",
+    "weights_from",
+}
+
+
+def run_parameters(
+    ingest: IngestParams, network: NetworkParams, params: TrainParams
+) -> dict[str, Any]:
+    """Return the parameters that determine a generator, in JSON's types."""
+    return {
+        "ingest": ingest.model_dump(mode="json"),
+        "network": network.model_dump(mode="json", include={"name", "label", network.name}),
+        "train": params.model_dump(mode="json"),
+    }
