@@ -7,6 +7,8 @@ import tensorflow as tf
 from kedro.framework.cli.utils import _split_params
 
 from ganvas.base_params import check_params
+from ganvas.config_loader import by_device
+from ganvas.errors import GanvasError
 from ganvas.project_params import ProjectParams
 from projects import load_config
 
@@ -66,3 +68,10 @@ def test_the_command_of_a_run_reproduces_its_parameters(env, params, expected):
     assert command == expected
     options = [word.partition("=")[2] for word in shlex.split(command) if "--params" in word]
     assert _split_params(None, None, options[0] if options else "") == params
+
+
+def test_the_old_name_of_by_profile_is_refused_with_the_new_one():
+    with pytest.raises(
+        GanvasError, match=r"\$\{by_device:16,64\} .* called \$\{by_profile:16,64\}"
+    ):
+        by_device(16, 64)

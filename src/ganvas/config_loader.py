@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ganvas.base_params import check_params, flatten
+from ganvas.errors import GanvasError
 from ganvas.project_params import ProjectParams
 from ganvas.training.distribution import has_gpu
 
@@ -27,6 +28,16 @@ def by_profile(cpu: Any, gpu: Any) -> dict[str, list[Any]]:
     Kedro resolves conf/base before it reads the environment, which may set another profile.
     """
     return {BY_PROFILE: [cpu, gpu]}
+
+
+def by_device(*sizes: Any) -> None:
+    """Refuse the old name of `by_profile`.
+
+    Raises:
+        GanvasError: Always.
+    """
+    values = ",".join(map(str, sizes))
+    raise GanvasError(f"${{by_device:{values}}} in conf is now called ${{by_profile:{values}}}.")
 
 
 def choose_by_profile(tree: Any, gpu: bool) -> Any:

@@ -1,6 +1,6 @@
 """Kedro's settings for this project."""
 
-from ganvas.config_loader import GanvasConfigLoader, by_profile
+from ganvas.config_loader import GanvasConfigLoader, by_device, by_profile
 from ganvas.hooks import GanvasHooks, TrackingHooks
 
 HOOKS = (GanvasHooks(), TrackingHooks())
@@ -12,5 +12,5 @@ CONFIG_LOADER_ARGS = {
     "default_run_env": "local",
     # An environment that sets one training parameter keeps the others of base.
     "merge_strategy": {"parameters": "soft"},
-    "custom_resolvers": {"by_profile": by_profile},
+    "custom_resolvers": {"by_profile": by_profile, "by_device": by_device},
 }

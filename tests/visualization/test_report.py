@@ -76,6 +76,12 @@ def test_early_warnings_are_shown(training):
     assert "<b>Mode collapse</b> in epoch 7: 12% &lt;" in page and "Try less." in page
 
 
+def test_runs_of_earlier_versions_have_a_report(training):
+    warning = {"epoch": 7, "name": "mode collapse", "figure": "12%", "advice": "try less"}
+    old = {("pictures" if key == "images" else key): value for key, value in training.items()}
+    assert "in epoch 7: 12%" in render(old, warnings=[warning])
+
+
 def test_the_animation_is_embedded(training):
     (animation,) = re.findall(r'src="data:image/webp;base64,([^"]+)"', render(training))
     assert Image.open(io.BytesIO(base64.b64decode(animation))).size == (8, 8)

@@ -15,6 +15,7 @@ from ganvas.metrics.parzen import parzen
 from ganvas.networks.sampling import generate_images, sample_latents
 from ganvas.pipelines.evaluate.feature_metrics import extract_features
 from ganvas.pipelines.evaluate.nodes import (
+    HISTORY_TITLES,
     generate_for_evaluation,
     join_metrics,
     make_leaderboard_entry,
@@ -131,6 +132,21 @@ def test_losses_are_those_of_the_epoch_whose_networks_were_saved():
     summary["parameters"]["train"]["kid_validation"] = {"keep": "best"}
     metric = summarize_history(pd.DataFrame(rows), summary)["loss_g"]
     assert metric["value"] == 0.5 and "epoch 2," in metric["protocol"]
+
+
+def test_runs_of_earlier_versions_are_evaluated_by_their_old_parameters(discriminator):
+    old = make_summary(loss="least_squares") | {"best": {"epoch": 1, "kernel_distance": 0.1}}
+    old["parameters"]["train"]["loss"]["class_weight"] = 1.0
+    old["parameters"]["train"]["judge"] = {"every": 1, "keep": "best"}
+    history = pd.DataFrame({key: [1.0, 2.0, 3.0] for key in HISTORY_TITLES})
+    assert summarize_history(history, old)["loss_d"]["value"] == 1.0
+    new = make_summary(loss="least_squares")
+    generated = np.zeros((2, 8, 8, 3), np.uint8)
+    classes = np.zeros(2, int)
+    arguments = discriminator, generated, classes, make_collection(validation=[0, 255]), NO_CLASSES
+    assert measure_discriminator_accuracy(*arguments, old) == measure_discriminator_accuracy(
+        *arguments, new
+    )
 
 
 def test_the_parzen_window_is_chosen_on_validation_and_measured_on_test_images(generator):

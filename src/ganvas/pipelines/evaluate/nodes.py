@@ -63,7 +63,9 @@ def generate_for_evaluation(
 
 def summarize_history(history: pd.DataFrame, training_summary: dict[str, Any]) -> Metrics:
     """Return losses and scores of the epoch whose networks were saved, the last or the best."""
-    keep = training_summary["parameters"]["train"].get("kid_validation", {}).get("keep")
+    train = training_summary["parameters"]["train"]
+    # Runs of earlier versions have the parameter under its old name.
+    keep = train.get("kid_validation", train.get("judge", {})).get("keep")
     best = training_summary.get("best") if keep == "best" else None
     # A run interrupted right after its best epoch has lost the row of that epoch.
     epoch = min(best["epoch"], len(history)) if best else training_summary["epochs"]
@@ -217,7 +219,9 @@ def make_leaderboard_entry(
 
 
 def _loss_params(training_summary: dict[str, Any]) -> LossParams:
-    return LossParams(**training_summary["parameters"]["train"]["loss"])
+    saved = training_summary["parameters"]["train"]["loss"]
+    # Runs of earlier versions have other names for weights, which no metric depends on.
+    return LossParams(**{key: saved[key] for key in LossParams.model_fields if key in saved})
 
 
 def _generate(

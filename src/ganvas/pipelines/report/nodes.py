@@ -178,8 +178,8 @@ def write_card(
 def _check_same_run(metrics: dict[str, Any], training_summary: dict[str, Any]) -> None:
     newest = name_run(training_summary)
     for metric in metrics.values():
-        # Metrics of earlier versions name no run.
-        if metric.get("run", newest) != newest:
+        # Metrics of earlier versions name no run, or count pictures.
+        if metric.get("run", newest).replace("pictures", "images") != newest:
             raise GanvasError(
                 f"metrics.json belongs to {metric['run']}, but the newest model to {newest}: run "
                 "evaluate first, as in kedro run --pipelines=evaluate,report."
