@@ -15,6 +15,7 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.project import pipelines, settings
 from kedro.framework.startup import ProjectMetadata
 from kedro.utils import find_kedro_project
+from omegaconf.errors import OmegaConfBaseException
 
 from ganvas.errors import Finished, GanvasError
 
@@ -27,10 +28,11 @@ def _errors_as_one_sentence(callback: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return callback(*args, **kwargs)
         except Exception as error:
-            # Kedro wraps the exceptions of datasets in its own.
+            # Kedro wraps the exceptions of datasets in its own, OmegaConf those of resolvers.
             cause: BaseException | None = error
             while cause is not None and not isinstance(cause, GanvasError | Finished):
-                cause = cause.__cause__
+                from_omegaconf = isinstance(cause, OmegaConfBaseException)
+                cause = cause.__context__ if from_omegaconf else cause.__cause__
             if cause is None:
                 raise
             if isinstance(cause, Finished):

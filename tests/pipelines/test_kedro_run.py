@@ -442,3 +442,8 @@ def test_a_generator_of_another_image_size_is_not_evaluated(kedro_run):
     kedro_run("--pipelines=ingest", ingest__size=64)
     message = error_message(kedro_run("--pipelines=evaluate", ingest__size=64))
     assert "32×32" in message and "64×64" in message and "ingest.size" in message
+
+
+def test_the_old_resolver_is_refused_in_one_sentence(project, kedro_run):
+    (project / "conf/local/parameters.yml").write_text("ingest: {workers: '${by_device:1,2}'}\n")
+    assert "now called ${by_profile:1,2}" in error_message(kedro_run("--pipelines=train"))
