@@ -138,9 +138,9 @@ class Adversary:
             fake = self.forward(generated, batch.fake_labels)
             loss_d = self.discriminator_loss(real, fake)
             scaled_loss = self.scale_loss_d(loss_d + self.regularization(real, fake, step))
-        weights = tape.gradient(scaled_loss, self.discriminator.trainable_variables)
+        weight_gradients = tape.gradient(scaled_loss, self.discriminator.trainable_variables)
         loss_g = self.generator_loss(real, fake)
-        return AdversarialGradients(weights, None, loss_d, loss_g, real, fake)
+        return AdversarialGradients(weight_gradients, None, loss_d, loss_g, real, fake)
 
     def generator_gradients(
         self, batch: MicroBatch, generated: tf.Tensor, forward_real: bool = False
@@ -161,8 +161,8 @@ class Adversary:
             real = self.forward(batch.images, batch.real_labels) if needs_real else fake
             loss_g = self.generator_loss(real, fake)
             scaled_loss = self.scale_loss_g(loss_g)
-        images = tape.gradient(scaled_loss, generated)
-        return AdversarialGradients([], images, ops.zeros(()), loss_g, real, fake)
+        image_gradient = tape.gradient(scaled_loss, generated)
+        return AdversarialGradients([], image_gradient, ops.zeros(()), loss_g, real, fake)
 
     def joint_gradients(
         self, batch: MicroBatch, generated: tf.Tensor, step: tf.Tensor
@@ -179,9 +179,9 @@ class Adversary:
             real = self.forward(batch.images, batch.real_labels)
             fake = self.forward(generated, batch.fake_labels)
             loss_d, loss_g, scaled_d, scaled_g = self.compute_losses(real, fake, step)
-        images = tape.gradient(scaled_g, generated)
-        weights = tape.gradient(scaled_d, self.discriminator.trainable_variables)
-        return AdversarialGradients(weights, images, loss_d, loss_g, real, fake)
+        image_gradient = tape.gradient(scaled_g, generated)
+        weight_gradients = tape.gradient(scaled_d, self.discriminator.trainable_variables)
+        return AdversarialGradients(weight_gradients, image_gradient, loss_d, loss_g, real, fake)
 
     def forward(self, images: tf.Tensor, labels: tf.Tensor | None) -> DiscriminatorOutput:
         """Augment images (N, H, W, C) in [-1, 1] if set, and run the discriminator on them."""

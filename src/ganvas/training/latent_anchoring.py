@@ -221,11 +221,11 @@ class AnchoredAdversary(Adversary):
         reconstruction = [ops.zeros_like(x) for x in fake_maps[:FIRST_FEATURE_MAP]]
         reconstruction += map_tape.gradient(feature_loss, fake_maps[FIRST_FEATURE_MAP:])
         map_gradients = self._balance(map_tape.gradient(scaled_g, fake_maps), reconstruction)
-        images = image_tape.gradient(
+        image_gradient = image_tape.gradient(
             [*fake_maps, pixel_loss], generated, [*map_gradients, ops.ones(())]
         )
-        weights = map_tape.gradient(scaled_d, self.discriminator.trainable_variables)
-        return AdversarialGradients(weights, images, loss_d, loss_g, real, fake)
+        weight_gradients = map_tape.gradient(scaled_d, self.discriminator.trainable_variables)
+        return AdversarialGradients(weight_gradients, image_gradient, loss_d, loss_g, real, fake)
 
     def _augment_alike(self, real: tf.Tensor, generated: tf.Tensor) -> list[tf.Tensor]:
         """Augment a real image and its reconstruction in the same way."""
