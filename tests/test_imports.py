@@ -19,7 +19,7 @@ LAYERS = [
     {"ingestion", "sample_collection", "training", "metrics", "visualization"},
     {"networks"},
     {"backbones"},
-    {"table_schemas", "progress", "base_params", "atomic_files", "arrays"},
+    {"table_schemas", "progress", "base_params", "atomic_files", "arrays", "grid_layout"},
     {"errors", "malloc"},
 ]
 WITHIN_LAYER = {"__main__": {"cli"}, "ingestion": {"sample_collection"}}

@@ -86,8 +86,9 @@ def test_tables_show_their_first_rows(shown_by_viz, name, columns, rows):
         # 24 images of 32 pixels, 8 in a row, with gaps of 2 between and around.
         ("collection", (8 * 34 + 2, 3 * 34 + 2)),
         ("samples", (8 * 34 + 2, 4 * 34 + 2)),
-        ("sample_grid", (3 * 34 + 2, 2 * 34 + 2)),
-        ("snapshots", (3 * 34 + 2, 4 * 34 + 2)),
+        # A row a class.
+        ("sample_grid", (3 * 34 + 2, 8 * 34 + 2)),
+        ("snapshots", (3 * 34 + 2, 8 * 34 + 2)),
     ],
 )
 def test_image_previews_have_full_size(shown_by_viz, name, size):

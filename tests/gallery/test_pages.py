@@ -75,6 +75,12 @@ def test_interpolations_of_an_image_use_its_version(client):
     assert [form_fields(grid, 'name="pick"')["version"]] == exact["version"]
 
 
+def test_images_of_a_class_are_side_by_side(client, genres):
+    page = client.get("/", query_string={"model": BY_CLASS, "count": 16}).text
+    numbers = [int(number) for number in re.findall(r'alt="Seed 0, number (\d+)', page)]
+    assert numbers == [number for label in range(8) for number in (label, label + 8)]
+
+
 @pytest.mark.parametrize(
     ("path", "text"),
     [

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ganvas.errors import GanvasError
+from ganvas.networks.dcgan import DcganParams, build_dcgan
 from ganvas.networks.gan_networks import GanNetworks
 from ganvas.networks.sampling import generate_images, sample_latents
 from ganvas.training import callbacks, trainer
@@ -87,6 +88,21 @@ def test_snapshots_are_of_the_same_latents(run, networks):
     change = np.abs(snapshots[4].astype(int) - snapshots[1]).mean()
     assert 0 < change < 50
     assert (snapshots[4][0] != snapshots[4][1]).any()
+
+
+def test_snapshots_of_classes_have_a_row_for_each(images, tmp_path):
+    keras.utils.set_random_seed(0)
+    widths = DcganParams(latent=6, generator_width=2, discriminator_width=2)
+    networks = build_dcgan(widths, (32, 32, 3), classes=3)
+    params = TrainParams(epochs=1, batch_size=8, snapshot_rows=1, snapshot_columns=2)
+    snapshots = Snapshots(params, lambda run_state, epoch, images: None)
+    data = TrainingSet(images, np.arange(20), np.arange(20) % 3, 3)
+    store = CheckpointStore(tmp_path, keep=1)
+    train(networks, networks.generator, data, params, store, [snapshots])
+    labels = np.repeat(np.eye(3, dtype=np.float32), 2, axis=0)
+    latents = sample_latents(networks.generator, 6, params.seed)
+    expected = generate_images(networks.generator, latents, labels)
+    np.testing.assert_array_equal(snapshots.images, expected)
 
 
 def test_a_time_limit_ends_a_run(run):

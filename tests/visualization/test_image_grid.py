@@ -8,6 +8,7 @@ from ganvas.visualization.image_grid import (
     encode_png,
     encode_webp,
     make_grid,
+    make_grid_of_rows,
     read_png,
     split_grid,
     write_png,
@@ -23,7 +24,16 @@ def test_images_are_arranged_row_by_row_with_gaps():
 
 
 def test_splitting_a_grid_returns_its_images(images):
-    np.testing.assert_array_equal(split_grid(make_grid(images, columns=5), 32, 32), images)
+    cells = split_grid(make_grid(images, columns=5), 32, 32)
+    np.testing.assert_array_equal(cells, images.reshape(4, 5, 32, 32, 3))
+
+
+def test_shorter_rows_end_in_white(images):
+    cells = split_grid(make_grid_of_rows([images[:2], images[2:5], images[5:6]]), 32, 32)
+    assert cells.shape[:2] == (3, 3)
+    np.testing.assert_array_equal(cells[1], images[2:5])
+    np.testing.assert_array_equal(cells[2, 0], images[5])
+    assert (cells[0, 2] == 255).all() and (cells[2, 1:] == 255).all()
 
 
 def test_png_files_are_lossless_and_leave_no_partial_file(tmp_path, images):

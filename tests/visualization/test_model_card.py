@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import ModelCard
 from PIL import Image
 
-from ganvas.networks.sampling import generate_images, sample_latents
+from ganvas.networks.sampling import generate_images, one_hot, sample_latents
 from ganvas.pipelines.evaluate.metric_entry import metric_entry
 from ganvas.visualization.model_card import render_card
 
@@ -61,6 +61,8 @@ def test_the_example_code_of_the_card_generates_images(tmp_path, networks, train
     command = [sys.executable, "-c", script]
     subprocess.run(command, cwd=tmp_path, check=True, env=environment, capture_output=True)
     saved = np.asarray(Image.open(tmp_path / "images.png"))
-    expected = generate_images(generator, sample_latents(generator, 16, seed=0))
+    # Four images a class.
+    labels = one_hot(np.repeat([0, 1, 0, 1], 4), len(names))
+    expected = generate_images(generator, sample_latents(generator, 16, seed=0), labels)
     tiles = saved.reshape(4, 32, 4, 32, 3).swapaxes(1, 2).reshape(16, 32, 32, 3)
     assert np.abs(tiles.astype(int) - expected).max() <= 1

@@ -5,6 +5,7 @@ from ganvas.errors import GanvasError
 from ganvas.visualization.image_grid import make_grid, write_png
 from ganvas.visualization.progress_strip import (
     MAX_FRAMES,
+    choose_cells,
     choose_epochs,
     collect_frames,
     draw_strip,
@@ -42,6 +43,45 @@ def test_the_strip_shows_each_epoch_in_order(tmp_path):
     middle = strip[strip.shape[0] // 3]
     present = [level for level in middle[:, 0].tolist() if level in (20, 120, 220)]
     assert present == sorted(present) and set(present) == {20, 120, 220}
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "expected"),
+    [
+        (4, 8, [(0, 0), (1, 1), (2, 2), (3, 3)]),
+        (8, 8, [(0, 0), (2, 1), (4, 2), (6, 3)]),
+        (2, 8, [(0, 0), (0, 1), (1, 2), (1, 3)]),
+        (1, 3, [(0, 0), (0, 1), (0, 2)]),
+        (3, 1, [(0, 0), (1, 0), (2, 0)]),
+        (1, 1, [(0, 0)]),
+    ],
+)
+def test_the_strip_has_other_rows_and_other_columns(rows, columns, expected):
+    assert choose_cells(rows, columns) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", ["rows by class", "classes alternate"])
+def test_the_strip_shows_several_classes_in_snapshots_of_any_version(tmp_path, order):
+    levels = np.repeat(np.arange(8) * 20 + 10, 8).reshape(8, 8)
+    levels = levels if order == "rows by class" else levels.T
+    images = np.full((64, 32, 32, 3), levels.reshape(-1, 1, 1, 1), np.uint8)
+    write_png(snapshot_file(tmp_path, 1), make_grid(images, columns=8))
+    strip = draw_strip(tmp_path, 32, 32)
+    middle = strip[:, strip.shape[1] // 2, 0].tolist()
+    assert len({level for level in middle if middle.count(level) > 20} - {255}) == 4
+
+
+@pytest.mark.slow
+def test_all_columns_of_the_strip_are_of_the_same_latents(tmp_path):
+    for epoch, columns in ((1, 2), (2, 4), (3, 4)):
+        images = np.full((16, 32, 32, 3), epoch * 40, np.uint8)
+        write_png(snapshot_file(tmp_path, epoch), make_grid(images, columns))
+    # The first snapshot has another shape, so that other latents are in its cells.
+    strip = draw_strip(tmp_path, 32, 32)
+    counts = [(strip == level).all(-1).sum() for level in (40, 80, 120)]
+    # A few pixels of the letters have any gray.
+    assert counts[0] < 100 and min(counts[1:]) > 10_000
 
 
 def make_frame(number: int) -> np.ndarray:

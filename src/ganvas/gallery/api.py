@@ -9,6 +9,7 @@ from ganvas.gallery import encoding, generation, schemas
 from ganvas.gallery.model_store import ModelVersion
 from ganvas.gallery.openapi import describe_api
 from ganvas.gallery.services import services
+from ganvas.grid_layout import round_columns
 from ganvas.networks.sampling import latent_dim
 from ganvas.visualization.image_grid import make_grid
 
@@ -41,10 +42,13 @@ def list_models() -> Response:
 def generate() -> Response:
     """Generate consecutive images of a seed, as one grid or as JSON with one PNG each."""
     body = schemas.read_json(schemas.GenerateRequest)
-    generated = generation.generate_series(services.models.load(body.model, body.version), body)
+    model = services.models.load(body.model, body.version)
+    generated = generation.generate_series(model, body)
     if body.format == "json":
         return _to_json(generated)
-    grid = make_grid(generated.images, min(COLUMNS, len(generated.images)))
+    # Without a class, images have the classes in turn.
+    columns = COLUMNS if body.class_name else round_columns(len(model.class_names), COLUMNS)
+    grid = make_grid(generated.images, min(columns, len(generated.images)))
     if body.format == "webp":
         return Response(encoding.encode_lossless_webp(grid), mimetype=WEBP)
     return Response(encoding.encode_png(grid, _shared_metadata(generated)), mimetype=PNG)

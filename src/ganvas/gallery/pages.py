@@ -38,6 +38,8 @@ def generate() -> str:
     model, query = _load_model(schemas.GenerateRequest, _query() + default)
     generated = generation.generate_series(model, query)
     images = list(zip(_data_uris(generated), generated.metadata, strict=True))
+    # Images of a class side by side, so that repetition is seen.
+    images.sort(key=lambda image: str(image[1]["class"]))
     return _render("generate.html", model, query, images=images)
 
 

@@ -136,7 +136,7 @@ def generate_batches(
         generator: See `ganvas.networks.gan_networks.GanNetworks`.
         latents: float32 of shape (N, Z).
         one_hot_labels: float32 of shape (N, K), one-hot or mixtures of classes; (N, 0) for an
-            unconditional generator. None cycles through the classes.
+            unconditional generator, which needs none.
 
     Yields:
         uint8 of shape (n, H, W, 3), n at most 64, N images in all.
@@ -149,7 +149,7 @@ def generate_batches(
         [64, 36]
     """
     if one_hot_labels is None:
-        one_hot_labels = cycle_classes(generator, len(latents))
+        one_hot_labels = np.zeros((len(latents), 0), np.float32)
     for start in range(0, len(latents), BATCH):
         padded = [_pad(x[start : start + BATCH]) for x in (latents, one_hot_labels)]
         inputs = as_inputs(padded[: len(generator.inputs)])

@@ -19,7 +19,8 @@ import tensorflow as tf
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ganvas.errors import GanvasError
-from ganvas.networks.sampling import generate_images, sample_latents
+from ganvas.grid_layout import label_rows
+from ganvas.networks.sampling import count_classes, generate_images, one_hot, sample_latents
 from ganvas.progress import in_terminal
 from ganvas.training.checkpoints import (
     Checkpoint,
@@ -149,7 +150,9 @@ class HistoryLogger(keras.callbacks.Callback):
 class Snapshots(keras.callbacks.Callback):
     """Generate images from the same latents after chosen epochs, and save them.
 
-    Epochs that are powers of two have a snapshot too, since images change most in the first ones.
+    With classes, each row of a snapshot is of one class, see `label_rows`; all images have latents
+    of their own. Epochs that are powers of two have a snapshot too, since images change most in the
+    first ones.
 
     Args:
         params: Parameters of training: interval, rows and columns of a snapshot, seed.
@@ -167,17 +170,21 @@ class Snapshots(keras.callbacks.Callback):
         self.images: np.ndarray | None = None
 
     def on_train_begin(self, logs: Logs = None) -> None:
-        """Sample the latents."""
-        params = self.settings
-        count = params.snapshot_rows * params.snapshot_columns
-        self.latents = sample_latents(self.model.ema_generator, count, params.seed)
+        """Choose the classes and sample the latents."""
+        params, generator = self.settings, self.model.ema_generator
+        classes = count_classes(generator)
+        labels = label_rows(classes, params.snapshot_rows, params.snapshot_columns)
+        self.one_hot_labels = one_hot(labels, classes)
+        self.latents = sample_latents(generator, len(labels), params.seed)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Generate and save, if it is due."""
         number = epoch + 1
         self.images = None
         if number % self.settings.snapshot_interval == 0 or number.bit_count() == 1:
-            self.images = generate_images(self.model.ema_generator, self.latents)
+            self.images = generate_images(
+                self.model.ema_generator, self.latents, self.one_hot_labels
+            )
             self.save(self.model.run_state, number, self.images)
 
 

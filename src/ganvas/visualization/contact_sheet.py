@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
-from ganvas.visualization.image_grid import GAP, WHITE, make_grid
+from ganvas.visualization.image_grid import GAP, WHITE, make_grid, pad_row
 
 ROWS = 10
 LABEL_COLOR = (36, 33, 43)
@@ -34,7 +34,7 @@ def draw_sheets(
         2
     """
     columns = max(map(len, real))
-    padded = [_pad(images, columns) for images in real]
+    padded = [pad_row(images, columns) for images in real]
     for start in range(0, len(names), rows):
         part = slice(start, start + rows)
         yield _draw_rows(names[part], {"real": padded[part], "generated": generated[part]})
@@ -82,12 +82,6 @@ def _draw_rows(names: list[str], blocks: dict[str, list[np.ndarray]]) -> np.ndar
         position = (margin - size, top + row * step + GAP + height // 2)
         draw.text(position, label, fill=LABEL_COLOR, font=font, anchor="rm")
     return np.asarray(sheet)
-
-
-def _pad(images: np.ndarray, count: int) -> np.ndarray:
-    """Append white images up to a count."""
-    padding = ((0, count - len(images)), (0, 0), (0, 0), (0, 0))
-    return np.pad(images, padding, constant_values=WHITE)
 
 
 def _truncate(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:

@@ -46,21 +46,50 @@ def make_grid(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
     return grid
 
 
+def make_grid_of_rows(rows: list[np.ndarray], gap: int = GAP) -> np.ndarray:
+    """Arrange rows of images, which may differ in length, on a white background.
+
+    Args:
+        rows: Images of each row, uint8 of shape (n, H, W, C).
+        gap: White pixels between images and around them.
+
+    Returns:
+        A grid as of `make_grid`, with as many columns as the longest row.
+
+    Example:
+        >>> rows = [np.zeros((count, 32, 32, 3), np.uint8) for count in (2, 3)]
+        >>> make_grid_of_rows(rows).shape
+        (70, 104, 3)
+    """
+    columns = max(map(len, rows))
+    return make_grid(np.concatenate([pad_row(row, columns) for row in rows]), columns, gap)
+
+
+def pad_row(images: np.ndarray, count: int) -> np.ndarray:
+    """Append white images, uint8 of shape (H, W, C), up to a count."""
+    padding = ((0, count - len(images)), (0, 0), (0, 0), (0, 0))
+    return np.pad(images, padding, constant_values=WHITE)
+
+
 def split_grid(grid: np.ndarray, height: int, width: int, gap: int = GAP) -> np.ndarray:
-    """Split a grid of `make_grid` into its cells, uint8 (n, H, W, C), empty ones included.
+    """Split a grid of `make_grid` into its cells, uint8 (rows, columns, H, W, C).
+
+    Empty cells are included.
 
     Example:
         >>> grid = make_grid(np.zeros((5, 32, 32, 3), np.uint8), columns=3)
         >>> split_grid(grid, 32, 32).shape
-        (6, 32, 32, 3)
+        (2, 3, 32, 32, 3)
     """
     rows, columns = (grid.shape[0] - gap) // (height + gap), (grid.shape[1] - gap) // (width + gap)
-    images = [
-        grid[top : top + height, left : left + width]
+    cells = [
+        [
+            grid[top : top + height, left : left + width]
+            for left in gap + np.arange(columns) * (width + gap)
+        ]
         for top in gap + np.arange(rows) * (height + gap)
-        for left in gap + np.arange(columns) * (width + gap)
     ]
-    return np.stack(images)
+    return np.array(cells)
 
 
 def encode_png(

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ganvas.errors import GanvasError
+from ganvas.grid_layout import divide_rows
 from ganvas.visualization.curves import render
 from ganvas.visualization.image_grid import make_grid, read_png, split_grid
 
@@ -36,8 +37,13 @@ def choose_epochs(epochs: list[int], count: int) -> list[int]:
     return sorted({min(epochs, key=lambda epoch: abs(epoch - step)) for step in steps})
 
 
-def choose_snapshots(folder: Path, count: int) -> dict[int, Path]:
-    """Choose at most `count` of a run's snapshot grids by `choose_epochs`.
+def read_snapshots(folder: Path, count: int) -> dict[int, np.ndarray]:
+    """Read at most `count` of a run's snapshot grids, chosen by `choose_epochs`.
+
+    Where a resumed run changed the grid's rows or columns, only grids of the last one's shape.
+
+    Returns:
+        Grids, uint8 of shape (H, W, 3), by epoch.
 
     Raises:
         GanvasError: There are no snapshots.
@@ -48,11 +54,16 @@ def choose_snapshots(folder: Path, count: int) -> dict[int, Path]:
             f"There are no snapshots in {folder}, which the report needs: restore them, or train "
             "again."
         )
-    return {epoch: files[epoch] for epoch in choose_epochs(list(files), count)}
+    grids = {epoch: read_png(files[epoch]) for epoch in choose_epochs(list(files), count)}
+    shape = grids[max(grids)].shape
+    return {epoch: grid for epoch, grid in grids.items() if grid.shape == shape}
 
 
 def draw_strip(folder: Path, height: int, width: int) -> np.ndarray:
-    """Draw a column of images for each of up to 9 epochs.
+    """Draw a column of 4 images for each of up to 9 epochs.
+
+    The images are from different rows and columns of the snapshots, which makes them of different
+    classes: in snapshots of earlier versions classes alternate within a row.
 
     Args:
         folder: A run's snapshot grids.
@@ -69,24 +80,36 @@ def draw_strip(folder: Path, height: int, width: int) -> np.ndarray:
         >>> run = Path("data/07_model_output/sample/dcgan/snapshots/2026-01-31T12.00.00")
         >>> strip = draw_strip(run, height=64, width=64)
     """
-    files = choose_snapshots(folder, COLUMNS)
-    figure = Figure(figsize=(1.22 * len(files), 1.12 * ROWS + 0.35), dpi=144, layout="constrained")
-    panels = figure.subplots(1, len(files), squeeze=False)[0]
-    for axes, (epoch, file) in zip(panels, files.items(), strict=True):
-        images = split_grid(read_png(file), height, width)[:ROWS]
+    grids = read_snapshots(folder, COLUMNS)
+    figure = Figure(figsize=(1.22 * len(grids), 1.12 * ROWS + 0.35), dpi=144, layout="constrained")
+    panels = figure.subplots(1, len(grids), squeeze=False)[0]
+    for axes, (epoch, grid) in zip(panels, grids.items(), strict=True):
+        cells = split_grid(grid, height, width)
+        images = np.stack([cells[cell] for cell in choose_cells(*cells.shape[:2])])
         axes.imshow(make_grid(images, columns=1), interpolation="lanczos")
         axes.set_title(f"epoch {epoch}", fontsize=9)
         axes.set_axis_off()
     return render(figure)
 
 
+def choose_cells(rows: int, columns: int) -> list[tuple[int, int]]:
+    """Choose at most 4 cells of a grid, in different rows and columns where it has as many.
+
+    Returns:
+        Row and column of each cell.
+
+    Example:
+        >>> choose_cells(rows=8, columns=3)
+        [(0, 0), (2, 1), (4, 2), (6, 0)]
+    """
+    cells = [(row, i % columns) for i, row in enumerate(divide_rows(rows, ROWS).tolist())]
+    return list(dict.fromkeys(cells))
+
+
 def collect_frames(folder: Path) -> np.ndarray:
     """Read at most 60 of a run's snapshot grids: uint8 of shape (n, H, W, 3).
-
-    Where a resumed run changed the grid's rows or columns, only grids of the last one's shape.
 
     Raises:
         GanvasError: There are no snapshots.
     """
-    grids = [read_png(file) for file in choose_snapshots(folder, MAX_FRAMES).values()]
-    return np.stack([grid for grid in grids if grid.shape == grids[-1].shape])
+    return np.stack(list(read_snapshots(folder, MAX_FRAMES).values()))

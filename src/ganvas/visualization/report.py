@@ -9,6 +9,7 @@ import plotly.io
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from ganvas.base_params import flatten
+from ganvas.grid_layout import MAX_CLASS_ROWS, divide_rows
 from ganvas.visualization.contact_sheet import ROWS
 from ganvas.visualization.image_grid import encode_png, encode_webp
 
@@ -66,7 +67,10 @@ def render_report(
     Returns:
         HTML that loads no other file and nothing from a network.
     """
+    names = training["classes"]["names"]
+    row_numbers = divide_rows(len(names), min(len(names), MAX_CLASS_ROWS) or 1)
     return TEMPLATES.get_template("report.html.j2").render(
+        row_names=[names[number] for number in row_numbers] if names else [],
         images={name: png_uri(pixels) for name, pixels in images.items()},
         sheets=[png_uri(pixels) for pixels in sheets],
         rows=ROWS,

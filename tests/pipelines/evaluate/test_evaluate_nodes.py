@@ -26,6 +26,7 @@ from ganvas.pipelines.evaluate.nodes import (
 )
 from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.pipelines.report.nodes import write_card
+from ganvas.visualization.image_grid import split_grid
 
 NO_CLASSES = {"column": None, "names": []}
 
@@ -184,15 +185,21 @@ def test_validation_features_are_of_images_in_the_order_of_their_hashes(tmp_path
     assert len(features.training) == 3 and set(features.training_positions) < {0, 1, 2, 3}
     np.testing.assert_allclose(features.training[:, 0], 10 * features.training_positions, atol=1e-4)
 
-    rows, grids = make_leaderboard_entry(
-        {}, make_summary(), np.zeros((2, 8, 8, 3), np.uint8), features
-    )
+    generated = np.full((70, 8, 8, 3), np.arange(70).reshape(-1, 1, 1, 1), np.uint8)
+    rows, grids = make_leaderboard_entry({}, make_summary(), generated, np.zeros(70, int), features)
     ((run, row),) = rows.items()
     assert row["extractor"] == features.extractor.name and run.endswith(
         f"-{features.extractor.name}"
     )
     assert (row["seed"], row["minutes"], row["dataset"]) == (4, 1.5, "grays")
     assert list(grids) == [run]
+    cells = split_grid(grids[run], 8, 8)[:, :, 0, 0, 0]
+    np.testing.assert_array_equal(cells, np.arange(64).reshape(8, 8))
+    # With classes, a row for each.
+    _, grids = make_leaderboard_entry({}, make_summary(), generated, np.arange(70) % 9, features)
+    cells = split_grid(grids[run], 8, 8)[:, :, 0, 0, 0]
+    assert cells.shape == (8, 8)
+    np.testing.assert_array_equal(cells[3], np.arange(3, 70, 9))
 
 
 def test_the_model_card_refuses_metrics_of_another_training(generator):

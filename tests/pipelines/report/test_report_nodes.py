@@ -3,32 +3,83 @@
 import keras
 import numpy as np
 import pandas as pd
+import pytest
 
 from ganvas.ingestion.collection import Collection
-from ganvas.pipelines.report.nodes import make_class_sheets, make_real_grid
+from ganvas.pipelines.report.nodes import (
+    make_class_sheets,
+    make_generated_grid,
+    make_interpolation_grid,
+    make_real_grid,
+    make_sample_grid,
+)
 from ganvas.pipelines.report.params import ReportParams
+from ganvas.visualization.image_grid import split_grid
 
 # The gray of each class's real images, and of its generated ones.
 LEVELS = {"a": (10, 64), "b": (20, 128), "c": (30, 191)}
+CLASS_LIST = {"column": "kind", "names": ["a", "b", "c"]}
 
 
-def test_each_class_is_beside_its_own_images_and_real_ones_are_from_validation():
+@pytest.fixture
+def generator() -> keras.Model:
+    """Images whose first pixels have the gray of the class, and the others that of the latent."""
     latents, classes = keras.Input((2,)), keras.Input((3,))
     gray = 0.5 * (classes[:, 2:] - classes[:, :1]) + 0 * latents[:, :1]
-    outputs = keras.layers.UpSampling2D(8)(keras.layers.Reshape((1, 1, 1))(gray))
-    generator = keras.Model([latents, classes], keras.ops.repeat(outputs, 3, axis=-1))
-    levels = [LEVELS[kind][0] for kind in "cabcab"] + [200, 210]
-    images = np.full((8, 8, 8, 3), np.reshape(levels, (-1, 1, 1, 1)), np.uint8)
-    index = pd.DataFrame({"kind": list("cabcabab"), "hash": list("76543210")})
-    index = index.assign(split=["train"] * 6 + ["validation"] * 2)
-    collection = Collection(images, index, pd.DataFrame())
-    class_list = {"column": "kind", "names": ["a", "b", "c"]}
-    ((_, sheet),) = make_class_sheets(generator, class_list, collection, ReportParams())
+    noise = keras.ops.tanh(latents[:, :1])
+    columns = keras.ops.concatenate([gray] * 4 + [noise] * 4, axis=1)
+    outputs = keras.ops.repeat(keras.layers.Reshape((1, 8, 1))(columns), 8, axis=1)
+    return keras.Model([latents, classes], keras.ops.repeat(outputs, 3, axis=-1))
+
+
+def make_collection(kinds, splits, levels):
+    images = np.full((len(levels), 8, 8, 3), np.reshape(levels, (-1, 1, 1, 1)), np.uint8)
+    index = pd.DataFrame({"kind": list(kinds), "split": splits})
+    hashes = [f"{number}" for number in reversed(range(len(levels)))]
+    return Collection(images, index.assign(hash=hashes), pd.DataFrame())
+
+
+def test_each_class_is_beside_its_own_images(generator):
+    levels = [LEVELS[kind][0] for kind in "cabcab"]
+    collection = make_collection("cabcab", "train", levels)
+    ((_, sheet),) = make_class_sheets(generator, CLASS_LIST, collection, ReportParams())
     tops = []
     for pair in LEVELS.values():
-        real, generated = (np.flatnonzero((sheet == x).all(-1).any(1)) for x in pair)
+        # A few pixels of latents may have any gray.
+        real, generated = (np.flatnonzero((sheet == x).all(-1).sum(1) > 6) for x in pair)
         np.testing.assert_array_equal(real, generated)
         assert len(real) == 8
         tops.append(real[0])
     assert tops == sorted(tops)
-    assert set(np.unique(make_real_grid(collection, ReportParams()))) == {200, 210, 255}
+    # The second halves of the images: no two of the 24 have the same latent.
+    cells = split_grid(sheet[22:, -8 * 10 - 2 :], 8, 8)[:, :, 0, 4, 0]
+    assert len(np.unique(cells)) > 20
+
+
+def test_real_images_are_of_the_validation_split_and_in_rows_by_class():
+    splits = ["train"] * 6 + ["validation"] * 4
+    collection = make_collection("cabcabbabb", splits, [1, 2, 3, 4, 5, 6, 200, 210, 201, 202])
+    cells = split_grid(make_real_grid(collection, CLASS_LIST, ReportParams()), 8, 8)[:, :, 0, 0, 0]
+    assert cells.shape == (3, 3)
+    assert set(cells[0]) == {210, 255} and set(cells[1]) == {200, 201, 202}
+    # No validation image is of class c.
+    assert set(cells[2]) == {1, 4, 255}
+    no_classes = {"column": None, "names": []}
+    cells = split_grid(make_real_grid(collection, no_classes, ReportParams()), 8, 8)
+    assert set(cells[..., 0, 0, 0].ravel()) == {200, 210, 201, 202}
+
+
+@pytest.mark.parametrize(("make", "columns"), [(make_sample_grid, 5), (make_generated_grid, 6)])
+def test_generated_images_are_in_rows_by_class_with_latents_of_their_own(generator, make, columns):
+    cells = split_grid(make(generator, ReportParams(rows=2, columns=5)), 8, 8)
+    assert cells.shape[:2] == (3, columns)
+    classes = np.array([level for _, level in LEVELS.values()])
+    np.testing.assert_array_equal(cells[..., 0, 0, 0], np.repeat(classes[:, None], columns, axis=1))
+    assert len(np.unique(cells[..., 0, 4, 0])) > 0.8 * 3 * columns
+
+
+def test_each_interpolation_is_within_one_class(generator):
+    cells = make_interpolation_grid(generator, ReportParams()).reshape(4, 8, 9, 8, 3)
+    firsts = cells[:, 0, :, 0, 0]
+    assert (firsts == firsts[:, :1]).all()
+    assert firsts[:, 0].tolist() == [64, 128, 191, 64]

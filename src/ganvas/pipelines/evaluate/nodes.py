@@ -10,6 +10,7 @@ import pandas as pd
 from PIL import Image
 
 from ganvas.errors import GanvasError
+from ganvas.grid_layout import find_rows
 from ganvas.ingestion.class_labels import match_classes
 from ganvas.ingestion.collection import Collection
 from ganvas.ingestion.face_alignment import find_landmarks
@@ -22,13 +23,13 @@ from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.progress import track
 from ganvas.training.config import LossParams
 from ganvas.training.losses import IN_NATS
-from ganvas.visualization.image_grid import make_grid
+from ganvas.visualization.image_grid import make_grid_of_rows
 from ganvas.visualization.report import list_parameters
 
 logger = logging.getLogger(__name__)
 
 PARZEN_VALIDATION_IMAGES = 1000
-LEADERBOARD_IMAGES, LEADERBOARD_COLUMNS = 48, 8
+LEADERBOARD_ROWS, LEADERBOARD_COLUMNS = 8, 8
 HISTORY_TITLES = {
     "loss_g": "Generator loss",
     "loss_d": "Discriminator loss",
@@ -194,9 +195,12 @@ def make_leaderboard_entry(
     metrics: Metrics,
     training_summary: dict[str, Any],
     generated: np.ndarray,
+    target_classes: np.ndarray,
     features: Features,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
     """Return the leaderboard row of the run and a grid of its images, both by the run's name.
+
+    With classes, each row of the grid is of one class, see `find_rows`.
 
     Evaluating the same run again with the same feature extractor replaces its row.
     """
@@ -215,7 +219,8 @@ def make_leaderboard_entry(
         "metrics": metrics,
     }
     row |= {key: summary[key] for key in ("dataset", "network", "started", "epochs", "images_seen")}
-    return {run: row}, {run: make_grid(generated[:LEADERBOARD_IMAGES], LEADERBOARD_COLUMNS)}
+    rows = find_rows(target_classes, LEADERBOARD_ROWS, LEADERBOARD_COLUMNS)
+    return {run: row}, {run: make_grid_of_rows([generated[positions] for positions in rows])}
 
 
 def _loss_params(training_summary: dict[str, Any]) -> LossParams:

@@ -107,7 +107,13 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 make_leaderboard_entry,
-                inputs=["metrics", "training_summary", "generated", "features"],
+                inputs=[
+                    "metrics",
+                    "training_summary",
+                    "generated",
+                    "target_classes",
+                    "features",
+                ],
                 outputs=["leaderboard", "leaderboard_pictures"],
                 name="make_leaderboard_entry",
             ),

@@ -1,6 +1,5 @@
 """Nodes of the report pipeline."""
 
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ganvas.errors import GanvasError
+from ganvas.grid_layout import divide_rows, find_rows, label_rows
 from ganvas.ingestion.class_labels import match_classes
 from ganvas.ingestion.collection import Collection, count_reasons
 from ganvas.networks.sampling import (
-    cycle_classes,
+    count_classes,
     generate_images,
     latent_dim,
     one_hot,
@@ -25,36 +25,38 @@ from ganvas.pipelines.evaluate.metric_entry import name_run
 from ganvas.pipelines.report.params import ReportParams
 from ganvas.visualization.contact_sheet import draw_sheets
 from ganvas.visualization.curves import draw_curves, plot_curves
-from ganvas.visualization.image_grid import make_grid
+from ganvas.visualization.image_grid import make_grid, make_grid_of_rows
 from ganvas.visualization.model_card import render_card
 from ganvas.visualization.progress_strip import collect_frames, draw_strip
 from ganvas.visualization.report import render_report
 
-# Images in the grids of real and of generated images, which stand side by side.
-PAIRED_IMAGES = 36
+# The grids of real and of generated images, which stand side by side, without and with classes.
+PAIRED_COLUMNS, PAIRED_ROWS, PAIRED_CLASSES = 6, 6, 8
 SHEET_GENERATED, SHEET_REAL = 8, 3
 INTERPOLATIONS, INTERPOLATION_STEPS = 4, 9
 
 
 def make_sample_grid(generator: keras.Model, params: ReportParams) -> np.ndarray:
-    """Arrange generated images in a grid."""
-    latents = sample_latents(generator, params.rows * params.columns, params.seed)
-    return make_grid(generate_images(generator, latents), params.columns)
+    """Arrange generated images in a grid; with classes, each row is of one, see `label_rows`."""
+    labels = label_rows(count_classes(generator), params.rows, params.columns)
+    return make_grid(_generate(generator, labels, params.seed), params.columns)
 
 
 def make_interpolation_grid(generator: keras.Model, params: ReportParams) -> np.ndarray:
     """Arrange interpolations between latents in a grid, one row and one class each."""
     ends = sample_latents(generator, 2 * INTERPOLATIONS, params.seed + 2)
     latents = slerp(ends[:INTERPOLATIONS], ends[INTERPOLATIONS:], INTERPOLATION_STEPS)
-    classes = np.repeat(cycle_classes(generator, INTERPOLATIONS), INTERPOLATION_STEPS, axis=0)
-    images = generate_images(generator, latents.reshape(-1, latents.shape[-1]), classes)
+    classes = count_classes(generator)
+    rows = np.resize(divide_rows(classes, INTERPOLATIONS), INTERPOLATIONS)
+    one_hot_labels = one_hot(np.repeat(rows, INTERPOLATION_STEPS), classes)
+    images = generate_images(generator, latents.reshape(-1, latents.shape[-1]), one_hot_labels)
     return make_grid(images, INTERPOLATION_STEPS, gap=0)
 
 
 def make_class_sheets(
     generator: keras.Model, classes: dict[str, Any], collection: Collection, params: ReportParams
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Draw sheets of real and generated images by class; each column has the same latent.
+    """Draw sheets of real and generated images by class.
 
     Returns:
         Names and sheets; none without classes.
@@ -64,36 +66,55 @@ def make_class_sheets(
     """
     names = classes["names"]
     known = match_classes(collection.index, classes["column"], names)
-    latents = sample_latents(generator, SHEET_GENERATED, params.seed)
     training = collection.shuffled("train")
     real, generated = [], []
     for number in range(len(names)):
         chosen = training[known.labels[training] == number][:SHEET_REAL]
         real.append(collection.images[chosen])
-        target = one_hot(np.full(SHEET_GENERATED, number), len(names))
-        generated.append(generate_images(generator, latents, target))
+    if names:
+        labels = np.repeat(np.arange(len(names)), SHEET_GENERATED)
+        generated = np.split(_generate(generator, labels, params.seed), len(names))
     # Not a generator function: Kedro would save such a node's sheets one by one.
     sheets = draw_sheets(names, real, generated) if names else iter(())
     return ((f"sheet{number:02d}", sheet) for number, sheet in enumerate(sheets))
 
 
-def make_real_grid(collection: Collection, params: ReportParams) -> np.ndarray:
-    """Arrange validation images in a square grid, or training images where there are none."""
-    candidates = collection.split("validation")
-    if not len(candidates):
-        candidates = collection.split("train")
-    chosen = np.random.default_rng(params.seed).permutation(candidates)[:PAIRED_IMAGES]
-    return _make_square_grid(collection.images[chosen])
+def make_real_grid(
+    collection: Collection, classes: dict[str, Any], params: ReportParams
+) -> np.ndarray:
+    """Arrange validation images in a grid, or training images where there are none.
+
+    With classes, each row is of one class, the same as in the grid of generated images; a class
+    without validation images has a row of training images.
+
+    Raises:
+        GanvasError: The collection has other classes than the generator.
+    """
+    labels = match_classes(collection.index, classes["column"], classes["names"]).labels
+    rng = np.random.default_rng(params.seed)
+    validation, training = (rng.permutation(collection.split(x)) for x in ("validation", "train"))
+    missing = ~np.isin(labels[training], labels[validation])
+    chosen = np.concatenate([validation, training[missing]])
+    chosen = chosen[labels[chosen] >= 0]
+    rows = find_rows(labels[chosen], _count_paired_rows(len(classes["names"])), PAIRED_COLUMNS)
+    return make_grid_of_rows([collection.images[chosen[row]] for row in rows])
 
 
 def make_generated_grid(generator: keras.Model, params: ReportParams) -> np.ndarray:
-    """Arrange generated images in a square grid, to compare with the real ones."""
-    latents = sample_latents(generator, PAIRED_IMAGES, params.seed + 1)
-    return _make_square_grid(generate_images(generator, latents))
+    """Arrange generated images in a grid, to compare with the real ones."""
+    classes = count_classes(generator)
+    labels = np.repeat(divide_rows(classes, _count_paired_rows(classes)), PAIRED_COLUMNS)
+    return make_grid(_generate(generator, labels, params.seed + 1), PAIRED_COLUMNS)
 
 
-def _make_square_grid(images: np.ndarray) -> np.ndarray:
-    return make_grid(images, columns=math.ceil(math.sqrt(len(images))))
+def _count_paired_rows(classes: int) -> int:
+    return min(classes, PAIRED_CLASSES) or PAIRED_ROWS
+
+
+def _generate(generator: keras.Model, labels: np.ndarray, seed: int) -> np.ndarray:
+    """Generate an image of each class number in `labels`, all from different latents."""
+    latents = sample_latents(generator, len(labels), seed)
+    return generate_images(generator, latents, one_hot(labels, count_classes(generator)))
 
 
 def draw_progress_strip(

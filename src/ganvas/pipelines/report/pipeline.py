@@ -23,7 +23,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.make_real_grid,
-                inputs=["collection", "params:report"],
+                inputs=["collection", "class_list", "params:report"],
                 outputs="real_grid",
                 name="make_real_grid",
             ),

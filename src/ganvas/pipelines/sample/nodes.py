@@ -1,5 +1,6 @@
 """Nodes of the sample pipeline."""
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -8,10 +9,11 @@ import keras
 import numpy as np
 
 from ganvas.errors import GanvasError
+from ganvas.grid_layout import find_rows
 from ganvas.networks.sampling import generate_batches, one_hot, sample_latents
 from ganvas.pipelines.sample.params import SampleParams
 from ganvas.progress import track
-from ganvas.visualization.image_grid import make_grid
+from ganvas.visualization.image_grid import make_grid_of_rows
 
 # Name of the dataset `samples_grid` among the files of `samples`.
 GRID = "grid"
@@ -66,9 +68,15 @@ def _suffix(names: list[str], label: int) -> str:
 
 
 def make_samples_grid(
-    samples: dict[str, Callable[[], np.ndarray]], params: SampleParams
+    samples: dict[str, Callable[[], np.ndarray]], classes: dict[str, Any], params: SampleParams
 ) -> np.ndarray:
-    """Arrange the first samples in a grid."""
+    """Arrange samples in a grid; with classes, each row is of one class, see `find_rows`."""
     # The grid of an earlier run is in the same folder.
-    first = sorted(samples.keys() - {GRID})[: params.grid]
-    return make_grid(np.stack([samples[name]() for name in first]), params.columns)
+    names = sorted(samples.keys() - {GRID})
+    # Samples have the classes in turn.
+    count = max(len(select_classes(classes["names"], params.classes)), 1)
+    columns = min(params.columns, math.ceil(len(names) / count), params.grid)
+    rows = find_rows(np.arange(len(names)) % count, params.grid // columns, columns)
+    return make_grid_of_rows(
+        [np.stack([samples[names[number]]() for number in row]) for row in rows]
+    )

@@ -17,7 +17,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 make_samples_grid,
-                inputs=["samples", "params:sample"],
+                inputs=["samples", "class_list", "params:sample"],
                 outputs="samples_grid",
                 name="make_samples_grid",
             ),
