@@ -4,7 +4,11 @@ from scipy.spatial.distance import cdist, pdist
 
 from ganvas.errors import GanvasError
 from ganvas.metrics import pairwise
-from ganvas.metrics.pairwise import mean_pairwise_distance, squared_distances
+from ganvas.metrics.pairwise import (
+    mean_image_distance,
+    mean_pairwise_distance,
+    squared_distances,
+)
 
 
 def test_squared_distances_agree_with_scipy():
@@ -29,3 +33,16 @@ def test_equal_images_have_distance_zero():
 def test_a_single_image_is_rejected():
     with pytest.raises(GanvasError, match="2 images or more, not 1"):
         mean_pairwise_distance(np.zeros((1, 4)))
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 16_384])
+def test_the_mean_distance_of_images_is_that_of_a_naive_loop(monkeypatch, chunk):
+    monkeypatch.setattr(pairwise, "PIXEL_CHUNK", chunk)
+    images = np.random.default_rng(0).integers(0, 256, (7, 5, 4, 3), dtype=np.uint8)
+    pairs = [
+        np.sqrt(((images[i].astype(float) - images[j]) ** 2).mean())
+        for i in range(7)
+        for j in range(i)
+    ]
+    assert mean_image_distance(images) == pytest.approx(np.mean(pairs), rel=1e-12)
+    assert mean_image_distance(np.stack([images[0]] * 3)) == 0

@@ -74,12 +74,17 @@ def test_the_default_pipeline_produces_models_metrics_and_a_report(project, kedr
     assert metrics["loss_g"]["value"] == pytest.approx(history["loss_g"].iloc[-1])
     assert 0 <= metrics["discriminator_accuracy_generated"]["value"] <= 1
     assert metrics["nearest_training_distance"]["value"] > 0
+    # A generator of two epochs, and too few images for more than one cluster.
+    diversity = metrics["class_diversity_pixels"]
+    assert diversity["by_class"] == {"cluster 1": diversity["value"]}
+    assert diversity["value"] < 0.3 < diversity["real"]
     assert all(metric["protocol"] for metric in metrics.values())
 
     # Report
     report = project / REPORTING / "report.html"
     assert f"Report: {report}" in caplog.text
     assert "<h1>sample, painted by dcgan</h1>" in report.read_text()
+    assert "within classes</b> in the evaluated images" in report.read_text()
     card = (project / MODELS / "model_card.md").read_text()
     assert "# sample, painted by dcgan" in card and "Generator loss" in card
 

@@ -1,12 +1,13 @@
-import numpy as np
+import re
+
 import pytest
 
-from ganvas.training.config import LossParams
+from ganvas.training.config import LossParams, TrainParams
 from ganvas.training.diagnostics import (
+    diagnose_class_diversity,
     diagnose_diversity,
     diagnose_memorization,
     diagnose_scores,
-    mean_distance,
 )
 
 
@@ -93,6 +94,48 @@ def test_lost_or_missing_diversity_is_mode_collapse(values, is_warning):
         assert f"{last:.0%}" in warnings[0].evidence and "train." in warnings[0].advice
 
 
+def class_rows(*values) -> list[dict]:
+    rows = [{"epoch": i + 1} for i in range(len(values))]
+    for row, value in zip(rows, values, strict=True):
+        measured = {"class_diversity": value, "least_diverse_class": "Pop", "collapsed_classes": 3}
+        row |= {} if value is None else measured
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("values", "is_warning"),
+    [
+        ([0.38], False),
+        ([0.1] * 19, False),
+        ([0.38] * 20, True),
+        ([0.1] * 19 + [0.6], False),
+        ([0.8, 0.54], True),
+        ([0.8, 0.56], False),
+        # It has not fallen far.
+        ([0.6, 0.54], False),
+        ([0.9, 0.4, None], True),
+        ([None], False),
+    ],
+)
+def test_a_class_whose_samples_are_alike_is_mode_collapse_within_classes(values, is_warning):
+    warnings = diagnose_class_diversity(class_rows(*values))
+    assert names(warnings) == ["mode collapse within classes"] * is_warning
+    if is_warning:
+        last = [value for value in values if value is not None][-1]
+        assert f"images of Pop differ from each other by {last:.0%}" in warnings[0].evidence
+        assert warnings[0].evidence.endswith("classes below 55%: 3")
+
+
+def test_the_advice_on_classes_names_parameters_that_exist():
+    (warning,) = diagnose_class_diversity(class_rows(0.9, 0.1))
+    named = re.findall(r"train\.([\w.]+)", warning.advice)
+    assert len(named) == 6
+    for name in named:
+        params = TrainParams()
+        for key in name.split("."):
+            params = getattr(params, key)
+
+
 def test_samples_close_to_training_images_are_memorization():
     (warning,) = diagnose_memorization([{"epoch": 1, "novelty": 0.3}])
     assert warning.name == "memorization" and "30%" in warning.evidence
@@ -100,14 +143,3 @@ def test_samples_close_to_training_images_are_memorization():
     # The last snapshot counts until the next one.
     assert len(diagnose_memorization([{"epoch": 1, "novelty": 0.3}, {"epoch": 2}])) == 1
     assert diagnose_memorization([{"epoch": 1}]) == []
-
-
-def test_mean_distance_is_that_of_a_naive_loop():
-    images = np.random.default_rng(0).integers(0, 256, (7, 5, 4, 3), dtype=np.uint8)
-    pairs = [
-        np.sqrt(((images[i].astype(float) - images[j]) ** 2).mean())
-        for i in range(7)
-        for j in range(i)
-    ]
-    assert mean_distance(images) == pytest.approx(np.mean(pairs), rel=1e-12)
-    assert mean_distance(np.stack([images[0]] * 3)) == pytest.approx(0, abs=1e-6)

@@ -14,11 +14,15 @@ from ganvas.visualization.report import format_number, render_report
 NAMES = ["samples", "real", "generated", "progress", "curves", "neighbors", "interpolation"]
 
 
-def render(training, sheets=(), published=(), **changes):
+def render(training, sheets=(), published=(), problems=(), **changes):
     images = {name: np.full((5, 6, 3), k * 40, np.uint8) for k, name in enumerate(NAMES)}
     metrics = {
         "loss": metric_entry("A <loss>", 1.23456, "N=3", "nats"),
         "distance": metric_entry("A distance", (2.5, 0.125), "N=4", real=0.75),
+        "spread_pixels": metric_entry(
+            "A spread, in pixels", 0.25, "N=4", by_class={"Op": 0.25, "P<p": 0.625}
+        ),
+        "spread_features": metric_entry("A spread, in features", 0.5, "N=4", by_class={"Op": 0.5}),
         "distance_000": metric_entry(
             "A distance", 9.875, "all pairs, N=2", real=0.25, of="Night <Skies>"
         ),
@@ -27,7 +31,9 @@ def render(training, sheets=(), published=(), **changes):
     summary, rejected = training | changes, {"not an image": 2}
     history = pd.DataFrame({"epoch": [1, 2], "loss_g": 0.125, "loss_d": 1.0})
     plot = plot_curves(history.assign(real_score=0.5, fake_score=0.5))
-    return render_report(images, sheets, animation, plot, metrics, published, summary, rejected)
+    return render_report(
+        images, sheets, animation, plot, metrics, published, problems, summary, rejected
+    )
 
 
 def without_scripts(page):
@@ -74,6 +80,30 @@ def test_early_warnings_are_shown(training):
     warning = {"epoch": 7, "name": "mode collapse", "evidence": "12% <", "advice": "try less"}
     page = render(training, warnings=[warning])
     assert "<b>Mode collapse</b> in epoch 7: 12% &lt;" in page and "Try less." in page
+
+
+def test_problems_of_the_evaluated_images_come_before_those_of_training(training):
+    warning = {"epoch": 7, "name": "memorization", "evidence": "12%", "advice": "try less"}
+    problem = {"name": "mode collapse", "evidence": "Op < Pop", "advice": "try more"}
+    page = render(training, problems=[problem], warnings=[warning])
+    before, text, after = page.partition(
+        "<b>Mode collapse</b> in the evaluated images: Op &lt; Pop. Try more."
+    )
+    assert text and "Memorization" in after and "Memorization" not in before
+
+
+def test_diversity_has_a_row_a_class(training):
+    page = render(training)
+    _, _, table = page.partition("<summary>Diversity by style</summary>")
+    rows = re.findall(r"<tr>(.*?)</tr>", table.partition("</table>")[0])
+    cells = [re.findall(r"<t[hd][^>]*>([^<]*)<", row) for row in rows]
+    assert cells == [
+        ["Style", "In pixels", "In features"],
+        ["Op", "0.250", "0.500"],
+        ["P&lt;p", "0.625", ""],
+    ]
+    plain = training | {"classes": {"column": None, "names": []}}
+    assert "<summary>Diversity by cluster</summary>" in render(plain)
 
 
 def test_runs_of_earlier_versions_have_a_report(training):

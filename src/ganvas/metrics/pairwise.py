@@ -1,4 +1,4 @@
-"""Pairwise distances of features, in chunks so that memory stays bounded."""
+"""Pairwise distances of features and images, in chunks so that memory stays bounded."""
 
 import numpy as np
 
@@ -7,6 +7,7 @@ from ganvas.errors import GanvasError
 CHUNK = 2048
 # Relative to the squared norms: smaller distances are rounding errors, and become 0.
 TOLERANCE = 1e-12
+PIXEL_CHUNK = 16_384
 
 
 def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -59,3 +60,25 @@ def mean_pairwise_distance(features: np.ndarray) -> float:
         for columns in chunks[i + 1 :]:
             total += 2 * np.sqrt(squared_distances(features[rows], features[columns])).sum()
     return float(total / (count * (count - 1)))
+
+
+def mean_image_distance(images: np.ndarray) -> float:
+    """Return the mean over all pairs of the root mean squared difference in gray levels, 0 to 255.
+
+    Args:
+        images: uint8 of shape (n, H, W, C), n at least 2 and some thousands at most.
+
+    Example:
+        >>> mean_image_distance(np.array([0, 10], np.uint8).reshape(2, 1, 1, 1))
+        10.0
+    """
+    flat = images.reshape(len(images), -1)
+    products = np.zeros((len(flat), len(flat)))
+    for start in range(0, flat.shape[1], PIXEL_CHUNK):
+        # Sums of whole numbers, which float64 holds exactly.
+        part = flat[:, start : start + PIXEL_CHUNK].astype(np.float64)
+        products += part @ part.T
+    norms = products.diagonal()
+    squares = norms[:, None] + norms - 2 * products
+    pairs = squares[np.triu_indices(len(flat), 1)]
+    return float(np.sqrt(pairs / flat.shape[1]).mean())

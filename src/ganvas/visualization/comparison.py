@@ -18,7 +18,7 @@ SEED = "train.seed"
 # The first columns of the table; runs are ranked by the first one, of which lower is better.
 MAIN_METRICS = (
     *("kernel_distance", "frechet_distance"),
-    *("precision", "recall", "coverage", "diversity"),
+    *("precision", "recall", "coverage", "diversity", "class_diversity_pixels"),
 )
 COLUMNS = ("dataset", "extractor", "network", "started", "epochs", "minutes")
 DOT_COLOR, RANGE_COLOR, REAL_COLOR = "#c2410c", "#f29a6b", "#15803d"

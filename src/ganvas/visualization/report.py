@@ -47,6 +47,7 @@ def render_report(
     plot: go.Figure,
     metrics: dict[str, dict[str, Any]],
     published: list[dict[str, Any]],
+    warnings: list[dict[str, str]],
     training: dict[str, Any],
     rejected: dict[str, int],
 ) -> str:
@@ -58,9 +59,10 @@ def render_report(
         sheets: Class sheets, uint8 of shape (H, W, 3); empty without classes.
         animation: Frames of the progress animation, uint8 of shape (n, H, W, 3).
         plot: The interactive training curves.
-        metrics: Metrics by name, as in metrics.json: title, value, spread, unit, protocol, real
-            and `of` (a class, or None).
+        metrics: Metrics by name, as in metrics.json: title, value, spread, unit, protocol, real,
+            `of` (a class, or None) and, where there are any, by_class.
         published: Published results to compare with: metric (a name in `metrics`), value, source.
+        warnings: Problems that the metrics show: name, evidence, advice.
         training: The training summary, as in training.json.
         rejected: Number of files that ingestion could not use, by reason.
 
@@ -79,6 +81,7 @@ def render_report(
         animation=data_uri(encode_webp(animation), "webp"),
         metrics=metrics,
         published=published,
+        warnings=warnings,
         training=training,
         parameters=list_parameters(training["parameters"]),
         rejected=rejected,

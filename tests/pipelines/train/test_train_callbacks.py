@@ -5,10 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ganvas.grid_layout import label_rows
 from ganvas.ingestion.collection import Collection
 from ganvas.metrics.feature_extractors import FeatureExtractor
 from ganvas.metrics.kid import kernel_distance
-from ganvas.networks.sampling import generate_images
+from ganvas.networks.sampling import generate_images, one_hot, sample_latents, to_float
 from ganvas.pipelines.train import callbacks
 from ganvas.training.config import TrainParams
 from ganvas.training.dataset import TrainingSet
@@ -26,15 +27,122 @@ def make_collection(train, validation):
     return Collection(gray_images([*train, *validation]), index, pd.DataFrame())
 
 
+def make_diagnosis(collection, params=None, labels=None, names=()):
+    positions = collection.split("train")
+    data = TrainingSet(collection.images, positions, labels, len(names))
+    return callbacks.make_diagnosis(collection, data, list(names), params or TrainParams())
+
+
+def make_row(epoch=1):
+    return {"epoch": epoch, "real_score": 0.5, "fake_score": 0.5}
+
+
+def names_of(warnings):
+    return [warning.name for warning in warnings]
+
+
 def test_samples_are_compared_with_real_images():
-    rows = [{"epoch": 1, "real_score": 0.5, "fake_score": 0.5}]
-    diagnose = callbacks.make_diagnosis(make_collection([0, 100], [30, 40]), TrainParams())
+    rows = [make_row()]
+    diagnose = make_diagnosis(make_collection([0, 100], [30, 40]))
     assert diagnose(rows, gray_images([10, 60])) == []
     # 50 apart instead of 100; 10 and 40 from the nearest, while validation images keep 30 and 40.
     assert rows[-1]["diversity"] == pytest.approx(0.5)
     assert rows[-1]["novelty"] == pytest.approx(25 / 35)
-    warnings = diagnose(rows, gray_images([0, 100]))
-    assert [warning.name for warning in warnings] == ["memorization"]
+    # Too few to look at clusters of them.
+    assert "class_diversity" not in rows[-1]
+    assert names_of(diagnose(rows, gray_images([0, 100]))) == ["memorization"]
+
+
+def make_class_images(rng, count, spread, classes=4):
+    """Noise around an image per class, with labels; `spread` is in gray levels, one per class."""
+    centers = np.random.default_rng(9).integers(60, 196, (classes, 8, 8, 3))
+    labels = np.repeat(np.arange(classes), count)
+    deviations = np.resize(spread, classes)[labels].reshape(-1, 1, 1, 1)
+    images = centers[labels] + deviations * rng.normal(size=(len(labels), 8, 8, 3))
+    return np.clip(np.rint(images), 0, 255).astype(np.uint8), labels
+
+
+@pytest.fixture
+def classes():
+    """Training images of four classes, 30 of each, and names of the classes."""
+    images, labels = make_class_images(np.random.default_rng(0), 30, 20)
+    index = pd.DataFrame({"split": ["train"] * 120, "hash": [str(i) for i in range(120)]})
+    return Collection(images, index, pd.DataFrame()), labels, ["Op", "Pop", "Dada", "Fauve"]
+
+
+def test_a_generator_that_repeats_an_image_of_each_class_is_diagnosed(classes):
+    """Keras generators that make noise around an image per class, with 20 and with 2 levels."""
+    collection, labels, names = classes
+    centers, _ = make_class_images(np.random.default_rng(0), 1, 0)
+    latents, one_hot_labels = keras.Input((8 * 8 * 3,)), keras.Input((4,))
+    kernel = to_float(centers).reshape(4, -1)
+    mean = keras.layers.Dense(8 * 8 * 3, use_bias=False, name="mean")
+    warnings = {}
+    for spread in (20, 2):
+        flat = mean(one_hot_labels) + latents * spread / 127.5
+        generator = keras.Model([latents, one_hot_labels], keras.layers.Reshape((8, 8, 3))(flat))
+        generator.get_layer("mean").set_weights([kernel])
+        params = TrainParams()
+        targets = label_rows(4, params.snapshot_rows, params.snapshot_columns)
+        samples = generate_images(
+            generator, sample_latents(generator, len(targets), 0), one_hot(targets, 4)
+        )
+        rows = [make_row(epoch=20)]
+        warnings[spread] = make_diagnosis(collection, params, labels, names)(rows, samples)
+        assert rows[0]["class_diversity"] == pytest.approx(spread / 20, rel=0.1)
+        # The classes alone keep most of the diversity of all samples.
+        assert rows[0]["diversity"] > 0.75
+        assert rows[0]["collapsed_classes"] == (4 if spread == 2 else 0)
+    assert warnings[20] == []
+    assert names_of(warnings[2]) == ["mode collapse within classes"]
+
+
+def test_the_warning_names_the_least_diverse_class(classes):
+    collection, labels, names = classes
+    diagnose = make_diagnosis(collection, None, labels, names)
+    samples, _ = make_class_images(np.random.default_rng(1), 8, [20, 9, 4, 20])
+    rows = [make_row()]
+    # A new generator is exempt.
+    assert diagnose(rows, samples) == []
+    rows = [make_row(epoch) for epoch in range(1, 21)]
+    (warning,) = diagnose(rows, samples)
+    assert rows[-1]["least_diverse_class"] == "Dada" and rows[-1]["collapsed_classes"] == 2
+    assert "images of Dada differ from each other by 2" in warning.evidence
+    assert "below 55%: 2" in warning.evidence
+    # It lasts until the next snapshot.
+    rows.append(make_row(21))
+    assert names_of(diagnose(rows, None)) == ["mode collapse within classes"]
+    assert "class_diversity" not in rows[-1]
+
+
+def test_where_all_samples_are_alike_there_is_one_warning(classes):
+    collection, labels, names = classes
+    rows = [make_row(epoch=20)]
+    warnings = make_diagnosis(collection, None, labels, names)(rows, gray_images([99] * 32))
+    assert names_of(warnings) == ["mode collapse"] and rows[0]["class_diversity"] == 0
+
+
+def test_without_classes_clusters_of_similar_real_images_take_their_place(classes):
+    collection, _, _ = classes
+    diagnose = make_diagnosis(collection, TrainParams(snapshot_rows=8))
+    for spread, expected in ((20, []), (2, ["mode collapse within classes"])):
+        rows = [make_row(epoch=20)]
+        samples, _ = make_class_images(np.random.default_rng(1), 16, spread)
+        assert names_of(diagnose(rows, samples)) == expected
+        assert rows[0]["class_diversity"] == pytest.approx(spread / 20, rel=0.1)
+    # A cluster that is missed.
+    rows = [make_row(epoch=20)]
+    samples[:16] = samples[16:32]
+    (warning,) = diagnose(rows, samples)
+    assert "of 4 differ from each other by 0%" in warning.evidence
+
+
+def test_too_few_samples_of_a_class_are_not_compared(classes):
+    collection, labels, names = classes
+    diagnose = make_diagnosis(collection, TrainParams(snapshot_columns=7), labels, names)
+    rows = [make_row(epoch=20)]
+    samples, _ = make_class_images(np.random.default_rng(1), 7, 2)
+    assert diagnose(rows, samples) == [] and "class_diversity" not in rows[0]
 
 
 def test_kid_is_measured_on_validation_images_with_separate_latents(monkeypatch):

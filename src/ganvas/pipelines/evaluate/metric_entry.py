@@ -13,6 +13,7 @@ def metric_entry(
     unit: str = "",
     real: Value | None = None,
     of: str | None = None,
+    by_class: dict[str, float] | None = None,
 ) -> dict[str, Any]:
     """Build the entry of a metric as it is written to metrics.json.
 
@@ -23,10 +24,11 @@ def metric_entry(
         unit: Unit of the value; empty for dimensionless ones.
         real: Real-data baseline: the same metric with real images in place of generated ones.
         of: Class whose images were measured; None: all images.
+        by_class: Values by class, of which `value` is the worst; None: no such values.
 
     Returns:
-        title, value, spread (None: unknown), unit, protocol, real (None: no baseline) and of.
-        `join_metrics` adds run, see `name_run`.
+        title, value, spread (None: unknown), unit, protocol, real (None: no baseline), of and,
+        where there are any, by_class. `join_metrics` adds run, see `name_run`.
 
     Example:
         >>> entry = metric_entry("Recall", 0.25, "k=5, N=100", real=0.75)
@@ -34,7 +36,7 @@ def metric_entry(
         (0.25, None, 0.75)
     """
     mean, spread = value if isinstance(value, tuple) else (value, None)
-    return {
+    entry = {
         "title": title,
         "value": float(mean),
         "spread": None if spread is None else float(spread),
@@ -43,6 +45,7 @@ def metric_entry(
         "real": None if real is None else float(real[0] if isinstance(real, tuple) else real),
         "of": of,
     }
+    return entry if by_class is None else entry | {"by_class": by_class}
 
 
 def name_run(training_summary: dict[str, Any]) -> str:

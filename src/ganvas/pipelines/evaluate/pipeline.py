@@ -2,6 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from ganvas.pipelines.evaluate.diversity import measure_class_diversity
 from ganvas.pipelines.evaluate.feature_metrics import (
     extract_features,
     measure_classes,
@@ -79,6 +80,19 @@ def create_pipeline() -> Pipeline:
                 name="measure_classes",
             ),
             Node(
+                measure_class_diversity,
+                inputs=[
+                    "generated",
+                    "target_classes",
+                    "features",
+                    "collection",
+                    "class_list",
+                    "params:evaluate",
+                ],
+                outputs="class_diversity_metrics",
+                name="measure_class_diversity",
+            ),
+            Node(
                 measure_faces,
                 inputs=["generated", "collection", "params:evaluate"],
                 outputs="face_metrics",
@@ -95,6 +109,7 @@ def create_pipeline() -> Pipeline:
                 inputs=[
                     "training_summary",
                     "distance_metrics",
+                    "class_diversity_metrics",
                     "class_metrics",
                     "face_metrics",
                     "likelihood_metrics",

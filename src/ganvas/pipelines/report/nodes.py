@@ -23,6 +23,11 @@ from ganvas.networks.sampling import (
 )
 from ganvas.pipelines.evaluate.metric_entry import name_run
 from ganvas.pipelines.report.params import ReportParams
+from ganvas.training.diagnostics import (
+    COLLAPSED_CLASS,
+    EarlyWarning,
+    warn_of_collapsed_classes,
+)
 from ganvas.visualization.contact_sheet import draw_sheets
 from ganvas.visualization.curves import draw_curves, plot_curves
 from ganvas.visualization.image_grid import make_grid, make_grid_of_rows
@@ -178,9 +183,21 @@ def write_report(
         curves_plot,
         metrics,
         [result.model_dump() for result in params.published],
+        [warning._asdict() for warning in find_collapsed_classes(metrics)],
         training_summary,
         count_reasons(collection.rejected),
     )
+
+
+def find_collapsed_classes(metrics: dict[str, Any]) -> list[EarlyWarning]:
+    """Return a warning if images of a class are much more alike than its real images."""
+    metric = metrics.get("class_diversity_pixels")
+    # Earlier versions did not measure it.
+    if metric is None:
+        return []
+    by_class = metric["by_class"]
+    count = sum(value < COLLAPSED_CLASS for value in by_class.values())
+    return warn_of_collapsed_classes(metric["value"], min(by_class, key=by_class.get), count)
 
 
 def write_card(

@@ -1,5 +1,6 @@
 """Keras callbacks that join training with plots and metrics: snapshots, warnings, KID."""
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +10,23 @@ import keras
 import numpy as np
 import pandas as pd
 
+from ganvas.arrays import Images
 from ganvas.atomic_files import atomic_path
+from ganvas.grid_layout import find_rows, label_rows
 from ganvas.ingestion.collection import Collection
+from ganvas.metrics.class_diversity import (
+    MIN_IMAGES,
+    class_distances,
+    class_diversity,
+    cluster_distances,
+    coarse_colors,
+    fit_clusters,
+    name_classes,
+)
 from ganvas.metrics.feature_extractors import compute_features, load_extractor
 from ganvas.metrics.kid import kernel_distance
 from ganvas.metrics.nearest_neighbors import find_nearest_images
+from ganvas.metrics.pairwise import mean_image_distance
 from ganvas.networks.sampling import generate_images, one_hot, sample_labels, sample_latents
 from ganvas.training.callbacks import (
     EarlyWarnings,
@@ -26,11 +39,12 @@ from ganvas.training.checkpoints import RunState
 from ganvas.training.config import TrainParams
 from ganvas.training.dataset import TrainingSet
 from ganvas.training.diagnostics import (
+    COLLAPSED_CLASS,
     EarlyWarning,
+    diagnose_class_diversity,
     diagnose_diversity,
     diagnose_memorization,
     diagnose_scores,
-    mean_distance,
 )
 from ganvas.visualization.curves import draw_curves
 from ganvas.visualization.image_grid import make_grid, write_png
@@ -41,27 +55,34 @@ from ganvas.visualization.progress_strip import snapshot_file
 KID_SEED_OFFSET = 2**32
 # The final evaluation uses another network, by whose features no epoch was selected.
 EXTRACTOR = "efficientnet_lite0"
-# Number of real images in each reference for the samples' distances.
+# Number of samples that are compared, and of real images in each reference for their distances.
 REFERENCE_IMAGES = 64
+# Number of training images that are clustered where there are no classes.
+CLUSTERED_IMAGES = 512
 # Drawing curves takes part of a second, and an epoch of a small collection not much longer.
 SECONDS_BETWEEN_CURVES = 30
 
 
 def make_callbacks(
-    collection: Collection, data: TrainingSet, params: TrainParams, snapshots: Path
+    collection: Collection,
+    data: TrainingSet,
+    class_names: list[str],
+    params: TrainParams,
+    snapshots: Path,
 ) -> list[keras.callbacks.Callback]:
     """Return the callbacks that parameters choose, in their order.
 
     Args:
         collection: All images, with their splits.
         data: The images to train on.
+        class_names: Names of the classes; empty without classes.
         params: Parameters of training.
         snapshots: Folder of the runs' folders for snapshots, live curves and logs.
     """
     snapshot_callback = Snapshots(params, make_snapshot_saver(snapshots, params))
     callbacks = [
         snapshot_callback,
-        EarlyWarnings(snapshot_callback, make_diagnosis(collection, params)),
+        EarlyWarnings(snapshot_callback, make_diagnosis(collection, data, class_names, params)),
     ]
     if params.kid_validation.interval:
         callbacks.append(KidValidation(params, make_kid_measure(collection, data, params)))
@@ -101,7 +122,7 @@ def _tensorboard_folder(snapshots: Path, run_state: RunState) -> Path:
 
 
 def make_diagnosis(
-    collection: Collection, params: TrainParams
+    collection: Collection, data: TrainingSet, class_names: list[str], params: TrainParams
 ) -> Callable[[list[dict[str, Any]], np.ndarray | None], list[EarlyWarning]]:
     """Return the function that diagnoses a run by its scores and, if there are any, its samples."""
     training, images = collection.split("train"), collection.images
@@ -112,22 +133,87 @@ def make_diagnosis(
     # The same measurements on real images, as references.
     validation = images[collection.shuffled("validation")[:REFERENCE_IMAGES]]
     chosen = np.random.default_rng(params.seed).permutation(training)[:REFERENCE_IMAGES]
-    real_distance = mean_distance(images[chosen]) if len(chosen) > 1 else 0.0
+    real_distance = mean_image_distance(images[chosen]) if len(chosen) > 1 else 0.0
     validation_distance = distance_to_training(validation) if len(validation) else 0.0
+    measure_classes = make_class_measure(data, class_names, params)
 
     def diagnose(rows: list[dict[str, Any]], samples: np.ndarray | None) -> list[EarlyWarning]:
         if samples is not None and len(samples) > 1:
+            # Evenly spaced, so that they are of all classes.
+            some = samples[:: math.ceil(len(samples) / REFERENCE_IMAGES)]
             if real_distance:
-                rows[-1]["diversity"] = mean_distance(samples) / real_distance
+                rows[-1]["diversity"] = mean_image_distance(some) / real_distance
+            if diversity := measure_classes(samples):
+                worst, lowest = next(iter(diversity.items()))
+                rows[-1]["class_diversity"], rows[-1]["least_diverse_class"] = lowest, worst
+                collapsed = sum(value < COLLAPSED_CLASS for value in diversity.values())
+                rows[-1]["collapsed_classes"] = collapsed
             if validation_distance:
-                rows[-1]["novelty"] = distance_to_training(samples) / validation_distance
+                rows[-1]["novelty"] = distance_to_training(some) / validation_distance
         return [
             *diagnose_scores(rows, params.loss),
-            *diagnose_diversity(rows),
+            # Where all samples are alike, those of a class are.
+            *(diagnose_diversity(rows) or diagnose_class_diversity(rows)),
             *diagnose_memorization(rows),
         ]
 
     return diagnose
+
+
+def make_class_measure(
+    data: TrainingSet, class_names: list[str], params: TrainParams
+) -> Callable[[np.ndarray], dict[str, float]]:
+    """Return the function that measures how diverse the samples of each class are, in pixels.
+
+    Without classes, clusters of training images with similar colors take their place, of which
+    16 samples or more are expected on average. See `ganvas.metrics.class_diversity`.
+
+    Args:
+        data: The images to train on.
+        class_names: Names of the classes; empty without classes.
+        params: Parameters of training: rows and columns of a snapshot, seed.
+
+    Returns:
+        A function from the samples of a snapshot to the diversity by class, the lowest first;
+        empty with too few samples or training images of each class.
+    """
+    positions = np.random.default_rng(params.seed).permutation(data.positions)
+    if data.labels is not None:
+        labels = data.labels[positions]
+        sample_labels = label_rows(data.num_classes, params.snapshot_rows, params.snapshot_columns)
+        real = _measure_real_classes(data.images, positions, labels)
+
+        def measure_classes(samples: np.ndarray) -> dict[str, float]:
+            distances = class_distances(samples, sample_labels, mean_image_distance)
+            return name_classes(class_diversity(distances, real), class_names)
+
+        return measure_classes
+
+    positions = positions[:CLUSTERED_IMAGES]
+    samples_and_images = min(params.snapshot_rows * params.snapshot_columns, len(positions))
+    count = samples_and_images // (2 * MIN_IMAGES)
+    if count < 2:
+        return lambda samples: {}
+    clusters = fit_clusters(coarse_colors(data.images[positions]), count, params.seed)
+    names = [f"color cluster {number + 1} of {count}" for number in range(count)]
+    real = _measure_real_classes(data.images, positions, clusters.labels_)
+
+    def measure_clusters(samples: np.ndarray) -> dict[str, float]:
+        labels = clusters.predict(coarse_colors(samples))
+        distances = cluster_distances(samples, labels, clusters.labels_, mean_image_distance)
+        return name_classes(class_diversity(distances, real), names)
+
+    return measure_clusters
+
+
+def _measure_real_classes(
+    images: Images, positions: np.ndarray, labels: np.ndarray
+) -> dict[int, float]:
+    """Compute the mean distances within each class of images at positions, of 64 a class."""
+    limited = np.full(len(images), -1)
+    for row in find_rows(labels, len(np.unique(labels)), REFERENCE_IMAGES):
+        limited[positions[row]] = labels[row]
+    return class_distances(images, limited, mean_image_distance)
 
 
 def make_kid_measure(

@@ -78,7 +78,9 @@ def train_gan(
         )
 
     # 4. Training, and the outputs to save.
-    callbacks = make_callbacks(collection, data, params, snapshots) if devices.is_chief else []
+    callbacks = []
+    if devices.is_chief:
+        callbacks = make_callbacks(collection, data, classes.names, params, snapshots)
     result = train(networks, ema_generator, data, params, store, callbacks, devices)
     discriminator = _to_float32(network, networks.discriminator, data)
     class_list = {"column": classes.column, "names": classes.names}

@@ -1,0 +1,112 @@
+"""The node that measures diversity within classes, on noise around an image per class."""
+
+from itertools import combinations
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from ganvas.ingestion.collection import Collection
+from ganvas.metrics.feature_extractors import FeatureExtractor
+from ganvas.pipelines.evaluate.diversity import measure_class_diversity
+from ganvas.pipelines.evaluate.feature_metrics import Features
+from ganvas.pipelines.evaluate.params import EvaluateParams
+
+NAMES = ["Dada", "Op", "Pop"]
+CLASS_LIST, NO_CLASSES = {"column": "kind", "names": NAMES}, {"column": None, "names": []}
+EXTRACTOR = FeatureExtractor("numbers", 8, 192, keras.Sequential(), None)
+PARAMS = EvaluateParams()
+
+
+def make_images(labels, spread, seed):
+    """Noise around an image per class, whose spread in gray levels is given per class."""
+    centers = np.random.default_rng(9).integers(60, 196, (3, 8, 8, 3))
+    noise = np.random.default_rng(seed).normal(size=(len(labels), 8, 8, 3))
+    deviations = np.resize(spread, 3)[labels].reshape(-1, 1, 1, 1)
+    return np.clip(np.rint(centers[labels] + deviations * noise), 0, 255).astype(np.uint8)
+
+
+def as_features(images):
+    return images.reshape(len(images), -1).astype(np.float32) ** 2
+
+
+@pytest.fixture
+def real():
+    """A collection of 40, 50 and 10 training images of the classes, and their labels."""
+    labels = np.random.default_rng(1).permutation(np.repeat([0, 1, 2], [40, 50, 10]))
+    index = pd.DataFrame({"kind": np.array(NAMES)[labels], "split": "train", "hash": ""})
+    return Collection(make_images(labels, 20, seed=2), index, pd.DataFrame()), labels
+
+
+def measure(real, labels, spread, class_list=CLASS_LIST, extractor=EXTRACTOR):
+    """Measure generated images of these classes."""
+    collection, _ = real
+    generated = make_images(labels, spread, seed=3)
+    positions = np.random.default_rng(4).permutation(100)
+    ours, theirs = as_features(generated), as_features(collection.images[positions])
+    if extractor is None:
+        ours = theirs = np.empty((0, 0), np.float32)
+    features = Features(extractor, ours, theirs, positions, theirs[:0], positions[:0])
+    targets = labels if class_list["names"] else np.zeros(len(labels), int)
+    metrics = measure_class_diversity(generated, targets, features, collection, class_list, PARAMS)
+    return metrics, generated, positions
+
+
+def mean_distance(vectors):
+    flat = vectors.reshape(len(vectors), -1).astype(float)
+    return np.mean([np.linalg.norm(a - b) for a, b in combinations(flat, 2)])
+
+
+def test_the_value_is_that_of_the_worst_class(real):
+    collection, real_labels = real
+    labels = np.repeat([0, 1, 2], [30, 20, 7])
+    metrics, generated, positions = measure(real, labels, [20, 5, 20])
+    for key, convert in (("pixels", np.asarray), ("features", as_features)):
+        metric = metrics[f"class_diversity_{key}"]
+        expected = {
+            NAMES[label]: mean_distance(convert(generated[labels == label]))
+            / mean_distance(convert(collection.images[real_labels == label]))
+            for label in (0, 1)
+        }
+        # Seven images of "Pop" are too few.
+        assert metric["by_class"] == pytest.approx(expected, rel=1e-5)
+        assert metric["value"] == metric["by_class"]["Op"] < 0.4
+        assert "the worst of 2 classes of kind, Op;" in metric["protocol"]
+        # The baseline is the worst of the classes with 8 images in each half.
+        ratios = []
+        for label in (0, 1):
+            chosen = positions[real_labels[positions] == label]
+            halves = np.split(convert(collection.images[chosen]), 2)
+            ratios.append(mean_distance(halves[0]) / mean_distance(halves[1]))
+        assert metric["real"] == pytest.approx(min(ratios), rel=1e-5)
+        assert metric["real"] == pytest.approx(1, abs=0.1)
+
+
+def test_real_images_in_place_of_generated_ones_are_as_diverse(real):
+    metrics, _, _ = measure(real, np.repeat([0, 1, 2], 40), 20)
+    assert metrics["class_diversity_pixels"]["value"] == pytest.approx(1, abs=0.05)
+    assert len(metrics["class_diversity_pixels"]["by_class"]) == 3
+
+
+@pytest.mark.parametrize("extractor", [EXTRACTOR, None])
+def test_without_classes_clusters_take_their_place(real, extractor):
+    labels = np.repeat([0, 1, 2], [40, 50, 10])
+    key = "class_diversity_features" if extractor else "class_diversity_pixels"
+    for spread, expected in ((20, 1), (4, 0.2)):
+        metrics, _, _ = measure(real, labels, spread, NO_CLASSES, extractor)
+        assert len(metrics) == (2 if extractor else 1)
+        metric = metrics[key]
+        assert metric["value"] == pytest.approx(expected, abs=0.1)
+        assert "within clusters" in metric["title"] and "k-means clusters" in metric["protocol"]
+        # At 32 real images a cluster on average.
+        assert set(metric["by_class"]) == {"cluster 1", "cluster 2", "cluster 3"}
+        assert metric["real"] == pytest.approx(1, abs=0.1)
+    # Of the second class, with half of the real images, there is none.
+    metrics, _, _ = measure(real, np.repeat([0, 2], [90, 10]), 20, NO_CLASSES, extractor)
+    assert metrics[key]["value"] == 0
+
+
+def test_too_few_images_have_no_diversity(real, caplog):
+    metrics, _, _ = measure(real, np.repeat([0, 1, 2], 7), 20)
+    assert metrics == {} and "needs 8 generated and 8 training images" in caplog.text
