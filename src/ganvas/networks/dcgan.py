@@ -73,15 +73,14 @@ def build_dcgan(
         TensorShape([1, 64, 64, 3])
     """
     return GanNetworks(
-        build_generator(params, image_shape, classes),
+        _build_generator(params, image_shape, classes),
         _build_discriminator(params, image_shape, classes),
     )
 
 
-def build_generator(
+def _build_generator(
     params: DcganParams, image_shape: tuple[int, int, int], classes: int
 ) -> keras.Model:
-    """Build only the generator; see `build_dcgan`."""
     side, _, channels = image_shape
     widths = _generator_widths(params, side)
     latent = keras.Input((params.latent,), name="latent")

@@ -4,7 +4,7 @@ Images pass through a frozen EfficientNet-Lite0, whose feature maps of four size
 channels and scales by random, untrained convolutions. On each mixture is a small head with spectral
 norm, which has a logit per part of the image. The pretrained features make training converge after
 far fewer images. They hardly represent colors and noise, so one more head takes the image itself.
-The generator is DCGAN's.
+The generator is in `ganvas.networks.self_modulated`.
 
 Metrics must not use the extractor efficientnet_lite0 for such a generator, which was optimized on
 its features.
@@ -19,8 +19,8 @@ from pydantic import Field
 from ganvas.backbones.efficientnet import build_pyramid
 from ganvas.base_params import Params
 from ganvas.networks.conditioning import class_embedding, projection_logit
-from ganvas.networks.dcgan import DcganParams, build_generator
 from ganvas.networks.gan_networks import GanNetworks
+from ganvas.networks.self_modulated import build_self_modulated
 
 # Each head has GRID × GRID logits.
 GRID = 4
@@ -65,9 +65,8 @@ def build_projected(
     # From maps of side 4 to half the image's.
     halvings = range((image_shape[0] // 4).bit_length() - 2, -1, -1)
     widths = [min(params.generator_width << n, params.max_width) for n in halvings]
-    generator = DcganParams(latent=params.latent, generator_widths=widths, kernel=params.kernel)
     return GanNetworks(
-        build_generator(generator, image_shape, classes),
+        build_self_modulated(image_shape, params.latent, widths, params.kernel, classes),
         _build_discriminator(params, image_shape, classes),
     )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 
 from ganvas.errors import GanvasError
+from ganvas.networks.latent_prior import remove_prior
 
 logger = logging.getLogger(__name__)
 
@@ -14,7 +15,8 @@ def load_matching_weights(network: keras.Model, folder: Path) -> None:
     """Copy the weights of a saved network, layer by layer where the shapes match.
 
     Layers are matched by their order, so a network of another size takes what fits. Frozen layers
-    are copied too, but not counted, since some are equal in all runs.
+    are copied too, but not counted, since some are equal in all runs. A generator's latent prior is
+    left out: it belongs to the images of its run.
 
     Args:
         network: The network whose weights are set.
@@ -28,7 +30,7 @@ def load_matching_weights(network: keras.Model, folder: Path) -> None:
         >>> load_matching_weights(networks.generator, Path("data/06_models/celeba/dcgan"))
     """
     file = _newest(folder / f"{network.name}.keras")
-    saved = keras.saving.load_model(file, compile=False, safe_mode=True)
+    saved = remove_prior(keras.saving.load_model(file, compile=False, safe_mode=True))
     copied, layers = 0, _list_layers(network)
     for layer, source in zip(layers, _list_layers(saved), strict=False):
         if [w.shape for w in layer.weights] == [w.shape for w in source.weights]:

@@ -66,6 +66,7 @@ class AnchorParams(Params):
     """Latents computed from real images; see `ganvas.training.latent_anchoring`."""
 
     every: int | None = Field(None, ge=1)
+    noise: float = Field(0.3, gt=0, lt=1)
     adversarial: float = Field(4.0, gt=0)
     pixels: float = Field(10.0, ge=0)
 

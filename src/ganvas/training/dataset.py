@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from ganvas.arrays import Images
 from ganvas.errors import GanvasError
+from ganvas.networks.latent_prior import LatentPrior
 from ganvas.training.config import TrainParams
 from ganvas.training.distribution import Devices
 
@@ -23,15 +24,15 @@ class TrainingSet(NamedTuple):
         positions: Indices of the training images among them, int64 of shape (n,).
         labels: Class number of each image, int32 of shape (N,); None without classes.
         num_classes: Number of classes K.
-        anchors: Latent of each image, float32 of shape (N, Z); None without anchors. See
-            `ganvas.training.latent_anchoring`.
+        prior: Latents of the training images, in the order of `positions`, and the distribution
+            around them; None without anchors. See `ganvas.training.latent_anchoring`.
     """
 
     images: Images
     positions: np.ndarray
     labels: np.ndarray | None = None
     num_classes: int = 0
-    anchors: np.ndarray | None = None
+    prior: LatentPrior | None = None
 
 
 def count_steps(num_images: int, params: TrainParams) -> int:
@@ -107,9 +108,10 @@ def draw_batches(
             an anchored one.
 
     Yields:
-        Images, uint8 of shape (b, H, W, C), and latents, standard normal float32 of shape (b, Z),
-        or the anchors of every `train.anchor.every`-th image; with classes also the images' labels
-        and the target classes of the generated images, int32 of shape (b,).
+        Images, uint8 of shape (b, H, W, C), and latents, float32 of shape (b, Z): standard normal,
+        or sampled from the prior, those of every `train.anchor.every`-th image around its own
+        anchor; with classes also the images' labels and the target classes of the generated
+        images, int32 of shape (b,).
 
     Example:
         >>> data = TrainingSet(np.zeros((10, 8, 8, 3), np.uint8), np.arange(10))
@@ -119,17 +121,18 @@ def draw_batches(
     """
     size = params.images_per_step
     # Groups stay together, so that a share has its anchors at the same interval as the batch.
-    group = 1 if data.anchors is None else params.anchor.every or 1
+    group = 1 if data.prior is None else params.anchor.every or 1
     positions = np.arange(size).reshape(-1, group)[share].ravel()
     first_epoch, first_step = start
     for epoch in itertools.count(first_epoch):
-        order = np.random.default_rng([params.seed, epoch]).permutation(data.positions)
+        order = np.random.default_rng([params.seed, epoch]).permutation(len(data.positions))
         for step in range(first_step, len(data.positions) // size):
             chosen = order[step * size : (step + 1) * size]
             # A third number keeps these draws apart from those of the order; 0 would not.
             rng = np.random.default_rng([params.seed, epoch, step + 1])
             draws = _draw_latents(data, latent, params, chosen, rng)
-            yield data.images[chosen[positions]], *(array[positions] for array in draws)
+            images = data.images[data.positions[chosen[positions]]]
+            yield images, *(array[positions] for array in draws)
         first_step = 0
 
 
@@ -140,19 +143,34 @@ def _draw_latents(
     chosen: np.ndarray,
     rng: np.random.Generator,
 ) -> Batch:
-    """Draw the latents of a whole batch; with classes return real and target labels too."""
-    every = params.anchor.every
-    latents = rng.standard_normal((len(chosen), latent), dtype=np.float32)
-    if data.anchors is not None:
-        latents[::every] = data.anchors[chosen[::every]]
-    if data.labels is None:
+    """Draw the latents of a whole batch; with classes return real and target labels too.
+
+    Args:
+        data: Images to train on.
+        latent: Length Z of a latent.
+        params: Parameters of training.
+        chosen: The batch's images, as indices of `data.positions`.
+        rng: Source of all random numbers.
+    """
+    if data.prior is None:
+        latents = rng.standard_normal((len(chosen), latent), dtype=np.float32)
+    labels = None if data.labels is None else data.labels[data.positions[chosen]]
+    targets = labels
+    if labels is not None and params.uniform_class_sampling:
+        targets = rng.integers(data.num_classes, size=len(chosen), dtype=np.int32)
+    if data.prior is not None:
+        anchored = np.arange(len(chosen)) % (params.anchor.every or 1) == 0
+        if targets is not None:
+            # An anchored image must have the class of the real image that it reconstructs.
+            targets = np.where(anchored, labels, targets)
+        anchors = chosen.copy()
+        free = np.flatnonzero(~anchored)
+        of_classes = None if targets is None else targets[free]
+        anchors[free] = data.prior.choose_anchors(len(free), of_classes, rng)
+        latents = data.prior.sample_around(anchors, rng)
+    if labels is None or targets is None:
         return (latents,)
-    labels = data.labels[chosen]
-    targets = rng.integers(data.num_classes, size=len(chosen), dtype=np.int32)
-    if data.anchors is not None:
-        # An anchored image must have the class of the real image that it reconstructs.
-        targets[::every] = labels[::every]
-    return latents, labels, targets if params.uniform_class_sampling else labels
+    return latents, labels, targets
 
 
 def make_dataset(

@@ -1,8 +1,12 @@
 """TensorFlow's fused kernels in place of Keras's general code, with the same results."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import layers
+
+# Side of feature maps up to which a matrix product beats a pointwise convolution.
+SMALL_SIDE = 8
 
 
 class FusedBatchNormalization(layers.Layer):
@@ -85,3 +89,59 @@ class FusedAdam(keras.optimizers.Adam):
             epsilon=self.epsilon,
             grad=gradient,
         )
+
+
+class ConstantConvolution(layers.Layer):
+    """Run a frozen convolution with its weights as constants of the graph.
+
+    The kernels of oneDNN then rearrange them once, not at each step; and a pointwise convolution of
+    small maps is a matrix product, which needs no rearranging at all.
+
+    Args:
+        layer: The layer to run; see `with_constant_weights`.
+    """
+
+    def __init__(self, layer: layers.Conv2D | layers.DepthwiseConv2D) -> None:
+        super().__init__(name=f"{layer.name}_constant", dtype=layer.dtype_policy)
+        self.convolution = layer
+        self.constants = [x.astype(layer.compute_dtype) for x in layer.get_weights()]
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Convolve (N, H, W, C)."""
+        kernel, *bias = self.constants
+        stride = self.convolution.strides[0]
+        if isinstance(self.convolution, layers.DepthwiseConv2D):
+            y = tf.nn.depthwise_conv2d(x, kernel, [1, stride, stride, 1], "SAME")
+        elif kernel.shape[:2] == (1, 1) and stride == 1 and x.shape[1] <= SMALL_SIDE:
+            y = tf.reshape(x, (-1, x.shape[-1])) @ kernel[0, 0]
+            y = tf.reshape(y, (-1, *x.shape[1:3], kernel.shape[-1]))
+        else:
+            y = tf.nn.conv2d(x, kernel, stride, "SAME")
+        y = tf.nn.bias_add(y, bias[0]) if bias else y
+        return self.convolution.activation(y)
+
+
+def with_constant_weights(network: keras.Model) -> keras.Model:
+    """Clone a frozen functional model for repeated use; its weights must not change any more.
+
+    Channels-last convolutions with padding `same`, equal strides, and neither groups nor dilation
+    become constant; other layers are shared.
+
+    Args:
+        network: A functional model.
+    """
+    return keras.models.clone_model(
+        network,
+        clone_function=lambda x: ConstantConvolution(x) if _is_plain_convolution(x) else x,
+    )
+
+
+def _is_plain_convolution(layer: layers.Layer) -> bool:
+    return (
+        type(layer) in (layers.Conv2D, layers.DepthwiseConv2D)
+        and layer.padding == "same"
+        and layer.data_format == "channels_last"
+        and len(set(layer.strides)) == 1
+        and set(layer.dilation_rate) == {1}
+        and getattr(layer, "groups", 1) == 1
+    )

@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from ganvas.networks.gan_networks import GanNetworks
+from ganvas.networks.latent_prior import LatentPrior, add_prior
 from ganvas.training.adversary import (
     AdversarialGradients,
     Adversary,
@@ -67,6 +68,11 @@ class GAN(keras.Model):
             generator itself if `params.ema_decay` is 0.
         params: Parameters of training.
         adversary: The discriminator with its losses; by default `Adversary`.
+        prior: Maps the standard normal latents of `ema_generator`; see
+            `ganvas.networks.latent_prior`. The latents of `fit` are of its distribution.
+
+    Attributes:
+        ema_generator: The generator to evaluate and save: with the averaged weights, and the prior.
 
     Raises:
         GanvasError: A gradient penalty is set, and the discriminator has batch normalization.
@@ -78,12 +84,15 @@ class GAN(keras.Model):
         ema_generator: keras.Model,
         params: TrainParams,
         adversary: Adversary | None = None,
+        prior: LatentPrior | None = None,
     ) -> None:
         super().__init__(name="gan")
         self.generator, self.discriminator, decoder = GanNetworks(*networks)
-        self.ema_generator = ema_generator
-        if ema_generator is not self.generator:
+        self.has_ema = ema_generator is not self.generator
+        if self.has_ema:
             ema_generator.set_weights(self.generator.get_weights())
+        self.ema_weights = ema_generator.weights
+        self.ema_generator = ema_generator if prior is None else add_prior(ema_generator, prior)
         self.params = params
         self.adversary = adversary or Adversary(self.discriminator, params)
         self.fused_generator = with_fused_norms(self.generator)
@@ -243,12 +252,12 @@ class GAN(keras.Model):
 
     def _update_ema(self) -> None:
         """Update the EMA of the generator's weights, batch norm's statistics included."""
-        if self.ema_generator is self.generator:
+        if not self.has_ema:
             return
         step = ops.cast(self.steps, "float32")
         # Without a ramp the random initial weights would dominate the average for long.
         decay = ops.minimum(self.params.ema_decay, (1.0 + step) / (10.0 + step))
-        for ema, weight in zip(self.ema_generator.weights, self.generator.weights, strict=True):
+        for ema, weight in zip(self.ema_weights, self.generator.weights, strict=True):
             ema.assign(moving_average(ema, weight, decay))
 
     def _update_augment_probability(self, real_logits: tf.Tensor) -> None:
@@ -287,11 +296,10 @@ class GAN(keras.Model):
         Constant learning rates are not among them: they may change when training resumes.
         """
         adversary = self.adversary
-        has_ema = self.ema_generator is not self.generator
         return {
             "generator": self.generator.variables,
             "discriminator": self.discriminator.variables,
-            "ema_generator": self.ema_generator.variables if has_ema else [],
+            "ema_generator": self.ema_weights if self.has_ema else [],
             "generator_optimizer": variables_without_learning_rate(self.generator_optimizer),
             "discriminator_optimizer": variables_without_learning_rate(
                 self.discriminator_optimizer

@@ -1,4 +1,4 @@
-"""Latent anchoring: part of each batch is generated from latents computed from real images.
+"""Latent anchoring: images are generated from latents computed from real images.
 
 As in IC-GAN (Casanova et al., arXiv 2109.05070) each real image stands for a part of the latent
 space, and as in VAE-GAN (Larsen et al., arXiv 1512.09300) the generator must reconstruct it, up to
@@ -6,9 +6,9 @@ the features of a pretrained network: here the frozen backbone of the discrimina
 that has to reach all real images can't collapse to a few shapes.
 
 The latents (`anchors`) are principal components of the image's backbone features and colors, each
-averaged over a coarse grid, mapped to a normal distribution by their ranks, so that after training
-latents can be sampled from N(0, I). With classes this is done within each class: a latent that
-encoded the class as well would, sampled at random, contradict the target class.
+averaged over a coarse grid. Components keep their variance: the first ones, which describe most of
+an image, are learned first. All latents of training, and those that the trained generator samples,
+are an anchor with noise; see `ganvas.networks.latent_prior`.
 """
 
 import logging
@@ -19,10 +19,10 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 from sklearn.decomposition import PCA
-from sklearn.preprocessing import QuantileTransformer
 
 from ganvas.arrays import Images
 from ganvas.networks.gan_networks import has_pretrained_backbone
+from ganvas.networks.latent_prior import LatentPrior
 from ganvas.training.adversary import (
     AdversarialGradients,
     Adversary,
@@ -32,6 +32,7 @@ from ganvas.training.adversary import (
 from ganvas.training.augmentation import augment_alike
 from ganvas.training.config import TrainParams
 from ganvas.training.dataset import TrainingSet
+from ganvas.training.fused_ops import with_constant_weights
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ COLOR_WEIGHT = 2.0
 # More images than this hardly change the principal components.
 PCA_IMAGES = 4000
 BATCH = 100
-# Keeps ratios of gradient norms finite.
+# Keeps ratios of gradient norms, and of variances, finite.
 EPSILON = 1e-12
 # Only coarse content must be reconstructed: images of this side, and feature maps from the second
 # on. Fine detail is not encoded in the latent, so matching it produces blur.
@@ -66,10 +67,12 @@ def with_anchors(
 ) -> TrainingSet:
     """Compute a latent for each training image, if `uses_anchors`; else return `data`.
 
+    The mean squared length of the latents is Z.
+
     Args:
         data: Images to train on.
         discriminator: The discriminator to train; see `ganvas.networks.gan_networks.GanNetworks`.
-        latent: Length Z of a latent; normal random numbers fill what the components don't.
+        latent: Length Z of a latent; axes beyond the number of components are noise.
         params: Parameters of training.
     """
     if not uses_anchors(discriminator, params):
@@ -78,7 +81,8 @@ def with_anchors(
     # A copy outside any distribution strategy: the original would run once on each device.
     backbone = keras.Model(backbone.input, backbone.outputs)
 
-    # Fit the components on a sample of the images, centered by class.
+    # Fit the components on a sample of the images, centered by class: what classes have in common
+    # is left to the generator's class embedding.
     rng = np.random.default_rng([params.seed, PCA_IMAGES])
     sample = np.sort(rng.permutation(data.positions)[:PCA_IMAGES])
     batches = _pool_features(backbone, data.images, sample)
@@ -87,20 +91,30 @@ def with_anchors(
     labels = np.zeros(len(data.images), int) if data.labels is None else data.labels
     features = _center_by_class(_join_blocks(blocks, scales), labels[sample])
     count = min(latent, len(sample) - 1, features.shape[1])
-    pca = PCA(count, whiten=True, svd_solver="randomized", random_state=params.seed)
+    pca = PCA(count, svd_solver="randomized", random_state=params.seed)
     pca.fit(features)
 
-    # Transform all images, and map each component to a normal distribution.
+    # Transform all images.
     batches = _pool_features(backbone, data.images, data.positions)
     codes = np.concatenate([pca.transform(_join_blocks(blocks, scales)) for blocks in batches])
-    anchors = rng.standard_normal((len(data.images), latent), dtype=np.float32)
-    anchors[data.positions, : codes.shape[1]] = _to_normal(codes, labels[data.positions])
+    codes *= np.sqrt(latent / max(np.square(codes).sum(axis=1).mean(), EPSILON))
+    anchors = np.zeros((len(data.positions), latent), np.float32)
+    anchors[:, :count] = codes
     logger.info(
         "Computed anchor latents for %d images (%.0f%% of their features' variance).",
         len(data.positions),
         100 * pca.explained_variance_ratio_.sum(),
     )
-    return data._replace(anchors=anchors)
+    return data._replace(prior=_make_prior(data, anchors, params.anchor.noise))
+
+
+def _make_prior(data: TrainingSet, anchors: np.ndarray, noise: float) -> LatentPrior:
+    scale = anchors.std(axis=0)
+    # An axis without variance has the noise of the weakest of the others.
+    weakest = scale[scale > EPSILON].min(initial=1.0)
+    scale = np.where(scale > EPSILON, scale, weakest).astype(np.float32)
+    labels = None if data.labels is None else data.labels[data.positions]
+    return LatentPrior(anchors, scale, noise, labels, data.num_classes)
 
 
 def _pool_features(
@@ -149,26 +163,6 @@ def _center_by_class(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return centered
 
 
-def _to_normal(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Replace each column (N, Z) by normal quantiles of its ranks within a class."""
-    normal = np.zeros(codes.shape, np.float32)
-    for label in np.unique(labels):
-        members = labels == label
-        # The only image of a class stays at the origin.
-        if members.sum() > 1:
-            normal[members] = _normal_quantiles(codes[members])
-    return normal
-
-
-def _normal_quantiles(codes: np.ndarray) -> np.ndarray:
-    transform = QuantileTransformer(
-        n_quantiles=min(1000, len(codes)), output_distribution="normal", subsample=None
-    )
-    # Its extremes would lie at ±5.2, where no latent is ever sampled.
-    limit = np.sqrt(2 * np.log(max(len(codes), 2)))
-    return np.clip(transform.fit_transform(codes), -limit, limit)
-
-
 # --- Training: reconstruction of the anchored images ------------------------------------------
 
 
@@ -186,7 +180,7 @@ class AnchoredAdversary(Adversary):
 
     def __init__(self, discriminator: keras.Model, params: TrainParams) -> None:
         super().__init__(discriminator, params)
-        self.backbone = discriminator.get_layer("backbone")
+        self.backbone = with_constant_weights(discriminator.get_layer("backbone"))
         self.heads = discriminator.get_layer("heads")
         # A flipped image would not be the one that its latent was computed from.
         self.keep_orientation_every = params.anchor.every
@@ -207,8 +201,13 @@ class AnchoredAdversary(Adversary):
         # Adversarial losses of the heads, and the feature loss, as functions of the fake maps.
         with tf.GradientTape(persistent=True) as map_tape:
             map_tape.watch(fake_maps)
-            real = self._run_heads(real_maps, batch.images, real_augmented, batch.real_labels)
-            fake = self._run_heads(fake_maps, generated, fake_augmented, batch.fake_labels)
+            real_logits, fake_logits = self._run_heads(batch, real_maps, fake_maps)
+            real = DiscriminatorOutput(
+                real_logits, {}, batch.images, real_augmented, batch.real_labels
+            )
+            fake = DiscriminatorOutput(
+                fake_logits, {}, generated, fake_augmented, batch.fake_labels
+            )
             loss_d, loss_g, scaled_d, scaled_g = self.compute_losses(real, fake, step)
             # Scaled before the gradients at the maps, which float16 would round to zero.
             feature_loss = self.scale_loss_g(
@@ -235,14 +234,17 @@ class AnchoredAdversary(Adversary):
         return augment_alike([real, generated], params.policy, self.augment_probability, self.seed)
 
     def _run_heads(
-        self,
-        maps: list[tf.Tensor],
-        images: tf.Tensor,
-        augmented: tf.Tensor,
-        labels: tf.Tensor | None,
-    ) -> DiscriminatorOutput:
-        logits = self.heads([*maps, labels] if self.is_conditional else maps, training=True)
-        return DiscriminatorOutput(logits, {}, images, augmented, labels)
+        self, batch: MicroBatch, real_maps: list[tf.Tensor], fake_maps: list[tf.Tensor]
+    ) -> list[tf.Tensor]:
+        """Compute the logits of real and generated images.
+
+        Heads have no batch norm, so one forward pass has the logits of two, and spectral norm is
+        computed once.
+        """
+        inputs = [ops.concatenate(maps) for maps in zip(real_maps, fake_maps, strict=True)]
+        if self.is_conditional:
+            inputs.append(ops.concatenate([batch.real_labels, batch.fake_labels]))
+        return ops.split(self.heads(inputs, training=True), 2)
 
     def _anchored_difference(self, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
         """Compute the mean absolute difference over the anchored images."""

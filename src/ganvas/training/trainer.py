@@ -48,6 +48,8 @@ class TrainingResult(NamedTuple):
     """The result of a run besides the trained networks.
 
     Attributes:
+        generator: The generator to evaluate and save, which takes standard normal latents: with
+            averaged weights, and the prior of anchored latents.
         history: One row an epoch: epoch, loss_g, loss_d, real_score, fake_score (means over the
             epoch; scores are sigmoid outputs in [0, 1]), seconds, images_per_second; and what
             callbacks add: augment_probability, diversity, novelty, warnings, kernel_distance.
@@ -58,6 +60,7 @@ class TrainingResult(NamedTuple):
         run_state: Start, warnings, seconds and best epoch.
     """
 
+    generator: keras.Model
     history: pd.DataFrame
     stop_reason: StopReason
     message: str
@@ -103,26 +106,31 @@ def train(
     steps = count_steps(len(data.positions), params)
     devices.check(params, uses_anchors(networks.discriminator, params))
     with devices.worker_errors_as_ganvas_errors():
+        data = with_anchors(data, networks.discriminator, latent_dim(networks.generator), params)
         with devices.scope():
-            gan = build_gan(networks, ema_generator, params, steps)
-        data = with_anchors(data, gan.discriminator, latent_dim(gan.generator), params)
+            gan = build_gan(networks, ema_generator, data, params, steps)
         return _Run(gan, data, params, store, devices).execute(callbacks)
 
 
 def build_gan(
-    networks: GanNetworks, ema_generator: keras.Model, params: TrainParams, steps: int
+    networks: GanNetworks,
+    ema_generator: keras.Model,
+    data: TrainingSet,
+    params: TrainParams,
+    steps: int,
 ) -> GAN:
     """Return the compiled GAN.
 
     Args:
         networks: Networks to train.
         ema_generator: A generator for the moving average of the weights, or the networks' own.
+        data: Images to train on, with anchors if they are used.
         params: Parameters of training.
         steps: Steps an epoch.
     """
     anchored = uses_anchors(networks.discriminator, params)
     adversary = AnchoredAdversary(networks.discriminator, params) if anchored else None
-    gan = GAN(networks, ema_generator, params, adversary)
+    gan = GAN(networks, ema_generator, params, adversary, data.prior)
     gan.compile(
         make_optimizer(params, params.generator_learning_rate, steps),
         make_optimizer(
@@ -266,7 +274,9 @@ class _Run:
             message += f" The best epoch, {best.epoch}, is used."
         logger.log(logging.WARNING if cause else logging.INFO, message)
         history = pd.DataFrame(self.run_state.rows)
-        return TrainingResult(history, stop_reason, message, images_seen, self.run_state)
+        return TrainingResult(
+            self.gan.ema_generator, history, stop_reason, message, images_seen, self.run_state
+        )
 
 
 def end_message(

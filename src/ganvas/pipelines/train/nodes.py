@@ -65,7 +65,8 @@ def train_gan(
     with devices.worker_errors_as_ganvas_errors(), devices.scope():
         networks, ema_generator = build_networks(network, params, data)
     if params.dry_run:
-        gan = build_gan(networks, ema_generator, params, count_steps(len(data.positions), params))
+        steps = count_steps(len(data.positions), params)
+        gan = build_gan(networks, ema_generator, data, params, steps)
         raise Finished(dry_run(gan, data, params))
 
     # 3. Checkpoints of this run.
@@ -86,7 +87,7 @@ def train_gan(
     class_list = {"column": classes.column, "names": classes.names}
     summary = {"classes": class_list, "command": command}
     summary |= _summarize_run(result, collection, data, ingest, network, params)
-    return ema_generator, discriminator, class_list, result.history, summary
+    return result.generator, discriminator, class_list, result.history, summary
 
 
 def choose_column(network: NetworkParams, collection: Collection) -> str | None:
