@@ -145,9 +145,10 @@ ARTGAN = {
 
 
 def test_a_class_conditional_network_runs_through_the_default_pipeline(project, kedro_run):
-    shares = {"ingest__source__sample__images": 48, "ingest__validation_share": 0.3}
+    # Several images of each composition of each style, both for training and for validation.
+    shares = {"ingest__source__sample__images": 96, "ingest__validation_share": 0.3}
     evaluate = {"evaluate__parzen": 20, "evaluate__extractor": "efficientnet_lite2"}
-    result = kedro_run(**ARTGAN, **shares, **evaluate)
+    result = kedro_run(**ARTGAN, **shares, **evaluate, evaluate__count=24)
     assert result.exit_code == 0, result.output
     reporting = project / "data/08_reporting/sample/artgan_by_genre"
     metrics = read_json(reporting / "metrics.json")

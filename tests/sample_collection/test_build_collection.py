@@ -210,24 +210,3 @@ def test_progress_wraps_every_image(tmp_path):
 
     draw_collection(tmp_path / "deep" / "er" / "works", count=9, progress=progress)
     assert seen == [(k, 9) for k in range(1, 10)]
-
-
-def features(style: str, index: int) -> np.ndarray:
-    """Return mean colors and edge strengths on an 8x8 grid, shape (320,)."""
-    image = draw_image(style, index, seed=0, size=64).astype(float) / 255
-    gray = image.mean(axis=2)
-    edges = np.stack([np.abs(np.gradient(gray, axis=axis)) for axis in (0, 1)], axis=2)
-    layers = np.concatenate([image, edges], axis=2)
-    grid = layers.reshape(8, 8, 8, 8, 5).mean(axis=(1, 3))
-    # Palettes vary within a style, positions of edges hardly do, so edges weigh more.
-    return np.append(0.2 * grid[..., :3], np.sqrt(grid[..., 3:]))
-
-
-@pytest.mark.slow
-def test_styles_are_separable_by_the_nearest_centroid():
-    known = {s: np.array([features(s, k) for k in range(1, 21)]) for s in STYLES}
-    centroids = np.array([rows.mean(axis=0) for rows in known.values()])
-    for number, style in enumerate(STYLES):
-        unknown = np.array([features(style, k) for k in range(21, 31)])
-        distances = np.linalg.norm(unknown[:, None] - centroids[None], axis=2)
-        assert (distances.argmin(axis=1) == number).sum() >= 8, style

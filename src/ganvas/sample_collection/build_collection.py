@@ -12,29 +12,33 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ganvas.sample_collection.abstract import draw_color_fields, draw_neoplastic_grid
+from ganvas.sample_collection import (
+    circles,
+    color_fields,
+    cutouts,
+    grids,
+    landscape,
+    night_sky,
+    still_life,
+    waves,
+)
 from ganvas.sample_collection.artists import ARTISTS
-from ganvas.sample_collection.circles import draw_concentric_circles
-from ganvas.sample_collection.cutouts import draw_paper_cutouts
-from ganvas.sample_collection.landscape import draw_pointillist_landscape
-from ganvas.sample_collection.night_sky import draw_night_sky
-from ganvas.sample_collection.still_life import draw_still_life
-from ganvas.sample_collection.waves import draw_ink_waves
+from ganvas.sample_collection.canvas import Composition, choose
 
-DrawStyle = Callable[[np.random.Generator, int], np.ndarray]
 Work = tuple[str, int]
 Progress = Callable[[Iterable[Work], int], Iterable[Work]]
 
-# The position is part of every image's seed, so new styles go at the end.
-STYLES: dict[str, DrawStyle] = {
-    "Colour Fields": draw_color_fields,
-    "Neoplastic Grids": draw_neoplastic_grid,
-    "Pointillist Landscapes": draw_pointillist_landscape,
-    "Ink Waves": draw_ink_waves,
-    "Concentric Circles": draw_concentric_circles,
-    "Paper Cut-outs": draw_paper_cutouts,
-    "Night Skies": draw_night_sky,
-    "Still Lifes": draw_still_life,
+# The compositions of each style: one of them draws an image. The position of a style is part of
+# its images' seeds, so new styles go at the end.
+STYLES: dict[str, list[Composition]] = {
+    "Colour Fields": color_fields.COMPOSITIONS,
+    "Neoplastic Grids": grids.COMPOSITIONS,
+    "Pointillist Landscapes": landscape.COMPOSITIONS,
+    "Ink Waves": waves.COMPOSITIONS,
+    "Concentric Circles": circles.COMPOSITIONS,
+    "Paper Cut-outs": cutouts.COMPOSITIONS,
+    "Night Skies": night_sky.COMPOSITIONS,
+    "Still Lifes": still_life.COMPOSITIONS,
 }
 
 COLUMNS = ["id", "name", "years", "genre", "nationality", "bio", "wikipedia", "paintings"]
@@ -64,8 +68,8 @@ def draw_image(style: str, index: int, seed: int, size: int = IMAGE_SIZE) -> np.
     """
     if style not in STYLES:
         raise ValueError(f"There is no style {style!r}; the styles are {', '.join(STYLES)}.")
-    number = list(STYLES).index(style)
-    return STYLES[style](np.random.default_rng([seed, number, index]), size)
+    rng = np.random.default_rng([seed, list(STYLES).index(style), index])
+    return choose(rng, STYLES[style])(rng, size)
 
 
 def images_per_style(count: int) -> dict[str, int]:

@@ -7,11 +7,14 @@ opaque. Positions are fractions of the image: x from 0 (left) to 1 (right), y fr
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
+
+# Draws an image of the given side: uint8 of shape (side, side, 3).
+Composition = Callable[[np.random.Generator, int], np.ndarray]
 
 
 def colors(*codes: str) -> np.ndarray:
@@ -62,6 +65,13 @@ def blend(canvas: np.ndarray, color: np.ndarray, mask: np.ndarray) -> None:
     """Blend a color, (3,) or (side, side, 3), over the canvas in place, with the mask as alpha."""
     mask = np.broadcast_to(mask, canvas.shape[:2]).astype(np.float32, copy=False)
     canvas += (color - canvas) * mask[..., None]
+
+
+def fill_polygon(
+    draw: ImageDraw.ImageDraw, side: int, points: np.ndarray, fill: int | tuple[int, int, int]
+) -> None:
+    """Fill the polygon with corners (k, 2), fractions of an image of the given side."""
+    draw.polygon([tuple(point) for point in (points * side).tolist()], fill=fill)
 
 
 def smooth_noise(
@@ -134,6 +144,11 @@ def downsample(canvas: np.ndarray, size: int) -> np.ndarray:
     # Summing strided views is several times faster than a mean over a five-axis reshape.
     shares = [canvas[i::factor, j::factor] for i in range(factor) for j in range(factor)]
     return sum(shares[1:], shares[0]) / factor**2
+
+
+def mirror_at_random(rng: np.random.Generator, canvas: np.ndarray) -> np.ndarray:
+    """Return the canvas, half of the time with left and right exchanged."""
+    return canvas[:, ::-1] if rng.random() < 0.5 else canvas
 
 
 def to_uint8(canvas: np.ndarray) -> np.ndarray:
