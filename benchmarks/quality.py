@@ -77,6 +77,7 @@ def run_ganvas(folder: Path, seed: int, out: Path, seconds: float, env: str, cha
             "ingest.validation_share": 0.0,
             "ingest.test_share": 0.0,
             "train.epochs": 100_000,
+            "train.max_steps": "null",
             "train.seed": seed,
             "sample.count": COUNT,
             "sample.seed": seed + 7,

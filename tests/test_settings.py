@@ -75,9 +75,20 @@ def test_the_networks_of_a_preset_are_those_of_its_source(env):
 def test_a_preset_trains_as_its_source_does(env, learning_rate, batch_size, optimizer, decay):
     train = check_params(ProjectParams, load_config("parameters", env)).train
     assert train.generator_learning_rate == train.discriminator_learning_rate == learning_rate
-    assert train.batch_size == batch_size and train.max_minutes is None
+    assert train.batch_size == batch_size
     assert train.optimizer.name == optimizer
     assert getattr(train.optimizer, optimizer).model_dump() == decay
+
+
+def test_the_default_run_ends_by_its_steps():
+    train = check_params(ProjectParams, load_config("parameters")).train
+    assert train.max_steps and train.epochs is None and train.max_minutes is None
+
+
+@pytest.mark.parametrize("env", [*COUNTS, "gpu"])
+def test_a_preset_with_its_own_number_of_epochs_has_no_other_limit(env):
+    train = check_params(ProjectParams, load_config("parameters", env)).train
+    assert train.epochs and train.max_steps is None and train.max_minutes is None
 
 
 def test_published_results_are_metrics_that_evaluation_computes():

@@ -88,6 +88,36 @@ def test_resampled_latents_exclude_simultaneous_updates():
         TrainParams(resample_latents=True, simultaneous_updates=True)
 
 
+def test_a_run_without_any_limit_is_refused_in_one_sentence():
+    no_limit = {"epochs": None, "max_steps": None, "max_minutes": None}
+    for limit in ({"epochs": 1}, {"max_steps": 1}, {"max_minutes": 0.1}):
+        check_params(TrainParams, no_limit | limit)
+    with pytest.raises(GanvasError) as error:
+        check_params(TrainParams, no_limit)
+    assert str(error.value) == (
+        "Parameters don't go together: train.epochs, train.max_steps and train.max_minutes are all "
+        "null, so training would never end: set one of them."
+    )
+
+
+def test_a_cosine_schedule_needs_a_last_step():
+    by_time = {"schedule": {"name": "cosine"}, "epochs": None, "max_minutes": 5}
+    with pytest.raises(GanvasError, match=r"set train\.max_steps or train\.epochs too"):
+        check_params(TrainParams, by_time)
+    check_params(TrainParams, by_time | {"max_steps": 10})
+
+
+@pytest.mark.parametrize(
+    ("epochs", "max_steps", "total"), [(5, None, 50), (5, 51, 50), (5, 49, 49), (None, 7, 7)]
+)
+def test_a_run_has_the_steps_of_the_limit_that_comes_first(epochs, max_steps, total):
+    assert TrainParams(epochs=epochs, max_steps=max_steps).total_steps(10) == total
+
+
+def test_a_run_that_only_time_limits_has_no_known_number_of_steps():
+    assert TrainParams(epochs=None, max_minutes=1).total_steps(10) is None
+
+
 @pytest.mark.parametrize("kid_validation", [{"keep": "best"}, {"patience": 3}], ids=str)
 def test_kid_validation_needs_an_interval(kid_validation):
     with pytest.raises(ValidationError, match=r"need train\.kid_validation\.interval"):

@@ -179,6 +179,14 @@ def test_the_default_network_trains_with_anchors_on_two_devices_and_two_workers(
     assert_equal_weights(chief, other)
 
 
+def test_a_step_limit_ends_two_workers_at_its_step(tmp_path):
+    # Within the second epoch, and between two checks whether a worker must stop.
+    params = PARAMS | {"epochs": None, "max_steps": 8}
+    chief, other = wait_for_results(tmp_path, launch_two_workers(tmp_path, params=params))
+    assert len(chief["losses"]) == 8
+    assert_equal_weights(chief, other)
+
+
 def test_a_lost_worker_ends_the_other_and_both_can_resume(two_results, tmp_path):
     chief, other = launch_two_workers(tmp_path, delay=0.1)
     try:

@@ -41,6 +41,25 @@ def test_the_cosine_schedule_reaches_its_factor_by_the_last_update_and_stays_the
     assert actual[total] == actual[total + 1] == pytest.approx(factor * 0.01, abs=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("limits", "total"),
+    [
+        ({"epochs": 5, "max_steps": 20}, 15),
+        ({"epochs": 5, "max_steps": 7}, 7),
+        ({"epochs": None, "max_steps": 7}, 7),
+        ({"epochs": None, "max_steps": 7, "max_minutes": 1}, 7),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("updates", [1, 4])
+def test_the_cosine_schedule_is_as_long_as_the_limit_that_comes_first(limits, total, updates):
+    params = TrainParams(schedule={"name": "cosine", "factor": 0.1}, **limits)
+    rate = make_schedule(params, 0.01, STEPS, updates)
+    steps = np.arange(total * updates + 1)
+    expected = 0.001 + 0.009 * (1 + np.cos(np.pi * steps / steps[-1])) / 2
+    np.testing.assert_allclose([float(rate(step)) for step in steps], expected, rtol=1e-5)
+
+
 def test_adam_follows_the_parameters():
     optimizer = make_optimizer(
         TrainParams(optimizer={"adam": {"beta_1": 0.25, "beta_2": 0.75}}), 0.003, STEPS

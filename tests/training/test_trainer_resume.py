@@ -199,6 +199,63 @@ def test_a_reached_time_limit_stays_reached_until_it_is_raised(tmp_path):
     assert without_times(longer.history) == without_times(straight.history)
 
 
+WITHOUT_COSINE = ALL_STATEFUL | {"schedule": {"name": "step", "interval": 2, "factor": 0.5}}
+
+
+@pytest.mark.parametrize("params", [{}, WITHOUT_COSINE], ids=["plain", "everything"])
+def test_a_step_limit_ends_a_run_anywhere_and_can_be_raised(tmp_path, params):
+    params = params | {"epochs": None}
+    straight, expected = run(tmp_path / "straight", max_steps=11, **params)
+    steps = []
+    # Of three steps an epoch: twice within the second, and within the third.
+    for max_steps, epochs in ((4, 2), (5, 2), (8, 3)):
+        result, weights = run(tmp_path / "parts", steps.append, max_steps=max_steps, **params)
+        assert result.stop_reason == "steps" and result.steps == max_steps == steps[-1]
+        assert result.images_seen == max_steps * 8 and len(result.history) == epochs
+        assert result.message == (
+            f"Training is complete after {max_steps} steps, in epoch {epochs}."
+        )
+        latest = CheckpointStore(tmp_path / "parts", keep=2).load_latest()
+        assert (latest.epoch, latest.step) == divmod(max_steps, 3)
+    # The same command again makes no step.
+    again, same = run(tmp_path / "parts", steps.append, network_seed=9, max_steps=8, **params)
+    assert again.stop_reason == "steps" and again.history.equals(result.history)
+    assert_same(same, weights)
+    longer, weights = run(tmp_path / "parts", steps.append, network_seed=7, max_steps=11, **params)
+    assert steps == list(range(1, 12))
+    assert_same(weights, expected)
+    assert without_times(longer.history) == without_times(straight.history)
+
+
+def test_a_step_limit_at_the_end_of_an_epoch_completes_it(tmp_path):
+    kid = {"measure": lambda _: 0.5, "kid_validation": {"interval": 2}}
+    by_epochs, expected = run(tmp_path / "epochs", epochs=2, **kid)
+    by_steps, weights = run(tmp_path / "steps", epochs=None, max_steps=6, **kid)
+    assert by_steps.stop_reason == "steps" and by_epochs.stop_reason == "epochs"
+    assert_same(weights, expected)
+    assert by_steps.history["kernel_distance"].iloc[-1] == 0.5
+    assert without_times(by_steps.history)[1] == without_times(by_epochs.history)[1]
+    latest = CheckpointStore(tmp_path / "steps", keep=2).load_latest()
+    assert (latest.epoch, latest.step) == (2, 0) and len(latest.run_state["rows"]) == 2
+
+
+@pytest.mark.parametrize(("max_steps", "reason"), [(5, "steps"), (6, "epochs"), (7, "epochs")])
+def test_the_limit_that_comes_first_ends_a_run(tmp_path, max_steps, reason):
+    result, _ = run(tmp_path, epochs=2, max_steps=max_steps)
+    assert result.stop_reason == reason and result.steps == min(max_steps, 6)
+
+
+def test_a_step_limit_is_exact_at_any_steps_per_execution(tmp_path):
+    # Of six steps an epoch.
+    params = {"epochs": None, "max_steps": 8, "batch_size": 4}
+    _, expected = run(tmp_path / "one", **params)
+    result, weights = run(tmp_path / "two", steps_per_execution=2, **params)
+    assert result.steps == 8
+    assert_same(weights, expected)
+    with pytest.raises(GanvasError, match=r"^The 8 steps .* 3 at once: .* 6 steps .* \(1, 2\), or"):
+        run(tmp_path / "three", steps_per_execution=3, **params)
+
+
 def test_kid_validation_keeps_the_best_epoch_and_stops_without_an_improvement(tmp_path):
     distances = iter([0.5, 0.2, 0.4, 0.3, 0.1, 0.1])
     measured = {}

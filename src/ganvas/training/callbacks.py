@@ -1,8 +1,9 @@
 """Keras callbacks of a run, in the order in which they must see an epoch's end.
 
-`trainer.py` puts `DivergenceGuard`, `TimeLimit` and `HistoryLogger` before a caller's callbacks,
-and `CheckpointSaver` and `ProgressLogger` after them. A caller's callbacks read and extend
-`self.model.run_state`, whose last row is that of the epoch that has just ended.
+`trainer.py` puts `StepCounter`, `DivergenceGuard`, `TimeLimit` and `HistoryLogger` before the
+callbacks of a caller, and `CheckpointSaver`, `ProgressLogger` (`progress_logger.py`) and
+`StepLimit` after them. A caller's callbacks read and extend `self.model.run_state`, whose last row
+is that of the epoch that has just ended.
 """
 
 import logging
@@ -14,14 +15,11 @@ from typing import Any
 
 import keras
 import numpy as np
-import rich
 import tensorflow as tf
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ganvas.errors import GanvasError
 from ganvas.grid_layout import label_rows
 from ganvas.networks.sampling import count_classes, generate_images, one_hot, sample_latents
-from ganvas.progress import in_terminal
 from ganvas.training.checkpoints import (
     Checkpoint,
     CheckpointStore,
@@ -45,6 +43,62 @@ EPOCHS_BETWEEN_WARNINGS = 50
 
 class Diverged(Exception):  # noqa: N818 - a result of training, reported by its message
     """A loss or a weight is no longer finite."""
+
+
+class StepCounter(keras.callbacks.Callback):
+    """Count the steps of the present epoch and of the run, parts before a resume included.
+
+    It must come before all callbacks that read it.
+
+    Args:
+        steps_per_epoch: Steps of a whole epoch.
+        start: Complete epochs, and steps of the next one that are done already.
+
+    Attributes:
+        epoch: Number of the present epoch, from 0 on.
+        step: Steps of it that are done.
+    """
+
+    def __init__(self, steps_per_epoch: int, start: tuple[int, int]) -> None:
+        super().__init__()
+        self.steps_per_epoch, self.start = steps_per_epoch, start
+        self.epoch, self.step = start
+
+    @property
+    def total(self) -> int:
+        """Number of steps that are done in the whole run."""
+        return self.epoch * self.steps_per_epoch + self.step
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether steps of the present epoch are left."""
+        return self.step < self.steps_per_epoch
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        """Begin at the steps of a resumed epoch that are done already."""
+        self.epoch = epoch
+        self.step = self.steps_before = self.start[1] if epoch == self.start[0] else 0
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Count the step, or all steps of one execution."""
+        self.step = self.steps_before + batch + 1
+
+
+class StepLimit(keras.callbacks.Callback):
+    """Stop training after a number of steps, parts before a resume included.
+
+    All workers do so at the same step, hence it comes after `distribution.SynchronizedStop`, which
+    would delay it.
+    """
+
+    def __init__(self, max_steps: int, counter: StepCounter) -> None:
+        super().__init__()
+        self.max_steps, self.counter = max_steps, counter
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Compare the number of steps."""
+        if self.counter.total >= self.max_steps:
+            self.model.stop_training = True
 
 
 class DivergenceGuard(keras.callbacks.Callback):
@@ -119,28 +173,27 @@ class HistoryLogger(keras.callbacks.Callback):
     Args:
         run_state: Holds the history.
         images_per_step: Number of real images a step.
+        counter: Counts the steps.
     """
 
-    def __init__(self, run_state: RunState, images_per_step: int) -> None:
+    def __init__(self, run_state: RunState, images_per_step: int, counter: StepCounter) -> None:
         super().__init__()
         self.run_state, self.images_per_step = run_state, images_per_step
+        self.counter = counter
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         """Start the epoch's clock."""
-        self.start, self.steps = time.monotonic(), 0
-
-    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        """Count the steps."""
-        self.steps = batch + 1
+        self.start, self.start_step = time.monotonic(), self.counter.step
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Add the row."""
         seconds = time.monotonic() - self.start
+        steps = self.counter.step - self.start_step
         row: dict[str, Any] = {"epoch": epoch + 1}
         row |= {name: float((logs or {})[name]) for name in SCORES}
         row |= {
             "seconds": seconds,
-            "images_per_second": self.steps * self.images_per_step / seconds,
+            "images_per_second": steps * self.images_per_step / seconds,
         }
         if self.model.params.augment.name == "ada":
             row["augment_probability"] = float(self.model.adversary.augment_probability.numpy())
@@ -306,8 +359,7 @@ class CheckpointSaver(keras.callbacks.Callback):
         run_state: Saved in checkpoints.
         store: Where checkpoints are written.
         guard: Callback with the values of all variables.
-        steps: Steps an epoch.
-        start: Complete epochs, and steps of the next one that are done already.
+        counter: Counts the steps.
 
     Attributes:
         epochs: Number of epochs that have ended.
@@ -320,33 +372,33 @@ class CheckpointSaver(keras.callbacks.Callback):
         run_state: RunState,
         store: CheckpointStore,
         guard: DivergenceGuard,
-        steps: int,
-        start: tuple[int, int],
+        counter: StepCounter,
     ) -> None:
         super().__init__()
         self.settings, self.run_state, self.store = params.checkpoint, run_state, store
-        self.guard, self.steps, self.start = guard, steps, start
-        self.epochs = self.saved_epochs = start[0]
+        self.guard, self.counter = guard, counter
+        self.epochs = self.saved_epochs = counter.epoch
         self.state: dict[str, np.ndarray] | None = None
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        """Reset the count of steps to those of a resumed epoch that are done already."""
-        self.steps_done = self.steps_before = self.start[1] if epoch == self.start[0] else 0
+        """Remember the step at which the epoch begins or is resumed."""
+        self.last_step = self.counter.step
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         """Save within an epoch, every `checkpoint.steps` steps."""
-        previous, self.steps_done = self.steps_done, self.steps_before + batch + 1
+        previous, self.last_step = self.last_step, self.counter.step
         interval = self.settings.steps
-        if interval and self.steps_done // interval > previous // interval and self._is_partial:
-            self._save(self.epochs, self.steps_done, self.guard.read_finite_state(logs))
+        is_due = interval and self.last_step // interval > previous // interval
+        if is_due and self.counter.is_partial:
+            self._save(self.epochs, self.last_step, self.guard.read_finite_state(logs))
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Keep the epoch; save it if it is due, the best so far or partial."""
         self.epochs, self.state = epoch + 1, self.guard.state
         best = self.run_state.best
         is_best = best is not None and best["epoch"] == self.epochs
-        if self._is_partial:
-            self._save(epoch, self.steps_done, self.state)
+        if self.counter.is_partial:
+            self._save(epoch, self.counter.step, self.state)
             self.saved_epochs = self.epochs
             return
         if is_best:
@@ -360,10 +412,6 @@ class CheckpointSaver(keras.callbacks.Callback):
         if self.state is not None and self.saved_epochs < self.epochs:
             self._save(self.epochs, 0, self.state)
             self.saved_epochs = self.epochs
-
-    @property
-    def _is_partial(self) -> bool:
-        return self.steps_done < self.steps
 
     def _save(self, epoch: int, step: int, state: dict[str, np.ndarray]) -> None:
         self.store.save(self._checkpoint(epoch, step, state))
@@ -383,50 +431,3 @@ class RestoreMetrics(keras.callbacks.Callback):
         """Restore the metrics after their reset."""
         for variable, value in zip(self.model.state()["metrics"], self.values, strict=True):
             variable.assign(value)
-
-
-class ProgressLogger(keras.callbacks.Callback):
-    """Show the progress of training: a bar in a terminal, a line an epoch in a log."""
-
-    def __init__(self, run_state: RunState, epochs: int, steps: int, minutes: float | None) -> None:
-        super().__init__()
-        self.run_state, self.epochs, self.steps = run_state, epochs, steps
-        self.seconds = math.inf if minutes is None else minutes * 60
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[scores]}"),
-            console=rich.get_console(),
-            disable=not in_terminal(),
-        )
-
-    def on_train_begin(self, logs: Logs = None) -> None:
-        """Show the bar at the first of the two `fit` calls of a run resumed within an epoch."""
-        if not self.bar.tasks:
-            self.task = self.bar.add_task("Training", total=1.0, scores="")
-            self.bar.start()
-
-    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        """Remember the epoch and its start."""
-        self.epoch, self.epoch_start = epoch, time.monotonic()
-
-    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        """Move the bar: by steps or by time, whichever ends the run first."""
-        by_steps = (self.epoch + (batch + 1) / self.steps) / self.epochs
-        by_time = self.run_state.tick() / self.seconds
-        description = f"Training, epoch {self.epoch + 1}/{self.epochs}"
-        self.bar.update(self.task, completed=max(by_steps, by_time), description=description)
-
-    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        """Show the epoch's losses and scores."""
-        scores = "  ".join(f"{name} {float((logs or {})[name]):.3f}" for name in SCORES)
-        self.bar.update(self.task, scores=scores)
-        if not in_terminal():
-            seconds = time.monotonic() - self.epoch_start
-            logger.info("epoch %d/%d  %s  %.1f s", epoch + 1, self.epochs, scores, seconds)
-
-    def close(self) -> None:
-        """Remove the bar."""
-        self.bar.stop()

@@ -139,7 +139,8 @@ class KidValidationParams(Params):
 class TrainParams(Params):
     """All parameters of training."""
 
-    epochs: int = Field(100, ge=1)
+    epochs: int | None = Field(100, ge=1)
+    max_steps: int | None = Field(None, ge=1)
     max_minutes: float | None = Field(None, gt=0)
     batch_size: int = Field(64, ge=2)
     generator_learning_rate: float = Field(2e-4, gt=0, le=1)
@@ -176,6 +177,31 @@ class TrainParams(Params):
     def images_per_step(self) -> int:
         """Number of real images that a step takes."""
         return self.batch_size * self.discriminator_steps
+
+    def total_steps(self, steps_per_epoch: int) -> int | None:
+        """Return the number of steps of a whole run; None if minutes alone limit it.
+
+        Example:
+            >>> TrainParams(epochs=100, max_steps=500).total_steps(steps_per_epoch=10)
+            500
+        """
+        by_epochs = self.epochs and self.epochs * steps_per_epoch
+        return min((limit for limit in (by_epochs, self.max_steps) if limit), default=None)
+
+    @model_validator(mode="after")
+    def _check_limits(self) -> "TrainParams":
+        if not (self.epochs or self.max_steps or self.max_minutes):
+            raise ValueError(
+                "train.epochs, train.max_steps and train.max_minutes are all null, so training "
+                "would never end: set one of them"
+            )
+        if self.schedule.name == "cosine" and not (self.epochs or self.max_steps):
+            raise ValueError(
+                "train.schedule.name=cosine reaches its end with the last step, whose number "
+                "train.max_minutes doesn't determine: set train.max_steps or train.epochs too, or "
+                "another schedule"
+            )
+        return self
 
     @field_validator("simultaneous_updates")
     @classmethod

@@ -1,6 +1,7 @@
 """The images and latents of each step, determined by the seed, the epoch and the step."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -44,7 +45,8 @@ def count_steps(num_images: int, params: TrainParams) -> int:
 
     Raises:
         GanvasError: There are fewer images than a step takes, or the batch can't be divided by
-            `train.gradient_accumulation_steps`, or the steps by `train.steps_per_execution`.
+            `train.gradient_accumulation_steps`, or the steps of an epoch or of the run by
+            `train.steps_per_execution`.
 
     Example:
         >>> count_steps(1000, TrainParams(batch_size=64))
@@ -65,6 +67,14 @@ def count_steps(num_images: int, params: TrainParams) -> int:
         )
     steps = num_images // batch
     check_steps_per_execution(steps, params)
+    total = params.total_steps(steps)
+    if total and total % params.steps_per_execution:
+        allowed = _list_divisors(math.gcd(total, steps))
+        raise GanvasError(
+            f"The {total} steps of train.max_steps can't be executed {params.steps_per_execution} "
+            f"at once: set train.steps_per_execution to a divisor of these and of the {steps} "
+            f"steps of an epoch ({allowed}), or train.max_steps to a multiple of it."
+        )
     return steps
 
 
@@ -77,12 +87,15 @@ def check_steps_per_execution(steps: int, params: TrainParams) -> None:
         GanvasError: It doesn't divide them.
     """
     if steps % params.steps_per_execution:
-        divisors = [str(n) for n in range(1, steps + 1) if steps % n == 0]
         raise GanvasError(
             f"The {steps} steps to the end of an epoch can't be executed "
             f"{params.steps_per_execution} at once: set train.steps_per_execution to one of their "
-            f"divisors ({', '.join(divisors)})."
+            f"divisors ({_list_divisors(steps)})."
         )
+
+
+def _list_divisors(number: int) -> str:
+    return ", ".join(str(n) for n in range(1, number + 1) if number % n == 0)
 
 
 def draw_batches(

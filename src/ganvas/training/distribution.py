@@ -225,7 +225,7 @@ SINGLE_DEVICE = Devices()
 class SynchronizedStop(keras.callbacks.Callback):
     """Stop all workers at the same step, soon after one of them has set `stop_training`.
 
-    It must come after the callbacks that stop training.
+    It must come after the callbacks that stop training on a single worker.
     """
 
     def __init__(self, devices: Devices) -> None:

@@ -7,18 +7,21 @@ from ganvas.training.config import TrainParams
 from ganvas.training.fused_ops import FusedAdam
 
 
-def make_optimizer(params: TrainParams, learning_rate: float, steps: int) -> keras.Optimizer:
+def make_optimizer(
+    params: TrainParams, learning_rate: float, steps: int, updates: int = 1
+) -> keras.Optimizer:
     """Create the optimizer of one of the networks.
 
     Args:
         params: Parameters of training.
         learning_rate: Initial learning rate.
-        steps: Updates an epoch.
+        steps: Steps an epoch.
+        updates: Updates of the network in a step.
 
     Example:
         >>> optimizer = make_optimizer(TrainParams(), learning_rate=2e-4, steps=100)
     """
-    rate, chosen = make_schedule(params, learning_rate, steps), params.optimizer
+    rate, chosen = make_schedule(params, learning_rate, steps, updates), params.optimizer
     if chosen.name == "rmsprop":
         optimizer = keras.optimizers.RMSprop(rate, rho=chosen.rmsprop.rho)
     else:
@@ -31,22 +34,25 @@ def make_optimizer(params: TrainParams, learning_rate: float, steps: int) -> ker
 
 
 def make_schedule(
-    params: TrainParams, learning_rate: float, steps: int
+    params: TrainParams, learning_rate: float, steps: int, updates: int = 1
 ) -> float | schedules.LearningRateSchedule:
     """Create the learning rate schedule, or return the rate if it is constant.
 
     Args:
         params: Parameters of training.
         learning_rate: Initial learning rate.
-        steps: Updates an epoch.
+        steps: Steps an epoch.
+        updates: Updates of the network in a step.
     """
     schedule = params.schedule
     if schedule.name == "step":
         return schedules.ExponentialDecay(
-            learning_rate, schedule.interval * steps, schedule.factor, staircase=True
+            learning_rate, schedule.interval * steps * updates, schedule.factor, staircase=True
         )
     if schedule.name == "cosine":
-        return schedules.CosineDecay(learning_rate, params.epochs * steps, alpha=schedule.factor)
+        total = params.total_steps(steps)
+        assert total is not None, "TrainParams refuses a cosine without a last step"
+        return schedules.CosineDecay(learning_rate, total * updates, alpha=schedule.factor)
     return learning_rate
 
 

@@ -4,6 +4,7 @@ Read on in `gan.py`, where `fit` spends its time: what happens in one step.
 """
 
 import logging
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -16,13 +17,15 @@ import pandas as pd
 from ganvas.errors import GanvasError
 from ganvas.networks.gan_networks import GanNetworks
 from ganvas.networks.sampling import latent_dim
+from ganvas.progress import format_duration
 from ganvas.training.callbacks import (
     CheckpointSaver,
     Diverged,
     DivergenceGuard,
     HistoryLogger,
-    ProgressLogger,
     RestoreMetrics,
+    StepCounter,
+    StepLimit,
     TimeLimit,
 )
 from ganvas.training.checkpoints import Checkpoint, CheckpointStore, RunState, write_variables
@@ -38,10 +41,11 @@ from ganvas.training.distribution import SINGLE_DEVICE, Devices, SynchronizedSto
 from ganvas.training.gan import GAN
 from ganvas.training.latent_anchoring import AnchoredAdversary, uses_anchors, with_anchors
 from ganvas.training.optimizers import make_optimizer
+from ganvas.training.progress_logger import ProgressLogger
 
 logger = logging.getLogger(__name__)
 
-StopReason = Literal["epochs", "time", "patience", "interrupted", "diverged"]
+StopReason = Literal["epochs", "steps", "time", "patience", "interrupted", "diverged"]
 
 
 class TrainingResult(NamedTuple):
@@ -56,6 +60,7 @@ class TrainingResult(NamedTuple):
         stop_reason: What ended the run; after a divergence the networks are those of the last
             complete epoch.
         message: The stop reason in a sentence.
+        steps: Number of steps, that is, of updates of the generator, in the whole run.
         images_seen: Number of real images shown to the discriminator in the whole run.
         run_state: Start, warnings, seconds and best epoch.
     """
@@ -64,6 +69,7 @@ class TrainingResult(NamedTuple):
     history: pd.DataFrame
     stop_reason: StopReason
     message: str
+    steps: int
     images_seen: int
     run_state: RunState
 
@@ -134,7 +140,7 @@ def build_gan(
     gan.compile(
         make_optimizer(params, params.generator_learning_rate, steps),
         make_optimizer(
-            params, params.discriminator_learning_rate, steps * params.discriminator_steps
+            params, params.discriminator_learning_rate, steps, params.discriminator_steps
         ),
         jit_compile=params.jit_compile,
         steps_per_execution=params.steps_per_execution,
@@ -193,8 +199,11 @@ class _Run:
 
     def _limit_reached(self) -> StopReason | None:
         """Return the limit that the run has reached, if any."""
-        if self.start[0] >= self.params.epochs:
+        done, epochs = int(self.gan.steps.numpy()), self.params.epochs
+        if epochs and done >= epochs * self.steps:
             return "epochs"
+        if self.params.max_steps and done >= self.params.max_steps:
+            return "steps"
         if self.clock.reached:
             return "time"
         patience = self.params.kid_validation.patience
@@ -203,19 +212,20 @@ class _Run:
 
     def _fit(self, callbacks: Sequence[keras.callbacks.Callback]) -> tuple[StopReason, str]:
         """Fit until the end, a limit, Ctrl-C or a divergence; return which, and its cause."""
+        params, counter = self.params, StepCounter(self.steps, self.start)
         guard = DivergenceGuard()
-        saver = CheckpointSaver(
-            self.params, self.run_state, self.store, guard, self.steps, self.start
-        )
-        progress = ProgressLogger(
-            self.run_state, self.params.epochs, self.steps, self.params.max_minutes
-        )
-        all_callbacks: list[keras.callbacks.Callback] = [guard, saver]
+        saver = CheckpointSaver(params, self.run_state, self.store, guard, counter)
+        progress = ProgressLogger(self.run_state, params, counter)
+        all_callbacks: list[keras.callbacks.Callback] = [counter, guard, saver]
         if self.devices.is_chief:
-            history = HistoryLogger(self.run_state, self.params.images_per_step)
-            all_callbacks = [guard, self.clock, history, *callbacks, saver, progress]
+            history = HistoryLogger(self.run_state, params.images_per_step, counter)
+            all_callbacks = [counter, guard, self.clock, history, *callbacks, saver, progress]
         if self.devices.workers > 1:
             all_callbacks.append(SynchronizedStop(self.devices))
+        if params.max_steps:
+            all_callbacks.append(StepLimit(params.max_steps, counter))
+        total = params.total_steps(self.steps)
+        end = math.ceil(total / self.steps) if total else sys.maxsize
         try:
             epoch, step = self.start
             if step:
@@ -224,7 +234,7 @@ class _Run:
                 self._fit_epochs(epoch, epoch + 1, step, [restore, *all_callbacks])
                 epoch += 1
             if not self.gan.stop_training:
-                self._fit_epochs(epoch, self.params.epochs, 0, all_callbacks)
+                self._fit_epochs(epoch, end, 0, all_callbacks)
         except (KeyboardInterrupt, Diverged) as error:
             cause = str(error) or "interrupted"
             self._roll_back(saver, cause)
@@ -265,41 +275,43 @@ class _Run:
 
     def _finish(self, stop_reason: StopReason, cause: str) -> TrainingResult:
         # Read before the best epoch is restored, and its step count with it.
-        images_seen = int(self.gan.steps.numpy()) * self.params.images_per_step
+        steps = int(self.gan.steps.numpy())
         best = self.store.load_best() if self.params.kid_validation.keep == "best" else None
         if best is not None:
             write_variables(self.gan.state(), best.arrays)
-        message = end_message(stop_reason, cause, self.params, self.run_state)
+        message = self._end_message(stop_reason, cause, steps)
         if best is not None:
             message += f" The best epoch, {best.epoch}, is used."
         logger.log(logging.WARNING if cause else logging.INFO, message)
         history = pd.DataFrame(self.run_state.rows)
+        images_seen = steps * self.params.images_per_step
+        generator = self.gan.ema_generator
         return TrainingResult(
-            self.gan.ema_generator, history, stop_reason, message, images_seen, self.run_state
+            generator, history, stop_reason, message, steps, images_seen, self.run_state
         )
 
-
-def end_message(
-    stop_reason: StopReason, cause: str, params: TrainParams, run_state: RunState
-) -> str:
-    """Return a sentence that reports why a run ended, and which weights are kept."""
-    epochs = len(run_state.rows)
-    match stop_reason:
-        case "epochs":
-            return f"Training is complete after {epochs} epochs."
-        case "time":
-            return f"Training ended after {params.max_minutes:g} minutes, in epoch {epochs}."
-        case "patience":
-            assert run_state.best, "patience begins with a best epoch"
-            best = run_state.best["epoch"]
-            return f"Training ended in epoch {epochs}: no improvement since epoch {best}."
-        case "interrupted":
-            return f"Training was interrupted: the model of epoch {epochs} is kept."
-        case "diverged":
-            return (
-                f"Training diverged, {cause}: the model of epoch {epochs} is kept; try lower "
-                "train.generator_learning_rate and train.discriminator_learning_rate."
-            )
+    def _end_message(self, stop_reason: StopReason, cause: str, steps: int) -> str:
+        """Return a sentence that reports why the run ended, and which weights are kept."""
+        epochs = len(self.run_state.rows)
+        match stop_reason:
+            case "epochs":
+                return f"Training is complete after {epochs} epochs."
+            case "steps":
+                return f"Training is complete after {steps:,} steps, in epoch {epochs}."
+            case "time":
+                minutes = self.params.max_minutes
+                return f"Training ended after {minutes:g} minutes, in epoch {epochs}."
+            case "patience":
+                assert self.run_state.best, "patience begins with a best epoch"
+                best = self.run_state.best["epoch"]
+                return f"Training ended in epoch {epochs}: no improvement since epoch {best}."
+            case "interrupted":
+                return f"Training was interrupted: the model of epoch {epochs} is kept."
+            case "diverged":
+                return (
+                    f"Training diverged, {cause}: the model of epoch {epochs} is kept; try lower "
+                    "train.generator_learning_rate and train.discriminator_learning_rate."
+                )
 
 
 # --- Dry run ----------------------------------------------------------------------------------
@@ -332,30 +344,29 @@ def dry_run(gan: GAN, data: TrainingSet, params: TrainParams) -> str:
     steps = images // batch
     # The first step also compiles.
     seconds = (timer.times[1] - timer.times[0]) / params.steps_per_execution
-    limit = f", train.max_minutes={params.max_minutes:g} at most" if params.max_minutes else ""
-    total = seconds * steps * params.epochs
     lines = [
         f"generator: {gan.generator.count_params():,} parameters",
         f"discriminator: {gan.discriminator.count_params():,} parameters",
         *_peak_memory(),
         f"steps an epoch: {steps} of {batch} images, from {images:,}",
         f"a step: {seconds:.2f} s; an epoch: {format_duration(seconds * steps)}",
-        f"all {params.epochs} epochs: {format_duration(total)}{limit}",
+        _estimate_run(params, steps, seconds),
     ]
     return "\n".join(lines)
 
 
-def format_duration(seconds: float) -> str:
-    """Return a duration in a suitable unit, such as 1.5 hours.
-
-    Example:
-        >>> format_duration(5400)
-        '1.5 hours'
-    """
-    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 1.5 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} seconds"
+def _estimate_run(params: TrainParams, steps: int, seconds: float) -> str:
+    """Describe the length of a run of so many steps an epoch and seconds a step."""
+    total, minutes = params.total_steps(steps), params.max_minutes
+    if total is None:
+        assert minutes, "TrainParams refuses a run without a limit"
+        count = int(minutes * 60 / seconds)
+        return f"{minutes:g} minutes: about {count:,} steps, {count / steps:.1f} epochs"
+    limit = f", train.max_minutes={minutes:g} at most" if minutes else ""
+    length = f"all {params.epochs} epochs"
+    if total == params.max_steps:
+        length = f"all {total:,} steps, {total / steps:.1f} epochs"
+    return f"{length}: {format_duration(seconds * total)}{limit}"
 
 
 class _StepTimer(keras.callbacks.Callback):

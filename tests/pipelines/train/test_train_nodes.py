@@ -31,6 +31,7 @@ NEW_RUN = [
 ]
 SAME_RUN = [
     {"epochs": 7},
+    {"max_steps": 7},
     {"max_minutes": 1.0},
     {"generator_learning_rate": 0.1},
     {"resume": False},

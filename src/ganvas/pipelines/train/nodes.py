@@ -176,6 +176,7 @@ def _summarize_run(
         "epochs": len(result.history),
         "images": len(data.positions),
         "held_out": len(collection.split("validation")),
+        "steps": result.steps,
         "images_seen": result.images_seen,
         "seconds": result.run_state.seconds,
         "snapshots": result.run_state.started,
