@@ -256,6 +256,18 @@ def test_a_step_limit_is_exact_at_any_steps_per_execution(tmp_path):
         run(tmp_path / "three", steps_per_execution=3, **params)
 
 
+def test_the_seconds_of_a_resumed_epoch_are_those_of_all_its_parts(tmp_path):
+    first, _ = run(tmp_path, lambda step: time.sleep(0.6), epochs=None, max_steps=1)
+    result, _ = run(tmp_path, epochs=None, max_steps=6)
+    row = result.history.iloc[0]
+    first_seconds = first.history["seconds"].iloc[0]
+    assert row["seconds"] > first_seconds > 0.6
+    # Little else has passed when the second epoch begins.
+    assert 0 <= result.run_state.epoch_start - row["seconds"] < first_seconds
+    assert row["images_per_second"] == pytest.approx(24 / row["seconds"])
+    assert result.history["seconds"].sum() <= result.run_state.seconds
+
+
 def test_kid_validation_keeps_the_best_epoch_and_stops_without_an_improvement(tmp_path):
     distances = iter([0.5, 0.2, 0.4, 0.3, 0.1, 0.1])
     measured = {}

@@ -8,7 +8,6 @@ is that of the epoch that has just ended.
 
 import logging
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -170,6 +169,8 @@ class TimeLimit(keras.callbacks.Callback):
 class HistoryLogger(keras.callbacks.Callback):
     """Add a row to the history: epoch, losses, scores, seconds and images_per_second.
 
+    Seconds are those of the whole epoch, also if the run was resumed within it.
+
     Args:
         run_state: Holds the history.
         images_per_step: Number of real images a step.
@@ -182,18 +183,18 @@ class HistoryLogger(keras.callbacks.Callback):
         self.counter = counter
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        """Start the epoch's clock."""
-        self.start, self.start_step = time.monotonic(), self.counter.step
+        """Start the epoch's clock, unless the epoch began before a resume."""
+        if not self.counter.step:
+            self.run_state.epoch_start = self.run_state.tick()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Add the row."""
-        seconds = time.monotonic() - self.start
-        steps = self.counter.step - self.start_step
+        seconds = self.run_state.tick() - self.run_state.epoch_start
         row: dict[str, Any] = {"epoch": epoch + 1}
         row |= {name: float((logs or {})[name]) for name in SCORES}
         row |= {
             "seconds": seconds,
-            "images_per_second": steps * self.images_per_step / seconds,
+            "images_per_second": self.counter.step * self.images_per_step / seconds,
         }
         if self.model.params.augment.name == "ada":
             row["augment_probability"] = float(self.model.adversary.augment_probability.numpy())

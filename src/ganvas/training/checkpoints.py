@@ -37,6 +37,7 @@ class RunState:
         rows: The history, one row an epoch; the last may be of a partial epoch.
         warnings: Early warnings: epoch, name, evidence and advice of each.
         seconds: Training time of all parts of the run together.
+        epoch_start: What `seconds` was when the present epoch began.
         best: Epoch and kernel distance of the best epoch so far.
         evals_without_improvement: Measurements of the kernel distance since then.
     """
@@ -45,6 +46,7 @@ class RunState:
     rows: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
+    epoch_start: float = 0.0
     best: dict[str, float] | None = None
     evals_without_improvement: int = 0
 
@@ -74,6 +76,8 @@ class RunState:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "RunState":
         """Restore a state; its clock is stopped until `start_clock`."""
+        # Checkpoints of earlier versions lack the start of a partial epoch.
+        values = {"epoch_start": values["seconds"]} | values
         return cls(**{item.name: values[item.name] for item in fields(cls)})
 
 
