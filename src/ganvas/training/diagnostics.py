@@ -133,7 +133,7 @@ def warn_of_collapsed_classes(lowest: float, name: str, count: int) -> list[Earl
         f"below {COLLAPSED_CLASS:.0%}: {count}"
     )
     advice = (
-        "try more training (train.epochs, train.max_minutes), a lower train.anchor.every where it "
+        "try more training (train.max_steps, train.epochs), a lower train.anchor.every where it "
         "is set, a larger train.batch_size, or train.loss.name=relativistic with train.penalty.r1"
     )
     return [EarlyWarning("mode collapse within classes", evidence, advice)]

@@ -1,7 +1,6 @@
 """TensorFlow's fused kernels in place of Keras's general code, with the same results."""
 
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import layers
 
