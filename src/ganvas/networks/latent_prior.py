@@ -34,7 +34,7 @@ class LatentPrior(NamedTuple):
     shrunk by √(1 - noise²), so that latents vary as much as the anchors do.
 
     Attributes:
-        anchors: Latents of real images, float32 of shape (n, Z).
+        anchors: Latents of real images, or between them, float32 of shape (n, Z).
         scale: Standard deviation of the anchors along each axis, positive, float32 of shape (Z,).
         noise: Share σ of noise, above 0 and below 1.
         labels: Class number of each anchor, int of shape (n,); None without classes.
@@ -55,7 +55,7 @@ class LatentPrior(NamedTuple):
     def choose_anchors(
         self, count: int, classes: np.ndarray | None, rng: np.random.Generator
     ) -> np.ndarray:
-        """Choose anchors at random, int of shape (count,).
+        """Choose anchors at random, float32 of shape (count, Z).
 
         Args:
             count: Number of anchors.
@@ -64,19 +64,19 @@ class LatentPrior(NamedTuple):
             rng: Source of the choice.
         """
         if not count or classes is None or self.labels is None:
-            return rng.integers(len(self.anchors), size=count)
+            return self.anchors[rng.integers(len(self.anchors), size=count)]
         order = np.argsort(self.labels, kind="stable")
         first = np.searchsorted(self.labels[order], classes, side="left")
         end = np.searchsorted(self.labels[order], classes, side="right")
         empty = first == end
         first, end = np.where(empty, 0, first), np.where(empty, len(order), end)
-        return order[rng.integers(first, end)]
+        return self.anchors[order[rng.integers(first, end)]]
 
-    def sample_around(self, indices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Sample a latent from the component of each of some anchors.
+    def add_noise(self, anchors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Sample a latent around each of some anchors.
 
         Args:
-            indices: Numbers of anchors, int of shape (m,).
+            anchors: float32 of shape (m, Z), this prior's or others of the same space.
             rng: Source of the noise.
 
         Returns:
@@ -84,12 +84,11 @@ class LatentPrior(NamedTuple):
 
         Example:
             >>> prior = LatentPrior(np.zeros((5, 3), np.float32), np.ones(3, np.float32), 0.3)
-            >>> prior.sample_around(np.array([0, 4]), np.random.default_rng(0)).shape
+            >>> prior.add_noise(prior.anchors[:2], np.random.default_rng(0)).shape
             (2, 3)
         """
-        shape = (len(indices), len(self.scale))
-        noise = np.float32(self.noise) * rng.standard_normal(shape, dtype=np.float32)
-        return (self.centers[indices] + noise) * self.scale
+        noise = rng.standard_normal(anchors.shape, dtype=np.float32) * self.scale
+        return np.float32(np.sqrt(1 - self.noise**2)) * anchors + np.float32(self.noise) * noise
 
 
 def add_prior(generator: keras.Model, prior: LatentPrior) -> keras.Model:

@@ -67,6 +67,7 @@ class AnchorParams(Params):
 
     every: int | None = Field(None, ge=1)
     noise: float = Field(0.3, gt=0, lt=1)
+    neighbors: int = Field(8, ge=0, le=1000)
     adversarial: float = Field(4.0, gt=0)
     pixels: float = Field(10.0, ge=0)
 

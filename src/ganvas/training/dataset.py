@@ -25,14 +25,16 @@ class TrainingSet(NamedTuple):
         positions: Indices of the training images among them, int64 of shape (n,).
         labels: Class number of each image, int32 of shape (N,); None without classes.
         num_classes: Number of classes K.
-        prior: Latents of the training images, in the order of `positions`, and the distribution
-            around them; None without anchors. See `ganvas.training.latent_anchoring`.
+        anchors: Latents of the training images, in the order of `positions`, float32 of shape
+            (n, Z); None without anchors. See `ganvas.training.latent_anchoring`.
+        prior: Distribution of the other latents; None without anchors.
     """
 
     images: Images
     positions: np.ndarray
     labels: np.ndarray | None = None
     num_classes: int = 0
+    anchors: np.ndarray | None = None
     prior: LatentPrior | None = None
 
 
@@ -134,7 +136,7 @@ def draw_batches(
     """
     size = params.images_per_step
     # Groups stay together, so that a share has its anchors at the same interval as the batch.
-    group = 1 if data.prior is None else params.anchor.every or 1
+    group = 1 if data.anchors is None else params.anchor.every or 1
     positions = np.arange(size).reshape(-1, group)[share].ravel()
     first_epoch, first_step = start
     for epoch in itertools.count(first_epoch):
@@ -165,22 +167,22 @@ def _draw_latents(
         chosen: The batch's images, as indices of `data.positions`.
         rng: Source of all random numbers.
     """
-    if data.prior is None:
+    if data.anchors is None:
         latents = rng.standard_normal((len(chosen), latent), dtype=np.float32)
     labels = None if data.labels is None else data.labels[data.positions[chosen]]
     targets = labels
     if labels is not None and params.uniform_class_sampling:
         targets = rng.integers(data.num_classes, size=len(chosen), dtype=np.int32)
-    if data.prior is not None:
+    if data.anchors is not None and data.prior is not None:
         anchored = np.arange(len(chosen)) % (params.anchor.every or 1) == 0
         if targets is not None:
             # An anchored image must have the class of the real image that it reconstructs.
             targets = np.where(anchored, labels, targets)
-        anchors = chosen.copy()
+        anchors = data.anchors[chosen]
         free = np.flatnonzero(~anchored)
         of_classes = None if targets is None else targets[free]
         anchors[free] = data.prior.choose_anchors(len(free), of_classes, rng)
-        latents = data.prior.sample_around(anchors, rng)
+        latents = data.prior.add_noise(anchors, rng)
     if labels is None or targets is None:
         return (latents,)
     return latents, labels, targets

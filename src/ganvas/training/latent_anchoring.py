@@ -19,10 +19,11 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 from sklearn.decomposition import PCA
+from sklearn.neighbors import NearestNeighbors
 
 from ganvas.arrays import Images
 from ganvas.networks.gan_networks import has_pretrained_backbone
-from ganvas.networks.latent_prior import LatentPrior
+from ganvas.networks.latent_prior import MAX_ANCHORS, LatentPrior
 from ganvas.training.adversary import (
     AdversarialGradients,
     Adversary,
@@ -105,16 +106,58 @@ def with_anchors(
         len(data.positions),
         100 * pca.explained_variance_ratio_.sum(),
     )
-    return data._replace(prior=_make_prior(data, anchors, params.anchor.noise))
+    return data._replace(anchors=anchors, prior=_make_prior(data, anchors, params, rng))
 
 
-def _make_prior(data: TrainingSet, anchors: np.ndarray, noise: float) -> LatentPrior:
+def _make_prior(
+    data: TrainingSet, anchors: np.ndarray, params: TrainParams, rng: np.random.Generator
+) -> LatentPrior:
     scale = anchors.std(axis=0)
     # An axis without variance has the noise of the weakest of the others.
     weakest = scale[scale > EPSILON].min(initial=1.0)
     scale = np.where(scale > EPSILON, scale, weakest).astype(np.float32)
     labels = None if data.labels is None else data.labels[data.positions]
-    return LatentPrior(anchors, scale, noise, labels, data.num_classes)
+    if params.anchor.neighbors:
+        chosen, anchors = _interpolate_neighbors(anchors, labels, params.anchor.neighbors, rng)
+        labels = None if labels is None else labels[chosen]
+    return LatentPrior(anchors, scale, params.anchor.noise, labels, data.num_classes)
+
+
+def _interpolate_neighbors(
+    anchors: np.ndarray, labels: np.ndarray | None, neighbors: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Interpolate between random anchors and one of their nearest neighbors within the class.
+
+    The interpolation is spherical around the mean of the class, which keeps the variance.
+
+    Args:
+        anchors: float32 of shape (n, Z).
+        labels: Class numbers, int of shape (n,); None without classes.
+        neighbors: Number of nearest neighbors to choose from.
+        rng: Source of the choices.
+
+    Returns:
+        Numbers of the first anchors, int of shape (`MAX_ANCHORS`,), and float32 of shape
+        (`MAX_ANCHORS`, Z).
+    """
+    classes = np.zeros(len(anchors), int) if labels is None else labels
+    chosen = np.sort(rng.integers(len(anchors), size=MAX_ANCHORS))
+    angles = rng.uniform(0, np.pi / 2, (MAX_ANCHORS, 1)).astype(np.float32)
+    between = np.empty((MAX_ANCHORS, anchors.shape[1]), np.float32)
+    for label in np.unique(classes[chosen]):
+        rows = np.flatnonzero(classes[chosen] == label)
+        members = anchors[classes == label]
+        mean = members.mean(axis=0)
+        if len(members) == 1:
+            between[rows] = members
+            continue
+        search = NearestNeighbors(n_neighbors=min(neighbors, len(members) - 1) + 1).fit(members)
+        nearest = search.kneighbors(anchors[chosen[rows]], return_distance=False)
+        # The nearest one is the anchor itself.
+        other = nearest[np.arange(len(rows)), rng.integers(1, nearest.shape[1], size=len(rows))]
+        start, end = anchors[chosen[rows]] - mean, members[other] - mean
+        between[rows] = mean + np.cos(angles[rows]) * start + np.sin(angles[rows]) * end
+    return chosen, between
 
 
 def _pool_features(
