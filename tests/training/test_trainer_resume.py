@@ -89,6 +89,11 @@ def kill_at(step: int):
     return at_step
 
 
+def interrupt(step: int) -> None:
+    """Press Ctrl-C."""
+    raise KeyboardInterrupt
+
+
 def assert_same(actual, expected) -> None:
     for a, b in zip(actual, expected, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -266,6 +271,21 @@ def test_the_seconds_of_a_resumed_epoch_are_those_of_all_its_parts(tmp_path):
     assert 0 <= result.run_state.epoch_start - row["seconds"] < first_seconds
     assert row["images_per_second"] == pytest.approx(24 / row["seconds"])
     assert result.history["seconds"].sum() <= result.run_state.seconds
+
+
+@pytest.mark.parametrize(
+    ("max_steps", "kept", "epochs"), [(6, "epoch 2", 2), (5, "step 2 of epoch 2", 2)]
+)
+def test_ctrl_c_before_a_resumed_run_completes_an_epoch_keeps_the_last_checkpoint(
+    tmp_path, max_steps, kept, epochs
+):
+    stopped, expected = run(tmp_path, epochs=None, max_steps=max_steps)
+
+    result, weights = run(tmp_path, interrupt, network_seed=4)
+    assert result.stop_reason == "interrupted" and result.steps == max_steps
+    assert result.message == f"Training was interrupted: the model of {kept} is kept."
+    assert_same(weights, expected)
+    assert result.history.equals(stopped.history) and len(result.history) == epochs
 
 
 def test_kid_validation_keeps_the_best_epoch_and_stops_without_an_improvement(tmp_path):

@@ -260,18 +260,22 @@ class _Run:
         )
 
     def _roll_back(self, saver: CheckpointSaver, cause: str) -> None:
-        """Restore the last complete epoch."""
-        state = saver.state
-        if state is None and self.start[0]:
-            latest = self.store.load_latest()
-            state = latest and latest.arrays
-        if state is None:
+        """Restore the last complete epoch; if there is none since a resume, the last checkpoint."""
+        if saver.state is not None:
+            write_variables(self.gan.state(), saver.state)
+            self.run_state.rollback(saver.epochs)
+            return
+        latest = self.store.load_latest()
+        # Without a row of the history there is nothing to report.
+        if latest is None or not latest.run_state["rows"]:
             raise GanvasError(
                 f"Training stopped before its first epoch was complete ({cause}), so there is no "
                 "model to save; what an earlier run has saved is untouched."
             )
-        write_variables(self.gan.state(), state)
-        self.run_state.rollback(saver.epochs)
+        write_variables(self.gan.state(), latest.arrays)
+        # The last row may be of the epoch in which the part before has ended.
+        kept = RunState.from_dict(latest.run_state)
+        self.run_state.rows, self.run_state.warnings = kept.rows, kept.warnings
 
     def _finish(self, stop_reason: StopReason, cause: str) -> TrainingResult:
         # Read before the best epoch is restored, and its step count with it.
@@ -293,6 +297,8 @@ class _Run:
     def _end_message(self, stop_reason: StopReason, cause: str, steps: int) -> str:
         """Return a sentence that reports why the run ended, and which weights are kept."""
         epochs = len(self.run_state.rows)
+        complete, rest = divmod(steps, self.steps)
+        kept = f"step {rest} of epoch {complete + 1}" if rest else f"epoch {complete}"
         match stop_reason:
             case "epochs":
                 return f"Training is complete after {epochs} epochs."
@@ -306,10 +312,10 @@ class _Run:
                 best = self.run_state.best["epoch"]
                 return f"Training ended in epoch {epochs}: no improvement since epoch {best}."
             case "interrupted":
-                return f"Training was interrupted: the model of epoch {epochs} is kept."
+                return f"Training was interrupted: the model of {kept} is kept."
             case "diverged":
                 return (
-                    f"Training diverged, {cause}: the model of epoch {epochs} is kept; try lower "
+                    f"Training diverged, {cause}: the model of {kept} is kept; try lower "
                     "train.generator_learning_rate and train.discriminator_learning_rate."
                 )
 
