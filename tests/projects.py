@@ -57,10 +57,12 @@ def make_project(folder: Path) -> Path:
     return folder
 
 
-def load_config(kind: str, env: str | None = "base", params: dict | None = None) -> dict:
+def load_config(
+    kind: str, env: str | None = "base", params: dict | None = None, project: Path = ROOT
+) -> dict:
     """Load "parameters" or "catalog" from conf, with an environment and runtime parameters."""
     loader = settings.CONFIG_LOADER_CLASS(
-        str(ROOT / "conf"), env=env, runtime_params=params, **settings.CONFIG_LOADER_ARGS
+        str(project / "conf"), env=env, runtime_params=params, **settings.CONFIG_LOADER_ARGS
     )
     return loader[kind]
 

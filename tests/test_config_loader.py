@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 from kedro.framework.cli.utils import _split_params
 
-from ganvas.base_params import check_params
+from ganvas.base_params import check_params, flatten
 from ganvas.config_loader import by_device
 from ganvas.errors import GanvasError
 from ganvas.project_params import ProjectParams
-from projects import load_config
+from projects import load_config, make_project, write_parameters
 
 
 def sizes(env: str, params: dict) -> tuple[int, int]:
@@ -63,11 +63,47 @@ def test_catalog_paths_depend_on_the_parameters(env):
         ),
     ],
 )
-def test_the_command_of_a_run_reproduces_its_parameters(env, params, expected):
-    command = load_config("catalog", env, params)["command"]["data"]
+def test_the_command_of_a_run_reproduces_its_parameters(
+    tmp_path, monkeypatch, env, params, expected
+):
+    # A copy, without what conf/local may hold.
+    project = make_project(tmp_path)
+    monkeypatch.chdir(project)
+    command = load_config("catalog", env, params, project)["command"]["data"]
     assert command == expected
     options = [word.partition("=")[2] for word in shlex.split(command) if "--params" in word]
     assert _split_params(None, None, options[0] if options else "") == params
+
+
+def test_the_command_of_a_run_has_the_parameters_of_conf_local(tmp_path, monkeypatch):
+    project = make_project(tmp_path)
+    monkeypatch.chdir(project)
+    local = {
+        "profile": "gpu",
+        "train.seed": 4,
+        "train.flip": False,  # as in conf/base
+        "train.max_steps": 50,
+        "ingest.dataset": "mine",
+        "train.augment.policy": ["cutout", "color"],  # a list: --params would cut it
+    }
+    write_parameters(project / "conf/local/parameters.yml", local)
+    params = {"train": {"max_steps": 70, "epochs": 2}}
+    command = load_config("catalog", None, params, project)["command"]["data"]
+    (option,) = [word.partition("=")[2] for word in shlex.split(command) if "--params" in word]
+    chosen = _split_params(None, None, option)
+    assert flatten(chosen) == {
+        "profile": "gpu",
+        "train.seed": 4,
+        "train.max_steps": 70,
+        "train.epochs": 2,
+        "ingest.dataset": "mine",
+    }
+    # The same parameters without conf/local, except for the list.
+    expected = load_config("parameters", None, params, project)
+    expected["train"]["augment"] = load_config("parameters")["train"]["augment"]
+    assert load_config("parameters", "base", chosen, project) == expected
+    # With another environment conf/local isn't read.
+    assert load_config("catalog", "gpu", {}, project)["command"]["data"] == "kedro run --env=gpu"
 
 
 def test_the_old_name_of_by_profile_is_refused_with_the_new_one():

@@ -72,23 +72,45 @@ class GanvasConfigLoader(OmegaConfigLoader):
         if key == "credentials":
             return dict.fromkeys(CREDENTIALS) | self._credentials()
         config = super().__getitem__(key)
-        if key == "parameters":
-            profile = config.get("profile", "auto")
-            return choose_by_profile(config, profile == "gpu" or (profile == "auto" and has_gpu()))
-        return config
+        return choose_by_profile(config, _is_gpu(config)) if key == "parameters" else config
 
     def _command(self) -> str:
-        """Return the command that runs everything with the same environment and parameters."""
+        """Return the command that runs everything with the same environment and parameters.
+
+        What conf/local sets is part of it, unless `--params` can't hold it: a list of several
+        values, or text with a comma.
+        """
         project = find_kedro_project(Path.cwd())
         words = ["kedro", "run"] if project else ["ganvas"]
         if project is None or Path(self.conf_source).resolve() != (project / "conf").resolve():
             words.append(f"--conf-source={self.conf_source}")
         if self.env and self.env != self.default_run_env:
             words.append(f"--env={self.env}")
-        if self.runtime_params:
-            params = flatten(self.runtime_params).items()
-            words.append("--params=" + ",".join(f"{key}={_quote(value)}" for key, value in params))
+        local = {key: _quote(value) for key, value in self._local_parameters().items()}
+        params = {key: text for key, text in local.items() if "," not in text}
+        params |= {key: _quote(value) for key, value in flatten(self.runtime_params or {}).items()}
+        if params:
+            words.append("--params=" + ",".join(f"{key}={text}" for key, text in params.items()))
         return shlex.join(words)
+
+    def _local_parameters(self) -> dict[str, Any]:
+        """Return what conf/local sets, with dotted keys; with another --env it isn't read."""
+        env = self.env
+        if env and env != self.default_run_env:
+            return {}
+        config = super().__getitem__("parameters")
+        try:
+            self.env = self.base_env
+            base = super().__getitem__("parameters")
+        finally:
+            self.env = env
+        gpu = _is_gpu(config)
+        params, defaults = (flatten(choose_by_profile(tree, gpu)) for tree in (config, base))
+        return {
+            key: value
+            for key, value in params.items()
+            if key not in defaults or defaults[key] != value
+        }
 
     def _credentials(self) -> dict[str, Any]:
         env, credentials = self.env, dict[str, Any]()
@@ -100,6 +122,12 @@ class GanvasConfigLoader(OmegaConfigLoader):
         finally:
             self.env = env
         return credentials
+
+
+def _is_gpu(config: dict[str, Any]) -> bool:
+    """Return whether the profile of parameters is that of a GPU."""
+    profile = config.get("profile", "auto")
+    return bool(profile == "gpu" or (profile == "auto" and has_gpu()))
 
 
 def _quote(value: Any) -> str:

@@ -288,6 +288,31 @@ def test_ctrl_c_before_a_resumed_run_completes_an_epoch_keeps_the_last_checkpoin
     assert result.history.equals(stopped.history) and len(result.history) == epochs
 
 
+def test_a_resume_with_other_parameters_that_matter_is_recorded(tmp_path):
+    def parts(**params) -> list[tuple[int, float]]:
+        result, _ = run(tmp_path, epochs=None, **params)
+        return [
+            (part["step"], part["parameters"]["generator_learning_rate"])
+            for part in result.run_state.parts
+        ]
+
+    assert parts(max_steps=2) == [(0, 2e-4)]
+    # A later end changes nothing that was learnt, and a part without a step doesn't count.
+    assert parts(max_steps=4, snapshot_interval=2) == [(0, 2e-4)]
+    assert parts(max_steps=4, generator_learning_rate=1e-5) == [(0, 2e-4)]
+    assert parts(at_step=interrupt, max_steps=5, generator_learning_rate=1e-5) == [(0, 2e-4)]
+    assert parts(max_steps=5, generator_learning_rate=1e-3) == [(0, 2e-4), (4, 1e-3)]
+    assert parts(max_steps=6, generator_learning_rate=1e-3) == [(0, 2e-4), (4, 1e-3)]
+
+
+def test_another_length_of_a_cosine_schedule_is_recorded(tmp_path):
+    cosine = {"epochs": None, "schedule": {"name": "cosine"}}
+    run(tmp_path, max_steps=2, **cosine)
+    result, _ = run(tmp_path, max_steps=3, **cosine)
+    totals = [part["parameters"]["schedule_steps"] for part in result.run_state.parts]
+    assert totals == [2, 3]
+
+
 def test_kid_validation_keeps_the_best_epoch_and_stops_without_an_improvement(tmp_path):
     distances = iter([0.5, 0.2, 0.4, 0.3, 0.1, 0.1])
     measured = {}

@@ -16,6 +16,8 @@ def training() -> dict[str, Any]:
         "ended_by": "epochs",
         "message": "Training is complete after 3 epochs.",
         "epochs": 3,
+        "steps": 231,
+        "parts": [{"step": 0, "parameters": {"generator_learning_rate": 0.1}}],
         "images": 1234,
         "held_out": 56,
         "images_seen": 3702,

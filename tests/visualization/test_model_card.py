@@ -42,6 +42,13 @@ def test_metrics_warnings_and_parameters_are_listed(training):
     assert "| `train.seed` | `7` |" in page and "32×48 pixels, without classes" in page
 
 
+def test_the_command_and_what_it_needs_besides_are_shown(training):
+    page = render_card(METRICS, training | {"ended_by": "interrupted"}, (32, 32), 6)
+    assert f"```sh\n{training['command']}\n```\n\nThe run was interrupted: to end at" in page
+    assert "add train.max_steps=231 to --params.\n\n## Versions" in page
+    assert "3 epochs, 231 steps, 3,702 images seen" in page
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("names", [(), ("Op", "Pop")])
 def test_the_example_code_of_the_card_generates_images(tmp_path, networks, training, names):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from ganvas.pipelines.evaluate.metric_entry import metric_entry
 from ganvas.visualization.curves import plot_curves
-from ganvas.visualization.report import format_number, render_report
+from ganvas.visualization.report import format_number, render_report, reproduction_notes
 
 NAMES = ["samples", "real", "generated", "progress", "curves", "neighbors", "interpolation"]
 
@@ -109,7 +109,10 @@ def test_diversity_has_a_row_a_class(training):
 def test_runs_of_earlier_versions_have_a_report(training):
     warning = {"epoch": 7, "name": "mode collapse", "figure": "12%", "advice": "try less"}
     old = {("pictures" if key == "images" else key): value for key, value in training.items()}
-    assert "in epoch 7: 12%" in render(old, warnings=[warning])
+    del old["steps"], old["parts"]
+    page = render(old, warnings=[warning], ended_by="time")
+    assert "in epoch 7: 12%" in page
+    assert "<p>The clock ended the run: it may end at another step.</p>" in page
 
 
 def test_the_animation_is_embedded(training):
@@ -152,6 +155,35 @@ def test_metrics_by_class_are_in_a_separate_table(training):
 
 def test_the_command_to_reproduce_the_run_is_shown(training):
     assert "<code>kedro run --env=celeba --params=&#39;a b=1&#39;</code>" in render(training)
+
+
+def test_the_command_alone_reproduces_a_run_that_its_steps_ended(training):
+    for reason in ("steps", "epochs", "patience", "diverged"):
+        assert reproduction_notes(training | {"ended_by": reason}) == []
+
+
+def test_a_run_that_the_clock_ended_is_reproduced_by_its_steps(training):
+    (note,) = reproduction_notes(training | {"ended_by": "time"})
+    assert note == (
+        "The clock ended the run: to end at the same step, add "
+        "train.max_steps=231,train.max_minutes=null to --params."
+    )
+    assert f"<p>{note}</p>" in render(training, ended_by="time")
+
+
+def test_parameters_that_changed_on_resume_are_beside_the_command(training):
+    def part(step, rate, factor):
+        schedule = {"name": "step", "factor": factor}
+        return {"step": step, "parameters": {"generator_learning_rate": rate, "schedule": schedule}}
+
+    parts = [part(0, 0.1, 0.5), part(1500, 0.2, 0.5), part(1600, 0.2, 0.25)]
+    (note,) = reproduction_notes(training | {"parts": parts})
+    assert note.endswith(
+        "From step 0: train.generator_learning_rate=0.1, train.schedule.factor=0.5. "
+        "From step 1,500: train.generator_learning_rate=0.2, train.schedule.factor=0.5. "
+        "From step 1,600: train.generator_learning_rate=0.2, train.schedule.factor=0.25."
+    )
+    assert f"<p>{note}</p>" in render(training, parts=parts)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,8 @@ class RunState:
         warnings: Early warnings: epoch, name, evidence and advice of each.
         seconds: Training time of all parts of the run together.
         epoch_start: What `seconds` was when the present epoch began.
+        parts: Where the run was begun, and resumed with other parameters that matter: step, and
+            these parameters.
         best: Epoch and kernel distance of the best epoch so far.
         evals_without_improvement: Measurements of the kernel distance since then.
     """
@@ -47,6 +49,7 @@ class RunState:
     warnings: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     epoch_start: float = 0.0
+    parts: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, float] | None = None
     evals_without_improvement: int = 0
 
@@ -76,8 +79,8 @@ class RunState:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "RunState":
         """Restore a state; its clock is stopped until `start_clock`."""
-        # Checkpoints of earlier versions lack the start of a partial epoch.
-        values = {"epoch_start": values["seconds"]} | values
+        # Checkpoints of earlier versions lack the start of a partial epoch, and the parts.
+        values = {"epoch_start": values["seconds"], "parts": []} | values
         return cls(**{item.name: values[item.name] for item in fields(cls)})
 
 

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import keras
 import pandas as pd
@@ -46,6 +46,16 @@ from ganvas.training.progress_logger import ProgressLogger
 logger = logging.getLogger(__name__)
 
 StopReason = Literal["epochs", "steps", "time", "patience", "interrupted", "diverged"]
+# The parameters that change what a run learns, and may nevertheless change when it is resumed. A
+# change of any other starts a new run (`IDENTITY` in `pipelines/train/params.py`), or changes only
+# where the run ends and what it writes.
+RESUMABLE = {
+    "generator_learning_rate",
+    "discriminator_learning_rate",
+    "schedule",
+    "jit_compile",
+    "distribute",
+}
 
 
 class TrainingResult(NamedTuple):
@@ -62,7 +72,7 @@ class TrainingResult(NamedTuple):
         message: The stop reason in a sentence.
         steps: Number of steps, that is, of updates of the generator, in the whole run.
         images_seen: Number of real images shown to the discriminator in the whole run.
-        run_state: Start, warnings, seconds and best epoch.
+        run_state: Start, warnings, seconds, best epoch and parts.
     """
 
     generator: keras.Model
@@ -176,6 +186,7 @@ class _Run:
         if stop_reason is None:
             # The row of a partial epoch is written again when the epoch is complete.
             self.run_state.rollback(self.start[0])
+            self._record_part()
             self.run_state.start_clock()
             stop_reason, cause = self._fit(callbacks)
         self.devices.exit_non_chief(stop_reason == "diverged")
@@ -196,6 +207,18 @@ class _Run:
         steps = f" and {checkpoint.step} steps" if checkpoint.step else ""
         logger.info("Resuming after epoch %d%s.", checkpoint.epoch, steps)
         return checkpoint.epoch, checkpoint.step
+
+    def _record_part(self) -> None:
+        """Record with which parameters the run begins, and any others with which it resumes."""
+        parts, step = self.run_state.parts, int(self.gan.steps.numpy())
+        parameters: dict[str, Any] = self.params.model_dump(mode="json", include=RESUMABLE)
+        if self.params.schedule.name == "cosine":
+            parameters["schedule_steps"] = self.params.total_steps(self.steps)
+        if self.params.kid_validation.keep == "best":
+            parameters["kid_validation"] = self.params.kid_validation.model_dump(mode="json")
+        # A run of an earlier version has no record of its first part.
+        if not step or (parts and parts[-1]["parameters"] != parameters):
+            parts.append({"step": step, "parameters": parameters})
 
     def _limit_reached(self) -> StopReason | None:
         """Return the limit that the run has reached, if any."""
@@ -276,6 +299,7 @@ class _Run:
         # The last row may be of the epoch in which the part before has ended.
         kept = RunState.from_dict(latest.run_state)
         self.run_state.rows, self.run_state.warnings = kept.rows, kept.warnings
+        self.run_state.parts = kept.parts
 
     def _finish(self, stop_reason: StopReason, cause: str) -> TrainingResult:
         # Read before the best epoch is restored, and its step count with it.

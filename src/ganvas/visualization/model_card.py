@@ -4,7 +4,7 @@ from typing import Any
 
 import yaml
 
-from ganvas.visualization.report import TEMPLATES, list_parameters
+from ganvas.visualization.report import TEMPLATES, list_parameters, reproduction_notes
 
 TASK = "unconditional-image-generation"
 
@@ -34,6 +34,7 @@ def render_card(
         training=training,
         names=training["classes"]["names"],
         parameters=list_parameters(training["parameters"]),
+        notes=reproduction_notes(training),
         height=height,
         width=width,
         latent=latent,

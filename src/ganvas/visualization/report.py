@@ -84,8 +84,51 @@ def render_report(
         warnings=warnings,
         training=training,
         parameters=list_parameters(training["parameters"]),
+        notes=reproduction_notes(training),
         rejected=rejected,
     )
+
+
+def reproduction_notes(training: dict[str, Any]) -> list[str]:
+    """Return what the command of a run needs besides to make the same images.
+
+    Args:
+        training: The training summary, as in training.json; those of earlier versions have neither
+            `steps` nor `parts`.
+
+    Example:
+        >>> reproduction_notes({"ended_by": "interrupted", "steps": 500})
+        ['The run was interrupted: to end at the same step, add train.max_steps=500 to --params.']
+    """
+    causes = {
+        "time": ("The clock ended the run", ",train.max_minutes=null"),
+        "interrupted": ("The run was interrupted", ""),
+    }
+    notes = []
+    if training["ended_by"] in causes:
+        cause, more = causes[training["ended_by"]]
+        addition = f"add train.max_steps={training.get('steps')}{more} to --params"
+        remedy = f"to end at the same step, {addition}"
+        notes.append(f"{cause}: {remedy if 'steps' in training else 'it may end at another step'}.")
+    parts = training.get("parts", [])
+    if len(parts) > 1:
+        notes.append(
+            "It was resumed with other parameters, and this is the command of its last part; "
+            "train.max_steps ends a part at its last step. " + _describe_parts(parts)
+        )
+    return notes
+
+
+def _describe_parts(parts: list[dict[str, Any]]) -> str:
+    """Return, for each part of a run, the parameters that were not the same in all of them."""
+    flat = [list_parameters({"train": part["parameters"]}) for part in parts]
+    keys = dict.fromkeys(key for parameters in flat for key in parameters)
+    changed = [key for key in keys if len({repr(parameters.get(key)) for parameters in flat}) > 1]
+    sentences = []
+    for part, parameters in zip(parts, flat, strict=True):
+        values = [f"{key}={parameters[key]}" for key in changed if key in parameters]
+        sentences.append(f"From step {part['step']:,}: {', '.join(values) or 'none of these'}.")
+    return " ".join(sentences)
 
 
 def png_uri(pixels: np.ndarray) -> str:

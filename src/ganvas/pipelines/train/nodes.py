@@ -173,6 +173,7 @@ def _summarize_run(
         "message": result.message,
         "warnings": result.run_state.warnings,
         "best": result.run_state.best,
+        "parts": result.run_state.parts,
         "epochs": len(result.history),
         "images": len(data.positions),
         "held_out": len(collection.split("validation")),
