@@ -1,9 +1,11 @@
 """The progress of a run, with a clock that the tests move."""
 
+import io
 import logging
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
 from ganvas.training import checkpoints, progress_logger
 from ganvas.training.callbacks import StepCounter
@@ -77,6 +79,17 @@ def test_the_bar_moves_by_the_steps_of_a_resumed_epoch(monkeypatch, clock, start
     (task,) = logger.bar.tasks
     assert task.completed == pytest.approx(39 / 45)
     assert task.description == "Training, epoch 4/~5, step 39/45"
+
+
+def test_scores_do_not_displace_the_time_left_in_80_columns(monkeypatch, clock, start):
+    monkeypatch.setattr("ganvas.training.progress_logger.in_terminal", lambda: True)
+    counter, logger = start(epochs=None, max_steps=3155)
+    train(clock, counter, logger, 0, [1] * 10)
+    logger.on_epoch_end(0, LOGS)
+    console = Console(width=80, file=io.StringIO())
+    console.print(logger.bar.get_renderable())
+    line = console.file.getvalue()
+    assert "epoch 1/~316, step 10/3155" in line and "52 min 25 s left" in line
 
 
 def test_the_time_left_ignores_the_first_step_which_compiles(clock, start):

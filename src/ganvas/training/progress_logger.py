@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import rich
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from ganvas.progress import format_duration, in_terminal
 from ganvas.training.callbacks import StepCounter
@@ -42,11 +43,13 @@ class ProgressLogger(keras.callbacks.Callback):
         self.recent: deque[tuple[int, float]] = deque()
         self.bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=12),
             TextColumn("{task.percentage:>3.0f}%"),
             TimeElapsedColumn(),
             TextColumn("{task.fields[time_left]}"),
-            TextColumn("{task.fields[scores]}"),
+            # Only what is left of the width, so that the scores displace nothing.
+            TextColumn("{task.fields[scores]}", table_column=Column(ratio=1, no_wrap=True)),
+            expand=True,
             console=rich.get_console(),
             disable=not in_terminal(),
         )
