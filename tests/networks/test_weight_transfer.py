@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from ganvas.errors import GanvasError
+from ganvas.networks.latent_prior import LatentPrior, add_prior
 from ganvas.networks.projected_gan import ProjectedParams, build_projected
+from ganvas.networks.self_modulated import build_self_modulated
 from ganvas.networks.weight_transfer import load_matching_weights
 
 pytestmark = pytest.mark.slow
@@ -54,3 +56,23 @@ def test_a_matching_frozen_backbone_alone_is_rejected(saved):
     target = build(1, projection=8, head_width=8, pixel_width=4)
     with pytest.raises(GanvasError, match=r"No layer of .* fits the discriminator: .*\.$"):
         load_matching_weights(target, saved[0])
+
+
+def test_the_prior_of_a_saved_generator_is_left_out(tmp_path, caplog):
+    keras.utils.set_random_seed(0)
+    source, target = (build_self_modulated((32, 32, 3), 6, [8, 4, 2], 4, 3) for _ in range(2))
+    rng = np.random.default_rng(0)
+    prior = LatentPrior(
+        rng.standard_normal((9, 6), dtype=np.float32),
+        np.ones(6, np.float32),
+        noise=0.3,
+        labels=np.arange(9) % 3,
+        num_classes=3,
+    )
+    add_prior(source, prior).save(tmp_path / "generator.keras")
+    with caplog.at_level(logging.INFO):
+        load_matching_weights(target, tmp_path)
+    # Four transposed convolutions, six affine layers and an embedding.
+    assert "The generator starts from 11 of 11 layers" in caplog.text
+    for a, b in zip(target.get_weights(), source.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
