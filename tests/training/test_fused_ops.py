@@ -3,7 +3,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ganvas.training.fused_ops import FusedAdam, FusedBatchNormalization, with_fused_norms
+from ganvas.backbones.efficientnet import build_pyramid
+from ganvas.training.fused_ops import (
+    ConstantConvolution,
+    FusedAdam,
+    FusedBatchNormalization,
+    with_constant_weights,
+    with_fused_norms,
+)
 
 IMAGES = np.random.default_rng(0).normal(2, 3, (6, 5, 4, 3)).astype(np.float32)
 
@@ -83,6 +90,88 @@ def test_a_layer_that_is_used_in_two_networks_is_fused_in_both():
     for model in (network, second):
         (fused,) = [x for x in with_fused_norms(model).layers if hasattr(x, "norm")]
         assert fused.norm is norm
+
+
+def run_with_gradient(network: keras.Model, images: np.ndarray) -> list[np.ndarray]:
+    """Return the outputs, and the gradient by the images of their sum with fixed weights."""
+    rng = np.random.default_rng(5)
+    with tf.GradientTape() as tape:
+        x = tf.constant(images)
+        tape.watch(x)
+        outputs = [tf.cast(y, "float32") for y in tf.nest.flatten(network(x))]
+        loss = sum(tf.reduce_sum(y * rng.normal(size=y.shape).astype("f")) for y in outputs)
+    return [np.asarray(y) for y in [*outputs, tape.gradient(loss, x)]]
+
+
+def assert_constant_weights_change_nothing(
+    network: keras.Model, images: np.ndarray, tolerance: float
+) -> list[ConstantConvolution]:
+    """Compare outputs and gradients, relative to their size; return the constant layers."""
+    constant = with_constant_weights(network)
+    run = tf.function(lambda x: constant(x))
+    expected = run_with_gradient(network, images)
+    in_a_graph = tf.nest.flatten(run(images))
+    assert len(expected) == len(in_a_graph) + 1
+    for actual in (run_with_gradient(constant, images), in_a_graph):
+        for a, b in zip(actual, expected, strict=False):
+            a = np.asarray(tf.cast(a, "float32"))
+            assert np.linalg.norm(a - b) <= tolerance * np.linalg.norm(b)
+    return [layer for layer in constant.layers if isinstance(layer, ConstantConvolution)]
+
+
+@pytest.mark.slow
+def test_the_backbone_with_constant_weights_agrees_with_itself():
+    backbone = build_pyramid("lite0", 32)
+    images = np.random.default_rng(0).uniform(-1, 1, (3, 32, 32, 3)).astype(np.float32)
+    constant = assert_constant_weights_change_nothing(backbone, images, 1e-4)
+    plain = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+    assert len(constant) == sum(isinstance(layer, plain) for layer in backbone.layers) > 40
+
+
+@pytest.mark.parametrize(
+    ("policy", "tolerance"), [("float32", 1e-5), ("mixed_bfloat16", 0.03), ("mixed_float16", 0.01)]
+)
+def test_plain_convolutions_of_any_kind_become_constant(policy, tolerance):
+    options = {"padding": "same", "bias_initializer": "random_normal", "dtype": policy}
+    x = inputs = keras.Input((12, 12, 3))
+    chosen = [
+        keras.layers.Conv2D(8, 3, activation="tanh", **options),
+        keras.layers.Conv2D(6, 1, use_bias=False, **options),
+        keras.layers.DepthwiseConv2D(3, strides=2, activation="tanh", **options),
+        # A matrix product, of maps of at most 8×8.
+        keras.layers.Conv2D(5, 1, activation="tanh", **options),
+        keras.layers.DepthwiseConv2D(5, depth_multiplier=2, use_bias=False, **options),
+        keras.layers.Conv2D(4, 1, strides=2, **options),
+    ]
+    for layer in chosen:
+        x = layer(x)
+    network = keras.Model(inputs, [chosen[1].output, x])
+    images = np.random.default_rng(0).normal(size=(2, 12, 12, 3)).astype(np.float32)
+    constant = assert_constant_weights_change_nothing(network, images, tolerance)
+    assert [layer.convolution for layer in constant] == chosen
+    assert {layer.compute_dtype for layer in constant} == {policy.removeprefix("mixed_")}
+
+
+def test_other_layers_are_shared():
+    x = inputs = keras.Input((12, 12, 4))
+    shared = [
+        keras.layers.Conv2D(4, 3, padding="valid"),
+        keras.layers.Conv2D(4, 3, padding="same", dilation_rate=2),
+        keras.layers.Conv2D(4, 3, padding="same", groups=2),
+        keras.layers.BatchNormalization(),
+        keras.layers.Conv2DTranspose(4, 3, padding="same"),
+        keras.layers.SeparableConv2D(4, 3, padding="same"),
+        keras.layers.Flatten(),
+        keras.layers.Dense(2),
+    ]
+    for layer in shared:
+        x = layer(x)
+    network = keras.Model(inputs, x)
+    constant = with_constant_weights(network)
+    assert constant.layers[1:] == shared
+    images = np.random.default_rng(0).normal(size=(2, 12, 12, 4)).astype(np.float32)
+    shared[-1].bias.assign([1.0, -2.0])
+    np.testing.assert_array_equal(constant(images), network(images))
 
 
 def run_adam(optimizer: keras.Optimizer, gradients: np.ndarray, **options) -> np.ndarray:
