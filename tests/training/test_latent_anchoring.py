@@ -1,5 +1,7 @@
 """Latents of real images, and the step that reconstructs them, written out in another way."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import pytest
@@ -8,11 +10,12 @@ from keras import layers
 
 from ganvas.networks import NetworkParams, build
 from ganvas.networks.gan_networks import GanNetworks
+from ganvas.networks.latent_prior import remove_prior
 from ganvas.training.adversary import Adversary
 from ganvas.training.augmentation import augment_alike
 from ganvas.training.checkpoints import CheckpointStore
 from ganvas.training.config import TrainParams
-from ganvas.training.dataset import TrainingSet, draw_batches
+from ganvas.training.dataset import TrainingSet
 from ganvas.training.gan import GAN
 from ganvas.training.latent_anchoring import AnchoredAdversary, with_anchors
 from ganvas.training.trainer import build_gan, train
@@ -51,25 +54,35 @@ def data(images, discriminator):
 
 
 @pytest.mark.slow
-def test_anchors_are_normal_and_uncorrelated(data):
-    latents = data.anchors[POSITIONS]
-    assert data.anchors.shape == (320, LATENT) and data.anchors.dtype == np.float32
-    np.testing.assert_allclose(latents.mean(axis=0), 0, atol=0.02)
-    np.testing.assert_allclose(latents.std(axis=0), 1, atol=0.03)
-    # The components are uncorrelated, and ranks change that little.
-    assert np.abs(np.corrcoef(latents.T) - np.eye(LATENT)).max() < 0.2
-    # A normal distribution has 68.3 % of its values within one deviation.
-    np.testing.assert_allclose((np.abs(latents) < 1).mean(axis=0), 0.683, atol=0.02)
+def test_anchors_are_uncorrelated_and_their_mean_squared_length_is_that_of_n01(data):
+    anchors, scale = data.prior.anchors, data.prior.scale
+    assert anchors.shape == (300, LATENT) and anchors.dtype == np.float32
+    assert np.square(anchors).sum(axis=1).mean() == pytest.approx(LATENT, rel=1e-4)
+    np.testing.assert_allclose(anchors.mean(axis=0), 0, atol=0.01)
+    assert np.abs(np.corrcoef(anchors.T) - np.eye(LATENT)).max() < 0.01
+    # The first components vary most.
+    assert (np.diff(scale) < 0).all() and scale[0] > 1 > scale[-1] > 0
+    np.testing.assert_allclose(scale, anchors.std(axis=0), rtol=1e-5)
+    assert data.prior.noise == PARAMS.anchor.noise == 0.3
+    assert data.prior.labels is None and data.prior.num_classes == 0
 
 
-def test_anchors_rank_images_as_principal_components_do(images):
+@pytest.mark.parametrize("num_classes", [0, 3])
+def test_anchors_are_principal_components_of_the_differences_within_classes(images, num_classes):
     inputs = keras.Input((SIDE, SIDE, 3))
     backbone = keras.Model(
         inputs, [inputs, *(layers.AveragePooling2D(k)(inputs) for k in (2, 8))], name="backbone"
     )
     x = keras.Input((SIDE, SIDE, 3))
     discriminator = keras.Model(x, layers.Flatten()(backbone(x)[2]))
-    data = with_anchors(TrainingSet(images, POSITIONS), discriminator, LATENT, PARAMS)
+    # Of the first class are the darkest images.
+    labels = np.random.default_rng(0).integers(1, 3, 320)
+    labels[images.mean(axis=(1, 2, 3)).argsort()[:100]] = 0
+    labels = labels.astype(np.int32) if num_classes else None
+    plain = TrainingSet(images, POSITIONS, labels, num_classes)
+    prior = with_anchors(plain, discriminator, LATENT, PARAMS).prior
+
+    # Blocks of one size, colors with twice the weight, and all components.
     scaled = images[POSITIONS].astype(float) / 127.5 - 1
     blocks = [
         scaled.reshape(len(scaled), n, SIDE // n, n, SIDE // n, 3).mean(axis=(2, 4))
@@ -79,11 +92,20 @@ def test_anchors_rank_images_as_principal_components_do(images):
     for block, weight in zip(blocks, (1, 1, 2), strict=True):
         flat = block.reshape(len(block), -1) - block.reshape(len(block), -1).mean(axis=0)
         columns.append(weight * flat / np.sqrt((flat**2).sum(axis=1).mean()))
-    u, s, _ = np.linalg.svd(np.concatenate(columns, axis=1), full_matrices=False)
+    rows = np.concatenate(columns, axis=1)
+    centered = rows.copy()
+    for label in range(num_classes):
+        members = labels[POSITIONS] == label
+        centered[members] -= rows[members].mean(axis=0)
+    _, _, axes = np.linalg.svd(centered, full_matrices=False)
+    expected = rows @ axes[:LATENT].T
+    expected *= np.sqrt(LATENT / (expected**2).sum(axis=1).mean())
     for i in range(2):
-        actual = data.anchors[POSITIONS, i].argsort().argsort()
-        expected = (u[:, i] * s[i]).argsort().argsort()
-        assert abs(np.corrcoef(actual, expected)[0, 1]) > 0.999
+        sign = np.sign(prior.anchors[:, i] @ expected[:, i])
+        np.testing.assert_allclose(sign * prior.anchors[:, i], expected[:, i], atol=0.05)
+    if num_classes:
+        np.testing.assert_array_equal(prior.labels, labels[POSITIONS])
+        assert prior.num_classes == num_classes
 
 
 @pytest.mark.slow
@@ -91,62 +113,35 @@ def test_similar_images_have_similar_anchors(images, discriminator):
     with_pair = images.copy()
     with_pair[11] = np.clip(with_pair[10].astype(int) + 2, 0, 255)
     data = with_anchors(TrainingSet(with_pair, POSITIONS), discriminator, LATENT, PARAMS)
-    distances = np.linalg.norm(data.anchors[POSITIONS] - data.anchors[10], axis=1)
+    distances = np.linalg.norm(data.prior.anchors - data.prior.anchors[0], axis=1)
     assert distances[0] == 0 and distances.argsort()[1] == 1
 
 
 @pytest.mark.slow
 def test_the_same_images_have_the_same_anchors(images, discriminator, data):
     repeated = with_anchors(TrainingSet(images, POSITIONS), discriminator, LATENT, PARAMS)
-    np.testing.assert_array_equal(repeated.anchors, data.anchors)
+    np.testing.assert_array_equal(repeated.prior.anchors, data.prior.anchors)
+    np.testing.assert_array_equal(repeated.prior.scale, data.prior.scale)
 
 
-def test_the_rest_of_a_long_latent_is_random(images, discriminator):
-    few = TrainingSet(images, np.arange(4))
-    latents = with_anchors(few, discriminator, 200, PARAMS).anchors
-    assert latents.shape == (320, 200) and np.isfinite(latents).all()
-    assert 0.9 < latents[:4, 3:].std() < 1.1
+def test_axes_along_which_images_do_not_differ_are_noise(images, discriminator):
+    """Five images, two of them equal, differ along three axes."""
+    few = TrainingSet(images[[0, 1, 2, 3, 3]], np.arange(5))
+    prior = with_anchors(few, discriminator, 200, PARAMS).prior
+    assert prior.anchors.shape == (5, 200)
+    assert np.square(prior.anchors).sum(axis=1).mean() == pytest.approx(200, rel=1e-4)
+    assert (prior.anchors[:, :3].std(axis=0) > 0.1).all()
+    np.testing.assert_allclose(prior.anchors[:, 3:], 0, atol=1e-3)
+    np.testing.assert_array_equal(prior.scale[3:], prior.scale[:3].min())
+    noise = prior.sample_around(np.zeros(500, int), np.random.default_rng(0))[:, 3:]
+    assert noise.std() == pytest.approx(0.3 * prior.scale[-1], rel=0.02)
 
 
-def test_every_nth_latent_of_a_batch_is_an_anchor(data):
-    plain = data._replace(anchors=None)
-    anchored_batch = next(draw_batches(data, LATENT, PARAMS, (0, 2)))
-    plain_batch = next(draw_batches(plain, LATENT, PARAMS, (0, 2)))
-    np.testing.assert_array_equal(anchored_batch[0], plain_batch[0])
-    np.testing.assert_array_equal(anchored_batch[1][1::2], plain_batch[1][1::2])
-    for image, latent in zip(anchored_batch[0][::2], anchored_batch[1][::2], strict=True):
-        (position,) = (data.images == image).all(axis=(1, 2, 3)).nonzero()
-        np.testing.assert_array_equal(latent, data.anchors[position[0]])
-
-
-def test_anchored_images_have_the_class_of_their_real_image(data):
-    labels = np.arange(320, dtype=np.int32) % 7
-    uniform = PARAMS.model_copy(update={"uniform_class_sampling": True})
-    labeled = data._replace(labels=labels, num_classes=7)
-    batch = next(draw_batches(labeled, LATENT, uniform, (0, 0)))
-    real_labels, fake_labels = batch[2:]
-    np.testing.assert_array_equal(fake_labels[::2], real_labels[::2])
-    assert (fake_labels[1::2] != real_labels[1::2]).any()
-
-
-@pytest.mark.slow
-def test_anchors_are_normal_within_each_class(images, discriminator, data):
-    # Classes that the first component separates: half, two fifths, and a single image.
-    labels = np.zeros(320, np.int32)
-    order = POSITIONS[data.anchors[POSITIONS, 0].argsort()]
-    labels[order[150:]], labels[order[-30:]], labels[order[-1]] = 1, 2, 3
-    labeled = data._replace(labels=labels, num_classes=4, anchors=None)
-    latents = with_anchors(labeled, discriminator, LATENT, PARAMS).anchors
-    for label in range(3):
-        members = latents[POSITIONS][labels[POSITIONS] == label]
-        np.testing.assert_allclose(members.mean(axis=0), 0, atol=0.05)
-        np.testing.assert_allclose(members.std(axis=0), 1, atol=0.15)
-    np.testing.assert_array_equal(latents[order[-1]], 0)
-    # Within a class similar images still have similar latents.
-    first = POSITIONS[labels[POSITIONS] == 0]
-    color = images[first].mean(axis=(1, 2, 3))
-    best = max(abs(np.corrcoef(latents[first, i], color)[0, 1]) for i in range(LATENT))
-    assert best > 0.6
+def test_images_that_do_not_differ_at_all_have_latents_of_noise(images, discriminator):
+    equal = TrainingSet(np.repeat(images[:1], 6, axis=0), np.arange(6))
+    prior = with_anchors(equal, discriminator, LATENT, PARAMS).prior
+    assert np.isfinite(prior.anchors).all() and (prior.scale > 0).all()
+    assert np.isfinite(prior.sample_around(np.arange(6), np.random.default_rng(0))).all()
 
 
 def test_large_half_precision_feature_maps_are_pooled_without_overflow():
@@ -165,8 +160,7 @@ def test_large_half_precision_feature_maps_are_pooled_without_overflow():
     discriminator = keras.Model(x, layers.Flatten()(backbone(x)[1]))
     data = with_anchors(TrainingSet(images, np.arange(300)), discriminator, 2, PARAMS)
     # Colors have a larger weight, so that brightness comes first.
-    ranks = data.anchors[:, 1].argsort().argsort()
-    assert abs(np.corrcoef(ranks, contrast)[0, 1]) > 0.95
+    assert abs(np.corrcoef(data.prior.anchors[:, 1], contrast**2)[0, 1]) > 0.95
 
 
 def test_without_the_parameter_no_anchors_are_computed(images):
@@ -181,11 +175,14 @@ ADVERSARIAL, PIXELS = 0.7, 3.0
 
 
 def build_networks(
-    num_classes: int = 0, precision: str = "float32", scale: float = 1.0
+    num_classes: int = 0,
+    precision: str = "float32",
+    scale: float = 1.0,
+    wrap: Callable[[keras.Layer], keras.Layer] = lambda layer: layer,
 ) -> GanNetworks:
     """Build networks without kinks: two frozen feature maps, and a head on them and on the image.
 
-    The values of the second map are up to `scale`.
+    The values of the second map are up to `scale`; `wrap` is applied to the last layer.
     """
     keras.utils.set_random_seed(1)
 
@@ -212,7 +209,7 @@ def build_networks(
     labels = class_inputs(name=None)
     scaled_maps = [*maps[:2], layers.Rescaling(1 / scale)(maps[2])]
     logits = layers.Concatenate()([layers.Flatten()(x) for x in scaled_maps] + labels)
-    logits = layers.Dense(2)(layers.Dense(5, activation="tanh")(logits))
+    logits = wrap(layers.Dense(2))(layers.Dense(5, activation="tanh")(logits))
     heads = keras.Model([*maps, *labels], logits, name="heads")
 
     images, labels = keras.Input((SIDE, SIDE, 3)), class_inputs()
@@ -387,13 +384,20 @@ def test_the_generator_learns_to_reconstruct_images_from_their_anchors(tmp_path)
         snapshot_rows=1,
     )
     data = TrainingSet(images, np.arange(16))
-    train(networks, networks.generator, data, params, CheckpointStore(tmp_path, keep=1))
-    latents = with_anchors(data, networks.discriminator, STEP_LATENT, params).anchors
+    store = CheckpointStore(tmp_path, keep=1)
+    result = train(networks, networks.generator, data, params, store)
+    prior = with_anchors(data, networks.discriminator, STEP_LATENT, params).prior
     real = images / 127.5 - 1
-    reconstructions = networks.generator.predict_on_batch(latents)
+    reconstructions = networks.generator.predict_on_batch(prior.centers * prior.scale)
     error = np.abs(reconstructions - real).mean()
     spread = np.abs(real - real.mean(axis=0)).mean()
     assert error < 0.7 * spread
+    # The generator that is saved takes N(0, I) to latents like those.
+    assert remove_prior(result.generator) is networks.generator is not result.generator
+    latents = np.random.default_rng(1).standard_normal((50, STEP_LATENT), dtype=np.float32)
+    generated = result.generator.predict_on_batch(latents)
+    nearest = np.abs(generated[:, None] - real).mean(axis=(2, 3, 4)).min(axis=1)
+    assert nearest.mean() < 0.8 * spread
 
 
 def test_a_discriminator_without_a_backbone_trains_without_anchors(tmp_path):
@@ -403,12 +407,12 @@ def test_a_discriminator_without_a_backbone_trains_without_anchors(tmp_path):
         epochs=1, batch_size=8, simultaneous_updates=True, anchor={"every": 2}, snapshot_rows=1
     )
     networks = GanNetworks(build_networks().generator, plain)
-    gan = build_gan(networks, networks.generator, params, 1)
-    assert type(gan.adversary) is Adversary
     data = TrainingSet(np.zeros((16, SIDE, SIDE, 3), np.uint8), np.arange(16))
+    gan = build_gan(networks, networks.generator, data, params, 1)
+    assert type(gan.adversary) is Adversary and gan.ema_generator is networks.generator
     store = CheckpointStore(tmp_path, keep=1)
     result = train(networks, networks.generator, data, params, store)
-    assert result.images_seen == 16
+    assert result.images_seen == 16 and result.generator is networks.generator
 
 
 def test_losses_are_of_images_augmented_alike_and_with_their_own_labels():
@@ -428,6 +432,21 @@ def test_losses_are_of_images_augmented_alike_and_with_their_own_labels():
     scores = gan.train_step(batch)
     assert float(scores["loss_d"]) == pytest.approx(float(loss_d), rel=1e-5)
     assert float(scores["loss_g"]) == pytest.approx(float(loss_g), rel=1e-5)
+
+
+@pytest.mark.parametrize("num_classes", [0, 3])
+def test_a_step_runs_the_heads_once_on_both_kinds_of_images(num_classes):
+    networks = build_networks(num_classes, wrap=layers.SpectralNormalization)
+    norm = networks.discriminator.get_layer("heads").layers[-1]
+    u, kernel = norm.vector_u.numpy(), norm.layer.kernel.numpy()
+    labels = [np.arange(BATCH, dtype=np.int32) % 3] * 2 if num_classes else []
+    make_gan(networks).train_step(tuple(map(tf.constant, [*draw_batch(), *labels])))
+    # A single power iteration.
+    v = u @ kernel.T
+    v /= np.linalg.norm(v)
+    expected = v @ kernel / np.linalg.norm(v @ kernel)
+    np.testing.assert_allclose(norm.vector_u.numpy(), expected, atol=1e-6)
+    assert np.abs(expected - u).max() > 1e-3
 
 
 def test_r1_regularizes_the_heads_with_anchors_too():

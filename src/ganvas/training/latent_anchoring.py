@@ -44,6 +44,8 @@ COLOR_WEIGHT = 2.0
 # More images than this hardly change the principal components.
 PCA_IMAGES = 4000
 BATCH = 100
+# Components that vary less, relative to the first, are rounding errors.
+MIN_RELATIVE_SCALE = 1e-4
 # Keeps ratios of gradient norms, and of variances, finite.
 EPSILON = 1e-12
 # Only coarse content must be reconstructed: images of this side, and feature maps from the second
@@ -113,9 +115,10 @@ def _make_prior(
     data: TrainingSet, anchors: np.ndarray, params: TrainParams, rng: np.random.Generator
 ) -> LatentPrior:
     scale = anchors.std(axis=0)
-    # An axis without variance has the noise of the weakest of the others.
-    weakest = scale[scale > EPSILON].min(initial=1.0)
-    scale = np.where(scale > EPSILON, scale, weakest).astype(np.float32)
+    # An axis without variance, up to rounding, has the noise of the weakest of the others.
+    varies = scale > MIN_RELATIVE_SCALE * scale.max() + EPSILON
+    weakest = scale[varies].min() if varies.any() else 1.0
+    scale = np.where(varies, scale, weakest).astype(np.float32)
     labels = None if data.labels is None else data.labels[data.positions]
     if params.anchor.neighbors:
         chosen, anchors = _interpolate_neighbors(anchors, labels, params.anchor.neighbors, rng)
