@@ -14,6 +14,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ganvas.networks import NetworkParams, build
+from ganvas.networks.latent_prior import remove_prior
 from ganvas.training.gan import SCORES
 
 MODELS = "data/06_models/sample/dcgan"
@@ -133,6 +134,11 @@ def test_the_default_network_runs_through_the_default_pipeline(project, kedro_ru
     assert metrics["kernel_distance"]["value"] > 0
     assert 0 <= metrics["discriminator_accuracy_held_out"]["value"] <= 1
     assert "<h1>sample, painted by projected</h1>" in (reporting / "report.html").read_text()
+    # The saved generator takes N(0, I) to latents like those of training.
+    models = project / "data/06_models/sample/projected_by_genre"
+    generator = keras.saving.load_model(next(models.glob("generator.keras/*/*.keras")))
+    assert remove_prior(generator) is not generator
+    assert generator.get_layer("prior_centers").weights[0].shape[1] == 6
 
 
 ARTGAN = {

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ganvas.errors import GanvasError
+from ganvas.networks.latent_prior import LatentPrior
 from ganvas.training.config import TrainParams
 from ganvas.training.dataset import Batch, TrainingSet, count_steps, draw_batches, make_dataset
 from ganvas.training.distribution import SINGLE_DEVICE
@@ -142,13 +143,86 @@ def test_shares_of_a_labeled_batch_make_up_the_whole():
             np.testing.assert_array_equal(part[column], array[i::2])
 
 
+# --- Latents around anchors -------------------------------------------------------------------
+
+# The anchor of the image at position p is p, on all axes; the last positions are not trained on.
+POSITIONS = np.random.default_rng(9).permutation(27) + 1
+LABELS = np.arange(30, dtype=np.int32) % 3
+NOISE, SHRINKAGE = 0.01, np.sqrt(1 - 0.01**2)
+
+
+def make_anchored(conditional: bool = True) -> TrainingSet:
+    anchors = np.repeat(POSITIONS.astype(np.float32)[:, None], 6, axis=1)
+    prior = LatentPrior(anchors, np.full(6, 8, np.float32), NOISE)
+    if not conditional:
+        return TrainingSet(make_images(30), POSITIONS, prior=prior)
+    prior = prior._replace(labels=LABELS[POSITIONS], num_classes=3)
+    return TrainingSet(make_images(30), POSITIONS, LABELS, 3, prior)
+
+
+def make_params(every: int, **params) -> TrainParams:
+    anchor = {"every": every}
+    return TrainParams(batch_size=12, simultaneous_updates=True, anchor=anchor, **params)
+
+
+def find_anchors(latents: np.ndarray) -> np.ndarray:
+    """Return the position of the image whose anchor each latent is sampled around."""
+    return np.rint(latents.mean(axis=1) / SHRINKAGE).astype(int)
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+@pytest.mark.parametrize("every", [1, 3])
+def test_every_nth_latent_is_around_the_anchor_of_its_image(conditional, every):
+    data, params = make_anchored(conditional), make_params(every)
+    plain = draw_batches(data._replace(prior=None), 6, params)
+    others, noise = [], []
+    for batch, plain_batch in islice(zip(draw_batches(data, 6, params), plain, strict=True), 200):
+        images, latents = batch[:2]
+        np.testing.assert_array_equal(images, plain_batch[0])
+        own, found = images[:, 0, 0, 0].astype(int), find_anchors(latents)
+        np.testing.assert_array_equal(found[::every], own[::every])
+        assert set(found) <= set(POSITIONS)
+        others.append((found != own).reshape(-1, every)[:, 1:].mean() if every > 1 else 1)
+        noise.append(latents / SHRINKAGE - found[:, None])
+        if conditional:
+            np.testing.assert_array_equal(LABELS[found], batch[3])
+            np.testing.assert_array_equal(batch[2], batch[3])
+    # Of 27, or of 9 of a class, few are those of their own image.
+    assert np.mean(others) > 0.8
+    noise = np.concatenate(noise)
+    assert abs(noise.mean()) < 0.005 and noise.std() == pytest.approx(NOISE * 8, rel=0.05)
+
+
+def test_with_uniform_class_sampling_latents_have_the_class_of_the_generated_image():
+    labels = np.zeros(30, np.int32)
+    labels[POSITIONS[:5]] = 1
+    data = make_anchored()
+    prior = data.prior._replace(labels=labels[POSITIONS])
+    params, targets = make_params(3, uniform_class_sampling=True), []
+    data = data._replace(labels=labels, prior=prior)
+    for _, latents, real_labels, fake_labels in islice(draw_batches(data, 6, params), 200):
+        np.testing.assert_array_equal(fake_labels[::3], real_labels[::3])
+        # The third class has no images, so that any anchor is taken.
+        known = fake_labels < 2
+        found = find_anchors(latents)
+        np.testing.assert_array_equal(labels[found[known]], fake_labels[known])
+        assert fake_labels.dtype == real_labels.dtype == np.int32
+        targets.append(fake_labels.reshape(-1, 3)[:, 1:])
+    frequencies = np.bincount(np.concatenate(targets).ravel(), minlength=3) / (200 * 8)
+    np.testing.assert_allclose(frequencies, 1 / 3, atol=0.04)
+
+
+@pytest.mark.parametrize("start", [(0, 1), (2, 0)])
+def test_a_later_start_changes_no_latents_around_anchors(start):
+    data, params = make_anchored(), make_params(3)
+    batches = list(islice(draw_batches(data, 6, params), 8))
+    skipped = 2 * start[0] + start[1]
+    later = draw_batches(data, 6, params, start=start)
+    assert_equal(list(islice(later, 8 - skipped)), batches[skipped:])
+
+
 def test_shares_have_anchors_at_the_same_interval_as_the_whole_batch():
-    labels = np.arange(30, dtype=np.int32) % 3
-    anchors = np.arange(180, dtype=np.float32).reshape(30, 6)
-    data = TrainingSet(make_images(30), np.arange(30), labels, 3, anchors)
-    params = TrainParams(
-        batch_size=12, uniform_class_sampling=True, simultaneous_updates=True, anchor={"every": 3}
-    )
+    data, params = make_anchored(), make_params(3, uniform_class_sampling=True)
     whole = next(draw_batches(data, 6, params))
     parts = [next(draw_batches(data, 6, params, share=slice(i, None, 2))) for i in (0, 1)]
     for column, array in enumerate(whole):
@@ -157,8 +231,11 @@ def test_shares_have_anchors_at_the_same_interval_as_the_whole_batch():
             expected = groups[i::2].reshape(part[column].shape)
             np.testing.assert_array_equal(part[column], expected)
     for images, latents, real_labels, fake_labels in parts:
-        np.testing.assert_array_equal(latents[::3], anchors[images[::3, 0, 0, 0]])
+        np.testing.assert_array_equal(find_anchors(latents)[::3], images[::3, 0, 0, 0])
         np.testing.assert_array_equal(fake_labels[::3], real_labels[::3])
+
+
+# --- Steps ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("steps", [4, 12])

@@ -6,10 +6,13 @@ import keras
 import numpy as np
 import pytest
 
+from ganvas.networks.latent_prior import LatentPrior, add_prior, remove_prior
 from ganvas.training.augmentation import augment
-from ganvas.training.config import LossParams
+from ganvas.training.config import LossParams, TrainParams
+from ganvas.training.gan import GAN
 from ganvas.training.losses import make_loss
 from reference_step import (
+    LEARNING_RATE,
     SIDE,
     Batch,
     Networks,
@@ -161,10 +164,38 @@ def test_without_an_ema_images_come_from_the_generator_itself():
     gan = make_gan(networks)
     before = gan(draw_batch()[1]).numpy()
     run_step(gan, draw_batch())
-    assert gan.ema_generator is networks[0]
+    assert gan.ema_generator is networks[0] and not gan.has_ema
     assert gan.state()["ema_generator"] == []
     np.testing.assert_array_equal(gan(draw_batch()[1]), networks[0](draw_batch()[1]))
     assert differ([gan(draw_batch()[1]).numpy()], [before])
+
+
+@pytest.mark.parametrize("has_ema", [False, True])
+def test_the_ema_generator_begins_with_the_prior_and_training_does_not(has_ema):
+    networks, latents = build_smooth(), draw_batch()[1]
+    ema_generator = copy_network(networks[0]) if has_ema else networks[0]
+    anchors = np.random.default_rng(0).standard_normal((20, 6), dtype=np.float32)
+    prior = LatentPrior(anchors, anchors.std(axis=0), noise=0.3)
+    params = TrainParams(batch_size=8, ema_decay=0.5 if has_ema else 0, seed=3)
+    gan = GAN(networks, ema_generator, params, prior=prior)
+    gan.compile(*(keras.optimizers.SGD(LEARNING_RATE) for _ in range(2)))
+    plain = make_gan(build_smooth(), ema_decay=0)
+    for step in range(2):
+        assert_close(
+            list(run_step(gan, draw_batch(seed=step)).values()),
+            list(run_step(plain, draw_batch(seed=step)).values()),
+        )
+    # Neither training nor checkpoints contain the prior.
+    assert gan.has_ema == has_ema
+    saved = [x.path for x in gan.state()["ema_generator"]]
+    assert saved == [x.path for x in ema_generator.weights if has_ema]
+    assert gan.generator is networks[0]
+    assert differ(weights_of(networks[0]), weights_of(build_smooth()[0]))
+    # The trained weights generate from mapped latents.
+    assert remove_prior(gan.ema_generator) is ema_generator
+    mapped = add_prior(ema_generator, prior)(latents)
+    np.testing.assert_array_equal(gan(latents), mapped)
+    assert np.abs(mapped - np.asarray(ema_generator(latents))).max() > 1e-3
 
 
 @pytest.mark.parametrize("simultaneous", [False, True])

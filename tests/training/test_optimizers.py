@@ -6,6 +6,7 @@ import pytest
 
 from ganvas.networks.gan_networks import GanNetworks
 from ganvas.training.config import TrainParams
+from ganvas.training.dataset import TrainingSet
 from ganvas.training.fused_ops import FusedAdam
 from ganvas.training.optimizers import make_optimizer, make_schedule
 from ganvas.training.trainer import build_gan
@@ -101,7 +102,9 @@ def test_both_rates_change_at_the_same_epoch_at_any_number_of_discriminator_step
         discriminator_learning_rate=0.002,
         schedule={"name": name, "interval": 1, "factor": 0.1},
     )
-    gan = build_gan(GanNetworks(*networks), networks[0], params, steps=2)
+    gan = build_gan(
+        GanNetworks(*networks), networks[0], TrainingSet(images, np.arange(20)), params, steps=2
+    )
     latents = np.ones((12, 6), np.float32)
     expected = {"step": [1, 0.1, 0.01], "cosine": [1, 0.1 + 0.9 * 0.5 * (1 + 2**-0.5), 0.55]}
     for factor in expected[name]:

@@ -261,11 +261,12 @@ def test_a_dry_run_reports_the_time_of_one_step_at_any_steps_per_execution(
     networks, images, monkeypatch, limits, length
 ):
     params = TrainParams(batch_size=5, steps_per_execution=4, **limits)
-    gan = build_gan(GanNetworks(*networks), networks[0], params, steps=4)
+    data = TrainingSet(images, np.arange(20))
+    gan = build_gan(GanNetworks(*networks), networks[0], data, params, steps=4)
     # Eight seconds between two returns from four steps.
     clock = iter([10.0, 18.0])
     monkeypatch.setattr(trainer, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    report = dry_run(gan, TrainingSet(images, np.arange(20)), params)
+    report = dry_run(gan, data, params)
     assert "a step: 2.00 s; an epoch: 8.0 s" in report
     assert report.endswith(length)
     assert int(gan.steps) == 8

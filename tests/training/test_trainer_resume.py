@@ -12,10 +12,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from keras import layers
 
 from ganvas.errors import GanvasError
 from ganvas.networks.dcgan import DcganParams, build_dcgan
 from ganvas.networks.gan_networks import GanNetworks
+from ganvas.networks.sampling import sample_latents
 from ganvas.training.callbacks import EarlyWarnings, KidValidation, Snapshots
 from ganvas.training.checkpoints import CheckpointStore
 from ganvas.training.config import TrainParams
@@ -55,12 +57,31 @@ def make_networks(seed: int, norm: str) -> tuple[GanNetworks, keras.Model]:
     return networks, build_dcgan(params, (32, 32, 3)).generator
 
 
+def make_backbone_discriminator(seed: int) -> keras.Model:
+    """Build a discriminator of a backbone, the same for all seeds, and heads."""
+    keras.utils.set_random_seed(0)
+    images = keras.Input((32, 32, 3))
+    fine = layers.Conv2D(3, 3, 2, "same", activation="tanh")(images)
+    coarse = layers.Conv2D(4, 3, 2, "same", activation="tanh")(fine)
+    backbone = keras.Model(images, [images, fine, coarse], name="backbone")
+    backbone.trainable = False
+    keras.utils.set_random_seed(seed)
+    maps = [keras.Input(x.shape[1:]) for x in backbone.outputs]
+    logits = layers.Concatenate()([layers.Flatten()(x) for x in maps])
+    logits = layers.SpectralNormalization(layers.Dense(2))(logits)
+    heads = keras.Model(maps, logits, name="heads")
+    images = keras.Input((32, 32, 3))
+    return keras.Model(images, heads(backbone(images)))
+
+
 def run(folder: Path, at_step=lambda step: None, measure=None, network_seed=0, **params):
     """Train from the folder's last checkpoint; return the result and all weights."""
     params = TrainParams(**(DEFAULTS | params))
     # A gradient penalty needs a discriminator without batch normalization.
     norm = "none" if params.penalty.r1 else "batch"
     networks, ema_generator = make_networks(network_seed, norm)
+    if params.anchor.every:
+        networks = networks._replace(discriminator=make_backbone_discriminator(network_seed))
     if not params.ema_decay:
         ema_generator = networks.generator
 
@@ -119,6 +140,31 @@ def test_a_run_stopped_anywhere_ends_with_the_same_weights(tmp_path, params):
     assert_same(weights, expected)
     assert without_times(resumed.history) == without_times(whole.history)
     assert resumed.images_seen == whole.images_seen
+
+
+@pytest.mark.parametrize("ema_decay", [0, 0.9])
+def test_a_stopped_run_with_anchors_ends_with_the_same_weights_and_prior(tmp_path, ema_decay):
+    params = {
+        "simultaneous_updates": True,
+        "anchor": {"every": 2},
+        "ema_decay": ema_decay,
+        "checkpoint": {"steps": 2},
+    }
+    whole, expected = run(tmp_path / "whole", **params)
+    for seed, step in enumerate((5, 9)):
+        with pytest.raises(Kill):
+            run(tmp_path / "stopped", kill_at(step), network_seed=seed, **params)
+    resumed, weights = run(tmp_path / "stopped", network_seed=99, **params)
+    assert_same(weights, expected)
+    assert without_times(resumed.history) == without_times(whole.history)
+    # The generator to save, with the prior of the same images.
+    generators = [whole.generator, resumed.generator]
+    assert_same(*(generator.get_weights() for generator in generators))
+    latents = sample_latents(whole.generator, 5, seed=0)
+    flows = [keras.Model(x.input, x.get_layer("prior_scale").output) for x in generators]
+    mapped = [np.asarray(flow(latents)) for flow in flows]
+    np.testing.assert_array_equal(*mapped)
+    assert np.abs(mapped[0] - latents).max() > 0.1
 
 
 def test_no_step_is_repeated_with_a_checkpoint_every_step(tmp_path):

@@ -100,8 +100,8 @@ def train(
 
     Args:
         networks: Networks to train, with the weights to start a new run from.
-        ema_generator: A generator for the moving average of the weights, the one to evaluate and
-            save; the networks' own if `params.ema_decay` is 0.
+        ema_generator: A generator for the moving average of the weights; the networks' own if
+            `params.ema_decay` is 0.
         data: Images to train on.
         params: Parameters of training.
         store: Checkpoints of the run.

@@ -28,6 +28,7 @@ NEW_RUN = [
     {"weights_from": "elsewhere"},
     {"optimizer": {"name": "rmsprop"}},
     {"anchor": {"pixels": 1.0}},
+    {"anchor": {"noise": 0.2}},
 ]
 SAME_RUN = [
     {"epochs": 7},
