@@ -9,6 +9,7 @@ since machines are noisy: compare the ratios within each round.
 """
 
 import argparse
+import contextlib
 import os
 import statistics
 import subprocess
@@ -32,6 +33,12 @@ def measure_here(steps: int) -> tuple[float, float]:
     from ganvas.training.config import TrainParams
     from ganvas.training.dataset import TrainingSet
     from ganvas.training.trainer import train
+
+    # As the train node does, where the version has it.
+    with contextlib.suppress(ImportError):
+        from ganvas.training.cpu_threads import run_branches_in_parallel
+
+        run_branches_in_parallel()
 
     # Parameters that another version doesn't know are left out.
     OmegaConf.register_new_resolver("by_profile", lambda cpu, gpu: cpu)

@@ -155,9 +155,9 @@ def make_anchored(conditional: bool = True) -> TrainingSet:
     anchors = np.repeat(POSITIONS.astype(np.float32)[:, None], 6, axis=1)
     prior = LatentPrior(anchors, np.full(6, 8, np.float32), NOISE)
     if not conditional:
-        return TrainingSet(make_images(30), POSITIONS, prior=prior)
+        return TrainingSet(make_images(30), POSITIONS, anchors=anchors, prior=prior)
     prior = prior._replace(labels=LABELS[POSITIONS], num_classes=3)
-    return TrainingSet(make_images(30), POSITIONS, LABELS, 3, prior)
+    return TrainingSet(make_images(30), POSITIONS, LABELS, 3, anchors, prior)
 
 
 def make_params(every: int, **params) -> TrainParams:
@@ -174,7 +174,7 @@ def find_anchors(latents: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("every", [1, 3])
 def test_every_nth_latent_is_around_the_anchor_of_its_image(conditional, every):
     data, params = make_anchored(conditional), make_params(every)
-    plain = draw_batches(data._replace(prior=None), 6, params)
+    plain = draw_batches(data._replace(anchors=None, prior=None), 6, params)
     others, noise = [], []
     for batch, plain_batch in islice(zip(draw_batches(data, 6, params), plain, strict=True), 200):
         images, latents = batch[:2]

@@ -10,14 +10,18 @@ from keras import layers
 
 from ganvas.networks import NetworkParams, build
 from ganvas.networks.gan_networks import GanNetworks
-from ganvas.networks.latent_prior import remove_prior
+from ganvas.networks.latent_prior import MAX_ANCHORS, remove_prior
 from ganvas.training.adversary import Adversary
 from ganvas.training.augmentation import augment_alike
 from ganvas.training.checkpoints import CheckpointStore
 from ganvas.training.config import TrainParams
 from ganvas.training.dataset import TrainingSet
 from ganvas.training.gan import GAN
-from ganvas.training.latent_anchoring import AnchoredAdversary, with_anchors
+from ganvas.training.latent_anchoring import (
+    AnchoredAdversary,
+    _interpolate_neighbors,
+    with_anchors,
+)
 from ganvas.training.trainer import build_gan, train
 
 SIDE = 32
@@ -26,7 +30,8 @@ SIDE = 32
 
 LATENT = 5
 POSITIONS = np.arange(10, 310)
-PARAMS = TrainParams(batch_size=8, simultaneous_updates=True, anchor={"every": 2})
+ANCHOR = {"every": 2, "neighbors": 0}
+PARAMS = TrainParams(batch_size=8, simultaneous_updates=True, anchor=ANCHOR)
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +138,7 @@ def test_axes_along_which_images_do_not_differ_are_noise(images, discriminator):
     assert (prior.anchors[:, :3].std(axis=0) > 0.1).all()
     np.testing.assert_allclose(prior.anchors[:, 3:], 0, atol=1e-3)
     np.testing.assert_array_equal(prior.scale[3:], prior.scale[:3].min())
-    noise = prior.sample_around(np.zeros(500, int), np.random.default_rng(0))[:, 3:]
+    noise = prior.add_noise(prior.anchors[np.zeros(500, int)], np.random.default_rng(0))[:, 3:]
     assert noise.std() == pytest.approx(0.3 * prior.scale[-1], rel=0.02)
 
 
@@ -141,7 +146,42 @@ def test_images_that_do_not_differ_at_all_have_latents_of_noise(images, discrimi
     equal = TrainingSet(np.repeat(images[:1], 6, axis=0), np.arange(6))
     prior = with_anchors(equal, discriminator, LATENT, PARAMS).prior
     assert np.isfinite(prior.anchors).all() and (prior.scale > 0).all()
-    assert np.isfinite(prior.sample_around(np.arange(6), np.random.default_rng(0))).all()
+    assert np.isfinite(prior.add_noise(prior.anchors, np.random.default_rng(0))).all()
+
+
+def test_the_prior_is_between_neighbors_of_a_class():
+    """Two classes of two distant clusters each: no latent is far from both ends."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(400) % 2
+    centers = np.array([[0, 0, 0], [50, 0, 0], [0, 90, 0], [50, 90, 0]], np.float32)
+    cluster = rng.integers(2, size=400)
+    anchors = centers[2 * labels + cluster] + rng.standard_normal((400, 3), dtype=np.float32)
+    chosen, between = _interpolate_neighbors(anchors, labels, 5, rng)
+    assert between.shape == (MAX_ANCHORS, 3) and between.dtype == np.float32
+    # Around the mean of a class, which lies between its clusters, they vary as the anchors do.
+    for label in (0, 1):
+        members = between[labels[chosen] == label]
+        expected = anchors[labels == label]
+        np.testing.assert_allclose(members.mean(axis=0), expected.mean(axis=0), atol=10)
+        assert (np.abs(members[:, 1] - 90 * label) < 6).all()
+    # Each is the interpolation of the chosen anchor and one of its neighbors.
+    means = np.stack([anchors[labels == label].mean(axis=0) for label in (0, 1)])
+    for row in range(0, MAX_ANCHORS, 200):
+        first, mean = anchors[chosen[row]], means[labels[chosen[row]]]
+        members = anchors[labels == labels[chosen[row]]]
+        near = members[np.linalg.norm(members - first, axis=1).argsort()[1:6]]
+        angles = np.linspace(0, np.pi / 2, 2001)[:, None, None]
+        arcs = mean + np.cos(angles) * (first - mean) + np.sin(angles) * (near - mean)
+        assert np.linalg.norm(arcs - between[row], axis=2).min() < 0.05
+    assert len(np.unique(chosen)) > 390
+
+
+def test_the_only_image_of_a_class_has_no_neighbors():
+    anchors = np.arange(9, dtype=np.float32).reshape(3, 3)
+    labels = np.array([0, 1, 1])
+    chosen, between = _interpolate_neighbors(anchors, labels, 8, np.random.default_rng(0))
+    np.testing.assert_array_equal(between[chosen == 0], anchors[np.zeros((chosen == 0).sum(), int)])
+    assert np.isfinite(between).all()
 
 
 def test_large_half_precision_feature_maps_are_pooled_without_overflow():
@@ -379,7 +419,7 @@ def test_the_generator_learns_to_reconstruct_images_from_their_anchors(tmp_path)
         epochs=150,
         batch_size=8,
         simultaneous_updates=True,
-        anchor={"every": 1},
+        anchor={"every": 1, "neighbors": 0},
         generator_learning_rate=0.01,
         snapshot_rows=1,
     )

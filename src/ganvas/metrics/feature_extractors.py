@@ -6,6 +6,7 @@ Values computed with different extractors can't be compared, so metrics are name
 import hashlib
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,6 +30,7 @@ from ganvas.progress import track
 
 # Larger batches are no faster on a CPU; this one takes about 0.2 GiB.
 BATCH = 16
+THREADS = 2
 # Their weights are pip packages, so that no run downloads anything.
 PACKAGED: dict[str, Variant] = {"efficientnet_lite0": "lite0", "efficientnet_lite2": "lite2"}
 APPLICATIONS: dict[str, Callable[..., keras.Model]] = {
@@ -78,16 +80,22 @@ def compute_features(
         >>> compute_features(extractor, np.zeros((2, 64, 64, 3), np.uint8)).shape
         (2, 1280)
     """
-    features = np.empty((len(images), extractor.num_features), np.float32)
-    starts = range(0, len(images), BATCH)
-    for start in track(starts, description) if description else starts:
+
+    def compute(start: int) -> np.ndarray:
         batch = images[start : start + BATCH]
         # The last batch is padded: its sums are then rounded as those of the others.
         resized = np.zeros((BATCH, extractor.side, extractor.side, 3), np.float32)
         for position, image in enumerate(batch):
             resized[position] = resize(image, extractor.side)
-        computed = extractor.network.predict_on_batch(resized)
-        features[start : start + BATCH] = computed[: len(batch)]
+        return np.asarray(extractor.network.predict_on_batch(resized)[: len(batch)])
+
+    features = np.empty((len(images), extractor.num_features), np.float32)
+    starts = range(0, len(images), BATCH)
+    # Two batches at a time keep the cores busy: resizing and the network use one each at times.
+    with ThreadPoolExecutor(THREADS) as pool:
+        computed = pool.map(compute, starts)
+        for start in track(starts, description) if description else starts:
+            features[start : start + BATCH] = next(computed)
     return features
 
 

@@ -21,6 +21,7 @@ from ganvas.pipelines.train.callbacks import make_callbacks
 from ganvas.pipelines.train.params import IDENTITY, run_parameters
 from ganvas.training.checkpoints import open_store
 from ganvas.training.config import TrainParams
+from ganvas.training.cpu_threads import run_branches_in_parallel
 from ganvas.training.dataset import TrainingSet, count_steps
 from ganvas.training.distribution import SINGLE_DEVICE, select_devices
 from ganvas.training.trainer import TrainingResult, build_gan, dry_run, train
@@ -55,6 +56,8 @@ def train_gan(
         Finished: It was a dry run, or this worker is not the chief.
     """
     # 1. Images with their classes, and the devices to train on.
+    if params.anchor.every and network.name == "projected":
+        run_branches_in_parallel()
     network = network.resolve_label(ingest.classes)
     devices = SINGLE_DEVICE if params.dry_run else select_devices(params.distribute)
     classes = read_classes(collection.index, choose_column(network, collection))
