@@ -3,7 +3,7 @@
 A generator that was trained on latents computed from real images (see
 `ganvas.training.latent_anchoring`) has seen little of the space between them: there it generates
 the same average image again and again. So its latents are sampled where it was trained, from a
-kernel density estimate: a mixture of Gaussians, one around each real image's latent, as IC-GAN
+mixture of Gaussians around latents of real images or points between two of them, as IC-GAN
 (Casanova et al., arXiv 2109.05070) conditions on a real image and noise.
 
 The generator still takes latents from N(0, I). A mixture of Gaussians is reached from N(0, I) by

@@ -7,8 +7,9 @@ that has to reach all real images can't collapse to a few shapes.
 
 The latents (`anchors`) are principal components of the image's backbone features and colors, each
 averaged over a coarse grid. Components keep their variance: the first ones, which describe most of
-an image, are learned first. All latents of training, and those that the trained generator samples,
-are an anchor with noise; see `ganvas.networks.latent_prior`.
+an image, are learned first. All latents of training have noise: those of anchored images are around
+their anchor, the others, like those that the trained generator samples, around points between the
+anchors of two similar images of a class; see `ganvas.networks.latent_prior`.
 """
 
 import logging
@@ -84,8 +85,8 @@ def with_anchors(
     # A copy outside any distribution strategy: the original would run once on each device.
     backbone = keras.Model(backbone.input, backbone.outputs)
 
-    # Fit the components on a sample of the images, centered by class: what classes have in common
-    # is left to the generator's class embedding.
+    # Fit the components on a sample of the images, centered by class: they describe how images of a
+    # class differ, while the generator's class embedding says how classes do.
     rng = np.random.default_rng([params.seed, PCA_IMAGES])
     sample = np.sort(rng.permutation(data.positions)[:PCA_IMAGES])
     batches = _pool_features(backbone, data.images, sample)
