@@ -13,11 +13,13 @@ from PIL import Image
 from ganvas.errors import GanvasError
 from ganvas.exporting import FORMATS, MANIFEST, export_generator
 from ganvas.networks import NetworkParams, build
+from ganvas.networks.latent_prior import LatentPrior, add_prior
 
 NETWORKS = {
     "dcgan": {"latent": 6, "generator_width": 2, "discriminator_width": 2},
     "artgan": {"latent": 6, "width": 4},
     "r3gan": {"latent": 6, "width": 4, "max_width": 8, "group_width": 4, "class_embedding": 4},
+    "projected": {"latent": 6, "generator_width": 8, "projection": 4, "head_width": 4},
 }
 # Independent of `FORMATS`: calls the runtimes directly.
 RUN = {
@@ -42,13 +44,20 @@ def make_generator(name: str, classes: int) -> keras.Model:
     for weight in generator.weights:
         perturbed = np.asarray(weight) + rng.normal(0, 0.2, weight.shape)
         weight.assign(np.abs(perturbed) if "variance" in weight.path else perturbed)
+    if name == "projected":
+        # As after training with anchors.
+        anchors = rng.standard_normal((40, 6), dtype=np.float32)
+        labels = np.arange(40) % classes if classes else None
+        prior = LatentPrior(anchors, anchors.std(axis=0), 0.3, labels, classes)
+        generator = add_prior(generator, prior)
     return generator
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["onnx", "litert"])
 @pytest.mark.parametrize(
-    ("name", "classes"), [("dcgan", 0), ("dcgan", 3), ("artgan", 3), ("r3gan", 3)]
+    ("name", "classes"),
+    [("dcgan", 0), ("dcgan", 3), ("artgan", 3), ("r3gan", 3), ("projected", 0), ("projected", 3)],
 )
 def test_runtimes_generate_the_same_images_for_any_batch_size(tmp_path, form, name, classes):
     generator = make_generator(name, classes)
