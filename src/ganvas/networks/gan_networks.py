@@ -11,9 +11,10 @@ class GanNetworks(NamedTuple):
     Labels are (N, K): one-hot in training, or mixtures of classes whose weights sum to 1.
 
     Attributes:
-        generator: Latents (N, Z), standard normal, to images (N, H, W, 3), float32 in [-1, 1];
-            values outside are clipped when images are saved. A conditional generator has the
-            inputs [latent, classes].
+        generator: Latents (N, Z) to images (N, H, W, 3), float32 in [-1, 1]; values outside are
+            clipped when images are saved. Latents are standard normal, or with anchors of the
+            distribution that `ganvas.networks.latent_prior` maps N(0, I) to. A conditional
+            generator has the inputs [latent, classes].
         discriminator: Images to logits (N, 1), float32, positive for real, or (N, M) with M logits
             for M parts of an image; or to a dict with `logits` and any of these outputs, each of
             which adds a loss in training:

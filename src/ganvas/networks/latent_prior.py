@@ -155,8 +155,8 @@ def _map_latents(
     times = [step / STEPS for step in range(STEPS + 1)]
     for t, end in pairwise(times):
         s, s_end = (1 - (1 - prior.noise) * time for time in (t, end))
-        # Log of the component's density at x, up to a constant; at time 0 it says nothing.
-        logits = (t / s) ** 2 * similarity(x / max(t, EPSILON)) if t else similarity(x) * 0.0
+        # Log density of each component at x, up to a constant; at time 0 all are N(0, I).
+        logits = (t / s) ** 2 * similarity(x / t) if t else 0.0 * similarity(x)
         logits = logits if log_weights is None else logits + log_weights
         center = expectation(softmax(logits))
         x = (s_end / s) * x + (end - t * s_end / s) * center
