@@ -60,6 +60,6 @@ gallery: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/train_step.py $(PEERS)
 
-# make bench-quality PICTURES="FOLDER FOLDER" CONTEST="--minutes 10 --peer NAME=COMMAND": see the file
+# make bench-quality IMAGES="FOLDER FOLDER" CONTEST="--minutes 10 --peer NAME=COMMAND": see the file
 bench-quality: $(READY)
-	$(BIN)/python benchmarks/quality.py $(PICTURES) $(CONTEST)
+	$(BIN)/python benchmarks/quality.py $(IMAGES) $(CONTEST)

@@ -96,8 +96,8 @@ def test_an_unreachable_server_is_an_error(project, kedro_run):
 
 
 def put_models_in(bucket: str, project: Path) -> None:
-    """Configure models in a bucket as in docs/elsewhere.md."""
-    page = (ROOT / "docs/elsewhere.md").read_text()
+    """Configure models in a bucket as in docs/deployment.md."""
+    page = (ROOT / "docs/deployment.md").read_text()
     (entries,) = re.findall(r"```yaml\n(generator:.*?)```", page, flags=re.DOTALL)
     (project / "conf/local/catalog.yml").write_text(entries.replace("//bucket/", f"//{bucket}/"))
 
