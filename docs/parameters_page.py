@@ -18,15 +18,15 @@ from ganvas.project_params import ProjectParams
 CONF = Path(__file__).parents[1] / "conf" / "base"
 INTRODUCTION = """# Parameters
 
-Every parameter can be changed in `conf/base`, in a preset of `conf/`, in `conf/local`, which runs
-without `--env` read, or for one run:
+Every parameter can be changed in `conf/base`, in a preset of `conf/`, in `conf/local` (which Kedro
+reads only when you don't pass `--env`), or for one run:
 
 ```sh
 kedro run --params=train.epochs=20,network.name=dcgan
 ```
 
-A wrong key or value stops the run before any work, with a sentence that names it. Defaults are
-those of `conf/base`; where there are two, the second is for a GPU.
+A wrong key or value stops the run before any work, with an error that names it. The defaults are
+those of `conf/base`. If there are two, the first is for a CPU and the second for a GPU (`profile`).
 """
 
 HEAD = "| key | allowed | default | meaning |\n|---|---|---|---|"
