@@ -1,4 +1,4 @@
-"""Training throughput of the default recipe by class, against another checkout of Ganvas.
+"""Training throughput of the class-conditional default, against another checkout of Ganvas.
 
     python benchmarks/default_step.py [--baseline NAME=SRC]... [--rounds 5] [--steps 60]
 
