@@ -238,6 +238,10 @@ def test_a_reached_time_limit_stays_reached_until_it_is_raised(tmp_path):
     slow = lambda step: time.sleep(0.4)  # noqa: E731
     limited, limited_weights = run(tmp_path / "limited", slow, epochs=50, max_minutes=0.03)
     assert limited.stop_reason == "time" and len(limited.history) < 50
+    assert limited.message == (
+        "Training stopped at the time limit (train.max_minutes=0.03) in epoch "
+        f"{len(limited.history)}; raise it to train longer."
+    )
     steps = []
     again, weights = run(tmp_path / "limited", steps.append, epochs=50, max_minutes=0.03)
     assert steps == [] and again.stop_reason == "time"

@@ -330,7 +330,10 @@ class _Run:
                 return f"Training is complete after {steps:,} steps, in epoch {epochs}."
             case "time":
                 minutes = self.params.max_minutes
-                return f"Training ended after {minutes:g} minutes, in epoch {epochs}."
+                return (
+                    f"Training stopped at the time limit (train.max_minutes={minutes:g}) in epoch "
+                    f"{epochs}; raise it to train longer."
+                )
             case "patience":
                 assert self.run_state.best, "patience begins with a best epoch"
                 best = self.run_state.best["epoch"]
