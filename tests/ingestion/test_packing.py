@@ -212,7 +212,7 @@ def test_a_full_disk_is_one_error_sentence_and_the_next_run_resumes(raw, tmp_pat
     (tmp_path / ".packed.partial" / "rows-00000.parquet").unlink()
     partial = tmp_path / ".packed.partial" / "whole" / ".images-00000.npy.partial"
     partial.symlink_to("/dev/full")
-    with pytest.raises(GanvasError, match=r"The disk of .*packed is full: make room .*=ingest"):
+    with pytest.raises(GanvasError, match=r"The disk of .*packed is full: free space .*=ingest"):
         pack_all(raw, tmp_path / "packed")
     assert not partial.is_symlink()
     assert len(pack_all(raw, tmp_path / "packed").images) == 12

@@ -20,5 +20,5 @@ def explain_disk_error(error: OSError, folder: Path, done: str, pipeline: str) -
     """
     again = f"then run `kedro run --pipelines={pipeline}` again, which resumes where it stopped"
     if is_disk_full(error):
-        return f"The disk of {folder} is full: make room on it, {again}."
+        return f"The disk of {folder} is full: free space on it, {again}."
     return f"{folder} can't be {done} ({error}): fix that, {again}."

@@ -14,7 +14,7 @@ from sklearn.cluster import KMeans
 from ganvas.arrays import Images
 
 # Of real images of one class, the mean distance of 8 varies by 4 to 10 % (standard deviation) with
-# the choice of the 8, that of 4 by 9 to 15 %, and the worst of many classes is judged by it.
+# the choice of the 8, that of 4 by 9 to 15 %, which is too much for the lowest of many classes.
 MIN_IMAGES = 8
 COARSE_SIDE = 8
 
@@ -96,8 +96,8 @@ def cluster_distances(
 ) -> dict[int, float]:
     """Compute the mean distance of generated images within each cluster of real images.
 
-    Nobody asks for an image of a certain cluster, so the number of images in it is a result: a
-    cluster with fewer than 2 images is missed, and its distance is 0. Clusters that are so rare
+    Clusters are not target classes, so the number of images in one is a result: a cluster with
+    fewer than 2 images is missing, and its distance is 0. Clusters that are so rare
     among real images that fewer than `MIN_IMAGES` would be expected are left out.
 
     Args:

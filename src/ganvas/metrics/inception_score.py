@@ -35,7 +35,7 @@ def inception_score(probabilities: np.ndarray, splits: int = 10) -> tuple[float,
         )
     scores = []
     for split in np.array_split(np.asarray(probabilities, np.float64), splits):
-        # The floor replaces log 0, whose factor is 0.
+        # The lower bound avoids log 0, whose factor is 0.
         logs = np.log(np.maximum(split, 1e-300)) - np.log(np.maximum(split.mean(axis=0), 1e-300))
         scores.append(np.exp((split * logs).sum(axis=1).mean()))
     return float(np.mean(scores)), float(np.std(scores))

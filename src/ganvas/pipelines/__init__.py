@@ -1,1 +1,1 @@
-"""Wiring: what flows from where to where; the work itself lies in the other packages."""
+"""Pipelines, one package for each stage: nodes with their inputs and outputs; no algorithms."""

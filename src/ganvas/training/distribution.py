@@ -1,8 +1,8 @@
 """Training on several devices: the GPUs of one machine, or several machines.
 
-Each device is a replica: it holds all variables and works on its share of every batch. Replicas
-meet where gradients, statistics and metrics are averaged, so that their variables stay equal.
-Everything here leaves training on a single device as it is.
+Each device is a replica: it holds all variables and processes its share of every batch. Replicas
+average their gradients, statistics and metrics, so that their variables stay equal. Nothing here
+changes training on a single device.
 """
 
 import hashlib

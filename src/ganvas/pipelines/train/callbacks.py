@@ -1,4 +1,4 @@
-"""Keras callbacks that join training with plots and metrics: snapshots, warnings, KID."""
+"""Keras callbacks that connect training with plots and metrics: snapshots, warnings, KID."""
 
 import math
 import time

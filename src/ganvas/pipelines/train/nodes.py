@@ -57,7 +57,7 @@ def train_gan(
     """
     # 1. Images with their classes, and the devices to train on.
     if params.anchor.every and network.name == "projected":
-        # Before TensorFlow starts, so before networks could tell that they have a backbone.
+        # Before TensorFlow starts, and so before there are networks that could be checked.
         run_branches_in_parallel()
     network = network.resolve_label(ingest.classes)
     devices = SINGLE_DEVICE if params.dry_run else select_devices(params.distribute)
