@@ -157,6 +157,8 @@ def test_the_gallery_serves_the_models_of_the_working_folder(site, trained):
         page = fetch_when_open(f"http://127.0.0.1:{port}/", server)
         assert "dcgan" in page
         assert "{" in fetch_when_open(f"http://127.0.0.1:{port}/static/gallery.css", server)
+        pretrained = fetch_when_open(f"http://127.0.0.1:{port}/?model=sample/pretrained", server)
+        assert "Pretrained sample generator" in pretrained and "Night Skies" in pretrained
     finally:
         server.terminate()
         server.communicate()

@@ -2,13 +2,25 @@
 
 import pytest
 
-from ganvas.gallery.model_store import ModelStore
+from ganvas.gallery.model_store import PRETRAINED_NAME, ModelStore, NotFoundError
 from projects import BY_CLASS, PLAIN
 
 
-def test_a_gallery_without_models_names_the_command_to_train_one(tmp_path):
-    with pytest.raises(LookupError, match="make run"):
-        ModelStore(tmp_path).load()
+def test_without_trained_models_the_pretrained_one_is_loaded(tmp_path):
+    models = ModelStore(tmp_path)
+    assert list(models.newest()) == [PRETRAINED_NAME]
+    model = models.load()
+    assert model.saved.pretrained and model.saved.dataset == "sample"
+    assert model.image_size == 64 and len(model.class_names) == 8
+    with pytest.raises(NotFoundError, match="there are sample/pretrained"):
+        models.load(PLAIN)
+
+
+def test_a_trained_model_takes_the_place_of_the_pretrained_one(trained):
+    models = ModelStore(trained / "data/06_models")
+    assert list(models.newest()) == [BY_CLASS, PLAIN, PRETRAINED_NAME]
+    assert not models.load().saved.pretrained
+    assert models.load(PRETRAINED_NAME).saved.pretrained
 
 
 def test_only_the_last_models_stay_loaded(trained, monkeypatch):

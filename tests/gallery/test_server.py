@@ -70,10 +70,11 @@ def test_the_gallery_listens_on_loopback_only(trained, client):
         assert "Traceback" not in again.stderr
 
 
-def test_without_a_model_the_error_names_the_command(project):
-    result = CliRunner().invoke(KedroCLI(project_path=project), ["gallery"])
-    assert result.exit_code == 1
-    assert "There is no trained generator" in result.output and "`make run`" in result.output
+def test_without_a_trained_model_the_pretrained_one_is_served(project):
+    with gallery(project) as port:
+        page = fetch(f"http://localhost:{port}/").decode()
+    assert "Pretrained sample generator" in page and "make run" in page
+    assert "Switch model" not in page
 
 
 # A misspelled address, and one that is reserved for documentation.

@@ -1,19 +1,24 @@
-"""Trained models on disk, loaded on demand."""
+"""Trained models on disk and the pretrained one of the package, loaded on demand."""
 
 import json
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import keras
 import numpy as np
 
+import ganvas
 from ganvas.gallery.batching import BatchedGenerator
 from ganvas.networks import sampling
 
 # Links can request old versions, so the number of models in memory is bounded.
 MAX_LOADED = 4
+# scripts/make_pretrained.py writes it.
+PRETRAINED = Path(ganvas.__file__).parent / "pretrained" / "sample"
+PRETRAINED_NAME = "sample/pretrained"
 
 
 class NotFoundError(LookupError):
@@ -27,12 +32,14 @@ class ModelVersion:
     Attributes:
         name: `<dataset>/<network>`, as its folders are named.
         version: Kedro's version string.
-        folder: `06_models/<dataset>/<network>`.
+        folder: `06_models/<dataset>/<network>`, or the pretrained model's folder.
+        pretrained: Whether it comes with the package.
     """
 
     name: str
     version: str
     folder: Path
+    pretrained: bool = False
 
     @property
     def dataset(self) -> str:
@@ -41,6 +48,8 @@ class ModelVersion:
 
     def file(self, filename: str) -> Path:
         """Return the path of a versioned file."""
+        if self.pretrained:
+            return self.folder / filename
         return self.folder / filename / self.version / filename
 
 
@@ -92,7 +101,7 @@ class LoadedModel:
 
 
 class ModelStore:
-    """Trained models below a folder, which is listed again at each call.
+    """Trained models below a folder, which is listed again at each call, and the pretrained one.
 
     Args:
         folder: The project's `data/06_models`.
@@ -109,10 +118,14 @@ class ModelStore:
         self._lock = threading.Lock()
 
     def newest(self) -> dict[str, ModelVersion]:
-        """Return the newest version of each model by name, the most recently trained first."""
+        """Return the newest version of each model by name, the most recently trained first.
+
+        The pretrained model comes last, whenever it was trained.
+        """
         # Versions are sorted, so the last one of a name wins.
         newest = {saved.name: saved for saved in self._list_versions()}
-        return dict(sorted(newest.items(), key=lambda item: item[1].version, reverse=True))
+        by_age = sorted(newest.items(), key=lambda item: item[1].version, reverse=True)
+        return dict(sorted(by_age, key=lambda item: item[1].pretrained))
 
     def load(self, name: str | None = None, version: str | None = None) -> LoadedModel:
         """Load a model, by default the newest version of the most recently trained one.
@@ -121,8 +134,6 @@ class ModelStore:
             NotFoundError: There is no such model or version.
         """
         newest = self.newest()
-        if not newest:
-            raise NotFoundError("There is no trained generator yet: run `make run` first.")
         name = name or next(iter(newest))
         if name not in newest:
             raise NotFoundError(f"There is no model '{name}': there are {', '.join(newest)}.")
@@ -142,7 +153,8 @@ class ModelStore:
             ModelVersion("/".join(file.parts[-5:-3]), file.parts[-2], file.parents[2])
             for file in files
         ]
-        return [saved for saved in versions if saved.file("generator.keras").is_file()]
+        trained = [saved for saved in versions if saved.file("generator.keras").is_file()]
+        return [*trained, find_pretrained()]
 
     def _load_cached(self, saved: ModelVersion) -> LoadedModel:
         with self._lock:
@@ -153,6 +165,13 @@ class ModelStore:
             while len(self._loaded) > MAX_LOADED:
                 self._loaded.popitem(last=False)
         return model
+
+
+@cache
+def find_pretrained() -> ModelVersion:
+    """Return the pretrained generator of the sample collection, which comes with the package."""
+    manifest = json.loads((PRETRAINED / "manifest.json").read_text())
+    return ModelVersion(PRETRAINED_NAME, manifest["version"], PRETRAINED, pretrained=True)
 
 
 def _load(saved: ModelVersion) -> LoadedModel:

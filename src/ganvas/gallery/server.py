@@ -28,16 +28,10 @@ def serve(data: Path, host: str, port: int) -> None:
         port: Port to listen on.
 
     Raises:
-        GanvasError: There is no trained model, or the address is in use or not this machine's.
+        GanvasError: The address is in use or not this machine's.
     """
     share_freed_memory()
     models = ModelStore(data / "06_models")
-    newest = models.newest()
-    if not newest:
-        raise GanvasError(
-            f"There is no trained generator below {data / '06_models'} yet: run `make run`, or "
-            "`kedro run` with your own images, and start the gallery again."
-        )
     # Protects from DNS rebinding: another site's host name could point at this machine.
     hosts = [*LOOPBACK[:2], "[::1]"] if host in LOOPBACK else None
     app = create_app(models, data, hosts)
@@ -54,8 +48,14 @@ def serve(data: Path, host: str, port: int) -> None:
         )
     except (OSError, ValueError) as error:
         raise GanvasError(_explain(error, host, port)) from error
-    models.load()
-    logger.info("The gallery of %s is open: http://%s:%d", ", ".join(newest), host, port)
+    if models.load().saved.pretrained:
+        logger.info(
+            "There is no trained generator below %s yet: the gallery shows the pretrained one of "
+            "the sample collection. Train your own with `make run`, and reload the page.",
+            data / "06_models",
+        )
+    names = ", ".join(models.newest())
+    logger.info("The gallery of %s is open: http://%s:%d", names, host, port)
     try:
         server.run()
     finally:
