@@ -40,7 +40,8 @@ def test_images_of_the_tiny_models_differ(client):
 
 def test_models_are_described(client):
     models = client.get("/api/models").json["models"]
-    plain, by_class = sorted(models, key=lambda model: model["model"])
+    plain, by_class, pretrained = sorted(models, key=lambda model: model["model"])
+    assert [model["pretrained"] for model in (plain, by_class, pretrained)] == [False, False, True]
     assert (plain["model"], plain["side"], plain["latent"], plain["classes"]) == (PLAIN, 32, 6, [])
     assert by_class["column"] == "genre" and len(by_class["classes"]) == 8
 

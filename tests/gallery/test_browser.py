@@ -5,6 +5,7 @@ import json
 import shutil
 import time
 import urllib.request
+import zipfile
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -46,8 +47,10 @@ def browser(tmp_path_factory):
 class Visitor:
     """A browser window that checks each page that it opens."""
 
-    def __init__(self, browser, address, width):
+    def __init__(self, browser, address, width, theme="light"):
         self.browser, self.address = browser, address
+        scheme = {"name": "prefers-color-scheme", "value": theme}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         browser.get_log("performance"), browser.get_log("browser")
@@ -80,7 +83,8 @@ class Visitor:
 
     def press(self, element):
         before = self.browser.find_element(By.TAG_NAME, "html")
-        navigates = element.tag_name == "a" or element.get_attribute("type") == "submit"
+        submits = element.tag_name == "button" and element.get_attribute("type") == "submit"
+        navigates = element.tag_name == "a" or submits
         self.browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
         element.click()
         if navigates:
@@ -106,10 +110,12 @@ def pixels(content):
 
 
 def test_generating_a_class_opening_and_downloading_an_image(visitor, client):
-    visitor.open("/")
+    visitor.open(f"/?model={PLAIN}")
     assert len(visitor.all(".grid img")) == 24
     Select(visitor.one("select[name=model]")).select_by_visible_text(BY_CLASS)
     visitor.click(".controls:has(select[name=model]) button")
+    # The same number, now in rows by class.
+    assert len(visitor.all(".row .grid img")) == 24
     Select(visitor.one("select[name=class]")).select_by_visible_text("Night Skies")
     for name, value in (("count", "5"), ("seed", "11")):
         visitor.one(f"input[type=number][name={name}]").clear()
@@ -118,7 +124,7 @@ def test_generating_a_class_opening_and_downloading_an_image(visitor, client):
     images = visitor.all(".grid img")
     assert len(images) == 5
     assert {image.get_attribute("alt") for image in images} == {
-        f"Seed 11, number {number}, Night Skies" for number in range(5)
+        f"Seed 11, image no. {number}, Night Skies" for number in range(5)
     }
     # Large enough to see.
     assert images[0].size["width"] >= 100
@@ -132,41 +138,51 @@ def test_generating_a_class_opening_and_downloading_an_image(visitor, client):
     expected = client.get("/api/picture", query_string=query).data
     np.testing.assert_array_equal(pixels(content), pixels(expected))
     assert Image.open(io.BytesIO(content)).text["seed"] == "11"
-    exact = visitor.one(".bar a:not(.button)").get_attribute("href")
+    exact = visitor.one("[data-copy]").get_attribute("href")
     assert parse_qs(urlsplit(exact).query)["version"][0].startswith("20")
 
 
 def test_interpolating_between_two_selected_images(visitor):
     visitor.open(f"/?model={BY_CLASS}&count=6")
-    for box in (visitor.all(".pick input")[i] for i in (1, 4)):
-        box.click()
-    visitor.press(visitor.all(".bar button")[0])
+    boxes, button = visitor.all(".pick input"), visitor.one(".selection button")
+    enabled = []
+    for i in (1, 4, 5):
+        visitor.press(boxes[i])
+        enabled.append(button.is_enabled())
+    # With a third image there is nothing to interpolate between, and no selection is lost.
+    assert enabled == [False, True, False]
+    assert "3 selected" in visitor.one(".selection").text
+    visitor.press(boxes[5])
+    visitor.press(button)
     assert visitor.one("input[name=number_b]").get_attribute("value") == "4"
-    strip, slider = visitor.one(".strip"), visitor.one("[data-slides]")
-    position = "return arguments[0].getBoundingClientRect().left"
-    start = visitor.browser.execute_script(position, strip)
+    current, slider = visitor.one("[data-current]"), visitor.one("[data-player] input")
+    steps = visitor.all(".steps img")
+    assert current.get_attribute("src") == steps[0].get_attribute("src") and len(steps) == 24
     move = "arguments[0].value = 23; arguments[0].dispatchEvent(new Event('input'))"
     visitor.browser.execute_script(move, slider)
-    moved = start - visitor.browser.execute_script(position, strip)
-    # The last of 24 images is in the window now.
-    assert moved == pytest.approx(strip.size["width"] * 23 / 24, abs=2)
+    assert current.get_attribute("src") == steps[23].get_attribute("src")
+    assert visitor.one("[data-player] output").text == "24 of 24"
+    visitor.press(steps[7])
+    assert current.get_attribute("src") == steps[7].get_attribute("src")
+    visitor.browser.execute_script(move, slider)
     button = visitor.one("[data-plays]")
     button.click()
     assert button.text == "Stop"
     time.sleep(0.4)
     assert int(slider.get_property("value")) < 23
     button.click()
-    animation = visitor.download(visitor.one("a[download='walk.webp']").get_attribute("href"))
+    link = visitor.one("a[download='interpolation.webp']")
+    animation = visitor.download(link.get_attribute("href"))
     assert Image.open(io.BytesIO(animation)).n_frames > 20
 
 
 def test_mixing_classes(visitor):
     visitor.open(f"/mix?model={BY_CLASS}")
     Select(visitor.one("select[name=class_b]")).select_by_visible_text("Still Lifes")
-    visitor.click(".controls button")
+    visitor.click(".stacked button")
     assert "to Still Lifes" in visitor.one("main .quiet").text
     visitor.open(f"/mix?model={PLAIN}")
-    assert "paints without classes" in visitor.one("main").text
+    assert "has no classes to mix" in visitor.one("main").text
 
 
 def test_scoring_an_image(visitor, tmp_path):
@@ -174,9 +190,11 @@ def test_scoring_an_image(visitor, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
     Image.fromarray(noise).save(file)
     visitor.open(f"/judge?model={BY_CLASS}")
+    visitor.click("button[value=real]")
+    assert visitor.one("text.mark").text == "real image"
     visitor.one("input[type=file]").send_keys(str(file))
-    visitor.click(".controls button")
-    assert "Score" in visitor.one(".verdict b").text
+    visitor.click("form[method=post] button")
+    assert "Score" in visitor.one(".scored b").text and visitor.one(".headline").text
     assert visitor.all("svg rect.real") and visitor.all("svg rect.generated")
     frame = visitor.one("svg").rect
     for text in visitor.all("svg text"):
@@ -184,9 +202,10 @@ def test_scoring_an_image(visitor, tmp_path):
         assert text.rect["x"] + text.rect["width"] <= frame["x"] + frame["width"] + 1
     file.write_bytes(b"no image")
     visitor.one("input[type=file]").send_keys(str(file))
-    visitor.browser.execute_script("document.querySelector('.controls').requestSubmit()")
+    submit = "document.querySelector('form[method=post]').requestSubmit()"
+    visitor.browser.execute_script(submit)
     for _ in range(100):
-        if "did not work" in visitor.one("h1").text:
+        if "Invalid request" in visitor.one("h1").text:
             break
         time.sleep(0.05)
     assert "not an image" in visitor.one("main").text
@@ -196,9 +215,17 @@ def test_scoring_an_image(visitor, tmp_path):
 def test_playing_a_game(visitor):
     visitor.open(f"/game?model={PLAIN}")
     assert len(visitor.all(".grid img")) == 10
-    for position in range(10):
-        visitor.click(f"input[name=answer{position}][value=real]")
-    visitor.click("form button")
+    images = visitor.all(".tap")
+    for image in images:
+        visitor.press(image)
+    assert len(visitor.all("input[value=real]:checked")) == 10
+    # A second tap switches the answer, and so do the buttons below.
+    visitor.press(images[0])
+    assert len(visitor.all("input[value=generated]:checked")) == 1
+    visitor.click(".answers label:has([name=answer0][value=real])")
+    assert len(visitor.all("input[value=real]:checked")) == 10
+    assert "10 of 10 answered" in visitor.one("[data-answered]").text
+    visitor.click("[data-game] button")
     assert "of 10" in visitor.one(".points").text
     points = int(visitor.one(".points b").text.split()[0])
     assert points == len(visitor.all("li.right")) and 2 <= points <= 8
@@ -206,9 +233,9 @@ def test_playing_a_game(visitor):
 
 def test_about_and_the_report(visitor):
     visitor.open(f"/about?model={PLAIN}")
-    assert "Whose pictures are these?" in visitor.one("main").text
-    visitor.press(visitor.browser.find_element(By.LINK_TEXT, "The report of its training"))
-    assert "painted by dcgan" in visitor.one("h1").text
+    assert "Model card" in visitor.one("main").text
+    visitor.press(visitor.browser.find_element(By.LINK_TEXT, "Open the training report"))
+    assert "dcgan" in visitor.one("h1").text
     # An inline script of the report draws the curves.
     assert len(visitor.all("#curves .scatterlayer path.js-line")) == 4
 
@@ -216,10 +243,119 @@ def test_about_and_the_report(visitor):
 def test_keyboard_navigation(visitor):
     visitor.open("/")
     visitor.browser.switch_to.active_element.send_keys("\ue004")
-    assert visitor.browser.switch_to.active_element.text == "To the content"
+    assert visitor.browser.switch_to.active_element.text == "Skip to content"
     names = set()
-    for _ in range(14):
+    for _ in range(18):
         visitor.browser.switch_to.active_element.send_keys("\ue004")
         element = visitor.browser.switch_to.active_element
         names.add(element.get_attribute("name") or element.text)
-    assert {"Walk", "model", "count", "seed", "truncation", "Paint"} <= names
+    assert {"Interpolate", "model", "count", "seed", "truncation", "Generate"} <= names
+
+
+PAGES = {
+    "/": "Generate",
+    "/?count=16": "Generate",
+    "/?class=Ink+Waves&count=7": "Generate",
+    "/picture?number=3": "Neoplastic Grids",
+    "/walk": "Interpolate",
+    "/mix": "Mix classes",
+    "/judge": "Discriminator",
+    "/judge?example=real": "Discriminator",
+    "/game": "Real or generated?",
+    "/favorites": "Favorites",
+    "/about": "About",
+    "/docs": "API",
+}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+def test_every_page_fits_and_logs_no_error(width, theme, browser, address):
+    visitor = Visitor(browser, address, width, theme)
+    for path, title in PAGES.items():
+        joint = "&" if "?" in path else "?"
+        visitor.open(f"{path}{joint}model={BY_CLASS}")
+        assert title in visitor.one("h1").text, path
+        # Folded parts can overflow, too.
+        browser.execute_script(
+            "document.querySelectorAll('details').forEach(d => { d.open = true })"
+        )
+        visitor.check()
+        # The navigation is a single line.
+        assert visitor.one("nav").size["height"] < 60
+    color = "return getComputedStyle(document.body).backgroundColor"
+    light = browser.execute_script(color) == "rgb(250, 248, 244)"
+    assert light is (theme == "light")
+
+
+def test_error_pages_fit(visitor):
+    visitor.browser.get(f"{visitor.address}/walk?pick=")
+    # The browser itself logs the status.
+    (entry,) = visitor.browser.get_log("browser")
+    assert "400" in entry["message"]
+    visitor.check()
+    assert visitor.one("h1").text == "Invalid request" and visitor.all("nav a")
+
+
+def test_favorites_are_kept_and_downloaded(visitor, tmp_path):
+    visitor.open(f"/?model={BY_CLASS}&count=4")
+    visitor.browser.execute_script("localStorage.clear()")
+    for i in (0, 2, 3):
+        visitor.press(visitor.all(".heart")[i])
+    visitor.press(visitor.all(".heart")[3])
+    kept = [heart.get_attribute("aria-pressed") for heart in visitor.all(".heart")]
+    assert kept == ["true", "false", "true", "false"]
+    chosen = [visitor.all(".grid img")[i].get_attribute("src") for i in (0, 2)]
+    visitor.open("/favorites")
+    assert len(visitor.all(".grid img")) == 2
+    addresses = [image.get_attribute("src") for image in visitor.all(".grid img")]
+    for address, expected in zip(addresses, chosen, strict=True):
+        content = urllib.request.urlopen(expected).read()
+        np.testing.assert_array_equal(pixels(visitor.download(address)), pixels(content))
+    behavior = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    visitor.browser.execute_cdp_cmd("Browser.setDownloadBehavior", behavior)
+    visitor.click("[data-download]")
+    file = tmp_path / "favorites.zip"
+    for _ in range(100):
+        if file.is_file():
+            break
+        time.sleep(0.1)
+    with zipfile.ZipFile(file) as archive:
+        assert len(archive.namelist()) == 2 and archive.testzip() is None
+    visitor.press(visitor.all(".heart")[0])
+    assert len(visitor.all(".grid img")) == 1
+    visitor.one("[data-clear]").click()
+    visitor.browser.switch_to.alert.accept()
+    assert not visitor.all(".grid img") and "none yet" in visitor.one("main").text
+
+
+def test_trying_the_api(visitor):
+    visitor.open("/docs")
+    form = visitor.one("form[data-path='/api/generate']")
+    body = form.find_element(By.TAG_NAME, "textarea")
+    body.clear()
+    body.send_keys(json.dumps({"model": BY_CLASS, "count": 2, "seed": 4}))
+    send_and_wait(visitor, form, "200")
+    image = visitor.one(".response img")
+    content = urllib.request.urlopen(image.get_attribute("src")).read()
+    assert pixels(content).shape == (36, 2 * 34 + 2, 3)
+    visitor.check()
+    for path, text in (("/api/models", BY_CLASS), ("/api/zip", "images.zip, ")):
+        details = visitor.one(f"details:has([data-path='{path}'])")
+        visitor.press(details.find_element(By.TAG_NAME, "summary"))
+        form = details.find_element(By.TAG_NAME, "form")
+        send_and_wait(visitor, form, "200")
+        assert text in details.find_element(By.CSS_SELECTOR, ".response").text
+        visitor.check()
+
+
+def send_and_wait(visitor, form, status):
+    button = form.find_element(By.TAG_NAME, "button")
+    visitor.browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
+    button.click()
+    output = form.find_element(By.XPATH, "following-sibling::div")
+    for _ in range(200):
+        if output.text not in ("", "…"):
+            break
+        time.sleep(0.05)
+    assert output.text.startswith(status), output.text

@@ -12,7 +12,7 @@ from PIL import Image
 
 from ganvas.gallery.batching import BusyError, RequestTimeoutError
 from ganvas.gallery.discriminator_scores import MAX_UPLOADS, DiscriminatorScorer, ScoreResult
-from ganvas.gallery.model_store import ModelStore
+from ganvas.gallery.model_store import ModelStore, NotFoundError
 from ganvas.ingestion.collection import open_collection
 from ganvas.metrics.discriminator_accuracy import compute_logits
 from ganvas.networks.sampling import generate_images, sample_latents
@@ -86,6 +86,46 @@ def test_the_class_changes_the_score_of_a_conditional_discriminator(client):
     assert scores["Ink Waves"] != scores["Still Lifes"]
     response = upload(client, encode(NOISE), model=BY_CLASS, **{"class": "Dogs"})
     assert response.status_code == 404
+
+
+def test_without_a_class_the_one_that_scores_highest_is_chosen(client, genres):
+    scores = {
+        name: upload(client, encode(NOISE), model=BY_CLASS, **{"class": name}).json["score"]
+        for name in genres
+    }
+    best = upload(client, encode(NOISE), model=BY_CLASS).json
+    assert best["class"] == max(scores, key=scores.get)
+    assert best["score"] == pytest.approx(max(scores.values()), abs=1e-5)
+    assert upload(client, encode(NOISE), model=PLAIN).json["class"] is None
+
+
+def test_examples_are_images_of_the_collection_or_of_the_generator(trained):
+    scorer = DiscriminatorScorer(trained / "data")
+    model = ModelStore(trained / "data/06_models").load(BY_CLASS)
+    collection = open_collection(trained / "data/03_primary/sample/collection")
+    genres = {
+        np.asarray(collection.images[position]).tobytes(): collection.index["genre"][position]
+        for position in collection.shuffled("validation")
+    }
+    results = [scorer.score_example(model, "real", seed) for seed in range(8)]
+    assert all(genres[result.image.tobytes()] == result.class_name for result in results)
+    assert len({result.image.tobytes() for result in results}) > 1
+    generated = scorer.score_example(model, "generated", 0)
+    assert generated.image.tobytes() not in genres and generated.class_name in model.class_names
+    names, scores = zip(*generated.class_scores, strict=True)
+    assert set(names) == set(model.class_names) and list(scores) == sorted(scores, reverse=True)
+
+
+def test_an_example_of_a_missing_collection_names_the_command(trained, tmp_path):
+    scorer, model = make_scorer(trained, tmp_path)
+    with pytest.raises(NotFoundError, match="--pipelines=ingest"):
+        scorer.score_example(model, "real", 0)
+    assert np.isfinite(scorer.score_example(model, "generated", 0).score)
+
+
+def test_shares_of_images_that_score_lower():
+    result = ScoreResult(1.0, np.array([0.0, 2.0, 3.0, 4.0]), np.array([-1.0, 0.0]), NOISE)
+    assert (result.exceeds("real"), result.exceeds("generated")) == (0.25, 1.0)
 
 
 @pytest.mark.parametrize(

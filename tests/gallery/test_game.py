@@ -26,11 +26,11 @@ def test_correct_answers_are_counted(client, trained):
     real = {np.asarray(image).tobytes() for image in collection.images[:]}
     addresses = [unescape(address) for address in re.findall(r'src="(/game/[^"]+)"', page)]
     images = [np.asarray(Image.open(io.BytesIO(client.get(a).data))) for a in addresses]
-    truth = ["real" if image.tobytes() in real else "painted" for image in images]
+    truth = ["real" if image.tobytes() in real else "generated" for image in images]
     assert 2 <= truth.count("real") <= 8
     _, response = play(client, truth, page)
     assert "10 of 10" in response.text
-    wrong = ["painted" if kind == "real" else "real" for kind in truth[:3]] + truth[3:]
+    wrong = ["generated" if kind == "real" else "real" for kind in truth[:3]] + truth[3:]
     assert "7 of 10" in play(client, wrong, page)[1].text
 
 

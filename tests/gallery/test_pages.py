@@ -13,6 +13,16 @@ from projects import BY_CLASS, PLAIN
 IMAGE = {"model": BY_CLASS, "seed": 1, "number": 2}
 
 
+def prose(page):
+    """The text of a page without its model card, addresses and code."""
+    page = re.sub(
+        r"<article.*?</article>|<code.*?</code>|<textarea.*?</textarea>", "", page, flags=re.DOTALL
+    )
+    page = re.sub(r"<input[^>]*>", "", page.replace(">picture\n", ">"))
+    labels = " ".join(re.findall(r'(?:alt|title|aria-label)="([^"]*)"', page))
+    return unescape(re.sub(r"<[^>]*>", " ", page)) + labels
+
+
 def form_fields(page, text):
     """The fields that a browser would send of the form that contains a text."""
     (form,) = [form for form in re.findall(r"<form.*?</form>", page, re.DOTALL) if text in form]
@@ -24,13 +34,22 @@ def form_fields(page, text):
 
 
 @pytest.mark.parametrize("model", [PLAIN, BY_CLASS])
-@pytest.mark.parametrize("path", ["/", "/picture", "/walk", "/mix", "/judge", "/game", "/about"])
+@pytest.mark.parametrize(
+    "path", ["/", "/picture", "/walk", "/mix", "/judge", "/game", "/favorites", "/about", "/docs"]
+)
 def test_every_page_is_served_for_every_model(path, model, client):
     response = client.get(path, query_string={"model": model})
     assert response.status_code == 200 and response.mimetype == "text/html"
     assert model in unescape(response.text)
-    # Pages load nothing from elsewhere.
-    for address in re.findall(r'(?:src|href|action)="([^"]+)"', response.text):
+    # The words of the field, without personified networks; the collection's own words aside.
+    assert not re.search(
+        r"\b(paint|paints|painted|painter|picture|pictures|judge|machine)\b",
+        prose(response.text),
+        re.I,
+    )
+    # Pages load nothing from elsewhere; a model card may link there.
+    page = re.sub(r'<a href="https://kedro.org">', "", response.text)
+    for address in re.findall(r'(?:src|href|action)="([^"]+)"', page):
         assert address.startswith(("/", "#", "data:image/png;base64,")), address
     assert "style=" not in response.text and "onclick" not in response.text
 
@@ -77,7 +96,7 @@ def test_interpolations_of_an_image_use_its_version(client):
 
 def test_images_of_a_class_are_side_by_side(client, genres):
     page = client.get("/", query_string={"model": BY_CLASS, "count": 16}).text
-    numbers = [int(number) for number in re.findall(r'alt="Seed 0, number (\d+)', page)]
+    numbers = [int(number) for number in re.findall(r'alt="Seed 0, image no. (\d+)', page)]
     assert numbers == [number for label in range(8) for number in (label, label + 8)]
 
 
@@ -114,8 +133,9 @@ def test_interpolating_between_two_selected_images(client):
     assert re.search(r'name="number_a" value="3"', page)
     assert re.search(r'name="seed_b" value="7"', page)
     assert '<option value="Still Lifes" selected>' in page
-    response = interpolate("0:3:")
-    assert response.status_code == 400 and "1 is picked: pick two" in response.text
+    response = interpolate("", "0:3:")
+    assert response.status_code == 400 and "1 is selected: go back and select two" in response.text
+    assert "none is selected" in interpolate("").text
     assert interpolate("0:1:", "0:2:", "0:3:").status_code == 400
     assert interpolate("x", "y").status_code == 400
 
@@ -131,7 +151,8 @@ def test_the_score_page_names_the_class_and_keeps_it(client):
     image = io.BytesIO(client.get("/api/picture", query_string={"model": PLAIN}).data)
     data = {"model": BY_CLASS, "class": "Still Lifes", "picture": (image, "mine.png")}
     page = client.post("/judge", data=data, content_type="multipart/form-data").text
-    assert "as “Still Lifes”" in page
+    assert "as “Still Lifes”" in page and "Best class:" in page
+    assert "your image" in page
     assert form_fields(page, 'type="file"')["class"] == "Still Lifes"
 
 
@@ -147,6 +168,75 @@ def test_a_cut_list_of_unusable_files_is_marked_as_cut(client, trained):
             assert ("the first 200" in page) is (count == 201)
     finally:
         file.unlink() if content is None else file.write_text(content)
+
+
+def test_errors_have_a_title_of_their_own_and_the_navigation(client):
+    pages = {
+        "/nothing": (404, "Page not found"),
+        "/?model=none": (404, "Not found"),
+        "/?seed=x": (400, "Invalid request"),
+        "/walk?pick=": (400, "Invalid request"),
+        "/judge?example=none": (400, "Invalid request"),
+    }
+    for path, (status, title) in pages.items():
+        response = client.get(path)
+        assert response.status_code == status
+        assert f"<h1>{title}</h1>" in response.text and f"<title>{title} " in response.text
+        assert 'href="/walk"' in response.text and "Back to gallery" in response.text
+    response = client.post("/walk")
+    assert response.status_code == 405 and "<h1>Method not allowed</h1>" in response.text
+
+
+def test_a_random_seed_keeps_the_other_fields(client):
+    query = {"model": BY_CLASS, "class": "Ink Waves", "count": "3", "seed": "5", "random": "1"}
+    locations = {client.get("/", query_string=query).headers["Location"] for _ in range(3)}
+    assert len(locations) > 1
+    for location in locations:
+        fields = dict(parse_qsl(urlsplit(location).query))
+        assert 0 <= int(fields.pop("seed")) < 1_000_000
+        assert fields == {"model": BY_CLASS, "class": "Ink Waves", "count": "3"}
+        assert client.get(location).status_code == 200
+
+
+def test_the_first_page_shows_each_class_in_a_row_of_its_own(client, genres):
+    page = client.get("/", query_string={"model": BY_CLASS}).text
+    assert [unescape(name) for name in re.findall(r"<h2>(.*?)</h2>", page)] == genres
+    assert page.count('name="pick" value="0:') == 64 and 'class="caption"' not in page
+    # A row of one or two would be mostly empty: the class stands below the image.
+    page = client.get("/", query_string={"model": BY_CLASS, "count": 16}).text
+    assert "<h2>" not in page and page.count('class="caption"') == 16
+    page = client.get("/", query_string={"model": BY_CLASS, "class": genres[0]}).text
+    assert 'class="caption"' not in page and page.count('name="pick" value="0:') == 24
+
+
+def test_examples_are_scored(client):
+    for kind in ("real", "generated"):
+        page = client.get("/judge", query_string={"model": BY_CLASS, "example": kind}).text
+        assert f">{kind} image</text>" in page and "% of generated images" in page
+
+
+def test_a_model_without_its_discriminator_has_no_form(client):
+    page = client.get("/judge", query_string={"model": "sample/pretrained"}).text
+    assert "saved without its discriminator" in page and 'type="file"' not in page
+
+
+def test_answers_of_the_game_are_shown(client):
+    page = client.get("/game", query_string={"model": PLAIN}).text
+    form = form_fields(page, "answer0") | {f"answer{i}": "real" for i in range(10)}
+    page = client.post("/game", data=form).text
+    assert page.count("your answer: real") == 10
+    assert page.count("✓ real") + page.count("✗ it was generated") == 10
+
+
+def test_rights_of_the_sample_collection_are_known(client):
+    page = client.get("/about", query_string={"model": PLAIN}).text
+    assert "no third-party rights" in page and "require consent" not in page
+
+
+def test_the_model_card_is_html(client):
+    page = client.get("/about", query_string={"model": PLAIN}).text
+    (card,) = re.findall(r"<article.*?</article>", page, re.DOTALL)
+    assert "<h4>" in card and "<table>" in card and "library_name" not in card
 
 
 def test_interpolations_are_served_as_files(client):

@@ -6,6 +6,7 @@ from functools import cache
 from flask import Blueprint, Response, jsonify, request
 
 from ganvas.gallery import encoding, generation, schemas
+from ganvas.gallery.archive import stream_zip
 from ganvas.gallery.model_store import ModelVersion
 from ganvas.gallery.openapi import describe_api
 from ganvas.gallery.services import services
@@ -14,7 +15,7 @@ from ganvas.networks.sampling import latent_dim
 from ganvas.visualization.image_grid import make_grid
 
 COLUMNS = 8
-PNG, WEBP = "image/png", "image/webp"
+PNG, WEBP, ZIP = "image/png", "image/webp", "application/zip"
 MAX_AGE = 86_400
 
 api = Blueprint("api", __name__)
@@ -82,6 +83,14 @@ def interpolate() -> Response:
     return Response(encoding.encode_strip(generated.images, generated.metadata[0]), mimetype=PNG)
 
 
+@api.post("/api/zip")
+def archive() -> Response:
+    """Generate single images as a ZIP file of PNG files."""
+    body = schemas.read_json(schemas.ArchiveRequest)
+    images = generation.generate_selection(services.models, body.images)
+    return Response(stream_zip(images), mimetype=ZIP)
+
+
 @api.post("/api/judge")
 def score() -> Response:
     """Score an uploaded image with a discriminator."""
@@ -89,7 +98,12 @@ def score() -> Response:
     model = services.models.load(upload.model, upload.version)
     result = services.scorer.score(model, upload.content, upload.class_name)
     return jsonify(
-        score=result.score, real=result.real.tolist(), generated=result.generated.tolist()
+        {
+            "score": result.score,
+            "class": result.class_name,
+            "real": result.real.tolist(),
+            "generated": result.generated.tolist(),
+        }
     )
 
 
@@ -100,6 +114,7 @@ def _describe(saved: ModelVersion) -> dict[str, object]:
     return {
         "model": saved.name,
         "version": saved.version,
+        "pretrained": saved.pretrained,
         "side": model.image_size,
         "latent": latent_dim(model.generator),
         "column": model.label_column,

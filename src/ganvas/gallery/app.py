@@ -28,6 +28,15 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     BusyError: (429, "Too many requests are pending: try again in a moment."),
     RequestTimeoutError: (503, "It took too long: request fewer images, or try again later."),
 }
+# Headlines of error pages.
+TITLES = {
+    400: "Invalid request",
+    404: "Page not found",
+    405: "Method not allowed",
+    413: "File too large",
+    429: "Too many requests",
+    503: "The server is busy",
+}
 HTTP_ERRORS = {
     404: "There is no such page.",
     405: "This address does not accept this method.",
@@ -65,7 +74,8 @@ def create_app(models: ModelStore, data: Path, hosts: list[str] | None = None) -
 
 
 def _handle_error(status: int, sentence: str, error: Exception) -> Response:
-    return _error_response(status, sentence.format(error))
+    title = "Not found" if isinstance(error, NotFoundError) else None
+    return _error_response(status, sentence.format(error), title=title)
 
 
 def _handle_http_error(error: HTTPException) -> Response:
@@ -81,11 +91,15 @@ def _handle_http_error(error: HTTPException) -> Response:
     return response
 
 
-def _error_response(status: int, sentence: str, as_page: bool = True) -> Response:
+def _error_response(
+    status: int, sentence: str, as_page: bool = True, title: str | None = None
+) -> Response:
     if request.path.startswith(API_PATHS):
         response = jsonify(error=sentence)
     elif as_page:
-        response = Response(render_template("error.html", status=status, sentence=sentence))
+        title = title or TITLES.get(status, "Server error")
+        page = render_template("error.html", title=title, sentence=sentence, model_args={})
+        response = Response(page)
     else:
         response = Response(sentence, mimetype="text/plain")
     response.status_code = status

@@ -1,4 +1,4 @@
-"""Discriminator scores of uploaded images, compared with real and generated images."""
+"""Discriminator scores of uploaded and example images, compared with real and generated images."""
 
 import threading
 from dataclasses import dataclass, field
@@ -35,12 +35,20 @@ class ScoreResult(NamedTuple):
             collection is missing or has other classes.
         generated: Scores of generated images, (m,).
         image: The image as the discriminator's input, uint8 (H, W, 3).
+        class_name: The class that it is scored as; None without classes.
+        class_scores: Its score as each class, the highest first; empty without classes.
     """
 
     score: float
     real: np.ndarray
     generated: np.ndarray
     image: np.ndarray
+    class_name: str | None = None
+    class_scores: tuple[tuple[str, float], ...] = ()
+
+    def exceeds(self, kind: str) -> float:
+        """Return the share of the reference images, real or generated, that score lower."""
+        return float(np.mean(self.score > (self.real if kind == "real" else self.generated)))
 
     @property
     def looks_real(self) -> bool | None:
@@ -89,7 +97,8 @@ class DiscriminatorScorer:
         Args:
             model: The model whose discriminator scores the image.
             content: The file's bytes.
-            class_name: The class to score it as, for a conditional model; None: the first.
+            class_name: The class to score it as, for a conditional model; None: the class with
+                the highest score.
             timeout: Seconds to wait for other uploads.
 
         Raises:
@@ -100,11 +109,62 @@ class DiscriminatorScorer:
         """
         with acquire(self._slots, 0, BusyError):
             image = decode_content(content, model.image_size, formats=FORMATS, most=MAX_PIXELS)
-            label = model.one_hot(np.array([model.class_index(class_name)]))
-            with acquire(self._lock, timeout, RequestTimeoutError):
-                references = self._get_references(model)
-                score = compute_logits(references.discriminator, image[None], label)[0]
-        return ScoreResult(float(score), references.real, references.generated, image)
+            return self._score(model, image, class_name, timeout)
+
+    def score_example(self, model: LoadedModel, kind: str, seed: int) -> ScoreResult:
+        """Score a randomly chosen real or generated image of its model.
+
+        Args:
+            model: The model.
+            kind: "real": an image of the collection, of the validation split if there is one;
+                "generated": an image of the generator.
+            seed: Random seed of the choice.
+
+        Raises:
+            BusyError, RequestTimeoutError: There are too many requests.
+            NotFoundError: The model has no discriminator, or its collection is missing.
+        """
+        rng = np.random.default_rng(seed)
+        with acquire(self._slots, 0, BusyError):
+            if kind == "generated":
+                class_name = rng.choice(model.class_names) if model.class_names else None
+                latent = model.sample_latent(int(rng.integers(2**32)), 0)[None]
+                label = model.one_hot(np.array([model.class_index(class_name)]))
+                image = model.batcher.generate(latent, label)[0]
+            else:
+                image, class_name = self._choose_real(model, rng)
+            return self._score(model, image, class_name, TIMEOUT)
+
+    def _choose_real(
+        self, model: LoadedModel, rng: np.random.Generator
+    ) -> tuple[np.ndarray, str | None]:
+        collection = find_collection(self._data, model)
+        labeled = None if collection is None else _label_validation(model, collection)
+        if collection is None or labeled is None:
+            raise NotFoundError(
+                f"The images that '{model.saved.name}' was trained on are not on this machine: run "
+                "`kedro run --pipelines=ingest` with the parameters of its training."
+            )
+        position, label = rng.choice(np.stack(labeled, axis=1))
+        class_name = model.class_names[label] if model.class_names else None
+        return np.asarray(collection.images[position]), class_name
+
+    def _score(
+        self, model: LoadedModel, image: np.ndarray, class_name: str | None, timeout: float
+    ) -> ScoreResult:
+        # Of a class that does not exist, nothing need be computed.
+        model.class_index(class_name)
+        classes = model.one_hot(np.arange(max(len(model.class_names), 1)))
+        with acquire(self._lock, timeout, RequestTimeoutError):
+            references = self._get_references(model)
+            images = np.repeat(image[None], len(classes), axis=0)
+            scores = compute_logits(references.discriminator, images, classes).tolist()
+        by_class = dict(zip(model.class_names, scores, strict=False))
+        ranked = tuple(sorted(by_class.items(), key=lambda item: item[1], reverse=True))
+        if class_name is None and ranked:
+            class_name = ranked[0][0]
+        score = scores[0] if class_name is None else by_class[class_name]
+        return ScoreResult(score, references.real, references.generated, image, class_name, ranked)
 
     def _get_references(self, model: LoadedModel) -> _References:
         if model.saved not in self._references:
@@ -139,12 +199,21 @@ def _score_real(
 ) -> np.ndarray:
     if collection is None:
         return np.empty(0)
+    labeled = _label_validation(model, collection)
+    if labeled is None:
+        return np.empty(0)
+    positions, labels = labeled
+    images = np.asarray(collection.images[positions])
+    return compute_logits(discriminator, images, model.one_hot(labels))
+
+
+def _label_validation(
+    model: LoadedModel, collection: Collection
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return positions and classes of validation images; None if the collection has others."""
     try:
         classes = match_classes(collection.index, model.label_column, model.class_names)
     except GanvasError:
-        return np.empty(0)
+        return None
     positions = classes.in_split(validation_positions(collection))[:REFERENCE_COUNT]
-    if not len(positions):
-        return np.empty(0)
-    images = np.asarray(collection.images[positions])
-    return compute_logits(discriminator, images, model.one_hot(classes.labels[positions]))
+    return (positions, classes.labels[positions]) if len(positions) else None

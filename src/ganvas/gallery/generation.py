@@ -1,11 +1,12 @@
 """From requests to images: resolve seeds, numbers and classes to latents and labels."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from ganvas import __version__
-from ganvas.gallery.model_store import LoadedModel
+from ganvas.gallery.model_store import LoadedModel, ModelStore
 from ganvas.gallery.schemas import GenerateRequest, ImageRequest, InterpolateRequest
 from ganvas.networks.sampling import sample_latents, slerp
 
@@ -32,6 +33,29 @@ def generate_image(model: LoadedModel, request: ImageRequest) -> GeneratedImages
     return _generate(model, request, request.number, 1)
 
 
+def generate_selection(
+    store: ModelStore, requests: Sequence[ImageRequest]
+) -> list[tuple[np.ndarray, dict[str, object]]]:
+    """Generate single images, of several models if need be.
+
+    Returns:
+        Images, uint8 (H, W, 3), with their metadata, in the order of the requests and each once.
+    """
+    by_model: dict[tuple[str | None, str | None], list[ImageRequest]] = {}
+    for request in dict.fromkeys(requests):
+        by_model.setdefault((request.model, request.version), []).append(request)
+    generated = {}
+    for (name, version), group in by_model.items():
+        model = store.load(name, version)
+        latents = [model.sample_latent(r.seed, r.number, r.truncation) for r in group]
+        labels = [model.class_index(r.class_name, r.number) for r in group]
+        images = model.batcher.generate(np.stack(latents), model.one_hot(np.array(labels)))
+        for request, label, image in zip(group, labels, images, strict=True):
+            metadata = _describe(model, request.seed, request.number, request.truncation, label)
+            generated[request] = (image, metadata)
+    return [generated[request] for request in dict.fromkeys(requests)]
+
+
 def generate_interpolation(model: LoadedModel, request: InterpolateRequest) -> GeneratedImages:
     """Interpolate between two latents (slerp) and between their classes (linearly)."""
     ends = (request.start, request.end)
@@ -56,12 +80,18 @@ def _generate(
     latents = sample_latents(model.generator, first + count, request.seed, request.truncation)
     images = model.batcher.generate(latents[first:], model.one_hot(np.array(labels)))
     metadata = [
-        _provenance(model)
-        | {"seed": request.seed, "number": number, "truncation": request.truncation}
-        | {"class": model.class_names[label] if model.class_names else None}
+        _describe(model, request.seed, number, request.truncation, label)
         for number, label in zip(numbers, labels, strict=True)
     ]
     return GeneratedImages(images, metadata)
+
+
+def _describe(
+    model: LoadedModel, seed: int, number: int, truncation: float, label: int
+) -> dict[str, object]:
+    class_name = model.class_names[label] if model.class_names else None
+    image = {"seed": seed, "number": number, "truncation": truncation, "class": class_name}
+    return _provenance(model) | image
 
 
 def _provenance(model: LoadedModel) -> dict[str, object]:

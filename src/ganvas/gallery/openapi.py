@@ -6,10 +6,16 @@ from typing import Any
 from pydantic import BaseModel
 
 from ganvas import __version__
-from ganvas.gallery.schemas import GenerateRequest, ImageRequest, InterpolateRequest
+from ganvas.gallery.schemas import (
+    ArchiveRequest,
+    GenerateRequest,
+    ImageRequest,
+    InterpolateRequest,
+)
 
 REFERENCE = "#/components/schemas/{model}"
 BINARY = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
+NULLABLE = {"type": ["string", "null"]}
 STRING, NUMBER, INTEGER = {"type": "string"}, {"type": "number"}, {"type": "integer"}
 ERRORS = {
     "400": "The request is invalid.",
@@ -24,38 +30,44 @@ ERRORS = {
 def describe_api() -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of the API."""
     schemas: dict[str, Any] = {"Error": _object(error=STRING)}
-    for schema in (GenerateRequest, InterpolateRequest):
+    for schema in (GenerateRequest, InterpolateRequest, ArchiveRequest):
         definition = schema.model_json_schema(ref_template=REFERENCE)
         schemas |= definition.pop("$defs", {}) | {schema.__name__: definition}
     model = _object(
         model=STRING,
         version=STRING,
+        pretrained={"type": "boolean"},
         side=INTEGER,
         latent=INTEGER,
-        column={"type": ["string", "null"]},
+        column=NULLABLE,
         classes=_array(STRING),
     )
     scores = _object(score=NUMBER, real=_array(NUMBER), generated=_array(NUMBER))
+    scores["properties"]["class"] = NULLABLE
     status = _object(status={"const": "ok"})
     health = _operation("Check that the server runs", _json(status), ["405"])
     models = _json(_object(models=_array(model)))
     listing = _operation("List the models, newest first", models, ["405"])
     without_body = [code for code in ERRORS if code != "413"]
     image = _operation("Generate one image", {"image/png": BINARY}, without_body)
+    archive = _operation("Generate single images as a ZIP file", {"application/zip": BINARY})
     score = _operation("Score an image with the discriminator", _json(scores))
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Ganvas gallery",
             "version": __version__,
-            "description": "Images by trained generators. The same request returns the same bytes.",
+            "description": "Images of trained generators. The same request returns the same bytes.",
         },
         "paths": {
             "/healthz": {"get": health},
             "/api/models": {"get": listing},
             "/api/generate": {"post": _generation("Generate images of a seed", GenerateRequest)},
-            "/api/interpolate": {"post": _generation("Interpolate", InterpolateRequest)},
+            "/api/interpolate": {
+                "post": _generation("Interpolate between two images", InterpolateRequest)
+            },
             "/api/picture": {"get": image | {"parameters": _query_parameters(ImageRequest)}},
+            "/api/zip": {"post": archive | _json_body(ArchiveRequest)},
             "/api/judge": {"post": score | _request_body("multipart/form-data", _upload())},
         },
         "components": {"schemas": schemas},
@@ -76,8 +88,12 @@ def _operation(
 def _generation(summary: str, schema: type[BaseModel]) -> dict[str, Any]:
     images = _json(_object(pictures=_array({"type": "object"})))
     operation = _operation(summary, {"image/png": BINARY, "image/webp": BINARY} | images)
+    return operation | _json_body(schema)
+
+
+def _json_body(schema: type[BaseModel]) -> dict[str, Any]:
     reference = {"$ref": REFERENCE.format(model=schema.__name__)}
-    return operation | _request_body("application/json", reference)
+    return _request_body("application/json", reference)
 
 
 def _request_body(content_type: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -90,9 +106,10 @@ def _upload() -> dict[str, Any]:
         "required": ["picture"],
         "properties": {
             "picture": STRING | {"format": "binary", "description": "An image file."},
-            "model": STRING,
-            "version": STRING,
-            "class": STRING | {"description": "The class to score it as; default: the first."},
+            "model": STRING | {"description": "As listed by /api/models; default: the newest."},
+            "version": STRING | {"description": "As saved; default: the newest."},
+            "class": STRING
+            | {"description": "The class to score it as; default: the one that scores highest."},
         },
         "additionalProperties": False,
     }
@@ -114,7 +131,8 @@ def _query_parameters(schema: type[BaseModel]) -> list[dict[str, Any]]:
 def _without_null(field: dict[str, Any]) -> dict[str, Any]:
     """Drop null from a schema: in a query string, an absent value is left out."""
     options = [option for option in field.get("anyOf", []) if option != {"type": "null"}]
-    kept = {key: value for key, value in field.items() if key not in ("anyOf", "default")}
+    nullable = ("anyOf", "default") if options else ()
+    kept = {key: value for key, value in field.items() if key not in nullable}
     return kept | (options[0] if options else {})
 
 

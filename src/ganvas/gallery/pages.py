@@ -1,27 +1,41 @@
 """The HTML pages of the gallery, and the files that they link to."""
 
+import json
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import pandas as pd
-from flask import Blueprint, Response, render_template, request, url_for
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as Redirect
 
 from ganvas.gallery import generation, schemas
-from ganvas.gallery.api import PNG, WEBP
+from ganvas.gallery.api import PNG, WEBP, ZIP
+from ganvas.gallery.api_docs import list_operations
+from ganvas.gallery.archive import stream_zip
+from ganvas.gallery.discriminator_scores import ScoreResult
 from ganvas.gallery.encoding import encode_animation, encode_png, encode_strip
 from ganvas.gallery.game import IMAGES
 from ganvas.gallery.headers import REPORT_POLICY
+from ganvas.gallery.model_card import read_card
 from ganvas.gallery.model_store import LoadedModel, NotFoundError
+from ganvas.gallery.openapi import describe_api
 from ganvas.gallery.real_images import find_collection
 from ganvas.gallery.schemas import InterpolateQuery, InvalidRequestError, ModelRequest
 from ganvas.gallery.score_histogram import layout_histogram
 from ganvas.gallery.services import services
 from ganvas.visualization.report import TEMPLATES, data_uri
 
-# More than the API's default, to fill the page.
-COUNT = "24"
+# Images of the first page without classes, and of each class.
+COUNT, PER_CLASS = 24, 8
+# Fewer images of a class get no row of their own.
+MIN_ROW = 3
+# Random seeds of the page have at most six digits, so that they are easy to copy.
+RANDOM_SEEDS = 1_000_000
 MAX_REJECTED = 200
+EXAMPLES = ("real", "generated")
 
 Query = TypeVar("Query", bound=ModelRequest)
 
@@ -32,15 +46,50 @@ pages = Blueprint("pages", __name__)
 
 
 @pages.get("/")
-def generate() -> str:
-    """Show a grid of generated images."""
-    default = [] if request.args.get("count") else [("count", COUNT)]
-    model, query = _load_model(schemas.GenerateRequest, _query() + default)
+def generate() -> str | Redirect:
+    """Show a grid of generated images, or go to a random seed."""
+    if "random" in request.args:
+        fields = [pair for pair in _query() if pair[0] not in ("random", "seed")]
+        fields.append(("seed", str(secrets.randbelow(RANDOM_SEEDS))))
+        return redirect(f"{url_for('pages.generate')}?{urlencode(fields)}")
+    model, query = _load_model(schemas.GenerateRequest)
+    if not request.args.get("count"):
+        query = query.model_copy(update={"count": _default_count(model, query.class_name)})
     generated = generation.generate_series(model, query)
     images = list(zip(_data_uris(generated), generated.metadata, strict=True))
     # Images of a class side by side, so that repetition is seen.
     images.sort(key=lambda image: str(image[1]["class"]))
-    return _render("generate.html", model, query, images=images)
+    classes = {metadata["class"] for _, metadata in images}
+    in_rows = len(classes) > 1 and len(images) >= MIN_ROW * len(classes)
+    return _render("generate.html", model, query, images=images, in_rows=in_rows)
+
+
+def _default_count(model: LoadedModel, class_name: str | None) -> int:
+    classes = len(model.class_names)
+    if class_name is not None or not classes:
+        return COUNT
+    # As many of each class.
+    rounds = min(PER_CLASS, schemas.MAX_COUNT // classes)
+    return rounds * classes or schemas.MAX_COUNT
+
+
+@pages.get("/images.zip")
+def images_file() -> Response:
+    """Return the images of the grid as a ZIP file."""
+    _, query = _load_model(schemas.GenerateRequest)
+    shared = query.model_dump(include={"model", "version", "seed", "class_name", "truncation"})
+    numbers = range(query.first, query.first + query.count)
+    images = [schemas.ImageRequest.model_construct(**shared, number=number) for number in numbers]
+    return Response(
+        stream_zip(generation.generate_selection(services.models, images)), mimetype=ZIP
+    )
+
+
+@pages.get("/favorites")
+def favorites() -> str:
+    """Show the favorites, which the browser keeps and its script fills in."""
+    model, query = _load_model(ModelRequest)
+    return _render("favorites.html", model, query)
 
 
 @pages.get("/picture")
@@ -69,8 +118,10 @@ def mix() -> str:
     names = model.class_names
     if len(names) < 2:
         return _render("mix.html", model, query)
-    class_a = query.class_a or next(name for name in names if name != query.class_b)
-    class_b = query.class_b or next(name for name in names if name != class_a)
+    # Classes that are far apart in the list, unless one of them is taken.
+    first, last = names[(len(names) - 1) // 2], names[-1]
+    class_a = query.class_a or next(name for name in (first, *names) if name != query.class_b)
+    class_b = query.class_b or next(name for name in (last, *names) if name != class_a)
     same_latent = {"seed_b": query.seed_a, "number_b": query.number_a}
     query = query.model_copy(update=same_latent | {"class_a": class_a, "class_b": class_b})
     return _render("mix.html", model, query, **_interpolate(model, query))
@@ -89,12 +140,12 @@ def interpolation_file(filename: str) -> Response:
 def _read_interpolation() -> tuple[LoadedModel, InterpolateQuery]:
     """Read both ends from the form's fields, or from two images selected in the grid."""
     query = [(name, value) for name, value in _query() if name != "pick"]
-    # Each selected image is sent as "seed:number:class".
-    selected = [value.split(":", 2) for value in request.args.getlist("pick")]
-    if selected and len(selected) != 2:
-        verb = "is" if len(selected) == 1 else "are"
+    # Each selected image is sent as "seed:number:class", and with them an empty one.
+    selected = [value.split(":", 2) for value in request.args.getlist("pick") if value]
+    if "pick" in request.args and len(selected) != 2:
         raise InvalidRequestError(
-            f"An interpolation needs two images, and {len(selected)} {verb} picked: pick two."
+            f"An interpolation needs two images, and {len(selected) or 'none'} "
+            f"{'is' if len(selected) < 2 else 'are'} selected: go back and select two."
         )
     for end, values in zip("ab", selected, strict=False):
         fields = zip(schemas.END_FIELDS, values, strict=False)
@@ -108,8 +159,7 @@ def _interpolate(model: LoadedModel, query: InterpolateQuery) -> dict[str, Any]:
     exact = {"model": model.saved.name, "version": model.saved.version}
     url_args = query.model_copy(update=exact).model_dump(exclude_none=True)
     return {
-        "strip": data_uri(encode_strip(generated.images, generated.metadata[0]), "png"),
-        "steps": len(generated.images),
+        "images": _data_uris(generated),
         "animation_url": url_for("pages.interpolation_file", filename="film.webp", **url_args),
         "strip_url": url_for("pages.interpolation_file", filename="strip.png", **url_args),
     }
@@ -120,9 +170,15 @@ def _interpolate(model: LoadedModel, query: InterpolateQuery) -> dict[str, Any]:
 
 @pages.get("/judge")
 def score_form() -> str:
-    """Show the form to upload an image."""
-    model, query = _load_model(ModelRequest)
-    return _render("judge.html", model, query, result=None, class_name=None)
+    """Show the form to upload an image, or the score of an example."""
+    model, query = _load_model(ModelRequest, (pair for pair in _query() if pair[0] != "example"))
+    kind = request.args.get("example")
+    if not kind:
+        return _render_scores(model, query, None)
+    if kind not in EXAMPLES:
+        raise InvalidRequestError(f"example: one of {', '.join(EXAMPLES)}, not '{kind[:60]}'.")
+    result = services.scorer.score_example(model, kind, secrets.randbits(64))
+    return _render_scores(model, query, result, subject=f"{kind} image")
 
 
 @pages.post("/judge")
@@ -131,15 +187,28 @@ def score() -> str:
     upload = schemas.read_upload()
     model = services.models.load(upload.model, upload.version)
     result = services.scorer.score(model, upload.content, upload.class_name)
-    return _render(
-        "judge.html",
-        model,
-        upload,
-        result=result,
-        class_name=upload.class_name or next(iter(model.class_names), None),
-        uri=data_uri(encode_png(result.image), "png"),
-        histogram=layout_histogram(result),
-    )
+    return _render_scores(model, upload, result, class_name=upload.class_name)
+
+
+def _render_scores(
+    model: LoadedModel,
+    query: ModelRequest | schemas.Upload,
+    result: ScoreResult | None,
+    class_name: str | None = None,
+    subject: str = "your image",
+) -> str:
+    """Render the page of scores; `class_name` is the chosen class, `subject` the image's name."""
+    shown: dict[str, Any] = {
+        "has_discriminator": model.saved.file("discriminator.keras").is_file(),
+        "has_collection": find_collection(services.data, model) is not None,
+        "result": result,
+        "class_name": class_name,
+        "subject": subject,
+    }
+    if result:
+        shown["uri"] = data_uri(encode_png(result.image), "png")
+        shown["histogram"] = layout_histogram(result)
+    return _render("discriminator.html", model, query, **shown)
 
 
 # Game
@@ -173,9 +242,9 @@ def check_answers() -> str:
     model, query = _load_model(ModelRequest, fields)
     round_id = form.get("round", "")
     answers = [form.get(f"answer{position}") for position in range(IMAGES)]
-    if not round_id or set(answers) - {"real", "painted"}:
-        raise InvalidRequestError("Answer for each image whether it is real or painted.")
-    truth = ["real" if real else "painted" for real in services.game.is_real(round_id)]
+    if not round_id or set(answers) - {"real", "generated"}:
+        raise InvalidRequestError("Answer for each image whether it is real or generated.")
+    truth = ["real" if real else "generated" for real in services.game.is_real(round_id)]
     pairs = list(zip(answers, truth, strict=True))
     return _render(
         "game.html",
@@ -203,7 +272,8 @@ def about() -> str:
         query,
         has_report=(reporting / "report.html").is_file(),
         has_animation=(reporting / "progress.webp").is_file(),
-        card=_read_model_card(model.saved.folder / "model_card.md"),
+        card=read_card(model.saved.folder / "model_card.md"),
+        is_sample=_is_sample(model),
         rejected=_read_rejected(rejected),
         max_rejected=MAX_REJECTED,
     )
@@ -237,9 +307,15 @@ def _read_reporting(filename: str) -> bytes:
     return file.read_bytes()
 
 
-def _read_model_card(file: Path) -> str | None:
-    """Read a model card without its front matter."""
-    return file.read_text().split("---\n", 2)[-1] if file.is_file() else None
+def _is_sample(model: LoadedModel) -> bool:
+    """Return whether a model was trained on the sample collection, as its summary says."""
+    if model.saved.pretrained:
+        return True
+    file = _reporting_folder(model) / "training.json"
+    if not file.is_file():
+        return False
+    parameters = json.loads(file.read_text()).get("parameters", {})
+    return parameters.get("ingest", {}).get("source", {}).get("name") == "sample"
 
 
 def _read_rejected(file: Path) -> list[list[str]]:
@@ -248,6 +324,16 @@ def _read_rejected(file: Path) -> list[list[str]]:
     # A file can be named NA, null or 0001.
     table = pd.read_csv(file, keep_default_na=False, dtype="str", nrows=MAX_REJECTED + 1)
     return table[["path", "reason"]].to_numpy().tolist()
+
+
+# API
+
+
+@pages.get("/docs")
+def api_docs() -> str:
+    """Describe the API, with a form to try each operation."""
+    model, query = _load_model(ModelRequest)
+    return _render("docs.html", model, query, operations=list_operations(describe_api()))
 
 
 # Shared

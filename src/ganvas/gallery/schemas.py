@@ -9,7 +9,16 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from flask import request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
+
+from ganvas.gallery.model_store import MAX_LOADED
 
 MAX_COUNT = 64
 # The latents of a seed are drawn in order, so the last one costs as much as all before it.
@@ -30,9 +39,11 @@ def _to_int(value: Any) -> Any:
 
 # The validator stands behind the bounds: in front, it would hide them from the API's description.
 INTEGRAL = BeforeValidator(_to_int)
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1, description="Seed of the latents."), INTEGRAL]
+Seed = Annotated[
+    int, Field(ge=0, le=2**32 - 1, description="Random seed of the latents."), INTEGRAL
+]
 Number = Annotated[
-    int, Field(ge=0, lt=MAX_NUMBER, description="Which latent of the seed, from 0."), INTEGRAL
+    int, Field(ge=0, lt=MAX_NUMBER, description="Which image of the seed, from 0."), INTEGRAL
 ]
 Truncation = Annotated[
     float, Field(ge=0.05, le=1, description="Below 1: more typical, less varied images.")
@@ -57,7 +68,7 @@ class GenerateRequest(ModelRequest):
 
     seed: Seed = 0
     first: Number = 0
-    count: Annotated[int, Field(ge=1, le=MAX_COUNT), INTEGRAL] = 16
+    count: Annotated[int, Field(ge=1, le=MAX_COUNT, description="Number of images."), INTEGRAL] = 16
     class_name: ClassName = None
     truncation: Truncation = 1.0
     format: Annotated[
@@ -75,6 +86,21 @@ class ImageRequest(ModelRequest):
     truncation: Truncation = 1.0
 
 
+class ArchiveRequest(_Schema):
+    """Single images, such as favorites, for a ZIP file."""
+
+    images: list[ImageRequest] = Field(
+        min_length=1, max_length=MAX_COUNT, description="The images; repeated ones are left out."
+    )
+
+    @field_validator("images")
+    @classmethod
+    def _limit_models(cls, images: list[ImageRequest]) -> list[ImageRequest]:
+        if len({(image.model, image.version) for image in images}) > MAX_LOADED:
+            raise ValueError(f"at most {MAX_LOADED} models and versions are allowed at a time")
+        return images
+
+
 class End(_Schema):
     """One end of an interpolation: a latent and its class."""
 
@@ -88,7 +114,9 @@ class InterpolateRequest(ModelRequest):
 
     start: End = End()
     end: End = End(number=1)
-    steps: Annotated[int, Field(ge=2, le=MAX_STEPS), INTEGRAL] = 24
+    steps: Annotated[
+        int, Field(ge=2, le=MAX_STEPS, description="Number of images, with both ends."), INTEGRAL
+    ] = 24
     truncation: Truncation = 1.0
     format: Annotated[
         Literal["png", "webp", "json"],
@@ -97,13 +125,17 @@ class InterpolateRequest(ModelRequest):
 
 
 class InterpolateQuery(ModelRequest):
-    """An interpolation as the query string of a page; without classes each end has its default."""
+    """An interpolation as the query string of a page; without classes each end has its default.
+
+    The default images are of classes in the middle and at the end of the sample collection, which
+    differ more than the first two.
+    """
 
     seed_a: Seed = 0
-    number_a: Number = 0
+    number_a: Number = 2
     class_a: Name = None
     seed_b: Seed = 0
-    number_b: Number = 1
+    number_b: Number = 7
     class_b: Name = None
     truncation: Truncation = 1.0
 
@@ -193,7 +225,8 @@ def _validate(schema: type[Schema], content: bytes) -> Schema:
         return schema.model_validate_json(content)
     except ValidationError as error:
         details = error.errors(include_url=False)[0]
-        message, value = str(details["msg"]), details["input"]
+        message = str(details["msg"]).removeprefix("Value error, ")
+        value = details["input"]
         if details["type"] == "json_invalid":
             raise InvalidRequestError(f"The body must be JSON in UTF-8: {message}.") from error
         field = ".".join(map(str, details["loc"])) or "The request"

@@ -1,31 +1,100 @@
 "use strict";
-// Without this file, everything works but the interpolation slider.
+// Without this file, everything works but the interpolation player.
 
+// Sliders show their value.
 for (const output of document.querySelectorAll("output[data-of]")) {
   const input = output.closest("form").elements[output.dataset.of];
   input.addEventListener("input", () => { output.value = input.value; });
 }
 
-for (const interpolation of document.querySelectorAll(".interpolation")) {
-  const steps = Number(interpolation.dataset.steps);
-  const strip = interpolation.querySelector(".strip");
-  const slider = interpolation.querySelector("[data-slides]");
-  const button = interpolation.querySelector("[data-plays]");
+// On a narrow screen the navigation scrolls: show the current page's link.
+for (const link of document.querySelectorAll("nav [aria-current]")) {
+  const nav = link.closest("nav");
+  nav.scrollLeft = link.offsetLeft - (nav.clientWidth - link.offsetWidth) / 2;
+}
+
+// Permalinks are copied; where the browser forbids it, the link is followed.
+for (const link of document.querySelectorAll("[data-copy]")) {
+  const text = link.textContent;
+  link.addEventListener("click", async (event) => {
+    if (!navigator.clipboard) return;
+    event.preventDefault();
+    try {
+      await navigator.clipboard.writeText(link.href);
+      link.textContent = "Copied";
+      setTimeout(() => { link.textContent = text; }, 2000);
+    } catch {
+      location.assign(link.href);
+    }
+  });
+}
+
+// An interpolation needs exactly two selected images.
+for (const form of document.querySelectorAll("[data-selection]")) {
+  const button = form.querySelector(".selection button");
+  const count = form.querySelector("[data-count]");
+  const update = () => {
+    const selected = form.querySelectorAll("input[name=pick]:checked").length;
+    button.disabled = selected !== 2;
+    count.textContent = `${selected} selected` + (selected > 2 ? ", deselect all but two" : "");
+  };
+  form.addEventListener("change", update);
+  // After the Back button, the browser restores the selection.
+  window.addEventListener("pageshow", update);
+  update();
+}
+
+// The player of an interpolation shows one of the steps below it.
+for (const player of document.querySelectorAll("[data-player]")) {
+  const current = player.querySelector("[data-current]");
+  const slider = player.querySelector("input[type=range]");
+  const output = player.querySelector("output");
+  const button = player.querySelector("[data-plays]");
+  const steps = [...document.querySelectorAll(".steps img")];
   let timer = null;
-  const show = () => { strip.style.transform = `translateX(${-100 * slider.value / steps}%)`; };
+  const show = () => {
+    const position = Number(slider.value);
+    current.src = steps[position].src;
+    output.value = `${position + 1} of ${steps.length}`;
+    steps.forEach((step, i) => step.classList.toggle("chosen", i === position));
+  };
   const stop = () => { clearInterval(timer); timer = null; button.textContent = "Play"; };
   slider.addEventListener("input", show);
   slider.addEventListener("pointerdown", stop);
+  steps.forEach((step, i) => step.addEventListener("click", () => {
+    stop();
+    slider.value = i;
+    show();
+  }));
   button.addEventListener("click", () => {
     if (timer) return stop();
-    let forward = Number(slider.value) < steps - 1;
+    let forward = Number(slider.value) < steps.length - 1;
     button.textContent = "Stop";
     timer = setInterval(() => {
       const next = Number(slider.value) + (forward ? 1 : -1);
-      if (next >= steps - 1 || next <= 0) forward = !forward;
+      if (next >= steps.length - 1 || next <= 0) forward = !forward;
       slider.value = next;
       show();
     }, 90);
   });
   show();
+}
+
+// In the game, a tap on an image switches its answer.
+for (const form of document.querySelectorAll("[data-game]")) {
+  const answered = form.querySelector("[data-answered]");
+  const rounds = form.querySelectorAll(".answers").length;
+  const update = () => {
+    answered.textContent = `${form.querySelectorAll(".answers :checked").length} of ${rounds} answered`;
+  };
+  for (const image of form.querySelectorAll(".tap")) {
+    image.addEventListener("click", (event) => {
+      event.preventDefault();
+      const [real, generated] = image.closest("li").querySelectorAll("input");
+      (real.checked ? generated : real).checked = true;
+      update();
+    });
+  }
+  form.addEventListener("change", update);
+  update();
 }

@@ -1,0 +1,47 @@
+"""Model cards as HTML that loads nothing from elsewhere and runs nothing."""
+
+import numpy as np
+
+from ganvas.gallery.model_card import read_card
+from ganvas.visualization.image_grid import write_png
+
+
+def render(folder, text):
+    (folder / "model_card.md").write_text(text)
+    return read_card(folder / "model_card.md")
+
+
+def test_markdown_becomes_html_without_the_front_matter(tmp_path):
+    html = render(
+        tmp_path, "---\nlicense: mit\n---\n# A\n\n## B\n\n| a | b |\n|---|--:|\n| `1` | 2 |\n"
+    )
+    assert "license" not in html
+    assert "<h3>A</h3>" in html and "<h4>B</h4>" in html
+    assert '<div class="scroll"><table>' in html and "<td><code>1</code></td>" in html
+    assert "style=" not in html
+    assert read_card(tmp_path / "missing.md") is None
+
+
+def test_a_card_without_front_matter_is_kept_whole(tmp_path):
+    assert "before" in render(tmp_path, "before\n\n---\n\nafter\n")
+
+
+def test_markup_and_scripts_are_escaped(tmp_path):
+    html = render(tmp_path, "<script>alert(1)</script> [x](javascript:alert(1))")
+    assert "<script" not in html and "href" not in html
+
+
+def test_only_images_beside_the_card_are_shown(tmp_path):
+    write_png(tmp_path / "grid.png", np.zeros((4, 4, 3), np.uint8))
+    write_png(tmp_path / "other/grid.png", np.zeros((4, 4, 3), np.uint8))
+    (tmp_path / "key.txt").write_text("secret")
+    html = render(tmp_path, "![grid](grid.png)")
+    assert '<img src="data:image/png;base64,' in html and 'alt="grid"' in html
+    for source in (
+        "https://example.org/a.png",
+        "other/grid.png",
+        "../grid.png",
+        "key.txt",
+        "no.png",
+    ):
+        assert "<img" not in render(tmp_path, f"![grid]({source})")
