@@ -61,6 +61,12 @@ def test_catalog_paths_depend_on_the_parameters(env):
             {"ingest": {"dataset": "2024", "source": {"path": "/my #1"}}},
             """kedro run '--params=ingest.dataset="2024",ingest.source.path="/my #1"'""",
         ),
+        (
+            None,
+            {"ingest": {"source": {"path": "/red, green = blue"}}},
+            # Kedro would cut the path at a comma.
+            r"""kedro run '--params=ingest.source.path="/red\u002c green = blue"'""",
+        ),
     ],
 )
 def test_the_command_of_a_run_reproduces_its_parameters(
@@ -84,6 +90,7 @@ def test_the_command_of_a_run_has_the_parameters_of_conf_local(tmp_path, monkeyp
         "train.flip": False,  # as in conf/base
         "train.max_steps": 50,
         "ingest.dataset": "mine",
+        "ingest.source.path": "/red, green",
         "train.augment.policy": ["cutout", "color"],  # a list: --params would cut it
     }
     write_parameters(project / "conf/local/parameters.yml", local)
@@ -97,6 +104,7 @@ def test_the_command_of_a_run_has_the_parameters_of_conf_local(tmp_path, monkeyp
         "train.max_steps": 70,
         "train.epochs": 2,
         "ingest.dataset": "mine",
+        "ingest.source.path": "/red, green",
     }
     # The same parameters without conf/local, except for the list.
     expected = load_config("parameters", None, params, project)

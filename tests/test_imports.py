@@ -19,7 +19,15 @@ LAYERS = [
     {"ingestion", "sample_collection", "training", "metrics", "visualization"},
     {"networks"},
     {"backbones"},
-    {"table_schemas", "progress", "base_params", "atomic_files", "arrays", "grid_layout"},
+    {
+        "table_schemas",
+        "progress",
+        "base_params",
+        "command_line",
+        "atomic_files",
+        "arrays",
+        "grid_layout",
+    },
     {"errors", "malloc"},
 ]
 WITHIN_LAYER = {"__main__": {"cli"}, "ingestion": {"sample_collection"}}

@@ -1,18 +1,16 @@
 """Kedro's configuration loader, with validated parameters and catalog paths that depend on them."""
 
 import contextlib
-import json
 import shlex
 from pathlib import Path
 from typing import Any
 
-import yaml
 from kedro.config import MissingConfigException, OmegaConfigLoader
 from kedro.utils import find_kedro_project
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from ganvas.base_params import check_params, flatten
+from ganvas.command_line import join_params, quote_param
 from ganvas.errors import GanvasError
 from ganvas.project_params import ProjectParams
 from ganvas.training.distribution import has_gpu
@@ -78,7 +76,7 @@ class GanvasConfigLoader(OmegaConfigLoader):
         """Return the command that runs everything with the same environment and parameters.
 
         What conf/local sets is part of it, unless `--params` can't hold it: a list of several
-        values, or text with a comma.
+        values.
         """
         project = find_kedro_project(Path.cwd())
         words = ["kedro", "run"] if project else ["ganvas"]
@@ -86,11 +84,11 @@ class GanvasConfigLoader(OmegaConfigLoader):
             words.append(f"--conf-source={self.conf_source}")
         if self.env and self.env != self.default_run_env:
             words.append(f"--env={self.env}")
-        local = {key: _quote(value) for key, value in self._local_parameters().items()}
-        params = {key: text for key, text in local.items() if "," not in text}
-        params |= {key: _quote(value) for key, value in flatten(self.runtime_params or {}).items()}
+        local = self._local_parameters()
+        params = {key: value for key, value in local.items() if "," not in quote_param(value)}
+        params |= flatten(self.runtime_params or {})
         if params:
-            words.append("--params=" + ",".join(f"{key}={text}" for key, text in params.items()))
+            words.append(join_params(params))
         return shlex.join(words)
 
     def _local_parameters(self) -> dict[str, Any]:
@@ -128,12 +126,3 @@ def _is_gpu(config: dict[str, Any]) -> bool:
     """Return whether the profile of parameters is that of a GPU."""
     profile = config.get("profile", "auto")
     return bool(profile == "gpu" or (profile == "auto" and has_gpu()))
-
-
-def _quote(value: Any) -> str:
-    """Write a value so that Kedro reads the same value and type from the command line."""
-    # Text is quoted if it would be read as a number, or as a reference that can't be resolved.
-    with contextlib.suppress(yaml.YAMLError, ValueError, OmegaConfBaseException):
-        if isinstance(value, str) and OmegaConf.from_dotlist([f"value={value}"]).value == value:
-            return value
-    return json.dumps(value, ensure_ascii=False)
