@@ -5,6 +5,7 @@ from PIL import Image
 
 from ganvas.errors import GanvasError
 from ganvas.ingestion import pack_worker, packing
+from ganvas.ingestion.collection import read_source
 from ganvas.ingestion.decode import decode_image
 from ganvas.ingestion.file_index import list_files
 from ganvas.ingestion.packing import PackParams, choose_split, pack
@@ -106,6 +107,24 @@ def test_an_unchanged_source_is_not_decoded_again(raw, tmp_path, monkeypatch):
     monkeypatch.setattr(pack_worker, "decode_image", lambda *_: pytest.fail("decoded again"))
     second = pack_all(raw, tmp_path / "packed")
     assert (first.images[:] == second.images[:]).all() and first.index.equals(second.index)
+
+
+def test_the_manifest_names_the_folder_of_the_source(raw, tmp_path, monkeypatch, caplog):
+    pack_all(raw, tmp_path / "packed")
+    assert read_source(tmp_path / "packed") == str(raw)
+    # The same files at another place are not packed again.
+    raw.rename(tmp_path / "moved")
+    with monkeypatch.context() as patch:
+        patch.setattr(pack_worker, "decode_image", lambda *_: pytest.fail("decoded again"))
+        pack_all(tmp_path / "moved", tmp_path / "packed")
+    assert read_source(tmp_path / "packed") == str(tmp_path / "moved")
+    assert "replaced" not in caplog.text
+    # Others take their place, which is reported.
+    raw.mkdir()
+    Image.new("RGB", (40, 40)).save(raw / "other.png")
+    assert len(pack_all(raw, tmp_path / "packed").images) == 1
+    assert f"packed holds images of {tmp_path / 'moved'}, which are replaced." in caplog.text
+    assert read_source(tmp_path / "packed") == str(raw) and read_source(raw) is None
 
 
 @pytest.mark.parametrize("lost", ["images-00000.npy", "index.parquet", "manifest.json"])

@@ -51,6 +51,18 @@ def read_fingerprint(folder: Path) -> str | None:
         return None
 
 
+def read_source(folder: Path) -> str | None:
+    """Return the folder that a collection was packed from.
+
+    None without a complete collection, or with one of an earlier version, which didn't record it.
+    """
+    try:
+        source = json.loads((folder / MANIFEST).read_text()).get("source")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return source if isinstance(source, str) else None
+
+
 def open_collection(folder: Path) -> Collection:
     """Open a packed collection with memory-mapped images.
 

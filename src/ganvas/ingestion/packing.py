@@ -25,6 +25,7 @@ from ganvas.ingestion.collection import (
     count_reasons,
     open_collection,
     read_fingerprint,
+    read_source,
 )
 from ganvas.ingestion.decode import Align, Crop
 from ganvas.ingestion.disk_errors import explain_disk_error
@@ -91,17 +92,20 @@ def pack(
             local_raw and has_recovered(open_collection(folder).rejected, local_raw)
         ):
             _update_rejected(folder, records, skipped, raw, params)
+            _update_source(folder, fingerprint, raw)
             _remove_work_folder(work, folder)
             return open_collection(folder)
         with exclusive_lock(folder):
+            previous = read_source(folder)
+            if previous not in (None, str(raw.absolute())):
+                logger.warning("%s holds images of %s, which are replaced.", folder, previous)
             open_work_folder(work, fingerprint, local_raw)
             index, rejected = _pack_files(records, raw, work, params)
             rejected = pd.concat([rejected, skipped], ignore_index=True)
             # The manifest is written last: it marks the collection as complete.
             index.to_parquet(work / "whole" / INDEX)
             rejected.to_parquet(work / "whole" / REJECTED)
-            manifest = json.dumps({"fingerprint": fingerprint})
-            (work / "whole" / MANIFEST).write_text(manifest)
+            (work / "whole" / MANIFEST).write_text(_manifest(fingerprint, raw))
             replace_folder(folder, work / "whole")
             shutil.rmtree(work, ignore_errors=True)
         _log_result(len(records), index, rejected, params.size)
@@ -172,6 +176,21 @@ def _update_rejected(
             atomic_path(folder / REJECTED) as partial,
         ):
             updated.to_parquet(partial)
+
+
+def _update_source(folder: Path, fingerprint: str, raw: Path) -> None:
+    """Update the folder that an unchanged collection was packed from, since it may be moved."""
+    if read_source(folder) != str(raw.absolute()):
+        with (
+            suppress(GanvasError),
+            exclusive_lock(folder),
+            atomic_path(folder / MANIFEST) as partial,
+        ):
+            partial.write_text(_manifest(fingerprint, raw))
+
+
+def _manifest(fingerprint: str, raw: Path) -> str:
+    return json.dumps({"fingerprint": fingerprint, "source": str(raw.absolute())})
 
 
 def _remove_work_folder(work: Path, folder: Path) -> None:
