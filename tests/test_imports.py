@@ -12,7 +12,7 @@ SRC = ROOT / "src"
 # layer, only what WITHIN_LAYER names.
 LAYERS = [
     {"__main__", "settings", "pipeline_registry", "cli"},
-    {"config_loader", "hooks"},
+    {"config_loader", "hooks", "own_images"},
     {"project_params"},
     {"pipelines", "gallery"},
     {"datasets", "exporting", "tracking"},
