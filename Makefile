@@ -13,8 +13,9 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
+# make run IMAGES=~/art trains on the images of a folder; make run IMAGES=~/art OPTIONS="--size 128"
 run: $(READY)
-	$(BIN)/kedro run
+	$(BIN)/kedro $(if $(IMAGES),train "$$IMAGES",run) $(OPTIONS)
 
 test: $(READY)
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal

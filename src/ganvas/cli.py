@@ -1,13 +1,14 @@
-"""The project's commands: `kedro run` with errors in one sentence, and `kedro gallery`."""
+"""The project's commands: `kedro run` with errors in one sentence, `train` and `gallery`."""
 
 import copy
 import difflib
 import functools
 import logging
 import os
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 from kedro.config import MissingConfigException
@@ -17,7 +18,12 @@ from kedro.framework.startup import ProjectMetadata
 from kedro.utils import find_kedro_project
 from omegaconf.errors import OmegaConfBaseException
 
+import ganvas
+from ganvas.command_line import join_params
 from ganvas.errors import Finished, GanvasError
+
+if TYPE_CHECKING:
+    from ganvas.own_images import Choice
 
 
 def _errors_as_one_sentence(callback: Callable[..., Any]) -> Callable[..., Any]:
@@ -107,12 +113,128 @@ run = copy.copy(kedro_run)
 run.callback = _errors_as_one_sentence(_check_options(cast(Callable[..., Any], kedro_run.callback)))
 
 
-@click.group(name="ganvas")
+run.short_help = "Run the project's pipelines, by default all on a sample collection."
+
+
+class _RunByDefault(click.Group):
+    """A group whose command is `run` if the first argument is none of its commands' names."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ("--help", "--version")):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(name="ganvas", cls=_RunByDefault)
+@click.version_option(ganvas.__version__)
 def cli() -> None:
-    """Ganvas's commands, which replace Kedro's of the same name."""
+    """Train an image generator (GAN) on a folder of images, and look at what it generates.
+
+    \b
+    ganvas train ~/art   train on your images, evaluate, and write a report
+    ganvas gallery       generate images with the trained models in a web page
+    ganvas               do the first with a sample collection that Ganvas draws
+
+    Results are in data/ of the working folder. The options of `ganvas run` work without its name
+    too: `ganvas --pipelines=sample`.
+    """
 
 
 cli.add_command(run)
+
+
+@cli.command()
+@click.argument("folder")
+@click.option("--name", help="Name of the dataset.  [default: name of the folder]")
+@click.option(
+    "--size",
+    type=click.Choice(["32", "64", "128", "256"]),
+    help="Side of the generated images in pixels.  [default: 64]",
+)
+@click.option(
+    "--labels",
+    type=click.Choice(["auto", "folders", "none"]),
+    default="auto",
+    show_default=True,
+    help="Classes: the sub-folders, none, or chosen by the number of images in them.",
+)
+@click.option("--steps", type=click.IntRange(min=1), help="End after this many training steps.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    help="End after this many minutes of training.",
+)
+@click.option("--env", "-e", help="Preset of conf/, such as gpu, faces or artworks.")
+@click.option("--params", default="", help="More parameters, as for kedro run: KEY=VALUE,…")
+@click.option("--conf-source", help="Folder or archive of the configuration.")
+@click.pass_context
+@_errors_as_one_sentence
+def train(
+    context: click.Context,
+    folder: str,
+    name: str | None,
+    size: str | None,
+    labels: Literal["auto", "folders", "none"],
+    steps: int | None,
+    minutes: float | None,
+    env: str | None,
+    params: str,
+    conf_source: str | None,
+) -> None:
+    """Train on the images of FOLDER, evaluate the generator and write a report.
+
+    Parameters are chosen by the contents of the folder. The command prints them as a `kedro run`
+    command, which does the same, and then runs it. The same command later resumes an interrupted
+    run.
+    """
+    # pandas takes a second to import, and Kedro imports this module for every command.
+    from ganvas.ingestion.inspect_folder import expand_path, inspect_folder
+    from ganvas.own_images import choose_parameters, describe_contents
+
+    path = expand_path(folder)
+    contents = inspect_folder(path)
+    click.echo(describe_contents(path, contents))
+    choices = choose_parameters(
+        path,
+        contents,
+        _find_root(context.obj) / "data",
+        name=name,
+        size=int(size) if size else None,
+        labels=labels,
+        steps=steps,
+        minutes=minutes,
+        env=env,
+    )
+    options = [f"--conf-source={conf_source}"] if conf_source else []
+    options += [f"--env={env}"] if env else []
+    options.append(_join_choices(choices, params))
+    program = ["kedro", "run"] if find_kedro_project(Path.cwd()) else ["ganvas", "run"]
+    click.echo(f"The same by parameters:\n\n  {shlex.join([*program, *options])}\n")
+    with run.make_context("run", options, parent=context) as run_context:
+        run.invoke(run_context)
+
+
+def _join_choices(choices: Sequence["Choice"], params: str) -> str:
+    """Print the choices that `--params` doesn't override, and return the option of all."""
+    items = [item.strip() for item in params.split(",") if item.strip()]
+    overridden = {item.partition("=")[0].strip() for item in items}
+    for key in sorted(overridden & {"ingest.dataset", "ingest.source.name", "ingest.source.path"}):
+        raise GanvasError(
+            f"--params can't have {key}, which FOLDER and --name determine: leave it out, or use "
+            "kedro run."
+        )
+    chosen: dict[str, Any] = {}
+    for choice in choices:
+        if not overridden & choice.params.keys():
+            click.echo(choice.reason)
+        chosen |= choice.params
+    chosen = {key: value for key, value in chosen.items() if key not in overridden}
+    return ",".join([join_params(chosen), *items])
+
+
+def _find_root(metadata: ProjectMetadata | None) -> Path:
+    """Return the folder of data/: the project's, or without a project the working folder."""
+    return metadata.project_path if metadata else find_kedro_project(Path.cwd()) or Path.cwd()
 
 
 @cli.command()
@@ -128,6 +250,4 @@ def gallery(metadata: ProjectMetadata | None, host: str, port: int) -> None:
     from ganvas.gallery.server import serve
 
     logging.getLogger("ganvas").setLevel(logging.INFO)
-    # Without a project, as when installed from the wheel, data is in the working folder.
-    root = metadata.project_path if metadata else Path.cwd()
-    serve(root / "data", host, port)
+    serve(_find_root(metadata) / "data", host, port)
