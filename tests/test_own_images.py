@@ -192,6 +192,12 @@ def test_another_folder_of_the_same_name_gets_another_dataset(tmp_path):
     assert "replaced" not in name(mine, name="art")[1]
 
 
+def test_a_folder_keeps_its_dataset_when_it_gets_a_second_sub_folder(tmp_path):
+    pack(tmp_path, "art", "/home/ada/art/images")
+    for path in (ART / "images", ART):
+        assert choose(tmp_path, describe(path))[0]["ingest.dataset"] == "art"
+
+
 def test_data_of_earlier_versions_are_not_replaced(tmp_path):
     # A collection without a record of its folder, and a training without a collection.
     pack(tmp_path, "art", None)

@@ -209,7 +209,7 @@ def train(
     options += [f"--env={env}"] if env else []
     options.append(_join_choices(choices, params))
     program = ["kedro", "run"] if find_kedro_project(Path.cwd()) else ["ganvas", "run"]
-    click.echo(f"The same by parameters:\n\n  {shlex.join([*program, *options])}\n")
+    click.echo(f"The command that does the same:\n\n  {shlex.join([*program, *options])}\n")
     with run.make_context("run", options, parent=context) as run_context:
         run.invoke(run_context)
 

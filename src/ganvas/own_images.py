@@ -107,7 +107,7 @@ def choose_dataset(
                 f"{make_name(Path(name))}."
             )
         chosen, reason = name, f"Dataset {name}: results go to data/…/{name}/"
-        owner = find_owner(data, name, contents)
+        owner = find_owner(data, name, folder, contents.source)
         if owner is not None:
             reason += (
                 f", where the data of {owner} are: its packed images and its report are replaced, "
@@ -118,12 +118,13 @@ def choose_dataset(
         if size not in (None, DEFAULT_SIZE):
             first = chosen = f"{first}-{size}"
         number = 1
-        while owner := find_owner(data, chosen, contents):
+        while owner := find_owner(data, chosen, folder, contents.source):
             number += 1
             chosen = f"{first}-{number}"
         reason = f"Dataset {chosen}: results go to data/…/{chosen}/"
         if chosen != first:
-            reason += f", since data/…/{first}/ is that of {find_owner(data, first, contents)}"
+            owner = find_owner(data, first, folder, contents.source)
+            reason += f", since data/…/{first}/ is that of {owner}"
     params = {
         "ingest.source.name": contents.source,
         "ingest.dataset": chosen,
@@ -150,17 +151,25 @@ def _to_ascii(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "-", letters).strip("-_")
 
 
-def find_owner(data: Path, name: str, contents: FolderContents) -> str | None:
-    """Return the folder whose data have a name, in words; None if it is this one or none."""
-    if name in RESERVED_NAMES - {contents.source}:
+def find_owner(data: Path, name: str, folder: Path, source: str) -> str | None:
+    """Return what else has data of a name, in words; None if nothing or only this folder.
+
+    Args:
+        data: Folder `data` of the project.
+        name: Name of a dataset.
+        folder: The folder that the user passes.
+        source: Its layout, whose own name it may have.
+    """
+    if name in RESERVED_NAMES - {source}:
         return f"the source {name}" if name != "leaderboard" else "the leaderboard"
     collection = data / "03_primary" / name / "collection"
     summaries = list((data / "08_reporting" / name).glob("*/training.json"))
-    source = read_source(collection) or _read_source_of_training(summaries)
-    if source is None:
+    recorded = read_source(collection) or _read_source_of_training(summaries)
+    if recorded is None:
         return "another folder" if summaries or (collection / MANIFEST).exists() else None
-    same = (data.parent / Path(source).expanduser()).resolve() == contents.path.resolve()
-    return None if same else source
+    # A sub-folder was read instead if it was the only one.
+    path = (data.parent / Path(recorded).expanduser()).resolve()
+    return None if path.is_relative_to(folder.resolve()) else recorded
 
 
 def _read_source_of_training(summaries: list[Path]) -> str | None:
