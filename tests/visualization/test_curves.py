@@ -43,13 +43,13 @@ def test_a_single_epoch_is_visible():
 def test_plotted_curves_have_the_values_of_the_history(history):
     curves = {curve.name: curve for curve in plot_curves(history).data}
     assert set(curves) == {
-        "generator loss",
-        "discriminator loss",
-        "score of real images",
-        "score of generated images",
+        "generator",
+        "discriminator",
+        "real images",
+        "generated images",
     }
-    np.testing.assert_array_equal(curves["discriminator loss"].y, history["loss_d"])
-    np.testing.assert_array_equal(curves["score of real images"].x, history["epoch"])
+    np.testing.assert_array_equal(curves["discriminator"].y, history["loss_d"])
+    np.testing.assert_array_equal(curves["real images"].x, history["epoch"])
 
 
 def test_kernel_distance_is_plotted_only_for_epochs_that_measured_it(history):
@@ -67,3 +67,13 @@ def test_plotted_panels_have_titles_and_units_and_zoom_together(history):
     assert [title.text for title in layout.annotations] == ["Losses", "Scores"]
     assert "mean" in layout.yaxis.title.text and "sigmoid" in layout.yaxis2.title.text
     assert layout.xaxis2.title.text == "epoch" and layout.xaxis.matches == "x2"
+
+
+def test_each_plotted_panel_has_its_legend_above_it_and_scores_a_line_at_a_half(history):
+    figure = plot_curves(history)
+    legends = {line.name: line.legend for line in figure.data}
+    assert legends["generator"] == legends["discriminator"] != legends["real images"]
+    assert figure.layout[legends["real images"]].y == figure.layout.yaxis2.domain[1]
+    assert figure.layout[legends["generator"]].y == figure.layout.yaxis.domain[1]
+    (line,) = figure.layout.shapes
+    assert (line.y0, line.y1, line.yref) == (0.5, 0.5, "y2")

@@ -17,11 +17,12 @@ COLORS = {
     "fake_score": "#7e22ce",
     "kernel_distance": GRAY,
 }
+# Names of the lines of a panel.
 LABELS = {
-    "loss_g": "generator loss",
-    "loss_d": "discriminator loss",
-    "real_score": "score of real images",
-    "fake_score": "score of generated images",
+    "loss_g": "generator",
+    "loss_d": "discriminator",
+    "real_score": "real images",
+    "fake_score": "generated images",
     "kernel_distance": "kernel distance",
 }
 # Columns of the history and unit of each panel, by title.
@@ -30,7 +31,10 @@ PANELS = {
     "Scores": (["real_score", "fake_score"], "mean sigmoid output"),
 }
 DISTANCE_PANEL = {"Kernel distance to validation images": (["kernel_distance"], "no unit")}
-PANEL_HEIGHT = 300
+# In pixels: a panel, and the space above it for its title and legend.
+PANEL_HEIGHT, TITLE_HEIGHT = 270, 48
+# Sigmoid output of a discriminator that can't tell real images from generated ones.
+UNDECIDED = 0.5
 
 
 def draw_curves(history: pd.DataFrame) -> np.ndarray:
@@ -61,7 +65,7 @@ def draw_curves(history: pd.DataFrame) -> np.ndarray:
         axes.legend(frameon=False)
     # `axes` is the panel of scores: sigmoid outputs.
     axes.set_ylim(0, 1)
-    axes.axhline(0.5, color="#9ca3af", linewidth=1, linestyle=":")
+    axes.axhline(UNDECIDED, color="#9ca3af", linewidth=1, linestyle=":")
     return render(figure)
 
 
@@ -87,15 +91,20 @@ def plot_curves(history: pd.DataFrame) -> go.Figure:
         >>> losses = {"loss_g": [0.9, 1.0], "loss_d": [1.2, 1.1]}
         >>> figure = plot_curves(pd.DataFrame({"epoch": [1, 2]} | losses | scores))
         >>> [line.name for line in figure.data][:2]
-        ['generator loss', 'discriminator loss']
+        ['generator', 'discriminator']
     """
     panels = PANELS
     if "kernel_distance" in history and history["kernel_distance"].notna().any():
         panels = panels | DISTANCE_PANEL
+    height = len(panels) * (PANEL_HEIGHT + TITLE_HEIGHT) - TITLE_HEIGHT
     figure = make_subplots(
-        len(panels), 1, shared_xaxes=True, vertical_spacing=0.08, subplot_titles=list(panels)
+        rows=len(panels),
+        shared_xaxes=True,
+        vertical_spacing=TITLE_HEIGHT / height,
+        subplot_titles=list(panels),
     )
     for row, (columns, unit) in enumerate(panels.values(), 1):
+        legend = f"legend{row}" if row > 1 else "legend"
         for column in columns:
             measured = history[history[column].notna()]
             figure.add_scatter(
@@ -104,20 +113,28 @@ def plot_curves(history: pd.DataFrame) -> go.Figure:
                 name=LABELS[column],
                 mode="lines" if len(measured) > 30 else "lines+markers",
                 line={"color": COLORS[column], "width": 2},
+                legend=legend,
+                showlegend=len(columns) > 1,
                 row=row,
                 col=1,
             )
         figure.update_yaxes(title_text=unit, row=row, col=1)
+        # Above the panel, on the right: its title is on the left.
+        top = figure.layout[f"yaxis{row}"].domain[1]
+        place = {"x": 1, "xanchor": "right", "y": top, "yanchor": "bottom", "orientation": "h"}
+        figure.update_layout({legend: place})
+    figure.update_annotations(x=0, xanchor="left", yshift=6)
     figure.update_yaxes(range=[0, 1], row=2, col=1)
+    figure.add_hline(UNDECIDED, line={"color": GRAY, "width": 1, "dash": "dot"}, row=2, col=1)
     figure.update_xaxes(title_text="epoch", row=len(panels), col=1)
     figure.update_xaxes(showgrid=False, zeroline=False)
     figure.update_yaxes(gridcolor="rgba(138, 132, 148, 0.25)", zeroline=False)
+    margin = {"l": 60, "r": 10, "t": TITLE_HEIGHT, "b": 45}
     figure.update_layout(
-        height=PANEL_HEIGHT * len(panels) + 90,
+        height=height + margin["t"] + margin["b"],
         template="none",
         hovermode="x unified",
-        legend={"orientation": "h", "y": -0.12, "yref": "paper"},
-        margin={"l": 60, "r": 20, "t": 70, "b": 60},
+        margin=margin,
         paper_bgcolor="rgba(0, 0, 0, 0)",
         plot_bgcolor="rgba(0, 0, 0, 0)",
         font={"color": GRAY},
