@@ -2,7 +2,7 @@
 
 import hashlib
 import platform
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -172,7 +172,7 @@ def _summarize_run(
         "dataset": ingest.dataset_name,
         "network": network.name,
         "started": result.run_state.started,
-        "finished": datetime.now().isoformat(" ", "seconds"),
+        "finished": datetime.now(UTC).isoformat(" ", "seconds"),
         "ended_by": result.stop_reason,
         "message": result.message,
         "warnings": result.run_state.warnings,
