@@ -10,6 +10,7 @@ from ganvas.visualization.progress_strip import (
     collect_frames,
     draw_strip,
     list_snapshots,
+    read_strip,
     snapshot_file,
 )
 
@@ -82,6 +83,16 @@ def test_all_columns_of_the_strip_are_of_the_same_latents(tmp_path):
     counts = [(strip == level).all(-1).sum() for level in (40, 80, 120)]
     # A few pixels of the letters have any gray.
     assert counts[0] < 100 and min(counts[1:]) > 10_000
+
+
+def test_images_of_the_strip_are_read_unchanged(tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, (2, 8, 32, 32, 3), np.uint8)
+    for epoch, row in ((1, images[0]), (9, images[1])):
+        write_png(snapshot_file(tmp_path, epoch), make_grid(row, columns=2))
+    strip = read_strip(tmp_path, 32, 32)
+    assert list(strip) == [1, 9]
+    # Rows 0 to 3, from alternating columns.
+    np.testing.assert_array_equal(strip[9], images[1][[0, 3, 4, 7]])
 
 
 def make_frame(number: int) -> np.ndarray:

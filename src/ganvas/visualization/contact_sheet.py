@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
-from ganvas.visualization.image_grid import GAP, WHITE, make_grid, pad_row
+from ganvas.visualization.image_grid import GAP, WHITE, make_grid, pad_row, split_grid
 
 ROWS = 10
 LABEL_COLOR = (36, 33, 43)
@@ -56,10 +56,56 @@ def draw_neighbors(rows: dict[str, np.ndarray]) -> np.ndarray:
     return _draw_rows(list(rows), {"": list(rows.values())})
 
 
+def split_sheet(
+    sheet: np.ndarray, height: int, width: int, counts: list[int], has_headings: bool
+) -> list[np.ndarray]:
+    """Split a sheet into the images of its blocks, without labels and headings.
+
+    Args:
+        sheet: A sheet of `draw_sheets` or `draw_neighbors`, uint8 of shape (H', W', 3).
+        height: H of an image in pixels.
+        width: W of an image in pixels.
+        counts: Images in a row of each block, from left to right.
+        has_headings: Whether there are headings above the blocks, as on the sheets of classes.
+
+    Returns:
+        The images of each block, uint8 of shape (rows, n, H, W, 3).
+
+    Raises:
+        ValueError: The sheet is laid out in another way, as those of earlier versions may be.
+
+    Example:
+        >>> sheet = draw_neighbors({"generated": np.zeros((5, 32, 32, 3), np.uint8)})
+        >>> [block.shape for block in split_sheet(sheet, 32, 32, [5], has_headings=False)]
+        [(1, 5, 32, 32, 3)]
+    """
+    size = _font_size(height)
+    rows, rest = divmod(sheet.shape[0] - (2 * size if has_headings else 0) - GAP, height + GAP)
+    widths = [count * (width + GAP) + GAP for count in counts]
+    left = sheet.shape[1] - sum(widths) - size * (len(counts) - 1)
+    if rest or rows < 1 or left < size:
+        raise ValueError("The sheet has no room for these images.")
+    body = sheet[sheet.shape[0] - rows * (height + GAP) - GAP :]
+    blocks = []
+    for count, block_width in zip(counts, widths, strict=True):
+        grid = body[:, left : left + block_width]
+        cells = split_grid(grid, height, width)
+        if not np.array_equal(make_grid(cells.reshape(-1, height, width, 3), count), grid):
+            raise ValueError("The sheet has no white lines where they are expected.")
+        blocks.append(cells)
+        left += block_width + size
+    return blocks
+
+
+def _font_size(height: int) -> int:
+    """Return the size of labels, which is also the distance of blocks, by the images' height."""
+    return max(11, height // 5)
+
+
 def _draw_rows(names: list[str], blocks: dict[str, list[np.ndarray]]) -> np.ndarray:
     """Draw rows of images with labels on their left, in blocks side by side under headings."""
     height, width = next(iter(blocks.values()))[0].shape[1:3]
-    size = max(11, height // 5)
+    size = _font_size(height)
     font = ImageFont.truetype(findfont("DejaVu Sans"), size)
     labels = [_truncate(name, font, 4 * width) for name in names]
 

@@ -59,8 +59,8 @@ def read_snapshots(folder: Path, count: int) -> dict[int, np.ndarray]:
     return {epoch: grid for epoch, grid in grids.items() if grid.shape == shape}
 
 
-def draw_strip(folder: Path, height: int, width: int) -> np.ndarray:
-    """Draw a column of 4 images for each of up to 9 epochs.
+def read_strip(folder: Path, height: int, width: int) -> dict[int, np.ndarray]:
+    """Read 4 images of each of up to 9 epochs, the same latents at each.
 
     The images are from different rows and columns of the snapshots, which makes them of different
     classes: in snapshots of earlier versions classes alternate within a row.
@@ -71,21 +71,36 @@ def draw_strip(folder: Path, height: int, width: int) -> np.ndarray:
         width: W of a generated image in pixels.
 
     Returns:
-        uint8 of shape (H', W', 3).
+        Images by epoch, uint8 of shape (n, H, W, 3), with n at most 4.
 
     Raises:
         GanvasError: There are no snapshots.
 
     Example:
         >>> run = Path("data/07_model_output/sample/dcgan/snapshots/2026-01-31T12.00.00")
-        >>> strip = draw_strip(run, height=64, width=64)
+        >>> images = read_strip(run, height=64, width=64)
     """
     grids = read_snapshots(folder, COLUMNS)
-    figure = Figure(figsize=(1.22 * len(grids), 1.12 * ROWS + 0.35), dpi=144, layout="constrained")
-    panels = figure.subplots(1, len(grids), squeeze=False)[0]
-    for axes, (epoch, grid) in zip(panels, grids.items(), strict=True):
-        cells = split_grid(grid, height, width)
-        images = np.stack([cells[cell] for cell in choose_cells(*cells.shape[:2])])
+    cells = {epoch: split_grid(grid, height, width) for epoch, grid in grids.items()}
+    return {
+        epoch: np.stack([images[cell] for cell in choose_cells(*images.shape[:2])])
+        for epoch, images in cells.items()
+    }
+
+
+def draw_strip(folder: Path, height: int, width: int) -> np.ndarray:
+    """Draw the images of `read_strip`, a column for each epoch.
+
+    Returns:
+        uint8 of shape (H', W', 3).
+
+    Raises:
+        GanvasError: There are no snapshots.
+    """
+    strip = read_strip(folder, height, width)
+    figure = Figure(figsize=(1.22 * len(strip), 1.12 * ROWS + 0.35), dpi=144, layout="constrained")
+    panels = figure.subplots(1, len(strip), squeeze=False)[0]
+    for axes, (epoch, images) in zip(panels, strip.items(), strict=True):
         axes.imshow(make_grid(images, columns=1), interpolation="lanczos")
         axes.set_title(f"epoch {epoch}", fontsize=9)
         axes.set_axis_off()
