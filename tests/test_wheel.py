@@ -107,7 +107,7 @@ def test_the_default_run_in_an_empty_folder_produces_a_report(site, trained):
     assert all(str(site) in module for module in modules), modules
     assert "No Kedro project" not in output
     report = (folder / "data/08_reporting/sample/dcgan/report.html").read_text()
-    assert "<h1>sample, painted by dcgan</h1>" in report
+    assert "<h1>sample · DCGAN · 32×32 pixels</h1>" in report
     assert f"ganvas --conf-source={folder.resolve()}/conf-ganvas.tar.gz --params=" in report
     for name in ("generator", "discriminator"):
         models = folder / "data/06_models/sample/dcgan"

@@ -44,6 +44,6 @@ def test_the_documented_network_trains_and_has_a_report(tmp_path):
     )
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
     reporting = tmp_path / "data/08_reporting/sample/tiles_by_genre"
-    assert "Class by class" in (reporting / "report.html").read_text()
+    assert "per class</h2>" in (reporting / "report.html").read_text()
     summary = json.loads((reporting / "training.json").read_text())
     assert summary["parameters"]["network"]["tiles"] == {"latent": 64, "width": 32}

@@ -84,10 +84,11 @@ def test_the_default_pipeline_produces_models_metrics_and_a_report(project, kedr
     # Report
     report = project / REPORTING / "report.html"
     assert f"Report: {report}" in caplog.text
-    assert "<h1>sample, painted by dcgan</h1>" in report.read_text()
-    assert "within classes</b> in the evaluated images" in report.read_text()
+    assert "<h1>sample · DCGAN · 32×32 pixels</h1>" in report.read_text()
+    assert "Mode collapse within groups of similar images" in report.read_text()
     card = (project / MODELS / "model_card.md").read_text()
-    assert "# sample, painted by dcgan" in card and "Generator loss" in card
+    assert "# sample · DCGAN · 32×32 pixels" in card and "Discriminator accuracy" in card
+    assert (project / MODELS / "samples.png").is_file()
 
     # Compare and sample
     assert kedro_run("--pipelines=compare").exit_code == 0
@@ -133,7 +134,7 @@ def test_the_default_network_runs_through_the_default_pipeline(project, kedro_ru
     metrics = read_json(reporting / "metrics.json")
     assert metrics["kernel_distance"]["value"] > 0
     assert 0 <= metrics["discriminator_accuracy_held_out"]["value"] <= 1
-    assert "<h1>sample, painted by projected</h1>" in (reporting / "report.html").read_text()
+    assert "<h1>sample · Projected GAN, by genre · 32×32" in (reporting / "report.html").read_text()
     # The saved generator takes N(0, I) to latents like those of training.
     models = project / "data/06_models/sample/projected_by_genre"
     generator = keras.saving.load_model(next(models.glob("generator.keras/*/*.keras")))
@@ -177,7 +178,7 @@ def test_a_class_conditional_network_runs_through_the_default_pipeline(project, 
     assert -1e5 < likelihood["value"] < 32 * 32 * 3 * 2.3
 
     page = (reporting / "report.html").read_text()
-    assert "Class by class" in page and "Parzen-window log-likelihood" in page
+    assert "per class</h2>" in page and "Parzen-window log-likelihood" in page
     assert [path.name for path in (reporting / "class_sheets").iterdir()] == ["sheet00.png"]
     check_samples_of_one_class(project, kedro_run)
 
@@ -208,7 +209,7 @@ def test_the_r3gan_preset_runs_through_the_default_pipeline(project, kedro_run):
     result = kedro_run("--env=r3gan", **tiny, network__r3gan__group_width=4)
     assert result.exit_code == 0, result.output
     report = project / "data/08_reporting/sample/r3gan/report.html"
-    assert "<h1>sample, painted by r3gan</h1>" in report.read_text()
+    assert "<h1>sample · R3GAN · 32×32 pixels</h1>" in report.read_text()
 
 
 def test_the_artworks_preset_uses_its_own_paths(project, kedro_run):
@@ -381,7 +382,9 @@ def test_a_diverged_run_fails_and_saves_its_last_good_model(project, kedro_run, 
         weights = keras.saving.load_model(newest_model(project, name)).get_weights()
         assert all(np.isfinite(array).all() for array in weights)
     page = (project / REPORTING / "report.html").read_text()
-    assert re.search(r'<p class="warning">Training diverged, \w+ became nan in epoch 2', page)
+    assert re.search(
+        r'<p class="summary">Diverged · .*\n<p>Training diverged, \w+ became nan', page
+    )
 
 
 # Errors

@@ -14,38 +14,91 @@ from ganvas.pipelines.evaluate.metric_entry import metric_entry
 from ganvas.visualization.model_card import render_card
 
 METRICS = {
-    "kernel_distance": metric_entry("Kernel distance (KD-x)", (0.125, 0.5), "N=4", real=-0.25),
+    "kernel_distance": metric_entry("Kernel distance (KD-x)", (0.0125, 0.005), "N=4", real=-0.025),
+    "frechet_distance": metric_entry("Fréchet distance (FID)", 12.25, "N=4", real=1.5),
+    "kernel_distance_000": metric_entry("Kernel distance (KD-x)", 0.5, "N=2", of="Op"),
+    "nearest_training_distance": metric_entry("Distance", 40.0, "N=4", "levels", real=50.0),
     "loss_g": metric_entry("Generator loss", 2.0, "mean over epoch 3", "nats"),
 }
-
-
+VERDICT = {"summary": "Varied", "sentences": ["One.", "Two."]}
 NO_CLASSES = {"column": None, "names": []}
 WARNING = {"epoch": 7, "name": "mode collapse", "evidence": "12%", "advice": "less"}
 
 
+def with_source(training, name, **parameters):
+    source = {"name": name, "path": None, "sample": {"seed": 5}, "folder": {"csv": "a.csv"}}
+    tree = training["parameters"] | {"ingest": {"source": source} | parameters}
+    return training | {"parameters": tree}
+
+
 def test_hugging_face_can_read_the_card(training):
-    card = ModelCard(render_card(METRICS, training, (32, 32), 6))
+    card = ModelCard(render_card(METRICS, VERDICT, training, (32, 32), 6))
     assert card.data.library_name == "keras" and "gan" in card.data.tags
+    # Neither single classes nor metrics that compare nothing with real images.
     assert [(result.metric_type, result.metric_value) for result in card.data.eval_results] == [
-        ("kernel_distance", 0.125),
-        ("loss_g", 2.0),
+        ("kernel_distance", 0.0125),
+        ("fid", 12.25),
     ]
     assert card.data.eval_results[0].dataset_name == "sample"
+    assert (card.data.license, card.data.license_name) == ("other", "unknown")
+
+
+def test_a_task_of_the_hub_is_named_only_without_classes(training):
+    by_class = ModelCard(render_card(METRICS, VERDICT, training, (32, 32), 6)).data
+    assert by_class.pipeline_tag is None
+    assert "class-conditional-image-generation" in by_class.tags
+    summary = training | {"classes": NO_CLASSES}
+    plain = ModelCard(render_card(METRICS, VERDICT, summary, (32, 32), 6)).data
+    assert plain.pipeline_tag == "unconditional-image-generation"
+    assert plain.eval_results[0].task_type == plain.pipeline_tag
+
+
+def test_a_run_without_metrics_has_a_card(training):
+    losses = {"loss_g": METRICS["loss_g"]}
+    card = ModelCard(render_card(losses, VERDICT, training, (32, 32), 6))
+    assert card.data.eval_results is None
+
+
+def test_the_card_of_the_sample_says_that_nobody_else_has_rights(training):
+    page = render_card(METRICS, VERDICT, with_source(training, "sample"), (32, 32), 6)
+    assert ModelCard(page).data.license_name == "no-third-party-rights"
+    assert "procedurally drawn sample: no third-party rights." in page
+    page = render_card(METRICS, VERDICT, with_source(training, "folder"), (32, 32), 6)
+    assert ModelCard(page).data.license_name == "unknown"
+    assert "State a license before you share the model." in page
+
+
+def test_the_title_and_an_image_come_first(training):
+    _, _, page = render_card(METRICS, VERDICT, training, (32, 48), 6).split("---\n", 2)
+    assert page.startswith(
+        "\n# sample · DCGAN, by style · 48×32 pixels\n\n"
+        "![Generated images, not selected](samples.png)\n\n"
+        "A generator of 48×32 pixels for 2 classes of style: Op, Pop.\n"
+    )
 
 
 def test_metrics_warnings_and_parameters_are_listed(training):
     summary = training | {"classes": NO_CLASSES, "warnings": [WARNING]}
-    page = render_card(METRICS, summary, (32, 48), 6)
-    assert "| Kernel distance (KD-x) | 0.125 ± 0.5 | -0.25 | N=4 |" in page
-    assert "| Generator loss | 2 nats |  | mean over epoch 3 |" in page
+    page = render_card(METRICS, VERDICT, summary, (32, 48), 6)
+    assert "**Varied.** One. Two." in page
+    assert "| Kernel distance × 1000 (KD-x) ↓ | 12.5 ± 5.0 | −25.0 |  |" in page
+    assert "| Distance ≈ | 40.0 levels | 50.0 |" in page and "Unless said otherwise: N=4." in page
+    assert "Generator loss" not in page
     assert "**Mode collapse** in epoch 7: 12%." in page
-    assert "| `train.seed` | `7` |" in page and "32×48 pixels, without classes" in page
+    assert "| `train.seed` | `7` |" in page and "48×32 pixels, without classes" in page
+
+
+def test_only_parameters_that_the_run_used_are_listed(training):
+    page = render_card(METRICS, VERDICT, with_source(training, "sample", workers=None), (32, 32), 6)
+    assert "| `ingest.source.sample.seed` | `5` |" in page
+    for key in ("ingest.source.folder", "ingest.source.path", "workers", "max_minutes"):
+        assert key not in page
 
 
 def test_the_command_and_what_it_needs_besides_are_shown(training):
-    page = render_card(METRICS, training | {"ended_by": "interrupted"}, (32, 32), 6)
-    assert f"```sh\n{training['command']}\n```\n\nThe run was interrupted: to end at" in page
-    assert "add train.max_steps=231 to --params.\n\n## Versions" in page
+    page = render_card(METRICS, VERDICT, training | {"ended_by": "interrupted"}, (32, 32), 6)
+    assert "train.max_steps=231,train.max_minutes=null'\n```\n\nThe run was interrupted: " in page
+    assert "ends it at the same step, 231.\n\n## Versions" in page
     assert "3 epochs, 231 steps, 3,702 images seen" in page
 
 
@@ -62,7 +115,7 @@ def test_the_example_code_of_the_card_generates_images(tmp_path, networks, train
     folder.mkdir(parents=True)
     generator.save(folder / "generator.keras")
     summary = training | {"classes": {"column": "style", "names": list(names)}}
-    page = render_card(METRICS, summary, (32, 32), 6)
+    page = render_card(METRICS, VERDICT, summary, (32, 32), 6)
     (script,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
     command = [sys.executable, "-c", script]

@@ -8,31 +8,72 @@ import pytest
 from PIL import Image
 
 from ganvas.pipelines.evaluate.metric_entry import metric_entry
+from ganvas.visualization.contact_sheet import draw_neighbors, draw_sheets
 from ganvas.visualization.curves import plot_curves
-from ganvas.visualization.report import format_number, render_report, reproduction_notes
+from ganvas.visualization.image_grid import make_grid
+from ganvas.visualization.report import (
+    ReportImages,
+    render_report,
+    reproduction_command,
+    reproduction_notes,
+    used_parameters,
+)
 
-NAMES = ["samples", "real", "generated", "progress", "curves", "neighbors", "interpolation"]
+H, W = 12, 16
+VERDICT = {"level": "fair", "summary": "Soft", "sentences": ["A <b.", "Two."], "advice": "More."}
+METRICS = {
+    "loss_g": metric_entry("Generator loss", 1.23456, "N=3", "nats"),
+    "nearest_training_distance": metric_entry("A <distance>", 45.5, "N=7", "levels", real=58.25),
+    "frechet_distance": metric_entry("A Fréchet distance (FD-x)", 95.0, "N=9, by x", real=34.5),
+    "kernel_distance": metric_entry(
+        "A kernel distance (KD-x)", (0.0251, 0.00125), "subsets, N=9, by x", real=-0.0009
+    ),
+    "class_diversity_pixels": metric_entry(
+        "A spread, in pixels", 0.25, "N=4", by_class={"Op": 0.25, "P<p": 0.625}
+    ),
+    "class_diversity_features": metric_entry(
+        "A spread, in features", 0.5, "N=4", by_class={"Op": 0.5}
+    ),
+    "kernel_distance_000": metric_entry(
+        "A kernel distance (KD-x)", 0.9875, "all pairs, N=2 a side", real=0.25, of="Night <Skies>"
+    ),
+}
 
 
-def render(training, sheets=(), published=(), problems=(), **changes):
-    images = {name: np.full((5, 6, 3), k * 40, np.uint8) for k, name in enumerate(NAMES)}
-    metrics = {
-        "loss": metric_entry("A <loss>", 1.23456, "N=3", "nats"),
-        "distance": metric_entry("A distance", (2.5, 0.125), "N=4", real=0.75),
-        "spread_pixels": metric_entry(
-            "A spread, in pixels", 0.25, "N=4", by_class={"Op": 0.25, "P<p": 0.625}
-        ),
-        "spread_features": metric_entry("A spread, in features", 0.5, "N=4", by_class={"Op": 0.5}),
-        "distance_000": metric_entry(
-            "A distance", 9.875, "all pairs, N=2", real=0.25, of="Night <Skies>"
-        ),
-    }
-    animation = np.zeros((3, 8, 8, 3), np.uint8)
-    summary, rejected = training | changes, {"not an image": 2}
+def make_images(level, *shape):
+    return np.full((*shape, H, W, 3), level, np.uint8)
+
+
+def render(training, sheets=(), published=(), verdict=VERDICT, **changes):
+    names = (training | changes)["classes"]["names"]
+    images = ReportImages(
+        shape=(H, W),
+        samples=make_grid(make_images(10, 6), 3),
+        seed=17,
+        real=make_grid(make_images(20, 4), 2),
+        generated=make_grid(make_images(30, 4), 2),
+        sheets=list(sheets),
+        sheet_columns=(3, 2),
+        interpolation=make_grid(make_images(40, 2 * 5), 5, gap=0),
+        neighbors=draw_neighbors({"generated": make_images(50, 3), "near": make_images(60, 3)}),
+        neighbor_columns=12,
+        strip={1: make_images(70, 2), 9: make_images(80, 2)},
+        animation=np.zeros((3, 8, 8, 3), np.uint8),
+        curves=np.full((5, 6, 3), 90, np.uint8),
+    )
+    assert len(names) in (0, 2)
     history = pd.DataFrame({"epoch": [1, 2], "loss_g": 0.125, "loss_d": 1.0})
     plot = plot_curves(history.assign(real_score=0.5, fake_score=0.5))
+    splits = {"train": 1234, "validation": 56, "test": 10}
     return render_report(
-        images, sheets, animation, plot, metrics, published, problems, summary, rejected
+        images,
+        plot,
+        METRICS,
+        verdict,
+        list(published),
+        training | changes,
+        splits,
+        {"not an image": 2},
     )
 
 
@@ -41,63 +82,109 @@ def without_scripts(page):
     return re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
 
 
-def test_images_are_embedded_unchanged(training):
-    page = without_scripts(render(training))
-    sources = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
-    levels = [np.asarray(Image.open(io.BytesIO(base64.b64decode(s))))[0, 0, 0] for s in sources]
-    assert sorted(levels) == [0, 40, 80, 120, 160, 200, 240]
+def find_cells(page):
+    """Return the gray level of each embedded PNG, in their order on the page."""
+    sources = re.findall(r'src="data:image/png;base64,([^"]+)"', without_scripts(page))
+    images = [np.asarray(Image.open(io.BytesIO(base64.b64decode(s)))) for s in sources]
+    return [int(image[0, 0, 0]) for image in images]
+
+
+def find_rows(page):
+    """Return the text of the cells of each row of a table."""
+    rows = re.findall(r"<tr[^>]*>(.*?)</tr>", page, re.DOTALL)
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in rows]
+    return [[re.sub(r"<[^>]*>", "", cell).strip() for cell in row] for row in cells]
+
+
+def test_images_are_embedded_unchanged_and_in_order(training):
+    pairs = ([20] * 2 + [30] * 2) * 2
+    neighbors = [50, 60] * 3
+    expected = [10] * 6 + pairs + [40] * 10 + neighbors + [70] * 2 + [80] * 2 + [90]
+    assert find_cells(render(training)) == expected
+
+
+def test_without_classes_one_block_of_real_images_is_beside_one_of_generated_ones(training):
+    page = render(training, classes={"column": None, "names": []})
+    pairs = [20] * 4 + [30] * 4
+    assert find_cells(page)[6:14] == pairs
+    assert "<b>Op</b>" not in page and "per class" not in page
 
 
 def test_the_page_loads_nothing_from_elsewhere(training):
     page = without_scripts(render(training))
-    assert not re.search(r'(src|href)="(?!data:)|url\(|https?://|@import', page)
+    assert page.count('<a id="gallery" href="../" hidden>') == 1
+    assert not re.search(r'src="(?!data:)|href="(?!\.\./")|url\(|https?://|@import', page)
 
 
-def test_metrics_parameters_versions_and_rejected_files_are_listed(training):
+def test_the_headline_and_the_verdict_come_first(training):
     page = render(training)
-    for text in (
-        "A &lt;loss&gt;",
-        "1.235 nats",
-        "2.500 ± 0.125",
-        ">0.750<",
-        "N=3",
-        "train.max_minutes",
-        "none",
-        "3.15",
-    ):
-        assert text in page
-    assert "2 × not an image." in page and "1,234" in page
+    places = [
+        page.index(text)
+        for text in (
+            "<h1>sample · DCGAN, by style · 16×12 pixels</h1>",
+            '<div class="verdict fair">\n<p class="summary">Soft</p>\n<p>A &lt;b. Two.</p>',
+            "</b> More.</p>",
+            "<h2>Samples</h2>",
+            "Uncurated samples (seed 17).",
+            "Training is complete after 3 epochs.",
+        )
+    ]
+    assert places == sorted(places)
 
 
-def test_a_run_that_ended_early_has_a_warning(training):
-    assert 'class="warning"' not in render(training)
-    assert "Training is complete after 3 epochs." in render(training)
-    page = render(training, ended_by="interrupted", message="Kept epoch 2.")
-    assert 'class="warning"' in page and "Kept epoch 2." in page
+def test_metrics_are_in_groups_with_signs_and_baselines(training):
+    page = render(training)
+    table = page.partition('<table class="metrics">')[2].partition("</table>")[0]
+    assert find_rows(table) == [
+        ["Metric", "Generated", "Real"],
+        ["Distance to real images"],
+        ["A kernel distance × 1000 (KD-x) ↓", "25.1 ± 1.2", "−0.9"],
+        ["A Fréchet distance (FD-x) ↓", "95.0", "34.5"],
+        ["Fidelity and diversity"],
+        ["A spread, in pixels ↑", "0.250", ""],
+        ["A spread, in features ↑", "0.500", ""],
+        ["Training and memorization"],
+        ["A &lt;distance&gt; ≈", "45.5 levels", "58.2"],
+    ]
 
 
-def test_early_warnings_are_shown(training):
+def test_what_all_protocols_say_is_said_once(training):
+    page = render(training)
+    assert page.count("N=9, by x") == 1 and "Unless said otherwise: N=9, by x." in page
+    assert "<dt>A kernel distance × 1000 (KD-x)</dt><dd>subsets</dd>" in page
+    # The curves show losses.
+    assert "Generator loss" not in page
+
+
+def test_all_splits_and_rejected_files_are_counted(training):
+    page = render(training)
+    assert "1,234 train, 56 validation, 10 test images. Files that could not be used:" in page
+    assert "2 × not an image." in page
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [
+        ("2026-01-01 12:34:56+00:00", "Finished 2026-01-01 12:34 UTC, seed 7."),
+        # Earlier versions kept the local time.
+        ("2026-01-01 12:34:56", "Finished 2026-01-01 12:34, seed 7."),
+    ],
+)
+def test_the_time_is_with_its_zone_where_that_is_known(training, time, expected):
+    assert expected in render(training, finished=time)
+
+
+def test_early_warnings_are_shown_unless_the_verdict_says_the_same(training):
     warning = {"epoch": 7, "name": "mode collapse", "evidence": "12% <", "advice": "try less"}
     page = render(training, warnings=[warning])
-    assert "<b>Mode collapse</b> in epoch 7: 12% &lt;" in page and "Try less." in page
-
-
-def test_problems_of_the_evaluated_images_come_before_those_of_training(training):
-    warning = {"epoch": 7, "name": "memorization", "evidence": "12%", "advice": "try less"}
-    problem = {"name": "mode collapse", "evidence": "Op < Pop", "advice": "try more"}
-    page = render(training, problems=[problem], warnings=[warning])
-    before, text, after = page.partition(
-        "<b>Mode collapse</b> in the evaluated images: Op &lt; Pop. Try more."
-    )
-    assert text and "Memorization" in after and "Memorization" not in before
+    assert "<b>Mode collapse</b> in epoch 7: 12% &lt;. Try less." in page
+    verdict = VERDICT | {"summary": "Mode collapse · sharp"}
+    assert "in epoch 7" not in render(training, warnings=[warning], verdict=verdict)
 
 
 def test_diversity_has_a_row_a_class(training):
-    page = render(training)
-    _, _, table = page.partition("<summary>Diversity by style</summary>")
-    rows = re.findall(r"<tr>(.*?)</tr>", table.partition("</table>")[0])
-    cells = [re.findall(r"<t[hd][^>]*>([^<]*)<", row) for row in rows]
-    assert cells == [
+    _, _, table = render(training).partition("<summary>Diversity by style</summary>")
+    assert find_rows(table.partition("</table>")[0]) == [
         ["Style", "In pixels", "In features"],
         ["Op", "0.250", "0.500"],
         ["P&lt;p", "0.625", ""],
@@ -112,7 +199,7 @@ def test_runs_of_earlier_versions_have_a_report(training):
     del old["steps"], old["parts"]
     page = render(old, warnings=[warning], ended_by="time")
     assert "in epoch 7: 12%" in page
-    assert "<p>The clock ended the run: it may end at another step.</p>" in page
+    assert "<p>The time limit ended the run: it may end at another step.</p>" in page
 
 
 def test_the_animation_is_embedded(training):
@@ -120,37 +207,51 @@ def test_the_animation_is_embedded(training):
     assert Image.open(io.BytesIO(base64.b64decode(animation))).size == (8, 8)
 
 
-def test_class_sheets_are_embedded_where_there_are_classes(training):
-    assert "Class by class" not in render(training)
-    page = render(training, sheets=[np.full((7, 7, 3), level, np.uint8) for level in (201, 202)])
-    assert page.count('alt="Real and generated images, a row for each style"') == 2
-    # Class names are also text, since a font may lack their letters.
-    assert page.count("From top to bottom: Op, Pop.") == 1
+def test_rows_of_class_sheets_have_their_labels(training):
+    assert "per class" not in render(training)
+    real, generated = [make_images(200, 3), make_images(201, 1)], list(make_images(210, 2, 2))
+    page = render(training, sheets=draw_sheets(["Op", "Pop"], real, generated))
+    section = page.partition("per class</h2>")[2].partition("</section>")[0]
+    assert re.findall(r"<b>(\w+)</b>", section) == ["Op", "Pop"]
+    # Where a class has fewer images, none are white.
+    assert find_cells(section) == [200] * 3 + [210] * 2 + [201] + [210] * 2
+
+
+def test_sheets_of_earlier_versions_are_shown_as_they_are(training):
+    sheet = np.full((7, 7, 3), 203, np.uint8)
+    assert find_cells(render(training, sheets=[sheet])).count(203) == 1
 
 
 def test_published_results_are_beside_the_measured_metrics(training):
     published = [
-        {"metric": "loss", "value": 4.3852, "source": "another's run"},
+        {"metric": "loss_g", "value": 4.3852, "source": "another's run"},
+        {"metric": "kernel_distance", "value": 0.0125, "source": "a paper"},
         {"metric": "likelihood", "value": 1041, "source": "yet another's"},
     ]
-    assert "Theirs" not in render(training)
-    _, _, table = render(training, published=published).partition("Theirs</th>")
-    cells = re.findall(r"<td[^>]*>([^<]+)</td>", table.partition("</table>")[0])
-    assert cells[:4] == ["A &lt;loss&gt;", "1.235", "4.3852", "another&#39;s run"]
-    assert cells[4:] == ["likelihood", "not measured", "1041", "yet another&#39;s"]
+    assert "published results" not in render(training)
+    _, _, table = render(training, published=published).partition("published results</h3>")
+    assert find_rows(table.partition("</table>")[0]) == [
+        ["Metric", "This run", "Published"],
+        ["Generator loss", "1.23 nats", "4.3852"],
+        ["another&#39;s run"],
+        ["A kernel distance × 1000 (KD-x)", "25.1 ± 1.2", "12.5"],
+        ["a paper"],
+        ["likelihood", "not measured", "1041"],
+        ["yet another&#39;s"],
+    ]
 
 
 def test_the_interactive_curves_and_plotly_are_embedded(training):
     page = render(training)
-    assert '"generator loss"' in page and "Plotly.newPlot" in page
+    assert '"discriminator"' in page and "Plotly.newPlot" in page
     assert len(page) > 3e6
 
 
 def test_metrics_by_class_are_in_a_separate_table(training):
     page = render(training)
-    before, _, after = page.partition("<h3>Distances by style</h3>")
-    assert "9.875" in after and "Night &lt;Skies&gt;" in after and "N=2" in after
-    assert "9.875" not in before
+    before, _, after = page.partition("<summary>A kernel distance × 1000 by style</summary>")
+    assert ["Night &lt;Skies&gt; (N=2)", "987.5", "250.0"] in find_rows(after)
+    assert "987.5" not in before
 
 
 def test_the_command_to_reproduce_the_run_is_shown(training):
@@ -162,13 +263,17 @@ def test_the_command_alone_reproduces_a_run_that_its_steps_ended(training):
         assert reproduction_notes(training | {"ended_by": reason}) == []
 
 
-def test_a_run_that_the_clock_ended_is_reproduced_by_its_steps(training):
-    (note,) = reproduction_notes(training | {"ended_by": "time"})
-    assert note == (
-        "The clock ended the run: to end at the same step, add "
-        "train.max_steps=231,train.max_minutes=null to --params."
-    )
-    assert f"<p>{note}</p>" in render(training, ended_by="time")
+@pytest.mark.parametrize("reason", ["time", "interrupted"])
+def test_a_run_that_was_cut_short_is_reproduced_by_its_steps(training, reason):
+    command = "kedro run '--params=train.max_minutes=5,ingest.dataset=a b'"
+    summary = training | {"ended_by": reason, "command": command}
+    expected = "kedro run '--params=train.max_minutes=null,ingest.dataset=a b,train.max_steps=231'"
+    assert reproduction_command(summary) == expected
+    (note,) = reproduction_notes(summary)
+    assert note.endswith("the command ends it at the same step, 231.")
+    page = render(summary)
+    assert f"<p>{note}</p>" in page and expected.replace("'", "&#39;") in page
+    assert reproduction_command(summary | {"ended_by": "steps"}) == command
 
 
 def test_parameters_that_changed_on_resume_are_beside_the_command(training):
@@ -186,15 +291,11 @@ def test_parameters_that_changed_on_resume_are_beside_the_command(training):
     assert f"<p>{note}</p>" in render(training, parts=parts)
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (0.0, "0.000"),
-        (0.1, "0.100"),
-        (-0.00031, "-0.00031"),
-        (45.8617, "45.862"),
-        (2751.4, "2,751"),
-    ],
-)
-def test_large_and_tiny_numbers_are_readable(value, expected):
-    assert format_number(value) == expected
+def test_parameters_of_branches_that_were_not_chosen_are_left_out():
+    source = {"name": "folder", "path": "x", "folder": {"csv": None, "labels": "a"}, "wikiart": {}}
+    adam = {"name": "adam", "adam": {"beta_1": 0.0}, "rmsprop": {"rho": 0.9}}
+    used = used_parameters({"ingest": {"source": source}, "train": {"optimizer": adam}})
+    assert used == {
+        "ingest": {"source": {"name": "folder", "path": "x", "folder": {"labels": "a"}}},
+        "train": {"optimizer": {"name": "adam", "adam": {"beta_1": 0.0}}},
+    }

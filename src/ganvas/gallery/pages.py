@@ -26,7 +26,8 @@ from ganvas.gallery.real_images import find_collection
 from ganvas.gallery.schemas import InterpolateQuery, InvalidRequestError, ModelRequest
 from ganvas.gallery.score_histogram import layout_histogram
 from ganvas.gallery.services import services
-from ganvas.visualization.report import TEMPLATES, data_uri
+from ganvas.visualization.image_cells import data_uri
+from ganvas.visualization.report import TEMPLATES
 
 # Images of the first page without classes, and of each class.
 COUNT, PER_CLASS = 24, 8

@@ -24,6 +24,12 @@ GRACE_EPOCHS, NEVER_DIVERSE = 20, 0.25
 COLLAPSED_CLASS = 0.55
 # Samples count as copies below this share of the validation images' distance from training images.
 COPIED = 0.5
+# What to try, also in the report.
+COLLAPSED_CLASS_ADVICE = (
+    "try more training (train.max_steps, train.epochs), a lower train.anchor.every where it is "
+    "set, a larger train.batch_size, or train.loss.name=relativistic with train.penalty.r1"
+)
+COPIED_ADVICE = "try more images, fewer epochs or train.augment.name=diffaugment"
 
 
 class EarlyWarning(NamedTuple):
@@ -132,11 +138,7 @@ def warn_of_collapsed_classes(lowest: float, name: str, count: int) -> list[Earl
         f"images of {name} differ from each other by {lowest:.0%} of what real ones do; classes "
         f"below {COLLAPSED_CLASS:.0%}: {count}"
     )
-    advice = (
-        "try more training (train.max_steps, train.epochs), a lower train.anchor.every where it "
-        "is set, a larger train.batch_size, or train.loss.name=relativistic with train.penalty.r1"
-    )
-    return [EarlyWarning("mode collapse within classes", evidence, advice)]
+    return [EarlyWarning("mode collapse within classes", evidence, COLLAPSED_CLASS_ADVICE)]
 
 
 def diagnose_memorization(rows: list[dict[str, Any]]) -> list[EarlyWarning]:
@@ -153,5 +155,4 @@ def diagnose_memorization(rows: list[dict[str, Any]]) -> list[EarlyWarning]:
         f"samples keep {novelty[-1]:.0%} of the distance that validation images keep from training "
         "images"
     )
-    advice = "try more images, fewer epochs or train.augment.name=diffaugment"
-    return [EarlyWarning("memorization", evidence, advice)]
+    return [EarlyWarning("memorization", evidence, COPIED_ADVICE)]

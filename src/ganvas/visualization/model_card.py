@@ -4,13 +4,32 @@ from typing import Any
 
 import yaml
 
-from ganvas.visualization.report import TEMPLATES, list_parameters, reproduction_notes
+from ganvas.visualization.metric_table import (
+    DISTANCE,
+    DIVERSITY,
+    common_protocol,
+    group_metrics,
+    style_metric,
+)
+from ganvas.visualization.report import (
+    TEMPLATES,
+    describe_run,
+    list_parameters,
+    reproduction_command,
+    reproduction_notes,
+    used_parameters,
+)
 
-TASK = "unconditional-image-generation"
+# The Hub's tasks include generation without conditions alone; classes are named by a tag.
+TASK, TASK_WITH_CLASSES = "unconditional-image-generation", "class-conditional-image-generation"
+# Names of metrics on the Hub, where the feature extractor is the one that they stand for.
+HUB_METRICS = {"(FID)": "fid", "(KID)": "kid", "(Inception Score)": "inception_score"}
+IMAGE_FILE = "samples.png"
 
 
 def render_card(
     metrics: dict[str, dict[str, Any]],
+    verdict: dict[str, Any],
     training: dict[str, Any],
     shape: tuple[int, int],
     latent: int,
@@ -19,21 +38,31 @@ def render_card(
 
     Args:
         metrics: Metrics by name, as in metrics.json.
+        verdict: What the metrics mean: summary and sentences.
         training: The training summary, as in training.json.
         shape: Height and width of the generated images.
         latent: Length of the latent vector.
 
     Returns:
-        Markdown with YAML front matter.
+        Markdown with YAML front matter, which shows the image `IMAGE_FILE` beside it.
     """
     height, width = shape
-    front_matter = _describe(metrics, training["dataset"], training["network"])
+    # Runs of earlier versions may lack the source.
+    source = training["parameters"].get("ingest", {}).get("source", {}).get("name")
+    is_sample = source == "sample"
+    front_matter = _describe(metrics, training, is_sample)
     return TEMPLATES.get_template("model_card.md.j2").render(
         front=yaml.safe_dump(front_matter, sort_keys=False, allow_unicode=True),
-        metrics=metrics,
+        title=describe_run(training, shape),
+        image=IMAGE_FILE,
+        is_sample=is_sample,
+        verdict=verdict,
+        groups=group_metrics(metrics),
+        protocol=common_protocol(metrics),
         training=training,
         names=training["classes"]["names"],
-        parameters=list_parameters(training["parameters"]),
+        parameters=list_parameters(used_parameters(training["parameters"])),
+        command=reproduction_command(training),
         notes=reproduction_notes(training),
         height=height,
         width=width,
@@ -41,23 +70,40 @@ def render_card(
     )
 
 
-def _describe(metrics: dict[str, dict[str, Any]], dataset: str, network: str) -> dict[str, Any]:
-    results = [
-        {
-            "type": name,
-            "name": f"{metric['title']} of {metric['of']}" if metric["of"] else metric["title"],
-            "value": metric["value"],
-        }
-        for name, metric in metrics.items()
-    ]
+def _describe(
+    metrics: dict[str, dict[str, Any]], training: dict[str, Any], is_sample: bool
+) -> dict[str, Any]:
+    dataset, network = training["dataset"], training["network"]
+    has_classes = bool(training["classes"]["names"])
     result = {
-        "task": {"type": TASK},
+        "task": {"type": TASK_WITH_CLASSES if has_classes else TASK},
         "dataset": {"type": dataset, "name": dataset},
-        "metrics": results,
+        "metrics": [
+            {"type": _hub_metric(name, metric), "name": metric["title"], "value": metric["value"]}
+            for name, metric in metrics.items()
+            # Neither single classes nor what compares nothing with real images.
+            if not metric.get("of") and _compares(name)
+        ],
     }
-    return {
+    front: dict[str, Any] = {
         "library_name": "keras",
-        "pipeline_tag": TASK,
+        "license": "other",
+        "license_name": "no-third-party-rights" if is_sample else "unknown",
         "tags": ["gan", "image-generation", "kedro", "ganvas", network],
-        "model-index": [{"name": f"{dataset}-{network}", "results": [result]}],
     }
+    if has_classes:
+        front["tags"].append(TASK_WITH_CLASSES)
+    else:
+        front["pipeline_tag"] = TASK
+    # The Hub refuses results without metrics.
+    if result["metrics"]:
+        front["model-index"] = [{"name": f"{dataset}-{network}", "results": [result]}]
+    return front
+
+
+def _compares(name: str) -> bool:
+    return style_metric(name).group in (DISTANCE, DIVERSITY)
+
+
+def _hub_metric(name: str, metric: dict[str, Any]) -> str:
+    return next((hub for mark, hub in HUB_METRICS.items() if mark in metric["title"]), name)

@@ -1,7 +1,8 @@
 """The report page: one self-contained HTML file."""
 
-import base64
-from typing import Any
+import shlex
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,24 +12,44 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from ganvas.base_params import flatten
 from ganvas.grid_layout import MAX_CLASS_ROWS, divide_rows
 from ganvas.visualization.contact_sheet import ROWS
-from ganvas.visualization.image_grid import encode_png, encode_webp
+from ganvas.visualization.image_cells import (
+    data_uri,
+    narrow_columns,
+    png_uri,
+    stack_epochs,
+    stack_neighbors,
+    tabulate_blocks,
+    tabulate_grid,
+    tabulate_sheet,
+)
+from ganvas.visualization.image_grid import encode_webp, split_grid
+from ganvas.visualization.metric_table import (
+    SIGNS,
+    common_protocol,
+    format_number,
+    format_title,
+    format_value,
+    group_metrics,
+    scale_value,
+    tabulate_metric,
+)
 
 # Buttons for zooming and saving, and none that sends data to a server.
 BUTTONS = [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"], ["toImage"]]
 PLOT_OPTIONS = {"responsive": True, "displaylogo": False, "modeBarButtons": BUTTONS}
-
-
-def format_number(value: float) -> str:
-    """Format a value so that both large and tiny ones are readable.
-
-    Example:
-        >>> format_number(2751.4), format_number(0.5), format_number(-0.00031)
-        ('2,751', '0.500', '-0.00031')
-    """
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3f}" if abs(value) >= 0.1 or value == 0 else f"{value:.2g}"
-
+# Names of networks as they are published; others are shown by their parameter network.name.
+NETWORK_TITLES = {
+    "artgan": "ArtGAN",
+    "dcgan": "DCGAN",
+    "projected": "Projected GAN",
+    "r3gan": "R3GAN",
+}
+# Groups of parameters that have a branch for each choice of `name`.
+CHOICES = ("ingest.source", "network", "train.optimizer")
+# Between the findings of a verdict's summary.
+FINDINGS_SEPARATOR = " · "
+# Why a run ended before its own limit of steps or epochs.
+CUT_SHORT = {"time": "The time limit ended the run", "interrupted": "The run was interrupted"}
 
 TEMPLATES = Environment(
     loader=PackageLoader("ganvas.visualization"),
@@ -38,78 +59,233 @@ TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 TEMPLATES.filters["number"] = format_number
+TEMPLATES.filters["narrow"] = narrow_columns
+
+
+class ReportImages(NamedTuple):
+    """The images of a report; arrays are uint8.
+
+    Attributes:
+        shape: H and W of a generated image in pixels.
+        samples: Grid of generated images; with classes, a row for each of at most 32.
+        seed: Their seed.
+        real: Grid of real images; with classes, in rows by class.
+        generated: Grid of generated images, to compare with the real ones.
+        sheets: Sheets of real and generated images by class; empty without classes.
+        sheet_columns: Real images in a row of a sheet at most, and generated ones.
+        interpolation: Grid of interpolations between latents, without gaps.
+        neighbors: Sheet of generated images above their nearest training images.
+        neighbor_columns: Generated images on it at most.
+        strip: Images of the same latents by epoch, of shape (n, H, W, 3).
+        animation: Frames of the progress animation, of shape (n, H', W', 3).
+        curves: The training curves.
+    """
+
+    shape: tuple[int, int]
+    samples: np.ndarray
+    seed: int
+    real: np.ndarray
+    generated: np.ndarray
+    sheets: list[np.ndarray]
+    sheet_columns: tuple[int, int]
+    interpolation: np.ndarray
+    neighbors: np.ndarray
+    neighbor_columns: int
+    strip: dict[int, np.ndarray]
+    animation: np.ndarray
+    curves: np.ndarray
 
 
 def render_report(
-    images: dict[str, np.ndarray],
-    sheets: list[np.ndarray],
-    animation: np.ndarray,
+    images: ReportImages,
     plot: go.Figure,
     metrics: dict[str, dict[str, Any]],
+    verdict: dict[str, Any],
     published: list[dict[str, Any]],
-    warnings: list[dict[str, str]],
     training: dict[str, Any],
+    splits: dict[str, int],
     rejected: dict[str, int],
 ) -> str:
     """Render the report page.
 
     Args:
-        images: uint8 of shape (H, W, 3), by name: samples, real, generated, interpolation,
-            neighbors, progress and curves.
-        sheets: Class sheets, uint8 of shape (H, W, 3); empty without classes.
-        animation: Frames of the progress animation, uint8 of shape (n, H, W, 3).
+        images: The images.
         plot: The interactive training curves.
         metrics: Metrics by name, as in metrics.json: title, value, spread, unit, protocol, real,
             `of` (a class, or None) and, where there are any, by_class.
+        verdict: What the metrics mean: level (good, fair, poor), summary, sentences and advice.
         published: Published results to compare with: metric (a name in `metrics`), value, source.
-        warnings: Problems that the metrics show: name, evidence, advice.
         training: The training summary, as in training.json.
+        splits: Number of images by split, train first.
         rejected: Number of files that ingestion could not use, by reason.
 
     Returns:
         HTML that loads no other file and nothing from a network.
     """
-    names = training["classes"]["names"]
-    row_numbers = divide_rows(len(names), min(len(names), MAX_CLASS_ROWS) or 1)
     return TEMPLATES.get_template("report.html.j2").render(
-        row_names=[names[number] for number in row_numbers] if names else [],
-        images={name: png_uri(pixels) for name, pixels in images.items()},
-        sheets=[png_uri(pixels) for pixels in sheets],
-        rows=ROWS,
+        title=describe_run(training, images.shape),
+        **_tabulate_images(images, training["classes"]["names"]),
+        seed=images.seed,
         # Plotly's library is embedded with the plot.
         plot=plotly.io.to_html(plot, PLOT_OPTIONS, full_html=False, div_id="curves"),
-        animation=data_uri(encode_webp(animation), "webp"),
-        metrics=metrics,
-        published=published,
-        warnings=warnings,
+        curves=png_uri(images.curves),
+        animation=data_uri(encode_webp(images.animation), "webp"),
+        groups=group_metrics(metrics),
+        signs=SIGNS,
+        protocol=common_protocol(metrics),
+        diversity=[metric for metric in metrics.values() if "by_class" in metric],
+        by_class=[
+            (metric["of"], tabulate_metric(name, metric))
+            for name, metric in metrics.items()
+            if metric.get("of")
+        ],
+        published=_compare_published(metrics, published),
+        verdict=verdict,
         training=training,
-        parameters=list_parameters(training["parameters"]),
+        # What the verdict says of the evaluated images is not said twice.
+        warnings=[
+            warning
+            for warning in training["warnings"]
+            if warning["name"] not in verdict["summary"].lower().split(FINDINGS_SEPARATOR)
+        ],
+        finished=format_time(training["finished"]),
+        parameters=list_parameters(used_parameters(training["parameters"])),
+        command=reproduction_command(training),
         notes=reproduction_notes(training),
+        splits=splits,
         rejected=rejected,
     )
 
 
+def _tabulate_images(images: ReportImages, names: list[str]) -> dict[str, Any]:
+    """Return the images as rows and stacks, by their names in the template."""
+    shape = images.shape
+    real, generated = (split_grid(grid, *shape) for grid in (images.real, images.generated))
+    interpolation = split_grid(images.interpolation, *shape, gap=0)
+    count = len(interpolation)
+    if names:
+        samples = divide_rows(len(names), min(len(names), MAX_CLASS_ROWS)).tolist()
+        pairs = divide_rows(len(names), len(generated)).tolist()
+        ways = np.resize(divide_rows(len(names), count), count).tolist()
+    else:
+        samples, pairs, ways = [], [], []
+    return {
+        "samples": tabulate_grid(images.samples, shape, [names[row] for row in samples]),
+        "pairs": tabulate_blocks(
+            [real, generated], [names[row] for row in pairs], ["Real", "Generated"]
+        ),
+        "interpolation": tabulate_blocks(
+            [interpolation], [names[row] for row in ways] or [""] * count, []
+        ),
+        "sheets": [
+            tabulate_sheet(sheet, shape, images.sheet_columns, names[k * ROWS : (k + 1) * ROWS])
+            for k, sheet in enumerate(images.sheets)
+        ],
+        "whole_sheets": [png_uri(sheet) for sheet in images.sheets],
+        "neighbors": stack_neighbors(images.neighbors, shape, images.neighbor_columns),
+        "whole_neighbors": png_uri(images.neighbors),
+        "epochs": stack_epochs(images.strip),
+    }
+
+
+def _compare_published(
+    metrics: dict[str, dict[str, Any]], published: list[dict[str, Any]]
+) -> list[dict[str, str]]:
+    rows = []
+    for result in published:
+        name = result["metric"]
+        measured = metrics.get(name)
+        rows.append(
+            {
+                "title": format_title(name, measured["title"]) if measured else name,
+                "ours": format_value(name, measured) if measured else "not measured",
+                "theirs": f"{scale_value(name, result['value']):.6g}",
+                "source": result["source"],
+            }
+        )
+    return rows
+
+
+def title_network(name: str) -> str:
+    """Return the published name of a network.
+
+    Example:
+        >>> title_network("projected"), title_network("mine")
+        ('Projected GAN', 'mine')
+    """
+    return NETWORK_TITLES.get(name, name)
+
+
+def describe_run(training: dict[str, Any], shape: tuple[int, int]) -> str:
+    """Return a headline: dataset, network, label column and image size.
+
+    Example:
+        >>> training = {"dataset": "faces", "network": "dcgan", "classes": {"column": "smiling"}}
+        >>> describe_run(training, (64, 64))
+        'faces · DCGAN, by smiling · 64×64 pixels'
+    """
+    column = training["classes"]["column"]
+    network = title_network(training["network"]) + (f", by {column}" if column else "")
+    return f"{training['dataset']} · {network} · {shape[1]}×{shape[0]} pixels"
+
+
+def format_time(text: str) -> str:
+    """Return a time of training.json to the minute.
+
+    Runs of earlier versions have local times without an offset.
+
+    Example:
+        >>> format_time("2026-11-25 22:53:23+00:00"), format_time("2026-11-25 22:53:23")
+        ('2026-11-25 22:53 UTC', '2026-11-25 22:53')
+    """
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M %Z}".rstrip()
+
+
+def reproduction_command(training: dict[str, Any]) -> str | None:
+    """Return the command that makes the same images; None if an earlier version kept none.
+
+    A run that the clock or a user ended is limited to the steps that it had.
+
+    Example:
+        >>> training = {"command": "kedro run --params=train.seed=1", "ended_by": "time"}
+        >>> reproduction_command(training | {"steps": 500})
+        'kedro run --params=train.seed=1,train.max_steps=500,train.max_minutes=null'
+    """
+    command = training.get("command")
+    if command is None or "steps" not in training:
+        return command
+    limits = {"train.max_steps": str(training["steps"]), "train.max_minutes": "null"}
+    return str(command if training["ended_by"] not in CUT_SHORT else _set(command, limits))
+
+
+def _set(command: str, params: dict[str, str]) -> str:
+    """Return a command with parameters set by --params."""
+    option = "--params="
+    words = shlex.split(command)
+    given = [word.removeprefix(option) for word in words if word.startswith(option)]
+    # Kedro's option has no other way to write a comma, so each separates two parameters.
+    pairs = dict(text.partition("=")[::2] for text in ",".join(given).split(",") if text) | params
+    rest = [word for word in words if not word.startswith(option)]
+    return shlex.join([*rest, option + ",".join(f"{key}={text}" for key, text in pairs.items())])
+
+
 def reproduction_notes(training: dict[str, Any]) -> list[str]:
-    """Return what the command of a run needs besides to make the same images.
+    """Return what is to know about the command that makes the same images.
 
     Args:
         training: The training summary, as in training.json; those of earlier versions have neither
             `steps` nor `parts`.
 
     Example:
-        >>> reproduction_notes({"ended_by": "interrupted", "steps": 500})
-        ['The run was interrupted: to end at the same step, add train.max_steps=500 to --params.']
+        >>> reproduction_notes({"ended_by": "time", "steps": 500})
+        ['The time limit ended the run: the command ends it at the same step, 500.']
     """
-    causes = {
-        "time": ("The clock ended the run", ",train.max_minutes=null"),
-        "interrupted": ("The run was interrupted", ""),
-    }
     notes = []
-    if training["ended_by"] in causes:
-        cause, more = causes[training["ended_by"]]
-        addition = f"add train.max_steps={training.get('steps')}{more} to --params"
-        remedy = f"to end at the same step, {addition}"
-        notes.append(f"{cause}: {remedy if 'steps' in training else 'it may end at another step'}.")
+    if cause := CUT_SHORT.get(training["ended_by"]):
+        limit = "it may end at another step"
+        if "steps" in training:
+            limit = f"the command ends it at the same step, {training['steps']:,}"
+        notes.append(f"{cause}: {limit}.")
     parts = training.get("parts", [])
     if len(parts) > 1:
         notes.append(
@@ -131,16 +307,6 @@ def _describe_parts(parts: list[dict[str, Any]]) -> str:
     return " ".join(sentences)
 
 
-def png_uri(pixels: np.ndarray) -> str:
-    """Return an image, uint8 of shape (H, W, 3), as the data URI of a PNG."""
-    return data_uri(encode_png(pixels), "png")
-
-
-def data_uri(content: bytes, form: str) -> str:
-    """Return the data URI of an encoded image; `form` is its format, such as png or webp."""
-    return f"data:image/{form};base64,{base64.b64encode(content).decode()}"
-
-
 def list_parameters(tree: dict[str, Any]) -> dict[str, Any]:
     """Flatten a tree of parameters to dotted keys, with "none" in place of None.
 
@@ -149,3 +315,28 @@ def list_parameters(tree: dict[str, Any]) -> dict[str, Any]:
         {'train.seed': 0, 'train.max_minutes': 'none'}
     """
     return {key: "none" if value is None else value for key, value in flatten(tree).items()}
+
+
+def used_parameters(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters that a run used: of each group of `CHOICES`, the chosen branch alone.
+
+    Parameters that are None, which switch nothing on, are left out.
+
+    Example:
+        >>> network = {"name": "dcgan", "label": None, "dcgan": {"kernel": 5}, "r3gan": {"x": 1}}
+        >>> used_parameters({"network": network})
+        {'network': {'name': 'dcgan', 'dcgan': {'kernel': 5}}}
+    """
+
+    def keep(branch: dict[str, Any], path: str) -> dict[str, Any]:
+        chosen = branch.get("name") if path in CHOICES else None
+        kept = {}
+        for key, value in branch.items():
+            if isinstance(value, dict):
+                if chosen is None or key == chosen:
+                    kept[key] = keep(value, f"{path}.{key}".lstrip("."))
+            elif value is not None:
+                kept[key] = value
+        return kept
+
+    return keep(tree, "")

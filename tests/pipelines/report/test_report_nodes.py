@@ -6,9 +6,7 @@ import pandas as pd
 import pytest
 
 from ganvas.ingestion.collection import Collection
-from ganvas.pipelines.evaluate.metric_entry import metric_entry
 from ganvas.pipelines.report.nodes import (
-    find_collapsed_classes,
     make_class_sheets,
     make_generated_grid,
     make_interpolation_grid,
@@ -85,17 +83,3 @@ def test_each_interpolation_is_within_one_class(generator):
     firsts = cells[:, 0, :, 0, 0]
     assert (firsts == firsts[:, :1]).all()
     assert firsts[:, 0].tolist() == [64, 128, 191, 64]
-
-
-def test_evaluated_classes_far_below_real_diversity_are_a_problem():
-    def find(**by_class):
-        entry = metric_entry("Diversity", min(by_class.values()), "N=9", by_class=by_class)
-        return find_collapsed_classes({"class_diversity_pixels": entry})
-
-    (warning,) = find(a=0.5, b=0.38, c=0.9)
-    assert warning.name == "mode collapse within classes"
-    assert "images of b differ from each other by 38%" in warning.evidence
-    assert warning.evidence.endswith("below 55%: 2") and "train." in warning.advice
-    assert find(a=0.8, b=0.6) == []
-    # Metrics of earlier versions.
-    assert find_collapsed_classes({"diversity": metric_entry("Diversity", 0.1, "N=9")}) == []

@@ -21,19 +21,16 @@ from ganvas.networks.sampling import (
     sample_latents,
     slerp,
 )
+from ganvas.pipelines.evaluate.memorization import COLUMNS as NEIGHBOR_COLUMNS
 from ganvas.pipelines.evaluate.metric_entry import name_run
 from ganvas.pipelines.report.params import ReportParams
-from ganvas.training.diagnostics import (
-    COLLAPSED_CLASS,
-    EarlyWarning,
-    warn_of_collapsed_classes,
-)
+from ganvas.pipelines.report.verdict import judge_run
 from ganvas.visualization.contact_sheet import draw_sheets
 from ganvas.visualization.curves import draw_curves, plot_curves
 from ganvas.visualization.image_grid import make_grid, make_grid_of_rows
 from ganvas.visualization.model_card import render_card
-from ganvas.visualization.progress_strip import collect_frames, draw_strip
-from ganvas.visualization.report import render_report
+from ganvas.visualization.progress_strip import collect_frames, draw_strip, read_strip
+from ganvas.visualization.report import ReportImages, render_report
 
 # The grids of real and of generated images, which stand side by side, without and with classes.
 PAIRED_COLUMNS, PAIRED_ROWS, PAIRED_CLASSES = 6, 6, 8
@@ -149,7 +146,7 @@ def write_report(
     sample_grid: np.ndarray,
     real_grid: np.ndarray,
     generated_grid: np.ndarray,
-    progress_strip: np.ndarray,
+    snapshots: Path,
     progress_animation: np.ndarray,
     curves: np.ndarray,
     curves_plot: go.Figure,
@@ -164,53 +161,53 @@ def write_report(
     """Render the report page.
 
     Raises:
-        GanvasError: The metrics belong to another training run.
+        GanvasError: The metrics belong to another training run, or there are no snapshots.
     """
     _check_same_run(metrics, training_summary)
-    images = {
-        "samples": sample_grid,
-        "real": real_grid,
-        "generated": generated_grid,
-        "progress": progress_strip,
-        "curves": curves,
-        "neighbors": neighbors,
-        "interpolation": latent_walk,
-    }
+    height, width = collection.images.shape[1:3]
+    images = ReportImages(
+        shape=(height, width),
+        samples=sample_grid,
+        seed=params.seed,
+        real=real_grid,
+        generated=generated_grid,
+        sheets=[load() for load in class_sheets.values()],
+        sheet_columns=(SHEET_REAL, SHEET_GENERATED),
+        interpolation=latent_walk,
+        neighbors=neighbors,
+        neighbor_columns=NEIGHBOR_COLUMNS,
+        strip=read_strip(snapshots / training_summary["snapshots"], height, width),
+        animation=progress_animation,
+        curves=curves,
+    )
     return render_report(
         images,
-        [load() for load in class_sheets.values()],
-        progress_animation,
         curves_plot,
         metrics,
+        judge_run(metrics, training_summary)._asdict(),
         [result.model_dump() for result in params.published],
-        [warning._asdict() for warning in find_collapsed_classes(metrics)],
         training_summary,
+        {name: len(collection.split(name)) for name in ("train", "validation", "test")},
         count_reasons(collection.rejected),
     )
 
 
-def find_collapsed_classes(metrics: dict[str, Any]) -> list[EarlyWarning]:
-    """Return a warning if images of a class are much more alike than its real images."""
-    metric = metrics.get("class_diversity_pixels")
-    # Earlier versions did not measure it.
-    if metric is None:
-        return []
-    by_class = metric["by_class"]
-    count = sum(value < COLLAPSED_CLASS for value in by_class.values())
-    return warn_of_collapsed_classes(metric["value"], min(by_class, key=by_class.get), count)
-
-
 def write_card(
-    generator: keras.Model, metrics: dict[str, Any], training_summary: dict[str, Any]
-) -> str:
-    """Render the model card, which is saved beside the generator.
+    generator: keras.Model,
+    metrics: dict[str, Any],
+    training_summary: dict[str, Any],
+    sample_grid: np.ndarray,
+) -> tuple[str, np.ndarray]:
+    """Render the model card; it and the image that it shows are saved beside the generator.
 
     Raises:
         GanvasError: The metrics belong to another training run.
     """
     _check_same_run(metrics, training_summary)
     height, width = generator.output_shape[1:3]
-    return render_card(metrics, training_summary, (height, width), latent_dim(generator))
+    verdict = judge_run(metrics, training_summary)._asdict()
+    card = render_card(metrics, verdict, training_summary, (height, width), latent_dim(generator))
+    return card, sample_grid
 
 
 def _check_same_run(metrics: dict[str, Any], training_summary: dict[str, Any]) -> None:
