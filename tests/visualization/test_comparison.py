@@ -135,9 +135,10 @@ def test_each_run_is_a_dot_and_seeds_are_joined_by_a_line(runs):
 def test_the_page_lists_all_runs_by_collection(runs):
     entries = [*runs, make_run(5, 0.7, dataset="<faces>")]
     page = render_comparison(entries, make_grids(entries))
-    assert page.index("&lt;faces&gt;") < page.index("<h2>sample, judged by lite</h2>")
+    assert page.index("&lt;faces&gt;") < page.index("<h2>sample, features of lite</h2>")
     assert page.index("1. dcgan") < page.index("4. dcgan: width=8, rate=0.2")
-    assert "0.300 ± 0.01<" in page and "Kernel &lt;distance&gt;: N=9" in page
+    assert ">300.0 ± 10.0<" in page and "Kernel &lt;distance&gt;: N=9" in page
+    assert '<th class="number">Kernel &lt;distance&gt; × 1000 ↓</th>' in page
     assert page.count("<mark>0.2</mark>") == 1
     # An image for each run, and a plot for each collection.
     assert page.count("data:image/png;base64,") == 5 + 2
@@ -153,12 +154,12 @@ def test_entries_of_earlier_versions_are_still_compared(runs):
     entries = {run["run"]: lambda run=run: run for run in (oldest, older, runs[2])}
     page = write_comparison(entries, dict.fromkeys(entries, lambda: np.zeros((4, 4, 3), np.uint8)))
     for name in ("an unnamed network", "inception", "lite"):
-        assert f"judged by {name}" in page
+        assert f"features of {name}" in page
 
 
 def test_runs_measured_with_different_extractors_are_in_separate_sections(runs):
     entries = [*runs, make_run(5, 0.1, extractor="inception")]
     page = render_comparison(entries, make_grids(entries))
     first, second = page.split("<section>")[1:]
-    assert "sample, judged by inception" in first and first.count("2026-01-") == 1
-    assert "sample, judged by lite" in second and second.count("2026-01-") == 4
+    assert "sample, features of inception" in first and first.count("2026-01-") == 1
+    assert "sample, features of lite" in second and second.count("2026-01-") == 4

@@ -12,7 +12,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ganvas.visualization.curves import render
-from ganvas.visualization.report import TEMPLATES, png_uri
+from ganvas.visualization.image_cells import png_uri
+from ganvas.visualization.metric_table import SIGNS, format_heading, format_value, scale_value
+from ganvas.visualization.report import TEMPLATES
 
 SEED = "train.seed"
 # The first columns of the table; runs are ranked by the first one, of which lower is better.
@@ -51,13 +53,25 @@ def render_comparison(runs: list[Run], grids: dict[str, np.ndarray]) -> str:
                 run | {"name": name, "image": png_uri(_downscale(grids[run["run"]]))}
                 for run, name in zip(group, name_runs(group), strict=True)
             ],
-            "columns": [name for name in MAIN_METRICS if any(name in x["metrics"] for x in group)],
+            "columns": _head_columns(group),
             "differences": find_differences(group),
             "plot": png_uri(draw_ranges(group)),
         }
         for (dataset, extractor), group in sorted(groups.items())
     ]
-    return TEMPLATES.get_template("comparison.html.j2").render(sections=sections)
+    return TEMPLATES.get_template("comparison.html.j2").render(
+        sections=sections, signs=SIGNS, format_value=format_value
+    )
+
+
+def _head_columns(runs: list[Run]) -> dict[str, str]:
+    """Return the headings of the main metrics that any of the runs has."""
+    metrics = {name: metric for run in runs for name, metric in run["metrics"].items()}
+    return {
+        name: format_heading(name, metrics[name]["title"])
+        for name in MAIN_METRICS
+        if name in metrics
+    }
 
 
 def _downscale(pixels: np.ndarray) -> np.ndarray:
@@ -172,13 +186,14 @@ def _draw_metric(axes: Axes, name: str, groups: dict[str, list[Run]]) -> None:
     for y, runs in enumerate(groups.values()):
         measured = [run["metrics"][name] for run in runs if name in run["metrics"]]
         metrics += measured
-        if values := [metric["value"] for metric in measured]:
+        if values := [scale_value(name, metric["value"]) for metric in measured]:
             axes.plot([min(values), max(values)], [y, y], color=RANGE_COLOR, linewidth=5, zorder=1)
             axes.scatter(values, [y] * len(values), color=DOT_COLOR, s=22, zorder=2)
-    baselines = [metric["real"] for metric in metrics if metric["real"] is not None]
+    real = [metric["real"] for metric in metrics if metric["real"] is not None]
+    baselines = [scale_value(name, value) for value in real]
     if baselines:
-        axes.axvline(np.mean(baselines), color=REAL_COLOR, linestyle=":", linewidth=1.4)
-    axes.set_title(metrics[0]["title"], fontsize=9)
+        axes.axvline(float(np.mean(baselines)), color=REAL_COLOR, linestyle=":", linewidth=1.4)
+    axes.set_title(format_heading(name, metrics[0]["title"]), fontsize=9)
     axes.set_yticks(range(len(groups)), list(groups), fontsize=8)
     axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.set_xlabel(metrics[0]["unit"] or "no unit", fontsize=8)
