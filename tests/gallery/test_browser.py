@@ -2,7 +2,6 @@
 
 import io
 import json
-import shutil
 import time
 import urllib.request
 import zipfile
@@ -11,35 +10,18 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 from PIL import Image
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
 
+from browsers import DESKTOP, PHONE, needs_browser, set_size, start_browser
 from projects import BY_CLASS, PLAIN
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --hide-scrollbars "
-    "--disable-background-networking --disable-component-update --disable-sync"
-)
-PHONE, DESKTOP = 390, 1440
-
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER),
-    reason="there is no browser: install Debian's packages chromium and chromium-driver",
-)
+pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('browser')}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    driver.get("about:blank")
+    driver = start_browser(tmp_path_factory.mktemp("browser"))
     yield driver
     driver.quit()
 
@@ -51,8 +33,7 @@ class Visitor:
         self.browser, self.address = browser, address
         scheme = {"name": "prefers-color-scheme", "value": theme}
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        set_size(browser, width)
         browser.get_log("performance"), browser.get_log("browser")
 
     def open(self, path):
@@ -235,9 +216,11 @@ def test_about_and_the_report(visitor):
     visitor.open(f"/about?model={PLAIN}")
     assert "Model card" in visitor.one("main").text
     visitor.press(visitor.browser.find_element(By.LINK_TEXT, "Open the training report"))
-    assert "dcgan" in visitor.one("h1").text
+    assert "DCGAN" in visitor.one("h1").text
     # An inline script of the report draws the curves.
     assert len(visitor.all("#curves .scatterlayer path.js-line")) == 4
+    visitor.press(visitor.browser.find_element(By.LINK_TEXT, "Back to the gallery"))
+    assert urlsplit(visitor.browser.current_url).path == "/"
 
 
 def test_keyboard_navigation(visitor):
