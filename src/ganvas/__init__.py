@@ -3,12 +3,16 @@
 import os
 
 from ganvas.malloc import keep_freed_memory
+from ganvas.quiet_tensorflow import import_tensorflow_quietly, may_have_gpu
 
 __version__ = "0.1.0"
 
-# Both are read when TensorFlow and Keras are first imported.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Both are read when TensorFlow and Keras are first imported. TensorFlow's errors are those of a GPU
+# that can't be used, and are no news where there is none.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1" if may_have_gpu() else "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import_tensorflow_quietly()
 
 # Has no effect once training has begun, so it is called before anything else is imported.
 keep_freed_memory()
