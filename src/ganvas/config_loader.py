@@ -13,7 +13,7 @@ from ganvas.base_params import check_params, flatten
 from ganvas.command_line import join_params, quote_param
 from ganvas.errors import GanvasError
 from ganvas.project_params import ProjectParams
-from ganvas.training.distribution import has_gpu
+from ganvas.training.gpu import has_gpu
 
 # Credentials that the catalog refers to; Kedro fails if one of them is missing.
 CREDENTIALS = ("kaggle", "huggingface", "object_store")

@@ -6,14 +6,14 @@ from pydantic import model_validator
 
 from ganvas.base_params import Params
 from ganvas.networks import NetworkParams
-from ganvas.networks.projected_gan import BACKBONE
+from ganvas.networks.config import BACKBONE
 from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.pipelines.export.params import ExportParams
 from ganvas.pipelines.fetch.params import FetchParams
 from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.pipelines.report.params import ReportParams
 from ganvas.pipelines.sample.params import SampleParams
-from ganvas.pipelines.train.callbacks import EXTRACTOR
+from ganvas.pipelines.train.params import KID_EXTRACTOR
 from ganvas.tracking import TrackingParams
 from ganvas.training.config import TrainParams
 
@@ -36,10 +36,10 @@ class ProjectParams(Params):
     def _check_extractors(self) -> "ProjectParams":
         """Refuse to evaluate with a network that training has optimized or selected by."""
         kid_validation = self.train.kid_validation.interval is not None
-        if kid_validation and self.evaluate.extractor == EXTRACTOR:
+        if kid_validation and self.evaluate.extractor == KID_EXTRACTOR:
             raise ValueError(
-                f"evaluate.extractor is {EXTRACTOR}, by which train.kid_validation also selects "
-                "the best epoch, so metrics would be biased: set "
+                f"evaluate.extractor is {KID_EXTRACTOR}, by which train.kid_validation also "
+                "selects the best epoch, so metrics would be biased: set "
                 "evaluate.extractor=efficientnet_lite2, or train.kid_validation.interval=null"
             )
         if self.network.name == "projected":
@@ -49,7 +49,7 @@ class ProjectParams(Params):
                     f"{backbone}, and evaluate.extractor is the same network, so metrics would be "
                     "biased: set evaluate.extractor=efficientnet_lite2"
                 )
-            if kid_validation and EXTRACTOR == BACKBONE:
+            if kid_validation and KID_EXTRACTOR == BACKBONE:
                 raise ValueError(
                     f"{backbone}, and train.kid_validation compares epochs by the same network: "
                     "set train.kid_validation.interval=null"

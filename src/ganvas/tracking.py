@@ -14,7 +14,6 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import keras
 import numpy as np
 import pandas as pd
 from pydantic import Field
@@ -24,6 +23,7 @@ from ganvas.errors import GanvasError
 from ganvas.visualization.report import list_parameters
 
 if TYPE_CHECKING:
+    import keras
     from mlflow import MlflowClient
     from mlflow.models import ModelSignature
 

@@ -11,11 +11,11 @@ from PIL import Image
 from ganvas.backbones.efficientnet import load_weights
 from ganvas.errors import GanvasError
 from ganvas.metrics import feature_extractors
+from ganvas.metrics.extractor_names import check_extractor, metric_names
 from ganvas.metrics.feature_extractors import (
     FeatureExtractor,
     compute_features,
     load_extractor,
-    metric_names,
     resize,
 )
 
@@ -159,13 +159,18 @@ def test_an_extractor_from_keras_applications(images, tmp_path):
 
 
 def test_applications_have_their_own_preprocessing():
-    build = feature_extractors.APPLICATIONS["ResNet50"]
+    build = keras.applications.ResNet50
     preprocess = sys.modules[build.__module__].preprocess_input
     pixel = np.array([[[[10.0, 20.0, 30.0]]]], np.float32)
     np.testing.assert_allclose(preprocess(pixel.copy())[0, 0, 0], [-73.939, -96.779, -113.68])
-    assert {"MobileNetV3Small", "InceptionV3", "ConvNeXtTiny", "VGG16"} <= set(
-        feature_extractors.APPLICATIONS
-    )
+
+
+@pytest.mark.parametrize("name", ["MobileNetV3Small", "ConvNeXtTiny", "inception", "my/eyes.keras"])
+def test_names_of_extractors_are_checked(name):
+    assert check_extractor(name) == name
+    for wrong in ("NoSuchNet", name.swapcase(), "resnet50", "__doc__", ""):
+        with pytest.raises(ValueError, match="allowed are efficientnet_lite0"):
+            check_extractor(wrong)
 
 
 def test_unreadable_weights_of_an_application_are_reported(tmp_path):

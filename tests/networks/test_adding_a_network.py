@@ -25,13 +25,15 @@ def test_the_documented_network_trains_and_has_a_report(tmp_path):
     for name in ("pyproject.toml", ".telemetry"):
         shutil.copy(ROOT / name, tmp_path / name)
     page = (ROOT / "docs" / "adding-a-network.md").read_text()
-    file, line = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    file, parameters, line = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     (command,) = re.findall(r"```sh\nkedro (.*?)\n```", page, flags=re.DOTALL)
     networks = tmp_path / "src" / "ganvas" / "networks"
     (networks / "tiles.py").write_text(file)
+    with (networks / "config.py").open("a") as config:
+        config.write(f"\n\n{parameters}")
     table = (networks / "__init__.py").read_text()
     table = table.replace("NETWORKS = {\n", "NETWORKS = {\n" + line)
-    imported = "from ganvas.networks.tiles import TilesParams, build_tiles\n"
+    imported = "from ganvas.networks.config import TilesParams\n"
     (networks / "__init__.py").write_text(
         table.replace("\nclass Network(", f"{imported}\n\nclass Network(")
     )

@@ -5,6 +5,7 @@ previous file. Its hidden temporary file is removed by a save at least a day lat
 stores, it stays.
 """
 
+import tempfile
 import time
 import uuid
 from collections.abc import Callable
@@ -13,17 +14,24 @@ from inspect import unwrap
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+import fsspec
 import numpy as np
 import pandas as pd
-from kedro.io.core import AbstractVersionedDataset, get_filepath_str
+from kedro.io.core import (
+    AbstractVersionedDataset,
+    DatasetError,
+    Version,
+    get_filepath_str,
+    get_protocol_and_path,
+)
 from kedro_datasets._typing import TablePreview
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.pandas import CSVDataset, ParquetDataset
 from kedro_datasets.plotly import JSONDataset as PlotlyDataset
-from kedro_datasets.tensorflow import TensorFlowModelDataset
 from kedro_datasets.text import TextDataset
 
 from ganvas.errors import GanvasError
+from ganvas.keras_types import Model
 
 # Age in seconds of temporary files that are removed: no save takes as long.
 STALE_AGE = 24 * 3600
@@ -130,5 +138,66 @@ class AtomicTextDataset(AtomicSave, TextDataset):
     """`text.TextDataset` with atomic saves."""
 
 
-class AtomicModelDataset(AtomicSave, TensorFlowModelDataset):
-    """`tensorflow.TensorFlowModelDataset` with atomic saves."""
+class _KerasModelDataset(AbstractVersionedDataset[Model, Model]):
+    """A Keras model in the format `.keras`, which is loaded in safe mode.
+
+    `tensorflow.TensorFlowModelDataset` can do the same, but its module imports TensorFlow, which
+    takes seconds, and Kedro imports the classes of all datasets to describe the catalog.
+
+    Args:
+        filepath: Path or URL of the file.
+        version: Kedro's versions of load and save.
+        credentials: Credentials of the file system.
+        metadata: For plugins such as Kedro-Viz.
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        version: Version | None = None,
+        credentials: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._protocol, path = get_protocol_and_path(filepath, version)
+        options = {"auto_mkdir": True} if self._protocol == "file" else {}
+        self._fs = fsspec.filesystem(self._protocol, **(credentials or {}), **options)
+        self.metadata = metadata
+        super().__init__(PurePosixPath(path), version, self._fs.exists, self._fs.glob)
+
+    def load(self) -> Model:
+        """Load the model."""
+        import keras
+
+        with tempfile.TemporaryDirectory() as folder:
+            local = str(Path(folder) / "model.keras")
+            self._fs.get(get_filepath_str(self._get_load_path(), self._protocol), local)
+            return keras.saving.load_model(local, safe_mode=True)
+
+    def save(self, data: Model) -> None:
+        """Save the model."""
+        with tempfile.TemporaryDirectory() as folder:
+            local = str(Path(folder) / "model.keras")
+            data.save(local)
+            self._fs.put(local, get_filepath_str(self._get_save_path(), self._protocol))
+
+    def _exists(self) -> bool:
+        try:
+            path = get_filepath_str(self._get_load_path(), self._protocol)
+        except DatasetError:  # there is no version yet
+            return False
+        return bool(self._fs.exists(path))
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._filepath, "protocol": self._protocol, "version": self._version}
+
+    def _release(self) -> None:
+        super()._release()
+        self._invalidate_cache()
+
+    def _invalidate_cache(self) -> None:
+        self._fs.invalidate_cache(get_filepath_str(self._filepath, self._protocol))
+
+
+class AtomicModelDataset(AtomicSave, _KerasModelDataset):
+    """A Keras model with atomic saves."""

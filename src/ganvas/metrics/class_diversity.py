@@ -6,12 +6,15 @@ real images take their place.
 """
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
-from sklearn.cluster import KMeans
 
 from ganvas.arrays import Images
+
+if TYPE_CHECKING:
+    from sklearn.cluster import KMeans
 
 # Of real images of one class, the mean distance of 8 varies by 4 to 10 % (standard deviation) with
 # the choice of the 8, that of 4 by 9 to 15 %, which is too much for the lowest of many classes.
@@ -77,7 +80,7 @@ def class_diversity(generated: dict[int, float], real: dict[int, float]) -> dict
     }
 
 
-def fit_clusters(vectors: np.ndarray, count: int, seed: int) -> KMeans:
+def fit_clusters(vectors: np.ndarray, count: int, seed: int) -> "KMeans":
     """Group real images by k-means: `labels_` has their clusters, `predict` those of others.
 
     Args:
@@ -85,6 +88,9 @@ def fit_clusters(vectors: np.ndarray, count: int, seed: int) -> KMeans:
         count: Number of clusters, at most n.
         seed: Random seed of the initial centers.
     """
+    # scikit-learn takes a second to import, and commands that run no node do without.
+    from sklearn.cluster import KMeans
+
     return KMeans(count, n_init=10, random_state=seed).fit(vectors)
 
 

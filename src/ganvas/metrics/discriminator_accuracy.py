@@ -1,15 +1,15 @@
 """Logits and accuracy of the discriminator."""
 
-import keras
 import numpy as np
 
+from ganvas.keras_types import Model
 from ganvas.networks.sampling import as_inputs, to_float
 
 BATCH = 64
 
 
 def compute_logits(
-    discriminator: keras.Model, images: np.ndarray, one_hot_labels: np.ndarray | None = None
+    discriminator: Model, images: np.ndarray, one_hot_labels: np.ndarray | None = None
 ) -> np.ndarray:
     """Compute the discriminator's logits in inference mode, float32 (N,), positive for real.
 
@@ -36,7 +36,7 @@ def compute_logits(
             inputs.append(one_hot_labels[batch])
         outputs = discriminator(as_inputs(inputs), training=False)
         outputs = outputs["logits"] if isinstance(outputs, dict) else outputs
-        logits.append(keras.ops.convert_to_numpy(outputs).mean(axis=1))
+        logits.append(np.asarray(outputs).mean(axis=1))
     return np.concatenate(logits)
 
 

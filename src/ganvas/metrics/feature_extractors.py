@@ -5,7 +5,6 @@ Values computed with different extractors can't be compared, so metrics are name
 
 import hashlib
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -18,7 +17,6 @@ from PIL import Image
 from ganvas.backbones.efficientnet import (
     FEATURES,
     SCALES,
-    Variant,
     build_efficientnet,
     load_weights,
 )
@@ -26,17 +24,12 @@ from ganvas.backbones.precision import dtype_policy
 from ganvas.backbones.state_dict import read_state_dict
 from ganvas.errors import GanvasError
 from ganvas.metrics import inception_v3
+from ganvas.metrics.extractor_names import INCEPTION_FILE, PACKAGED, check_extractor
 from ganvas.progress import track
 
 # Larger batches are no faster on a CPU; this one takes about 0.2 GiB.
 BATCH = 16
 THREADS = 2
-# Their weights are pip packages, so that no run downloads anything.
-PACKAGED: dict[str, Variant] = {"efficientnet_lite0": "lite0", "efficientnet_lite2": "lite2"}
-APPLICATIONS: dict[str, Callable[..., keras.Model]] = {
-    name: build for name, build in vars(keras.applications).items() if name[0].isupper()
-}
-INCEPTION_FILE = "pt_inception-2015-12-05-6726825d.pth"
 
 
 @dataclass(frozen=True)
@@ -116,44 +109,6 @@ def resize(image: np.ndarray, side: int) -> np.ndarray:
     return np.stack([np.asarray(channel) for channel in channels], axis=-1).clip(0, 255)
 
 
-def check_extractor(name: str) -> str:
-    """Return an extractor's name unchanged if it is valid.
-
-    Raises:
-        ValueError: The name is unknown.
-
-    Example:
-        >>> check_extractor("InceptionV3")
-        'InceptionV3'
-    """
-    if name not in {*PACKAGED, "inception", *APPLICATIONS} and not name.endswith(".keras"):
-        raise ValueError(
-            f"allowed are {', '.join(PACKAGED)}, inception (of FID), a network of "
-            "keras.applications, such as InceptionV3, and the path of a saved network, that ends "
-            "in .keras"
-        )
-    return name
-
-
-def metric_names(extractor: str) -> tuple[str, str, str]:
-    """Return the titles of Fréchet distance, kernel distance and Inception Score.
-
-    Only metrics of the Inception network of 2015-12-05 are called FID, KID and Inception Score.
-
-    Args:
-        extractor: A `FeatureExtractor.name`.
-
-    Example:
-        >>> metric_names("efficientnet_lite2")[0]
-        'FD-efficientnet_lite2'
-    """
-    if extractor == "inception":
-        return "FID", "KID", "Inception Score"
-    if extractor == "InceptionV3":
-        return "FID-keras", "KID-keras", "IS-keras"
-    return f"FD-{extractor}", f"KD-{extractor}", f"IS-{extractor}"
-
-
 @cache
 def load_extractor(name: str, weights: str | None = None) -> FeatureExtractor:
     """Load a feature extractor with its weights, once per process.
@@ -219,7 +174,7 @@ def _load_inception(weights: str | None) -> FeatureExtractor:
 
 
 def _load_application(name: str, weights: str | None) -> FeatureExtractor:
-    build = APPLICATIONS[name]
+    build = getattr(keras.applications, name)
     preprocess = sys.modules[build.__module__].preprocess_input
     try:
         with dtype_policy("float32"):

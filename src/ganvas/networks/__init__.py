@@ -1,17 +1,15 @@
 """The networks that can be trained: one file each, chosen by name."""
 
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, Self
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from pydantic import Field, create_model
 
-from ganvas.backbones.precision import dtype_policy
 from ganvas.base_params import Params
-from ganvas.networks.artgan import ArtganParams, build_artgan
-from ganvas.networks.dcgan import DcganParams, build_dcgan
-from ganvas.networks.gan_networks import GanNetworks
-from ganvas.networks.projected_gan import ProjectedParams, build_projected
-from ganvas.networks.r3gan import R3ganParams, build_r3gan
+from ganvas.networks.config import ArtganParams, DcganParams, ProjectedParams, R3ganParams
+
+if TYPE_CHECKING:
+    from ganvas.networks.gan_networks import GanNetworks
 
 
 class Network(NamedTuple):
@@ -19,22 +17,23 @@ class Network(NamedTuple):
 
     Attributes:
         params: The model of its parameters, each with a default.
-        build: Function from such parameters, the image shape (H, W, 3) and the number of classes,
-            0 for unconditional networks, to generator and discriminator.
+        builder: `module:function`, which is imported when the network is built. The function takes
+            such parameters, the image shape (H, W, 3) and the number of classes, 0 for
+            unconditional networks, and returns `GanNetworks`.
         always_conditional: Whether the network is always class-conditional.
     """
 
     params: type[Params]
-    build: Callable[[Any, tuple[int, int, int], int], GanNetworks]
+    builder: str
     always_conditional: bool = False
 
 
-# To add a network, write its file and add a line here.
+# To add a network, write its file, its parameters in config.py and a line here.
 NETWORKS = {
-    "artgan": Network(ArtganParams, build_artgan, always_conditional=True),
-    "dcgan": Network(DcganParams, build_dcgan),
-    "projected": Network(ProjectedParams, build_projected),
-    "r3gan": Network(R3ganParams, build_r3gan),
+    "artgan": Network(ArtganParams, "ganvas.networks.artgan:build_artgan", always_conditional=True),
+    "dcgan": Network(DcganParams, "ganvas.networks.dcgan:build_dcgan"),
+    "projected": Network(ProjectedParams, "ganvas.networks.projected_gan:build_projected"),
+    "r3gan": Network(R3ganParams, "ganvas.networks.r3gan:build_r3gan"),
 }
 
 # The source's default label column.
@@ -77,7 +76,7 @@ def build(
     image_shape: tuple[int, int, int],
     classes: int = 0,
     precision: str = "float32",
-) -> GanNetworks:
+) -> "GanNetworks":
     """Build the chosen network.
 
     Args:
@@ -91,5 +90,9 @@ def build(
         >>> [(x.name, x.shape) for x in networks.generator.inputs]
         [('latent', (None, 100)), ('classes', (None, 10))]
     """
+    # Keras takes seconds to import, and parameters are validated without it.
+    from ganvas.backbones.precision import dtype_policy
+
+    builder = resolve_name(NETWORKS[params.name].builder)
     with dtype_policy(precision):
-        return NETWORKS[params.name].build(params.chosen, image_shape, classes)
+        return builder(params.chosen, image_shape, classes)

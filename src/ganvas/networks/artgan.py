@@ -9,34 +9,18 @@ active in the generator's update.
 
 from collections.abc import Iterable
 from functools import reduce
-from typing import Any, Literal
+from typing import Any
 
 import keras
 from keras import KerasTensor, layers, ops
-from pydantic import Field
 
-from ganvas.base_params import Params
 from ganvas.errors import GanvasError
+from ganvas.networks.config import ArtganParams
 from ganvas.networks.gan_networks import GanNetworks
 
 FIRST_SIDE, FEATURE_SIDE = 4, 8
 DROPOUT = {"original": 0.0, "improved": 0.2}
 NOISE = {"original": 0.0, "improved": 0.05}
-
-
-class ArtganParams(Params):
-    """Parameters of ArtGAN.
-
-    At 64 pixels a width of 128 is the paper's network. Larger sides have more stages, at most four
-    times as wide; smaller sides have fewer.
-    """
-
-    variant: Literal["original", "improved"] = "original"
-    class_loss: Literal["sigmoid", "softmax"] = "sigmoid"
-    latent: int = Field(100, ge=1, le=4096)
-    width: int = Field(128, ge=4, le=512, multiple_of=4)
-    dropout: float | None = Field(None, ge=0, lt=1)
-    noise: float | None = Field(None, ge=0, le=1)
 
 
 def build_artgan(

@@ -9,49 +9,15 @@ With classes, a class embedding is concatenated to the latent, as in BigGAN (Bro
 and the discriminator is a projection discriminator (Miyato and Koyama, arXiv 1802.05637).
 """
 
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import keras
 from keras import KerasTensor, layers
-from pydantic import Field
 
-from ganvas.base_params import Params
 from ganvas.errors import GanvasError
 from ganvas.networks.conditioning import class_embedding, class_norm, projection_logit
+from ganvas.networks.config import DcganParams
 from ganvas.networks.gan_networks import GanNetworks
-
-Widths = list[Annotated[int, Field(ge=1, le=4096)]]
-
-
-class DcganParams(Params):
-    """Parameters of DCGAN.
-
-    Spectral normalization is Keras's layer: it divides the kernels at each training step, without
-    a gradient through the singular value; batch norms stay, so that the network as a whole is not
-    1-Lipschitz. The class embedding beside the latent is needed because conditional batch norm
-    scales and shifts whole feature maps, which can't change where things are in an image.
-    """
-
-    latent: int = Field(100, ge=1, le=4096)
-    smallest_side: Literal[4, 8] = 4
-    generator_width: int = Field(64, ge=1, le=512)
-    generator_widths: Widths | None = None
-    discriminator_width: int = Field(64, ge=1, le=512)
-    discriminator_widths: Widths | None = None
-    kernel: int = Field(4, ge=3, le=7)
-    bias: bool = False
-    initializer: Literal["normal", "glorot"] = "normal"
-    stem: Literal["convolution", "dense"] = "convolution"
-    stem_activation: bool = True
-    generator_norm: Literal["batch", "none"] = "batch"
-    generator_activation: Literal["relu", "leaky_relu"] = "relu"
-    output_convolution: int | None = Field(None, ge=1, le=9)
-    output_activation: Literal["tanh", "sigmoid"] = "tanh"
-    head: Literal["convolution", "dense"] = "convolution"
-    dropout: float = Field(0.0, ge=0, lt=1)
-    discriminator_norm: Literal["batch", "none"] = "batch"
-    spectral_norm: bool = False
-    class_embedding: int = Field(32, ge=1, le=1024)
 
 
 def build_dcgan(

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-import keras
+from ganvas.keras_types import Model
 
 
 class GanNetworks(NamedTuple):
@@ -31,11 +31,11 @@ class GanNetworks(NamedTuple):
             with the generator, which is trained by the reconstruction loss; None for most networks.
     """
 
-    generator: keras.Model
-    discriminator: keras.Model
-    decoder: keras.Model | None = None
+    generator: Model
+    discriminator: Model
+    decoder: Model | None = None
 
 
-def has_pretrained_backbone(discriminator: keras.Model) -> bool:
+def has_pretrained_backbone(discriminator: Model) -> bool:
     """Return whether a discriminator consists of `backbone` and `heads`; see `GanNetworks`."""
     return "backbone" in {layer.name for layer in discriminator.layers}

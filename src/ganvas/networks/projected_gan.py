@@ -10,36 +10,17 @@ Metrics must not use the extractor efficientnet_lite0 for such a generator, whic
 its features.
 """
 
-from typing import Literal
-
 import keras
 from keras import KerasTensor, layers
-from pydantic import Field
 
 from ganvas.backbones.efficientnet import build_pyramid
-from ganvas.base_params import Params
 from ganvas.networks.conditioning import class_embedding, projection_logit
+from ganvas.networks.config import ProjectedParams
 from ganvas.networks.gan_networks import GanNetworks
 from ganvas.networks.self_modulated import build_self_modulated
 
 # Each head has GRID × GRID logits.
 GRID = 4
-# Not allowed as extractor of metrics, see `ganvas.project_params`.
-BACKBONE = "efficientnet_lite0"
-
-
-class ProjectedParams(Params):
-    """Parameters of Projected GAN; the cost of `input_upscale` grows with its square."""
-
-    latent: int = Field(100, ge=1, le=4096)
-    generator_width: int = Field(32, ge=1, le=512)
-    max_width: int = Field(512, ge=1, le=4096)
-    kernel: int = Field(4, ge=3, le=7)
-    mixing: Literal["across_scales", "across_channels", "none"] = "across_scales"
-    projection: int = Field(64, ge=1, le=1024)
-    head_width: int = Field(64, ge=1, le=1024)
-    pixel_width: int = Field(24, ge=1, le=512)
-    input_upscale: Literal[1, 2, 4, 8] = 1
 
 
 def build_projected(

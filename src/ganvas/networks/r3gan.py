@@ -12,48 +12,12 @@ from typing import Any
 
 import keras
 from keras import KerasTensor, layers
-from pydantic import Field, model_validator
 
-from ganvas.base_params import Params
 from ganvas.networks.conditioning import class_embedding
+from ganvas.networks.config import FIRST_SIDE, R3ganParams
 from ganvas.networks.gan_networks import GanNetworks
 
-FIRST_SIDE, LARGEST_SIDE = 4, 256
 SLOPE = 0.2
-
-
-class R3ganParams(Params):
-    """Parameters of R3GAN.
-
-    Many groups are for GPUs: TensorFlow has no fast CPU kernels for grouped convolutions.
-    """
-
-    latent: int = Field(64, ge=1, le=4096)
-    width: int = Field(384, ge=1, le=1024)
-    max_width: int = Field(768, ge=1, le=4096)
-    blocks: int = Field(2, ge=1, le=8)
-    expansion: int = Field(2, ge=1, le=8)
-    group_width: int = Field(16, ge=1, le=4096)
-    class_embedding: int = Field(64, ge=1, le=1024)
-
-    @model_validator(mode="after")
-    def _check_groups(self) -> "R3ganParams":
-        for width in (self.width, self.max_width):
-            expanded = width * self.expansion
-            if expanded > self.group_width and expanded % self.group_width:
-                raise ValueError(
-                    f"width and max_width times expansion must be multiples of group_width, or "
-                    f"less, and {width} × {self.expansion} is neither"
-                )
-        for width in _stage_widths(self, LARGEST_SIDE):
-            expanded = width * self.expansion
-            if expanded % _count_groups(self, expanded):
-                raise ValueError(
-                    f"width, doubled at each halving, comes to {width}, and {width} × "
-                    f"{self.expansion} can't be divided into groups of {self.group_width} or a "
-                    "little more"
-                )
-        return self
 
 
 def build_r3gan(
@@ -83,7 +47,7 @@ def _build_generator(
     params: R3ganParams, image_shape: tuple[int, int, int], classes: int
 ) -> keras.Model:
     latent = inputs = keras.Input((params.latent,), name="latent")
-    widths = _stage_widths(params, image_shape[0])
+    widths = params.stage_widths(image_shape[0])
     x = latent
     if classes:
         labels = keras.Input((classes,), name="classes")
@@ -112,7 +76,7 @@ def _build_discriminator(
     params: R3ganParams, image_shape: tuple[int, int, int], classes: int
 ) -> keras.Model:
     images = inputs = keras.Input(image_shape, name="images")
-    widths = _stage_widths(params, image_shape[0])[::-1]
+    widths = params.stage_widths(image_shape[0])[::-1]
     x = _conv1x1(widths[0], _he_normal())(images)
     x = _residual_blocks(params, len(widths), x)
     for width in widths[1:]:
@@ -141,16 +105,6 @@ def _build_discriminator(
     return keras.Model([inputs, labels], logits, name="discriminator")
 
 
-def _stage_widths(params: R3ganParams, side: int) -> list[int]:
-    """Return the channels of the feature maps, from the smallest side to the largest."""
-    doublings = range((side // FIRST_SIDE).bit_length())
-    return [min(params.width << depth, params.max_width) for depth in doublings][::-1]
-
-
-def _count_groups(params: R3ganParams, channels: int) -> int:
-    return max(channels // params.group_width, 1)
-
-
 def _residual_blocks(params: R3ganParams, stages: int, x: KerasTensor) -> KerasTensor:
     """Apply the residual blocks of one of `stages` resolutions."""
     # Fix-up for 3 layers per block; 2 / (1 + slope²) preserves variance over a leaky ReLU.
@@ -162,7 +116,7 @@ def _residual_blocks(params: R3ganParams, stages: int, x: KerasTensor) -> KerasT
             expanded,
             3,
             padding="same",
-            groups=_count_groups(params, expanded),
+            groups=params.count_groups(expanded),
             kernel_initializer=_he_normal(gain),
         )(y)
         y = _conv1x1(width, keras.initializers.Zeros())(layers.LeakyReLU(SLOPE)(y))

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 
-import keras
 import numpy as np
+
+from ganvas.keras_types import Model
 
 # Batches always have this size: float sums depend on the batch size, so only then does an image
 # depend on nothing but its seed and number.
 BATCH = 64
 
 
-def latent_dim(generator: keras.Model) -> int:
+def latent_dim(generator: Model) -> int:
     """Return the length Z of a generator's latents.
 
     Example:
@@ -21,7 +22,7 @@ def latent_dim(generator: keras.Model) -> int:
     return generator.inputs[0].shape[-1]
 
 
-def count_classes(generator: keras.Model) -> int:
+def count_classes(generator: Model) -> int:
     """Return the number of classes K of a generator; 0 for an unconditional one.
 
     Example:
@@ -32,9 +33,7 @@ def count_classes(generator: keras.Model) -> int:
     return generator.inputs[1].shape[-1] if len(generator.inputs) > 1 else 0
 
 
-def sample_latents(
-    generator: keras.Model, count: int, seed: int, truncation: float = 1.0
-) -> np.ndarray:
+def sample_latents(generator: Model, count: int, seed: int, truncation: float = 1.0) -> np.ndarray:
     """Sample latents from N(0, 1), float32 of shape (count, Z).
 
     Args:
@@ -88,7 +87,7 @@ def slerp(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
     return (start_weight * start + end_weight * end).swapaxes(0, 1).astype(np.float32)
 
 
-def cycle_classes(generator: keras.Model, count: int) -> np.ndarray:
+def cycle_classes(generator: Model, count: int) -> np.ndarray:
     """Return one-hot labels, float32 of shape (count, K), that cycle through the classes.
 
     Example:
@@ -128,7 +127,7 @@ def as_inputs(arrays: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
 
 
 def generate_batches(
-    generator: keras.Model, latents: np.ndarray, one_hot_labels: np.ndarray | None = None
+    generator: Model, latents: np.ndarray, one_hot_labels: np.ndarray | None = None
 ) -> Iterator[np.ndarray]:
     """Generate images from latents, batch by batch.
 
@@ -153,12 +152,12 @@ def generate_batches(
     for start in range(0, len(latents), BATCH):
         padded = [_pad(x[start : start + BATCH]) for x in (latents, one_hot_labels)]
         inputs = as_inputs(padded[: len(generator.inputs)])
-        images = keras.ops.convert_to_numpy(generator(inputs, training=False))
+        images = np.asarray(generator(inputs, training=False))
         yield to_uint8(images[: len(latents) - start])
 
 
 def generate_images(
-    generator: keras.Model, latents: np.ndarray, one_hot_labels: np.ndarray | None = None
+    generator: Model, latents: np.ndarray, one_hot_labels: np.ndarray | None = None
 ) -> np.ndarray:
     """Generate all images, uint8 of shape (N, H, W, 3), at once; see `generate_batches`.
 

@@ -11,6 +11,8 @@ from ganvas.base_params import Params
 AugmentOperation = Literal["color", "translation", "cutout"]
 # Losses with labels, which can be smoothed or noisy.
 LOSSES_WITH_LABELS = ("non_saturating", "least_squares")
+# Losses that are negative log-likelihoods, and so in nats.
+LOSSES_IN_NATS = ("non_saturating", "relativistic")
 
 
 class LossParams(Params):

@@ -283,11 +283,6 @@ def _unpack_checkpoint(data: bytes) -> Checkpoint:
 # --- Choosing the devices ---------------------------------------------------------------------
 
 
-def has_gpu() -> bool:
-    """Return whether TensorFlow sees a GPU."""
-    return bool(tf.config.get_visible_devices("GPU"))
-
-
 def select_devices(choice: str) -> Devices:
     """Return the devices that `train.distribute` and TF_CONFIG choose.
 

@@ -160,9 +160,6 @@ LOSSES: dict[str, AdversarialLoss] = {
     "relativistic": AdversarialLoss(relativistic_discriminator_loss, relativistic_generator_loss),
 }
 
-# Losses that are negative log-likelihoods, and so in nats.
-IN_NATS = ("non_saturating", "relativistic")
-
 
 def make_loss(
     params: LossParams, seed: keras.random.SeedGenerator | None = None

@@ -3,18 +3,19 @@
 import math
 import textwrap
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from PIL import Image
 
 from ganvas.visualization.curves import render
 from ganvas.visualization.image_cells import png_uri
 from ganvas.visualization.metric_table import SIGNS, format_heading, format_value, scale_value
 from ganvas.visualization.report import TEMPLATES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 SEED = "train.seed"
 # The first columns of the table; runs are ranked by the first one, of which lower is better.
@@ -165,6 +166,9 @@ def draw_ranges(runs: list[Run]) -> np.ndarray:
     Returns:
         uint8 of shape (H, W, 3).
     """
+    # Here, not above: commands that draw nothing do without Matplotlib.
+    from matplotlib.figure import Figure
+
     # Long names are wrapped, to leave room for the dots.
     groups = {textwrap.fill(name, 34): group for name, group in group_runs(runs).items()}
     metrics = {name: x for run in runs for name, x in run["metrics"].items() if not x.get("of")}
@@ -181,7 +185,7 @@ def draw_ranges(runs: list[Run]) -> np.ndarray:
     return render(figure)
 
 
-def _draw_metric(axes: Axes, name: str, groups: dict[str, list[Run]]) -> None:
+def _draw_metric(axes: "Axes", name: str, groups: dict[str, list[Run]]) -> None:
     metrics = []
     for y, runs in enumerate(groups.values()):
         measured = [run["metrics"][name] for run in runs if name in run["metrics"]]

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import numpy as np
-from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
 from ganvas.visualization.image_grid import GAP, WHITE, make_grid, pad_row, split_grid
@@ -104,6 +103,9 @@ def _font_size(height: int) -> int:
 
 def _draw_rows(names: list[str], blocks: dict[str, list[np.ndarray]]) -> np.ndarray:
     """Draw rows of images with labels on their left, in blocks side by side under headings."""
+    # Here, not above: commands that draw nothing do without Matplotlib.
+    from matplotlib.font_manager import findfont
+
     height, width = next(iter(blocks.values()))[0].shape[1:3]
     size = _font_size(height)
     font = ImageFont.truetype(findfont("DejaVu Sans"), size)

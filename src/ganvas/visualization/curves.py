@@ -1,11 +1,14 @@
 """Training curves: losses and scores by epoch, as an image and as an interactive plot."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from plotly.subplots import make_subplots
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Readable on white and on black; the report's style replaces it by the page's own colors.
 GRAY = "#8a8494"
@@ -52,6 +55,9 @@ def draw_curves(history: pd.DataFrame) -> np.ndarray:
         >>> draw_curves(pd.DataFrame({"epoch": [1, 2]} | losses | scores)).shape
         (576, 1584, 3)
     """
+    # Here, not above: commands that draw nothing do without Matplotlib.
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(11, 4), dpi=144, layout="constrained")
     # A line of few points is invisible or easily overlooked.
     marker = "o" if len(history) < 3 else None
@@ -69,8 +75,10 @@ def draw_curves(history: pd.DataFrame) -> np.ndarray:
     return render(figure)
 
 
-def render(figure: Figure) -> np.ndarray:
+def render(figure: "Figure") -> np.ndarray:
     """Render a matplotlib figure to pixels, uint8 of shape (H, W, 3)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

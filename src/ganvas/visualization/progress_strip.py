@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ganvas.errors import GanvasError
 from ganvas.grid_layout import divide_rows
@@ -80,6 +79,9 @@ def read_strip(folder: Path, height: int, width: int) -> dict[int, np.ndarray]:
         >>> run = Path("data/07_model_output/sample/dcgan/snapshots/2026-01-31T12.00.00")
         >>> images = read_strip(run, height=64, width=64)
     """
+    # Here, not above: commands that draw nothing do without Matplotlib.
+    from matplotlib.figure import Figure
+
     grids = read_snapshots(folder, COLUMNS)
     cells = {epoch: split_grid(grid, height, width) for epoch, grid in grids.items()}
     return {

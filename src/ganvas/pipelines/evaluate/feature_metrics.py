@@ -1,19 +1,13 @@
 """Nodes that compare the features of generated and real images."""
 
 import logging
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ganvas.ingestion.class_labels import Classes, match_classes
 from ganvas.ingestion.collection import Collection
-from ganvas.metrics.class_consistency import blur_and_noise, predict_classes, train_classifier
-from ganvas.metrics.feature_extractors import (
-    FeatureExtractor,
-    compute_features,
-    load_extractor,
-    metric_names,
-)
+from ganvas.metrics.extractor_names import metric_names
 from ganvas.metrics.frechet import frechet_distance
 from ganvas.metrics.inception_score import inception_score
 from ganvas.metrics.kid import kernel_distance, kernel_distance_subsets
@@ -21,6 +15,9 @@ from ganvas.metrics.pairwise import mean_pairwise_distance
 from ganvas.metrics.prdc import compute_prdc
 from ganvas.pipelines.evaluate.metric_entry import Metrics, Value, metric_entry
 from ganvas.pipelines.evaluate.params import EvaluateParams
+
+if TYPE_CHECKING:
+    from ganvas.metrics.feature_extractors import FeatureExtractor
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +41,7 @@ class Features(NamedTuple):
         validation_positions: Positions of these in the collection, (v,).
     """
 
-    extractor: FeatureExtractor | None
+    extractor: "FeatureExtractor | None"
     generated: np.ndarray
     training: np.ndarray
     training_positions: np.ndarray
@@ -56,6 +53,9 @@ def extract_features(
     generated: np.ndarray, collection: Collection, params: EvaluateParams
 ) -> Features:
     """Compute the features of generated, training and validation images."""
+    # TensorFlow takes seconds to import, and Kedro imports this module for every command.
+    from ganvas.metrics.feature_extractors import compute_features, load_extractor
+
     rng = np.random.default_rng(params.seed)
     training = rng.permutation(collection.split("train"))[: params.real]
     validation = collection.shuffled("validation")[: params.count]
@@ -168,12 +168,19 @@ def measure_classes(
 
 def _class_accuracy(
     features: Features,
-    extractor: FeatureExtractor,
+    extractor: "FeatureExtractor",
     target_classes: np.ndarray,
     collection: Collection,
     classes: Classes,
     seed: int,
 ) -> dict[str, Any]:
+    from ganvas.metrics.class_consistency import (
+        blur_and_noise,
+        predict_classes,
+        train_classifier,
+    )
+    from ganvas.metrics.feature_extractors import compute_features
+
     # Train on labeled training images and on degraded copies: generated images tend to be blurred
     # or noisy, which the classifier must not mistake for a class.
     labels = classes.labels[features.training_positions]
@@ -204,7 +211,7 @@ def _class_accuracy(
 
 
 def _compare(
-    extractor: FeatureExtractor, real: np.ndarray, generated: np.ndarray, seed: int
+    extractor: "FeatureExtractor", real: np.ndarray, generated: np.ndarray, seed: int
 ) -> dict[str, Value]:
     size = _subset_size(len(real))
     values: dict[str, Value] = {

@@ -4,7 +4,6 @@ import importlib.util
 import logging
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 from PIL import Image
@@ -14,6 +13,7 @@ from ganvas.grid_layout import find_rows
 from ganvas.ingestion.class_labels import match_classes
 from ganvas.ingestion.collection import Collection
 from ganvas.ingestion.face_alignment import find_landmarks
+from ganvas.keras_types import Model
 from ganvas.metrics.discriminator_accuracy import compute_logits, discriminator_accuracy
 from ganvas.metrics.parzen import parzen
 from ganvas.networks.sampling import generate_images, one_hot, sample_labels, sample_latents
@@ -21,8 +21,7 @@ from ganvas.pipelines.evaluate.feature_metrics import Features
 from ganvas.pipelines.evaluate.metric_entry import Metrics, metric_entry, name_run
 from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.progress import track
-from ganvas.training.config import LossParams
-from ganvas.training.losses import IN_NATS
+from ganvas.training.config import LOSSES_IN_NATS, LossParams
 from ganvas.visualization.image_grid import make_grid_of_rows
 from ganvas.visualization.report import list_parameters
 
@@ -39,7 +38,7 @@ HISTORY_TITLES = {
 
 
 def generate_for_evaluation(
-    generator: keras.Model,
+    generator: Model,
     collection: Collection,
     class_list: dict[str, Any],
     params: EvaluateParams,
@@ -72,7 +71,7 @@ def summarize_history(history: pd.DataFrame, training_summary: dict[str, Any]) -
     epoch = min(best["epoch"], len(history)) if best else training_summary["epochs"]
     saved = history.iloc[epoch - 1] if best else history.iloc[-1]
     protocol = f"mean over epoch {epoch}, training images"
-    unit = "nats" if _loss_params(training_summary).name in IN_NATS else ""
+    unit = "nats" if _loss_params(training_summary).name in LOSSES_IN_NATS else ""
     return {
         name: metric_entry(title, saved[name], protocol, unit if "loss" in name else "")
         for name, title in HISTORY_TITLES.items()
@@ -80,7 +79,7 @@ def summarize_history(history: pd.DataFrame, training_summary: dict[str, Any]) -
 
 
 def measure_discriminator_accuracy(
-    discriminator: keras.Model,
+    discriminator: Model,
     generated: np.ndarray,
     target_classes: np.ndarray,
     collection: Collection,
@@ -120,7 +119,7 @@ def measure_discriminator_accuracy(
 
 
 def measure_likelihood(
-    generator: keras.Model,
+    generator: Model,
     collection: Collection,
     class_list: dict[str, Any],
     params: EvaluateParams,
@@ -230,7 +229,7 @@ def _loss_params(training_summary: dict[str, Any]) -> LossParams:
 
 
 def _generate(
-    generator: keras.Model,
+    generator: Model,
     collection: Collection,
     class_list: dict[str, Any],
     count: int,

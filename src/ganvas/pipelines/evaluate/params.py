@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from ganvas.base_params import Params
-from ganvas.metrics.feature_extractors import INCEPTION_FILE, check_extractor
+from ganvas.metrics.extractor_names import INCEPTION_FILE, check_extractor
 
 
 class EvaluateParams(Params):

@@ -4,9 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import keras
-
-from ganvas.exporting import FORMATS, SEED, export_generator
+from ganvas.keras_types import Model
 from ganvas.networks.sampling import latent_dim
 from ganvas.pipelines.export.params import ExportParams
 
@@ -14,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 def export_formats(
-    generator: keras.Model, classes: dict[str, Any], folder: Path, params: ExportParams
+    generator: Model, classes: dict[str, Any], folder: Path, params: ExportParams
 ) -> dict[str, Any]:
     """Export a generator to all formats, or to none if one fails.
 
@@ -24,6 +22,9 @@ def export_formats(
     Raises:
         GanvasError: A format's packages are missing, or its file generates other images.
     """
+    # Keras takes seconds to import, and Kedro imports this module for every command.
+    from ganvas.exporting import FORMATS, SEED, export_generator
+
     written = export_generator(generator, params.formats, folder, params.checked, params.tolerance)
     files = {}
     for name, (file, difference) in written.items():

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -13,6 +12,7 @@ from ganvas.errors import GanvasError
 from ganvas.grid_layout import divide_rows, find_rows, label_rows
 from ganvas.ingestion.class_labels import match_classes
 from ganvas.ingestion.collection import Collection, count_reasons
+from ganvas.keras_types import Model
 from ganvas.networks.sampling import (
     count_classes,
     generate_images,
@@ -38,13 +38,13 @@ SHEET_GENERATED, SHEET_REAL = 8, 3
 INTERPOLATIONS, INTERPOLATION_STEPS = 4, 9
 
 
-def make_sample_grid(generator: keras.Model, params: ReportParams) -> np.ndarray:
+def make_sample_grid(generator: Model, params: ReportParams) -> np.ndarray:
     """Arrange generated images in a grid; with classes, each row is of one, see `label_rows`."""
     labels = label_rows(count_classes(generator), params.rows, params.columns)
     return make_grid(_generate(generator, labels, params.seed), params.columns)
 
 
-def make_interpolation_grid(generator: keras.Model, params: ReportParams) -> np.ndarray:
+def make_interpolation_grid(generator: Model, params: ReportParams) -> np.ndarray:
     """Arrange interpolations between latents in a grid, one row and one class each."""
     ends = sample_latents(generator, 2 * INTERPOLATIONS, params.seed + 2)
     latents = slerp(ends[:INTERPOLATIONS], ends[INTERPOLATIONS:], INTERPOLATION_STEPS)
@@ -56,7 +56,7 @@ def make_interpolation_grid(generator: keras.Model, params: ReportParams) -> np.
 
 
 def make_class_sheets(
-    generator: keras.Model, classes: dict[str, Any], collection: Collection, params: ReportParams
+    generator: Model, classes: dict[str, Any], collection: Collection, params: ReportParams
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Draw sheets of real and generated images by class.
 
@@ -102,7 +102,7 @@ def make_real_grid(
     return make_grid_of_rows([collection.images[chosen[row]] for row in rows])
 
 
-def make_generated_grid(generator: keras.Model, params: ReportParams) -> np.ndarray:
+def make_generated_grid(generator: Model, params: ReportParams) -> np.ndarray:
     """Arrange generated images in a grid, to compare with the real ones."""
     classes = count_classes(generator)
     labels = np.repeat(divide_rows(classes, _count_paired_rows(classes)), PAIRED_COLUMNS)
@@ -113,14 +113,14 @@ def _count_paired_rows(classes: int) -> int:
     return min(classes, PAIRED_CLASSES) or PAIRED_ROWS
 
 
-def _generate(generator: keras.Model, labels: np.ndarray, seed: int) -> np.ndarray:
+def _generate(generator: Model, labels: np.ndarray, seed: int) -> np.ndarray:
     """Generate an image of each class number in `labels`, all from different latents."""
     latents = sample_latents(generator, len(labels), seed)
     return generate_images(generator, latents, one_hot(labels, count_classes(generator)))
 
 
 def draw_progress_strip(
-    snapshots: Path, training_summary: dict[str, Any], generator: keras.Model
+    snapshots: Path, training_summary: dict[str, Any], generator: Model
 ) -> np.ndarray:
     """Draw the progress strip of the generator's training run."""
     height, width = generator.output_shape[1:3]
@@ -193,7 +193,7 @@ def write_report(
 
 
 def write_card(
-    generator: keras.Model,
+    generator: Model,
     metrics: dict[str, Any],
     training_summary: dict[str, Any],
     sample_grid: np.ndarray,

@@ -5,11 +5,11 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import keras
 import numpy as np
 
 from ganvas.errors import GanvasError
 from ganvas.grid_layout import find_rows
+from ganvas.keras_types import Model
 from ganvas.networks.sampling import generate_batches, one_hot, sample_latents
 from ganvas.pipelines.sample.params import SampleParams
 from ganvas.progress import track
@@ -20,7 +20,7 @@ GRID = "grid"
 
 
 def generate_samples(
-    generator: keras.Model, classes: dict[str, Any], params: SampleParams
+    generator: Model, classes: dict[str, Any], params: SampleParams
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Generate images batch by batch.
 

@@ -28,6 +28,7 @@ from ganvas.metrics.kid import kernel_distance
 from ganvas.metrics.nearest_neighbors import find_nearest_images
 from ganvas.metrics.pairwise import mean_image_distance
 from ganvas.networks.sampling import generate_images, one_hot, sample_labels, sample_latents
+from ganvas.pipelines.train.params import KID_EXTRACTOR
 from ganvas.training.callbacks import (
     EarlyWarnings,
     KidValidation,
@@ -53,8 +54,6 @@ from ganvas.visualization.progress_strip import snapshot_file
 # Added to the seed; beyond the seeds that a user can set, so that the selection of an epoch and
 # the final evaluation never share images.
 KID_SEED_OFFSET = 2**32
-# The final evaluation uses another network, by whose features no epoch was selected.
-EXTRACTOR = "efficientnet_lite0"
 # Number of samples that are compared, and of real images in each reference for their distances.
 REFERENCE_IMAGES = 64
 # Number of training images that are clustered where there are no classes.
@@ -223,7 +222,7 @@ def make_kid_measure(
 
     With fewer than two validation images, it is the distance to training images.
     """
-    extractor = load_extractor(EXTRACTOR)
+    extractor = load_extractor(KID_EXTRACTOR)
     positions = collection.shuffled("validation")
     if len(positions) < 2:
         positions = collection.shuffled("train")

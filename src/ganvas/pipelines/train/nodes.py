@@ -1,30 +1,29 @@
 """Nodes of the train pipeline."""
 
+from __future__ import annotations
+
 import hashlib
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import pandas as pd
 
 from ganvas.errors import Finished
 from ganvas.ingestion.class_labels import Classes, label_columns, read_classes
 from ganvas.ingestion.collection import Collection
+from ganvas.keras_types import Model
 from ganvas.networks import NETWORKS, NetworkParams, build
-from ganvas.networks.gan_networks import GanNetworks
-from ganvas.networks.weight_transfer import load_matching_weights
 from ganvas.pipelines.ingest.params import IngestParams
-from ganvas.pipelines.train.callbacks import make_callbacks
 from ganvas.pipelines.train.params import IDENTITY, run_parameters
-from ganvas.training.checkpoints import open_store
 from ganvas.training.config import TrainParams
-from ganvas.training.cpu_threads import run_branches_in_parallel
-from ganvas.training.dataset import TrainingSet, count_steps
-from ganvas.training.distribution import SINGLE_DEVICE, select_devices
-from ganvas.training.trainer import TrainingResult, build_gan, dry_run, train
+
+if TYPE_CHECKING:
+    from ganvas.networks.gan_networks import GanNetworks
+    from ganvas.training.dataset import TrainingSet
+    from ganvas.training.trainer import TrainingResult
 
 PACKAGES = ["ganvas", "kedro", "keras", "tensorflow", "numpy", "pillow"]
 
@@ -37,7 +36,7 @@ def train_gan(
     snapshots: Path,
     checkpoints: Path,
     command: str,
-) -> tuple[keras.Model, keras.Model, dict[str, Any], pd.DataFrame, dict[str, Any]]:
+) -> tuple[Model, Model, dict[str, Any], pd.DataFrame, dict[str, Any]]:
     """Build the networks and train them.
 
     Args:
@@ -55,6 +54,16 @@ def train_gan(
     Raises:
         Finished: It was a dry run, or this worker is not the chief.
     """
+    # TensorFlow takes seconds to import, and Kedro imports this module for every command.
+    import keras
+
+    from ganvas.pipelines.train.callbacks import make_callbacks
+    from ganvas.training.checkpoints import open_store
+    from ganvas.training.cpu_threads import run_branches_in_parallel
+    from ganvas.training.dataset import count_steps
+    from ganvas.training.distribution import SINGLE_DEVICE, select_devices
+    from ganvas.training.trainer import build_gan, dry_run, train
+
     # 1. Images with their classes, and the devices to train on.
     if params.anchor.every and network.name == "projected":
         # Before TensorFlow starts, and so before there are networks that could be checked.
@@ -103,6 +112,8 @@ def choose_column(network: NetworkParams, collection: Collection) -> str | None:
 
 def make_training_set(collection: Collection, classes: Classes) -> TrainingSet:
     """Return the training images; with classes, only labeled ones."""
+    from ganvas.training.dataset import TrainingSet
+
     positions = classes.in_split(collection.split("train"))
     if classes.column is None:
         return TrainingSet(collection.images, positions)
@@ -111,8 +122,10 @@ def make_training_set(collection: Collection, classes: Classes) -> TrainingSet:
 
 def build_networks(
     network: NetworkParams, params: TrainParams, data: TrainingSet
-) -> tuple[GanNetworks, keras.Model]:
+) -> tuple[GanNetworks, Model]:
     """Build the networks to train, and the float32 generator that is evaluated and saved."""
+    from ganvas.networks.weight_transfer import load_matching_weights
+
     shape = data.images.shape[1:]
     networks = build(network, shape, data.num_classes, params.precision)
     if params.weights_from is not None:
@@ -124,9 +137,7 @@ def build_networks(
     ).generator
 
 
-def _to_float32(
-    network: NetworkParams, discriminator: keras.Model, data: TrainingSet
-) -> keras.Model:
+def _to_float32(network: NetworkParams, discriminator: Model, data: TrainingSet) -> Model:
     """Return a copy of the discriminator that computes in float32, however it was trained."""
     copy = build(network, data.images.shape[1:], data.num_classes).discriminator
     copy.set_weights(discriminator.get_weights())

@@ -9,6 +9,9 @@ from ganvas.networks import NetworkParams
 from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.training.config import TrainParams
 
+# The feature extractor of train.kid_validation. The final evaluation uses another one, by whose
+# features no epoch was selected.
+KID_EXTRACTOR = "efficientnet_lite0"
 # A change of one of these parameters starts a new run; with any other the run resumes.
 IDENTITY = {
     "anchor",

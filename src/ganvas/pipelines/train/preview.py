@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import keras
 from kedro.io import CatalogProtocol
 from kedro.pipeline.preview_contract import MermaidPreview, TextPreview
 
@@ -11,7 +10,6 @@ from ganvas.ingestion.class_labels import read_classes
 from ganvas.networks import NETWORKS, NetworkParams, build
 from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.pipelines.train.nodes import choose_column
-from ganvas.visualization.network_diagram import draw_networks
 
 # Options of Mermaid: the natural width, since kedro-viz would reduce it to 300 pixels, and spacing
 # between boxes in pixels.
@@ -33,6 +31,11 @@ def preview_network() -> MermaidPreview | TextPreview:
 
 def draw_network(catalog: CatalogProtocol[Any, Any]) -> MermaidPreview | TextPreview:
     """Draw the network that a catalog's parameters choose, or return the reason why not."""
+    # Keras takes seconds to import, and Kedro imports this module for every command.
+    import keras
+
+    from ganvas.visualization.network_diagram import draw_networks
+
     ingest = IngestParams.model_validate(catalog.load("params:ingest"))
     network = NetworkParams.model_validate(catalog.load("params:network"))
     network = network.resolve_label(ingest.classes)
