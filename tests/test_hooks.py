@@ -1,9 +1,13 @@
+import logging
+from types import SimpleNamespace
+
 import pytest
 from kedro.io import DataCatalog
-from kedro.pipeline import Pipeline
+from kedro.pipeline import Node, Pipeline
 
+from ganvas import hooks as hooks_module
 from ganvas.errors import GanvasError
-from ganvas.hooks import GanvasHooks
+from ganvas.hooks import GanvasHooks, StageHooks, describe_metrics
 from ganvas.pipeline_registry import register_pipelines
 
 
@@ -13,9 +17,9 @@ def test_a_diverged_run_raises_its_message_and_the_next_run_does_not():
     summary = {"ended_by": "diverged", "message": "Training diverged."}
     hooks.after_dataset_saved("training_summary", summary)
     with pytest.raises(GanvasError, match="Training diverged"):
-        hooks.after_pipeline_run(pipeline)
+        hooks.after_pipeline_run(pipeline, DataCatalog())
     hooks.before_pipeline_run(pipeline, DataCatalog(), {})
-    hooks.after_pipeline_run(pipeline)
+    hooks.after_pipeline_run(pipeline, DataCatalog())
 
 
 class CompleteCatalog(DataCatalog):
@@ -48,3 +52,42 @@ def test_a_generator_needs_the_class_list_of_its_own_version(pipeline):
     for name in ("generator", "class_list"):
         with pytest.raises(GanvasError, match="generator and class_list must be of the same"):
             check_old_versions(pipeline, name)
+
+
+def test_each_stage_logs_its_time_once_all_its_outputs_are_saved(monkeypatch, caplog):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(hooks_module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    first = Node(lambda: (1, 2), None, ["a", "b"], name="first", namespace="train")
+    other = Node(lambda a: a, "a", "c", name="other", namespace="report")
+    last = Node(lambda b: b, "b", "d", name="last", namespace="train")
+    hooks = StageHooks()
+    hooks.before_pipeline_run(Pipeline([first, other, last]))
+    with caplog.at_level(logging.INFO):
+        for seconds, dataset, node in [
+            (10, "a", first),
+            (1, "b", first),
+            (5, "c", other),
+            (100, "d", last),
+        ]:
+            clock.now += seconds
+            hooks.after_dataset_saved(dataset, node)
+    assert caplog.messages == ["Finished report in 5.0 s.", "Finished train in 1 min 51 s."]
+
+
+def test_the_main_metrics_are_described_with_their_baselines():
+    def metric(title, value, real):
+        return {"title": title, "value": value, "real": real}
+
+    others = {
+        "loss": metric("Generator loss", 1.0, None),
+        "diversity": metric("Diversity", 0.5, 0.9),
+    }
+    assert describe_metrics(others) == "Diversity 0.5 (real images 0.9)"
+    main = {
+        "recall": metric("Recall", 0.39843, None),
+        "frechet_distance": metric("Fréchet distance (FID)", 95.0651, 34.5024),
+    }
+    assert (
+        describe_metrics(others | main)
+        == "Fréchet distance (FID) 95.1 (real images 34.5), Recall 0.398"
+    )

@@ -13,6 +13,7 @@ SRC = ROOT / "src"
 LAYERS = [
     {"__main__", "settings", "pipeline_registry", "cli"},
     {"config_loader", "hooks", "own_images"},
+    {"log_lines"},
     {"project_params"},
     {"pipelines", "gallery"},
     {"datasets", "exporting", "tracking"},

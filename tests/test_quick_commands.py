@@ -66,3 +66,5 @@ def test_a_command_that_runs_no_node_imports_nothing_slow(project, command, outp
     assert output in printed
     assert "Traceback" not in printed
     assert not packages & SLOW_TO_IMPORT
+    # Kedro's own command of that name is left out.
+    assert printed.count("  run ") == (command == "--help")

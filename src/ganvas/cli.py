@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 from kedro.config import MissingConfigException
+from kedro.framework.cli.cli import project_commands
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.project import pipelines, settings
 from kedro.framework.startup import ProjectMetadata
@@ -141,6 +142,8 @@ def cli() -> None:
 
 
 cli.add_command(run)
+# Kedro would list its own beside it in `kedro --help`.
+project_commands.lazy_subcommands.pop("run", None)
 
 
 @cli.command()

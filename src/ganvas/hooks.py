@@ -1,21 +1,25 @@
-"""Kedro hooks: checks before a run, the paths of its results, divergence, and MLflow tracking."""
+"""Kedro hooks: checks before a run, its times and results, divergence, and MLflow tracking."""
 
 import logging
+import os
+import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
-from kedro.io import CatalogProtocol
-from kedro.pipeline import Pipeline
-from rich.logging import RichHandler
+from kedro.io import AbstractVersionedDataset, CatalogProtocol
+from kedro.pipeline import Node, Pipeline
+from kedro.utils import find_kedro_project
 
 from ganvas.base_params import check_params
 from ganvas.errors import Finished, GanvasError
 from ganvas.ingestion.object_store import check_protocol, is_url
+from ganvas.log_lines import use_log_lines
 from ganvas.pipelines.train.params import run_parameters
-from ganvas.progress import in_terminal
+from ganvas.progress import format_duration
 from ganvas.project_params import ProjectParams
 from ganvas.tracking import RunReport, connect, log_run
 
@@ -25,7 +29,8 @@ logger = logging.getLogger(__name__)
 TRAINED = ("generator", "discriminator", "class_list")
 # Datasets whose paths are logged at the end of a run.
 RESULTS = {"samples": "Samples", "report": "Report", "comparison": "Comparison"}
-LOG_FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
+# Metrics that are logged at the end of a run; others only where an evaluation has none of these.
+MAIN_METRICS = ("frechet_distance", "precision", "recall")
 
 
 class GanvasHooks:
@@ -34,6 +39,7 @@ class GanvasHooks:
     def __init__(self) -> None:
         self._paths: dict[str, str] = {}
         self._divergence: str | None = None
+        self._metrics: dict[str, Any] = {}
 
     @hook_impl
     def after_context_created(self) -> None:
@@ -41,8 +47,7 @@ class GanvasHooks:
         # The command line prints errors itself. Set here rather than in logging.yml, which Kedro
         # does not read from a packaged conf.
         logging.getLogger("kedro.pipeline.node").setLevel(logging.CRITICAL)
-        if not in_terminal():
-            _use_plain_log_lines()
+        use_log_lines()
 
     @hook_impl
     def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
@@ -60,7 +65,7 @@ class GanvasHooks:
     ) -> None:
         """Check that the pipeline's inputs exist and that their versions belong together."""
         # One process may run several pipelines.
-        self._divergence = None
+        self._divergence, self._metrics = None, {}
         _check_versions(pipeline, run_params.get("load_versions") or {})
         for name in sorted(pipeline.inputs()):
             if name.startswith("params:") or name == "parameters" or catalog.exists(name):
@@ -82,13 +87,54 @@ class GanvasHooks:
             self._divergence = data["message"] if data["ended_by"] == "diverged" else None
 
     @hook_impl
-    def after_pipeline_run(self, pipeline: Pipeline) -> None:
-        """Log the paths of the results; raise GanvasError if training diverged."""
+    def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
+        """Remember the metrics, which the report is made of."""
+        if dataset_name == "metrics":
+            self._metrics = data
+
+    @hook_impl
+    def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
+        """Log the results and what to do with them; raise GanvasError if training diverged."""
         for name, title in RESULTS.items():
             if name in pipeline.all_outputs():
                 logger.info("%s: %s", title, self._paths[name])
+        if "report" in pipeline.all_outputs():
+            logger.info("Model: %s", self._newest_path(catalog, "generator"))
+            logger.info("Gallery: %s", _gallery_command())
+            logger.info("Metrics: %s", describe_metrics(self._metrics))
         if self._divergence:
             raise GanvasError(self._divergence)
+
+    def _newest_path(self, catalog: CatalogProtocol[Any, Any], name: str) -> str:
+        """Return the path of the version that the run has saved or loaded."""
+        path, dataset = self._paths[name], catalog.get(name)
+        if not isinstance(dataset, AbstractVersionedDataset):
+            return path
+        version = dataset.resolve_load_version()
+        return f"{path}/{version}/{path.rpartition('/')[2]}" if version else path
+
+
+class StageHooks:
+    """Log how long each stage of a run took, once all its outputs are saved."""
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline) -> None:
+        """List the outputs of each stage."""
+        self._seconds: Counter[str | None] = Counter()
+        self._missing: dict[str | None, set[str]] = {}
+        for node in pipeline.nodes:
+            self._missing.setdefault(node.namespace, set()).update(node.outputs)
+        self._last = time.monotonic()
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, node: Node) -> None:
+        """Add the time since the last output to the stage of this one."""
+        stage, now = node.namespace, time.monotonic()
+        self._seconds[stage] += now - self._last  # type: ignore[assignment]  # Counters take floats
+        self._last = now
+        self._missing[stage].discard(dataset_name)
+        if not self._missing[stage]:
+            logger.info("Finished %s in %s.", stage, format_duration(self._seconds[stage]))
 
 
 class TrackingHooks:
@@ -199,11 +245,26 @@ def _check_versions(pipeline: Pipeline, versions: dict[str, str]) -> None:
         )
 
 
-def _use_plain_log_lines() -> None:
-    """Replace rich's log handler, which wraps lines at 80 columns outside of a terminal."""
-    plain = logging.StreamHandler()
-    plain.setFormatter(logging.Formatter(LOG_FORMAT, datefmt="%Y-%m-%d %H:%M:%S"))
-    root = logging.getLogger()
-    for handler in [handler for handler in root.handlers if isinstance(handler, RichHandler)]:
-        root.removeHandler(handler)
-        root.addHandler(plain)
+def describe_metrics(metrics: dict[str, dict[str, Any]]) -> str:
+    """Return the main metrics with their real-data baselines, in one line.
+
+    Example:
+        >>> describe_metrics({"recall": {"title": "Recall", "value": 0.25, "real": 0.75}})
+        'Recall 0.25 (real images 0.75)'
+    """
+    # Without a feature extractor, the first ones that can be compared with real images.
+    comparable = [name for name, metric in metrics.items() if metric["real"] is not None]
+    names = [name for name in MAIN_METRICS if name in metrics] or comparable[: len(MAIN_METRICS)]
+    texts = []
+    for name in names:
+        metric = metrics[name]
+        real = f" (real images {metric['real']:.3g})" if metric["real"] is not None else ""
+        texts.append(f"{metric['title']} {metric['value']:.3g}{real}")
+    return ", ".join(texts)
+
+
+def _gallery_command() -> str:
+    # The environment of make is not active in the user's shell.
+    if "MAKELEVEL" in os.environ:
+        return "make gallery"
+    return "kedro gallery" if find_kedro_project(Path.cwd()) else "ganvas gallery"

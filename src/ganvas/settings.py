@@ -1,9 +1,9 @@
 """Kedro's settings for this project."""
 
 from ganvas.config_loader import GanvasConfigLoader, by_device, by_profile
-from ganvas.hooks import GanvasHooks, TrackingHooks
+from ganvas.hooks import GanvasHooks, StageHooks, TrackingHooks
 
-HOOKS = (GanvasHooks(), TrackingHooks())
+HOOKS = (GanvasHooks(), StageHooks(), TrackingHooks())
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)
 
 CONFIG_LOADER_CLASS = GanvasConfigLoader
