@@ -12,7 +12,7 @@ from ganvas.datasets.folder import FolderDataset, SnapshotsDataset
 from ganvas.datasets.images import AnimationDataset, ImageDataset, ImageFolderDataset
 from ganvas.datasets.leaderboard import LeaderboardDataset
 from ganvas.datasets.packed_collection import CollectionDataset
-from ganvas.ingestion.collection import INDEX, REJECTED
+from ganvas.ingestion.collection import INDEX, MANIFEST, REJECTED
 from ganvas.ingestion.shards import SHARD_NAME
 from ganvas.pipelines.evaluate.metric_entry import metric_entry
 from ganvas.visualization.image_grid import split_grid, write_png
@@ -81,8 +81,7 @@ def test_the_preview_of_a_folder_shows_its_first_images(tmp_path, images):
     assert (shown[7:] == 255).all()
     assert pixels(dataset.preview(images=1)).shape == (74, 74, 3)
     dataset.save([])
-    with pytest.raises(DatasetError, match="has no images"):
-        dataset.preview()
+    assert dataset.preview() is None
 
 
 def test_the_preview_of_a_collection_shows_evenly_spaced_images(tmp_path, images):
@@ -90,6 +89,7 @@ def test_the_preview_of_a_collection_shows_evenly_spaced_images(tmp_path, images
         np.save(tmp_path / SHARD_NAME.format(number), images[10 * number :][:10])
     for name, rows in ((INDEX, 20), (REJECTED, 0)):
         pd.DataFrame({"path": ["a.png"] * rows}).to_parquet(tmp_path / name)
+    (tmp_path / MANIFEST).write_text("{}")
     dataset = CollectionDataset(filepath=str(tmp_path))
     rows = split_grid(pixels(dataset.preview(count=4, columns=2)), 32, 32)
     shown = np.concatenate(list(rows))
@@ -100,8 +100,7 @@ def test_the_preview_of_a_collection_shows_evenly_spaced_images(tmp_path, images
 def test_the_preview_of_snapshots_is_the_last_one_of_the_latest_run(tmp_path, images):
     dataset = SnapshotsDataset(filepath=str(tmp_path))
     (tmp_path / "2026-01-03T00.00.00" / "tensorboard").mkdir(parents=True)
-    with pytest.raises(DatasetError, match="train first"):
-        dataset.preview()
+    assert dataset.preview() is None
     saved = [("2026-01-01T00.00.00", 30), ("2026-01-02T00.00.00", 9), ("2026-01-02T00.00.00", 10)]
     for (run, epoch), image in zip(saved, images, strict=False):
         write_png(snapshot_file(tmp_path / run, epoch), image)

@@ -30,6 +30,7 @@ from kedro_datasets.pandas import CSVDataset, ParquetDataset
 from kedro_datasets.plotly import JSONDataset as PlotlyDataset
 from kedro_datasets.text import TextDataset
 
+from ganvas.datasets.preview import empty_until_made
 from ganvas.errors import GanvasError
 from ganvas.keras_types import Model
 
@@ -98,6 +99,7 @@ def _remove_temporary_files(target: Path, partial: Path) -> None:
 class TablePreviewed(_Dataset):
     """Mixin for datasets of tables whose preview supports lists and missing values."""
 
+    @empty_until_made
     def preview(self, nrows: int = 5) -> TablePreview:
         """Return the first rows for Kedro-Viz."""
         return preview_table(self.load().head(nrows))
@@ -129,9 +131,13 @@ class AtomicParquetDataset(AtomicSave, TablePreviewed, ParquetDataset):
 class AtomicJSONDataset(AtomicSave, JSONDataset):
     """`json.JSONDataset` with atomic saves."""
 
+    preview = empty_until_made(JSONDataset.preview)
+
 
 class AtomicPlotlyDataset(AtomicSave, PlotlyDataset):
     """`plotly.JSONDataset` with atomic saves."""
+
+    preview = empty_until_made(PlotlyDataset.preview)
 
 
 class AtomicTextDataset(AtomicSave, TextDataset):

@@ -7,6 +7,7 @@ from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import ImagePreview
 
 from ganvas.datasets.images import preview_bytes
+from ganvas.datasets.preview import NothingToShowError, empty_until_made
 from ganvas.ingestion.object_store import is_url, mirror
 from ganvas.visualization.progress_strip import list_snapshots
 
@@ -41,15 +42,12 @@ class FolderDataset(AbstractDataset[None, Path]):
 class SnapshotsDataset(FolderDataset):
     """A folder of training snapshots; Kedro-Viz shows the newest, also during training."""
 
+    @empty_until_made
     def preview(self) -> ImagePreview:
-        """Return the last snapshot of the latest run.
-
-        Raises:
-            DatasetError: There are no snapshots yet.
-        """
+        """Return the last snapshot of the latest run."""
         runs = sorted(run for run in self._folder.glob("*") if list_snapshots(run))
         if not runs:
-            raise DatasetError(f"{self._folder} has no snapshots yet: train first.")
+            raise NothingToShowError(f"{self._folder} has no snapshots yet: train first.")
         return preview_bytes(list(list_snapshots(runs[-1]).values())[-1].read_bytes())
 
 

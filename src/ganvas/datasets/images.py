@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kedro.io import AbstractDataset, DatasetError
+from kedro.io import AbstractDataset
 from kedro_datasets._typing import ImagePreview
 from PIL import Image
 from PIL.ImageSequence import Iterator
 
 from ganvas.atomic_files import atomic_path, replace_folder
+from ganvas.datasets.preview import NothingToShowError, empty_until_made
 from ganvas.visualization.image_grid import encode_png, encode_webp, make_grid, read_png, write_png
 
 
@@ -48,6 +49,7 @@ class ImageDataset(AbstractDataset[np.ndarray, np.ndarray]):
         """Write the pixels."""
         self._write(encode_png(data))
 
+    @empty_until_made
     def preview(self) -> ImagePreview:
         """Return the file for Kedro-Viz."""
         return preview_bytes(self._file.read_bytes())
@@ -107,15 +109,12 @@ class ImageFolderDataset(
             write_png(partial / f"{name}.png", pixels)
         replace_folder(self._folder, partial)
 
+    @empty_until_made
     def preview(self, images: int = 32, columns: int = 8) -> ImagePreview:
-        """Return the first images of the most frequent size as one grid.
-
-        Raises:
-            DatasetError: There are no images.
-        """
+        """Return the first images of the most frequent size as one grid."""
         first = [load() for load in islice(self.load().values(), images + 1)]
         if not first:
-            raise DatasetError(f"{self._folder} has no images.")
+            raise NothingToShowError(f"{self._folder} has no images.")
         # The sample pipeline also saves a grid of all samples there.
         shape = Counter(image.shape for image in first).most_common(1)[0][0]
         chosen = [image for image in first if image.shape == shape][:images]

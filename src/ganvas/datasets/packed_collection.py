@@ -8,6 +8,7 @@ from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import ImagePreview
 
 from ganvas.datasets.images import preview_grid
+from ganvas.datasets.preview import empty_until_made
 from ganvas.ingestion.collection import MANIFEST, Collection, open_collection
 
 
@@ -34,6 +35,7 @@ class CollectionDataset(AbstractDataset[Collection, Collection]):
         if len(open_collection(self._folder).images) != len(data.images):
             raise DatasetError(f"{self._folder} holds another collection than the one to save.")
 
+    @empty_until_made
     def preview(self, count: int = 40, columns: int = 8) -> ImagePreview:
         """Return a contact sheet of evenly spaced images for Kedro-Viz."""
         images = self.load().images
