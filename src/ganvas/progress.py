@@ -1,13 +1,20 @@
-"""Progress bars in a terminal, and durations as text."""
+"""Progress as a bar in a terminal or as lines in a log, and durations as text."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+import logging
+import time
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 import rich
 from rich.progress import track as rich_track
 
+logger = logging.getLogger(__name__)
+
 Item = TypeVar("Item")
+
+# Between two lines of progress in a log.
+LOG_SECONDS = 10
 
 
 def in_terminal() -> bool:
@@ -34,7 +41,9 @@ def format_duration(seconds: float) -> str:
 
 
 def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
-    """Iterate over items with a progress bar in a terminal, and silently elsewhere.
+    """Iterate over items with a bar in a terminal, and a line every ten seconds in a log.
+
+    Both show the time left if the number of items is known.
 
     Args:
         items: Items to iterate over.
@@ -45,5 +54,22 @@ def track(items: Iterable[Item], description: str, total: int | None = None) -> 
         >>> sum(track([1, 2, 3], "numbers"))
         6
     """
-    console = rich.get_console()
-    yield from rich_track(items, description, total, console=console, disable=not in_terminal())
+    if in_terminal():
+        yield from rich_track(items, description, total, console=rich.get_console())
+        return
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    start = last = time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        now = time.monotonic()
+        if now - last >= LOG_SECONDS and done != total:
+            last = now
+            logger.info("%s: %s", description, _describe_progress(done, total, now - start))
+
+
+def _describe_progress(done: int, total: int | None, seconds: float) -> str:
+    if not total:
+        return f"{done} done in {format_duration(seconds)}"
+    left = seconds / done * (total - done)
+    return f"{done / total:.0%}, {format_duration(left)} left"

@@ -151,3 +151,25 @@ def test_the_line_of_an_epoch_shows_where_the_run_is(
         logger.on_epoch_end(1, LOGS)
     scores = "loss_g 0.500  loss_d 0.500  real_score 0.500  fake_score 0.500"
     assert caplog.messages == [f"{position}  {scores}  30 s{time_left}"]
+
+
+def test_lines_of_short_epochs_are_ten_seconds_apart_and_the_last_is_logged(clock, start, caplog):
+    counter, logger = start(epochs=8)
+    with caplog.at_level(logging.INFO):
+        for epoch in range(8):
+            train(clock, counter, logger, epoch, [0.4] * 10)
+            logger.on_epoch_end(epoch, LOGS)
+    assert [line.split()[1] for line in caplog.messages] == ["1/8", "4/8", "7/8", "8/8"]
+
+
+def test_a_long_epoch_has_a_line_a_minute(clock, start, caplog):
+    counter, logger = start(epochs=2)
+    with caplog.at_level(logging.INFO):
+        train(clock, counter, logger, 0, [25] * 10)
+        logger.on_epoch_end(0, LOGS)
+    assert [line.split("  ")[0] for line in caplog.messages] == [
+        "epoch 1/2, 7 min 5 s left",
+        "epoch 1/2, 5 min 50 s left",
+        "epoch 1/2, 4 min 35 s left",
+        "epoch 1/2",
+    ]

@@ -204,9 +204,11 @@ def test_a_batch_that_is_not_divisible_into_micro_batches_is_an_error(run):
         run(gradient_accumulation_steps=3)
 
 
-def test_without_a_terminal_one_line_per_epoch_is_logged(run, networks, caplog):
+def test_without_a_terminal_lines_of_epochs_are_logged(run, networks, caplog, monkeypatch):
+    monkeypatch.setattr("ganvas.training.progress_logger.LOG_SECONDS", 0)
     with caplog.at_level(logging.INFO):
         run()
+    assert caplog.messages[0].startswith("Training on 20 images, 2 steps an epoch")
     lines = [record.message for record in caplog.records if record.message.startswith("epoch ")]
     assert [line.split()[1] for line in lines] == ["1/3", "2/3", "3/3"]
     assert all(name in lines[0] for name in SCORES)

@@ -240,7 +240,7 @@ def test_a_reached_time_limit_stays_reached_until_it_is_raised(tmp_path):
     assert limited.stop_reason == "time" and len(limited.history) < 50
     assert limited.message == (
         "Training stopped at the time limit (train.max_minutes=0.03) in epoch "
-        f"{len(limited.history)}; raise it to train longer."
+        f"{len(limited.history)} of 50: the same command with a higher limit resumes it."
     )
     steps = []
     again, weights = run(tmp_path / "limited", steps.append, epochs=50, max_minutes=0.03)

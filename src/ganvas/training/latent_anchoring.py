@@ -13,7 +13,7 @@ anchors of two similar images of a class; see `ganvas.networks.latent_prior`.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import keras
 import numpy as np
@@ -25,6 +25,7 @@ from sklearn.neighbors import NearestNeighbors
 from ganvas.arrays import Images
 from ganvas.networks.gan_networks import has_pretrained_backbone
 from ganvas.networks.latent_prior import MAX_ANCHORS, LatentPrior
+from ganvas.progress import track
 from ganvas.training.adversary import (
     AdversarialGradients,
     Adversary,
@@ -89,7 +90,8 @@ def with_anchors(
     # class differ, while the generator's class embedding says how classes do.
     rng = np.random.default_rng([params.seed, PCA_IMAGES])
     sample = np.sort(rng.permutation(data.positions)[:PCA_IMAGES])
-    batches = _pool_features(backbone, data.images, sample)
+    batches: Iterable[list[np.ndarray]]
+    batches = list(_pool_features(backbone, data.images, sample))
     blocks = [np.concatenate(parts) for parts in zip(*batches, strict=True)]
     scales = _measure_scales(blocks)
     labels = np.zeros(len(data.images), int) if data.labels is None else data.labels
@@ -98,14 +100,16 @@ def with_anchors(
     pca = PCA(count, svd_solver="randomized", random_state=params.seed)
     pca.fit(features)
 
-    # Transform all images.
-    batches = _pool_features(backbone, data.images, data.positions)
+    # Transform all images; the features of a small collection are those of its sample.
+    if not np.array_equal(sample, data.positions):
+        batches = _pool_features(backbone, data.images, data.positions)
     codes = np.concatenate([pca.transform(_join_blocks(blocks, scales)) for blocks in batches])
     codes *= np.sqrt(latent / max(np.square(codes).sum(axis=1).mean(), EPSILON))
     anchors = np.zeros((len(data.positions), latent), np.float32)
     anchors[:, :count] = codes
     logger.info(
-        "Computed anchor latents for %d images (%.0f%% of their features' variance).",
+        "Embedded %d training images into the latent space (PCA keeps %.0f%% of their features' "
+        "variance).",
         len(data.positions),
         100 * pca.explained_variance_ratio_.sum(),
     )
@@ -168,7 +172,7 @@ def _pool_features(
     backbone: keras.Model, images: Images, positions: np.ndarray
 ) -> Iterator[list[np.ndarray]]:
     """Yield batches of blocks (n, values): pooled feature maps, then pooled colors."""
-    for start in range(0, len(positions), BATCH):
+    for start in track(range(0, len(positions), BATCH), "Embedding training images"):
         batch = images[positions[start : start + BATCH]].astype(np.float32) / 127.5 - 1
         maps = backbone.predict_on_batch(batch)[1:]
         # Averages over many pixels would lose precision in half precision.

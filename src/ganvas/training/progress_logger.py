@@ -11,7 +11,7 @@ import rich
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
-from ganvas.progress import format_duration, in_terminal
+from ganvas.progress import LOG_SECONDS, format_duration, in_terminal
 from ganvas.training.callbacks import StepCounter
 from ganvas.training.checkpoints import RunState
 from ganvas.training.config import TrainParams
@@ -23,10 +23,14 @@ Logs = dict[str, Any] | None
 
 # The speed is that of the last minute, or of the last 100 calls if they took longer.
 RECENT_SECONDS, RECENT_CALLS = 60, 100
+# Between the lines of a long epoch in a log.
+SECONDS_WITHIN_EPOCH = 60
 
 
 class ProgressLogger(keras.callbacks.Callback):
-    """Show the progress of training: a bar in a terminal, a line an epoch in a log.
+    """Show the progress of training: a bar in a terminal, lines in a log.
+
+    Lines are at least ten seconds apart, of whole epochs where these are short.
 
     Args:
         run_state: Has the clock of all parts of the run.
@@ -39,6 +43,8 @@ class ProgressLogger(keras.callbacks.Callback):
         self.run_state, self.counter, self.epochs = run_state, counter, params.epochs
         self.seconds = math.inf if params.max_minutes is None else params.max_minutes * 60
         self.total_steps = params.total_steps(counter.steps_per_epoch)
+        # When the last line was logged.
+        self.logged = -math.inf
         # Steps that were done at recent times.
         self.recent: deque[tuple[int, float]] = deque()
         self.bar = Progress(
@@ -79,13 +85,21 @@ class ProgressLogger(keras.callbacks.Callback):
             description=f"Training, {self._describe_position()}",
             time_left=self._describe_time_left(),
         )
+        # An epoch that ends soon has a line of its own.
+        if not in_terminal() and now - max(self.logged, self.epoch_start) >= SECONDS_WITHIN_EPOCH:
+            self.logged = now
+            left = self._describe_time_left()
+            logger.info("%s", ", ".join(filter(None, [self._describe_position(), left])))
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Show the epoch's losses and scores."""
         scores = "  ".join(f"{name} {float((logs or {})[name]):.3f}" for name in SCORES)
         self.bar.update(self.task, scores=scores)
-        if not in_terminal():
-            seconds = format_duration(time.monotonic() - self.epoch_start)
+        now = time.monotonic()
+        ends = self.counter.total == self.total_steps
+        if not in_terminal() and (ends or now - self.logged >= LOG_SECONDS):
+            self.logged = now
+            seconds = format_duration(now - self.epoch_start)
             times = ", ".join(filter(None, [seconds, self._describe_time_left()]))
             logger.info("%s  %s  %s", self._describe_position(), scores, times)
 

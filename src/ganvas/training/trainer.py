@@ -188,6 +188,12 @@ class _Run:
             self.run_state.rollback(self.start[0])
             self._record_part()
             self.run_state.start_clock()
+            logger.info(
+                "Training on %s images, %s steps an epoch; the first step takes longer, since it "
+                "compiles the networks.",
+                f"{len(self.data.positions):,}",
+                f"{self.steps:,}",
+            )
             stop_reason, cause = self._fit(callbacks)
         self.devices.exit_non_chief(stop_reason == "diverged")
         return self._finish(stop_reason, cause)
@@ -329,10 +335,12 @@ class _Run:
             case "steps":
                 return f"Training is complete after {steps:,} steps, in epoch {epochs}."
             case "time":
-                minutes = self.params.max_minutes
+                total = self.params.total_steps(self.steps)
+                of = f" of {math.ceil(total / self.steps)}" if total else ""
                 return (
-                    f"Training stopped at the time limit (train.max_minutes={minutes:g}) in epoch "
-                    f"{epochs}; raise it to train longer."
+                    f"Training stopped at the time limit (train.max_minutes="
+                    f"{self.params.max_minutes:g}) in epoch {epochs}{of}: the same command with a "
+                    "higher limit resumes it."
                 )
             case "patience":
                 assert self.run_state.best, "patience begins with a best epoch"

@@ -140,9 +140,9 @@ def test_the_head_predicts_a_thousand_classes():
 @pytest.mark.slow
 def test_class_accuracy_is_that_of_a_classifier_of_labeled_and_degraded_images(monkeypatch):
     monkeypatch.setattr(class_consistency, "STEPS", 1000)
-    calls, train = [], feature_metrics.train_classifier
+    calls, train = [], class_consistency.train_classifier
     monkeypatch.setattr(
-        feature_metrics, "train_classifier", lambda *args: calls.append(args) or train(*args)
+        class_consistency, "train_classifier", lambda *args: calls.append(args) or train(*args)
     )
     color_numbers = np.array([0, 1] * 20 + [1] * 10 + [0, 1, 0, 1])
     # Of the validation images the third has a wrong label, and the last has none.

@@ -65,10 +65,10 @@ def extract_features(
     extractor = load_extractor(params.extractor, params.weights)
     return Features(
         extractor,
-        compute_features(extractor, generated, "features of generated images"),
-        compute_features(extractor, collection.images[training], "features of training images"),
+        compute_features(extractor, generated, "Features of generated images"),
+        compute_features(extractor, collection.images[training], "Features of training images"),
         training,
-        compute_features(extractor, collection.images[validation], "features of validation images"),
+        compute_features(extractor, collection.images[validation], "Features of validation images"),
         validation,
     )
 
@@ -188,7 +188,7 @@ def _class_accuracy(
     degraded = blur_and_noise(collection.images[features.training_positions[labeled]], seed)
     inputs = [
         features.training[labeled],
-        compute_features(extractor, degraded, "features of blurred and noisy images"),
+        compute_features(extractor, degraded, "Features of blurred and noisy images"),
     ]
     classifier = train_classifier(np.concatenate(inputs), np.tile(labels[labeled], 2), count, seed)
 

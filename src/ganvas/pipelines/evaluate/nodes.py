@@ -177,9 +177,9 @@ def measure_faces(generated: np.ndarray, collection: Collection, params: Evaluat
     return {
         "faces": metric_entry(
             "Images with a detected face",
-            _detection_rate(generated, "faces of generated images"),
+            _detection_rate(generated, "Faces of generated images"),
             f"MTCNN, N={len(generated)} generated and {len(real)} {kind} images, not resized",
-            real=_detection_rate(real, "faces of real images"),
+            real=_detection_rate(real, "Faces of real images"),
         )
     }
 
