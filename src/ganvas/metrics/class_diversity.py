@@ -5,6 +5,8 @@ images are, since images of different classes differ most. Without classes, clus
 real images take their place.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -80,7 +82,7 @@ def class_diversity(generated: dict[int, float], real: dict[int, float]) -> dict
     }
 
 
-def fit_clusters(vectors: np.ndarray, count: int, seed: int) -> "KMeans":
+def fit_clusters(vectors: np.ndarray, count: int, seed: int) -> KMeans:
     """Group real images by k-means: `labels_` has their clusters, `predict` those of others.
 
     Args:

@@ -1,5 +1,7 @@
 """The comparison page: the evaluated runs of each collection side by side."""
 
+from __future__ import annotations
+
 import math
 import textwrap
 from collections import Counter
@@ -185,7 +187,7 @@ def draw_ranges(runs: list[Run]) -> np.ndarray:
     return render(figure)
 
 
-def _draw_metric(axes: "Axes", name: str, groups: dict[str, list[Run]]) -> None:
+def _draw_metric(axes: Axes, name: str, groups: dict[str, list[Run]]) -> None:
     metrics = []
     for y, runs in enumerate(groups.values()):
         measured = [run["metrics"][name] for run in runs if name in run["metrics"]]

@@ -1,5 +1,7 @@
 """Training curves: losses and scores by epoch, as an image and as an interactive plot."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,7 +77,7 @@ def draw_curves(history: pd.DataFrame) -> np.ndarray:
     return render(figure)
 
 
-def render(figure: "Figure") -> np.ndarray:
+def render(figure: Figure) -> np.ndarray:
     """Render a matplotlib figure to pixels, uint8 of shape (H, W, 3)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
