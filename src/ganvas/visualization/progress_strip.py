@@ -79,9 +79,6 @@ def read_strip(folder: Path, height: int, width: int) -> dict[int, np.ndarray]:
         >>> run = Path("data/07_model_output/sample/dcgan/snapshots/2026-01-31T12.00.00")
         >>> images = read_strip(run, height=64, width=64)
     """
-    # Here, not above: commands that draw nothing do without Matplotlib.
-    from matplotlib.figure import Figure
-
     grids = read_snapshots(folder, COLUMNS)
     cells = {epoch: split_grid(grid, height, width) for epoch, grid in grids.items()}
     return {
@@ -99,6 +96,9 @@ def draw_strip(folder: Path, height: int, width: int) -> np.ndarray:
     Raises:
         GanvasError: There are no snapshots.
     """
+    # Here, not above: commands that draw nothing do without Matplotlib.
+    from matplotlib.figure import Figure
+
     strip = read_strip(folder, height, width)
     figure = Figure(figsize=(1.22 * len(strip), 1.12 * ROWS + 0.35), dpi=144, layout="constrained")
     panels = figure.subplots(1, len(strip), squeeze=False)[0]
