@@ -182,7 +182,7 @@ def test_another_folder_of_the_same_name_gets_another_dataset(tmp_path):
     pack(data, "art", str(tmp_path / "link"))
     assert name(mine)[0] == "art"
     number, reasons = name(other)
-    assert number == "art-2" and f"since data/…/art/ is that of {tmp_path / 'link'}" in reasons
+    assert number == "art-2" and f"since data/…/art/ is for {tmp_path / 'link'}" in reasons
     pack(data, "art-2", str(other))
     assert name(other)[0] == "art-2" and name(mine)[0] == "art"
     assert name(tmp_path / "third" / "art")[0] == "art-3"

@@ -124,7 +124,7 @@ def choose_dataset(
         reason = f"Dataset {chosen}: results go to data/…/{chosen}/"
         if chosen != first:
             owner = find_owner(data, first, folder, contents.source)
-            reason += f", since data/…/{first}/ is that of {owner}"
+            reason += f", since data/…/{first}/ is for {owner}"
     params = {
         "ingest.source.name": contents.source,
         "ingest.dataset": chosen,

@@ -130,6 +130,8 @@ def test_paths_are_made_absolute_with_their_links(tmp_path, monkeypatch):
     (tmp_path / "link").symlink_to(tmp_path / "real")
     assert expand_path("link/") == tmp_path / "link"
     assert expand_path("link/../real") == tmp_path / "real"
+    assert expand_path("real/../link") == tmp_path / "link"
+    assert expand_path("real/..") == tmp_path
     assert expand_path(".") == tmp_path
     assert expand_path("~/my art") == Path("/home/ada/my art")
 

@@ -59,12 +59,14 @@ def expand_path(text: str) -> Path:
             "link to it."
         )
     try:
-        path = Path(text).expanduser()
+        parts = Path(text).expanduser().absolute().parts
     except RuntimeError as error:
         raise GanvasError(
             f"{text} can't be found, since there is no such user: pass the whole path."
         ) from error
-    return path.resolve() if ".." in path.parts else path.absolute()
+    # What precedes the last `..` is resolved, since a link there may lead elsewhere.
+    end = len(parts) - parts[::-1].index("..") if ".." in parts else 0
+    return Path(*parts[:end]).resolve() / Path(*parts[end:]) if end else Path(*parts)
 
 
 def inspect_folder(folder: Path) -> FolderContents:
