@@ -126,7 +126,7 @@ def test_a_missing_package_raises_an_error_with_the_command_to_install_it(
     monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.setitem(sys.modules, f"{module}.interpreter", None)
     with pytest.raises(
-        GanvasError, match=rf"{module}.*can't be imported: run `pip install \"ganva"
+        GanvasError, match=rf"{module}.*can't be imported: run `pip install -e \"\.\[export"
     ):
         export_generator(make_generator("dcgan", 0), [form], tmp_path, 3, 1e-3)
     assert not list(tmp_path.iterdir())

@@ -29,7 +29,7 @@ LAYERS = [
         "arrays",
         "grid_layout",
     },
-    {"errors", "malloc", "keras_types", "quiet_tensorflow"},
+    {"errors", "extras", "malloc", "keras_types", "quiet_tensorflow"},
 ]
 WITHIN_LAYER = {"__main__": {"cli"}, "ingestion": {"sample_collection"}}
 # The glue between Kedro and everything else, which is plain functions of arrays and tables.

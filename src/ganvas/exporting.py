@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from ganvas.errors import GanvasError
+from ganvas.extras import install_command
 from ganvas.networks.sampling import as_inputs, cycle_classes, sample_latents
 
 # Seed of the latents on which files are compared with the generator.
@@ -184,5 +185,5 @@ def _import_runtime(name: str) -> ModuleType:
     except ImportError as error:
         raise GanvasError(
             f"Exporting as {name} needs the module {error.name}, which can't be imported: "
-            'run `pip install "ganvas[export]"`, or leave the format out of export.formats.'
+            f"run `{install_command('export')}`, or leave the format out of export.formats."
         ) from error

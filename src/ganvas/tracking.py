@@ -20,6 +20,7 @@ from pydantic import Field
 
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
+from ganvas.extras import install_command
 from ganvas.visualization.report import list_parameters
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ SQLITE = "sqlite:///"
 MAX_LENGTH, MAX_PARAMS, MAX_METRICS = 500, 100, 1000
 NOT_INSTALLED = (
     "tracking.mlflow is true, but MLflow or a package that it needs is not installed: run "
-    '`pip install "ganvas[mlflow]"`, or set tracking.mlflow=false.'
+    f"`{install_command('mlflow')}`, or set tracking.mlflow=false."
 )
 # Tags that identify a run: its training, and the command that reproduces it.
 TRAINING_TAG, COMMAND_TAG = "ganvas.training", "ganvas.command"

@@ -249,7 +249,7 @@ def test_a_server_error_is_an_error(hub, raw, source):
 def test_a_missing_client_is_an_error(hub, raw, monkeypatch, source, client):
     monkeypatch.setitem(sys.modules, client, None)
     message = failed(source, raw)
-    assert client in message and 'pip install "ganvas[fetch]"' in message
+    assert client in message and 'pip install -e ".[fetch]"' in message
 
 
 def test_a_full_disk_is_an_error(hub, raw, monkeypatch):

@@ -178,7 +178,7 @@ def test_jpeg_drafts_are_large_enough_for_faces(tmp_path, monkeypatch):
 def test_a_missing_package_is_one_error_sentence(tmp_path, monkeypatch, no_detector):
     monkeypatch.setitem(sys.modules, "mtcnn", None)
     hopper().save(tmp_path / "a.png")
-    with pytest.raises(GanvasError, match=r'pip install "ganvas\[faces\]"'):
+    with pytest.raises(GanvasError, match=r'pip install -e "\.\[faces\]"'):
         decode_image(tmp_path / "a.png", 32, align="faces")
     assert decode_image(tmp_path / "a.png", 32)[0].shape == (32, 32, 3)
 

@@ -139,7 +139,7 @@ def test_a_missing_package_is_an_error_before_anything_runs(kedro_run, monkeypat
     result = kedro_run("--pipelines=ingest", **source, ingest__source__path="s3://art/works")
     assert (
         "Error: s3://art/works needs a package that is not installed (Get it): run "
-        '`pip install "ganvas[s3]"`.'
+        '`pip install -e ".[s3]"`.'
     ) in result.output
     result = kedro_run("--pipelines=ingest", ingest__source__path="s3://art/works")
     assert "Error: Parameters in 'ingest.source' don't go together: name is sample" in result.output

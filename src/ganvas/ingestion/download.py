@@ -13,6 +13,7 @@ from typing import Any
 
 from ganvas.atomic_files import atomic_write
 from ganvas.errors import GanvasError
+from ganvas.extras import install_command
 from ganvas.ingestion import huggingface, kaggle
 from ganvas.ingestion.disk_errors import explain_disk_error
 from ganvas.ingestion.file_index import list_files
@@ -100,7 +101,7 @@ def _import_client(client: ModuleType) -> None:
         except ImportError as error:
             raise GanvasError(
                 f"The download needs the package {package}, which can't be imported: run "
-                '`pip install "ganvas[fetch]"`.'
+                f"`{install_command('fetch')}`."
             ) from error
 
 

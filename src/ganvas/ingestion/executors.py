@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
 from ganvas.errors import GanvasError
+from ganvas.extras import install_command
 
 Task = TypeVar("Task")
 
@@ -143,7 +144,7 @@ def _connect(scheduler: str) -> Iterator[tuple[Executor, int]]:
     except ImportError as error:
         raise GanvasError(
             "ingest.scheduler needs Dask's distributed, which is not installed: install it by "
-            'pip install "ganvas[dask]", here and on the workers.'
+            f"{install_command('dask')}, here and on the workers."
         ) from error
     try:
         client = Client(scheduler, set_as_default=False, timeout=CONNECT_TIMEOUT)

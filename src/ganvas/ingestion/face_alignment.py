@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ganvas.errors import GanvasError
+from ganvas.extras import install_command
 
 # Width and height of CelebA's aligned images.
 ALIGNED = (178, 218)
@@ -163,7 +164,7 @@ def _load_detector() -> Any:  # mtcnn.MTCNN, of a package that may be missing
     except ImportError as error:
         raise GanvasError(
             "Face alignment needs the package mtcnn, which is not installed: run "
-            'pip install "ganvas[faces]", or set ingest.align=none.'
+            f"{install_command('faces')}, or set ingest.align=none."
         ) from error
     import keras
 

@@ -12,6 +12,7 @@ import fsspec
 
 from ganvas.atomic_files import atomic_write
 from ganvas.errors import GanvasError
+from ganvas.extras import install_command
 from ganvas.ingestion.disk_errors import explain_disk_error, is_disk_full
 from ganvas.progress import track
 
@@ -49,7 +50,7 @@ def check_protocol(url: str) -> None:
     try:
         fsspec.get_filesystem_class(protocol)
     except ImportError as error:
-        extra = ': run `pip install "ganvas[s3]"`' if protocol in ("s3", "s3a") else ""
+        extra = f": run `{install_command('s3')}`" if protocol in ("s3", "s3a") else ""
         raise GanvasError(
             f"{url} needs a package that is not installed ({error}){extra}."
         ) from error

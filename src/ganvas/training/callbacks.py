@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from ganvas.errors import GanvasError
+from ganvas.extras import install_command
 from ganvas.grid_layout import label_rows
 from ganvas.networks.sampling import count_classes, generate_images, one_hot, sample_latents
 from ganvas.training.checkpoints import (
@@ -329,7 +330,7 @@ class TensorBoardLogger(keras.callbacks.TensorBoard):
         except ImportError as error:
             raise GanvasError(
                 "train.tensorboard needs TensorBoard, which is not installed: install it by "
-                'pip install "ganvas[board]", or set train.tensorboard=false.'
+                f"{install_command('board')}, or set train.tensorboard=false."
             ) from error
         self.folder = folder
 

@@ -275,4 +275,4 @@ def test_face_detection_is_off_by_default_and_skipped_without_mtcnn(face, monkey
     assert caplog.text == ""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert measure_faces(face[None], collection, EvaluateParams(faces=1)) == {}
-    assert 'pip install "ganvas[faces]"' in caplog.text
+    assert 'pip install -e ".[faces]"' in caplog.text

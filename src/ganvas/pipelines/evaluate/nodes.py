@@ -9,6 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from ganvas.errors import GanvasError
+from ganvas.extras import install_command
 from ganvas.grid_layout import find_rows
 from ganvas.ingestion.class_labels import match_classes
 from ganvas.ingestion.collection import Collection
@@ -166,8 +167,9 @@ def measure_faces(generated: np.ndarray, collection: Collection, params: Evaluat
         return {}
     if not importlib.util.find_spec("mtcnn"):
         logger.warning(
-            "Face detection is skipped, because the package mtcnn is not installed: run pip "
-            'install "ganvas[faces]" and evaluate again, or set evaluate.faces=0.'
+            "Face detection is skipped, because the package mtcnn is not installed: run %s and "
+            "evaluate again, or set evaluate.faces=0.",
+            install_command("faces"),
         )
         return {}
     kind, positions = "validation", collection.shuffled("validation")
