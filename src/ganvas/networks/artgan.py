@@ -109,7 +109,7 @@ def _build_original_discriminator(
     if params.class_loss == "sigmoid":
         named = {"logits": -fake_logit, "sigmoid_classes": class_logits}
     else:
-        logits = ops.logsumexp(class_logits, axis=-1, keepdims=True) - fake_logit
+        logits = ops.logsumexp(class_logits, axis=(-1,), keepdims=True) - fake_logit
         named = {"logits": logits, "softmax_classes": class_logits}
     return keras.Model(images, named | {"features": features}, name="discriminator")
 
@@ -158,7 +158,8 @@ def _build_improved_discriminator(
     x = layers.Conv2D(channels, 3, padding="same", use_bias=False, **_normal_init())(x)
     reconstruction = layers.Activation("tanh", dtype="float32", name="reconstruction")(x)
     outputs = {
-        "logits": ops.logsumexp(class_logits, axis=-1, keepdims=True),
+        # A tuple, since Keras 3.8 takes no integer together with keepdims.
+        "logits": ops.logsumexp(class_logits, axis=(-1,), keepdims=True),
         "softmax_classes": class_logits,
         "reconstruction": reconstruction,
     }

@@ -202,7 +202,8 @@ def _write_checkpoint(file: Path, checkpoint: Checkpoint) -> None:
     header = {"epoch": checkpoint.epoch, "step": checkpoint.step, **checkpoint.run_state}
     with atomic_path(file, durable=True) as partial:
         with partial.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, **checkpoint.arrays)
+            # NumPy 2.1 and older store allow_pickle=False as an array; reading refuses pickles.
+            np.savez(stream, **checkpoint.arrays)
         with zipfile.ZipFile(partial, "a") as archive:
             archive.writestr(RUN_STATE_FILE, json.dumps(header))
 

@@ -269,7 +269,7 @@ class _ReadOnlyStore(CheckpointStore):
 def _pack_checkpoint(checkpoint: Checkpoint) -> bytes:
     stream = io.BytesIO()
     header = json.dumps([checkpoint.epoch, checkpoint.step, checkpoint.run_state])
-    np.savez(stream, allow_pickle=False, header=np.array(header), **checkpoint.arrays)
+    np.savez(stream, header=np.array(header), **checkpoint.arrays)
     return stream.getvalue()
 
 
