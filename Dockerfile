@@ -14,6 +14,7 @@ WORKDIR /ganvas
 
 # What setting up reads, so that a change of code alone installs nothing anew.
 COPY --chown=1000:1000 Makefile pyproject.toml requirements.lock README.md LICENSE ./
+COPY --chown=1000:1000 tools/install.py tools/
 COPY --chown=1000:1000 src/ganvas/__init__.py src/ganvas/
 RUN make setup
 

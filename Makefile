@@ -1,34 +1,45 @@
-# Every target first makes .venv if it is missing or older than the pins.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# Every target first makes .venv if it is missing or older than the pins: with what running needs
+# (RUN), or with tests, lint, documentation and every extra besides (DEV).
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
-READY := .venv/.installed
+RUN := .venv/.installed
+DEV := .venv/.installed-dev
 
-.PHONY: setup run test test-fast cover lint format viz site gallery bench bench-quality
+.PHONY: setup dev lock run test test-fast cover lint format viz site gallery bench bench-quality
 
-setup: $(READY)
+setup: $(RUN)
 
-$(READY): requirements.lock pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --editable .
+dev: $(DEV)
+
+$(RUN): requirements.lock pyproject.toml tools/install.py
+	$(PYTHON) tools/install.py requirements.lock
 	touch $@
 
+# This set has all of the other, in the same versions.
+$(DEV): requirements-dev.lock pyproject.toml tools/install.py
+	$(PYTHON) tools/install.py requirements-dev.lock
+	touch $(RUN) $@
+
+# Both sets, from what is installed: after a dependency was added to pyproject.toml and .venv.
+lock: $(DEV)
+	$(BIN)/python tools/lock.py
+
 # make run IMAGES=~/art trains on the images of a folder; make run IMAGES=~/art OPTIONS="--size 128"
-run: $(READY)
+run: $(RUN)
 	$(BIN)/kedro $(if $(IMAGES),train "$$IMAGES",run) $(OPTIONS)
 
-test: $(READY)
+test: $(DEV)
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal
 
 # Most tests in under a minute: none that trains for long, runs Kedro, a server or a browser.
-test-fast: $(READY)
+test-fast: $(DEV)
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal -m "not slow"
 
 # The same, a quarter slower, with the lines that no test runs.
-cover: $(READY)
+cover: $(DEV)
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal --cov=ganvas --cov-report=term-missing:skip-covered
 
-lint: $(READY)
+lint: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
@@ -37,16 +48,16 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/hadolint Dockerfile
 
-format: $(READY)
+format: $(DEV)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-viz: $(READY)
+viz: $(RUN)
 	$(BIN)/kedro viz run
 
 # The documentation, with the flow in site/viz/, whose page would ask a foreign host for a font. A link
 # or an anchor that leads nowhere is an error; make site EXTERNAL=--external asks other hosts too.
-site: $(READY)
+site: $(DEV)
 	rm -rf build site
 	$(BIN)/mkdocs build --strict
 	$(BIN)/kedro viz build
@@ -54,13 +65,13 @@ site: $(READY)
 	sed -i.bak '/fonts\.g/d' site/viz/index.html site/viz/404.html && rm site/viz/*.bak
 	$(BIN)/python docs/check_links.py site $(EXTERNAL)
 
-gallery: $(READY)
+gallery: $(RUN)
 	$(BIN)/kedro gallery
 
 # make bench PEERS="--peer NAME=COMMAND": any command that prints its img/s
-bench: $(READY)
+bench: $(RUN)
 	$(BIN)/python benchmarks/train_step.py $(PEERS)
 
 # make bench-quality IMAGES="FOLDER FOLDER" CONTEST="--minutes 10 --peer NAME=COMMAND": see the file
-bench-quality: $(READY)
+bench-quality: $(RUN)
 	$(BIN)/python benchmarks/quality.py $(IMAGES) $(CONTEST)

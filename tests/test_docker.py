@@ -39,7 +39,7 @@ def test_setup_has_the_files_it_needs_and_secrets_are_not_copied():
     assert project == ["."]
     names = {name for step in before_setup for name in step}
     assert all((ROOT / name).is_file() for name in names)
-    assert {"Makefile", "pyproject.toml", "requirements.lock"} <= names
+    assert {"Makefile", "pyproject.toml", "requirements.lock", "tools/install.py"} <= names
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     assert {".git", ".venv", "conf/local/*", "data/*/*"} <= set(ignored)
     assert not {"src", "conf", *names} & set(ignored)
