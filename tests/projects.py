@@ -2,6 +2,10 @@
 
 import functools
 import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
 from pathlib import Path
 from unittest import mock
 
@@ -55,6 +59,25 @@ def make_project(folder: Path) -> Path:
     (folder / "conf" / "local").mkdir()
     (folder / "src").mkdir()
     return folder
+
+
+def build_wheel(folder: Path) -> Path:
+    """Write the wheel and the archive of conf to a folder, as `kedro package`; return the wheel."""
+    with tempfile.TemporaryDirectory() as source:
+        ignored = shutil.ignore_patterns("*.egg-info", "__pycache__")
+        shutil.copytree(ROOT / "src", f"{source}/src", ignore=ignored)
+        for name in ("pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(ROOT / name, source)
+        build = ["-m", "build", "--wheel", "--no-isolation", f"--outdir={folder}", source]
+        subprocess.run([sys.executable, *build], check=True, capture_output=True)
+    with tarfile.open(folder / "conf-ganvas.tar.gz", "w:gz") as archive:
+        archive.add(
+            ROOT / "conf",
+            "conf",
+            filter=lambda file: None if file.name.startswith("conf/local/") else file,
+        )
+    (wheel,) = folder.glob("ganvas-*.whl")
+    return wheel
 
 
 def load_config(

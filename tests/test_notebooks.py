@@ -14,7 +14,7 @@ from PIL import Image
 
 from projects import DCGAN, ROOT, TINY, make_project, write_parameters
 
-FILES = sorted((ROOT / "notebooks").glob("*.ipynb"))
+FILES = sorted((ROOT / "notebooks").glob("[0-9]_*.ipynb"))
 # Kedro prints values with ANSI colors.
 COLOR = re.compile(r"\x1b\[[\d;]*m")
 
@@ -70,7 +70,9 @@ def test_the_notebooks_run_in_order(tmp_path, monkeypatch):
     assert len(images(execute(FILES[2], project))) == 2
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda file: file.stem
+)
 def test_notebooks_are_stored_without_outputs(file):
     notebook = json.loads(file.read_text())
     nbformat.validate(notebook)

@@ -14,7 +14,7 @@ from urllib.error import HTTPError, URLError
 import pytest
 from PIL import Image
 
-from projects import DCGAN, ROOT, TINY
+from projects import DCGAN, TINY, build_wheel
 
 # Runs the project and prints the paths of its modules.
 RUN_AND_PRINT_MODULES = """
@@ -38,23 +38,9 @@ PARAMS = "--params=" + ",".join(
 def site(tmp_path_factory) -> Path:
     """The folder of the installed wheel, beside which is the archive of conf."""
     folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    ignored = shutil.ignore_patterns("*.egg-info", "__pycache__")
-    shutil.copytree(ROOT / "src", source / "src", ignore=ignored)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    build = ["-m", "build", "--wheel", "--no-isolation", f"--outdir={folder}", str(source)]
-    subprocess.run([sys.executable, *build], check=True, capture_output=True)
-    (wheel,) = folder.glob("ganvas-*.whl")
+    wheel = build_wheel(folder)
     install = ["-m", "pip", "install", "--no-deps", "--no-index", f"--target={folder / 'site'}"]
     subprocess.run([sys.executable, *install, str(wheel)], check=True, capture_output=True)
-    # As `kedro package` does.
-    with tarfile.open(folder / "conf-ganvas.tar.gz", "w:gz") as archive:
-        archive.add(
-            ROOT / "conf",
-            "conf",
-            filter=lambda file: None if file.name.startswith("conf/local/") else file,
-        )
     return folder / "site"
 
 
