@@ -200,10 +200,12 @@ def _differences(old: Any, new: Any, path: str = "") -> list[str]:
 
 def _write_checkpoint(file: Path, checkpoint: Checkpoint) -> None:
     header = {"epoch": checkpoint.epoch, "step": checkpoint.step, **checkpoint.run_state}
+    # Any, since the annotations of NumPy take a keyword for allow_pickle.
+    arrays: dict[str, Any] = checkpoint.arrays
     with atomic_path(file, durable=True) as partial:
         with partial.open("wb") as stream:
             # NumPy 2.1 and older store allow_pickle=False as an array; reading refuses pickles.
-            np.savez(stream, **checkpoint.arrays)
+            np.savez(stream, **arrays)
         with zipfile.ZipFile(partial, "a") as archive:
             archive.writestr(RUN_STATE_FILE, json.dumps(header))
 

@@ -269,7 +269,8 @@ class _ReadOnlyStore(CheckpointStore):
 def _pack_checkpoint(checkpoint: Checkpoint) -> bytes:
     stream = io.BytesIO()
     header = json.dumps([checkpoint.epoch, checkpoint.step, checkpoint.run_state])
-    np.savez(stream, header=np.array(header), **checkpoint.arrays)
+    arrays: dict[str, Any] = {"header": np.array(header), **checkpoint.arrays}
+    np.savez(stream, **arrays)
     return stream.getvalue()
 
 
