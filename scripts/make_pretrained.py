@@ -23,8 +23,7 @@ import keras
 import numpy as np
 
 from ganvas.atomic_files import atomic_write
-from ganvas.networks.sampling import cycle_classes, generate_images, latent_dim, sample_latents
-from ganvas.visualization.model_card import render_card
+from ganvas.networks.sampling import cycle_classes, generate_images, sample_latents
 
 MODEL = "sample/projected_by_genre"
 OUTPUT = Path(__file__).parents[1] / "src" / "ganvas" / "pretrained" / "sample"
@@ -41,25 +40,24 @@ def main() -> None:
     project = parser.parse_args().project
     models = project / "data" / "06_models" / MODEL
     reports = project / "data" / "08_reporting" / MODEL
-    sources = sorted(models.glob("generator.keras/*/generator.keras"))
-    if not sources or not (reports / "metrics.json").is_file():
+    generators = sorted(models.glob("generator.keras/*/generator.keras"))
+    if not generators or not (models / "model_card.md").is_file():
         raise SystemExit(f"There is no finished default run in {project}: run `kedro run` there.")
-    version = sources[-1].parent.name
+    version = generators[-1].parent.name
     training = json.loads((reports / "training.json").read_text())
-    metrics = json.loads((reports / "metrics.json").read_text())
-    generator = keras.models.load_model(sources[-1], compile=False)
-    content = compress_weights(sources[-1])
+    generator = keras.models.load_model(generators[-1], compile=False)
+    content = compress_weights(generators[-1])
     atomic_write(OUTPUT / "generator.keras", content)
     check_images(generator, keras.models.load_model(OUTPUT / "generator.keras", compile=False))
-    card = render_card(metrics, training, generator.output_shape[1:3], latent_dim(generator))
-    files = {
-        "class_list.json": (models / f"class_list.json/{version}/class_list.json").read_bytes(),
-        "training.json": json.dumps(training, indent=2).encode(),
-        "model_card.md": card.encode(),
+    sources = {
+        "class_list.json": models / f"class_list.json/{version}/class_list.json",
+        "training.json": reports / "training.json",
+        # The card of this generator: a run writes it last, with the images that it shows.
+        **{file.name: file for file in [models / "model_card.md", *models.glob("*.png")]},
     }
-    for name, data in files.items():
-        atomic_write(OUTPUT / name, data.rstrip() + b"\n")
-    written = ("generator.keras", *files)
+    for name, source in sources.items():
+        atomic_write(OUTPUT / name, source.read_bytes())
+    written = ("generator.keras", *sources)
     digests = {name: hashlib.sha256((OUTPUT / name).read_bytes()).hexdigest() for name in written}
     manifest = {"version": version, "command": training["command"], "sha256": digests}
     atomic_write(OUTPUT / "manifest.json", json.dumps(manifest, indent=2).encode() + b"\n")
