@@ -38,7 +38,7 @@ def gallery(project, *options):
         command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     try:
-        for _ in range(300):
+        for _ in range(600):
             with contextlib.suppress(OSError):
                 fetch(f"http://localhost:{port}/healthz")
                 break

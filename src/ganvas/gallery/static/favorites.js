@@ -89,7 +89,7 @@ for (const page of document.querySelectorAll("[data-favorites]")) {
       picture.alt = `Seed ${image.seed}, image no. ${image.number}${name}`;
       picture.title = `${picture.alt}, ${image.model}`;
       tile.querySelector(".caption").textContent = image.class || image.model;
-      tile.querySelector(".tile .quiet").textContent = `${image.seed}/${image.number}`;
+      tile.querySelector(".tile .quiet").textContent = `seed ${image.seed} · ${image.number}`;
       tile.querySelector("button").addEventListener("click", () => { toggleFavorite(image); show(); });
       return tile;
     }));

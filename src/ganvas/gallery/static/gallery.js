@@ -29,6 +29,15 @@ for (const link of document.querySelectorAll("[data-copy]")) {
   });
 }
 
+// The first score of a model takes seconds, since reference images are scored, too.
+for (const button of document.querySelectorAll("[data-busy]")) {
+  const text = button.textContent;
+  button.form.addEventListener("submit", (event) => {
+    if (event.submitter === button) button.textContent = button.dataset.busy;
+  });
+  window.addEventListener("pageshow", () => { button.textContent = text; });
+}
+
 // An interpolation needs exactly two selected images.
 for (const form of document.querySelectorAll("[data-selection]")) {
   const button = form.querySelector(".selection button");
