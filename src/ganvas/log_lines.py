@@ -28,7 +28,7 @@ def use_log_lines() -> None:
         return
     handler = LineHandler()
     formatter = replaced[0].formatter
-    if _is_default(replaced[0]) or formatter is None:
+    if _is_default(replaced[0]):
         formatter = logging.Formatter(FORMAT, DATE_FORMAT)
         logging.getLogger("kedro").setLevel(logging.WARNING)
     handler.setFormatter(formatter)
