@@ -108,7 +108,8 @@ def test_snapshots_of_classes_have_a_row_for_each(images, tmp_path):
 def test_a_time_limit_ends_a_run(run):
     result = run(epochs=10_000, max_minutes=0.03)
     assert result.stop_reason == "time" and 1 <= len(result.history) < 10_000
-    assert "0.03 minutes" in result.message
+    assert "time limit (train.max_minutes=0.03) in epoch" in result.message
+    assert " of 10000:" in result.message
 
 
 def test_an_interrupted_run_keeps_the_last_complete_epoch(run, networks, monkeypatch):
