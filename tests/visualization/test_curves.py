@@ -45,11 +45,11 @@ def test_plotted_curves_have_the_values_of_the_history(history):
     assert set(curves) == {
         "generator",
         "discriminator",
-        "real images",
-        "generated images",
+        "real",
+        "generated",
     }
     np.testing.assert_array_equal(curves["discriminator"].y, history["loss_d"])
-    np.testing.assert_array_equal(curves["real images"].x, history["epoch"])
+    np.testing.assert_array_equal(curves["real"].x, history["epoch"])
 
 
 def test_kernel_distance_is_plotted_only_for_epochs_that_measured_it(history):
@@ -72,8 +72,8 @@ def test_plotted_panels_have_titles_and_units_and_zoom_together(history):
 def test_each_plotted_panel_has_its_legend_above_it_and_scores_a_line_at_a_half(history):
     figure = plot_curves(history)
     legends = {line.name: line.legend for line in figure.data}
-    assert legends["generator"] == legends["discriminator"] != legends["real images"]
-    assert figure.layout[legends["real images"]].y == figure.layout.yaxis2.domain[1]
+    assert legends["generator"] == legends["discriminator"] != legends["real"]
+    assert figure.layout[legends["real"]].y == figure.layout.yaxis2.domain[1]
     assert figure.layout[legends["generator"]].y == figure.layout.yaxis.domain[1]
     (line,) = figure.layout.shapes
     assert (line.y0, line.y1, line.yref) == (0.5, 0.5, "y2")

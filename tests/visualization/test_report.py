@@ -138,13 +138,13 @@ def test_metrics_are_in_groups_with_signs_and_baselines(training):
     assert find_rows(table) == [
         ["Metric", "Generated", "Real"],
         ["Distance to real images"],
-        ["A kernel distance × 1000 (KD-x) ↓", "25.1 ± 1.2", "−0.9"],
-        ["A Fréchet distance (FD-x) ↓", "95.0", "34.5"],
+        ["A kernel distance × 1000 (KD-x)&nbsp;↓", "25.1 ± 1.2", "−0.9"],
+        ["A Fréchet distance (FD-x)&nbsp;↓", "95.0", "34.5"],
         ["Fidelity and diversity"],
-        ["A spread, in pixels ↑", "0.250", ""],
-        ["A spread, in features ↑", "0.500", ""],
+        ["A spread, in pixels&nbsp;↑", "0.250", ""],
+        ["A spread, in features&nbsp;↑", "0.500", ""],
         ["Training and memorization"],
-        ["A &lt;distance&gt; ≈", "45.5 levels", "58.2"],
+        ["A &lt;distance&gt;&nbsp;≈", "45.5 levels", "58.2"],
     ]
 
 

@@ -26,8 +26,8 @@ COLORS = {
 LABELS = {
     "loss_g": "generator",
     "loss_d": "discriminator",
-    "real_score": "real images",
-    "fake_score": "generated images",
+    "real_score": "real",
+    "fake_score": "generated",
     "kernel_distance": "kernel distance",
 }
 # Columns of the history and unit of each panel, by title.

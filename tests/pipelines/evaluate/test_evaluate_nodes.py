@@ -207,7 +207,7 @@ def test_the_model_card_refuses_metrics_of_another_training(generator):
     metrics = join_metrics(make_summary(), summarize_history(history, make_summary()))
     assert len(metrics) == 4
     with pytest.raises(GanvasError, match=r"05, 60 images.* 90 images seen: run evaluate"):
-        write_card(generator, metrics, make_summary(images_seen=90))
+        write_card(generator, metrics, make_summary(images_seen=90), np.zeros((8, 8, 3), np.uint8))
 
 
 def test_target_classes_have_training_frequencies_and_condition_the_generator():
