@@ -27,5 +27,5 @@ def test_a_missing_mlflow_raises_an_error_with_the_command_to_install_it(tmp_pat
     monkeypatch.setattr(
         "importlib.util.find_spec", lambda name: None if name == "mlflow" else find_spec(name)
     )
-    with pytest.raises(GanvasError, match=r"ganvas\[mlflow\]"):
+    with pytest.raises(GanvasError, match=r"\.\[mlflow\]"):
         connect(TrackingParams(mlflow=True), tmp_path)

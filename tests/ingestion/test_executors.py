@@ -176,5 +176,5 @@ def test_a_cluster_without_workers_is_one_error_sentence(tmp_path):
 
 def test_a_missing_package_is_an_error_that_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(GanvasError, match=r"ganvas\[dask\]"):
+    with pytest.raises(GanvasError, match=r"\.\[dask\]"):
         list(run_tasks(record, [Job(tmp_path, 0)], ExecutorOptions("tcp://127.0.0.1:9")))

@@ -19,7 +19,7 @@ from ganvas.gallery.discriminator_scores import ScoreResult
 from ganvas.gallery.encoding import encode_animation, encode_png, encode_strip
 from ganvas.gallery.game import IMAGES
 from ganvas.gallery.headers import REPORT_POLICY
-from ganvas.gallery.model_card import read_card
+from ganvas.gallery.model_card_html import read_card
 from ganvas.gallery.model_store import LoadedModel, NotFoundError
 from ganvas.gallery.openapi import describe_api
 from ganvas.gallery.real_images import find_collection

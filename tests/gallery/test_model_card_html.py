@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ganvas.gallery.model_card import read_card
+from ganvas.gallery.model_card_html import read_card
 from ganvas.visualization.image_grid import write_png
 
 
