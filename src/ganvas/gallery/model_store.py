@@ -16,7 +16,7 @@ from ganvas.networks import sampling
 
 # Links can request old versions, so the number of models in memory is bounded.
 MAX_LOADED = 4
-# scripts/make_pretrained.py writes it.
+# tools/make_pretrained.py writes it.
 PRETRAINED = Path(ganvas.__file__).parent / "pretrained" / "sample"
 PRETRAINED_NAME = "sample/pretrained"
 

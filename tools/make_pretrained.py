@@ -1,7 +1,7 @@
 """Package the generator of a finished default run as the gallery's pretrained sample generator.
 
     kedro run --params=train.seed=0
-    python scripts/make_pretrained.py [--project .]
+    python tools/make_pretrained.py [--project .]
 
 Reads the newest default run on the sample collection below the project's data, and replaces
 src/ganvas/pretrained/sample: the generator (EMA weights), its classes, the training summary, the
