@@ -94,6 +94,7 @@ def test_running_installs_the_run_set_and_developing_the_rest(clone):
     result = make(clone, "setup")
     assert result.returncode == 0, result.stderr
     assert installed(clone) == [("uv", "requirements.lock")]
+    assert "--compile-bytecode" in (clone / "calls").read_text()
     assert "Resolved 2 packages\n" in result.stdout and " + keras" not in result.stdout
     assert re.search(r"^Installed requirements.lock in \d+ min \d\d s\.$", result.stdout, re.M)
     assert f"--editable {clone}" in (clone / "calls").read_text()

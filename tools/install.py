@@ -37,8 +37,7 @@ def main(lock: str, root: Path = ROOT) -> None:
     pip = [str(folder / "bin/python"), "-m", "pip", "install", "--disable-pip-version-check"]
     if not install_by_uv(folder, pip, root / lock):
         print("uv could not install the packages; pip tries now, which takes longer.", flush=True)
-        # Compiling every file to bytecode takes longer than compiling the used ones at import.
-        run_or_exit([*pip, "--no-compile", "--requirement", str(root / lock)])
+        run_or_exit([*pip, "--requirement", str(root / lock)])
     # Without isolation pip builds with the setuptools of the lock instead of downloading another.
     run_or_exit([*pip, "--quiet", "--no-deps", "--no-build-isolation", "--editable", str(root)])
     minutes, seconds = divmod(round(time.monotonic() - started), 60)
@@ -70,11 +69,13 @@ def install_by_uv(folder: Path, pip: list[str], lock: Path) -> bool:
     """Install a lock file by uv, and return whether that worked."""
     if subprocess.run([*pip, "--quiet", UV], capture_output=True).returncode:
         return False
-    # Packages are linked from the cache, which must lie on the same disk, and is not needed again.
+    # Packages are compiled now, as by pip; where PYTHONDONTWRITEBYTECODE is set, each command would
+    # compile its imports. They are linked from the cache, which must lie on the same disk, and is
+    # not needed again.
     cache = folder / ".uv-cache"
     command = [
         *(str(folder / "bin/uv"), "pip", "install", "--python", str(folder / "bin/python")),
-        *("--cache-dir", str(cache), "--requirement", str(lock)),
+        *("--compile-bytecode", "--cache-dir", str(cache), "--requirement", str(lock)),
     ]
     try:
         return run_uv(command) == 0
