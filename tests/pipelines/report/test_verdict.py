@@ -3,7 +3,7 @@
 import pytest
 
 from ganvas.pipelines.evaluate.metric_entry import metric_entry
-from ganvas.pipelines.report.verdict import judge_run
+from ganvas.pipelines.report.verdict import assess_run
 
 TRAINING = {
     "ended_by": "steps",
@@ -32,7 +32,7 @@ def make_metrics(
 
 def judge(training=TRAINING, without=(), **metrics):
     found = make_metrics(**metrics)
-    return judge_run({key: x for key, x in found.items() if key not in without}, training)
+    return assess_run({key: x for key, x in found.items() if key not in without}, training)
 
 
 def test_a_good_run_is_varied_sharp_and_no_copy():
@@ -105,7 +105,7 @@ def test_a_diverged_run_is_said_to_be_first():
     assert verdict.sentences[0].endswith("the model of epoch 2 is kept.")
     assert verdict.advice == "Try lower rates."
     # Nothing could be measured.
-    assert judge_run({}, diverged).summary == "Diverged · sharpness not measured"
+    assert assess_run({}, diverged).summary == "Diverged · sharpness not measured"
 
 
 def test_an_interrupted_run_is_said_to_be():
@@ -118,7 +118,7 @@ def test_runs_without_features_or_validation_images_say_what_is_not_measured():
     verdict = judge(without=("precision", "density", "class_agreement"))
     assert verdict.summary == "Varied · sharpness not measured · no copies"
     copies = make_metrics() | {"nearest_training_distance": metric_entry("", 40.0, "")}
-    assert judge_run(copies, TRAINING).summary == "Varied · sharp · copies not measured"
+    assert assess_run(copies, TRAINING).summary == "Varied · sharp · copies not measured"
 
 
 def test_without_classes_groups_of_similar_images_take_their_place():
@@ -126,7 +126,7 @@ def test_without_classes_groups_of_similar_images_take_their_place():
     metrics = make_metrics()
     by_class = {"cluster 2": 0.0, "cluster 1": 0.9}
     entry = metric_entry("", 0.0, "", real=0.9, by_class=by_class)
-    verdict = judge_run(metrics | {"class_diversity_pixels": entry}, plain)
+    verdict = assess_run(metrics | {"class_diversity_pixels": entry}, plain)
     assert verdict.summary.startswith("Mode collapse within groups of similar images")
     assert "Images of one group of similar images" in verdict.sentences[0]
     assert "cluster 2" in verdict.sentences[0]
@@ -137,10 +137,10 @@ def test_runs_of_earlier_versions_are_judged_by_what_they_have():
     metrics = make_metrics(precision=0.3)
     del metrics["class_diversity_pixels"]
     metrics["diversity"] = metric_entry("", 14.0, "", real=16.0)
-    verdict = judge_run(metrics, old)
+    verdict = assess_run(metrics, old)
     assert verdict.summary.startswith("Variety within classes not measured · softer")
     assert verdict.advice.endswith("kedro run --pipelines=evaluate,report.")
     metrics["diversity"] = metric_entry("", 7.0, "", real=16.0)
-    assert judge_run(metrics, old).summary.startswith("Mode collapse · ")
+    assert assess_run(metrics, old).summary.startswith("Mode collapse · ")
     del metrics["diversity"]
-    assert "a higher train.max_steps" in judge_run(metrics, old).advice
+    assert "a higher train.max_steps" in assess_run(metrics, old).advice

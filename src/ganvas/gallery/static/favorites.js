@@ -84,10 +84,10 @@ for (const page of document.querySelectorAll("[data-favorites]")) {
       const query = `?${new URLSearchParams(fields)}`;
       const name = image.class ? `, ${image.class}` : "";
       tile.querySelector("a").href = page.dataset.page + query;
-      const picture = tile.querySelector("img");
-      picture.src = page.dataset.image + query;
-      picture.alt = `Seed ${image.seed}, image no. ${image.number}${name}`;
-      picture.title = `${picture.alt}, ${image.model}`;
+      const element = tile.querySelector("img");
+      element.src = page.dataset.image + query;
+      element.alt = `Seed ${image.seed}, image no. ${image.number}${name}`;
+      element.title = `${element.alt}, ${image.model}`;
       tile.querySelector(".caption").textContent = image.class || image.model;
       tile.querySelector(".tile .quiet").textContent = `seed ${image.seed} · ${image.number}`;
       tile.querySelector("button").addEventListener("click", () => { toggleFavorite(image); show(); });

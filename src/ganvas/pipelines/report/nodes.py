@@ -24,7 +24,7 @@ from ganvas.networks.sampling import (
 from ganvas.pipelines.evaluate.memorization import COLUMNS as NEIGHBOR_COLUMNS
 from ganvas.pipelines.evaluate.metric_entry import name_run
 from ganvas.pipelines.report.params import ReportParams
-from ganvas.pipelines.report.verdict import judge_run
+from ganvas.pipelines.report.verdict import assess_run
 from ganvas.visualization.contact_sheet import draw_sheets
 from ganvas.visualization.curves import draw_curves, plot_curves
 from ganvas.visualization.image_grid import make_grid, make_grid_of_rows
@@ -184,7 +184,7 @@ def write_report(
         images,
         curves_plot,
         metrics,
-        judge_run(metrics, training_summary)._asdict(),
+        assess_run(metrics, training_summary)._asdict(),
         [result.model_dump() for result in params.published],
         training_summary,
         {name: len(collection.split(name)) for name in ("train", "validation", "test")},
@@ -205,7 +205,7 @@ def write_card(
     """
     _check_same_run(metrics, training_summary)
     height, width = generator.output_shape[1:3]
-    verdict = judge_run(metrics, training_summary)._asdict()
+    verdict = assess_run(metrics, training_summary)._asdict()
     card = render_card(metrics, verdict, training_summary, (height, width), latent_dim(generator))
     return card, sample_grid
 

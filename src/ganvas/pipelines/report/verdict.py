@@ -68,7 +68,7 @@ class _Finding(NamedTuple):
     advice: str = ""
 
 
-def judge_run(metrics: Metrics, training: Mapping[str, Any]) -> Verdict:
+def assess_run(metrics: Metrics, training: Mapping[str, Any]) -> Verdict:
     """Return the verdict on a run.
 
     Args:
@@ -78,16 +78,16 @@ def judge_run(metrics: Metrics, training: Mapping[str, Any]) -> Verdict:
 
     Example:
         >>> training = {"classes": {}, "ended_by": "diverged", "message": "Training diverged."}
-        >>> judge_run({}, training).summary
+        >>> assess_run({}, training).summary
         'Diverged · sharpness not measured'
     """
     group = training["classes"].get("column") or "group of similar images"
     longer = _advise_more(training)
     found = [
-        _judge_end(training),
-        _judge_variety(metrics, group, longer),
-        _judge_fidelity(metrics, group, longer),
-        _judge_copies(metrics),
+        _assess_end(training),
+        _assess_variety(metrics, group, longer),
+        _assess_fidelity(metrics, group, longer),
+        _assess_copies(metrics),
     ]
     findings = [finding for finding in found if finding is not None]
     level = max((finding.level for finding in findings), key=LEVELS.index)
@@ -100,7 +100,7 @@ def judge_run(metrics: Metrics, training: Mapping[str, Any]) -> Verdict:
     return Verdict(level, _capitalize(summary), sentences, f"{_capitalize(advice)}.")
 
 
-def _judge_end(training: Mapping[str, Any]) -> _Finding | None:
+def _assess_end(training: Mapping[str, Any]) -> _Finding | None:
     message, _, advice = training["message"].rstrip(".").partition("; ")
     if training["ended_by"] == "diverged":
         return _Finding("poor", "diverged", f"{message}.", advice or "try lower learning rates")
@@ -109,10 +109,10 @@ def _judge_end(training: Mapping[str, Any]) -> _Finding | None:
     return None
 
 
-def _judge_variety(metrics: Metrics, group: str, longer: str) -> _Finding | None:
+def _assess_variety(metrics: Metrics, group: str, longer: str) -> _Finding | None:
     metric = metrics.get("class_diversity_pixels")
     if metric is None:
-        return _judge_pooled_variety(metrics)
+        return _assess_pooled_variety(metrics)
     by_class = metric["by_class"]
     value, worst = metric["value"], min(by_class, key=by_class.__getitem__)
     share = f"{worst}, they differ from each other {value:.0%} as much as real images do"
@@ -140,8 +140,8 @@ def _judge_variety(metrics: Metrics, group: str, longer: str) -> _Finding | None
     )
 
 
-def _judge_pooled_variety(metrics: Metrics) -> _Finding | None:
-    """Judge the diversity over all classes, which runs of earlier versions have alone."""
+def _assess_pooled_variety(metrics: Metrics) -> _Finding | None:
+    """Assess the diversity over all classes, which runs of earlier versions have alone."""
     metric = metrics.get("diversity")
     if metric is None or not metric["real"]:
         return None
@@ -157,7 +157,7 @@ def _judge_pooled_variety(metrics: Metrics) -> _Finding | None:
     )
 
 
-def _judge_fidelity(metrics: Metrics, group: str, longer: str) -> _Finding | None:
+def _assess_fidelity(metrics: Metrics, group: str, longer: str) -> _Finding | None:
     metric = metrics.get("precision")
     if metric is None or not metric["real"]:
         return _Finding(
@@ -207,7 +207,7 @@ def _judge_fidelity(metrics: Metrics, group: str, longer: str) -> _Finding | Non
     )
 
 
-def _judge_copies(metrics: Metrics) -> _Finding | None:
+def _assess_copies(metrics: Metrics) -> _Finding | None:
     metric = metrics.get("nearest_training_distance")
     if metric is None:
         return None
