@@ -123,7 +123,7 @@ def test_a_class_whose_samples_are_alike_is_mode_collapse_within_classes(values,
     if is_warning:
         last = [value for value in values if value is not None][-1]
         assert f"images of Pop differ from each other by {last:.0%}" in warnings[0].evidence
-        assert warnings[0].evidence.endswith("classes below 55%: 3")
+        assert warnings[0].evidence.endswith("; below 55%: 3")
 
 
 def test_the_advice_on_classes_names_parameters_that_exist():

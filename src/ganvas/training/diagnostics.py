@@ -29,7 +29,7 @@ COLLAPSED_CLASS_ADVICE = (
     "try more training (train.max_steps, train.epochs), a lower train.anchor.every where it is "
     "set, a larger train.batch_size, or train.loss.name=relativistic with train.penalty.r1"
 )
-COPIED_ADVICE = "try more images, fewer epochs or train.augment.name=diffaugment"
+COPIED_ADVICE = "try more images, fewer steps or, if it is off, train.augment.name=diffaugment"
 
 
 class EarlyWarning(NamedTuple):
@@ -135,7 +135,7 @@ def warn_of_collapsed_classes(lowest: float, name: str, count: int) -> list[Earl
     if lowest >= COLLAPSED_CLASS:
         return []
     evidence = (
-        f"images of {name} differ from each other by {lowest:.0%} of what real ones do; classes "
+        f"images of {name} differ from each other by {lowest:.0%} of what real ones do; "
         f"below {COLLAPSED_CLASS:.0%}: {count}"
     )
     return [EarlyWarning("mode collapse within classes", evidence, COLLAPSED_CLASS_ADVICE)]

@@ -18,13 +18,20 @@ FEW_IMAGES = 0.6
 
 
 def make_metrics(
-    variety=0.9, precision=0.8, density=1.0, copies=55.0, accuracy=0.95, baseline=0.95
+    variety=0.9,
+    precision=0.8,
+    density=1.0,
+    copies=55.0,
+    accuracy=0.95,
+    baseline=0.95,
+    recall=0.4,
 ):
     by_class = {"Op": variety, "Pop": 1.0}
     return {
         "class_diversity_pixels": metric_entry("", variety, "", real=baseline, by_class=by_class),
         "precision": metric_entry("", precision, "", real=1.0),
         "density": metric_entry("", density, "", real=1.0),
+        "recall": metric_entry("", recall, "", real=0.8),
         "class_agreement": metric_entry("", accuracy, "", real=1.0),
         "nearest_training_distance": metric_entry("", copies, "", real=60.0),
     }
@@ -56,6 +63,9 @@ def test_a_good_run_is_varied_sharp_and_no_copy():
         ({"variety": 0.65, "baseline": FEW_IMAGES}, "good", "Varied · sharp · no copies"),
         ({"precision": 0.69}, "fair", "Varied · softer than real images · no copies"),
         ({"precision": 0.19}, "poor", "Varied · blurred or distorted · no copies"),
+        ({"recall": 0.041}, "good", "Varied · sharp · no copies"),
+        ({"recall": 0.039}, "poor", "Varied · far from most real images · no copies"),
+        ({"recall": 0.0, "precision": 0.19}, "poor", "Varied · blurred or distorted · no copies"),
         ({"density": 1.31}, "fair", "Varied · noisy or repeated · no copies"),
         ({"accuracy": 0.79}, "poor", "Varied · sharp · mixed classes · no copies"),
         ({"copies": 50.0}, "fair", "Varied · sharp · near training images"),
@@ -79,7 +89,7 @@ def test_collapsed_classes_are_named_and_counted():
 
 def test_the_advice_is_that_of_the_worst_finding():
     assert "train.max_steps=6000" in judge(precision=0.3).advice
-    assert judge(precision=0.3, copies=20).advice.startswith("Try more images, fewer epochs")
+    assert judge(precision=0.3, copies=20).advice.startswith("Try more images, fewer steps")
     assert judge(variety=0.3, copies=20).advice.startswith("Try more training")
     assert judge(copies=50).advice.startswith("Try more images")
 
@@ -115,7 +125,7 @@ def test_an_interrupted_run_is_said_to_be():
 
 
 def test_runs_without_features_or_validation_images_say_what_is_not_measured():
-    verdict = judge(without=("precision", "density", "class_agreement"))
+    verdict = judge(without=("precision", "density", "recall", "class_agreement"))
     assert verdict.summary == "Varied · sharpness not measured · no copies"
     copies = make_metrics() | {"nearest_training_distance": metric_entry("", 40.0, "")}
     assert assess_run(copies, TRAINING).summary == "Varied · sharp · copies not measured"
