@@ -51,7 +51,7 @@ def _errors_as_one_sentence(callback: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _check_options(callback: Callable[..., Any]) -> Callable[..., Any]:
-    """Validate the names of pipelines, namespaces, nodes and environment, and the runner."""
+    """Validate the names of pipelines, namespaces, nodes, tags, datasets and environment."""
 
     @functools.wraps(callback)
     def wrapped(**options: Any) -> Any:
@@ -76,6 +76,21 @@ def _check_options(callback: Callable[..., Any]) -> Callable[..., Any]:
         node_names = sorted(node.name for node in nodes)
         for name in [*options["node_names"], *options["from_nodes"], *options["to_nodes"]]:
             _check_node(name, node_names, place)
+        tags = {tag for node in nodes for tag in node.tags}
+        for name in options["tags"]:
+            if name not in tags:
+                raise GanvasError(
+                    f"No node in {place} has the tag '{name}': choose stages by --pipelines or "
+                    "--namespaces, and nodes by --nodes."
+                )
+        datasets = sorted({name for node in nodes for name in (*node.inputs, *node.outputs)})
+        for name in [*options["from_inputs"], *options["to_outputs"]]:
+            if name not in datasets:
+                similar = difflib.get_close_matches(name, datasets) or datasets
+                raise GanvasError(
+                    f"There is no dataset '{name}' in {place}: perhaps you mean "
+                    f"{', '.join(similar)}."
+                )
         try:
             return callback(**options)
         except MissingConfigException as error:

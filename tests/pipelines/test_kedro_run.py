@@ -437,6 +437,15 @@ def test_a_wrong_node_name_is_reported_with_similar_ones(kedro_run, option):
     assert "in __default__" in message and "such as evaluate.join_metrics" in message
 
 
+def test_a_wrong_tag_or_dataset_name_is_reported(kedro_run):
+    message = error_message(kedro_run("--tags=train"))
+    assert "No node in __default__ has the tag 'train': choose stages by --pipelines" in message
+    for option in ("--from-inputs", "--to-outputs"):
+        message = error_message(kedro_run(f"{option}=generater"))
+        assert "There is no dataset 'generater' in __default__: perhaps you mean" in message
+        assert "generator" in message
+
+
 def test_a_missing_source_folder_is_reported(kedro_run):
     params = {"ingest__source__name": "artworks", "ingest__source__path": "nowhere"}
     message = error_message(kedro_run("--pipelines=ingest", **params))
