@@ -127,12 +127,16 @@ def test_interpolating_between_two_selected_images(visitor):
     visitor.open(f"/?model={BY_CLASS}&count=6")
     boxes, button = visitor.all(".pick input"), visitor.one(".selection button")
     enabled = []
+    # Without a selection, nothing covers the images.
+    position = "return getComputedStyle(document.querySelector('.selection')).position"
+    assert visitor.browser.execute_script(position) == "static"
     for i in (1, 4, 5):
         visitor.press(boxes[i])
         enabled.append(button.is_enabled())
     # With a third image there is nothing to interpolate between, and no selection is lost.
     assert enabled == [False, True, False]
     assert "3 selected" in visitor.one(".selection").text
+    assert visitor.browser.execute_script(position) == "sticky"
     visitor.press(boxes[5])
     visitor.press(button)
     assert visitor.one("input[name=number_b]").get_attribute("value") == "4"

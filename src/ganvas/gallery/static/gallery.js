@@ -45,6 +45,8 @@ for (const form of document.querySelectorAll("[data-selection]")) {
   const update = () => {
     const selected = form.querySelectorAll("input[name=pick]:checked").length;
     button.disabled = selected !== 2;
+    // Without a selection, the bar would cover images for nothing.
+    button.closest(".selection").classList.toggle("idle", !selected);
     count.textContent = `${selected} selected` + (selected > 2 ? ", deselect all but two" : "");
   };
   form.addEventListener("change", update);
