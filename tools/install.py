@@ -31,9 +31,14 @@ def main(lock: str, root: Path = ROOT) -> None:
     folder = root / ".venv"
     # A .venv without pip is one whose creation was interrupted.
     if not (folder / "bin/pip").exists():
+        print("Creating .venv.", flush=True)
         create_venv(folder)
     count = len((root / lock).read_text().split())
-    print(f"Installing {count} packages of {lock} into .venv.", flush=True)
+    print(
+        f"Installing {count} packages of {lock} into .venv: after the download, compiling takes "
+        "a minute or two.",
+        flush=True,
+    )
     pip = [str(folder / "bin/python"), "-m", "pip", "install", "--disable-pip-version-check"]
     if not install_by_uv(folder, pip, root / lock):
         print("uv could not install the packages; pip tries now, which takes longer.", flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from ganvas.training.trainer import TrainingResult
 
 PACKAGES = ["ganvas", "kedro", "keras", "tensorflow", "numpy", "pillow"]
+
+logger = logging.getLogger(__name__)
 
 
 def train_gan(
@@ -54,6 +57,7 @@ def train_gan(
     Raises:
         Finished: It was a dry run, or this worker is not the chief.
     """
+    logger.info("Starting TensorFlow and building the networks.")
     # TensorFlow takes seconds to import, and Kedro imports this module for every command.
     import keras
 
