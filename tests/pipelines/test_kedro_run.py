@@ -441,8 +441,8 @@ def test_a_wrong_tag_or_dataset_name_is_reported(kedro_run):
     message = error_message(kedro_run("--tags=train"))
     assert "No node in __default__ has the tag 'train': choose stages by --pipelines" in message
     for option in ("--from-inputs", "--to-outputs"):
-        message = error_message(kedro_run(f"{option}=generater"))
-        assert "There is no dataset 'generater' in __default__: perhaps you mean" in message
+        message = error_message(kedro_run(f"{option}=generators"))
+        assert "There is no dataset 'generators' in __default__: perhaps you mean" in message
         assert "generator" in message
 
 
