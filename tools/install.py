@@ -2,7 +2,7 @@
 
     python3 tools/install.py requirements.lock
 
-uv downloads and unpacks several packages at once, which takes a tenth of pip's time. Where it
+uv downloads and unpacks several packages at once, which takes a fifth of pip's time. Where it
 fails, as it may behind a package mirror that only pip is configured for, pip installs the same set.
 This file needs the standard library alone, since it runs before anything is installed.
 """

@@ -133,7 +133,7 @@ run.short_help = "Run the project's pipelines, by default all on a sample collec
 
 
 class _RunByDefault(click.Group):
-    """A group whose command is `run` if the first argument is none of its commands' names."""
+    """A group whose command is `run` if there are no arguments, or options come first."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0].startswith("-") and args[0] not in ("--help", "--version")):
