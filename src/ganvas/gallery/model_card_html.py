@@ -1,11 +1,12 @@
 """The model card as HTML."""
 
-import base64
 import mimetypes
 from pathlib import Path
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+
+from ganvas.visualization.image_cells import data_uri
 
 # The page has headings of the first two levels.
 DEEPER = 2
@@ -43,7 +44,6 @@ def _embed_images(tokens: list[Token] | None, folder: Path) -> list[Token] | Non
             kind = mimetypes.guess_type(file.name)[0] or ""
             if not (file.is_file() and file.parent == folder and kind.startswith("image/")):
                 continue
-            content = base64.b64encode(file.read_bytes()).decode()
-            token.attrs["src"] = f"data:{kind};base64,{content}"
+            token.attrs["src"] = data_uri(file.read_bytes(), kind.removeprefix("image/"))
         kept.append(token)
     return kept
