@@ -2,13 +2,14 @@ import logging
 from types import SimpleNamespace
 
 import pytest
-from kedro.io import DataCatalog
+from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 
 from ganvas import hooks as hooks_module
 from ganvas.errors import GanvasError
-from ganvas.hooks import GanvasHooks, StageHooks, describe_metrics
+from ganvas.hooks import GanvasHooks, LockHooks, StageHooks, describe_metrics
 from ganvas.pipeline_registry import register_pipelines
+from ganvas.training.config import TrainParams
 
 
 def test_a_diverged_run_raises_its_message_and_the_next_run_does_not():
@@ -52,6 +53,49 @@ def test_a_generator_needs_the_class_list_of_its_own_version(pipeline):
     for name in ("generator", "class_list"):
         with pytest.raises(GanvasError, match="generator and class_list must be of the same"):
             check_old_versions(pipeline, name)
+
+
+def start(tmp_path, name: str, **train) -> LockHooks:
+    """Run the hooks before a pipeline as a process of its own would."""
+    hooks = LockHooks()
+    paths = {
+        "checkpoints": "models/checkpoints",
+        "samples": "output/samples",
+        "exported": "models/exported",
+    }
+    hooks.after_catalog_created(
+        {key: {"filepath": f"{tmp_path}/{path}"} for key, path in paths.items()}
+    )
+    params = TrainParams(**({"epochs": 1} | train))
+    catalog = DataCatalog({"params:train": MemoryDataset(params)})
+    hooks.before_pipeline_run(register_pipelines()[name], catalog)
+    return hooks
+
+
+@pytest.mark.parametrize("name", ["__default__", "train", "evaluate", "report"])
+def test_a_run_is_trained_and_evaluated_by_one_process_at_a_time(tmp_path, name):
+    first = start(tmp_path, "__default__")
+    with pytest.raises(GanvasError, match=r"^Another run \(process \d+ on .*models: wait for it"):
+        start(tmp_path, name)
+    # It reads saved models, and writes elsewhere.
+    sampling = start(tmp_path, "sample")
+    with pytest.raises(GanvasError, match=r"writes to .*samples: wait for it, or set another"):
+        start(tmp_path, "sample")
+    start(tmp_path, "export").on_pipeline_error()
+    for hooks in (first, sampling):
+        hooks.after_pipeline_run()
+    start(tmp_path, name).on_pipeline_error()
+    start(tmp_path, "sample").on_pipeline_error()
+
+
+@pytest.mark.parametrize("train", [{"dry_run": True}, {"distribute": "auto"}])
+def test_a_dry_run_and_a_worker_that_is_not_the_chief_write_nothing(tmp_path, monkeypatch, train):
+    first = start(tmp_path, "train")
+    if "distribute" in train:
+        cluster = '{"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1}}'
+        monkeypatch.setenv("TF_CONFIG", cluster)
+    start(tmp_path, "train", **train)
+    first.after_pipeline_run()
 
 
 def test_each_stage_logs_its_time_once_all_its_outputs_are_saved(monkeypatch, caplog):

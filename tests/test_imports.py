@@ -26,6 +26,7 @@ LAYERS = [
         "base_params",
         "command_line",
         "atomic_files",
+        "file_lock",
         "arrays",
         "grid_layout",
     },

@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,15 @@ from kedro.utils import find_kedro_project
 
 from ganvas.base_params import check_params
 from ganvas.errors import Finished, GanvasError
+from ganvas.file_lock import exclusive_lock
 from ganvas.ingestion.object_store import check_protocol, is_url
 from ganvas.log_lines import use_log_lines
 from ganvas.pipelines.train.params import run_parameters
 from ganvas.progress import format_duration
 from ganvas.project_params import ProjectParams
 from ganvas.tracking import RunReport, connect, log_run
+from ganvas.training.config import TrainParams
+from ganvas.training.tf_config import read_tf_config
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +116,66 @@ class GanvasHooks:
             return path
         version = dataset.resolve_load_version()
         return f"{path}/{version}/{path.rpartition('/')[2]}" if version else path
+
+
+class LockHooks:
+    """Lock the folders that a run writes to, so that two runs at once don't mix their results.
+
+    Training, evaluation and report of one dataset and network share a lock. Readers of saved models
+    need none, since each version is complete and stays. Ingestion locks its folder itself.
+    """
+
+    def __init__(self) -> None:
+        self._locks = ExitStack()
+        self._paths: dict[str, Path] = {}
+
+    @hook_impl
+    def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
+        """Remember the folders to lock, which are local wherever the models are."""
+        self._paths = {
+            name: Path(conf_catalog[name]["filepath"])
+            for name in ("checkpoints", "samples", "exported")
+        }
+
+    # The last check before a run.
+    @hook_impl(trylast=True)
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
+        """Lock the folders of the pipeline's stages; raise GanvasError if another run holds one."""
+        # An interrupted run in this process, such as a notebook's, has not released its own.
+        self._locks.close()
+        stages = {node.namespace for node in pipeline.nodes}
+        if "train" in stages and not _writes(catalog["params:train"].load()):
+            return
+        if stages & {"train", "evaluate", "report"}:
+            self._lock(self._paths["checkpoints"].parent, "trains, evaluates or reports on")
+        if "sample" in stages:
+            self._lock(self._paths["samples"], "writes to")
+        if "export" in stages:
+            self._lock(self._paths["exported"], "writes to")
+
+    def _lock(self, folder: Path, task: str) -> None:
+        advice = "set another ingest.dataset or network.name"
+        self._locks.enter_context(exclusive_lock(folder, f"{task} {folder}", advice))
+
+    # Before hooks that may raise an error.
+    @hook_impl(tryfirst=True)
+    def after_pipeline_run(self) -> None:
+        """Release the locks."""
+        self._locks.close()
+
+    @hook_impl(tryfirst=True)
+    def on_pipeline_error(self) -> None:
+        """Release the locks."""
+        self._locks.close()
+
+
+def _writes(params: TrainParams) -> bool:
+    """Return whether training with these parameters writes files in this process."""
+    if params.dry_run:
+        return False
+    workers = read_tf_config() if params.distribute in ("auto", "multi_worker") else None
+    # The chief alone writes.
+    return workers is None or workers.number == 0
 
 
 class StageHooks:

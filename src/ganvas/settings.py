@@ -1,9 +1,9 @@
 """Kedro's settings for this project."""
 
 from ganvas.config_loader import GanvasConfigLoader, by_device, by_profile
-from ganvas.hooks import GanvasHooks, StageHooks, TrackingHooks
+from ganvas.hooks import GanvasHooks, LockHooks, StageHooks, TrackingHooks
 
-HOOKS = (GanvasHooks(), StageHooks(), TrackingHooks())
+HOOKS = (GanvasHooks(), LockHooks(), StageHooks(), TrackingHooks())
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)
 
 CONFIG_LOADER_CLASS = GanvasConfigLoader

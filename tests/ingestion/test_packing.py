@@ -201,7 +201,9 @@ def test_a_concurrent_run_is_an_error(raw, tmp_path, monkeypatch):
     def pack_too(*arguments):
         if not tried:
             tried.append(True)
-            with pytest.raises(GanvasError, match=r"Another run is packing .*: wait for it"):
+            with pytest.raises(
+                GanvasError, match=r"Another run \(process \d+ on .*\) packs .*: wait for it"
+            ):
                 pack_all(raw, tmp_path / "packed")
         return decode_image(*arguments)
 

@@ -16,7 +16,7 @@ def test_the_collection_is_drawn_once_and_again_when_parameters_change(tmp_path)
     assert first.stat().st_mtime_ns == time
     ensure_sample(folder, SampleParams(images=9))
     assert len(list(folder.glob("images/*/*.jpg"))) == 9
-    assert [path.name for path in folder.parent.iterdir()] == ["sample"]
+    assert {path.name for path in folder.parent.iterdir()} == {"sample", ".sample.lock"}
 
 
 def test_a_run_killed_while_it_deletes_the_old_images_leaves_the_new_ones(tmp_path, monkeypatch):

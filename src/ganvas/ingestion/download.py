@@ -14,6 +14,7 @@ from typing import Any
 from ganvas.atomic_files import atomic_write
 from ganvas.errors import GanvasError
 from ganvas.extras import install_command
+from ganvas.file_lock import exclusive_lock
 from ganvas.ingestion import huggingface, kaggle
 from ganvas.ingestion.disk_errors import explain_disk_error
 from ganvas.ingestion.file_index import list_files
@@ -45,7 +46,8 @@ def download_source(
 
     Raises:
         GanvasError: The source has no hub, the folder holds other files, credentials are
-            malformed, the client of the hub is not installed, or the hub or the disk fails.
+            malformed, the client of the hub is not installed, another run downloads to the folder,
+            or the hub or the disk fails.
 
     Example:
         >>> handle = "huggan/wikiart"
@@ -62,16 +64,17 @@ def download_source(
     # Of a link, the hidden folder must be on the disk of its target.
     folder = folder.resolve()
     try:
-        if downloaded := _find_complete(folder, handle):
-            logger.info("%s is in %s already: %s", handle, folder, _describe(downloaded))
-            return downloaded
-        partial = _open_partial(folder, handle)
-        _import_client(client)
-        logger.info("Downloading %s from %s to %s", handle, client.HUB, folder)
-        with _hub_errors_explained(client, handle, has_credentials=bool(checked)):
-            content, version = client.download(handle, partial, checked)
-        metadata = {"source": source, "handle": handle, "version": version}
-        downloaded = _move_into_place(content, folder, partial, metadata)
+        with exclusive_lock(folder, f"downloads to {folder}", "set ingest.dataset"):
+            if downloaded := _find_complete(folder, handle):
+                logger.info("%s is in %s already: %s", handle, folder, _describe(downloaded))
+                return downloaded
+            partial = _open_partial(folder, handle)
+            _import_client(client)
+            logger.info("Downloading %s from %s to %s", handle, client.HUB, folder)
+            with _hub_errors_explained(client, handle, has_credentials=bool(checked)):
+                content, version = client.download(handle, partial, checked)
+            metadata = {"source": source, "handle": handle, "version": version}
+            downloaded = _move_into_place(content, folder, partial, metadata)
     except OSError as error:
         raise GanvasError(explain_disk_error(error, folder, "downloaded to", "fetch")) from error
     logger.info("Downloaded %s to %s: %s", handle, folder, _describe(downloaded))

@@ -13,6 +13,7 @@ import fsspec
 from ganvas.atomic_files import atomic_write
 from ganvas.errors import GanvasError
 from ganvas.extras import install_command
+from ganvas.file_lock import exclusive_lock
 from ganvas.ingestion.disk_errors import explain_disk_error, is_disk_full
 from ganvas.progress import track
 
@@ -74,13 +75,26 @@ def mirror(url: str, folder: Path, options: dict[str, Any]) -> None:
         options: Arguments of the protocol's file system, such as credentials.
 
     Raises:
-        GanvasError: The store can't be read or is empty, or the folder holds other files.
+        GanvasError: The store can't be read or is empty, the folder holds other files, or another
+            run mirrors to it.
 
     Example:
         >>> mirror("s3://bucket/images", Path("data/01_raw/mine"), {"key": "…", "secret": "…"})
     """
     versions = _read_marker(url, folder)
     store, objects = _list_objects(url, options)
+    with exclusive_lock(folder, f"mirrors to {folder}", "set ingest.dataset"):
+        _update(url, folder, versions, store, objects)
+
+
+def _update(
+    url: str,
+    folder: Path,
+    versions: dict[str, str],
+    store: Any,
+    objects: dict[str, StoredObject],
+) -> None:
+    """Delete and download what has changed in the store since `versions`."""
     deleted = versions.keys() - objects.keys()
     for path in deleted:
         (folder / path).unlink(missing_ok=True)

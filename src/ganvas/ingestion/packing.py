@@ -4,9 +4,7 @@ import hashlib
 import json
 import logging
 import shutil
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +15,7 @@ from pydantic import Field
 from ganvas.atomic_files import atomic_path, replace_folder
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
+from ganvas.file_lock import exclusive_lock
 from ganvas.ingestion.collection import (
     INDEX,
     MANIFEST,
@@ -95,7 +94,7 @@ def pack(
             _update_source(folder, fingerprint, raw)
             _remove_work_folder(work, folder)
             return open_collection(folder)
-        with exclusive_lock(folder):
+        with _lock(folder):
             previous = read_source(folder)
             if previous not in (None, str(raw.absolute())):
                 logger.warning("%s holds images of %s, which are replaced.", folder, previous)
@@ -114,29 +113,8 @@ def pack(
         raise GanvasError(explain_disk_error(error, folder, "packed", "ingest")) from error
 
 
-@contextmanager
-def exclusive_lock(folder: Path) -> Iterator[None]:
-    """Lock a collection's folder against other runs; the lock ends with the process.
-
-    Raises:
-        GanvasError: Another run packs to the folder.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # The lock file is never deleted: a lock on a deleted file has no effect.
-    with folder.with_name(f".{folder.name}.lock").open("w") as stream:
-        if sys.platform != "win32":
-            import fcntl
-
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise GanvasError(
-                    f"Another run is packing {folder}: wait for it, or set ingest.dataset to pack "
-                    "to another folder."
-                ) from error
-            except OSError as error:
-                logger.warning("%s can't be locked against other runs (%s).", folder, error)
-        yield
+def _lock(folder: Path) -> AbstractContextManager[None]:
+    return exclusive_lock(folder, f"packs {folder}", "set ingest.dataset to pack to another folder")
 
 
 def choose_split(hashes: pd.Series, validation_share: float, test_share: float) -> np.ndarray:
@@ -172,7 +150,7 @@ def _update_rejected(
     if not updated.equals(rejected):
         with (
             suppress(GanvasError),
-            exclusive_lock(folder),
+            _lock(folder),
             atomic_path(folder / REJECTED) as partial,
         ):
             updated.to_parquet(partial)
@@ -183,7 +161,7 @@ def _update_source(folder: Path, fingerprint: str, raw: Path) -> None:
     if read_source(folder) != str(raw.absolute()):
         with (
             suppress(GanvasError),
-            exclusive_lock(folder),
+            _lock(folder),
             atomic_path(folder / MANIFEST) as partial,
         ):
             partial.write_text(_manifest(fingerprint, raw))
@@ -196,7 +174,7 @@ def _manifest(fingerprint: str, raw: Path) -> str:
 def _remove_work_folder(work: Path, folder: Path) -> None:
     """Remove a work folder that is not needed, unless another run uses it."""
     if work.exists():
-        with suppress(GanvasError, OSError), exclusive_lock(folder):
+        with suppress(GanvasError, OSError), _lock(folder):
             shutil.rmtree(work, ignore_errors=True)
 
 

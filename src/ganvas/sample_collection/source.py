@@ -9,6 +9,7 @@ from pydantic import Field
 from ganvas.atomic_files import replace_folder
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
+from ganvas.file_lock import exclusive_lock
 from ganvas.progress import track
 from ganvas.sample_collection import STYLES, draw_collection
 
@@ -27,12 +28,25 @@ def ensure_sample(folder: Path, params: SampleParams) -> None:
     """Draw the sample collection into a folder unless it holds one with these parameters.
 
     Raises:
-        GanvasError: The folder holds other files.
+        GanvasError: The folder holds other files, or another run draws to it.
     """
-    marker = folder / MARKER
-    expected = params.model_dump()
-    if marker.is_file() and json.loads(marker.read_text()) == expected:
+    if _is_drawn(folder, params):
         return
+    with exclusive_lock(folder, f"draws the sample collection to {folder}", "set ingest.dataset"):
+        # Another run may have drawn it since.
+        if not _is_drawn(folder, params):
+            _draw(folder, params)
+
+
+def _is_drawn(folder: Path, params: SampleParams) -> bool:
+    try:
+        return bool(json.loads((folder / MARKER).read_text()) == params.model_dump())
+    except (OSError, ValueError):
+        return False
+
+
+def _draw(folder: Path, params: SampleParams) -> None:
+    marker = folder / MARKER
     if folder.exists() and not marker.is_file() and any(folder.iterdir()):
         raise GanvasError(
             f"{folder} holds files that are not the sample collection: choose another "
@@ -46,5 +60,5 @@ def ensure_sample(folder: Path, params: SampleParams) -> None:
         seed=params.seed,
         progress=lambda works, total: track(works, "Drawing the sample collection", total),
     )
-    (new / MARKER).write_text(json.dumps(expected))
+    (new / MARKER).write_text(json.dumps(params.model_dump()))
     replace_folder(folder, new)

@@ -9,13 +9,12 @@ import hashlib
 import io
 import json
 import logging
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -24,6 +23,7 @@ import tensorflow as tf
 from ganvas.errors import Finished, GanvasError
 from ganvas.training.checkpoints import Checkpoint, CheckpointStore
 from ganvas.training.config import TrainParams
+from ganvas.training.tf_config import TF_CONFIG_EXAMPLE, Workers, read_tf_config
 
 logger = logging.getLogger(__name__)
 
@@ -39,9 +39,6 @@ WORKER_LOST_ERRORS = (
     tf.errors.DeadlineExceededError,
     tf.errors.FailedPreconditionError,
     tf.errors.InternalError,
-)
-TF_CONFIG_EXAMPLE = (
-    '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}'
 )
 
 
@@ -299,7 +296,7 @@ def select_devices(choice: str) -> Devices:
         >>> select_devices("none").replicas
         1
     """
-    workers = _read_tf_config() if choice in ("auto", "multi_worker") else None
+    workers = read_tf_config() if choice in ("auto", "multi_worker") else None
     if choice == "multi_worker" and workers is None:
         raise GanvasError(
             "train.distribute=multi_worker needs the environment variable TF_CONFIG on every "
@@ -320,38 +317,7 @@ def select_devices(choice: str) -> Devices:
     return Devices(tf.distribute.MirroredStrategy(names))
 
 
-class _Workers(NamedTuple):
-    """Number of this worker, and of all workers, in TF_CONFIG."""
-
-    number: int
-    total: int
-
-
-def _read_tf_config() -> _Workers | None:
-    """Read TF_CONFIG; return None if it isn't set.
-
-    Raises:
-        GanvasError: It is not valid.
-    """
-    text = os.environ.get("TF_CONFIG", "")
-    if not text.strip():
-        return None
-    try:
-        config = json.loads(text)
-        cluster, task = config["cluster"], config["task"]
-        jobs = {job: len(list(cluster.get(job, []))) for job in ("chief", "worker")}
-        kind, index = task["type"], int(task["index"])
-        if not 0 <= index < jobs[kind]:
-            raise ValueError(f"there is no {kind} {index} in its cluster")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
-        raise GanvasError(
-            f"TF_CONFIG is not valid ({reason}): write it like {TF_CONFIG_EXAMPLE}."
-        ) from error
-    return _Workers(index + (jobs["chief"] if kind == "worker" else 0), sum(jobs.values()))
-
-
-def _join_workers(workers: _Workers) -> Devices:
+def _join_workers(workers: Workers) -> Devices:
     """Wait for all workers, and return the devices of all of them."""
     role = "" if workers.number else " as the chief"
     logger.info(
