@@ -1,4 +1,4 @@
-# The README's steps in an image: make setup when it is built, make run when it is started.
+# The README's steps in an image: make setup when it is built; when it is started, what make run runs.
 ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE}
 
@@ -30,4 +30,5 @@ COPY --chown=1000:1000 . .
 ENV PATH=/ganvas/.venv/bin:${PATH}
 VOLUME /ganvas/data
 EXPOSE 8000
-CMD ["make", "run"]
+# As process 1, so that the SIGTERM of docker stop reaches it.
+CMD ["kedro", "run"]

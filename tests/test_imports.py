@@ -30,7 +30,7 @@ LAYERS = [
         "arrays",
         "grid_layout",
     },
-    {"errors", "extras", "malloc", "keras_types", "quiet_tensorflow"},
+    {"errors", "extras", "malloc", "keras_types", "quiet_tensorflow", "stop_signals"},
 ]
 WITHIN_LAYER = {"__main__": {"cli"}, "ingestion": {"sample_collection"}}
 # The glue between Kedro and everything else, which is plain functions of arrays and tables.

@@ -8,6 +8,9 @@ import logging
 import sys
 from pathlib import Path
 
+from ganvas.stop_signals import hide_interrupted_imports
+
+hide_interrupted_imports()
 # Kedro logs which logging configuration it reads before it can be configured not to.
 logging.disable(logging.INFO)
 from kedro.framework.project import configure_project  # noqa: E402

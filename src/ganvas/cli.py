@@ -22,18 +22,22 @@ from omegaconf.errors import OmegaConfBaseException
 import ganvas
 from ganvas.command_line import join_params
 from ganvas.errors import Finished, GanvasError
+from ganvas.stop_signals import exit_interrupted, interrupt, on_signal
 
 if TYPE_CHECKING:
     from ganvas.own_images import Choice
 
 
 def _errors_as_one_sentence(callback: Callable[..., Any]) -> Callable[..., Any]:
-    """Print a GanvasError without its traceback, and end normally on Finished."""
+    """Print a GanvasError, or that a signal came, without a traceback; end normally on Finished."""
 
     @functools.wraps(callback)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
-            return callback(*args, **kwargs)
+            with on_signal(interrupt):
+                return callback(*args, **kwargs)
+        except KeyboardInterrupt as error:
+            exit_interrupted(error)
         except Exception as error:
             # Kedro wraps the exceptions of datasets in its own, OmegaConf those of resolvers.
             cause: BaseException | None = error

@@ -23,6 +23,7 @@ from ganvas.log_lines import use_log_lines
 from ganvas.pipelines.train.params import run_parameters
 from ganvas.progress import format_duration
 from ganvas.project_params import ProjectParams
+from ganvas.stop_signals import end_if_terminated
 from ganvas.tracking import RunReport, connect, log_run
 from ganvas.training.config import TrainParams
 from ganvas.training.tf_config import read_tf_config
@@ -86,9 +87,15 @@ class GanvasHooks:
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        """Remember that training diverged; its last good models are still evaluated."""
+        """Remember that training diverged; its last good models are still evaluated.
+
+        Raises:
+            Interrupted: SIGTERM has ended training, whose models are now saved.
+        """
         if dataset_name == "training_summary":
             self._divergence = data["message"] if data["ended_by"] == "diverged" else None
+            # Ctrl-C ends the training alone, but SIGTERM is followed by SIGKILL.
+            end_if_terminated()
 
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:

@@ -62,7 +62,7 @@ class _QuietFinder(MetaPathFinder):
 
 @contextmanager
 def _only_errors() -> Iterator[None]:
-    """Hold back what is written to standard error; write errors, or after an exception all of it.
+    """Hold back what is written to standard error; write errors, or after an error all of it.
 
     Without a standard error, as in some services, nothing is held back.
     """
@@ -77,8 +77,9 @@ def _only_errors() -> Iterator[None]:
         os.dup2(held.fileno(), STDERR)
         try:
             yield
-        except BaseException:
-            _restore(saved, held, everything=True)
+        except BaseException as error:
+            # Not after Ctrl-C.
+            _restore(saved, held, everything=isinstance(error, Exception))
             raise
         _restore(saved, held, everything=False)
 

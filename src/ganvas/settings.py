@@ -1,7 +1,11 @@
 """Kedro's settings for this project."""
 
-from ganvas.config_loader import GanvasConfigLoader, by_device, by_profile
-from ganvas.hooks import GanvasHooks, LockHooks, StageHooks, TrackingHooks
+from ganvas.stop_signals import hide_interrupted_imports
+
+hide_interrupted_imports()
+
+from ganvas.config_loader import GanvasConfigLoader, by_device, by_profile  # noqa: E402
+from ganvas.hooks import GanvasHooks, LockHooks, StageHooks, TrackingHooks  # noqa: E402
 
 HOOKS = (GanvasHooks(), LockHooks(), StageHooks(), TrackingHooks())
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)

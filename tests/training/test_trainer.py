@@ -1,4 +1,5 @@
 import logging
+import signal
 from types import SimpleNamespace
 
 import keras
@@ -9,6 +10,7 @@ from ganvas.errors import GanvasError
 from ganvas.networks.dcgan import DcganParams, build_dcgan
 from ganvas.networks.gan_networks import GanNetworks
 from ganvas.networks.sampling import generate_images, sample_latents
+from ganvas.stop_signals import SIGNALS, Interrupted
 from ganvas.training import callbacks, trainer
 from ganvas.training.callbacks import EarlyWarnings, KidValidation, Snapshots
 from ganvas.training.checkpoints import CheckpointStore, find_non_finite
@@ -112,29 +114,44 @@ def test_a_time_limit_ends_a_run(run):
     assert " of 10000:" in result.message
 
 
-def test_an_interrupted_run_keeps_the_last_complete_epoch(run, networks, monkeypatch):
-    saved = {}
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_after_its_step_and_a_second_one_at_once(
+    run, networks, tmp_path, monkeypatch, number
+):
+    handlers = []
+    before = [signal.getsignal(each) for each in SIGNALS]
 
-    def save(epoch, images):
-        saved[epoch] = copy_weights(networks)
+    def send(self, batch, logs=None):
+        signal.raise_signal(number)
+        handlers.extend(signal.getsignal(each) for each in SIGNALS)
 
-    def press_ctrl_c(self, batch, logs=None):
-        if 2 in saved and batch == 1:
-            raise KeyboardInterrupt
+    monkeypatch.setattr(callbacks.TimeLimit, "on_train_batch_end", send)
+    result = run(epochs=9)
+    # Its first epoch is not complete.
+    assert result.stop_reason == "interrupted" and result.steps == 1 and len(result.history) == 1
+    assert result.message == "Training was interrupted: the model of step 1 of epoch 1 is kept."
+    latest = CheckpointStore(tmp_path / "store", keep=2).load_latest()
+    assert (latest.epoch, latest.step) == (0, 1)
+    weights = [array for name, array in latest.arrays.items() if name.startswith("generator/")]
+    assert_same(weights, [np.asarray(variable) for variable in networks[0].variables])
+    assert handlers == [signal.SIG_DFL] * 2
+    assert [signal.getsignal(each) for each in SIGNALS] == before
 
-    monkeypatch.setattr(callbacks.TimeLimit, "on_train_batch_end", press_ctrl_c)
-    result = run(save=save, epochs=9)
-    assert result.stop_reason == "interrupted" and result.history["epoch"].tolist() == [1, 2]
-    assert "epoch 2 is kept" in result.message
-    assert_same(copy_weights(networks), saved[2])
+
+def test_a_signal_before_the_first_step_has_nothing_to_save(run, tmp_path, monkeypatch):
+    send = lambda self, epoch, logs=None: signal.raise_signal(signal.SIGTERM)  # noqa: E731
+    monkeypatch.setattr(callbacks.HistoryLogger, "on_epoch_begin", send)
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        run()
+    assert list((tmp_path / "store").iterdir()) == []
 
 
-def test_an_interruption_before_the_first_epoch_is_complete_is_an_error(run, networks, monkeypatch):
-    def press_ctrl_c(self, batch, logs=None):
-        raise KeyboardInterrupt
+def test_a_divergence_before_the_first_epoch_is_complete_is_an_error(run, monkeypatch):
+    def diverge(self, batch, logs=None):
+        raise callbacks.Diverged("loss_g became nan in epoch 1")
 
-    monkeypatch.setattr(callbacks.TimeLimit, "on_train_batch_end", press_ctrl_c)
-    with pytest.raises(GanvasError, match=r"first epoch was complete \(interrupted\)"):
+    monkeypatch.setattr(callbacks.TimeLimit, "on_train_batch_end", diverge)
+    with pytest.raises(GanvasError, match=r"first epoch was complete \(loss_g became nan"):
         run()
 
 

@@ -18,7 +18,7 @@ from ganvas.errors import GanvasError
 from ganvas.networks.dcgan import DcganParams, build_dcgan
 from ganvas.networks.gan_networks import GanNetworks
 from ganvas.networks.sampling import sample_latents
-from ganvas.training.callbacks import EarlyWarnings, KidValidation, Snapshots
+from ganvas.training.callbacks import Diverged, EarlyWarnings, KidValidation, Snapshots
 from ganvas.training.checkpoints import CheckpointStore
 from ganvas.training.config import TrainParams
 from ganvas.training.dataset import TrainingSet
@@ -112,7 +112,11 @@ def kill_at(step: int):
 
 def interrupt(step: int) -> None:
     """Press Ctrl-C."""
-    raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
+
+
+def diverge(step: int) -> None:
+    raise Diverged("loss_g became nan")
 
 
 def assert_same(actual, expected) -> None:
@@ -323,17 +327,30 @@ def test_the_seconds_of_a_resumed_epoch_are_those_of_all_its_parts(tmp_path):
     assert result.history["seconds"].sum() <= result.run_state.seconds
 
 
+def test_a_run_interrupted_after_every_few_steps_ends_with_the_same_weights(tmp_path):
+    whole, expected = run(tmp_path / "whole", **ALL_STATEFUL)
+    # Of three steps an epoch: within the first one, at an end, and twice within one.
+    for seed, step in enumerate((2, 6, 7, 8)):
+        at_step = lambda current, step=step: interrupt(current) if current == step else None  # noqa: E731
+        part, _ = run(tmp_path / "parts", at_step, network_seed=seed, **ALL_STATEFUL)
+        assert part.stop_reason == "interrupted" and part.steps == step
+    resumed, weights = run(tmp_path / "parts", network_seed=99, **ALL_STATEFUL)
+    assert_same(weights, expected)
+    assert without_times(resumed.history) == without_times(whole.history)
+    assert resumed.stop_reason == "epochs"
+
+
 @pytest.mark.parametrize(
     ("max_steps", "kept", "epochs"), [(6, "epoch 2", 2), (5, "step 2 of epoch 2", 2)]
 )
-def test_ctrl_c_before_a_resumed_run_completes_an_epoch_keeps_the_last_checkpoint(
+def test_a_divergence_before_a_resumed_run_completes_an_epoch_keeps_the_last_checkpoint(
     tmp_path, max_steps, kept, epochs
 ):
     stopped, expected = run(tmp_path, epochs=None, max_steps=max_steps)
 
-    result, weights = run(tmp_path, interrupt, network_seed=4)
-    assert result.stop_reason == "interrupted" and result.steps == max_steps
-    assert result.message == f"Training was interrupted: the model of {kept} is kept."
+    result, weights = run(tmp_path, diverge, network_seed=4)
+    assert result.stop_reason == "diverged" and result.steps == max_steps
+    assert f"the model of {kept} is kept" in result.message
     assert_same(weights, expected)
     assert result.history.equals(stopped.history) and len(result.history) == epochs
 
@@ -350,7 +367,7 @@ def test_a_resume_with_other_parameters_that_matter_is_recorded(tmp_path):
     # A later end changes nothing that was learnt, and a part without a step doesn't count.
     assert parts(max_steps=4, snapshot_interval=2) == [(0, 2e-4)]
     assert parts(max_steps=4, generator_learning_rate=1e-5) == [(0, 2e-4)]
-    assert parts(at_step=interrupt, max_steps=5, generator_learning_rate=1e-5) == [(0, 2e-4)]
+    assert parts(at_step=diverge, max_steps=5, generator_learning_rate=1e-5) == [(0, 2e-4)]
     assert parts(max_steps=5, generator_learning_rate=1e-3) == [(0, 2e-4), (4, 1e-3)]
     assert parts(max_steps=6, generator_learning_rate=1e-3) == [(0, 2e-4), (4, 1e-3)]
 

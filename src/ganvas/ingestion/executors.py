@@ -16,6 +16,7 @@ from concurrent.futures import (
     wait,
 )
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from typing import NamedTuple, TypeVar
 
 from ganvas.errors import GanvasError
@@ -120,6 +121,12 @@ def _open_process_pool(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload(PRELOADED_MODULES)
+        # It would ignore Ctrl-C only once it has imported them; its workers inherit the mask.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return ProcessPoolExecutor(workers, context, initializer=_follow_parent)
 
 

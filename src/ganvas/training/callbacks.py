@@ -1,9 +1,9 @@
 """Keras callbacks of a run, in the order in which they must see an epoch's end.
 
 `trainer.py` puts `StepCounter`, `DivergenceGuard`, `TimeLimit` and `HistoryLogger` before the
-callbacks of a caller, and `CheckpointSaver`, `ProgressLogger` (`progress_logger.py`) and
-`StepLimit` after them. A caller's callbacks read and extend `self.model.run_state`, whose last row
-is that of the epoch that has just ended.
+callbacks of a caller, and `CheckpointSaver`, `ProgressLogger` (`progress_logger.py`), `StopSignal`
+and `StepLimit` after them. A caller's callbacks read and extend `self.model.run_state`, whose last
+row is that of the epoch that has just ended.
 """
 
 import logging
@@ -20,6 +20,7 @@ from ganvas.errors import GanvasError
 from ganvas.extras import install_command
 from ganvas.grid_layout import label_rows
 from ganvas.networks.sampling import count_classes, generate_images, one_hot, sample_latents
+from ganvas.stop_signals import interrupt
 from ganvas.training.checkpoints import (
     Checkpoint,
     CheckpointStore,
@@ -98,6 +99,37 @@ class StepLimit(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         """Compare the number of steps."""
         if self.counter.total >= self.max_steps:
+            self.model.stop_training = True
+
+
+class StopSignal(keras.callbacks.Callback):
+    """Stop training after the present step once a signal came; all workers, by `SynchronizedStop`.
+
+    Args:
+        counter: Counts the steps.
+    """
+
+    def __init__(self, counter: StepCounter) -> None:
+        super().__init__()
+        self.counter, self.first_step = counter, counter.total
+        self.received = False
+
+    def receive(self, number: int) -> None:
+        """Remember a signal; without a step to save, raise `Interrupted`."""
+        if self.counter.total == self.first_step:
+            interrupt(number)
+        self.received = True
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Stop."""
+        self._stop()
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        """Stop."""
+        self._stop()
+
+    def _stop(self) -> None:
+        if self.received:
             self.model.stop_training = True
 
 
@@ -354,7 +386,7 @@ def log_tensorboard_image(folder: Path, epoch: int, pixels: np.ndarray) -> None:
 
 
 class CheckpointSaver(keras.callbacks.Callback):
-    """Write checkpoints, and keep the last complete epoch in case training is interrupted.
+    """Write checkpoints, and keep the last complete epoch in case training diverges.
 
     Args:
         params: Parameters of training.

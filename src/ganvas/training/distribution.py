@@ -163,17 +163,19 @@ class Devices:
                 "with the same --env, --params, collection and train.weights_from."
             )
 
-    def exit_non_chief(self, diverged: bool) -> None:
+    def exit_non_chief(self, stop_reason: str) -> None:
         """End the run on a worker other than the chief after training.
 
         Raises:
             Finished: Training ended as it should.
-            GanvasError: Training diverged; the chief reports how.
+            GanvasError: Training diverged or was interrupted; the chief reports how.
         """
         if self.is_chief:
             return
-        if diverged:
-            raise GanvasError(f"Training diverged: worker {self.worker} stops with the chief.")
+        if stop_reason in ("diverged", "interrupted"):
+            raise GanvasError(
+                f"Training ended early ({stop_reason}): worker {self.worker} stops with the chief."
+            )
         raise Finished(f"Worker {self.worker} is done; the chief saves the models.")
 
     @contextmanager
@@ -341,14 +343,14 @@ def _preserve_signal_handlers() -> Iterator[None]:
         yield
         return
     interrupt, terminate = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    if interrupt is signal.default_int_handler:
+    if interrupt != signal.SIG_IGN:
         # Python would react only when the wait is over, which can take TensorFlow an hour.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, interrupt)
-        # TensorFlow's handler only records SIGTERM, which must end the process.
+        # TensorFlow's handler only records SIGTERM, which must end the run.
         signal.signal(signal.SIGTERM, terminate)
 
 

@@ -18,6 +18,7 @@ from ganvas.errors import GanvasError
 from ganvas.networks.gan_networks import GanNetworks
 from ganvas.networks.sampling import latent_dim
 from ganvas.progress import format_duration
+from ganvas.stop_signals import end_after_saving, on_signal
 from ganvas.training.callbacks import (
     CheckpointSaver,
     Diverged,
@@ -26,6 +27,7 @@ from ganvas.training.callbacks import (
     RestoreMetrics,
     StepCounter,
     StepLimit,
+    StopSignal,
     TimeLimit,
 )
 from ganvas.training.checkpoints import Checkpoint, CheckpointStore, RunState, write_variables
@@ -95,8 +97,8 @@ def train(
 ) -> TrainingResult:
     """Train a generator and a discriminator against each other, in place.
 
-    Resumes from the store's latest checkpoint. Ctrl-C, and a loss that is not finite, end the run
-    with the weights of the last complete epoch.
+    Resumes from the store's latest checkpoint. Ctrl-C and SIGTERM end the run with the weights of
+    the present step, and a loss that is not finite with those of the last complete epoch.
 
     Args:
         networks: Networks to train, with the weights to start a new run from.
@@ -110,7 +112,8 @@ def train(
 
     Raises:
         GanvasError: The batch size or number of steps doesn't fit the other parameters or the
-            devices, a device is lost, or training stopped before its first epoch was complete.
+            devices, a device is lost, or training diverged before its first epoch was complete.
+        Interrupted: Ctrl-C or SIGTERM came before the first step.
 
     Example:
         >>> networks = build_dcgan(DcganParams(), image_shape=(64, 64, 3))
@@ -195,7 +198,7 @@ class _Run:
                 f"{self.steps:,}",
             )
             stop_reason, cause = self._fit(callbacks)
-        self.devices.exit_non_chief(stop_reason == "diverged")
+        self.devices.exit_non_chief(stop_reason)
         return self._finish(stop_reason, cause)
 
     def _restore(self, checkpoint: Checkpoint) -> tuple[int, int]:
@@ -240,15 +243,15 @@ class _Run:
         return "patience" if impatient else None
 
     def _fit(self, callbacks: Sequence[keras.callbacks.Callback]) -> tuple[StopReason, str]:
-        """Fit until the end, a limit, Ctrl-C or a divergence; return which, and its cause."""
+        """Fit until the end, a limit, a signal or a divergence; return which, and its cause."""
         params, counter = self.params, StepCounter(self.steps, self.start)
-        guard = DivergenceGuard()
+        guard, stop = DivergenceGuard(), StopSignal(counter)
         saver = CheckpointSaver(params, self.run_state, self.store, guard, counter)
         progress = ProgressLogger(self.run_state, params, counter)
-        all_callbacks: list[keras.callbacks.Callback] = [counter, guard, saver]
+        all_callbacks: list[keras.callbacks.Callback] = [counter, guard, saver, stop]
         if self.devices.is_chief:
             history = HistoryLogger(self.run_state, params.images_per_step, counter)
-            all_callbacks = [counter, guard, self.clock, history, *callbacks, saver, progress]
+            all_callbacks = [counter, guard, self.clock, history, *callbacks, saver, progress, stop]
         if self.devices.workers > 1:
             all_callbacks.append(SynchronizedStop(self.devices))
         if params.max_steps:
@@ -256,22 +259,26 @@ class _Run:
         total = params.total_steps(self.steps)
         end = math.ceil(total / self.steps) if total else sys.maxsize
         try:
-            epoch, step = self.start
-            if step:
-                # `fit` begins with a whole epoch, so the rest of one takes a separate call.
-                restore = RestoreMetrics(self.metric_values)
-                self._fit_epochs(epoch, epoch + 1, step, [restore, *all_callbacks])
-                epoch += 1
-            if not self.gan.stop_training:
-                self._fit_epochs(epoch, end, 0, all_callbacks)
-        except (KeyboardInterrupt, Diverged) as error:
-            cause = str(error) or "interrupted"
-            self._roll_back(saver, cause)
-            return ("diverged" if isinstance(error, Diverged) else "interrupted"), cause
+            with on_signal(stop.receive):
+                epoch, step = self.start
+                if step:
+                    # `fit` begins with a whole epoch, so the rest of one takes a separate call.
+                    restore = RestoreMetrics(self.metric_values)
+                    self._fit_epochs(epoch, epoch + 1, step, [restore, *all_callbacks])
+                    epoch += 1
+                if not self.gan.stop_training:
+                    self._fit_epochs(epoch, end, 0, all_callbacks)
+        except Diverged as error:
+            self._roll_back(saver, str(error))
+            return "diverged", str(error)
         finally:
             progress.close()
             saver.save_last_epoch()
-        return self._limit_reached() or "epochs", ""
+        # Any worker's signal ends them all.
+        interrupted = self.devices.any_worker(stop.received)
+        if interrupted and not stop.received:
+            end_after_saving()
+        return self._limit_reached() or ("interrupted" if interrupted else "epochs"), ""
 
     def _fit_epochs(
         self, first: int, end: int, step: int, callbacks: list[keras.callbacks.Callback]

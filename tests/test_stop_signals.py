@@ -1,0 +1,107 @@
+"""Signals to commands in processes of their own, and what of it is quick to test within one."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from ganvas.stop_signals import MESSAGE, SIGNALS, Interrupted, interrupt, on_signal
+from projects import ROOT
+
+# A command that waits, as it would for a step or a download.
+WAIT = """
+import time
+from ganvas.cli import _errors_as_one_sentence
+
+@_errors_as_one_sentence
+def command():
+    try:
+        print("begun", flush=True)
+        time.sleep(60)
+    finally:
+        print("ended", flush=True)
+        if {slow_end}:
+            time.sleep(60)
+
+command()
+"""
+# Importing Kedro takes a second or more.
+IMPORT = """
+import sys
+print("begun", flush=True)
+import ganvas.__main__
+sys.stdin.readline()
+"""
+
+
+def start(script: str) -> subprocess.Popen:
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "begun\n"
+    return process
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_command_ends_in_one_line_with_the_status_of_the_signal(number, status):
+    process = start(WAIT.format(slow_end=False))
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=60)
+    assert output == "ended\n" and errors.splitlines()[-1] == MESSAGE
+    assert "Traceback" not in errors and process.returncode == status
+
+
+@pytest.mark.slow
+def test_a_second_signal_ends_a_command_at_once():
+    process = start(WAIT.format(slow_end=True))
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == "ended\n"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT and "Traceback" not in errors
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_libraries_are_imported_is_one_line():
+    process = start(IMPORT)
+    # `ganvas` itself, which imports nothing, is imported in a fraction of this.
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert errors == f"{MESSAGE}\n" and process.returncode == -signal.SIGINT
+
+
+def test_handlers_are_restored_and_ignored_signals_stay_ignored():
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(Interrupted), on_signal(interrupt):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_other_threads_than_the_main_one_leave_handlers_alone():
+    handlers = []
+
+    def work():
+        with on_signal(interrupt):
+            handlers.extend(signal.getsignal(number) for number in SIGNALS)
+
+    before = [signal.getsignal(number) for number in SIGNALS]
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert handlers == before
