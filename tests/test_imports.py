@@ -26,6 +26,7 @@ LAYERS = [
         "base_params",
         "command_line",
         "atomic_files",
+        "disk_space",
         "file_lock",
         "arrays",
         "grid_layout",

@@ -35,6 +35,10 @@ def atomic_path(file: Path, shared: bool = False, durable: bool = False) -> Iter
             with partial.open("rb+") as stream:
                 os.fsync(stream.fileno())
         partial.replace(file)
+    except OSError as error:
+        # That of a full disk names no file.
+        error.filename = error.filename or str(file)
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 import ganvas
 from ganvas.command_line import join_params
+from ganvas.disk_space import explain_full_disk, find_full_disk
 from ganvas.errors import Finished, GanvasError
 from ganvas.stop_signals import exit_interrupted, interrupt, on_signal
 
@@ -44,6 +45,9 @@ def _errors_as_one_sentence(callback: Callable[..., Any]) -> Callable[..., Any]:
             while cause is not None and not isinstance(cause, GanvasError | Finished):
                 from_omegaconf = isinstance(cause, OmegaConfBaseException)
                 cause = cause.__context__ if from_omegaconf else cause.__cause__
+            if cause is None and (full := find_full_disk(error)):
+                path = Path(os.fsdecode(full.filename)) if full.filename else None
+                raise click.ClickException(explain_full_disk(path)) from error
             if cause is None:
                 raise
             if isinstance(cause, Finished):

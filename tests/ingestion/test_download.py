@@ -20,7 +20,7 @@ from hubs import ARTWORKS, CELEBA, WIKIART, archive, files, image, point_clients
 
 pytestmark = pytest.mark.slow
 
-AGAIN = "kedro run --pipelines=fetch"
+AGAIN = "run the same command again"
 LOCAL = "conf/local/credentials.yml"
 HANDLES = {"artworks": ARTWORKS, "celeba": CELEBA, "wikiart": WIKIART}
 

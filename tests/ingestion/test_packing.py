@@ -1,3 +1,6 @@
+import shutil
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -233,9 +236,21 @@ def test_a_full_disk_is_one_error_sentence_and_the_next_run_resumes(raw, tmp_pat
     (tmp_path / ".packed.partial" / "rows-00000.parquet").unlink()
     partial = tmp_path / ".packed.partial" / "whole" / ".images-00000.npy.partial"
     partial.symlink_to("/dev/full")
-    with pytest.raises(GanvasError, match=r"The disk of .*packed is full: free space .*=ingest"):
+    with pytest.raises(GanvasError, match=r"The disk of .*packed is full .*: free space on it"):
         pack_all(raw, tmp_path / "packed")
     assert not partial.is_symlink()
+    assert len(pack_all(raw, tmp_path / "packed").images) == 12
+
+
+def test_a_disk_that_is_certainly_too_small_is_refused_before_decoding(raw, tmp_path, monkeypatch):
+    # 12 images of 3,072 bytes, of which a quarter may be rejected; an image is held twice.
+    def leave(free: int) -> None:
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+
+    leave(9 * 3072 - 1000)
+    with pytest.raises(GanvasError, match=r"has 26.6 kB free, but the packed images need at least"):
+        pack_all(raw, tmp_path / "packed")
+    leave(9 * 3072)
     assert len(pack_all(raw, tmp_path / "packed").images) == 12
 
 

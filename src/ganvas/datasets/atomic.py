@@ -31,6 +31,7 @@ from kedro_datasets.plotly import JSONDataset as PlotlyDataset
 from kedro_datasets.text import TextDataset
 
 from ganvas.datasets.preview import empty_until_made
+from ganvas.disk_space import explain_full_disk, find_full_disk
 from ganvas.errors import GanvasError
 from ganvas.keras_types import Model
 
@@ -55,7 +56,7 @@ class AtomicSave(_Dataset):
         """Save under a temporary name, then rename.
 
         Raises:
-            GanvasError: An object store can't be written to.
+            GanvasError: The disk is full, or an object store can't be written to.
         """
         target = get_filepath_str(self._get_save_path(), self._protocol)
         # Unique, since two runs may save at once; at the end, so that no glob for a suffix matches.
@@ -67,6 +68,8 @@ class AtomicSave(_Dataset):
             self._fs.mv(partial, target)
         except Exception as error:  # each store raises its own errors
             if self._protocol == "file":
+                if full := find_full_disk(error):
+                    raise GanvasError(explain_full_disk(Path(target))) from full
                 raise
             with suppress(Exception):
                 self._fs.rm(partial)

@@ -7,10 +7,10 @@ import pandas as pd
 from pydantic import model_validator
 
 from ganvas.base_params import Params
+from ganvas.disk_space import explain_disk_error
 from ganvas.errors import GanvasError
 from ganvas.ingestion.artworks import ArtworksParams, read_artworks
 from ganvas.ingestion.celeba import CelebaParams, read_celeba
-from ganvas.ingestion.disk_errors import explain_disk_error
 from ganvas.ingestion.image_folder import FolderParams, read_folder
 from ganvas.ingestion.object_store import is_url
 from ganvas.ingestion.wikiart import WikiartParams, read_wikiart
@@ -83,7 +83,7 @@ def list_images(folder: Path, params: SourceParams) -> SourceListing:
         else:
             records, skipped = read_folder(folder, params.folder)
     except OSError as error:
-        raise GanvasError(explain_disk_error(error, folder, "listed", "ingest")) from error
+        raise GanvasError(explain_disk_error(error, folder, "listed")) from error
     return SourceListing(records, skipped, _count_artists(records))
 
 

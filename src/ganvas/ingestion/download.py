@@ -12,11 +12,11 @@ from types import ModuleType
 from typing import Any
 
 from ganvas.atomic_files import atomic_write
+from ganvas.disk_space import AGAIN, explain_disk_error
 from ganvas.errors import GanvasError
 from ganvas.extras import install_command
 from ganvas.file_lock import exclusive_lock
 from ganvas.ingestion import huggingface, kaggle
-from ganvas.ingestion.disk_errors import explain_disk_error
 from ganvas.ingestion.file_index import list_files
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ def download_source(
             metadata = {"source": source, "handle": handle, "version": version}
             downloaded = _move_into_place(content, folder, partial, metadata)
     except OSError as error:
-        raise GanvasError(explain_disk_error(error, folder, "downloaded to", "fetch")) from error
+        raise GanvasError(explain_disk_error(error, folder, "downloaded to")) from error
     logger.info("Downloaded %s to %s: %s", handle, folder, _describe(downloaded))
     return downloaded
 
@@ -132,8 +132,8 @@ def _hub_errors_explained(client: ModuleType, handle: str, has_credentials: bool
         else:
             reason = f"it answers with status {status}" if status else "it can't be reached"
             message = (
-                f"{handle} can't be downloaded from {hub} ({reason}): check the network, then run "
-                "`kedro run --pipelines=fetch` again, which resumes where it stopped."
+                f"{handle} can't be downloaded from {hub} ({reason}): check the network, then "
+                f"{AGAIN}."
             )
         raise GanvasError(message) from error
 

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import fsspec
 
 from ganvas.atomic_files import atomic_write
+from ganvas.disk_space import explain_disk_error, is_disk_full
 from ganvas.errors import GanvasError
 from ganvas.extras import install_command
 from ganvas.file_lock import exclusive_lock
-from ganvas.ingestion.disk_errors import explain_disk_error, is_disk_full
 from ganvas.progress import track
 
 logger = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ def _update(
             _download(store, folder, batch)
         except Exception as error:  # each store raises its own errors
             if isinstance(error, OSError) and is_disk_full(error):
-                raise GanvasError(explain_disk_error(error, folder, "filled", "ingest")) from error
+                raise GanvasError(explain_disk_error(error, folder, "filled")) from error
             raise _unreadable(url, error) from error
         versions |= {path: stored.version for path, stored in batch.items()}
         _write_marker(url, folder, versions)

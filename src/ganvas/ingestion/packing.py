@@ -14,6 +14,7 @@ from pydantic import Field
 
 from ganvas.atomic_files import atomic_path, replace_folder
 from ganvas.base_params import Params
+from ganvas.disk_space import check_free_space, explain_disk_error
 from ganvas.errors import GanvasError
 from ganvas.file_lock import exclusive_lock
 from ganvas.ingestion.collection import (
@@ -27,11 +28,11 @@ from ganvas.ingestion.collection import (
     read_source,
 )
 from ganvas.ingestion.decode import Align, Crop
-from ganvas.ingestion.disk_errors import explain_disk_error
 from ganvas.ingestion.executors import ExecutorOptions
 from ganvas.ingestion.file_index import FILE_STATS
 from ganvas.ingestion.pack_job import DUPLICATE, open_work_folder, pack_shards
 from ganvas.ingestion.pack_worker import DecodeOptions, has_recovered
+from ganvas.ingestion.shards import SHARD_SIZE
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +100,7 @@ def pack(
             if previous not in (None, str(raw.absolute())):
                 logger.warning("%s holds images of %s, which are replaced.", folder, previous)
             open_work_folder(work, fingerprint, local_raw)
+            _check_space(work, len(records), params)
             index, rejected = _pack_files(records, raw, work, params)
             rejected = pd.concat([rejected, skipped], ignore_index=True)
             # The manifest is written last: it marks the collection as complete.
@@ -110,11 +112,21 @@ def pack(
         _log_result(len(records), index, rejected, params.size)
         return open_collection(folder)
     except OSError as error:
-        raise GanvasError(explain_disk_error(error, folder, "packed", "ingest")) from error
+        raise GanvasError(explain_disk_error(error, folder, "packed")) from error
 
 
 def _lock(folder: Path) -> AbstractContextManager[None]:
     return exclusive_lock(folder, f"packs {folder}", "set ingest.dataset to pack to another folder")
+
+
+def _check_space(work: Path, count: int, params: PackParams) -> None:
+    """Check that the disk has space for the images of so many files, apart from finished ones."""
+    held = sum(file.stat().st_size for file in work.rglob("*") if file.is_file())
+    image = params.size**2 * 3
+    # The chunks of a shard are kept until it is written; all other images may be duplicates.
+    chunks = min(count, SHARD_SIZE) * image
+    least = chunks * (1 - params.max_rejected_share) - held
+    check_free_space(work.parent, least, count * image + chunks - held, "packed images")
 
 
 def choose_split(hashes: pd.Series, validation_share: float, test_share: float) -> np.ndarray:

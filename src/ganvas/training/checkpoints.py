@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from ganvas.atomic_files import atomic_path, atomic_write
+from ganvas.disk_space import check_free_space
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +113,17 @@ class CheckpointStore:
 
     def __init__(self, folder: Path, keep: int) -> None:
         self.folder, self.keep = folder, keep
+
+    def check_space(self, variables: dict[str, np.ndarray]) -> None:
+        """Check that the disk has space for checkpoints with these values.
+
+        Raises:
+            GanvasError: There is not enough for a single one.
+        """
+        size = sum(array.nbytes for array in variables.values())
+        held = sum(file.stat().st_size for file in self.folder.glob("*.npz"))
+        # The last few, the best, and the next one before the oldest is removed.
+        check_free_space(self.folder, size, (self.keep + 2) * size - held, "checkpoints")
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint, and remove the oldest beyond `keep`."""

@@ -30,7 +30,13 @@ from ganvas.training.callbacks import (
     StopSignal,
     TimeLimit,
 )
-from ganvas.training.checkpoints import Checkpoint, CheckpointStore, RunState, write_variables
+from ganvas.training.checkpoints import (
+    Checkpoint,
+    CheckpointStore,
+    RunState,
+    read_variables,
+    write_variables,
+)
 from ganvas.training.config import TrainParams
 from ganvas.training.dataset import (
     TrainingSet,
@@ -187,6 +193,8 @@ class _Run:
         """Train until the run ends, and return its result."""
         stop_reason, cause = self._limit_reached(), ""
         if stop_reason is None:
+            if self.devices.is_chief:
+                self.store.check_space(read_variables(self.gan.state()))
             # The row of a partial epoch is written again when the epoch is complete.
             self.run_state.rollback(self.start[0])
             self._record_part()
