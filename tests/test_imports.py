@@ -27,6 +27,7 @@ LAYERS = [
         "command_line",
         "atomic_files",
         "disk_space",
+        "saved_json",
         "file_lock",
         "arrays",
         "grid_layout",

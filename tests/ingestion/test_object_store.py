@@ -127,6 +127,25 @@ def test_an_empty_url_is_an_error_and_keeps_the_mirror(store, tmp_path):
     assert len(contents(tmp_path)) == 3 and (tmp_path / MARKER).is_file()
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "it is no complete JSON"),
+        ("[1]", r"its content can't be \[1\]"),
+        ('{"objects": {}}', "it has no url"),
+        (f'{{"url": "{URL}", "objects": {{"../outside.png": "1"}}}}', "can't be '../outside.png'"),
+        (f'{{"url": "{URL}", "objects": {{"/outside.png": "1"}}}}', "can't be '/outside.png'"),
+    ],
+)
+def test_a_changed_marker_deletes_nothing_elsewhere(store, tmp_path, content, reason):
+    (tmp_path / "outside.png").touch()
+    mirror(URL, tmp_path / "m", {})
+    (tmp_path / "m" / MARKER).write_text(content)
+    with pytest.raises(GanvasError, match=rf"is damaged \(.*{reason}\): delete .*m to mirror"):
+        mirror(URL, tmp_path / "m", {})
+    assert (tmp_path / "outside.png").exists()
+
+
 def test_a_missing_package_is_an_error_before_anything_runs(kedro_run, monkeypatch):
     source = {"ingest__source__name": "folder"}
     result = kedro_run("--pipelines=ingest", **source, ingest__source__path="nowhere://x")

@@ -1,10 +1,20 @@
 import json
 import logging
+import shutil
+import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from ganvas.training.checkpoints import Checkpoint, CheckpointStore, open_store
+from ganvas.errors import GanvasError
+from ganvas.training.checkpoints import (
+    RUN_STATE_FILE,
+    Checkpoint,
+    CheckpointStore,
+    RunState,
+    open_store,
+)
 
 IDENTITY = {"data": {"images": "abc"}, "train": {"loss": {"name": "hinge"}, "seed": 0}}
 
@@ -14,7 +24,8 @@ def make_checkpoint(epoch: int, step: int = 0) -> Checkpoint:
         "generator/0000": np.full((2, 3), epoch, np.float32),
         "scalars/0001": np.array(7, np.uint32),
     }
-    return Checkpoint(epoch, step, arrays, {"rows": [{"epoch": epoch, "loss": 0.1}], "best": None})
+    run_state = RunState(started="2026-01-01T00.00.00", rows=[{"epoch": epoch, "loss": 0.1}])
+    return Checkpoint(epoch, step, arrays, run_state.to_dict())
 
 
 def file_names(store) -> list[str]:
@@ -60,6 +71,98 @@ def test_a_damaged_file_is_skipped(store, caplog, length):
     file.write_bytes(file.read_bytes()[:length])
     assert store.load_latest().epoch == 1
     assert "epoch-000002" in caplog.text and "using the previous one" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"started": "../../../../etc"}, "its started can't be '../../../../etc'"),
+        ({"started": "/etc"}, "its started can't be '/etc'"),
+        ({"started": 5}, "its started can't be 5"),
+        ({"rows": {"epoch": 1}}, "its rows can't be {'epoch': 1}"),
+        ({"rows": [{"epoch": "x"}]}, "an entry of its history has the epoch 'x'"),
+        ({"warnings": [{}]}, "an entry of its history has the epoch None"),
+        ({"seconds": "long"}, "its seconds can't be 'long'"),
+        ({"best": [1]}, "its best can't be [1]"),
+        ({"epoch": -1}, "it can't be of epoch -1 and step 0"),
+        ({"epoch": [2]}, "it can't be of epoch [2] and step 0"),
+    ],
+)
+def test_a_changed_checkpoint_is_not_used(store, caplog, change, reason):
+    store.save(make_checkpoint(1))
+    changed = make_checkpoint(2)
+    header = {"epoch": 2, "step": 0} | changed.run_state | change
+    write_file(store.folder / "epoch-000002-step-0000000.npz", changed.arrays, json.dumps(header))
+    assert store.load_latest().epoch == 1
+    assert f"step-0000000.npz can't be used ({reason}): using the previous" in caplog.text
+
+
+@pytest.mark.parametrize("header", ["[1, 2]", "null", '"text"', "{}", '{"epoch": 2, "step": 0}'])
+def test_a_checkpoint_with_another_run_state_is_not_used(store, caplog, header):
+    store.save(make_checkpoint(1))
+    file = store.folder / "epoch-000002-step-0000000.npz"
+    write_file(file, make_checkpoint(2).arrays, header)
+    assert store.load_latest().epoch == 1 and "can't be used (it" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.array([1, np.nan], np.float32), "has values that are not finite"),
+        (np.array([np.inf], np.float16), "has values that are not finite"),
+        (np.array(["a"]), "holds no numbers"),
+        (np.array([{}], object), "allow_pickle=False"),
+    ],
+)
+def test_a_checkpoint_with_other_weights_is_not_used(store, caplog, array, reason):
+    store.save(make_checkpoint(1))
+    for name in ("epoch-000002-step-0000000.npz", "best.npz"):
+        arrays = make_checkpoint(2).arrays | {"generator/0000": array}
+        header = {"epoch": 2, "step": 0} | make_checkpoint(2).run_state
+        write_file(store.folder / name, arrays, json.dumps(header))
+    assert store.load_latest().epoch == 1 and store.load_best() is None
+    assert caplog.text.count(reason) == 2
+
+
+def write_file(file, arrays, header: str) -> None:
+    np.savez(file, **arrays)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(RUN_STATE_FILE, header)
+
+
+def test_a_checkpoint_of_an_earlier_version_is_used(store):
+    run_state = make_checkpoint(2).run_state
+    del run_state["epoch_start"], run_state["parts"]
+    run_state |= {"best": {"epoch": 1, "kernel_distance": 0.5}, "seconds": 7}
+    store.save(Checkpoint(2, 0, make_checkpoint(2).arrays, run_state))
+    restored = RunState.from_dict(store.load_latest().run_state)
+    assert restored.epoch_start == 7 and restored.parts == []
+    assert repr(restored.best) == "{'epoch': 1, 'kernel_distance': 0.5}"
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "null"])
+def test_a_damaged_identity_of_another_run_is_no_obstacle(tmp_path, text):
+    other = tmp_path / "0123456789ab"
+    other.mkdir()
+    (other / "run.json").write_text(text)
+    assert open_store(tmp_path, IDENTITY, keep=2, resume=True).load_latest() is None
+
+
+def test_a_disk_that_is_certainly_too_small_is_refused_before_training(store, monkeypatch, caplog):
+    arrays = {"generator/0000": np.zeros(1000, np.float32)}
+
+    def leave(free: int) -> None:
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+
+    leave(16_000)
+    store.check_space(arrays)
+    assert not caplog.text
+    leave(15_999)
+    store.check_space(arrays)
+    assert "has 16 kB free, and the checkpoints may need 16 kB" in caplog.text
+    leave(3999)
+    with pytest.raises(GanvasError, match=r"has 4 kB free, but the checkpoints need at least 4 kB"):
+        store.check_space(arrays)
 
 
 def test_damaged_files_do_not_displace_later_checkpoints(store):

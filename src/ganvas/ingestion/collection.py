@@ -47,7 +47,7 @@ def read_fingerprint(folder: Path) -> str | None:
     try:
         open_collection(folder)
         return str(json.loads((folder / MANIFEST).read_text())["fingerprint"])
-    except (GanvasError, OSError, ValueError, KeyError, EOFError):
+    except (GanvasError, OSError, ValueError, KeyError, TypeError, EOFError):
         return None
 
 

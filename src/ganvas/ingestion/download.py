@@ -11,6 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pydantic import BaseModel
+
 from ganvas.atomic_files import atomic_write
 from ganvas.disk_space import AGAIN, explain_disk_error
 from ganvas.errors import GanvasError
@@ -18,6 +20,7 @@ from ganvas.extras import install_command
 from ganvas.file_lock import exclusive_lock
 from ganvas.ingestion import huggingface, kaggle
 from ganvas.ingestion.file_index import list_files
+from ganvas.saved_json import read_json
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +29,20 @@ MARKER = ".fetched.json"
 # Marks the folder of an incomplete download and holds its handle.
 PLAN = "plan.json"
 CLIENTS: dict[str, ModuleType] = {"artworks": kaggle, "celeba": kaggle, "wikiart": huggingface}
+
+
+class FetchPlan(BaseModel):
+    """What an incomplete download is of."""
+
+    handle: str
+
+
+class FetchMarker(BaseModel, extra="allow"):
+    """What was downloaded."""
+
+    handle: str
+    files: int
+    bytes: int
 
 
 def download_source(
@@ -149,7 +166,9 @@ def _find_complete(folder: Path, handle: str) -> dict[str, Any] | None:
                 f"{hint}, or run without the fetch pipeline."
             )
         return None
-    downloaded: dict[str, Any] = json.loads(marker.read_text())
+    downloaded = read_json(
+        marker, FetchMarker, f"delete {folder} to download it again"
+    ).model_dump()
     if downloaded["handle"] != handle:
         raise GanvasError(
             f"{folder} was downloaded from {downloaded['handle']}, not {handle}: {hint}."
@@ -166,7 +185,8 @@ def _open_partial(folder: Path, handle: str) -> Path:
     """Create the folder of an incomplete download, or return that of an earlier call."""
     partial = folder.with_name(f".{folder.name}.fetching")
     plan = partial / PLAN
-    if plan.is_file() and (planned := json.loads(plan.read_text())["handle"]) != handle:
+    delete = f"delete {partial} to download it again"
+    if plan.is_file() and (planned := read_json(plan, FetchPlan, delete).handle) != handle:
         raise GanvasError(
             f"{partial} holds a part of {planned}, not of {handle}: delete it, or finish it with "
             "that name in 'fetch' of the parameters."

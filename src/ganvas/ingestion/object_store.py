@@ -6,9 +6,10 @@ import os
 import shutil
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import fsspec
+from pydantic import BaseModel, Field
 
 from ganvas.atomic_files import atomic_write
 from ganvas.disk_space import explain_disk_error, is_disk_full
@@ -16,6 +17,7 @@ from ganvas.errors import GanvasError
 from ganvas.extras import install_command
 from ganvas.file_lock import exclusive_lock
 from ganvas.progress import track
+from ganvas.saved_json import read_json
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,16 @@ class StoredObject(NamedTuple):
     name: str
     version: str
     modified: float
+
+
+class MirrorMarker(BaseModel):
+    """What a folder mirrors: a URL, and the version of each object by its path in the folder.
+
+    No part of a path begins with a dot, so none leads out of the folder.
+    """
+
+    url: str
+    objects: dict[Annotated[str, Field(pattern=r"^[^./][^/]*(/[^./][^/]*)*$")], str]
 
 
 def is_url(path: str) -> bool:
@@ -132,14 +144,13 @@ def _read_marker(url: str, folder: Path) -> dict[str, str]:
                 "ingest.dataset to mirror it to another folder."
             )
         _write_marker(url, folder, {})
-    content = json.loads(marker.read_text())
-    if content["url"] != url:
+    content = read_json(marker, MirrorMarker, f"delete {folder} to mirror {url} again")
+    if content.url != url:
         raise GanvasError(
-            f"{folder} mirrors {content['url']}, not {url}: set ingest.dataset to mirror that to "
+            f"{folder} mirrors {content.url}, not {url}: set ingest.dataset to mirror that to "
             "another folder, or delete this one."
         )
-    versions: dict[str, str] = content["objects"]
-    return versions
+    return content.objects
 
 
 def _write_marker(url: str, folder: Path, versions: dict[str, str]) -> None:

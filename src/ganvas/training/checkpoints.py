@@ -5,17 +5,20 @@ import json
 import logging
 import time
 import zipfile
+import zlib
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import keras
 import numpy as np
+from pydantic import Field, TypeAdapter, ValidationError
 
 from ganvas.atomic_files import atomic_path, atomic_write
 from ganvas.disk_space import check_free_space
+from ganvas.saved_json import describe_invalid
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +28,14 @@ RUN_STATE_FILE = "run_state.json"
 IDENTITY_FILE = "run.json"
 BEST_FILE = "best.npz"
 CHECKPOINT_FILES = "epoch-*.npz"
+
+# What reading raises for a file that is damaged or holds something else.
+UNREADABLE = (
+    *(OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError),
+)
+# A name that can't lead out of the folder in which it is used.
+FOLDER_NAME = r"^\w[\w.-]*$"
 
 VariableGroups = dict[str, list[keras.Variable]]
 
@@ -45,13 +56,15 @@ class RunState:
         evals_without_improvement: Measurements of the kernel distance since then.
     """
 
-    started: str = field(default_factory=lambda: f"{datetime.now():%Y-%m-%dT%H.%M.%S}")
+    started: Annotated[str, Field(pattern=FOLDER_NAME)] = field(
+        default_factory=lambda: f"{datetime.now():%Y-%m-%dT%H.%M.%S}"
+    )
     rows: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     epoch_start: float = 0.0
     parts: list[dict[str, Any]] = field(default_factory=list)
-    best: dict[str, float] | None = None
+    best: dict[str, int | float] | None = None
     evals_without_improvement: int = 0
 
     def __post_init__(self) -> None:
@@ -79,10 +92,23 @@ class RunState:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "RunState":
-        """Restore a state; its clock is stopped until `start_clock`."""
+        """Restore a state; its clock is stopped until `start_clock`.
+
+        Raises:
+            KeyError: A value is missing.
+            ValueError: A value is of another type, or not one that a run can have.
+        """
         # Checkpoints of earlier versions lack the start of a partial epoch, and the parts.
         values = {"epoch_start": values["seconds"], "parts": []} | values
-        return cls(**{item.name: values[item.name] for item in fields(cls)})
+        known = {item.name: values[item.name] for item in fields(cls)}
+        try:
+            state = TypeAdapter(cls).validate_python(known)
+        except ValidationError as error:
+            raise ValueError(describe_invalid(error)) from error
+        for entry in (*state.rows, *state.warnings):
+            if not isinstance(entry.get("epoch"), int):
+                raise ValueError(f"an entry of its history has the epoch {entry.get('epoch')!r}")
+        return state
 
 
 class Checkpoint(NamedTuple):
@@ -142,18 +168,14 @@ class CheckpointStore:
         Unreadable ones are renamed, so that they don't count among the last `keep`.
         """
         for file in reversed(self._files()):
-            try:
-                return _read_checkpoint(file)
-            except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-                with suppress(OSError):
-                    file.rename(file.with_name(f"{file.name}.unreadable"))
-                logger.warning("%s can't be read (%s): using the previous one.", file, error)
+            if checkpoint := _try_to_read(file, "using the previous one"):
+                return checkpoint
         return None
 
     def load_best(self) -> Checkpoint | None:
-        """Read the best checkpoint; return None if there is none."""
+        """Read the best checkpoint; return None if there is none that is readable."""
         file = self.folder / BEST_FILE
-        return _read_checkpoint(file) if file.exists() else None
+        return _try_to_read(file, "using the last epoch") if file.exists() else None
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob(CHECKPOINT_FILES))
@@ -181,7 +203,7 @@ def open_store(parent: Path, identity: dict[str, Any], keep: int, resume: bool) 
         folder.rename(kept)
         logger.info("Starting a new run; the earlier one is kept in %s.", kept)
     elif not folder.exists() and (other := _newest_run(parent)) is not None:
-        changed = _differences(json.loads((other / IDENTITY_FILE).read_text()), identity)
+        changed = _differences(_read_identity(other), identity)
         summary = ", ".join(changed[:5]) + (", …" if len(changed) > 5 else "")
         logger.info(
             "Starting a new run (changed: %s); the earlier one is kept in %s.", summary, other
@@ -196,6 +218,14 @@ def open_store(parent: Path, identity: dict[str, Any], keep: int, resume: bool) 
 def _newest_run(parent: Path) -> Path | None:
     runs = [file.parent for file in parent.glob(f"*/{IDENTITY_FILE}")]
     return max(runs, key=lambda run: run.stat().st_mtime, default=None)
+
+
+def _read_identity(run: Path) -> Any:
+    """Read the parameters that identify a run; None if they can't be read."""
+    try:
+        return json.loads((run / IDENTITY_FILE).read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def _differences(old: Any, new: Any, path: str = "") -> list[str]:
@@ -222,12 +252,41 @@ def _write_checkpoint(file: Path, checkpoint: Checkpoint) -> None:
             archive.writestr(RUN_STATE_FILE, json.dumps(header))
 
 
+def _try_to_read(file: Path, otherwise: str) -> Checkpoint | None:
+    """Read a checkpoint; rename it and return None if it can't be used."""
+    try:
+        return _read_checkpoint(file)
+    except UNREADABLE as error:
+        with suppress(OSError):
+            file.rename(file.with_name(f"{file.name}.unreadable"))
+        reason = f"it has no {error}" if isinstance(error, KeyError) else error
+        logger.warning("%s can't be used (%s): %s.", file, reason, otherwise)
+        return None
+
+
 def _read_checkpoint(file: Path) -> Checkpoint:
+    """Read a checkpoint and check everything in it, which may not be what was written.
+
+    Raises:
+        ValueError, or another of `UNREADABLE`: It can't be used.
+    """
     with zipfile.ZipFile(file) as archive:
         header = json.loads(archive.read(RUN_STATE_FILE))
+    if not isinstance(header, dict):
+        raise ValueError(f"its {RUN_STATE_FILE} is no object")
+    epoch, step = header.pop("epoch"), header.pop("step")
+    if not all(isinstance(number, int) and number >= 0 for number in (epoch, step)):
+        raise ValueError(f"it can't be of epoch {epoch!r} and step {step!r}")
+    RunState.from_dict(header)
     with np.load(file, allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files if name != RUN_STATE_FILE}
-    return Checkpoint(header.pop("epoch"), header.pop("step"), arrays, header)
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"{name} holds no numbers")
+    # No run saves any, and all that follows would be of no use.
+    if (name := find_non_finite(arrays)) is not None:
+        raise ValueError(f"{name} has values that are not finite")
+    return Checkpoint(epoch, step, arrays, header)
 
 
 # --- Variables as named arrays ----------------------------------------------------------------
