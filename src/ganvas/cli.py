@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     from ganvas.own_images import Choice
 
 
+UNUSABLE_RUNNERS = {
+    "ParallelRunner": "nodes pass images in memory",
+    # Python runs handlers of signals in the main thread alone.
+    "ThreadRunner": "Ctrl-C and SIGTERM can't end training in a thread",
+}
+
+
 def _errors_as_one_sentence(callback: Callable[..., Any]) -> Callable[..., Any]:
     """Print a GanvasError, or that a signal came, without a traceback; end normally on Finished."""
 
@@ -63,10 +70,11 @@ def _check_options(callback: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(callback)
     def wrapped(**options: Any) -> Any:
-        if (options["runner"] or "").rpartition(".")[2] == "ParallelRunner":
+        runner = (options["runner"] or "").rpartition(".")[2]
+        if runner in UNUSABLE_RUNNERS:
             raise GanvasError(
-                "--runner=ParallelRunner can't be used, since nodes pass images in memory: use "
-                "SequentialRunner, the default, or ThreadRunner."
+                f"--runner={runner} can't be used, since {UNUSABLE_RUNNERS[runner]}: use "
+                "SequentialRunner, the default."
             )
         chosen = sorted({options["pipeline"], *options["pipelines"]} - {None} or {"__default__"})
         for name in chosen:

@@ -416,7 +416,11 @@ def test_a_wrong_parameter_stops_the_run_before_any_work(project, kedro_run, par
             "--namespaces=tarin",
             ["no namespace 'tarin' in __default__", "there are evaluate, ingest, report, train."],
         ),
-        ("--runner=ParallelRunner", ["ParallelRunner can't be used", "or ThreadRunner"]),
+        ("--runner=ParallelRunner", ["ParallelRunner can't be used", "use SequentialRunner"]),
+        (
+            "--runner=kedro.runner.ThreadRunner",
+            ["ThreadRunner can't be used", "Ctrl-C and SIGTERM"],
+        ),
         ("--env=artwork", ["no environment 'artwork' in ", "--env takes artworks, base, celeba"]),
     ],
 )
