@@ -10,15 +10,15 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from ganvas.atomic_files import atomic_path, atomic_write
 from ganvas.disk_space import check_free_space
-from ganvas.saved_json import describe_invalid
+from ganvas.saved_json import FolderName, describe_invalid
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +34,6 @@ UNREADABLE = (
     *(OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, OverflowError),
     *(zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError),
 )
-# A name that can't lead out of the folder in which it is used.
-FOLDER_NAME = r"^\w[\w.-]*$"
-
 VariableGroups = dict[str, list[keras.Variable]]
 
 
@@ -56,9 +53,7 @@ class RunState:
         evals_without_improvement: Measurements of the kernel distance since then.
     """
 
-    started: Annotated[str, Field(pattern=FOLDER_NAME)] = field(
-        default_factory=lambda: f"{datetime.now():%Y-%m-%dT%H.%M.%S}"
-    )
+    started: FolderName = field(default_factory=lambda: f"{datetime.now():%Y-%m-%dT%H.%M.%S}")
     rows: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0

@@ -119,32 +119,17 @@ def _generate(generator: Model, labels: np.ndarray, seed: int) -> np.ndarray:
     return generate_images(generator, latents, one_hot(labels, count_classes(generator)))
 
 
-def _snapshots_of(summary: dict[str, Any], snapshots: Path) -> Path:
-    """Return the folder of a run's snapshots.
-
-    Raises:
-        GanvasError: training.json, which may have been changed, names one in another place.
-    """
-    name = summary["snapshots"]
-    if not isinstance(name, str) or Path(name).name != name:
-        raise GanvasError(
-            f"training.json can't have snapshots={name!r}, which is no folder's name in "
-            f"{snapshots}: run `kedro run --pipelines=train`, which writes it again."
-        )
-    return snapshots / name
-
-
 def draw_progress_strip(
     snapshots: Path, training_summary: dict[str, Any], generator: Model
 ) -> np.ndarray:
     """Draw the progress strip of the generator's training run."""
     height, width = generator.output_shape[1:3]
-    return draw_strip(_snapshots_of(training_summary, snapshots), height, width)
+    return draw_strip(snapshots / training_summary["snapshots"], height, width)
 
 
 def collect_progress_frames(snapshots: Path, training_summary: dict[str, Any]) -> np.ndarray:
     """Collect the frames of the progress animation, uint8 of shape (n, H, W, 3)."""
-    return collect_frames(_snapshots_of(training_summary, snapshots))
+    return collect_frames(snapshots / training_summary["snapshots"])
 
 
 def draw_history(history: pd.DataFrame) -> np.ndarray:
@@ -191,7 +176,7 @@ def write_report(
         interpolation=latent_walk,
         neighbors=neighbors,
         neighbor_columns=NEIGHBOR_COLUMNS,
-        strip=read_strip(_snapshots_of(training_summary, snapshots), height, width),
+        strip=read_strip(snapshots / training_summary["snapshots"], height, width),
         animation=progress_animation,
         curves=curves,
     )
