@@ -1,13 +1,14 @@
 """The HTTP API: /api, /healthz and /openapi.json."""
 
 from base64 import b64encode
+from contextlib import suppress
 from functools import cache
 
 from flask import Blueprint, Response, jsonify, request
 
 from ganvas.gallery import encoding, generation, schemas
 from ganvas.gallery.archive import stream_zip
-from ganvas.gallery.model_store import ModelVersion
+from ganvas.gallery.model_store import ModelVersion, NotFoundError
 from ganvas.gallery.openapi import describe_api
 from ganvas.gallery.services import services
 from ganvas.grid_layout import round_columns
@@ -36,7 +37,10 @@ def openapi() -> Response:
 @api.get("/api/models")
 def list_models() -> Response:
     """List the newest version of each model."""
-    return jsonify(models=[_describe(saved) for saved in services.models.newest().values()])
+    while True:
+        # Each version that can't be loaded is left out of the next list.
+        with suppress(NotFoundError):
+            return jsonify(models=list(map(_describe, services.models.newest().values())))
 
 
 @api.post("/api/generate")

@@ -67,6 +67,8 @@ def create_app(models: ModelStore, data: Path, hosts: list[str] | None = None) -
     app.register_blueprint(api)
     app.register_blueprint(pages)
     app.after_request(add_security_headers)
+    # All pages say which models are left out.
+    app.context_processor(lambda: {"left_out": models.left_out()})
     for kind, (status, sentence) in ERRORS.items():
         app.register_error_handler(kind, partial(_handle_error, status, sentence))
     app.register_error_handler(HTTPException, _handle_http_error)

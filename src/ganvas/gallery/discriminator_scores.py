@@ -1,5 +1,6 @@
 """Discriminator scores of uploaded and example images, compared with real and generated images."""
 
+import logging
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ from ganvas.ingestion.collection import Collection
 from ganvas.ingestion.decode import decode_content
 from ganvas.metrics.discriminator_accuracy import compute_logits
 from ganvas.networks.sampling import cycle_classes, generate_images, sample_latents
+
+logger = logging.getLogger(__name__)
 
 # Reference images of each kind.
 REFERENCE_COUNT = 128
@@ -187,11 +190,20 @@ def _load_references(model: LoadedModel) -> _References:
         raise NotFoundError(
             f"'{model.saved.name}' was saved without its discriminator, so it can't score images."
         )
-    discriminator = keras.models.load_model(file, compile=False)
     latents = sample_latents(model.generator, REFERENCE_COUNT, seed=0)
     labels = cycle_classes(model.generator, REFERENCE_COUNT)
     images = generate_images(model.generator, latents, labels)
-    return _References(discriminator, compute_logits(discriminator, images, labels))
+    # Keras, HDF5 and TensorFlow raise errors of many types for damaged or unknown content.
+    try:
+        discriminator = keras.models.load_model(file, compile=False)
+        return _References(discriminator, compute_logits(discriminator, images, labels))
+    except MemoryError:
+        raise
+    except Exception as error:
+        logger.warning("%s can't be loaded.", file, exc_info=True)
+        raise NotFoundError(
+            f"The discriminator of '{model.saved.name}' can't be loaded, so it can't score images."
+        ) from error
 
 
 def _score_real(

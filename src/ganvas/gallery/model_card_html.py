@@ -8,6 +8,8 @@ from markdown_it.token import Token
 
 from ganvas.visualization.image_cells import data_uri
 
+# Bytes of a card that are shown.
+MAX_CARD = 2**20
 # The page has headings of the first two levels.
 DEEPER = 2
 PARSER = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -21,7 +23,7 @@ def read_card(file: Path) -> str | None:
     """
     if not file.is_file():
         return None
-    text = file.read_text()
+    text = file.read_bytes()[:MAX_CARD].decode(errors="replace")
     tokens = PARSER.parse(text.split("---\n", 2)[-1] if text.startswith("---\n") else text)
     for token in tokens:
         if token.type.startswith("heading"):

@@ -1,24 +1,39 @@
 """Trained models on disk and the pretrained one of the package, loaded on demand."""
 
 import json
+import logging
 import threading
+import zipfile
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
+from pydantic import BaseModel, ValidationError
 
 import ganvas
 from ganvas.gallery.batching import BatchedGenerator
 from ganvas.networks import sampling
+from ganvas.plain_text import one_line
+
+logger = logging.getLogger(__name__)
 
 # Links can request old versions, so the number of models in memory is bounded.
 MAX_LOADED = 4
 # tools/make_pretrained.py writes it.
 PRETRAINED = Path(ganvas.__file__).parent / "pretrained" / "sample"
 PRETRAINED_NAME = "sample/pretrained"
+# Characters of a name of a model, version or class, more than file systems allow for a path.
+MAX_NAME = 1000
+# Files that every .keras archive has.
+KERAS_FILES = {"config.json", "model.weights.h5"}
+
+
+class UnreadableModelError(Exception):
+    """A saved version can't be loaded; the message is the reason, in one line."""
 
 
 class NotFoundError(LookupError):
@@ -51,6 +66,13 @@ class ModelVersion:
         if self.pretrained:
             return self.folder / filename
         return self.folder / filename / self.version / filename
+
+
+class ClassList(BaseModel):
+    """The content of `class_list.json`: the names of the classes and their label column."""
+
+    names: list[str]
+    column: str | None
 
 
 @dataclass
@@ -115,46 +137,90 @@ class ModelStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._loaded: OrderedDict[ModelVersion, LoadedModel] = OrderedDict()
+        # Versions that failed to load, with their files' state, so that repaired ones are found.
+        self._refused: dict[tuple[ModelVersion, _Stamp], str] = {}
+        self._logged: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
     def newest(self) -> dict[str, ModelVersion]:
-        """Return the newest version of each model by name, the most recently trained first.
+        """Return the newest readable version of each model by name, the most recent first.
 
         The pretrained model comes last, whenever it was trained.
         """
         # Versions are sorted, so the last one of a name wins.
-        newest = {saved.name: saved for saved in self._list_versions()}
+        newest = {saved.name: saved for saved in self._scan().readable}
         by_age = sorted(newest.items(), key=lambda item: item[1].version, reverse=True)
         return dict(sorted(by_age, key=lambda item: item[1].pretrained))
+
+    def left_out(self) -> dict[str, str]:
+        """Return why saved versions can't be used, by model and version."""
+        return self._scan().left_out
 
     def load(self, name: str | None = None, version: str | None = None) -> LoadedModel:
         """Load a model, by default the newest version of the most recently trained one.
 
+        Versions that can't be loaded are left out from then on, and the next one is taken.
+
         Raises:
-            NotFoundError: There is no such model or version.
+            NotFoundError: There is no such model or version, or it can't be read.
         """
+        while True:
+            saved = self._choose(name, version)
+            stamp = _stamp(saved)
+            try:
+                return self._load_cached(saved)
+            except UnreadableModelError as error:
+                # The next choice is another one, or there is none.
+                self._refused[saved, stamp] = str(error)
+
+    def _choose(self, name: str | None, version: str | None) -> ModelVersion:
         newest = self.newest()
-        name = name or next(iter(newest))
+        name = name or next(iter(newest), PRETRAINED_NAME)
         if name not in newest:
-            raise NotFoundError(f"There is no model '{name}': there are {', '.join(newest)}.")
+            raise NotFoundError(
+                f"There is no model '{name}': there are {', '.join(newest) or 'none'}."
+                + self._explain(name)
+            )
         if version is None:
-            return self._load_cached(newest[name])
-        versions = {saved.version: saved for saved in self._list_versions() if saved.name == name}
+            return newest[name]
+        versions = {saved.version: saved for saved in self._scan().readable if saved.name == name}
         if version not in versions:
             raise NotFoundError(
                 f"'{name}' has no version '{version}': there are {', '.join(versions)}."
+                + self._explain(_title(name, version))
             )
-        return self._load_cached(versions[version])
+        return versions[version]
 
-    def _list_versions(self) -> list[ModelVersion]:
+    def _explain(self, title: str) -> str:
+        """Return why versions whose titles begin like this are left out; empty if none are."""
+        reasons = [
+            f"{key}: {reason}" for key, reason in self.left_out().items() if key.startswith(title)
+        ]
+        return f" Left out: {'; '.join(reasons[:3])}." if reasons else ""
+
+    def _scan(self) -> "_Versions":
         # A run saves its class list last: once that exists, the generator does too.
         files = sorted(self._folder.glob("*/*/class_list.json/*/class_list.json"))
         versions = [
             ModelVersion("/".join(file.parts[-5:-3]), file.parts[-2], file.parents[2])
             for file in files
         ]
-        trained = [saved for saved in versions if saved.file("generator.keras").is_file()]
-        return [*trained, find_pretrained()]
+        readable, left_out = [], {}
+        for saved in [*versions, find_pretrained()]:
+            stamp = _stamp(saved)
+            # Without a generator it is being saved, or was deleted.
+            if stamp is None:
+                continue
+            reason = self._refused.get((saved, stamp)) or _find_fault(saved, stamp)
+            if reason:
+                left_out[_title(saved.name, saved.version)] = reason
+            else:
+                readable.append(saved)
+        for item in left_out.items():
+            if item not in self._logged:
+                self._logged.add(item)
+                logger.warning("The gallery leaves out %s: %s.", *item)
+        return _Versions(readable, left_out)
 
     def _load_cached(self, saved: ModelVersion) -> LoadedModel:
         with self._lock:
@@ -167,6 +233,75 @@ class ModelStore:
         return model
 
 
+# Modification times and sizes of a version's files; None without a generator.
+_Stamp = tuple[tuple[int, int], ...] | None
+
+
+class _Versions(NamedTuple):
+    """The saved versions that can be read, and the reasons of the others by their titles."""
+
+    readable: list[ModelVersion]
+    left_out: dict[str, str]
+
+
+def _title(name: str, version: str) -> str:
+    return one_line(f"{name}, version {version}")
+
+
+def _stamp(saved: ModelVersion) -> _Stamp:
+    try:
+        states = [saved.file(name).stat() for name in ("generator.keras", "class_list.json")]
+    except OSError:
+        return None
+    return tuple((state.st_mtime_ns, state.st_size) for state in states)
+
+
+@lru_cache(maxsize=4096)
+def _find_fault(saved: ModelVersion, _state: _Stamp) -> str:
+    """Return why a version can't be loaded, as far as a quick look shows; empty if it may be.
+
+    The state of its files is part of the cache key.
+    """
+    for name in (saved.name, saved.version):
+        if one_line(name) != name:
+            return "the name of its folder is not UTF-8 or has control characters"
+    try:
+        _read_classes(saved)
+        with zipfile.ZipFile(saved.file("generator.keras")) as archive:
+            missing = KERAS_FILES.difference(archive.namelist())
+    except UnreadableModelError as error:
+        return str(error)
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError) as error:
+        return f"generator.keras is damaged ({_describe(error)})"
+    return f"generator.keras has no {', '.join(sorted(missing))}" if missing else ""
+
+
+def _describe(error: Exception) -> str:
+    """Return the first line of an error's message, of at most 200 characters."""
+    lines = [line for line in map(one_line, str(error).splitlines()) if line]
+    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".: ")
+
+
+def _read_classes(saved: ModelVersion) -> ClassList:
+    """Read the class list of a version, with each name as one line."""
+    try:
+        classes = ClassList.model_validate_json(saved.file("class_list.json").read_bytes())
+    except OSError as error:
+        raise UnreadableModelError(f"class_list.json can't be read ({_describe(error)})") from error
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(map(str, details["loc"])) or "the whole"
+        raise UnreadableModelError(
+            f"class_list.json is damaged ({field}: {one_line(details['msg'])})"
+        ) from error
+    if any(len(name) > MAX_NAME for name in classes.names):
+        raise UnreadableModelError(
+            f"class_list.json has a name of more than {MAX_NAME:,} characters"
+        )
+    column = None if classes.column is None else one_line(classes.column)
+    return ClassList(names=list(map(one_line, classes.names)), column=column)
+
+
 @cache
 def find_pretrained() -> ModelVersion:
     """Return the pretrained generator of the sample collection, which comes with the package."""
@@ -175,8 +310,25 @@ def find_pretrained() -> ModelVersion:
 
 
 def _load(saved: ModelVersion) -> LoadedModel:
-    generator = keras.models.load_model(saved.file("generator.keras"), compile=False)
-    classes = json.loads(saved.file("class_list.json").read_text())
-    return LoadedModel(
-        saved, generator, classes["names"], classes["column"], BatchedGenerator(generator)
-    )
+    classes = _read_classes(saved)
+    # Keras, HDF5 and TensorFlow raise errors of many types for damaged or unknown content.
+    try:
+        generator = keras.models.load_model(saved.file("generator.keras"), compile=False)
+        # The first batch also compiles the model.
+        latents = sampling.sample_latents(generator, 1, seed=0)
+        images = sampling.generate_images(generator, latents, sampling.cycle_classes(generator, 1))
+        count = sampling.count_classes(generator)
+    except MemoryError:
+        raise
+    except Exception as error:
+        logger.debug("%s can't be loaded", saved.file("generator.keras"), exc_info=True)
+        raise UnreadableModelError(
+            f"generator.keras can't be loaded ({type(error).__name__}: {_describe(error)})"
+        ) from error
+    if images.ndim != 4 or images.shape[-1] != 3:
+        raise UnreadableModelError("generator.keras is no generator of color images")
+    if count != len(classes.names):
+        raise UnreadableModelError(
+            f"generator.keras has {count} classes, and class_list.json {len(classes.names)}"
+        )
+    return LoadedModel(saved, generator, classes.names, classes.column, BatchedGenerator(generator))

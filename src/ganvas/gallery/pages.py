@@ -1,6 +1,7 @@
 """The HTML pages of the gallery, and the files that they link to."""
 
 import json
+import logging
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
@@ -26,8 +27,11 @@ from ganvas.gallery.real_images import find_collection
 from ganvas.gallery.schemas import InterpolateQuery, InvalidRequestError, ModelRequest
 from ganvas.gallery.score_histogram import layout_histogram
 from ganvas.gallery.services import services
+from ganvas.plain_text import one_line
 from ganvas.visualization.image_cells import data_uri
 from ganvas.visualization.report import TEMPLATES
+
+logger = logging.getLogger(__name__)
 
 # Images of the first page without classes, and of each class.
 COUNT, PER_CLASS = 24, 8
@@ -313,18 +317,32 @@ def _is_sample(model: LoadedModel) -> bool:
     if model.saved.pretrained:
         return True
     file = _reporting_folder(model) / "training.json"
-    if not file.is_file():
+    # A missing or damaged summary says nothing of its images.
+    try:
+        name = json.loads(file.read_bytes())["parameters"]["ingest"]["source"]["name"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return False
-    parameters = json.loads(file.read_text()).get("parameters", {})
-    return parameters.get("ingest", {}).get("source", {}).get("name") == "sample"
+    return bool(name == "sample")
 
 
-def _read_rejected(file: Path) -> list[list[str]]:
+def _read_rejected(file: Path) -> list[list[str]] | None:
+    """Return paths and reasons of rejected files; None if the table can't be read."""
     if not file.is_file():
         return []
-    # A file can be named NA, null or 0001.
-    table = pd.read_csv(file, keep_default_na=False, dtype="str", nrows=MAX_REJECTED + 1)
-    return table[["path", "reason"]].to_numpy().tolist()
+    try:
+        # A file can be named NA, null or 0001.
+        table = pd.read_csv(
+            file,
+            keep_default_na=False,
+            dtype="str",
+            nrows=MAX_REJECTED + 1,
+            encoding_errors="replace",
+        )
+        return table[["path", "reason"]].map(one_line).to_numpy().tolist()
+    # pandas raises errors of many types for odd tables.
+    except Exception:
+        logger.warning("The gallery can't read %s.", file, exc_info=True)
+        return None
 
 
 # API

@@ -1,13 +1,15 @@
 """Real images of a model's dataset, if it is on this machine."""
 
+import logging
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from ganvas.errors import GanvasError
 from ganvas.gallery.model_store import MAX_LOADED, LoadedModel
 from ganvas.ingestion.collection import MANIFEST, Collection, open_collection
+
+logger = logging.getLogger(__name__)
 
 
 def find_collection(data: Path, model: LoadedModel) -> Collection | None:
@@ -23,9 +25,14 @@ def find_collection(data: Path, model: LoadedModel) -> Collection | None:
     folder = data / "03_primary" / model.saved.dataset / "collection"
     try:
         collection = _open(folder, (folder / MANIFEST).stat().st_mtime_ns)
-    except (OSError, ValueError, EOFError, GanvasError):
+        side = collection.images.shape[1]
+    except OSError:
         return None
-    return collection if collection.images.shape[1] == model.image_size else None
+    # NumPy, PyArrow and the reader raise errors of many types for damaged files.
+    except Exception:
+        logger.debug("The gallery can't read %s.", folder, exc_info=True)
+        return None
+    return collection if side == model.image_size else None
 
 
 def validation_positions(collection: Collection) -> np.ndarray:

@@ -18,7 +18,7 @@ from pydantic import (
     field_validator,
 )
 
-from ganvas.gallery.model_store import MAX_LOADED
+from ganvas.gallery.model_store import MAX_LOADED, MAX_NAME
 
 MAX_COUNT = 64
 # The latents of a seed are drawn in order, so the last one costs as much as all before it.
@@ -48,7 +48,7 @@ Number = Annotated[
 Truncation = Annotated[
     float, Field(ge=0.05, le=1, description="Below 1: more typical, less varied images.")
 ]
-Name = Annotated[str | None, Field(max_length=200)]
+Name = Annotated[str | None, Field(max_length=MAX_NAME)]
 ClassName = Annotated[Name, Field(alias="class", description="For models with classes.")]
 
 
@@ -60,7 +60,7 @@ class ModelRequest(_Schema):
     """The fields of all requests: which model."""
 
     model: Name = Field(None, description="As listed by /api/models; null: the newest.")
-    version: str | None = Field(None, max_length=100, description="As saved; null: the newest.")
+    version: Name = Field(None, description="As saved; null: the newest.")
 
 
 class GenerateRequest(ModelRequest):
