@@ -276,12 +276,34 @@ def _find_root(metadata: ProjectMetadata | None) -> Path:
 @click.option(
     "--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="Port to use."
 )
+@click.option(
+    "--prefix", default="", help="Path below which a proxy publishes the gallery, such as /art."
+)
+@click.option(
+    "--host-name",
+    "host_names",
+    multiple=True,
+    help="Host name of the published gallery, such as art.example; may be repeated.",
+)
+@click.option(
+    "--trusted-proxy",
+    "trusted_proxies",
+    multiple=True,
+    help="Address or network of a proxy whose X-Forwarded headers are used; may be repeated.",
+)
 @click.pass_obj
 @_errors_as_one_sentence
-def gallery(metadata: ProjectMetadata | None, host: str, port: int) -> None:
+def gallery(
+    metadata: ProjectMetadata | None,
+    host: str,
+    port: int,
+    prefix: str,
+    host_names: tuple[str, ...],
+    trusted_proxies: tuple[str, ...],
+) -> None:
     """Start the gallery: a web page that generates images with the newest models."""
     # Kedro imports this module for every command, and TensorFlow takes seconds to import.
     from ganvas.gallery.server import serve
 
     logging.getLogger("ganvas").setLevel(logging.INFO)
-    serve(_find_root(metadata) / "data", host, port)
+    serve(_find_root(metadata) / "data", host, port, prefix, host_names, trusted_proxies)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import keras
 import pytest
-import waitress
 from flask import Flask
 from flask.testing import FlaskClient
 
 from ganvas.gallery.app import create_app
+from ganvas.gallery.connections import create_server
 from ganvas.gallery.model_store import ModelStore
 from projects import make_project, run_kedro
 
@@ -41,6 +41,15 @@ def app(trained: Path) -> Flask:
     return create_app(ModelStore(data / "06_models"), data, hosts=["localhost"])
 
 
+@pytest.fixture(scope="session")
+def pretrained_app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    """The application over the pretrained model alone, which needs no training."""
+    data = tmp_path_factory.mktemp("data")
+    models = ModelStore(data / "06_models")
+    models.load()
+    return create_app(models, data)
+
+
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     """A client that calls the application without a server."""
@@ -63,7 +72,7 @@ def genres(client: FlaskClient) -> list[str]:
 @pytest.fixture(scope="session")
 def address(app: Flask) -> Iterator[str]:
     """The URL of the application, served by waitress."""
-    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=8)
+    server = create_server(app, host="127.0.0.1", port=0, threads=8)
     threading.Thread(target=server.run, daemon=True).start()
     yield f"http://localhost:{server.effective_port}"
     server.close()

@@ -31,7 +31,7 @@ def health() -> Response:
 @api.get("/openapi.json")
 def openapi() -> Response:
     """Return the OpenAPI description of the API."""
-    return jsonify(describe_api())
+    return jsonify(describe_api(request.script_root))
 
 
 @api.get("/api/models")

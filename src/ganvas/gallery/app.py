@@ -1,5 +1,6 @@
 """The Flask application: blueprints, shared services and error handlers."""
 
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,11 +15,18 @@ from ganvas.gallery.game import Game
 from ganvas.gallery.headers import add_security_headers
 from ganvas.gallery.model_store import ModelStore, NotFoundError
 from ganvas.gallery.pages import pages
-from ganvas.gallery.schemas import InvalidRequestError
+from ganvas.gallery.request_checks import (
+    MAX_BODY,
+    MAX_FIELDS,
+    MAX_UPLOAD,
+    SITES,
+    InvalidRequestError,
+    check_request,
+    explain_too_large,
+)
 from ganvas.gallery.services import EXTENSION, Services
 from ganvas.ingestion.decode import Rejection
 
-MAX_UPLOAD = 8 * 2**20
 RETRY_AFTER = 2
 # Status and sentence of each error; {} stands for its own message.
 ERRORS: dict[type[Exception], tuple[int, str]] = {
@@ -31,27 +39,38 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
 # Headlines of error pages.
 TITLES = {
     400: "Invalid request",
+    403: "Request from another site",
     404: "Page not found",
     405: "Method not allowed",
-    413: "File too large",
+    413: "Request too large",
     429: "Too many requests",
+    431: "Request too large",
     503: "The server is busy",
 }
 HTTP_ERRORS = {
+    403: "Forms and programs on pages of another site can't use this gallery.",
     404: "There is no such page.",
     405: "This address does not accept this method.",
-    413: f"Files of more than {MAX_UPLOAD // 2**20} MB are not accepted.",
+    431: "The headers or the address of the request are too long.",
+    501: "This transfer encoding is not supported.",
 }
 API_PATHS = ("/api/", "/healthz", "/openapi.json")
 
 
-def create_app(models: ModelStore, data: Path, hosts: list[str] | None = None) -> Flask:
+def create_app(
+    models: ModelStore,
+    data: Path,
+    hosts: Sequence[str] | None = None,
+    sites: Collection[str] = (),
+) -> Flask:
     """Create the application.
 
     Args:
         models: The models to serve.
         data: The project's data folder, for collections, reports and lists of rejected files.
         hosts: Host names to answer to; None: any.
+        sites: Host names under which a proxy publishes the gallery: pages there may send forms,
+            even if the proxy sends another Host header.
 
     Example:
         >>> app = create_app(ModelStore(Path("data/06_models")), Path("data"))
@@ -59,13 +78,20 @@ def create_app(models: ModelStore, data: Path, hosts: list[str] | None = None) -
         {'status': 'ok'}
     """
     app = Flask("ganvas.gallery")
-    app.config.update(MAX_CONTENT_LENGTH=MAX_UPLOAD, TRUSTED_HOSTS=hosts)
+    app.config.update(
+        MAX_CONTENT_LENGTH=MAX_UPLOAD,
+        MAX_FORM_MEMORY_SIZE=MAX_BODY,
+        MAX_FORM_PARTS=MAX_FIELDS,
+        TRUSTED_HOSTS=None if hosts is None else list(hosts),
+    )
+    app.config[SITES] = frozenset(sites)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True, "undefined": StrictUndefined}
     # JSON keys keep the order in which the views write them.
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions[EXTENSION] = Services(models, DiscriminatorScorer(data), Game(), data)
     app.register_blueprint(api)
     app.register_blueprint(pages)
+    app.before_request(check_request)
     app.after_request(add_security_headers)
     # All pages say which models are left out.
     app.context_processor(lambda: {"left_out": models.left_out()})
@@ -84,9 +110,12 @@ def _handle_http_error(error: HTTPException) -> Response:
     status = error.code or 500
     # The reason of a server error is in the log, and only there.
     fallback = "Something went wrong here." if status >= 500 else str(error.description)
+    sentence = explain_too_large() if status == 413 else HTTP_ERRORS.get(status, fallback)
+    if isinstance(error, SecurityError):
+        sentence += " If it is a name of this gallery, start the gallery with --host-name."
     # An error page has links, which Flask refuses to build for an untrusted host.
-    as_page = not isinstance(error, SecurityError | BadHost)
-    response = _error_response(status, HTTP_ERRORS.get(status, fallback), as_page)
+    is_untrusted = isinstance(request.routing_exception, SecurityError | BadHost)
+    response = _error_response(status, sentence, as_page=not is_untrusted)
     for name, value in error.get_headers():
         if name == "Allow":
             response.headers[name] = value

@@ -19,6 +19,7 @@ NULLABLE = {"type": ["string", "null"]}
 STRING, NUMBER, INTEGER = {"type": "string"}, {"type": "number"}, {"type": "integer"}
 ERRORS = {
     "400": "The request is invalid.",
+    "403": "The request comes from a page of another site.",
     "404": "There is no such model, version or class.",
     "405": "The address does not accept this method.",
     "413": "The body is too large.",
@@ -27,8 +28,8 @@ ERRORS = {
 }
 
 
-def describe_api() -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of the API."""
+def describe_api(prefix: str = "") -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of the API, whose paths are below `prefix`."""
     schemas: dict[str, Any] = {"Error": _object(error=STRING)}
     for schema in (GenerateRequest, InterpolateRequest, ArchiveRequest):
         definition = schema.model_json_schema(ref_template=REFERENCE)
@@ -48,7 +49,7 @@ def describe_api() -> dict[str, Any]:
     health = _operation("Check that the server runs", _json(status), ["405"])
     models = _json(_object(models=_array(model)))
     listing = _operation("List the models, newest first", models, ["405"])
-    without_body = [code for code in ERRORS if code != "413"]
+    without_body = [code for code in ERRORS if code not in ("403", "413")]
     image = _operation("Generate one image", {"image/png": BINARY}, without_body)
     archive = _operation("Generate single images as a ZIP file", {"application/zip": BINARY})
     score = _operation("Score an image with the discriminator", _json(scores))
@@ -59,6 +60,7 @@ def describe_api() -> dict[str, Any]:
             "version": __version__,
             "description": "Images of trained generators. The same request returns the same bytes.",
         },
+        "servers": [{"url": prefix or "/"}],
         "paths": {
             "/healthz": {"get": health},
             "/api/models": {"get": listing},

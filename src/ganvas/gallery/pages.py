@@ -24,7 +24,8 @@ from ganvas.gallery.model_card_html import read_card
 from ganvas.gallery.model_store import LoadedModel, NotFoundError
 from ganvas.gallery.openapi import describe_api
 from ganvas.gallery.real_images import find_collection
-from ganvas.gallery.schemas import InterpolateQuery, InvalidRequestError, ModelRequest
+from ganvas.gallery.request_checks import InvalidRequestError
+from ganvas.gallery.schemas import InterpolateQuery, ModelRequest
 from ganvas.gallery.score_histogram import layout_histogram
 from ganvas.gallery.services import services
 from ganvas.plain_text import one_line

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from ganvas.gallery.model_store import MAX_LOADED, MAX_NAME
+from ganvas.gallery.request_checks import InvalidRequestError, check_json
 
 MAX_COUNT = 64
 # The latents of a seed are drawn in order, so the last one costs as much as all before it.
@@ -26,10 +27,6 @@ MAX_NUMBER = 10_000
 MAX_STEPS = 64
 END_FIELDS = ("seed", "number", "class")
 UPLOAD_FIELDS = ("model", "version", "class")
-
-
-class InvalidRequestError(ValueError):
-    """A request does not match its schema; the message says what is allowed."""
 
 
 def _to_int(value: Any) -> Any:
@@ -174,7 +171,9 @@ def read_json(schema: type[Schema]) -> Schema:
     """
     if request.mimetype != "application/json":
         raise InvalidRequestError("The body's Content-Type must be application/json.")
-    return _validate(schema, request.get_data() or b"{}")
+    content = request.get_data() or b"{}"
+    check_json(content)
+    return _validate(schema, content)
 
 
 def read_query(schema: type[Schema], query: Iterable[tuple[str, str]]) -> Schema:
@@ -230,5 +229,14 @@ def _validate(schema: type[Schema], content: bytes) -> Schema:
         if details["type"] == "json_invalid":
             raise InvalidRequestError(f"The body must be JSON in UTF-8: {message}.") from error
         field = ".".join(map(str, details["loc"])) or "The request"
-        actual = f", not {str(value)[:60]!r}" if isinstance(value, str | int | float) else ""
+        actual = f", not {_quote(value)!r}" if isinstance(value, str | int | float) else ""
         raise InvalidRequestError(f"{field}: {message[0].lower()}{message[1:]}{actual}.") from error
+
+
+def _quote(value: str | int | float) -> str:
+    """Return the beginning of a value as text."""
+    try:
+        return str(value)[:60]
+    # Python refuses to convert integers of thousands of digits.
+    except ValueError:
+        return "a number of thousands of digits"
