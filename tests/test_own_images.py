@@ -21,7 +21,7 @@ ART = Path("/home/ada/art")
 def describe(
     path: Path = ART, images: int = 600, folders: dict[str, int] | None = None, source="folder"
 ) -> FolderContents:
-    return FolderContents(path, source, images, folders or {"": images}, {}, 0)
+    return FolderContents(path, source, images, folders or {"": images}, {})
 
 
 def choose(data: Path, contents: FolderContents, folder: Path = ART, **options) -> tuple[dict, str]:

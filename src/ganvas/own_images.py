@@ -310,6 +310,4 @@ def describe_contents(folder: Path, contents: FolderContents) -> str:
     within = f", all below {folder}" if contents.path != folder else ""
     others = describe_others(contents.others) if contents.source == "folder" else ""
     text = f"Found {contents.images:,} images in {contents.path}{within}{others}."
-    if contents.links:
-        text += f" {contents.links:,} link{'s' * (contents.links > 1)} to folders not followed."
     return text + layouts.get(contents.source, "")

@@ -1,5 +1,6 @@
 """List the files of a source and assign labels to them."""
 
+import heapq
 import os
 import re
 import unicodedata
@@ -21,21 +22,43 @@ NON_IMAGE_FORMATS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PALM", "PDF", "WMF"
 
 
 def list_files(folder: Path, subfolder: str = "") -> list[tuple[str, int, int]]:
-    """List all files below a subfolder except hidden ones.
+    """List all files below a subfolder except hidden ones, following links.
 
     Returns:
         One tuple a file: path below `folder`, size in bytes, modification time in nanoseconds.
     """
+    return _walk(folder, subfolder)[0]
+
+
+def _walk(folder: Path, subfolder: str) -> tuple[list[tuple[str, int, int]], list[str]]:
+    """Return the files as `list_files` does, and the links to folders that are listed elsewhere.
+
+    Each folder is listed once: at its own path if that is below `folder`, else at that of the
+    first link to it. So links that lead around a circle end.
+    """
     files: list[tuple[str, int, int]] = []
-    pending = [subfolder.strip("/")]
-    while pending:
-        parent = pending.pop()
+    repeated: list[str] = []
+    listed: set[str] = set()
+    top, root = subfolder.strip("/"), os.path.realpath(folder)
+    # Paths with their real paths. Links wait until all folders that are no links are listed.
+    pending = [(top, os.path.realpath(folder / top))]
+    links: list[tuple[str, str]] = []
+    while pending or links:
+        if pending:
+            parent, real = pending.pop()
+        else:
+            parent, real = heapq.heappop(links)
+        # A link to a folder that contains this one, such as `/`, leads around a circle.
+        if real in listed or (parent != top and f"{root}/".startswith(f"{real.rstrip('/')}/")):
+            repeated.append(parent)
+            continue
+        listed.add(real)
         try:
             entries = list(os.scandir(folder / parent))
         except FileNotFoundError:
             continue
         except PermissionError:
-            if parent == subfolder.strip("/"):
+            if parent == top:
                 raise
             # Listed like a file, such as lost+found of a disk, so that decoding rejects it.
             files.append((parent, 0, 0))
@@ -46,11 +69,13 @@ def list_files(folder: Path, subfolder: str = "") -> list[tuple[str, int, int]]:
             if entry.name.startswith("."):
                 continue
             if entry.is_dir(follow_symlinks=False):
-                pending.append(path)
+                pending.append((path, f"{real.rstrip('/')}/{entry.name}"))
+            elif entry.is_symlink() and os.path.isdir(entry.path):
+                heapq.heappush(links, (path, os.path.realpath(entry.path)))
             else:
                 stat = _read_stat(entry)
                 files.append((path, stat.st_size, stat.st_mtime_ns))
-    return files
+    return files, repeated
 
 
 def _read_stat(entry: os.DirEntry[str]) -> os.stat_result:
@@ -64,11 +89,12 @@ def _read_stat(entry: os.DirEntry[str]) -> os.stat_result:
 
 
 def scan(folder: Path, subfolder: str = "") -> tuple[pd.DataFrame, pd.DataFrame]:
-    """List all files below a subfolder except hidden ones, reading each directory once.
+    """List all files below a subfolder except hidden ones, following links.
 
     Returns:
         The files, sorted by path, with columns path, bytes and modified_ns; and a table of the
-        skipped ones, whose names are not valid UTF-8.
+        skipped ones: files whose names are not valid UTF-8, and links to folders that are listed
+        already.
 
     Raises:
         GanvasError: The folder does not exist.
@@ -78,13 +104,18 @@ def scan(folder: Path, subfolder: str = "") -> tuple[pd.DataFrame, pd.DataFrame]
             f"The folder {folder} does not exist: set ingest.source.path to the folder that holds "
             "the images, or download artworks, wikiart or celeba by kedro run --pipelines=fetch."
         )
-    rows = sorted(list_files(folder, subfolder))
+    rows, repeated = _walk(folder, subfolder)
+    rows.sort()
     # Neither tables nor web pages can hold such names.
     invalid = [ascii(path)[1:-1] for path, *_ in rows if SURROGATES.search(path)]
+    repeated = [path for path in sorted(repeated) if not SURROGATES.search(path)]
     valid = [row for row in rows if not SURROGATES.search(row[0])]
     files = pd.DataFrame(valid, columns=["path", *FILE_STATS])
     files = files.astype({"path": "str", **FILE_STATS})
-    return files, make_skipped(invalid, "its name is not valid UTF-8: rename it")
+    return files, join_skipped(
+        make_skipped(invalid, "its name is not valid UTF-8: rename it"),
+        make_skipped(repeated, "a link to a folder that is listed already"),
+    )
 
 
 def assign_labels(

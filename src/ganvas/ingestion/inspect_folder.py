@@ -30,7 +30,6 @@ class FolderContents(NamedTuple):
         folders: Number of images below each folder; "" for those in no folder. The folders of
             artworks are those in `images/`.
         others: Number of other files by suffix, the most frequent first.
-        links: Number of links to folders, which are not followed.
     """
 
     path: Path
@@ -38,7 +37,6 @@ class FolderContents(NamedTuple):
     images: int
     folders: dict[str, int]
     others: dict[str, int]
-    links: int
 
 
 def expand_path(text: str) -> Path:
@@ -87,14 +85,14 @@ def inspect_folder(folder: Path) -> FolderContents:
         _check_folder(folder)
         source = _detect_source(folder)
         files, _ = scan(folder, "images" if source == "artworks" else "")
-        images, others, links = _split_files(folder, files)
+        images, others = _split_files(folder, files)
     except OSError as error:
         raise GanvasError(
             f"{folder} can't be read ({error.strerror}): allow your user to read the folder and "
             "what is in it."
         ) from error
     if images.empty:
-        raise GanvasError(_describe_missing_images(folder, others, links))
+        raise GanvasError(_describe_missing_images(folder, others))
     if len(images) < MIN_IMAGES:
         plural = "s" * (len(images) > 1)
         raise GanvasError(
@@ -103,7 +101,7 @@ def inspect_folder(folder: Path) -> FolderContents:
         )
     path, counts = _count_by_folder(folder, images, descend=source in ("folder", "artworks"))
     path = path if source == "folder" else folder
-    return FolderContents(path, source, len(images), counts, others, links)
+    return FolderContents(path, source, len(images), counts, others)
 
 
 def _check_folder(folder: Path) -> None:
@@ -135,8 +133,8 @@ def _detect_source(folder: Path) -> Literal["artworks", "wikiart", "celeba", "fo
     return "wikiart" if {"style_train", "style_val", "style_class"} <= lists else "folder"
 
 
-def _split_files(folder: Path, files: pd.DataFrame) -> tuple[pd.Series, dict[str, int], int]:
-    """Return the paths of images, the number of other files by suffix, and of linked folders."""
+def _split_files(folder: Path, files: pd.DataFrame) -> tuple[pd.Series, dict[str, int]]:
+    """Return the paths of images, and the number of other files by suffix."""
     candidates, _ = keep_image_files(files)
     images = candidates["path"]
     has_suffix = images.map(lambda path: bool(PurePosixPath(path).suffix)).astype(bool)
@@ -144,10 +142,8 @@ def _split_files(folder: Path, files: pd.DataFrame) -> tuple[pd.Series, dict[str
     if has_suffix.any() or not any(_is_image(folder / path) for path in images[:MIN_IMAGES]):
         images = images[has_suffix]
     chosen = files["path"].map(set(images).__contains__).astype(bool)  # Series.isin is slow
-    others = files.loc[~chosen, "path"]
-    linked = others.map(lambda path: (folder / path).is_dir()).astype(bool)
-    suffixes = Counter(PurePosixPath(path).suffix.lower() for path in others[~linked])
-    return images, dict(suffixes.most_common()), int(linked.sum())
+    suffixes = Counter(PurePosixPath(path).suffix.lower() for path in files.loc[~chosen, "path"])
+    return images, dict(suffixes.most_common())
 
 
 def _is_image(file: Path) -> bool:
@@ -184,12 +180,7 @@ def describe_others(others: dict[str, int]) -> str:
     return f" besides other files ({', '.join(names[:MAX_SUFFIXES])}{more})"
 
 
-def _describe_missing_images(folder: Path, others: dict[str, int], links: int) -> str:
-    if links:
-        return (
-            f"There is no image in {folder}, but {links} link{'s' * (links > 1)} to folders, "
-            "which are not followed: pass the folder that holds the images themselves."
-        )
+def _describe_missing_images(folder: Path, others: dict[str, int]) -> str:
     if not others:
         return f"{folder} is empty: put at least {MIN_IMAGES} images there, such as JPEG or PNG."
     found = describe_others(others).removeprefix(" besides other files ")
