@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from ganvas.cpu_count import count_cpus
+
 CODE = """
 import tensorflow as tf
 from ganvas.training.cpu_threads import run_branches_in_parallel
@@ -20,7 +22,7 @@ print(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_paral
 @pytest.mark.parametrize(
     ("first", "variables", "expected"),
     [
-        ("", {}, f"{max(1, (os.cpu_count() or 1) // 2)} 2"),
+        ("", {}, f"{max(1, count_cpus() // 2)} 2"),
         ("tf.zeros(1)", {}, "0 0"),
         ("", {"TF_NUM_INTRAOP_THREADS": "3"}, "0 0"),
     ],

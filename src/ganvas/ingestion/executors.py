@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from multiprocessing import forkserver
 from typing import NamedTuple, TypeVar
 
+from ganvas.cpu_count import count_cpus
 from ganvas.errors import GanvasError
 from ganvas.extras import install_command
 
@@ -35,7 +36,7 @@ class ExecutorOptions(NamedTuple):
 
     Attributes:
         scheduler: Address of a Dask scheduler, such as tcp://10.0.0.1:8786; None: this machine.
-        workers: Processes on this machine; None: one per core.
+        workers: Processes on this machine; None: one per core that it may use.
     """
 
     scheduler: str | None = None
@@ -103,7 +104,7 @@ def _open_executor(
         with _connect(options.scheduler) as connected:
             yield connected
         return
-    workers = min(options.workers or os.cpu_count() or 1, tasks)
+    workers = min(options.workers or count_cpus(), tasks)
     # Starting a process takes a second, so one worker is a thread. But not after a crash, since
     # the task that crashed a process would crash this one too.
     in_process = workers == 1 and not crashes

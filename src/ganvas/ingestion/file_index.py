@@ -70,7 +70,8 @@ def _walk(folder: Path, subfolder: str) -> tuple[list[tuple[str, int, int]], lis
                 continue
             if entry.is_dir(follow_symlinks=False):
                 pending.append((path, f"{real.rstrip('/')}/{entry.name}"))
-            elif entry.is_symlink() and os.path.isdir(entry.path):
+            # Unlike Path.is_dir, it is false where permission is missing.
+            elif entry.is_symlink() and os.path.isdir(entry.path):  # noqa: PTH112
                 heapq.heappush(links, (path, os.path.realpath(entry.path)))
             else:
                 stat = _read_stat(entry)

@@ -5,6 +5,8 @@ import os
 
 import tensorflow as tf
 
+from ganvas.cpu_count import count_cpus
+
 logger = logging.getLogger(__name__)
 
 # Real and generated images go through the frozen backbone beside each other.
@@ -23,7 +25,7 @@ def run_branches_in_parallel() -> None:
         f"TF_NUM_{kind}_THREADS" in os.environ for kind in ("INTRAOP", "INTEROP")
     ):
         return
-    cores = os.cpu_count() or 1
+    cores = count_cpus()
     try:
         tf.config.threading.set_intra_op_parallelism_threads(max(1, cores // BRANCHES))
         tf.config.threading.set_inter_op_parallelism_threads(BRANCHES)
