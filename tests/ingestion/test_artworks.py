@@ -267,3 +267,30 @@ def test_an_invalid_folder_is_one_error_sentence(folder, spoil, words):
         read(folder)
     message = str(caught.value)
     assert str(folder) in message and all(word in message for word in words)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8-sig", "utf-16"])
+def test_a_table_of_another_spreadsheet_is_read(folder, encoding):
+    before = read(folder)
+    table = pd.read_csv(folder / "artists.csv", dtype="str", keep_default_na=False)
+    table.columns = [f" {name.title()} " for name in table.columns]
+    (folder / "artists.csv").unlink()
+    table.to_csv(folder / "Artists.CSV", sep=";", index=False, encoding=encoding)
+    (folder / "images").rename(folder / "Images")
+    records, _, artists = read(folder)
+    assert artists.equals(before[2])
+    assert records["path"].str.replace("Images/", "images/").tolist() == before[0]["path"].tolist()
+    assert records["artist"].tolist() == before[0]["artist"].tolist()
+
+
+def test_a_source_one_folder_too_high_is_read(folder, tmp_path_factory):
+    before = list_images(folder, SourceParams(name="artworks"))
+    above = tmp_path_factory.mktemp("above")
+    folder.rename(above / "archive")
+    (above / "notes").mkdir()
+    listing = list_images(above, SourceParams(name="artworks"))
+    assert listing.records["path"].tolist() == [f"archive/{p}" for p in before.records["path"]]
+    assert listing.artists.equals(before.artists)
+    (above / "notes" / "artists.csv").touch()
+    with pytest.raises(GanvasError, match=r"no artists\.csv in .*above"):
+        list_images(above, SourceParams(name="artworks"))

@@ -118,3 +118,16 @@ def test_a_missing_folder_or_list_is_one_error_sentence(tmp_path):
     folder = build(tmp_path, {ATTRIBUTES: LISTS[ATTRIBUTES]})
     with pytest.raises(GanvasError, match=r"no list_eval_partition\.txt"):
         read_celeba(folder, CelebaParams(lists=True))
+
+
+def test_lists_and_folders_of_other_systems_are_read(tmp_path):
+    before, _ = read_celeba(build(tmp_path / "a", LISTS), CelebaParams())
+    texts = {name.upper(): raw.decode().replace(",", "; ") for name, raw in KAGGLE.items()}
+    lists = {name: text.encode("utf-16") for name, text in texts.items()}
+    folder = build(tmp_path / "b", lists, "Img_Align_CelebA")
+    for file in (folder / "Img_Align_CelebA").iterdir():
+        file.rename(file.with_suffix(".png"))
+    after, _ = read_celeba(folder, CelebaParams(lists=True))
+    labels = ["Smiling", "Young", "split"]
+    assert after[labels].equals(before[labels]) and len(before)
+    assert after["path"].tolist() == [f"Img_Align_CelebA/00000{n}.png" for n in (1, 2)]

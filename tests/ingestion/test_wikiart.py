@@ -1,4 +1,5 @@
 import os
+import re
 import unicodedata
 
 import pytest
@@ -170,7 +171,7 @@ def replace(name, old, new):
         (replace("style_val.csv", b",1", b""), {}, ["Line 1", "style_val.csv", "path,index"]),
         (replace("style_train.csv", b".jpg,0", b".jpg,x"), {}, ["Line 2", "style_train.csv"]),
         (replace("artist_val", b",,0", b",,"), {"labels": "artist"}, ["Line 3", "artist_val"]),
-        (replace("style_train.csv", "ü".encode(), b"\xfc"), {}, ["Line 2", "UTF-8"]),
+        (replace("style_train.csv", "ü".encode(), b"\x81"), {}, ["Line 2", "UTF-8"]),
         (replace("style_class.txt", b"1 R", b"R"), {}, ["Line 2", "style_class.txt"]),
         (replace("style_class.txt", b"1 R", b"0 R"), {}, ["Line 2", "index 0 again"]),
         (lambda folder: (folder / "style_class.txt").write_text(""), {}, ["is empty"]),
@@ -195,6 +196,18 @@ def test_a_folder_without_images_is_one_error_sentence(tmp_path):
 def test_lists_of_other_images_are_one_error_sentence(folder):
     for style in ("Realism", "Art_Nouveau_Modern"):
         (folder / style).rename(folder / f"Other_{style}")
-    with pytest.raises(GanvasError, match=r"No image that style_train\.csv or style_val\.csv"):
+    sentence = r"No image that style_train\.csv or style_val\.csv.*names '.*', and not .*'Other_"
+    with pytest.raises(GanvasError, match=sentence):
         read_wikiart(folder, WikiartParams())
     assert len(read_wikiart(folder, WikiartParams(lists=False))[0]) == 4
+
+
+def test_lists_of_other_systems_are_read(folder):
+    before, _ = read_wikiart(folder, WikiartParams())
+    for name in ("style_train.csv", "style_val.csv"):
+        text = (folder / name).read_text(encoding="utf-8").replace("/", "\\")
+        text = re.sub(r",(\d)", r" ; \1", text)
+        (folder / name).write_bytes(text.encode("utf-16"))
+    (folder / "style_class.txt").write_text("0,Art_Nouveau\n1;Realism\n")
+    after, _ = read_wikiart(folder, WikiartParams())
+    assert after.equals(before) and len(before)

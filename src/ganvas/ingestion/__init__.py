@@ -1,5 +1,6 @@
 """List the images of a source, before they are packed."""
 
+import logging
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -9,12 +10,15 @@ from pydantic import model_validator
 from ganvas.base_params import Params
 from ganvas.disk_space import explain_disk_error
 from ganvas.errors import GanvasError
-from ganvas.ingestion.artworks import ArtworksParams, read_artworks
+from ganvas.ingestion.artworks import ARTISTS, ArtworksParams, read_artworks
 from ganvas.ingestion.celeba import CelebaParams, read_celeba
+from ganvas.ingestion.file_index import find_child
 from ganvas.ingestion.image_folder import FolderParams, read_folder
 from ganvas.ingestion.object_store import is_url
-from ganvas.ingestion.wikiart import WikiartParams, read_wikiart
+from ganvas.ingestion.wikiart import LIST_NAME, WikiartParams, read_wikiart
 from ganvas.sample_collection.source import SampleParams, ensure_sample
+
+logger = logging.getLogger(__name__)
 
 
 class SourceParams(Params):
@@ -74,17 +78,52 @@ def list_images(folder: Path, params: SourceParams) -> SourceListing:
         if params.name == "sample":
             ensure_sample(folder, params.sample)
             return SourceListing(*read_artworks(folder, ArtworksParams()))
-        if params.name == "artworks":
-            return SourceListing(*read_artworks(folder, params.artworks))
-        if params.name == "wikiart":
-            records, skipped = read_wikiart(folder, params.wikiart)
-        elif params.name == "celeba":
-            records, skipped = read_celeba(folder, params.celeba)
-        else:
+        if params.name == "folder":
             records, skipped = read_folder(folder, params.folder)
+            return SourceListing(records, skipped, _count_artists(records))
+        below = _find_layout(folder, params)
+        if below == folder:
+            return _read_layout(folder, params)
+        logger.info("%s is read, in which the images are.", below)
+        listing = _read_layout(below, params)
+        for table in (listing.records, listing.skipped):
+            table["path"] = f"{below.name}/" + table["path"]
+        return listing
     except OSError as error:
         raise GanvasError(explain_disk_error(error, folder, "listed")) from error
+
+
+def _read_layout(folder: Path, params: SourceParams) -> SourceListing:
+    if params.name == "artworks":
+        return SourceListing(*read_artworks(folder, params.artworks))
+    if params.name == "wikiart":
+        records, skipped = read_wikiart(folder, params.wikiart)
+    else:
+        records, skipped = read_celeba(folder, params.celeba)
     return SourceListing(records, skipped, _count_artists(records))
+
+
+def _find_layout(folder: Path, params: SourceParams) -> Path:
+    """Return the folder if it has the layout of the source, else the only one in it that has."""
+
+    def has_layout(path: Path) -> bool:
+        if params.name == "artworks":
+            return find_child(path, ARTISTS).is_file()
+        if params.name == "celeba":
+            return find_child(path, params.celeba.images).is_dir()
+        return any(LIST_NAME.fullmatch(entry.name) for entry in path.iterdir())
+
+    def may_have_layout(path: Path) -> bool:
+        try:
+            return path.is_dir() and has_layout(path)
+        except OSError:  # such as lost+found of a disk
+            return False
+
+    if not folder.is_dir() or has_layout(folder):
+        return folder
+    inner = [path for path in sorted(folder.iterdir()) if path.name[0] != "."]
+    found = [path for path in inner if may_have_layout(path)]
+    return found[0] if len(found) == 1 else folder
 
 
 def _count_artists(records: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,15 @@ import pandas as pd
 
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
-from ganvas.ingestion.file_index import join_skipped, keep_image_files, make_skipped, scan, to_nfc
+from ganvas.ingestion.file_index import (
+    find_child,
+    join_skipped,
+    keep_image_files,
+    make_skipped,
+    scan,
+    to_nfc,
+)
+from ganvas.ingestion.label_tables import find_column, read_table
 from ganvas.table_schemas import check_artists, require
 
 logger = logging.getLogger(__name__)
@@ -59,7 +67,7 @@ def read_artworks(
             row of the table is wrong.
     """
     artists = read_artists(folder)
-    files, skipped = scan(folder, params.images)
+    files, skipped = scan(folder, find_child(folder, params.images).name)
     files, others = keep_image_files(files)
     records, duplicates = _drop_mojibake_duplicates(folder, files)
     if records.empty:
@@ -89,7 +97,7 @@ def read_artists(folder: Path) -> pd.DataFrame:
         GanvasError: The folder, the table or one of its columns is missing, or a row can't be
             read.
     """
-    file = folder / ARTISTS
+    file = find_child(folder, ARTISTS)
     table = _read_table(folder, file)
     table[["name", "years"]] = table[["name", "years"]].map(fix_mojibake)
     years = table["years"].map(_parse_years)
@@ -145,7 +153,7 @@ def _decodings(name: str, codes: dict[str, int]) -> list[str]:
 
 
 def _read_table(folder: Path, file: Path) -> pd.DataFrame:
-    """Read the needed columns as stripped text."""
+    """Read the needed columns as text."""
     if not folder.is_dir():
         raise GanvasError(
             f"The folder {folder} does not exist: set ingest.source.path to the folder that "
@@ -156,17 +164,16 @@ def _read_table(folder: Path, file: Path) -> pd.DataFrame:
             f"There is no {ARTISTS} in {folder}: ingest.source.path must name a folder in the "
             f"layout of Best Artworks of All Time, with {ARTISTS} and images/ in it."
         )
-    try:
-        table = pd.read_csv(file, dtype="str", keep_default_na=False, encoding="utf-8-sig")
-    except (ValueError, UnicodeDecodeError) as error:
-        raise GanvasError(f"{file} can't be read as a CSV table: {error}.") from error
-    missing = [column for column in COLUMNS if column not in table.columns]
+    (_, header), *rows = [*read_table(file, COLUMNS)] or [(0, [])]
+    table = pd.DataFrame([row for _, row in rows], columns=header, dtype="str")
+    named = {column: find_column(header, [column]) for column in COLUMNS}
+    missing = [column for column, name in named.items() if name is None]
     if missing:
         raise GanvasError(
             f"{file} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}: it "
-            f"must have {', '.join(COLUMNS)}."
+            f"must be a CSV table with {', '.join(COLUMNS)}."
         )
-    return table[COLUMNS].fillna("").apply(lambda column: column.str.strip())
+    return table[list(named.values())].set_axis(COLUMNS, axis=1)
 
 
 def _parse_years(text: str) -> tuple[int | None, int | None] | None:

@@ -1,5 +1,6 @@
 """CelebA: a folder of faces, with lists of their attributes and of their split."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -9,13 +10,13 @@ import pandas as pd
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
 from ganvas.ingestion.file_index import (
-    LIST_COLUMN,
-    assign_labels,
+    find_child,
     join_skipped,
     keep_image_files,
-    read_lines,
     scan,
 )
+from ganvas.ingestion.label_matching import LIST_COLUMN, assign_labels, describe_mismatch
+from ganvas.ingestion.label_tables import read_lines
 
 ATTRIBUTES = "list_attr_celeba"
 PARTITION = "list_eval_partition"
@@ -48,17 +49,23 @@ def read_celeba(folder: Path, params: CelebaParams) -> tuple[pd.DataFrame, pd.Da
         GanvasError: The folder, a required list or every image is missing, or a line of a list
             can't be read.
     """
-    files, skipped = scan(folder, params.images)
+    images = find_child(folder, params.images).name
+    files, skipped = scan(folder, images)
     lists = _find_lists(folder, params)
     if lists:
-        records, unlabeled = _match_lists(folder, files, lists, params.images)
+        records, unlabeled = _match_lists(folder, files, lists, images)
     else:
         records, unlabeled = keep_image_files(files)
     if records.empty:
         named = "".join(f" that {file.name} names" for file in lists[:1])
+        found = [
+            f" ({describe_mismatch(_read_list(file)['path'], files, file.name)})"
+            for file in lists[:1]
+        ]
         raise GanvasError(
-            f"No image{named} below {folder / params.images}: ingest.source.path must name the "
-            f"folder that holds {params.images}/ and the lists that belong to it."
+            f"No image{named} below {folder / params.images}{''.join(found)}: "
+            f"ingest.source.path must name the folder that holds {params.images}/ and the lists "
+            "that belong to it."
         )
     return records, join_skipped(skipped, unlabeled)
 
@@ -86,7 +93,8 @@ def _find_lists(folder: Path, params: CelebaParams) -> list[Path]:
         return []
     lists = []
     for stem in (ATTRIBUTES, PARTITION):
-        existing = [file for suffix in SUFFIXES if (file := folder / f"{stem}{suffix}").is_file()]
+        files = [find_child(folder, f"{stem}{suffix}") for suffix in SUFFIXES]
+        existing = [file for file in files if file.is_file()]
         if params.lists and not existing:
             raise GanvasError(
                 f"There is no {stem}.txt or {stem}.csv in {folder}: put it there, or leave "
@@ -99,7 +107,7 @@ def _find_lists(folder: Path, params: CelebaParams) -> list[Path]:
 def _read_list(file: Path) -> pd.DataFrame:
     """Read one list into the columns path (name of the file), labels and LIST_COLUMN."""
     lines = read_lines(file)
-    if file.stem == PARTITION:
+    if file.stem.lower() == PARTITION:
         columns, meanings = ["split"], SPLITS
         # Kaggle's list has a header, the original has none.
         start = int(_fields(lines[0])[-1:] == ["partition"])
@@ -113,7 +121,7 @@ def _read_list(file: Path) -> pd.DataFrame:
 
 def _read_header(file: Path, lines: list[str]) -> tuple[list[str], int]:
     """Return the names of the attributes and the number of header lines."""
-    if file.suffix == ".csv":
+    if file.suffix.lower() == ".csv":
         names, start = _fields(lines[0])[1:], 1
     else:
         has_count = lines[0].strip().isdigit() and len(lines) > 1
@@ -144,5 +152,5 @@ def _read_rows(
 
 
 def _fields(line: str) -> list[str]:
-    # Separated by a comma, or by one or two spaces.
-    return line.replace(",", " ").split()
+    # Separated by a comma, semicolon or tab, or by one or two spaces.
+    return re.sub("[,;]", " ", line).split()

@@ -1,4 +1,4 @@
-"""List the files of a source and assign labels to them."""
+"""List the files of a source."""
 
 import heapq
 import os
@@ -11,9 +11,6 @@ from PIL import Image
 
 from ganvas.errors import GanvasError
 
-# Internal columns of tables of labels: the list that names an image, and its normalized path.
-# Parentheses keep them apart from label columns.
-LIST_COLUMN, KEY_COLUMN = "(list)", "(key)"
 FILE_STATS = {"bytes": "int64", "modified_ns": "int64"}
 SURROGATES = re.compile(r"[\ud800-\udfff]")
 # Formats that Pillow registers although it can only write them, reads them by external programs
@@ -119,41 +116,6 @@ def scan(folder: Path, subfolder: str = "") -> tuple[pd.DataFrame, pd.DataFrame]
     )
 
 
-def assign_labels(
-    files: pd.DataFrame, listed: pd.DataFrame, lists: list[str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Join files with the labels of the lists that name them.
-
-    Paths are compared in Unicode form NFC, since macOS may decompose the names of files.
-
-    Args:
-        files: One row a file: path and more columns.
-        listed: One row a line of a list: path, LIST_COLUMN (name of the list) and label columns.
-        lists: Names of the lists, for reasons.
-
-    Returns:
-        The files with their labels; and a table of skipped files: files that no list names or
-        that have several labels, and listed files that do not exist.
-    """
-    labels = [column for column in listed.columns if column not in ("path", LIST_COLUMN)]
-    listed = listed.assign(**{KEY_COLUMN: listed["path"].map(to_nfc)})
-    repeated = listed[listed[KEY_COLUMN].duplicated(keep=False)]
-    repeated = repeated.drop_duplicates([KEY_COLUMN, *labels])
-    listed = listed.drop_duplicates(KEY_COLUMN)
-    keys = files["path"].map(to_nfc).rename(KEY_COLUMN)
-    ambiguous = _is_in(keys, repeated.loc[repeated[KEY_COLUMN].duplicated(), KEY_COLUMN])
-    labeled = _is_in(keys, listed[KEY_COLUMN]) & ~ambiguous
-    records = files.join(keys)[labeled].join(listed.set_index(KEY_COLUMN)[labels], on=KEY_COLUMN)
-    missing = listed[~_is_in(listed[KEY_COLUMN], keys)]
-    names = ", ".join(lists)
-    skipped = join_skipped(
-        make_skipped(files.loc[ambiguous, "path"], f"named twice with different labels in {names}"),
-        make_skipped(files.loc[~labeled & ~ambiguous, "path"], f"no label: not in {names}"),
-        make_skipped(missing["path"], "named in " + missing[LIST_COLUMN] + " but not found"),
-    )
-    return records.drop(columns=KEY_COLUMN).reset_index(drop=True), skipped
-
-
 def keep_image_files(files: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Split files into those that may be images, by suffix, and a table of skipped ones."""
     suffixes = files["path"].map(lambda path: PurePosixPath(path).suffix.lower())
@@ -162,10 +124,6 @@ def keep_image_files(files: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     others = ~suffixes.isin(["", *known])
     skipped = make_skipped(files.loc[others, "path"], "no image: ends in " + suffixes[others])
     return files[~others].reset_index(drop=True), skipped
-
-
-def _is_in(texts: pd.Series, values: pd.Series) -> pd.Series:
-    return texts.map(set(values).__contains__).astype(bool)  # Series.isin is slow for strings
 
 
 def make_skipped(paths: list[str] | pd.Series, reason: str | list[str] | pd.Series) -> pd.DataFrame:
@@ -189,17 +147,17 @@ def to_nfc(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def read_lines(file: Path) -> list[str]:
-    """Read the lines of a UTF-8 file, ended by line feeds alone.
+def find_child(folder: Path, name: str) -> Path:
+    """Return the path of a file or folder in a folder, also if only its case differs.
 
-    `str.splitlines` also splits at U+0085, which occurs in wrongly decoded names.
+    Returns:
+        The path with the name as it is spelled there; as given, if there is none or several.
 
-    Raises:
-        GanvasError: The file is not UTF-8.
+    Example:
+        >>> find_child(Path("art"), "images")  # a copy of another system
+        PosixPath('art/Images')
     """
-    content = file.read_bytes()
-    try:
-        return [line.removesuffix("\r") for line in content.decode("utf-8-sig").split("\n")]
-    except UnicodeDecodeError as error:
-        number = content[: error.start].count(b"\n") + 1
-        raise GanvasError(f"Line {number} of {file} is not UTF-8: save it as UTF-8.") from error
+    if (folder / name).exists() or not folder.is_dir():
+        return folder / name
+    same = [entry for entry in folder.iterdir() if entry.name.casefold() == name.casefold()]
+    return same[0] if len(same) == 1 else folder / name

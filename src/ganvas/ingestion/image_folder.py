@@ -1,7 +1,6 @@
 """Any folder of images, labeled by its folders or by a table."""
 
-import csv
-from collections.abc import Iterator
+import logging
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -12,16 +11,24 @@ from ganvas.base_params import Params
 from ganvas.errors import GanvasError
 from ganvas.ingestion.file_index import (
     FILE_STATS,
-    LIST_COLUMN,
-    assign_labels,
     first_folder,
     join_skipped,
     keep_image_files,
-    read_lines,
     scan,
 )
+from ganvas.ingestion.label_matching import LIST_COLUMN, assign_labels, describe_mismatch
+from ganvas.ingestion.label_tables import find_column, read_table
+
+logger = logging.getLogger(__name__)
 
 SPLITS = ["train", "validation", "test"]
+OTHER_SPLITS = {"training": "train", "val": "validation", "valid": "validation"}
+OTHER_SPLITS |= {"dev": "validation", "testing": "test"}
+# Names of the column of paths, the first that a table has.
+PATH_NAMES = ["path", "file_name", "file_path", "file", "image_path", "image_file", "image_name"]
+PATH_NAMES += ["image_id", "image", "img"]
+# Read if there is no other table: those of other tools.
+OTHER_TABLES = ["labels.tsv", "metadata.csv", "metadata.jsonl", "dataset.json"]
 # Columns of the image index, which no label column may be called.
 RESERVED = [*FILE_STATS, "hash"]
 
@@ -53,20 +60,26 @@ def read_folder(folder: Path, params: FolderParams) -> tuple[pd.DataFrame, pd.Da
         >>> records["class"].value_counts()
     """
     files, skipped = scan(folder)
-    files = files[files["path"] != params.csv]
     if params.labels == "csv":
-        listed = _read_table(folder / params.csv)
-        records, unlabeled = assign_labels(files, listed, [params.csv])
+        table = _find_table(folder, params.csv, files["path"])
+        files = files[files["path"] != table]
+        listed = _read_table(folder / table)
+        records, unlabeled = assign_labels(files, listed, [table])
+        if records.empty:
+            raise GanvasError(
+                f"No image that {table} names is in {folder}: "
+                f"{describe_mismatch(listed['path'], files, table)}: write the paths of the images "
+                "below that folder into the table, or set ingest.source.path to their folder."
+            )
     else:
-        records, unlabeled = keep_image_files(files)
+        records, unlabeled = keep_image_files(files[files["path"] != params.csv])
     if params.labels == "folders":
         records["class"] = first_folder(records["path"])
     if records.empty:
-        by_table = params.labels == "csv"
-        what = f" that {params.csv} names in {folder}" if by_table else f" in {folder}"
-        suffixes = "" if by_table else _describe_suffixes(files["path"])
-        hint = "set ingest.source.path to a folder with images"
-        raise GanvasError(f"No image{what}{suffixes}: {hint}.")
+        raise GanvasError(
+            f"No image in {folder}{_describe_suffixes(files['path'])}: set ingest.source.path to a "
+            "folder with images."
+        )
     return records, join_skipped(skipped, unlabeled)
 
 
@@ -78,45 +91,52 @@ def _describe_suffixes(paths: pd.Series) -> str:
     return f", whose files end in {', '.join(suffixes.index[:3])} and not as JPEG, PNG or the like"
 
 
+def _find_table(folder: Path, name: str, paths: pd.Series) -> str:
+    """Return the path of the table below the folder: that of the name, or the only other one."""
+    if (folder / name).is_file():
+        return name
+    default = FolderParams().csv
+    for names in ([name], OTHER_TABLES if name == default else []):
+        wanted = {other.rpartition("/")[2].casefold() for other in names}
+        found = [path for path in paths if path.rpartition("/")[2].casefold() in wanted]
+        depth = min((path.count("/") for path in found), default=0)
+        found = [path for path in found if path.count("/") == depth]
+        if len(found) > 1:
+            raise GanvasError(
+                f"There is no {name} in {folder}, but {found[0]} and {found[1]}: set "
+                "ingest.source.folder.csv to one of them."
+            )
+        if found:
+            logger.info("Labels are read from %s.", folder / found[0])
+            return found[0]
+    raise GanvasError(
+        f"There is no {name} in {folder}: put a table there, or set ingest.source.folder.labels to "
+        "folders or none."
+    )
+
+
 def _read_table(file: Path) -> pd.DataFrame:
-    if not file.is_file():
-        hint = "put a table there, or set ingest.source.folder.labels to folders or none"
-        raise GanvasError(f"There is no {file.name} in {file.parent}: {hint}.")
-    lines = _read_rows(file)
+    """Read a table of labels: path, labels as text, LIST_COLUMN and, optionally, split."""
+    lines = read_table(file, [*PATH_NAMES, "split"])
     columns: list[str] = next((row for _, row in lines), [])
+    # Of several, such as an image_id and a file_name, the others are labels.
+    for name, names in {"path": PATH_NAMES, "split": ["split"]}.items():
+        column = find_column(columns, names)
+        if name not in columns and column:
+            columns[columns.index(column)] = name
     _check_columns(columns, file)
     rows = []
     for number, row in lines:
         named = {"split": "train"} | dict(zip(columns, row, strict=False))
-        if len(row) != len(columns) or named["split"] not in SPLITS or not named["path"]:
+        split = OTHER_SPLITS.get(named["split"].casefold(), named["split"].casefold())
+        if split not in SPLITS or not named["path"]:
             raise GanvasError(
-                f"Line {number} of {file} can't be read: it must have {len(columns)} "
-                f"fields, {', '.join(columns)}; a path is not empty, and a split is one of "
-                f"{', '.join(SPLITS)}."
+                f"Line {number} of {file} can't be read: a path is not empty, and a split is one "
+                f"of {', '.join(SPLITS)}."
             )
-        rows.append(row)
+        rows.append([split if name == "split" else named[name] for name in columns])
     table = pd.DataFrame(rows, columns=columns, dtype="str").assign(**{LIST_COLUMN: file.name})
     return table.assign(path=table["path"].str.removeprefix("./"))
-
-
-def _read_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number of the first line of each row that is not empty, and its fields."""
-    # Strict, since an unclosed quotation mark would otherwise swallow all lines after it.
-    lines = csv.reader((f"{line}\n" for line in read_lines(file)), strict=True)
-    while True:
-        number = lines.line_num + 1
-        try:
-            row = next(lines)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise GanvasError(
-                f"Line {number} of {file} can't be read: a field that begins with a quotation mark "
-                "must end with one, those within it must be doubled, and lines must end in line "
-                "feeds."
-            ) from error
-        if row:
-            yield number, row
 
 
 def _check_columns(columns: list[str], file: Path) -> None:
@@ -126,6 +146,6 @@ def _check_columns(columns: list[str], file: Path) -> None:
         problem = f"can't have the column '{wrong[0]}'" if wrong else f"lacks {missing}"
         raise GanvasError(
             f"{file} {problem}: its first line is '{','.join(columns)}', but must be path and one "
-            "or more labels, each once, with commas between them and none of "
+            "or more labels, each once, with commas, semicolons or tabs between them and none of "
             f"{', '.join(RESERVED)}."
         )

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ganvas.errors import GanvasError
 from ganvas.ingestion.artworks import ARTISTS
-from ganvas.ingestion.file_index import SURROGATES, first_folder, keep_image_files, scan
+from ganvas.ingestion.file_index import SURROGATES, find_child, first_folder, keep_image_files, scan
 from ganvas.ingestion.wikiart import LIST_NAME
 
 # With fewer, evaluation has fewer than ten images on each side of a comparison.
@@ -84,7 +84,7 @@ def inspect_folder(folder: Path) -> FolderContents:
     try:
         _check_folder(folder)
         source = _detect_source(folder)
-        files, _ = scan(folder, "images" if source == "artworks" else "")
+        files, _ = scan(folder, find_child(folder, "images").name if source == "artworks" else "")
         images, others = _split_files(folder, files)
     except OSError as error:
         raise GanvasError(
@@ -125,9 +125,9 @@ def _check_folder(folder: Path) -> None:
 
 
 def _detect_source(folder: Path) -> Literal["artworks", "wikiart", "celeba", "folder"]:
-    if (folder / ARTISTS).is_file() and (folder / "images").is_dir():
+    if find_child(folder, ARTISTS).is_file() and find_child(folder, "images").is_dir():
         return "artworks"
-    if (folder / "img_align_celeba").is_dir():
+    if find_child(folder, "img_align_celeba").is_dir():
         return "celeba"
     lists = {path.stem for path in folder.iterdir() if LIST_NAME.fullmatch(path.name)}
     return "wikiart" if {"style_train", "style_val", "style_class"} <= lists else "folder"

@@ -10,25 +10,25 @@ from ganvas.base_params import Params
 from ganvas.errors import GanvasError
 from ganvas.ingestion.file_index import (
     FILE_STATS,
-    LIST_COLUMN,
-    assign_labels,
     first_folder,
     join_skipped,
     keep_image_files,
     make_skipped,
-    read_lines,
     scan,
     to_nfc,
 )
+from ganvas.ingestion.label_matching import LIST_COLUMN, assign_labels, describe_mismatch
+from ganvas.ingestion.label_tables import read_lines
 
 SPLITS = {"train": "train", "val": "validation"}
 # Copies of the lists exist with and without suffixes; the original artist lists have none.
 LIST_NAME = re.compile(r"(style|genre|artist)_(train|val|class)(\.csv|\.txt)?")
 # First line of the artist lists; an empty one follows.
 HEADER = "(Path to image)"
-# `path,index`, or `path,,index` for artists. A path may contain commas.
-LISTED_LINE = re.compile(r"(.+?),+ *(\d+)\s*", re.ASCII)
-CLASS_LINE = re.compile(r"(\d+) +(.+?) *", re.ASCII)
+# `path,index`, or `path,,index` for artists; other copies have semicolons or tabs. A path may
+# contain commas.
+LISTED_LINE = re.compile(r" *(.+?) *[,;\t]+ *(\d+)\s*", re.ASCII)
+CLASS_LINE = re.compile(r"(\d+)[ ,;\t]+(.+?) *", re.ASCII)
 
 
 class WikiartParams(Params):
@@ -59,14 +59,18 @@ def read_wikiart(folder: Path, params: WikiartParams) -> tuple[pd.DataFrame, pd.
     files = files[~files["path"].str.fullmatch(LIST_NAME)]
     if lists:
         names = [lists[role].name for role in SPLITS]
-        records, unlabeled = assign_labels(files, _read_lists(lists, params.labels), names)
+        listed = _read_lists(lists, params.labels)
+        records, unlabeled = assign_labels(files, listed, names)
     else:
         records, unlabeled = _files_in_styles(files)
     if records.empty:
-        named = f" that {' or '.join(names)} names" if lists else " in a style's folder"
+        what, found = " in a style's folder", ""
+        if lists:
+            what = f" that {' or '.join(names)} names"
+            found = f" ({describe_mismatch(listed['path'], files, names[0])})"
         raise GanvasError(
-            f"No image{named} in {folder}: ingest.source.path must name the folder that holds "
-            "the styles' folders."
+            f"No image{what} in {folder}{found}: ingest.source.path must name the folder that "
+            "holds the styles' folders."
         )
     return _add_labels(records, params.labels), join_skipped(skipped, unlabeled)
 
