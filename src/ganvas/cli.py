@@ -217,21 +217,25 @@ def train(
 ) -> None:
     """Train on the images of FOLDER, evaluate the generator and write a report.
 
-    Parameters are chosen by the contents of the folder. The command prints them as a `kedro run`
-    command, which does the same, and then runs it. The same command later resumes an interrupted
-    run.
+    FOLDER may be a ZIP or TAR archive. Parameters are chosen by its contents. The command prints
+    them as a `kedro run` command, which does the same, and then runs it. The same command later
+    resumes an interrupted run.
     """
     # pandas takes a second to import, and Kedro imports this module for every command.
+    from ganvas.ingestion.archives import UNPACKED, is_archive, unpack
     from ganvas.ingestion.inspect_folder import expand_path, inspect_folder
     from ganvas.own_images import choose_parameters, describe_contents
 
     path = expand_path(folder)
+    data = _find_root(context.obj) / "data"
+    if is_archive(path):
+        path = unpack(path, data / "01_raw" / UNPACKED)
     contents = inspect_folder(path)
     click.echo(describe_contents(path, contents))
     choices = choose_parameters(
         path,
         contents,
-        _find_root(context.obj) / "data",
+        data,
         name=name,
         size=int(size) if size else None,
         labels=labels,

@@ -8,6 +8,7 @@ from kedro_datasets._typing import ImagePreview
 
 from ganvas.datasets.images import preview_bytes
 from ganvas.datasets.preview import NothingToShowError, empty_until_made
+from ganvas.ingestion.archives import UNPACKED, find_images, is_archive, unpack, was_unpacked
 from ganvas.ingestion.object_store import is_url, mirror
 from ganvas.visualization.progress_strip import list_snapshots
 
@@ -52,11 +53,11 @@ class SnapshotsDataset(FolderDataset):
 
 
 class MirroredFolderDataset(FolderDataset):
-    """A local folder, or one on an object store that is mirrored to a local folder.
+    """A local folder or archive, or a folder on an object store that is mirrored to a local one.
 
     Args:
-        filepath: Folder, or a URL with any protocol of fsspec.
-        path: Folder to which a URL is mirrored.
+        filepath: Folder or archive, or a URL with any protocol of fsspec.
+        path: Folder to which a URL is mirrored. Archives are unpacked beside it.
         credentials: Arguments of the protocol's file system.
         metadata: For plugins such as Kedro-Viz.
     """
@@ -71,19 +72,25 @@ class MirroredFolderDataset(FolderDataset):
     ) -> None:
         super().__init__(filepath=path if is_url(filepath) else filepath, metadata=metadata)
         self._source = filepath
+        self._cache = Path(path).parent / UNPACKED
         self._credentials = credentials or {}
         self._mirrored = not is_url(filepath)
 
     def load(self) -> Path:
-        """Return the local path; a URL is mirrored first, once per run.
+        """Return the local folder; a URL is mirrored and an archive unpacked first, once per run.
 
         Raises:
-            GanvasError: The store can't be read, or the folder of the mirror holds other files.
+            GanvasError: The store or the archive can't be read, or the folder of the mirror holds
+                other files.
         """
         if not self._mirrored:
             mirror(self._source, self._folder, self._credentials)
             # Later nodes must see the same files as the first one.
             self._mirrored = True
+        elif is_archive(self._folder) or (
+            not self._folder.exists() and was_unpacked(self._folder, self._cache)
+        ):
+            self._folder = find_images(unpack(self._folder, self._cache))
         return self._folder
 
     def _describe(self) -> dict[str, Any]:

@@ -97,6 +97,11 @@ def scan(folder: Path, subfolder: str = "") -> tuple[pd.DataFrame, pd.DataFrame]
     Raises:
         GanvasError: The folder does not exist.
     """
+    if folder.is_file():
+        raise GanvasError(
+            f"{folder} is a file, not a folder: set ingest.source.path to the folder that holds "
+            "the images, or to a ZIP or TAR archive of it."
+        )
     if not folder.is_dir():
         raise GanvasError(
             f"The folder {folder} does not exist: set ingest.source.path to the folder that holds "

@@ -15,7 +15,6 @@ from ganvas.ingestion.wikiart import LIST_NAME
 
 # With fewer, evaluation has fewer than ten images on each side of a comparison.
 MIN_IMAGES = 20
-ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 # Suffixes named in a message, at most.
 MAX_SUFFIXES = 3
 
@@ -113,14 +112,9 @@ def _check_folder(folder: Path) -> None:
         ) from error
     if stat.S_ISDIR(mode):
         return
-    if folder.suffix.lower() in ARCHIVES:
-        raise GanvasError(
-            f"{folder} is an archive, not a folder: unpack it, and pass the folder that it was "
-            "unpacked to."
-        )
     raise GanvasError(
-        f"{folder} is a file, not a folder: pass the folder that holds your images, such as "
-        f"{folder.parent}."
+        f"{folder} is a file, neither a folder nor an archive: pass the folder that holds your "
+        f"images, such as {folder.parent}."
     )
 
 

@@ -1,0 +1,285 @@
+"""Unpack archives of images: ZIP, and TAR with any compression that Python reads."""
+
+import calendar
+import hashlib
+import json
+import logging
+import lzma
+import os
+import posixpath
+import shutil
+import tarfile
+import uuid
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from ganvas.atomic_files import replace_folder
+from ganvas.disk_space import explain_disk_error
+from ganvas.errors import GanvasError
+from ganvas.progress import track
+
+logger = logging.getLogger(__name__)
+
+# Folder of unpacked archives, beside those of downloaded images.
+UNPACKED = ".unpacked"
+# Records which archive a folder was unpacked from.
+MARKER = ".unpacked.json"
+SUFFIXES = (".zip", ".tar", ".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz")
+OTHER_SUFFIXES = (".7z", ".rar", ".gz", ".bz2", ".xz", ".zst")
+# Files of more bytes are no images that could be decoded.
+MAX_FILE = 2**30
+# An archive that grows to more than this, and this many times its size, holds no images.
+MAX_BYTES, MAX_RATIO = 2 * 2**30, 200
+# Left free on the disk, for the packed collection and others.
+RESERVE = 2**28
+# Of CelebA: the source is the folder that holds one of these.
+LAYOUT_FOLDERS = ("img_align_celeba", "img_celeba")
+ENCRYPTED = 0x1
+UTF8_NAME = 0x800
+
+
+class _Member(NamedTuple):
+    """A file in an archive: name, size in bytes, modification time in Unix seconds, and its content.
+
+    The content is a path in the archive for a link to another file, None to skip the file.
+    """
+
+    name: str
+    size: int
+    modified: float
+    content: IO[bytes] | str | None
+
+
+def is_archive(path: Path) -> bool:
+    """Return whether a path is an archive by its content, or by its ending if it is damaged."""
+    if not path.is_file():
+        return False
+    by_name = path.name.lower().endswith((*SUFFIXES, *OTHER_SUFFIXES))
+    return by_name or zipfile.is_zipfile(path) or _is_tar(path)
+
+
+def unpack(archive: Path, cache: Path) -> Path:
+    """Unpack the files of an archive, unless that was done before.
+
+    Hidden files and files of more than a gigabyte are left out. Files keep the modification times
+    that the archive has, so that images are not packed again when it is unpacked again.
+
+    Args:
+        archive: ZIP or TAR file.
+        cache: Folder of unpacked archives. Each has a folder of the archive's name there.
+
+    Returns:
+        The folder of the files.
+
+    Raises:
+        GanvasError: The archive is encrypted or damaged, or has another format; a file would lie
+            outside of the folder; or the files don't fit on the disk.
+
+    Example:
+        >>> unpack(Path("/home/ada/art.zip"), Path("data/01_raw/.unpacked")).name
+        'art'
+    """
+    folder = _folder_of(archive, cache)
+    recorded = _read_marker(folder)
+    try:
+        status = archive.stat()
+    except OSError as error:
+        if recorded is None:
+            raise GanvasError(
+                f"{archive} can't be read ({error.strerror}): set ingest.source.path to the "
+                "archive or to a folder of images."
+            ) from error
+        logger.warning("%s is not there; the files that it had are used, in %s.", archive, folder)
+        return folder
+    expected = {"bytes": status.st_size, "modified_ns": status.st_mtime_ns}
+    if recorded == expected:
+        return folder
+    partial = folder.with_name(f".{uuid.uuid4().hex}.partial")
+    try:
+        partial.mkdir(parents=True)
+        _extract(archive, partial, status.st_size)
+        (partial / MARKER).write_text(json.dumps(expected))
+        replace_folder(folder, partial)
+    except OSError as error:
+        raise GanvasError(explain_disk_error(error, folder, "filled")) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def was_unpacked(archive: Path, cache: Path) -> bool:
+    """Return whether the files of an archive, which may be gone, were unpacked before."""
+    return _read_marker(_folder_of(archive, cache)) is not None
+
+
+def find_images(folder: Path) -> Path:
+    """Return the folder, or the only one in it, as most archives have one that holds all."""
+    while True:
+        inner = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        if len(inner) != 1 or not inner[0].is_dir() or inner[0].name in LAYOUT_FOLDERS:
+            return folder
+        folder = inner[0]
+
+
+def _folder_of(archive: Path, cache: Path) -> Path:
+    key = hashlib.blake2b(os.fsencode(archive.absolute()), digest_size=4).hexdigest()
+    name = archive.name
+    for suffix in sorted((*SUFFIXES, *OTHER_SUFFIXES), key=len, reverse=True):
+        if name.lower().endswith(suffix) and len(name) > len(suffix):
+            name = name[: -len(suffix)]
+            break
+    return cache / key / name
+
+
+def _read_marker(folder: Path) -> dict[str, int] | None:
+    try:
+        marker = json.loads((folder / MARKER).read_text())
+    except (OSError, ValueError):
+        return None
+    return marker if isinstance(marker, dict) else None
+
+
+def _is_tar(path: Path) -> bool:
+    try:
+        return tarfile.is_tarfile(path)
+    except (OSError, EOFError, zlib.error, lzma.LZMAError):
+        return False
+
+
+def _extract(archive: Path, folder: Path, size: int) -> None:
+    """Write the files of an archive of a size in bytes to a new folder."""
+    damaged = (
+        f"{archive} is damaged or incomplete: copy or download it again, or unpack what there is "
+        "to a folder."
+    )
+    with ExitStack() as stack:
+        try:
+            if zipfile.is_zipfile(archive):
+                opened = stack.enter_context(zipfile.ZipFile(archive))
+                members, total = _list_zip(archive, opened), len(opened.infolist())
+            elif _is_tar(archive):
+                tar = stack.enter_context(tarfile.open(archive))
+                members, total = _list_tar(tar), None
+            elif archive.name.lower().endswith(SUFFIXES):
+                raise GanvasError(damaged)
+            else:
+                raise GanvasError(
+                    f"{archive} is neither a ZIP nor a TAR archive: unpack it, and pass the folder "
+                    "that it was unpacked to."
+                )
+            count = _write_files(archive, track(members, "Unpacking", total), folder, size)
+        except NotImplementedError as error:
+            raise GanvasError(
+                f"{archive} is compressed by a method that can't be read ({error}): unpack it, and "
+                "pass the folder that it was unpacked to."
+            ) from error
+        except (
+            zipfile.BadZipFile,
+            tarfile.TarError,
+            zlib.error,
+            lzma.LZMAError,
+            EOFError,
+            ValueError,
+            KeyError,
+        ) as error:
+            raise GanvasError(f"{damaged[:-1]} ({error}).") from error
+        except OSError as error:
+            # gzip and bz2 have no errors of their own; those of the system have a number.
+            if error.errno is None:
+                raise GanvasError(f"{damaged[:-1]} ({error}).") from error
+            raise
+    logger.info("%d files of %s were unpacked.", count, archive)
+
+
+def _write_files(archive: Path, members: Iterator[_Member], folder: Path, size: int) -> int:
+    written = count = 0
+    links: dict[str, _Member] = {}
+    for member in members:
+        path = _check_name(archive, member.name)
+        if path is None or member.content is None or member.size > MAX_FILE:
+            continue
+        if isinstance(member.content, str):
+            links[path] = member
+            continue
+        written += member.size
+        if written > max(MAX_BYTES, MAX_RATIO * size):
+            raise GanvasError(
+                f"{archive} unpacks to more than {MAX_RATIO} times its size, which no images do: "
+                "unpack it yourself if you trust it, and pass the folder."
+            )
+        free = shutil.disk_usage(folder).free - RESERVE
+        if member.size > free:
+            raise GanvasError(
+                f"The disk of {folder.parent} has no space for the files of {archive}: free space "
+                f"on it, at least as much as {archive.name} has when it is unpacked."
+            )
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("wb") as stream:
+            shutil.copyfileobj(member.content, stream)
+        os.utime(file, (member.modified, member.modified))
+        count += 1
+    for path, member in links.items():
+        # Only to files of the archive itself.
+        target = posixpath.normpath(str(member.content))
+        if not target.startswith(("..", "/")) and (folder / target).is_file():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(folder / target, folder / path)
+            count += 1
+    return count
+
+
+def _check_name(archive: Path, name: str) -> str | None:
+    """Return the path of a file below the folder; None for a hidden one or a copy of macOS's."""
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+    if ".." in parts or "\0" in name:
+        raise GanvasError(
+            f"{archive} has the file {name!a}, which would lie outside of the folder that it "
+            "is unpacked to: it may be hostile; unpack it yourself if you trust it."
+        )
+    if parts and parts[0][1:] == ":":
+        del parts[0]  # the letter of a drive
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    return None if hidden or not parts else "/".join(parts)
+
+
+def _list_zip(archive: Path, opened: zipfile.ZipFile) -> Iterator[_Member]:
+    for info in opened.infolist():
+        name = info.filename
+        if not info.flag_bits & UTF8_NAME:
+            # Many programs write UTF-8 without saying so, which is decoded as code page 437.
+            with suppress(UnicodeError):
+                name = name.encode("cp437").decode("utf-8")
+        if info.is_dir() or name.endswith("\\"):
+            continue
+        if info.flag_bits & ENCRYPTED:
+            raise GanvasError(
+                f"{archive} is encrypted: unpack it with its password, and pass the folder that it "
+                "was unpacked to."
+            )
+        try:
+            modified = calendar.timegm(datetime(*info.date_time).timetuple())
+        except ValueError:
+            modified = 0
+        if info.file_size > MAX_FILE:
+            yield _Member(name, info.file_size, modified, None)
+            continue
+        with opened.open(info) as content:
+            yield _Member(name, info.file_size, modified, content)
+
+
+def _list_tar(opened: tarfile.TarFile) -> Iterator[_Member]:
+    for info in opened:
+        content: IO[bytes] | str | None = None
+        if info.isfile():
+            content = opened.extractfile(info)
+        elif info.islnk():
+            content = info.linkname
+        elif info.issym():
+            content = posixpath.join(posixpath.dirname(info.name), info.linkname)
+        yield _Member(info.name, info.size, max(0.0, float(info.mtime)), content)
