@@ -1,4 +1,4 @@
-from typing import get_args
+from typing import Literal, get_args
 
 import pytest
 from pydantic import Field, model_validator
@@ -96,6 +96,18 @@ def test_an_unknown_key_in_a_list_is_reported_with_the_allowed_ones():
         check_params(WithList, {"entries": [{"width": 2}, {"widht": 2}]})
     message = str(caught.value)
     assert "'entries.1.widht'" in message and "did you mean 'width'" in message
+
+
+class WithTuple(Params):
+    sides: tuple[Literal["left", "right"], ...] = Field(("left",), min_length=1)
+
+
+def test_a_wrong_item_of_a_list_is_reported_without_a_count_of_the_others():
+    for raw, key in (({"sides": ["top"]}, "'sides.0'"), ({"sides": []}, "'sides'")):
+        with pytest.raises(GanvasError) as caught:
+            check_params(WithTuple, raw)
+        assert str(caught.value).startswith(f"Parameter {key} can't be ")
+        assert str(caught.value).count("Parameter") == 1
 
 
 def test_parameters_are_immutable():

@@ -88,3 +88,47 @@ def test_the_inception_extractor_needs_its_weights_file():
     raw["evaluate"]["extractor"] = "VGG"
     with pytest.raises(GanvasError, match=r"'evaluate.extractor' can't be 'VGG': allowed are "):
         check_params(ProjectParams, raw)
+
+
+def check_with(**changes: object) -> ProjectParams:
+    """Check conf/base with changes by key, of which two underscores stand for a dot."""
+    params = {key.replace("__", "."): value for key, value in changes.items()}
+    tree = load_config("parameters")
+    for key, value in params.items():
+        *parents, last = key.split(".")
+        group = tree
+        for name in parents:
+            group = group[name]
+        group[last] = value
+    return check_params(ProjectParams, tree)
+
+
+def test_anchors_are_checked_for_a_network_that_has_them_alone():
+    odd = {"train__batch_size": 7}
+    assert check_with(network__name="dcgan", **odd).train.batch_size == 7
+    assert check_with(network__name="r3gan", train__simultaneous_updates=False).train.anchor.every
+    with pytest.raises(GanvasError, match=r"one anchor in every 2 images: set train\.anchor"):
+        check_with(network__name="projected", **odd)
+    with pytest.raises(GanvasError, match=r"every=2 needs train\.simultaneous_updates=true"):
+        check_with(network__name="projected", train__simultaneous_updates=False)
+
+
+@pytest.mark.parametrize("name", ["r1", "r2", "wgan_gp"])
+def test_a_gradient_penalty_is_refused_before_a_run_if_the_discriminator_has_batch_norm(name):
+    penalty = {f"train__penalty__{name}": 1.0}
+    for network in ("dcgan", "artgan"):
+        with pytest.raises(GanvasError, match=rf"train\.penalty\.{name} can't be used with batch"):
+            check_with(network__name=network, **penalty)
+    for allowed in (
+        {"network__name": "r3gan"},
+        {"network__name": "projected"},
+        {"network__name": "dcgan", "network__dcgan__discriminator_norm": "none"},
+    ):
+        check_with(**allowed, **penalty)
+
+
+def test_widths_that_do_not_fit_the_size_are_refused_before_a_run():
+    widths = {"network__dcgan__discriminator_widths": [8, 16]}
+    with pytest.raises(GanvasError, match="images of 64 pixels need 4 widths"):
+        check_with(network__name="dcgan", **widths)
+    check_with(network__name="projected", **widths)

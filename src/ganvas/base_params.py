@@ -49,6 +49,15 @@ class Params(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
+    def check_if_chosen(self) -> None:
+        """Check that the values of a group go together, if its parent has chosen the group.
+
+        A validator would also refuse values of a group that the run doesn't use.
+
+        Raises:
+            ValueError: They don't.
+        """
+
 
 Model = TypeVar("Model", bound=Params)
 
@@ -66,8 +75,20 @@ def check_params(model: type[Model], raw: dict[str, Any]) -> Model:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        sentences = [_describe_error(model, details) for details in error.errors()]
+        errors = _without_consequences(error.errors())
+        sentences = [_describe_error(model, details) for details in errors]
         raise GanvasError(" ".join(sentences)) from error
+
+
+def _without_consequences(errors: list[Any]) -> list[Any]:
+    """Drop an error of a list whose items have errors: Pydantic counts the valid items alone."""
+    paths = [details["loc"] for details in errors]
+    return [
+        details
+        for details in errors
+        if details["type"] != "too_short"
+        or not any(path[:-1] == details["loc"] for path in paths if path)
+    ]
 
 
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

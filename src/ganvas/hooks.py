@@ -26,6 +26,7 @@ from ganvas.project_params import ProjectParams
 from ganvas.stop_signals import end_if_terminated
 from ganvas.tracking import RunReport, connect, log_run
 from ganvas.training.config import TrainParams
+from ganvas.training.gpu import check_devices
 from ganvas.training.tf_config import read_tf_config
 
 logger = logging.getLogger(__name__)
@@ -68,10 +69,13 @@ class GanvasHooks:
         catalog: CatalogProtocol[Any, Any],
         run_params: dict[str, Any],
     ) -> None:
-        """Check that the pipeline's inputs exist and that their versions belong together."""
+        """Check that inputs exist, that their versions belong together, and the devices."""
         # One process may run several pipelines.
         self._divergence, self._metrics = None, {}
         _check_versions(pipeline, run_params.get("load_versions") or {})
+        if "params:train" in pipeline.inputs():
+            train = catalog.load("params:train")
+            check_devices("none" if train["dry_run"] else train["distribute"])
         for name in sorted(pipeline.inputs()):
             if name.startswith("params:") or name == "parameters" or catalog.exists(name):
                 continue

@@ -5,8 +5,8 @@ from typing import Literal
 from pydantic import model_validator
 
 from ganvas.base_params import Params
-from ganvas.networks import NetworkParams
-from ganvas.networks.config import BACKBONE
+from ganvas.networks import NETWORKS, NetworkParams
+from ganvas.networks.config import BACKBONE, DcganParams
 from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.pipelines.export.params import ExportParams
 from ganvas.pipelines.fetch.params import FetchParams
@@ -54,6 +54,19 @@ class ProjectParams(Params):
                     f"{backbone}, and train.kid_validation compares epochs by the same network: "
                     "set train.kid_validation.interval=null"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _check_training_of_the_network(self) -> "ProjectParams":
+        """Check what only some networks use, or can't be trained with."""
+        network = self.network.chosen
+        if NETWORKS[self.network.name].anchored:
+            self.train.check_anchors()
+        # A network of one's own needs no such property: training checks its layers too.
+        if getattr(network, "discriminator_has_batch_norm", False):
+            self.train.penalty.check_batch_norm()
+        if isinstance(network, DcganParams):
+            network.check_size(self.ingest.size)
         return self
 
     def choices(self) -> dict[str, str]:

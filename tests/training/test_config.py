@@ -130,14 +130,31 @@ def test_kid_validation_needs_an_interval(kid_validation):
     ("params", "message"),
     [
         ({"simultaneous_updates": False}, "needs train.simultaneous_updates=true"),
-        ({"batch_size": 9}, "can't have one anchor in every 2"),
+        ({"batch_size": 9}, "train.anchor.every to 1, 3 or 9 or null, or .* a multiple of 2"),
         (
             {"batch_size": 12, "gradient_accumulation_steps": 4},
-            "can't have one anchor in every 2",
+            "train.anchor.every to 1 or 3 or null, or .* a multiple of 8",
         ),
     ],
 )
 def test_anchors_need_simultaneous_updates_and_divisible_micro_batches(params, message):
     valid = {"batch_size": 8, "simultaneous_updates": True, "anchor": {"every": 2}}
-    with pytest.raises(ValidationError, match=message):
-        TrainParams(**(valid | params))
+    TrainParams(**valid).check_anchors()
+    with pytest.raises(ValueError, match=message):
+        TrainParams(**(valid | params)).check_anchors()
+
+
+def test_a_batch_that_is_not_divisible_into_micro_batches_is_refused_with_what_divides_it():
+    with pytest.raises(ValidationError, match=r"into 4 micro-batches: set .* to 1, 3 or 9"):
+        TrainParams(batch_size=9, gradient_accumulation_steps=4)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"jit_compile": True}, {"steps_per_execution": 2}, {"precision": "mixed_float16"}],
+    ids=str,
+)
+def test_what_several_devices_can_not_do_is_refused_at_once_where_there_are_several(params):
+    assert TrainParams(**params).distribute == "auto"
+    with pytest.raises(ValidationError, match=r"everal devices .* or train\.distribute=none"):
+        TrainParams(distribute="mirrored", **params)

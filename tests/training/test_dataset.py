@@ -240,7 +240,7 @@ def test_shares_have_anchors_at_the_same_interval_as_the_whole_batch():
 
 @pytest.mark.parametrize("steps", [4, 12])
 def test_steps_per_execution_that_do_not_divide_an_epoch_are_an_error_with_the_divisors(steps):
-    with pytest.raises(GanvasError, match=rf"6 steps .* {steps} at once: .*\(1, 2, 3, 6\)\.$"):
+    with pytest.raises(GanvasError, match=rf"6 steps .* {steps} at once: .* to 1, 2, 3 or 6\.$"):
         count_steps(27, TrainParams(batch_size=4, steps_per_execution=steps))
 
 
@@ -248,3 +248,12 @@ def test_an_epoch_has_as_many_steps_as_whole_batches():
     assert [count_steps(count, TrainParams(batch_size=4)) for count in (4, 27, 28)] == [1, 6, 7]
     params = TrainParams(batch_size=4, discriminator_steps=2, steps_per_execution=3)
     assert count_steps(27, params) == 3
+
+
+@pytest.mark.parametrize(
+    ("count", "remedy"),
+    [(5, r"to at most 5\.$"), (1, r"ingest more images, since .* 2 at least\.$")],
+)
+def test_too_few_images_are_an_error_whose_remedy_is_possible(count, remedy):
+    with pytest.raises(GanvasError, match=rf"There are {count} images to train on.*: .*{remedy}"):
+        count_steps(count, TrainParams(batch_size=8))

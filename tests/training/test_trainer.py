@@ -217,11 +217,6 @@ def test_too_few_images_for_a_batch_are_an_error(run, networks):
         run(batch_size=21)
 
 
-def test_a_batch_that_is_not_divisible_into_micro_batches_is_an_error(run):
-    with pytest.raises(GanvasError, match=r"A batch of 8 can't be divided into 3 micro-batches"):
-        run(gradient_accumulation_steps=3)
-
-
 def test_without_a_terminal_lines_of_epochs_are_logged(run, networks, caplog, monkeypatch):
     monkeypatch.setattr("ganvas.training.progress_logger.LOG_SECONDS", 0)
     with caplog.at_level(logging.INFO):

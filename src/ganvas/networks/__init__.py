@@ -3,7 +3,7 @@
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
-from pydantic import Field, create_model
+from pydantic import Field, create_model, model_validator
 
 from ganvas.base_params import Params
 from ganvas.networks.config import ArtganParams, DcganParams, ProjectedParams, R3ganParams
@@ -21,18 +21,22 @@ class Network(NamedTuple):
             such parameters, the image shape (H, W, 3) and the number of classes, 0 for
             unconditional networks, and returns `GanNetworks`.
         always_conditional: Whether the network is always class-conditional.
+        anchored: Whether its discriminator has a pretrained backbone, and so `train.anchor` counts.
     """
 
     params: type[Params]
     builder: str
     always_conditional: bool = False
+    anchored: bool = False
 
 
 # To add a network, write its file, its parameters in config.py and a line here.
 NETWORKS = {
     "artgan": Network(ArtganParams, "ganvas.networks.artgan:build_artgan", always_conditional=True),
     "dcgan": Network(DcganParams, "ganvas.networks.dcgan:build_dcgan"),
-    "projected": Network(ProjectedParams, "ganvas.networks.projected_gan:build_projected"),
+    "projected": Network(
+        ProjectedParams, "ganvas.networks.projected_gan:build_projected", anchored=True
+    ),
     "r3gan": Network(R3ganParams, "ganvas.networks.r3gan:build_r3gan"),
 }
 
@@ -51,6 +55,11 @@ class _BaseNetworkParams(Params):
         if self.label != AUTO_LABEL:
             return self
         return self.model_copy(update={"label": default_label})
+
+    @model_validator(mode="after")
+    def _check_chosen(self) -> Self:
+        self.chosen.check_if_chosen()
+        return self
 
     @property
     def folder(self) -> str:

@@ -6,9 +6,10 @@ seconds to import.
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ganvas.base_params import Params
+from ganvas.errors import GanvasError
 
 Widths = list[Annotated[int, Field(ge=1, le=4096)]]
 # The backbone of Projected GAN's discriminator; not allowed as extractor of metrics, see
@@ -31,6 +32,11 @@ class ArtganParams(Params):
     width: int = Field(128, ge=4, le=512, multiple_of=4)
     dropout: float | None = Field(None, ge=0, lt=1)
     noise: float | None = Field(None, ge=0, le=1)
+
+    @property
+    def discriminator_has_batch_norm(self) -> bool:
+        """Whether the discriminator has batch norm, which excludes gradient penalties."""
+        return True
 
 
 class DcganParams(Params):
@@ -63,6 +69,56 @@ class DcganParams(Params):
     spectral_norm: bool = False
     class_embedding: int = Field(32, ge=1, le=1024)
 
+    @property
+    def discriminator_has_batch_norm(self) -> bool:
+        """Whether the discriminator has batch norm, which excludes gradient penalties."""
+        return self.discriminator_norm == "batch"
+
+    def check_size(self, side: int) -> None:
+        """Check that lists of widths fit images of a side.
+
+        Raises:
+            GanvasError: One is too short or too long.
+        """
+        self.list_generator_widths(side)
+        self.list_discriminator_widths(side)
+
+    def list_generator_widths(self, side: int) -> list[int]:
+        """Return the channels of the generator's feature maps for images of a side, in its order.
+
+        Example:
+            >>> DcganParams(generator_width=32).list_generator_widths(64)
+            [256, 128, 64, 32]
+        """
+        # An output convolution follows maps at full size.
+        largest = side // 2 if self.output_convolution is None else side
+        sides = self._sides(largest)
+        if self.generator_widths is None:
+            return [self.generator_width * largest // s for s in sides]
+        return _check_widths("generator_widths", self.generator_widths, sides, side)
+
+    def list_discriminator_widths(self, side: int) -> list[int]:
+        """Return the channels of the discriminator's feature maps, from half the side on."""
+        sides = self._sides(side // 2)[::-1]
+        if self.discriminator_widths is None:
+            return [self.discriminator_width * sides[0] // s for s in sides]
+        return _check_widths("discriminator_widths", self.discriminator_widths, sides, side)
+
+    def _sides(self, largest: int) -> list[int]:
+        """Return the sides of the feature maps, from the smallest to the largest."""
+        doublings = (largest // self.smallest_side).bit_length()
+        return [self.smallest_side << depth for depth in range(doublings)]
+
+
+def _check_widths(name: str, widths: list[int], sides: list[int], side: int) -> list[int]:
+    if len(widths) == len(sides):
+        return widths
+    raise GanvasError(
+        f"Parameter 'network.dcgan.{name}' can't be {widths}: images of {side} pixels need "
+        f"{len(sides)} widths, for feature maps of sides {', '.join(map(str, sides))}; list as "
+        "many in this order, or set null for widths that double at each halving of the side."
+    )
+
 
 class ProjectedParams(Params):
     """Parameters of Projected GAN; the cost of `input_upscale` grows with its square."""
@@ -92,24 +148,28 @@ class R3ganParams(Params):
     group_width: int = Field(16, ge=1, le=4096)
     class_embedding: int = Field(64, ge=1, le=1024)
 
-    @model_validator(mode="after")
-    def _check_groups(self) -> "R3ganParams":
+    def check_if_chosen(self) -> None:
+        """Check that channels can be divided into groups.
+
+        Raises:
+            ValueError: They can't.
+        """
         for width in (self.width, self.max_width):
             expanded = width * self.expansion
             if expanded > self.group_width and expanded % self.group_width:
                 raise ValueError(
-                    f"width and max_width times expansion must be multiples of group_width, or "
-                    f"less, and {width} × {self.expansion} is neither"
+                    "network.r3gan.width and max_width times expansion must be multiples of "
+                    f"group_width ({self.group_width}), or less, and {width} × {self.expansion} is "
+                    "neither: change one of the four"
                 )
         for width in self.stage_widths(LARGEST_SIDE):
             expanded = width * self.expansion
             if expanded % self.count_groups(expanded):
                 raise ValueError(
-                    f"width, doubled at each halving, comes to {width}, and {width} × "
-                    f"{self.expansion} can't be divided into groups of {self.group_width} or a "
-                    "little more"
+                    f"network.r3gan.width, doubled at each halving, comes to {width}, and {width} "
+                    f"× {self.expansion} can't be divided into groups of {self.group_width} "
+                    "(group_width) or a little more: change width, expansion or group_width"
                 )
-        return self
 
     def stage_widths(self, side: int) -> list[int]:
         """Return the channels of the feature maps, from the smallest side to the largest."""

@@ -14,7 +14,6 @@ from typing import Any
 import keras
 from keras import KerasTensor, layers
 
-from ganvas.errors import GanvasError
 from ganvas.networks.conditioning import class_embedding, class_norm, projection_logit
 from ganvas.networks.config import DcganParams
 from ganvas.networks.gan_networks import GanNetworks
@@ -48,7 +47,7 @@ def _build_generator(
     params: DcganParams, image_shape: tuple[int, int, int], classes: int
 ) -> keras.Model:
     side, _, channels = image_shape
-    widths = _generator_widths(params, side)
+    widths = params.list_generator_widths(side)
     latent = keras.Input((params.latent,), name="latent")
     labels = keras.Input((classes,), name="classes") if classes else None
     x = _stem(params, widths[0], latent, labels)
@@ -71,7 +70,7 @@ def _build_discriminator(
 ) -> keras.Model:
     images = keras.Input(image_shape, name="images")
     x = images
-    for depth, width in enumerate(_discriminator_widths(params, image_shape[0])):
+    for depth, width in enumerate(params.list_discriminator_widths(image_shape[0])):
         strided = layers.Conv2D(
             width, params.kernel, strides=2, padding="same", **_kernel_options(params)
         )
@@ -88,38 +87,6 @@ def _build_discriminator(
     projection = projection_logit(x, labels, _spectral_norm(params, embedding))
     logits = layers.Add(dtype="float32")([logits, projection])
     return keras.Model([images, labels], logits, name="discriminator")
-
-
-def _generator_widths(params: DcganParams, side: int) -> list[int]:
-    # An output convolution follows maps at full size.
-    largest = side // 2 if params.output_convolution is None else side
-    sides = _sides(params, largest)
-    if params.generator_widths is None:
-        return [params.generator_width * largest // s for s in sides]
-    return _check_widths("generator_widths", params.generator_widths, sides, side)
-
-
-def _discriminator_widths(params: DcganParams, side: int) -> list[int]:
-    sides = _sides(params, side // 2)[::-1]
-    if params.discriminator_widths is None:
-        return [params.discriminator_width * sides[0] // s for s in sides]
-    return _check_widths("discriminator_widths", params.discriminator_widths, sides, side)
-
-
-def _sides(params: DcganParams, largest: int) -> list[int]:
-    """Return the sides of the feature maps, from the smallest to the largest."""
-    doublings = (largest // params.smallest_side).bit_length()
-    return [params.smallest_side << depth for depth in range(doublings)]
-
-
-def _check_widths(name: str, widths: list[int], sides: list[int], side: int) -> list[int]:
-    if len(widths) == len(sides):
-        return widths
-    raise GanvasError(
-        f"Parameter 'network.dcgan.{name}' can't be {widths}: images of {side} pixels need "
-        f"{len(sides)} widths, for feature maps of sides {', '.join(map(str, sides))}; list as "
-        "many in this order, or set null for widths that double at each halving of the side."
-    )
 
 
 def _stem(

@@ -32,11 +32,15 @@ def build_r3gan(
         image_shape: (H, W, channels) with H == W, a power of two, 8 or more.
         classes: Number of classes K; 0 builds unconditional networks.
 
+    Raises:
+        ValueError: The channels can't be divided into groups.
+
     Example:
         >>> networks = build_r3gan(R3ganParams(width=32, max_width=64), (32, 32, 3))
         >>> networks.discriminator(keras.ops.zeros((1, 32, 32, 3))).shape
         TensorShape([1, 1])
     """
+    params.check_if_chosen()
     return GanNetworks(
         _build_generator(params, image_shape, classes),
         _build_discriminator(params, image_shape, classes),

@@ -322,14 +322,9 @@ def state_variable(
 
 
 def _refuse_penalty_with_batch_norm(discriminator: keras.Model, params: TrainParams) -> None:
-    """Refuse gradient penalties, which are per image, with batch norm, which mixes images."""
-    penalties = [name for name in ("r1", "r2", "wgan_gp") if getattr(params.penalty, name)]
-    norms = [
-        layer for layer in discriminator.layers if isinstance(layer, layers.BatchNormalization)
-    ]
-    if penalties and norms:
-        raise GanvasError(
-            f"train.penalty.{penalties[0]} can't be used with batch normalization in the "
-            "discriminator: set network.name=r3gan, which has none, or dcgan with "
-            "network.dcgan.discriminator_norm=none, or set the penalty to 0."
-        )
+    """Refuse gradient penalties with batch norm; `ProjectParams` has refused most already."""
+    if any(isinstance(layer, layers.BatchNormalization) for layer in discriminator.layers):
+        try:
+            params.penalty.check_batch_norm()
+        except ValueError as error:
+            raise GanvasError(f"{error}.") from error

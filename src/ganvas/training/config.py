@@ -8,6 +8,8 @@ from pydantic_core import PydanticCustomError
 
 from ganvas.base_params import Params
 
+# The smallest batch: statistics such as the mean distance of images need two.
+MIN_BATCH = 2
 AugmentOperation = Literal["color", "translation", "cutout"]
 # Losses with labels, which can be smoothed or noisy.
 LOSSES_WITH_LABELS = ("non_saturating", "least_squares")
@@ -62,6 +64,20 @@ class PenaltyParams(Params):
     lecam: float = Field(0.0, ge=0)
     lecam_decay: float = Field(0.99, ge=0, lt=1)
     lecam_start: int = Field(1000, ge=0)
+
+    def check_batch_norm(self) -> None:
+        """Refuse gradient penalties, which are per image, with batch norm, which mixes images.
+
+        Raises:
+            ValueError: There is a gradient penalty.
+        """
+        for name in ("r1", "r2", "wgan_gp"):
+            if getattr(self, name):
+                raise ValueError(
+                    f"train.penalty.{name} can't be used with batch normalization in the "
+                    "discriminator: set network.name=r3gan, which has none, or dcgan with "
+                    "network.dcgan.discriminator_norm=none, or set the penalty to 0"
+                )
 
 
 class AnchorParams(Params):
@@ -145,7 +161,7 @@ class TrainParams(Params):
     epochs: int | None = Field(100, ge=1)
     max_steps: int | None = Field(None, ge=1)
     max_minutes: float | None = Field(None, gt=0)
-    batch_size: int = Field(64, ge=2)
+    batch_size: int = Field(64, ge=MIN_BATCH)
     generator_learning_rate: float = Field(2e-4, gt=0, le=1)
     discriminator_learning_rate: float = Field(2e-4, gt=0, le=1)
     seed: int = Field(0, ge=0, lt=2**31)
@@ -224,16 +240,70 @@ class TrainParams(Params):
         return self
 
     @model_validator(mode="after")
-    def _check_anchors(self) -> "TrainParams":
-        every, accumulation = self.anchor.every, self.gradient_accumulation_steps
-        if not every:
-            return self
-        if not self.simultaneous_updates:
-            raise ValueError("train.anchor.every needs train.simultaneous_updates=true")
-        if self.batch_size % (every * accumulation):
+    def _check_micro_batches(self) -> "TrainParams":
+        if self.batch_size % self.gradient_accumulation_steps:
             raise ValueError(
-                f"a batch of {self.batch_size} in {accumulation} micro-batch(es) can't have "
-                f"one anchor in every {every} images: set train.anchor.every to a divisor of the "
-                "micro-batch size"
+                f"a batch of {self.batch_size} (train.batch_size) can't be divided into "
+                f"{self.gradient_accumulation_steps} micro-batches: set "
+                f"train.gradient_accumulation_steps to {list_divisors(self.batch_size)}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _check_devices(self) -> "TrainParams":
+        """Refuse what several devices can't do, where it is certain that there are several."""
+        if self.distribute == "mirrored" and (problem := self.find_multi_device_problem()):
+            raise ValueError(problem)
+        return self
+
+    def find_multi_device_problem(self) -> str | None:
+        """Return what several devices can't do, and what to set, in a sentence; None: nothing."""
+        if self.jit_compile or self.steps_per_execution > 1:
+            return (
+                "several devices can train neither with train.jit_compile=true nor with "
+                "train.steps_per_execution above 1: set false and 1, or train.distribute=none"
+            )
+        # Keras checks for overflows before it adds up the gradients of all devices.
+        if self.precision == "mixed_float16":
+            return (
+                "several devices can't train with train.precision=mixed_float16, since an overflow "
+                "on one of them would corrupt all: set mixed_bfloat16 or float32, or "
+                "train.distribute=none"
+            )
+        return None
+
+    def check_anchors(self) -> None:
+        """Check that steps can have anchors, for a discriminator that uses them.
+
+        Other discriminators ignore `train.anchor`, so this is no validator.
+
+        Raises:
+            ValueError: Updates are not simultaneous, or batches can't be divided.
+        """
+        every, accumulation = self.anchor.every, self.gradient_accumulation_steps
+        if not every:
+            return
+        if not self.simultaneous_updates:
+            raise ValueError(
+                f"train.anchor.every={every} needs train.simultaneous_updates=true: set one of "
+                "them, or train.anchor.every=null"
+            )
+        size = self.batch_size // accumulation
+        if size % every:
+            raise ValueError(
+                f"a batch of {self.batch_size} in {accumulation} micro-batch(es) can't have "
+                f"one anchor in every {every} images: set train.anchor.every to "
+                f"{list_divisors(size)} or null, or train.batch_size to a multiple of "
+                f"{every * accumulation}"
+            )
+
+
+def list_divisors(number: int) -> str:
+    """List the divisors of a positive number, for an error sentence.
+
+    Example:
+        >>> list_divisors(6)
+        '1, 2, 3 or 6'
+    """
+    *others, last = (str(n) for n in range(1, number + 1) if number % n == 0)
+    return " or ".join([", ".join(others), last] if others else [last])

@@ -11,7 +11,7 @@ import tensorflow as tf
 from ganvas.arrays import Images
 from ganvas.errors import GanvasError
 from ganvas.networks.latent_prior import LatentPrior
-from ganvas.training.config import TrainParams
+from ganvas.training.config import MIN_BATCH, TrainParams, list_divisors
 from ganvas.training.distribution import Devices
 
 Batch = tuple[np.ndarray, ...]
@@ -46,9 +46,8 @@ def count_steps(num_images: int, params: TrainParams) -> int:
         params: Parameters of training.
 
     Raises:
-        GanvasError: There are fewer images than a step takes, or the batch can't be divided by
-            `train.gradient_accumulation_steps`, or the steps of an epoch or of the run by
-            `train.steps_per_execution`.
+        GanvasError: There are fewer images than a step takes, or the steps of an epoch or of the
+            run can't be divided by `train.steps_per_execution`.
 
     Example:
         >>> count_steps(1000, TrainParams(batch_size=64))
@@ -56,26 +55,24 @@ def count_steps(num_images: int, params: TrainParams) -> int:
     """
     batch = params.images_per_step
     if num_images < batch:
-        raise GanvasError(
-            f"There are {num_images} images to train on, fewer than a step takes: set "
-            f"train.batch_size (now {params.batch_size}) times train.discriminator_steps (now "
-            f"{params.discriminator_steps}) to at most {num_images}."
+        remedy = (
+            f"set train.batch_size (now {params.batch_size}) times train.discriminator_steps (now "
+            f"{params.discriminator_steps}) to at most {num_images}"
+            if num_images >= MIN_BATCH
+            else f"ingest more images, since a step takes {MIN_BATCH} at least"
         )
-    if params.batch_size % params.gradient_accumulation_steps:
         raise GanvasError(
-            f"A batch of {params.batch_size} can't be divided into "
-            f"{params.gradient_accumulation_steps} micro-batches: set "
-            "train.gradient_accumulation_steps to a divisor of train.batch_size."
+            f"There are {num_images} images to train on, fewer than a step takes: {remedy}."
         )
     steps = num_images // batch
     check_steps_per_execution(steps, params)
     total = params.total_steps(steps)
     if total and total % params.steps_per_execution:
-        allowed = _list_divisors(math.gcd(total, steps))
+        allowed = list_divisors(math.gcd(total, steps))
         raise GanvasError(
             f"The {total} steps of train.max_steps can't be executed {params.steps_per_execution} "
-            f"at once: set train.steps_per_execution to a divisor of these and of the {steps} "
-            f"steps of an epoch ({allowed}), or train.max_steps to a multiple of it."
+            f"at once: set train.steps_per_execution to {allowed}, which divide these and the "
+            f"{steps} steps of an epoch, or train.max_steps to a multiple of it."
         )
     return steps
 
@@ -91,13 +88,9 @@ def check_steps_per_execution(steps: int, params: TrainParams) -> None:
     if steps % params.steps_per_execution:
         raise GanvasError(
             f"The {steps} steps to the end of an epoch can't be executed "
-            f"{params.steps_per_execution} at once: set train.steps_per_execution to one of their "
-            f"divisors ({_list_divisors(steps)})."
+            f"{params.steps_per_execution} at once: set train.steps_per_execution to "
+            f"{list_divisors(steps)}."
         )
-
-
-def _list_divisors(number: int) -> str:
-    return ", ".join(str(n) for n in range(1, number + 1) if number % n == 0)
 
 
 def draw_batches(

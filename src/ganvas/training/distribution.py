@@ -23,7 +23,8 @@ import tensorflow as tf
 from ganvas.errors import Finished, GanvasError
 from ganvas.training.checkpoints import Checkpoint, CheckpointStore
 from ganvas.training.config import TrainParams
-from ganvas.training.tf_config import TF_CONFIG_EXAMPLE, Workers, read_tf_config
+from ganvas.training.gpu import TOO_FEW_GPUS, read_workers
+from ganvas.training.tf_config import Workers
 
 logger = logging.getLogger(__name__)
 
@@ -101,18 +102,8 @@ class Devices:
                 f"{params.gradient_accumulation_steps} micro-batch(es) each{anchors}: set "
                 f"train.batch_size to a multiple of {parts}."
             )
-        if params.jit_compile or params.steps_per_execution > 1:
-            raise GanvasError(
-                "Several devices can train neither with train.jit_compile=true nor with "
-                "train.steps_per_execution above 1: set false and 1, or train.distribute=none."
-            )
-        # Keras checks for overflows before it adds up the gradients of all devices.
-        if params.precision == "mixed_float16":
-            raise GanvasError(
-                "Several devices can't train with train.precision=mixed_float16, since an overflow "
-                "on one of them would corrupt all: set mixed_bfloat16 or float32, or "
-                "train.distribute=none."
-            )
+        if problem := params.find_multi_device_problem():
+            raise GanvasError(f"{problem[0].upper()}{problem[1:]}.")
 
     def any_worker(self, condition: bool) -> bool:
         """Return whether the condition holds on any worker; all must call this at once."""
@@ -298,12 +289,7 @@ def select_devices(choice: str) -> Devices:
         >>> select_devices("none").replicas
         1
     """
-    workers = read_tf_config() if choice in ("auto", "multi_worker") else None
-    if choice == "multi_worker" and workers is None:
-        raise GanvasError(
-            "train.distribute=multi_worker needs the environment variable TF_CONFIG on every "
-            f"worker, such as {TF_CONFIG_EXAMPLE}."
-        )
+    workers = read_workers(choice)
     if workers is not None and workers.total > 1:
         return _join_workers(workers)
     gpus = len(tf.config.get_visible_devices("GPU"))
@@ -312,10 +298,7 @@ def select_devices(choice: str) -> Devices:
     # Without a GPU, the logical CPUs that TensorFlow is configured with.
     names = [device.name for device in tf.config.list_logical_devices("GPU" if gpus else "CPU")]
     if len(names) < 2:
-        raise GanvasError(
-            f"train.distribute=mirrored needs two GPUs or more, but TensorFlow sees {gpus}: set "
-            "train.distribute=none."
-        )
+        raise GanvasError(TOO_FEW_GPUS.format(gpus))
     return Devices(tf.distribute.MirroredStrategy(names))
 
 

@@ -1,6 +1,15 @@
-"""Whether there is a GPU to train on."""
+"""The devices to train on, as far as they are known without an import of TensorFlow."""
 
+import sys
+
+from ganvas.errors import GanvasError
 from ganvas.quiet_tensorflow import may_have_gpu
+from ganvas.training.tf_config import TF_CONFIG_EXAMPLE, Workers, read_tf_config
+
+TOO_FEW_GPUS = (
+    "train.distribute=mirrored needs two GPUs or more, but TensorFlow sees {}: set "
+    "train.distribute=none."
+)
 
 
 def has_gpu() -> bool:
@@ -10,3 +19,30 @@ def has_gpu() -> bool:
     import tensorflow as tf
 
     return bool(tf.config.get_visible_devices("GPU"))
+
+
+def check_devices(choice: str) -> None:
+    """Refuse a `train.distribute` whose devices are certainly missing, before a run does any work.
+
+    Raises:
+        GanvasError: There is no GPU, or no cluster, or TF_CONFIG is not valid.
+    """
+    read_workers(choice)
+    # Where TensorFlow is imported, it may have been given several logical CPUs.
+    if choice == "mirrored" and "tensorflow" not in sys.modules and not may_have_gpu():
+        raise GanvasError(TOO_FEW_GPUS.format(0))
+
+
+def read_workers(choice: str) -> Workers | None:
+    """Return the workers of TF_CONFIG; None where `train.distribute` asks for one machine.
+
+    Raises:
+        GanvasError: TF_CONFIG is missing or not valid.
+    """
+    workers = read_tf_config() if choice in ("auto", "multi_worker") else None
+    if choice == "multi_worker" and workers is None:
+        raise GanvasError(
+            "train.distribute=multi_worker needs the environment variable TF_CONFIG on every "
+            f"worker, such as {TF_CONFIG_EXAMPLE}."
+        )
+    return workers

@@ -79,9 +79,13 @@ def with_anchors(
         discriminator: The discriminator to train; see `ganvas.networks.gan_networks.GanNetworks`.
         latent: Length Z of a latent; axes beyond the number of components are noise.
         params: Parameters of training.
+
+    Raises:
+        ValueError: The parameters don't allow anchors, see `TrainParams.check_anchors`.
     """
     if not uses_anchors(discriminator, params):
         return data
+    params.check_anchors()
     backbone = discriminator.get_layer("backbone")
     # A copy outside any distribution strategy: the original would run once on each device.
     backbone = keras.Model(backbone.input, backbone.outputs)

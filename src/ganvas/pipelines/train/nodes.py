@@ -69,7 +69,7 @@ def train_gan(
     from ganvas.training.trainer import build_gan, dry_run, train
 
     # 1. Images with their classes, and the devices to train on.
-    if params.anchor.every and network.name == "projected":
+    if params.anchor.every and NETWORKS[network.name].anchored:
         # Before TensorFlow starts, and so before there are networks that could be checked.
         run_branches_in_parallel()
     network = network.resolve_label(ingest.classes)
