@@ -46,6 +46,26 @@ def label_rows(classes: int, rows: int, columns: int) -> np.ndarray:
     return np.repeat(divide_rows(classes, rows), columns)
 
 
+def describe_ignored_rows(key: str, rows: int, default: int, classes: int) -> str | None:
+    """Return that a grid with classes ignores a number of rows; None if it was not chosen.
+
+    Args:
+        key: The parameter.
+        rows: Its value.
+        default: Its default, which nobody has asked for.
+        classes: Number of classes K.
+
+    Example:
+        >>> describe_ignored_rows("report.rows", 10, default=6, classes=8)
+        'report.rows=10 is not used: with classes a grid has one row for each of the 8.'
+    """
+    used = min(classes, MAX_CLASS_ROWS)
+    if not classes or rows in (default, used):
+        return None
+    some = f"the {classes}" if used == classes else f"{used} of the {classes}"
+    return f"{key}={rows} is not used: with classes a grid has one row for each of {some}."
+
+
 def round_columns(classes: int, columns: int) -> int:
     """Return a number of columns in which images whose classes alternate have a column a class.
 

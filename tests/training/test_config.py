@@ -1,3 +1,5 @@
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -158,3 +160,40 @@ def test_what_several_devices_can_not_do_is_refused_at_once_where_there_are_seve
     assert TrainParams(**params).distribute == "auto"
     with pytest.raises(ValidationError, match=r"everal devices .* or train\.distribute=none"):
         TrainParams(distribute="mirrored", **params)
+
+
+@pytest.mark.parametrize(
+    ("params", "text"),
+    [
+        ({"epochs": 5}, None),
+        ({"epochs": None, "max_minutes": 2}, None),
+        (
+            {"epochs": 1000, "max_steps": 3000},
+            "after 3,000 steps (train.max_steps=3000), before train.epochs=1000.",
+        ),
+        ({"epochs": 2, "max_steps": 3000}, "after 20 steps (train.epochs=2), before train.max_s"),
+        ({"epochs": 5, "max_steps": 50}, "after 50 steps (train.max_steps=50)."),
+        ({"epochs": 5, "max_minutes": 2}, "(train.epochs=5), or earlier by train.max_minutes=2."),
+    ],
+)
+def test_of_several_limits_the_one_that_ends_the_run_is_named(params, text):
+    described = TrainParams(**params).describe_limits(steps_per_epoch=10)
+    assert described is None if text is None else text in described
+
+
+@pytest.mark.parametrize(
+    ("params", "text"),
+    [
+        ({"kid_validation": {"interval": 6}}, "interval=6 epochs, but .* set it to at most 5"),
+        ({"kid_validation": {"interval": 1}, "max_steps": 9}, "train for an epoch or longer"),
+        ({"schedule": {"name": "step", "interval": 5}}, "learning rates stay constant"),
+        ({"penalty": {"lecam": 0.3, "lecam_start": 50}}, "from step 50 on .* it never counts"),
+    ],
+    ids=str,
+)
+def test_what_counts_only_after_the_end_is_reported(params, text):
+    (sentence,) = TrainParams(**({"epochs": 5} | params)).find_unused(steps_per_epoch=10)
+    assert re.search(text, sentence) and sentence.endswith(".")
+    # In a longer run all of it counts.
+    longer = TrainParams(**(params | {"epochs": 6, "max_steps": None}))
+    assert longer.find_unused(steps_per_epoch=10) == []

@@ -298,6 +298,27 @@ def test_a_step_limit_at_the_end_of_an_epoch_completes_it(tmp_path):
     assert (latest.epoch, latest.step) == (2, 0) and len(latest.run_state["rows"]) == 2
 
 
+def test_a_finished_run_says_that_nothing_is_trained_and_an_earlier_epoch_is_refused(
+    tmp_path, caplog
+):
+    run(tmp_path, epochs=3)
+    steps = []
+    with caplog.at_level("INFO"):
+        again, _ = run(tmp_path, steps.append, epochs=3)
+    assert steps == [] and again.message == "Training is complete after 3 epochs."
+    sentence = caplog.messages[-1]
+    assert "is finished (9 steps, up to epoch 3): nothing is trained" in sentence
+    assert "A higher train.epochs resumes it" in sentence
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    for asked, enough in (({"epochs": 1}, "epochs=3"), ({"max_steps": 4}, "max_steps=9")):
+        with pytest.raises(GanvasError) as error:
+            run(tmp_path, **asked)
+        message = str(error.value)
+        assert "it has 9 steps, up to epoch 3; the checkpoints after epoch 2, epoch 3" in message
+        assert f"Set train.{enough} or more" in message and "train.resume=false" in message
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
 @pytest.mark.parametrize(("max_steps", "reason"), [(5, "steps"), (6, "epochs"), (7, "epochs")])
 def test_the_limit_that_comes_first_ends_a_run(tmp_path, max_steps, reason):
     result, _ = run(tmp_path, epochs=2, max_steps=max_steps)
@@ -311,7 +332,7 @@ def test_a_step_limit_is_exact_at_any_steps_per_execution(tmp_path):
     result, weights = run(tmp_path / "two", steps_per_execution=2, **params)
     assert result.steps == 8
     assert_same(weights, expected)
-    with pytest.raises(GanvasError, match=r"^The 8 steps .* 3 at once: .* 6 steps .* \(1, 2\), or"):
+    with pytest.raises(GanvasError, match=r"^The 8 steps .* 3 at once: .* to 1 or 2, .* 6 steps"):
         run(tmp_path / "three", steps_per_execution=3, **params)
 
 

@@ -69,10 +69,13 @@ def read_classes(index: pd.DataFrame, column: str | None) -> Classes:
     training = values[(index["split"] == "train") & (values != "")]
     names = sorted(training.unique())
     if len(names) < 2 or len(training) < MIN_IMAGES_PER_CLASS * len(names):
+        others = [name for name in allowed if name != column]
+        choices = f"to another column ({', '.join(others)}), or " if others else ""
         raise GanvasError(
-            f"The column '{column}' has {len(names)} values for {len(training)} labeled training "
+            f"The column '{column}' has {len(names)} value(s) for {len(training)} labeled training "
             f"images; there must be at least two classes, with {MIN_IMAGES_PER_CLASS} images each "
-            f"on average: set network.label to another of {', '.join(allowed)}, or to null."
+            f"on average: set network.label {choices}to null, with a network other than artgan, "
+            "for images without classes."
         )
     indices = {name: index for index, name in enumerate(names)}
     labels = values.map(indices).fillna(-1).to_numpy(np.int32)

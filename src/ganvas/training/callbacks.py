@@ -313,12 +313,18 @@ class KidValidation(keras.callbacks.Callback):
 
     Args:
         params: Parameters of training.
-        measure: Takes the generator; returns its distance to validation images.
+        measure: Takes the generator; returns its distance to real images.
+        split: Which real images these are, for the log.
     """
 
-    def __init__(self, params: TrainParams, measure: Callable[[keras.Model], float]) -> None:
+    def __init__(
+        self,
+        params: TrainParams,
+        measure: Callable[[keras.Model], float],
+        split: str = "validation",
+    ) -> None:
         super().__init__()
-        self.settings, self.measure = params.kid_validation, measure
+        self.settings, self.measure, self.split = params.kid_validation, measure, split
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         """Reset the count of steps."""
@@ -336,7 +342,7 @@ class KidValidation(keras.callbacks.Callback):
         run_state = self.model.run_state
         distance = self.measure(self.model.ema_generator)
         run_state.rows[-1]["kernel_distance"] = distance
-        logger.info("epoch %d: kernel distance to validation images %.5f", epoch + 1, distance)
+        logger.info("epoch %d: kernel distance to %s images %.5f", epoch + 1, self.split, distance)
         if run_state.best is None or distance < run_state.best["kernel_distance"]:
             run_state.best = {"epoch": epoch + 1, "kernel_distance": distance}
             run_state.evals_without_improvement = 0

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import re
 import time
 import zipfile
 import zlib
@@ -171,6 +172,19 @@ class CheckpointStore:
         """Read the best checkpoint; return None if there is none that is readable."""
         file = self.folder / BEST_FILE
         return _try_to_read(file, "using the last epoch") if file.exists() else None
+
+    def describe(self) -> str:
+        """Return which checkpoints there are, in words.
+
+        Example:
+            >>> store.describe()
+            'the checkpoints after epoch 2, epoch 3 are kept, in checkpoints'
+        """
+        names = []
+        for file in self._files():
+            epoch, step = map(int, re.findall(r"\d+", file.stem))
+            names.append(f"epoch {epoch} and {step} steps" if step else f"epoch {epoch}")
+        return f"the checkpoints after {', '.join(names)} are kept, in {self.folder}"
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob(CHECKPOINT_FILES))

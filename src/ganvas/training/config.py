@@ -207,6 +207,60 @@ class TrainParams(Params):
         by_epochs = self.epochs and self.epochs * steps_per_epoch
         return min((limit for limit in (by_epochs, self.max_steps) if limit), default=None)
 
+    def describe_limits(self, steps_per_epoch: int) -> str | None:
+        """Return which limit ends a run, and which comes after it; None if there is only one.
+
+        Example:
+            >>> TrainParams(epochs=9, max_steps=50).describe_limits(steps_per_epoch=10)
+            'Training ends after 50 steps (train.max_steps=50), before train.epochs=9.'
+        """
+        limits = []
+        if self.epochs:
+            limits.append((self.epochs * steps_per_epoch, f"train.epochs={self.epochs}"))
+        if self.max_steps:
+            limits.append((self.max_steps, f"train.max_steps={self.max_steps}"))
+        if not limits or len(limits) + bool(self.max_minutes) < 2:
+            return None
+        (first, name), (last, later) = min(limits), max(limits)
+        after = f", before {later}" if last > first else ""
+        if self.max_minutes:
+            after += f", or earlier by train.max_minutes={self.max_minutes:g}"
+        return f"Training ends after {first:,} steps ({name}){after}."
+
+    def find_unused(self, steps_per_epoch: int) -> list[str]:
+        """Return which of the chosen parameters would count only after the end, in sentences.
+
+        Example:
+            >>> len(TrainParams(epochs=5, penalty={"lecam": 0.3}).find_unused(steps_per_epoch=10))
+            1
+        """
+        total = self.total_steps(steps_per_epoch)
+        if total is None:
+            return []
+        end = f"but training ends after {total:,} steps"
+        epochs = total // steps_per_epoch
+        found = []
+        interval = self.kid_validation.interval
+        if interval and interval > epochs:
+            remedy = f"set it to at most {epochs}" if epochs else "train for an epoch or longer"
+            found.append(
+                f"train.kid_validation.interval={interval} epochs, {end}, {epochs} complete "
+                f"epoch(s), so none is measured: {remedy}."
+            )
+        interval = self.schedule.interval
+        if self.schedule.name == "step" and interval * steps_per_epoch >= total:
+            found.append(
+                f"train.schedule.interval={interval} epochs, {end}, "
+                f"{total / steps_per_epoch:.3g} epochs, so learning rates stay constant: set a "
+                "lower interval."
+            )
+        if self.penalty.lecam and self.penalty.lecam_start >= total:
+            found.append(
+                f"train.penalty.lecam counts from step {self.penalty.lecam_start:,} on "
+                f"(train.penalty.lecam_start), {end}, so it never counts: set an earlier step."
+            )
+        return found
+
     @model_validator(mode="after")
     def _check_limits(self) -> "TrainParams":
         if not (self.epochs or self.max_steps or self.max_minutes):

@@ -54,6 +54,13 @@ from ganvas.training.progress_logger import ProgressLogger
 logger = logging.getLogger(__name__)
 
 StopReason = Literal["epochs", "steps", "time", "patience", "interrupted", "diverged"]
+# The parameters whose limits a run has reached when it is resumed, by stop reason.
+LIMITS: dict[StopReason, str] = {
+    "epochs": "train.epochs",
+    "steps": "train.max_steps",
+    "time": "train.max_minutes",
+    "patience": "train.kid_validation.patience",
+}
 # The parameters that change what a run learns, and may nevertheless change when it is resumed. A
 # change of any other starts a new run (`IDENTITY` in `pipelines/train/params.py`), or changes only
 # where the run ends and what it writes.
@@ -191,23 +198,24 @@ class _Run:
 
     def execute(self, callbacks: Sequence[keras.callbacks.Callback]) -> TrainingResult:
         """Train until the run ends, and return its result."""
-        stop_reason, cause = self._limit_reached(), ""
-        if stop_reason is None:
-            if self.devices.is_chief:
-                self.store.check_space(read_variables(self.gan.state()))
-            # The row of a partial epoch is written again when the epoch is complete.
-            self.run_state.rollback(self.start[0])
-            self._record_part()
-            self.run_state.start_clock()
-            logger.info(
-                "Training on %s images, %s steps an epoch; the first step takes longer, since it "
-                "compiles the networks.",
-                f"{len(self.data.positions):,}",
-                f"{self.steps:,}",
-            )
-            stop_reason, cause = self._fit(callbacks)
+        finished = self._limit_reached()
+        if finished is not None:
+            self._check_not_beyond()
+            logger.info("%s", self._describe_finished(finished))
+            self.devices.exit_non_chief(finished)
+            return self._make_result(finished, "")
+        if self.devices.is_chief:
+            self.store.check_space(read_variables(self.gan.state()))
+        # The row of a partial epoch is written again when the epoch is complete.
+        self.run_state.rollback(self.start[0])
+        self._record_part()
+        self.run_state.start_clock()
+        self._log_start()
+        stop_reason, cause = self._fit(callbacks)
         self.devices.exit_non_chief(stop_reason)
-        return self._finish(stop_reason, cause)
+        result = self._make_result(stop_reason, cause)
+        logger.log(logging.WARNING if cause else logging.INFO, result.message)
+        return result
 
     def _restore(self, checkpoint: Checkpoint) -> tuple[int, int]:
         try:
@@ -249,6 +257,55 @@ class _Run:
         patience = self.params.kid_validation.patience
         impatient = patience and self.run_state.evals_without_improvement >= patience
         return "patience" if impatient else None
+
+    def _log_start(self) -> None:
+        """Log how long training is, and which parameters have no effect in this time."""
+        logger.info(
+            "Training on %s images, %s steps an epoch; the first step takes longer, since it "
+            "compiles the networks.",
+            f"{len(self.data.positions):,}",
+            f"{self.steps:,}",
+        )
+        if limits := self.params.describe_limits(self.steps):
+            logger.info("%s", limits)
+        for sentence in self.params.find_unused(self.steps):
+            logger.warning("%s", sentence)
+
+    def _check_not_beyond(self) -> None:
+        """Refuse a run that has more steps than are asked for.
+
+        Raises:
+            GanvasError: Its networks are not those of the epoch or step that was asked for.
+        """
+        done, params = int(self.gan.steps.numpy()), self.params
+        epochs = math.ceil(done / self.steps)
+        for name, asked, steps, enough in (
+            ("epochs", params.epochs, (params.epochs or 0) * self.steps, epochs),
+            ("max_steps", params.max_steps, params.max_steps, done),
+        ):
+            if asked and steps and done > steps:
+                raise GanvasError(
+                    f"This run is already beyond train.{name}={asked}: it has "
+                    f"{self._describe_steps(done)}; {self.store.describe()}. Set "
+                    f"train.{name}={enough} or more to use or resume it, or train.resume=false to "
+                    f"train anew up to {asked} and keep this run."
+                )
+
+    def _describe_finished(self, stop_reason: StopReason) -> str:
+        """Return that nothing is trained, and what would change that, in a sentence or two."""
+        done = int(self.gan.steps.numpy())
+        parameter = LIMITS[stop_reason]
+        minutes = f" in {format_duration(self.run_state.seconds)}" if stop_reason == "time" else ""
+        return (
+            f"This training is finished ({self._describe_steps(done)}{minutes}): nothing is "
+            f"trained, and what follows uses its networks again. A higher {parameter} resumes it; "
+            "train.resume=false trains anew and keeps it."
+        )
+
+    def _describe_steps(self, done: int) -> str:
+        epochs, rest = divmod(done, self.steps)
+        where = f"step {rest} of epoch {epochs + 1}" if rest else f"epoch {epochs}"
+        return f"{done:,} steps, up to {where}"
 
     def _fit(self, callbacks: Sequence[keras.callbacks.Callback]) -> tuple[StopReason, str]:
         """Fit until the end, a limit, a signal or a divergence; return which, and its cause."""
@@ -322,7 +379,7 @@ class _Run:
         self.run_state.rows, self.run_state.warnings = kept.rows, kept.warnings
         self.run_state.parts = kept.parts
 
-    def _finish(self, stop_reason: StopReason, cause: str) -> TrainingResult:
+    def _make_result(self, stop_reason: StopReason, cause: str) -> TrainingResult:
         # Read before the best epoch is restored, and its step count with it.
         steps = int(self.gan.steps.numpy())
         best = self.store.load_best() if self.params.kid_validation.keep == "best" else None
@@ -331,7 +388,6 @@ class _Run:
         message = self._end_message(stop_reason, cause, steps)
         if best is not None:
             message += f" The best epoch, {best.epoch}, is used."
-        logger.log(logging.WARNING if cause else logging.INFO, message)
         history = pd.DataFrame(self.run_state.rows)
         images_seen = steps * self.params.images_per_step
         generator = self.gan.ema_generator

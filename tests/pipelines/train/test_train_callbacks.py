@@ -164,3 +164,22 @@ def test_kid_is_measured_on_validation_images_with_separate_latents(monkeypatch)
     real = np.repeat(np.arange(130, 30, -10, dtype=np.float32)[:, None], 3, axis=1)
     distance = callbacks.make_kid_measure(collection, data, params)(generator)
     assert distance == pytest.approx(kernel_distance(real, fake), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("validation", "split", "text"),
+    [
+        (1, "train", "has 1 validation image(s) and 2 are needed: set a higher"),
+        (0, "train", "favors copies of them"),
+        (12, "validation", "compares 20 generated images with 12 validation images"),
+        (20, "validation", ""),
+    ],
+)
+def test_the_images_of_kid_validation_are_named_where_there_are_too_few(
+    validation, split, text, caplog
+):
+    collection = make_collection(range(5), range(validation))
+    params = TrainParams(kid_validation={"interval": 1, "images": 20})
+    with caplog.at_level("INFO"):
+        assert callbacks.choose_kid_split(collection, params) == split
+    assert text in caplog.text and bool(caplog.text) == bool(text)

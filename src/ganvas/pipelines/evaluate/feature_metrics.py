@@ -73,6 +73,41 @@ def extract_features(
     )
 
 
+def limit_comparison(generated: int, training: int, params: EvaluateParams) -> tuple[int, str]:
+    """Return the number of images a side in a comparison of features, and what limits it.
+
+    Args:
+        generated: Number of generated images.
+        training: Number of training images that may be compared; `evaluate.real` at most.
+        params: Parameters of evaluation: real.
+
+    Example:
+        >>> limit_comparison(generated=2000, training=65, params=EvaluateParams())
+        (32, 'half of the 65 training images of the collection')
+    """
+    if generated <= training // 2:
+        return generated, f"evaluate.count={params.count}"
+    if training < params.real:
+        return training // 2, f"half of the {training:,} training images of the collection"
+    return training // 2, f"half of evaluate.real={params.real}"
+
+
+def advise_more_images(
+    generated: int, training: int, params: EvaluateParams, least: int, least_training: int
+) -> str:
+    """Return how to have `least` generated and `least_training` training images, in words.
+
+    Example:
+        >>> advise_more_images(5, 1000, EvaluateParams(count=5), least=10, least_training=20)
+        'raise evaluate.count'
+    """
+    remedies = ["raise evaluate.count"] if generated < least else []
+    if training < least_training:
+        limited = training >= params.real
+        remedies.append("raise evaluate.real" if limited else "ingest more images")
+    return " and ".join(remedies) or "raise evaluate.count"
+
+
 def measure_distances(features: Features, params: EvaluateParams) -> Metrics:
     """Compute Fréchet and kernel distance, PRDC, diversity and the class score.
 
@@ -81,12 +116,15 @@ def measure_distances(features: Features, params: EvaluateParams) -> Metrics:
     """
     if not features.extractor:
         return {}
-    count = min(len(features.generated), len(features.training) // 2)
+    generated, training = len(features.generated), len(features.training)
+    count, limit = limit_comparison(generated, training, params)
     if count < MIN_IMAGES:
         logger.warning(
-            "%d images a side are too few to compare features: raise evaluate.count, or ingest "
-            "more images.",
+            "%d images a side (%s) are too few to compare features, which needs %d: %s.",
             count,
+            limit,
+            MIN_IMAGES,
+            advise_more_images(generated, training, params, MIN_IMAGES, 2 * MIN_IMAGES),
         )
         return {}
     real, baseline = features.training[:count], features.training[count : 2 * count]

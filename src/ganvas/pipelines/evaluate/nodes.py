@@ -18,7 +18,7 @@ from ganvas.keras_types import Model
 from ganvas.metrics.discriminator_accuracy import compute_logits, discriminator_accuracy
 from ganvas.metrics.parzen import parzen
 from ganvas.networks.sampling import generate_images, one_hot, sample_labels, sample_latents
-from ganvas.pipelines.evaluate.feature_metrics import Features
+from ganvas.pipelines.evaluate.feature_metrics import Features, limit_comparison
 from ganvas.pipelines.evaluate.metric_entry import Metrics, metric_entry, name_run
 from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.progress import track
@@ -58,6 +58,16 @@ def generate_for_evaluation(
             f"The generator's images have {generated[0]}×{generated[1]} pixels, but the collection "
             f"was packed at {packed[0]}×{packed[1]}: set ingest.size to {generated[0]} and run "
             "ingest, or train again."
+        )
+    if params.extractor:
+        training = min(len(collection.split("train")), params.real)
+        count, limit = limit_comparison(params.count, training, params)
+        logger.info(
+            "Generating %s images (evaluate.count). Distances between distributions, precision and "
+            "recall compare %s of them with as many training images, by %s; other metrics use all.",
+            f"{params.count:,}",
+            f"{count:,}" if count < params.count else "all",
+            limit,
         )
     return _generate(generator, collection, class_list, params.count, params.seed)
 
@@ -176,6 +186,15 @@ def measure_faces(generated: np.ndarray, collection: Collection, params: Evaluat
     if not len(positions):
         kind, positions = "training", collection.shuffled("train")
     generated, real = generated[: params.faces], collection.images[positions[: params.faces]]
+    if min(len(generated), len(real)) < params.faces:
+        logger.info(
+            "Faces are detected in %d generated images (evaluate.count) and %d %s images (all of "
+            "the collection) at most, fewer than evaluate.faces=%d.",
+            len(generated),
+            len(real),
+            kind,
+            params.faces,
+        )
     return {
         "faces": metric_entry(
             "Images with a detected face",

@@ -1,5 +1,6 @@
 """Nodes of the report pipeline."""
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ganvas.errors import GanvasError
-from ganvas.grid_layout import divide_rows, find_rows, label_rows
+from ganvas.grid_layout import describe_ignored_rows, divide_rows, find_rows, label_rows
 from ganvas.ingestion.class_labels import match_classes
 from ganvas.ingestion.collection import Collection, count_reasons
 from ganvas.keras_types import Model
@@ -32,6 +33,8 @@ from ganvas.visualization.model_card import render_card
 from ganvas.visualization.progress_strip import collect_frames, draw_strip, read_strip
 from ganvas.visualization.report import ReportImages, render_report
 
+logger = logging.getLogger(__name__)
+
 # The grids of real and of generated images, which stand side by side, without and with classes.
 PAIRED_COLUMNS, PAIRED_ROWS, PAIRED_CLASSES = 6, 6, 8
 SHEET_GENERATED, SHEET_REAL = 8, 3
@@ -40,7 +43,11 @@ INTERPOLATIONS, INTERPOLATION_STEPS = 4, 9
 
 def make_sample_grid(generator: Model, params: ReportParams) -> np.ndarray:
     """Arrange generated images in a grid; with classes, each row is of one, see `label_rows`."""
-    labels = label_rows(count_classes(generator), params.rows, params.columns)
+    classes = count_classes(generator)
+    default = ReportParams.model_fields["rows"].default
+    if ignored := describe_ignored_rows("report.rows", params.rows, default, classes):
+        logger.info("%s", ignored)
+    labels = label_rows(classes, params.rows, params.columns)
     return make_grid(_generate(generator, labels, params.seed), params.columns)
 
 

@@ -1,5 +1,6 @@
 """Nodes of the sample pipeline."""
 
+import logging
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from ganvas.networks.sampling import generate_batches, one_hot, sample_latents
 from ganvas.pipelines.sample.params import SampleParams
 from ganvas.progress import track
 from ganvas.visualization.image_grid import make_grid_of_rows
+
+logger = logging.getLogger(__name__)
 
 # Name of the dataset `samples_grid` among the files of `samples`.
 GRID = "grid"
@@ -33,6 +36,15 @@ def generate_samples(
     latents = sample_latents(generator, params.count, params.seed, params.truncation)
     names = classes["names"]
     selected = select_classes(names, params.classes)
+    if len(selected) > params.count:
+        logger.warning(
+            "sample.count=%d images show the first %d of %d classes: set sample.count to %d or "
+            "more for an image of each.",
+            params.count,
+            params.count,
+            len(selected),
+            len(selected),
+        )
     labels = np.resize(selected, params.count) if selected else np.zeros(params.count, int)
     batches = generate_batches(generator, latents, one_hot(labels, len(names)))
     images = (image for batch in batches for image in batch)
@@ -55,10 +67,13 @@ def select_classes(names: list[str], requested: str | list[str] | None) -> list[
     requested = [requested] if isinstance(requested, str) else requested
     for name in requested:
         if name not in names:
-            known = f"has the classes {', '.join(names)}" if names else "has no classes"
             raise GanvasError(
-                f"sample.classes has '{name}', but this generator {known}: choose among them, or "
-                "set it to null."
+                f"sample.classes has '{name}', but this generator has "
+                + (
+                    f"the classes {', '.join(names)}: choose among them, or set it to null."
+                    if names
+                    else "no classes: set it to null."
+                )
             )
     return [names.index(name) for name in requested]
 

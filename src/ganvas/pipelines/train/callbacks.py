@@ -1,5 +1,6 @@
 """Keras callbacks that connect training with plots and metrics: snapshots, warnings, KID."""
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pandas as pd
 
 from ganvas.arrays import Images
 from ganvas.atomic_files import atomic_path
-from ganvas.grid_layout import find_rows, label_rows
+from ganvas.grid_layout import describe_ignored_rows, find_rows, label_rows
 from ganvas.ingestion.collection import Collection
 from ganvas.metrics.class_diversity import (
     MIN_IMAGES,
@@ -51,9 +52,13 @@ from ganvas.visualization.curves import draw_curves
 from ganvas.visualization.image_grid import make_grid, write_png
 from ganvas.visualization.progress_strip import snapshot_file
 
+logger = logging.getLogger(__name__)
+
 # Added to the seed; beyond the seeds that a user can set, so that the selection of an epoch and
 # the final evaluation never share images.
 KID_SEED_OFFSET = 2**32
+# A kernel distance needs this many images on each side.
+MIN_KID_IMAGES = 2
 # Number of samples that are compared, and of real images in each reference for their distances.
 REFERENCE_IMAGES = 64
 # Number of training images that are clustered where there are no classes.
@@ -78,13 +83,22 @@ def make_callbacks(
         params: Parameters of training.
         snapshots: Folder of the runs' folders for snapshots, live curves and logs.
     """
+    default = TrainParams.model_fields["snapshot_rows"].default
+    ignored = describe_ignored_rows(
+        "train.snapshot_rows", params.snapshot_rows, default, len(class_names)
+    )
+    if ignored:
+        logger.info("%s", ignored)
     snapshot_callback = Snapshots(params, make_snapshot_saver(snapshots, params))
     callbacks = [
         snapshot_callback,
         EarlyWarnings(snapshot_callback, make_diagnosis(collection, data, class_names, params)),
     ]
     if params.kid_validation.interval:
-        callbacks.append(KidValidation(params, make_kid_measure(collection, data, params)))
+        split = choose_kid_split(collection, params)
+        measure = make_kid_measure(collection, data, params, split)
+        real = "training" if split == "train" else split
+        callbacks.append(KidValidation(params, measure, real))
     if params.tensorboard:
         callbacks.append(TensorBoardLogger(lambda run: _tensorboard_folder(snapshots, run)))
     return callbacks
@@ -215,17 +229,38 @@ def _measure_real_classes(
     return class_distances(images, limited, mean_image_distance)
 
 
-def make_kid_measure(
-    collection: Collection, data: TrainingSet, params: TrainParams
-) -> Callable[[keras.Model], float]:
-    """Return the function that measures a generator's kernel distance to validation images.
+def choose_kid_split(collection: Collection, params: TrainParams) -> str:
+    """Return the split that `train.kid_validation` compares with, and log what limits it.
 
-    With fewer than two validation images, it is the distance to training images.
+    It is validation, or train with fewer than 2 validation images.
     """
+    asked, found = params.kid_validation.images, len(collection.split("validation"))
+    if found < MIN_KID_IMAGES:
+        logger.warning(
+            "train.kid_validation compares epochs by their distance to training images, which "
+            "favors copies of them, since the collection has %d validation image(s) and %d are "
+            "needed: set a higher ingest.validation_share, or train.kid_validation.interval=null.",
+            found,
+            MIN_KID_IMAGES,
+        )
+        return "train"
+    if found < asked:
+        logger.info(
+            "train.kid_validation compares %d generated images with %d validation images: the "
+            "collection has no more, though train.kid_validation.images=%d.",
+            asked,
+            found,
+            asked,
+        )
+    return "validation"
+
+
+def make_kid_measure(
+    collection: Collection, data: TrainingSet, params: TrainParams, split: str = "validation"
+) -> Callable[[keras.Model], float]:
+    """Return the function that measures a generator's kernel distance to images of a split."""
     extractor = load_extractor(KID_EXTRACTOR)
-    positions = collection.shuffled("validation")
-    if len(positions) < 2:
-        positions = collection.shuffled("train")
+    positions = collection.shuffled(split)
     count, seed = params.kid_validation.images, KID_SEED_OFFSET + params.seed
     real_features = compute_features(extractor, collection.images[positions[:count]])
     labels = None
