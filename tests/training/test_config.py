@@ -172,7 +172,7 @@ def test_what_several_devices_can_not_do_is_refused_at_once_where_there_are_seve
             "after 3,000 steps (train.max_steps=3000), before train.epochs=1000.",
         ),
         ({"epochs": 2, "max_steps": 3000}, "after 20 steps (train.epochs=2), before train.max_s"),
-        ({"epochs": 5, "max_steps": 50}, "after 50 steps (train.max_steps=50)."),
+        ({"epochs": 5, "max_steps": 50}, "after 50 steps (train.epochs=5)."),
         ({"epochs": 5, "max_minutes": 2}, "(train.epochs=5), or earlier by train.max_minutes=2."),
     ],
 )

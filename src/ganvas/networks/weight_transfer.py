@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from ganvas.errors import GanvasError
 from ganvas.networks.latent_prior import remove_prior
@@ -12,11 +13,12 @@ logger = logging.getLogger(__name__)
 
 
 def load_matching_weights(network: keras.Model, folder: Path) -> None:
-    """Copy the weights of a saved network, layer by layer where the shapes match.
+    """Copy the weights of a saved network, layer by layer where kind and shapes match.
 
-    Layers are matched by their order, so a network of another size takes what fits. Frozen layers
-    are copied too, but not counted, since some are equal in all runs. A generator's latent prior is
-    left out: it belongs to the images of its run.
+    Layers are matched in their order. A network of another size or with classes has more or fewer
+    layers: then as many as possible are matched, see `match_layers`. What is taken and what starts
+    anew is logged. Frozen layers are copied too, but not counted, since some are equal in all runs.
+    A generator's latent prior is left out: it belongs to the images of its run.
 
     Args:
         network: The network whose weights are set.
@@ -31,18 +33,96 @@ def load_matching_weights(network: keras.Model, folder: Path) -> None:
     """
     file = _newest(folder / f"{network.name}.keras")
     saved = remove_prior(keras.saving.load_model(file, compile=False, safe_mode=True))
-    copied, layers = 0, _list_layers(network)
-    for layer, source in zip(layers, _list_layers(saved), strict=False):
-        if [w.shape for w in layer.weights] == [w.shape for w in source.weights]:
-            layer.set_weights(source.get_weights())
-            copied += bool(layer.trainable_weights)
-    if not copied:
+    layers, sources = _list_layers(network), _list_layers(saved)
+    taken = set()
+    for position, source in match_layers(layers, sources):
+        if _copy_weights(layers[position], sources[source]):
+            taken.add(position)
+    trainable = [i for i, layer in enumerate(layers) if layer.trainable_weights]
+    if not taken:
         raise GanvasError(
             f"No layer of {file} fits the {network.name}: set train.weights_from to a run of the "
-            "same network and widths."
+            "same network.name that has some of its widths."
         )
-    total = sum(bool(layer.trainable_weights) for layer in layers)
-    logger.info("The %s starts from %d of %d layers of %s.", network.name, copied, total, file)
+    logger.info(
+        "The %s starts from %d of %d layers of %s.", network.name, len(taken), len(trainable), file
+    )
+    if len(taken) < len(trainable):
+        for what, chosen in (
+            ("Taken", [layers[i] for i in trainable if i in taken]),
+            ("Starting anew", [layers[i] for i in trainable if i not in taken]),
+        ):
+            logger.info("%s: %s.", what, ", ".join(map(_describe_layer, chosen)))
+
+
+def match_layers(layers: list[keras.Layer], sources: list[keras.Layer]) -> list[tuple[int, int]]:
+    """Match layers that have the same role in two networks.
+
+    In networks with equally many layers, those in the same position. In others the longest common
+    subsequence of layers of the same kind and shapes: with twice as many pixels, a network has
+    another stage, and with classes, embeddings between its layers. Batch norms match by their
+    channels, since those with classes have no scale and offset of their own.
+
+    Args:
+        layers: Layers of the network whose weights are set, in their order.
+        sources: Layers of the other network.
+
+    Returns:
+        Positions in both lists, ascending.
+    """
+    if len(layers) == len(sources):
+        pairs = enumerate(zip(layers, sources, strict=True))
+        return [(i, i) for i, (a, b) in pairs if _shapes(a) == _shapes(b)]
+    ours, theirs = [_role(layer) for layer in layers], [_role(layer) for layer in sources]
+    # Matches from i and j on; of as many, those in the same position come first.
+    best = np.zeros((len(ours) + 1, len(theirs) + 1, 2), int)
+    for i in reversed(range(len(ours))):
+        for j in reversed(range(len(theirs))):
+            options = [tuple(best[i + 1, j]), tuple(best[i, j + 1])]
+            if ours[i] == theirs[j]:
+                count, same = best[i + 1, j + 1]
+                options.append((count + 1, same + (i == j)))
+            best[i, j] = max(options)
+    pairs, i, j = [], 0, 0
+    while i < len(ours) and j < len(theirs):
+        count, same = best[i + 1, j + 1]
+        if ours[i] == theirs[j] and tuple(best[i, j]) == (count + 1, same + (i == j)):
+            pairs.append((i, j))
+            i, j = i + 1, j + 1
+        elif tuple(best[i + 1, j]) == tuple(best[i, j]):
+            i += 1
+        else:
+            j += 1
+    return pairs
+
+
+def _shapes(layer: keras.Layer) -> list[tuple[int, ...]]:
+    return [tuple(weight.shape) for weight in layer.weights]
+
+
+def _role(layer: keras.Layer) -> tuple[object, ...]:
+    """Return what two layers must have in common to have the same role."""
+    inner = layer.layer if isinstance(layer, keras.layers.Wrapper) else layer
+    if isinstance(layer, keras.layers.BatchNormalization):
+        return type(layer), layer.weights[0].shape[-1]
+    return type(layer), type(inner), *_shapes(layer)
+
+
+def _copy_weights(layer: keras.Layer, source: keras.Layer) -> bool:
+    """Copy all weights, or those of the same name; return whether some of them are trainable."""
+    if _shapes(layer) == _shapes(source):
+        layer.set_weights(source.get_weights())
+        return bool(layer.trainable_weights)
+    values = {weight.name: weight for weight in source.weights}
+    shared = [weight for weight in layer.weights if weight.name in values]
+    for weight in shared:
+        weight.assign(values[weight.name])
+    return any(weight.trainable for weight in shared)
+
+
+def _describe_layer(layer: keras.Layer) -> str:
+    shape = max((weight.shape for weight in layer.trainable_weights), key=np.prod)
+    return f"{layer.name} ({'×'.join(map(str, shape))})"
 
 
 def _list_layers(network: keras.Model) -> list[keras.Layer]:
