@@ -139,6 +139,13 @@ def test_options_alone_are_those_of_run(arguments):
     assert "--runner=ParallelRunner can't be used" in CliRunner().invoke(cli, arguments).output
 
 
+@pytest.mark.parametrize("command", [["run"], ["train", "."], []], ids=str)
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_params_option_is_refused(command, value):
+    result = CliRunner().invoke(cli, [*command, f"--params={value}"])
+    assert error_sentence(result).startswith("Error: --params is empty, perhaps because of a shell")
+
+
 @pytest.mark.parametrize(
     ("images", "command"), [("~/my art", ["train", "~/my art"]), (None, ["run"])]
 )

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from ganvas.grid_layout import MAX_CLASS_ROWS, divide_rows, find_rows, label_rows, round_columns
+from ganvas.grid_layout import (
+    MAX_CLASS_ROWS,
+    describe_ignored_rows,
+    divide_rows,
+    find_rows,
+    label_rows,
+    round_columns,
+)
 
 
 def test_classes_share_the_rows_equally():
@@ -48,3 +55,18 @@ def test_alternating_classes_have_a_column_each(classes):
     grid = (np.arange(4 * columns) % classes).reshape(4, columns)
     assert (grid == grid[0]).all() and columns <= 16
     assert round_columns(17, 8) == round_columns(0, 8) == 8
+
+
+@pytest.mark.parametrize(
+    ("rows", "classes", "text"),
+    [
+        (10, 8, "report.rows=10 is not used: with classes a grid has one row for each of the 8."),
+        (10, 59, "one row for each of 32 of the 59."),
+        (8, 8, None),
+        (6, 8, None),
+        (10, 0, None),
+    ],
+)
+def test_a_number_of_rows_that_classes_replace_is_reported(rows, classes, text):
+    described = describe_ignored_rows("report.rows", rows, default=6, classes=classes)
+    assert described is None if text is None else described.endswith(text)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
+from click.core import ParameterSource
 from kedro.config import MissingConfigException
 from kedro.framework.cli.cli import project_commands
 from kedro.framework.cli.project import run as kedro_run
@@ -70,6 +71,7 @@ def _check_options(callback: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(callback)
     def wrapped(**options: Any) -> Any:
+        _refuse_empty_params(options["params"])
         runner = (options["runner"] or "").rpartition(".")[2]
         if runner in UNUSABLE_RUNNERS:
             raise GanvasError(
@@ -115,6 +117,16 @@ def _check_options(callback: Callable[..., Any]) -> Callable[..., Any]:
             ) from error
 
     return wrapped
+
+
+def _refuse_empty_params(params: object) -> None:
+    """Refuse `--params=` without a parameter, which would run everything with the defaults."""
+    given = click.get_current_context().get_parameter_source("params")
+    if given is ParameterSource.COMMANDLINE and not params:
+        raise GanvasError(
+            "--params is empty, perhaps because of a shell variable that is not set: write "
+            "--params=KEY=VALUE, or leave it out to use the parameters of conf."
+        )
 
 
 def _check_node(name: str, known: list[str], place: str) -> None:
@@ -221,6 +233,7 @@ def train(
     them as a `kedro run` command, which does the same, and then runs it. The same command later
     resumes an interrupted run.
     """
+    _refuse_empty_params(params.strip())
     # pandas takes a second to import, and Kedro imports this module for every command.
     from ganvas.ingestion.archives import UNPACKED, is_archive, unpack
     from ganvas.ingestion.inspect_folder import expand_path, inspect_folder

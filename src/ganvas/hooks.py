@@ -74,8 +74,8 @@ class GanvasHooks:
         self._divergence, self._metrics = None, {}
         _check_versions(pipeline, run_params.get("load_versions") or {})
         if "params:train" in pipeline.inputs():
-            train = catalog.load("params:train")
-            check_devices("none" if train["dry_run"] else train["distribute"])
+            train = TrainParams.model_validate(catalog.load("params:train"))
+            check_devices("none" if train.dry_run else train.distribute)
         for name in sorted(pipeline.inputs()):
             if name.startswith("params:") or name == "parameters" or catalog.exists(name):
                 continue

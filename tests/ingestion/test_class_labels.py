@@ -51,8 +51,10 @@ def test_a_column_with_too_many_or_too_few_values_has_no_classes(index):
     with pytest.raises(GanvasError, match=r"'title' has 7 values for 7 labeled"):
         read_classes(index, "title")
     index["style"] = "Op"
-    with pytest.raises(GanvasError, match=r"'style' has 1 values"):
+    with pytest.raises(GanvasError, match=r"'style' has 1 value.* another column \(title\), or to"):
         read_classes(index, "style")
+    with pytest.raises(GanvasError, match=r"'style' has 1 value.*: set network\.label to null, w"):
+        read_classes(index.drop(columns="title"), "style")
 
 
 def test_a_generator_with_other_classes_is_an_error(index):

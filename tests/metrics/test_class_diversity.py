@@ -9,6 +9,7 @@ from ganvas.metrics.class_diversity import (
     class_diversity,
     cluster_distances,
     coarse_colors,
+    count_clusters,
     fit_clusters,
     halve_classes,
     name_classes,
@@ -93,6 +94,21 @@ def test_a_missed_cluster_has_no_diversity_and_a_rare_one_is_left_out():
         distances, class_distances(real, clusters.labels_, mean_pairwise_distance)
     )
     assert values[first] == pytest.approx(1, abs=0.1) and values[second] == 0
+
+
+@pytest.mark.parametrize(
+    ("generated", "real", "clusters"),
+    [
+        (500, 1000, 10),
+        (10_000, 10_000, 10),
+        (500, 100, 3),
+        (500, 40, 1),
+        (32, 512, 2),
+        (15, 512, 1),
+    ],
+)
+def test_training_and_evaluation_count_clusters_by_one_rule(generated, real, clusters):
+    assert count_clusters(generated, real) == clusters
 
 
 def test_the_halves_of_a_class_differ_by_one_image_at_most():

@@ -363,6 +363,7 @@ def test_an_early_warning_appears_in_log_history_and_report(
     project, kedro_run, caplog, monkeypatch
 ):
     monkeypatch.setattr("ganvas.training.diagnostics.GRACE_EPOCHS", 1)
+    monkeypatch.setattr("ganvas.training.diagnostics.GRACE_STEPS", 1)
     with caplog.at_level(logging.WARNING):
         # Samples of a generator that learns nothing are nearly equal.
         kedro_run(train__generator_learning_rate=1e-12)

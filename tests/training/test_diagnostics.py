@@ -4,9 +4,12 @@ import pytest
 
 from ganvas.training.config import LossParams, TrainParams
 from ganvas.training.diagnostics import (
+    EPOCHS,
+    GRACE_STEPS,
     diagnose_class_diversity,
     diagnose_diversity,
     diagnose_memorization,
+    diagnose_run,
     diagnose_scores,
 )
 
@@ -143,3 +146,41 @@ def test_samples_close_to_training_images_are_memorization():
     # The last snapshot counts until the next one.
     assert len(diagnose_memorization([{"epoch": 1, "novelty": 0.3}, {"epoch": 2}])) == 1
     assert diagnose_memorization([{"epoch": 1}]) == []
+
+
+def run_rows(**values) -> list[dict]:
+    """Rows of 30 epochs; the last snapshot has these values."""
+    rows = [{"epoch": i + 1, "real_score": 0.6, "fake_score": 0.4} for i in range(30)]
+    for row in rows[-EPOCHS:]:
+        row |= {key: value for key, value in values.items() if key.endswith("_score")}
+    rows[-1] |= values
+    return rows
+
+
+ALIKE, COPIES = {"diversity": 0.1}, {"novelty": 0.1}
+CLASS_ALIKE = {"class_diversity": 0.2, "least_diverse_class": "Pop", "collapsed_classes": 3}
+WINNING = {"real_score": 0.99, "fake_score": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, []),
+        (COPIES | {"diversity": 0.9}, ["memorization"]),
+        # Samples that are alike are near the mean of all images, and copies of none.
+        (COPIES | ALIKE, ["mode collapse"]),
+        (COPIES | ALIKE | CLASS_ALIKE, ["mode collapse"]),
+        (COPIES | CLASS_ALIKE | {"diversity": 0.9}, ["mode collapse within classes"]),
+        (WINNING, ["discriminator winning"]),
+        (WINNING | ALIKE | COPIES, ["mode collapse"]),
+        (WINNING | COPIES | {"diversity": 0.9}, ["memorization"]),
+    ],
+)
+def test_a_run_has_one_warning_of_the_likelier_cause_and_none_at_first(values, expected):
+    loss = LossParams(name="hinge")
+    assert diagnose_run(run_rows(**values), GRACE_STEPS - 1, loss) == []
+    warnings = diagnose_run(run_rows(**values), GRACE_STEPS, loss)
+    assert names(warnings) == expected
+    if values.items() > WINNING.items():
+        assert "; likely because of discriminator winning, real score 0.99" in warnings[0].evidence
+        assert "train.discriminator_learning_rate" in warnings[0].advice

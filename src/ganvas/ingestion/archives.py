@@ -44,7 +44,7 @@ UTF8_NAME = 0x800
 
 
 class _Member(NamedTuple):
-    """A file in an archive: name, size in bytes, modification time in Unix seconds, and its content.
+    """A file in an archive: name, bytes, modification time in Unix seconds, and content.
 
     The content is a path in the archive for a link to another file, None to skip the file.
     """

@@ -72,9 +72,10 @@ def read_classes(index: pd.DataFrame, column: str | None) -> Classes:
         others = [name for name in allowed if name != column]
         choices = f"to another column ({', '.join(others)}), or " if others else ""
         raise GanvasError(
-            f"The column '{column}' has {len(names)} value(s) for {len(training)} labeled training "
-            f"images; there must be at least two classes, with {MIN_IMAGES_PER_CLASS} images each "
-            f"on average: set network.label {choices}to null, with a network other than artgan, "
+            f"The column '{column}' has {len(names)} value{'s' * (len(names) != 1)} for "
+            f"{len(training)} labeled training images; there must be at least two classes, with "
+            f"{MIN_IMAGES_PER_CLASS} images each on average: set network.label {choices}to null, "
+            "with a network other than artgan, "
             "for images without classes."
         )
     indices = {name: index for index, name in enumerate(names)}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # the choice of the 8, that of 4 by 9 to 15 %, which is too much for the lowest of many classes.
 MIN_IMAGES = 8
 COARSE_SIDE = 8
+MAX_CLUSTERS = 10
 
 MeanDistance = Callable[[np.ndarray], float]
 
@@ -94,6 +95,24 @@ def fit_clusters(vectors: np.ndarray, count: int, seed: int) -> KMeans:
     from sklearn.cluster import KMeans
 
     return KMeans(count, n_init=10, random_state=seed).fit(vectors)
+
+
+def count_clusters(generated: int, real: int) -> int:
+    """Return the number of clusters to divide images into; 1 if there are too few for more.
+
+    A cluster has 16 generated and 32 real images or more on average, so that most have the
+    `MIN_IMAGES` that a mean distance needs, in each half of the real ones too.
+
+    Args:
+        generated: Number of generated images.
+        real: Number of real images.
+
+    Example:
+        >>> count_clusters(500, 1000), count_clusters(500, 100), count_clusters(32, 500)
+        (10, 3, 2)
+    """
+    clusters = min(generated // (2 * MIN_IMAGES), real // (4 * MIN_IMAGES), MAX_CLUSTERS)
+    return max(clusters, 1)
 
 
 def cluster_distances(

@@ -24,10 +24,13 @@ GRACE_EPOCHS, NEVER_DIVERSE = 20, 0.25
 COLLAPSED_CLASS = 0.55
 # Samples count as copies below this share of the validation images' distance from training images.
 COPIED = 0.5
+# Steps before which samples and scores say little.
+GRACE_STEPS = 500
 # What to try, also in the report.
 COLLAPSED_CLASS_ADVICE = (
     "try more training (train.max_steps, train.epochs), a lower train.anchor.every where it is "
-    "set, a larger train.batch_size, or train.loss.name=relativistic with train.penalty.r1"
+    "set, a larger train.batch_size or, for a discriminator without batch norm, "
+    "train.loss.name=relativistic with train.penalty.r1"
 )
 COPIED_ADVICE = "try more images, fewer steps or, if it is off, train.augment.name=diffaugment"
 
@@ -38,6 +41,37 @@ class EarlyWarning(NamedTuple):
     name: str
     evidence: str
     advice: str
+
+
+def diagnose_run(rows: list[dict[str, Any]], steps: int, loss: LossParams) -> list[EarlyWarning]:
+    """Diagnose the present state of a run: one warning, with its likely cause, or none.
+
+    Samples that are alike are near the mean of the training images, and so nearer to these than
+    validation images are, without being copies: collapse is the likelier cause of both. Where one
+    network wins, that is the likelier cause of what samples show.
+
+    Args:
+        rows: The history, see the other functions.
+        steps: Steps of the run up to the last row; nothing is diagnosed before `GRACE_STEPS`.
+        loss: The loss.
+
+    Example:
+        >>> rows = [{"epoch": 30, "diversity": 0.1, "novelty": 0.1}]
+        >>> [warning.name for warning in diagnose_run(rows, steps=900, loss=LossParams())]
+        ['mode collapse']
+    """
+    if steps < GRACE_STEPS:
+        return []
+    causes = diagnose_scores(rows, loss)
+    # Where all samples are alike, those of a class are.
+    symptoms = (
+        diagnose_diversity(rows) or diagnose_class_diversity(rows) or diagnose_memorization(rows)
+    )
+    if not causes or not symptoms:
+        return causes or symptoms
+    (cause,), (symptom,) = causes, symptoms
+    evidence = f"{symptom.evidence}; likely because of {cause.name}, {cause.evidence}"
+    return [EarlyWarning(symptom.name, evidence, cause.advice)]
 
 
 def diagnose_scores(rows: list[dict[str, Any]], loss: LossParams) -> list[EarlyWarning]:
@@ -58,8 +92,8 @@ def diagnose_scores(rows: list[dict[str, Any]], loss: LossParams) -> list[EarlyW
     evidence = f"real score {real[-1]:.2f}, fake score {fake[-1]:.2f}, for {EPOCHS} epochs"
     if min(real) > winning_real_score and max(fake) < WINNING_FAKE_SCORE:
         advice = (
-            "try train.augment.name=diffaugment, a lower train.discriminator_learning_rate, or a "
-            "narrower discriminator"
+            "try a lower train.discriminator_learning_rate, a narrower discriminator or, if it is "
+            "off, train.augment.name=diffaugment"
         )
         return [EarlyWarning("discriminator winning", evidence, advice)]
     if max(real) < threshold and min(fake) > threshold:
@@ -92,8 +126,8 @@ def diagnose_diversity(rows: list[dict[str, Any]]) -> list[EarlyWarning]:
         f"samples differ from each other by {last:.0%} of what real images do, {best:.0%} at best"
     )
     advice = (
-        "try a lower train.generator_learning_rate, a larger train.batch_size or "
-        "train.loss.name=relativistic with train.penalty.r1"
+        "try a lower train.generator_learning_rate, a larger train.batch_size or, for a "
+        "discriminator without batch norm, train.loss.name=relativistic with train.penalty.r1"
     )
     return [EarlyWarning("mode collapse", evidence, advice)]
 

@@ -9,6 +9,7 @@ import pytest
 
 from ganvas.ingestion.collection import Collection
 from ganvas.metrics.feature_extractors import FeatureExtractor
+from ganvas.pipelines.evaluate import diversity
 from ganvas.pipelines.evaluate.diversity import measure_class_diversity
 from ganvas.pipelines.evaluate.feature_metrics import Features
 from ganvas.pipelines.evaluate.params import EvaluateParams
@@ -110,3 +111,18 @@ def test_without_classes_clusters_take_their_place(real, extractor):
 def test_too_few_images_have_no_diversity(real, caplog):
     metrics, _, _ = measure(real, np.repeat([0, 1, 2], 7), 20)
     assert metrics == {} and "needs 8 generated and 8 training images" in caplog.text
+    assert "have 7 and 50: raise evaluate.count." in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("count", "limit", "advice"),
+    [
+        (3, 5, "raise evaluate.count and raise evaluate.real"),
+        (20, 5, "have 20 and 3: raise evaluate.real"),
+        (20, 1000, "have 20 and 3: ingest more images of a class"),
+    ],
+)
+def test_the_advice_is_to_raise_what_limits_the_images(count, limit, advice):
+    real = np.repeat([0, 1], [3, 2])
+    groups = diversity._Groups(np.zeros(count, int), real, ["a", "b"], True, "classes of kind")
+    assert advice in diversity._explain_missing(groups, EvaluateParams(real=limit))

@@ -210,7 +210,8 @@ def test_the_model_card_refuses_metrics_of_another_training(generator):
         write_card(generator, metrics, make_summary(images_seen=90), np.zeros((8, 8, 3), np.uint8))
 
 
-def test_target_classes_have_training_frequencies_and_condition_the_generator():
+def test_target_classes_have_training_frequencies_and_condition_the_generator(caplog):
+    caplog.set_level("INFO")
     latents, labels = keras.Input((2,)), keras.Input((3,))
     gray = labels[:, 2:] - labels[:, :1] + 0 * latents[:, :1]
     images = keras.layers.UpSampling2D(8)(keras.layers.Reshape((1, 1, 1))(gray))
@@ -224,6 +225,8 @@ def test_target_classes_have_training_frequencies_and_condition_the_generator():
     np.testing.assert_allclose(
         np.bincount(target_classes, minlength=3) / 300, [0.6, 0.2, 0.2], atol=0.1
     )
+    assert "Generating 300 images (evaluate.count)." in caplog.text
+    assert "compare 6 of them" in caplog.text and "half of the 12 training images" in caplog.text
 
 
 def test_both_halves_of_the_training_images_are_random_samples():
@@ -263,9 +266,12 @@ def test_face_detection_rates_of_generated_and_validation_images(face):
     assert "N=4 generated and 3 validation images" in metric["protocol"]
 
 
-def test_face_detection_uses_training_images_if_there_is_no_validation_split(face):
+def test_face_detection_uses_training_images_if_there_is_no_validation_split(face, caplog):
     collection = make_face_collection(face, ["train"] * 4)
-    metric = measure_faces(face[None], collection, EvaluateParams(faces=2))["faces"]
+    with caplog.at_level("INFO"):
+        metric = measure_faces(face[None], collection, EvaluateParams(faces=2))["faces"]
+    assert "1 generated images (evaluate.count) and 2 training images" in caplog.text
+    assert "fewer than evaluate.faces=2" in caplog.text
     assert metric["real"] == 0.5 and "2 training images" in metric["protocol"]
 
 

@@ -73,7 +73,28 @@ def test_real_images_in_place_of_generated_ones_have_the_baseline(training):
 
 def test_too_few_images_have_no_distances(training, caplog):
     assert measure_distances(make_features(training[:30], training[:19]), EvaluateParams()) == {}
-    assert "9 images a side are too few" in caplog.text
+    assert "9 images a side (half of the 19 training images" in caplog.text
+    assert caplog.messages[-1].endswith("which needs 10: ingest more images.")
+
+
+@pytest.mark.parametrize(
+    ("generated", "training", "real", "limited", "advice"),
+    [
+        (500, 1000, 1000, (500, "evaluate.count=500"), "raise evaluate.count"),
+        (2000, 65, 1000, (32, "half of the 65 training images"), "raise evaluate.count"),
+        (2000, 60, 60, (30, "half of evaluate.real=60"), "raise evaluate.count"),
+        (500, 10, 10, (5, "half of evaluate.real=10"), "raise evaluate.real"),
+        (5, 10, 10, (5, "evaluate.count=5"), "raise evaluate.count and raise evaluate.real"),
+        (500, 10, 99, (5, "half of the 10 training images"), "ingest more images"),
+    ],
+)
+def test_what_limits_a_comparison_is_named_and_is_what_the_advice_raises(
+    generated, training, real, limited, advice
+):
+    params = EvaluateParams(count=generated, real=real)
+    count, limit = feature_metrics.limit_comparison(generated, training, params)
+    assert count == limited[0] and limit.startswith(limited[1])
+    assert feature_metrics.advise_more_images(generated, training, params, 10, 20) == advice
 
 
 @pytest.mark.slow

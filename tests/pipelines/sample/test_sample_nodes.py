@@ -1,10 +1,16 @@
 """Which classes are sampled, and how the samples are arranged."""
 
+import keras
 import numpy as np
 import pytest
 
 from ganvas.errors import GanvasError
-from ganvas.pipelines.sample.nodes import GRID, make_samples_grid, select_classes
+from ganvas.pipelines.sample.nodes import (
+    GRID,
+    generate_samples,
+    make_samples_grid,
+    select_classes,
+)
 from ganvas.pipelines.sample.params import SampleParams
 from ganvas.visualization.image_grid import split_grid
 
@@ -48,3 +54,15 @@ def test_samples_of_one_class_or_none_are_in_order():
     assert make_levels(["17", "18"], 8, columns=3, classes="18") == rows
     assert make_levels([], 8, columns=3, grid=7) == rows[:2]
     assert make_levels([], 8, columns=3, grid=2) == [[0, 1]]
+
+
+def test_fewer_images_than_classes_are_reported_with_both_numbers(caplog):
+    latents, labels = keras.Input((2,)), keras.Input((3,))
+    flat = keras.layers.Dense(3)(keras.layers.Concatenate()([latents, labels]))
+    generator = keras.Model([latents, labels], keras.layers.Reshape((1, 1, 3))(flat))
+    classes = {"names": ["a", "b", "c"]}
+    for count, classes_asked in ((2, ["a", "b"]), (3, None)):
+        generate_samples(generator, classes, SampleParams(count=count, classes=classes_asked))
+    assert caplog.text == ""
+    generate_samples(generator, classes, SampleParams(count=2))
+    assert "sample.count=2 images show the first 2 of 3 classes" in caplog.text

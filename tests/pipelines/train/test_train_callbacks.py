@@ -13,6 +13,7 @@ from ganvas.networks.sampling import generate_images, one_hot, sample_latents, t
 from ganvas.pipelines.train import callbacks
 from ganvas.training.config import TrainParams
 from ganvas.training.dataset import TrainingSet
+from ganvas.training.diagnostics import GRACE_STEPS
 
 
 def gray_images(levels):
@@ -30,10 +31,11 @@ def make_collection(train, validation):
 def make_diagnosis(collection, params=None, labels=None, names=()):
     positions = collection.split("train")
     data = TrainingSet(collection.images, positions, labels, len(names))
-    return callbacks.make_diagnosis(collection, data, list(names), params or TrainParams())
+    params = params or TrainParams(batch_size=128)
+    return callbacks.make_diagnosis(collection, data, list(names), params)
 
 
-def make_row(epoch=1):
+def make_row(epoch=GRACE_STEPS):
     return {"epoch": epoch, "real_score": 0.5, "fake_score": 0.5}
 
 
@@ -64,9 +66,9 @@ def make_class_images(rng, count, spread, classes=4):
 
 @pytest.fixture
 def classes():
-    """Training images of four classes, 30 of each, and names of the classes."""
-    images, labels = make_class_images(np.random.default_rng(0), 30, 20)
-    index = pd.DataFrame({"split": ["train"] * 120, "hash": [str(i) for i in range(120)]})
+    """Training images of four classes, 32 of each, and names of the classes."""
+    images, labels = make_class_images(np.random.default_rng(0), 32, 20)
+    index = pd.DataFrame({"split": ["train"] * 128, "hash": [str(i) for i in range(128)]})
     return Collection(images, index, pd.DataFrame()), labels, ["Op", "Pop", "Dada", "Fauve"]
 
 
@@ -87,7 +89,7 @@ def test_a_generator_that_repeats_an_image_of_each_class_is_diagnosed(classes):
         samples = generate_images(
             generator, sample_latents(generator, len(targets), 0), one_hot(targets, 4)
         )
-        rows = [make_row(epoch=20)]
+        rows = [make_row()]
         warnings[spread] = make_diagnosis(collection, params, labels, names)(rows, samples)
         assert rows[0]["class_diversity"] == pytest.approx(spread / 20, rel=0.1)
         # The classes alone keep most of the diversity of all samples.
@@ -101,37 +103,37 @@ def test_the_warning_names_the_least_diverse_class(classes):
     collection, labels, names = classes
     diagnose = make_diagnosis(collection, None, labels, names)
     samples, _ = make_class_images(np.random.default_rng(1), 8, [20, 9, 4, 20])
-    rows = [make_row()]
-    # A new generator is exempt.
+    rows = [make_row(epoch=GRACE_STEPS - 1)]
+    # A new generator is exempt: here, epochs have one step.
     assert diagnose(rows, samples) == []
-    rows = [make_row(epoch) for epoch in range(1, 21)]
+    rows = [make_row(epoch) for epoch in range(1, GRACE_STEPS + 1)]
     (warning,) = diagnose(rows, samples)
     assert rows[-1]["least_diverse_class"] == "Dada" and rows[-1]["collapsed_classes"] == 2
     assert "images of Dada differ from each other by 2" in warning.evidence
     assert "below 55%: 2" in warning.evidence
     # It lasts until the next snapshot.
-    rows.append(make_row(21))
+    rows.append(make_row(GRACE_STEPS + 1))
     assert names_of(diagnose(rows, None)) == ["mode collapse within classes"]
     assert "class_diversity" not in rows[-1]
 
 
 def test_where_all_samples_are_alike_there_is_one_warning(classes):
     collection, labels, names = classes
-    rows = [make_row(epoch=20)]
+    rows = [make_row()]
     warnings = make_diagnosis(collection, None, labels, names)(rows, gray_images([99] * 32))
     assert names_of(warnings) == ["mode collapse"] and rows[0]["class_diversity"] == 0
 
 
 def test_without_classes_clusters_of_similar_real_images_take_their_place(classes):
     collection, _, _ = classes
-    diagnose = make_diagnosis(collection, TrainParams(snapshot_rows=8))
+    diagnose = make_diagnosis(collection, TrainParams(snapshot_rows=8, batch_size=128))
     for spread, expected in ((20, []), (2, ["mode collapse within classes"])):
-        rows = [make_row(epoch=20)]
+        rows = [make_row()]
         samples, _ = make_class_images(np.random.default_rng(1), 16, spread)
         assert names_of(diagnose(rows, samples)) == expected
         assert rows[0]["class_diversity"] == pytest.approx(spread / 20, rel=0.1)
     # A cluster that is missed.
-    rows = [make_row(epoch=20)]
+    rows = [make_row()]
     samples[:16] = samples[16:32]
     (warning,) = diagnose(rows, samples)
     assert "of 4 differ from each other by 0%" in warning.evidence
@@ -140,7 +142,7 @@ def test_without_classes_clusters_of_similar_real_images_take_their_place(classe
 def test_too_few_samples_of_a_class_are_not_compared(classes):
     collection, labels, names = classes
     diagnose = make_diagnosis(collection, TrainParams(snapshot_columns=7), labels, names)
-    rows = [make_row(epoch=20)]
+    rows = [make_row()]
     samples, _ = make_class_images(np.random.default_rng(1), 7, 2)
     assert diagnose(rows, samples) == [] and "class_diversity" not in rows[0]
 

@@ -1,7 +1,7 @@
 """The node that measures diversity within classes."""
 
 import logging
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from ganvas.metrics.class_diversity import (
     class_diversity,
     cluster_distances,
     coarse_colors,
+    count_clusters,
     fit_clusters,
     halve_classes,
     name_classes,
@@ -25,10 +26,32 @@ from ganvas.pipelines.evaluate.params import EvaluateParams
 
 logger = logging.getLogger(__name__)
 
-# Clusters that stand for classes where there are none: this many, and fewer of few real images.
-CLUSTERS, IMAGES_PER_CLUSTER = 10, 4 * MIN_IMAGES
 
-Labels = tuple[np.ndarray, np.ndarray]
+class _Groups(NamedTuple):
+    """The classes, or the clusters in their place, of generated and training images.
+
+    Attributes:
+        generated: Number of each generated image's group.
+        real: Number of each training image's group; -1 for images without a class.
+        names: Names of the groups.
+        are_classes: Whether they are classes.
+        description: What they are, in words.
+    """
+
+    generated: np.ndarray
+    real: np.ndarray
+    names: list[str]
+    are_classes: bool
+    description: str
+
+
+class _Side(NamedTuple):
+    """What is compared: images or their features, generated and of training images."""
+
+    generated: np.ndarray
+    real: np.ndarray
+    mean_distance: MeanDistance
+    description: str
 
 
 def measure_class_diversity(
@@ -56,81 +79,113 @@ def measure_class_diversity(
     Raises:
         GanvasError: The collection's classes differ from the generator's.
     """
-    classes = match_classes(collection.index, class_list["column"], class_list["names"])
-    positions = features.training_positions
-    if classes.names:
-        names, groups = classes.names, f"classes of {classes.column}"
-        labels = target_classes, classes.labels[positions]
-    else:
-        labels, basis = _assign_clusters(generated, features, collection, params.seed)
-        names = [f"cluster {number + 1}" for number in range(labels[1].max() + 1)]
-        groups = f"k-means clusters of {basis}"
-    sides: dict[str, tuple[np.ndarray, np.ndarray, MeanDistance]]
-    sides = {"pixels": (generated, collection.images[positions], mean_image_distance)}
-    how = {"pixels": "root mean squared differences of pixels"}
-    if features.extractor:
-        sides["features"] = features.generated, features.training, mean_pairwise_distance
-        how["features"] = f"Euclidean, features of {features.extractor.name}"
+    groups = _find_groups(generated, target_classes, features, collection, class_list, params)
     metrics = {}
-    for key, (ours, real, mean_distance) in sides.items():
-        values = _measure(ours, real, labels, mean_distance, bool(classes.names))
+    for key, side in _list_sides(generated, features, collection).items():
+        values = _measure(side, groups)
         if not values:
-            logger.warning(
-                "Diversity within classes needs %d generated and %d training images of a class: "
-                "raise evaluate.count or evaluate.real.",
-                MIN_IMAGES,
-                MIN_IMAGES,
-            )
+            logger.warning("%s", _explain_missing(groups, params))
             return {}
-        by_class = name_classes(values, names)
-        worst = next(iter(by_class))
-        metrics[f"class_diversity_{key}"] = metric_entry(
-            f"Diversity within {'classes' if classes.names else 'clusters'}, in {key}",
-            by_class[worst],
-            f"mean distance of generated images of a class from each other relative to that of its "
-            f"training images, {how[key]}; the worst of {len(values)} {groups}, {worst}; those "
-            f"with fewer than {MIN_IMAGES} images a side are left out; N={len(ours)} generated and "
-            f"{len(real)} training images; baseline: one half of these relative to the other; "
-            f"seed {params.seed}",
-            real=_measure_baseline(real, labels[1], mean_distance),
-            by_class=by_class,
-        )
+        metrics[f"class_diversity_{key}"] = _make_entry(key, values, side, groups, params)
     return metrics
 
 
-def _assign_clusters(
-    generated: np.ndarray, features: Features, collection: Collection, seed: int
-) -> tuple[Labels, str]:
-    """Return the clusters of generated and training images, and what they are clusters of."""
+def _find_groups(
+    generated: np.ndarray,
+    target_classes: np.ndarray,
+    features: Features,
+    collection: Collection,
+    class_list: dict[str, Any],
+    params: EvaluateParams,
+) -> _Groups:
+    """Return the classes or, without classes, clusters of similar training images."""
+    classes = match_classes(collection.index, class_list["column"], class_list["names"])
+    positions = features.training_positions
+    if classes.names:
+        description = f"classes of {classes.column}"
+        return _Groups(target_classes, classes.labels[positions], classes.names, True, description)
     if features.extractor:
         ours, real = features.generated, features.training
         basis = "training images' features"
     else:
-        ours = coarse_colors(generated)
-        real = coarse_colors(collection.images[features.training_positions])
+        ours, real = coarse_colors(generated), coarse_colors(collection.images[positions])
         basis = "training images' colors at 8×8 pixels"
-    count = min(CLUSTERS, max(len(real) // IMAGES_PER_CLUSTER, 1))
-    clusters = fit_clusters(real, count, seed)
-    return (clusters.predict(ours), clusters.labels_), basis
+    clusters = fit_clusters(real, count_clusters(len(ours), len(real)), params.seed)
+    names = [f"cluster {number + 1}" for number in range(clusters.n_clusters)]
+    description = f"k-means clusters of {basis}"
+    return _Groups(clusters.predict(ours), clusters.labels_, names, False, description)
 
 
-def _measure(
-    generated: np.ndarray,
-    real: np.ndarray,
-    labels: Labels,
-    mean_distance: MeanDistance,
-    has_classes: bool,
-) -> dict[int, float]:
+def _list_sides(
+    generated: np.ndarray, features: Features, collection: Collection
+) -> dict[str, _Side]:
+    """Return what is compared by the end of its metric's key: pixels, and features if any."""
+    sides = {
+        "pixels": _Side(
+            generated,
+            collection.images[features.training_positions],
+            mean_image_distance,
+            "root mean squared differences of pixels",
+        )
+    }
+    if features.extractor:
+        sides["features"] = _Side(
+            features.generated,
+            features.training,
+            mean_pairwise_distance,
+            f"Euclidean, features of {features.extractor.name}",
+        )
+    return sides
+
+
+def _make_entry(
+    key: str, values: dict[int, float], side: _Side, groups: _Groups, params: EvaluateParams
+) -> dict[str, Any]:
+    by_class = name_classes(values, groups.names)
+    worst = next(iter(by_class))
+    return metric_entry(
+        f"Diversity within {'classes' if groups.are_classes else 'clusters'}, in {key}",
+        by_class[worst],
+        f"mean distance of generated images of a class from each other relative to that of its "
+        f"training images, {side.description}; the worst of {len(values)} {groups.description}, "
+        f"{worst}; those with fewer than {MIN_IMAGES} images a side are left out; "
+        f"N={len(side.generated)} generated and {len(side.real)} training images; baseline: one "
+        f"half of these relative to the other; seed {params.seed}",
+        real=_measure_baseline(side, groups.real),
+        by_class=by_class,
+    )
+
+
+def _explain_missing(groups: _Groups, params: EvaluateParams) -> str:
+    """Return why no class can be measured and what would help, in a sentence."""
+    generated, real = (_largest(labels) for labels in (groups.generated, groups.real))
+    remedies = ["raise evaluate.count"] if generated < MIN_IMAGES else []
+    if real < MIN_IMAGES:
+        limited = len(groups.real) >= params.real
+        remedies.append("raise evaluate.real" if limited else "ingest more images of a class")
+    return (
+        f"Diversity within classes needs {MIN_IMAGES} generated and {MIN_IMAGES} training images "
+        f"of a class that are not all equal, and the largest classes have {generated} and {real}: "
+        f"{' and '.join(remedies) or 'raise evaluate.count'}."
+    )
+
+
+def _largest(labels: np.ndarray) -> int:
+    """Return the number of images in the largest group."""
+    return int(np.bincount(labels[labels >= 0], minlength=1).max())
+
+
+def _measure(side: _Side, groups: _Groups) -> dict[int, float]:
     """Return the diversity of each class or cluster by its number."""
-    if has_classes:
-        ours = class_distances(generated, labels[0], mean_distance)
+    if groups.are_classes:
+        ours = class_distances(side.generated, groups.generated, side.mean_distance)
     else:
-        ours = cluster_distances(generated, *labels, mean_distance)
-    return class_diversity(ours, class_distances(real, labels[1], mean_distance))
+        ours = cluster_distances(side.generated, groups.generated, groups.real, side.mean_distance)
+    return class_diversity(ours, class_distances(side.real, groups.real, side.mean_distance))
 
 
-def _measure_baseline(
-    real: np.ndarray, labels: np.ndarray, mean_distance: MeanDistance
-) -> float | None:
-    halves = [class_distances(real, half, mean_distance) for half in halve_classes(labels)]
+def _measure_baseline(side: _Side, labels: np.ndarray) -> float | None:
+    halves = [
+        class_distances(side.real, half, side.mean_distance) for half in halve_classes(labels)
+    ]
     return min(class_diversity(*halves).values(), default=None)

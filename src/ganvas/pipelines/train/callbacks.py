@@ -16,11 +16,11 @@ from ganvas.atomic_files import atomic_path
 from ganvas.grid_layout import describe_ignored_rows, find_rows, label_rows
 from ganvas.ingestion.collection import Collection
 from ganvas.metrics.class_diversity import (
-    MIN_IMAGES,
     class_distances,
     class_diversity,
     cluster_distances,
     coarse_colors,
+    count_clusters,
     fit_clusters,
     name_classes,
 )
@@ -43,10 +43,7 @@ from ganvas.training.dataset import TrainingSet
 from ganvas.training.diagnostics import (
     COLLAPSED_CLASS,
     EarlyWarning,
-    diagnose_class_diversity,
-    diagnose_diversity,
-    diagnose_memorization,
-    diagnose_scores,
+    diagnose_run,
 )
 from ganvas.visualization.curves import draw_curves
 from ganvas.visualization.image_grid import make_grid, write_png
@@ -149,6 +146,7 @@ def make_diagnosis(
     real_distance = mean_image_distance(images[chosen]) if len(chosen) > 1 else 0.0
     validation_distance = distance_to_training(validation) if len(validation) else 0.0
     measure_classes = make_class_measure(data, class_names, params)
+    steps = max(len(data.positions) // params.images_per_step, 1)
 
     def diagnose(rows: list[dict[str, Any]], samples: np.ndarray | None) -> list[EarlyWarning]:
         if samples is not None and len(samples) > 1:
@@ -163,12 +161,7 @@ def make_diagnosis(
                 rows[-1]["collapsed_classes"] = collapsed
             if validation_distance:
                 rows[-1]["novelty"] = distance_to_training(some) / validation_distance
-        return [
-            *diagnose_scores(rows, params.loss),
-            # Where all samples are alike, those of a class are.
-            *(diagnose_diversity(rows) or diagnose_class_diversity(rows)),
-            *diagnose_memorization(rows),
-        ]
+        return diagnose_run(rows, rows[-1]["epoch"] * steps, params.loss)
 
     return diagnose
 
@@ -178,8 +171,8 @@ def make_class_measure(
 ) -> Callable[[np.ndarray], dict[str, float]]:
     """Return the function that measures how diverse the samples of each class are, in pixels.
 
-    Without classes, clusters of training images with similar colors take their place, of which
-    16 samples or more are expected on average. See `ganvas.metrics.class_diversity`.
+    Without classes, clusters of training images with similar colors take their place. See
+    `ganvas.metrics.class_diversity`.
 
     Args:
         data: The images to train on.
@@ -203,9 +196,9 @@ def make_class_measure(
         return measure_classes
 
     positions = positions[:CLUSTERED_IMAGES]
-    samples_and_images = min(params.snapshot_rows * params.snapshot_columns, len(positions))
-    count = samples_and_images // (2 * MIN_IMAGES)
+    count = count_clusters(params.snapshot_rows * params.snapshot_columns, len(positions))
     if count < 2:
+        # Of one, the diversity is that of all samples.
         return lambda samples: {}
     clusters = fit_clusters(coarse_colors(data.images[positions]), count, params.seed)
     names = [f"color cluster {number + 1} of {count}" for number in range(count)]
