@@ -20,8 +20,11 @@ LAYERS = [
     {"ingestion", "sample_collection", "training", "metrics", "visualization"},
     {"networks"},
     {"backbones"},
+    {"record_schemas"},
     {
         "table_schemas",
+        "plain_text",
+        "model_versions",
         "progress",
         "base_params",
         "command_line",

@@ -113,7 +113,9 @@ def test_an_invalid_history_is_an_error_on_load(project, kedro_run):
     file = project / REPORTING / "history.csv"
     pd.read_csv(file).astype(object).assign(loss_g="0,7").to_csv(file, index=False)
     assert error_sentence(kedro_run("--pipelines=report")) == (
-        "Error: Row 1 of history: loss_g can't be '0,7': it must be a finite number."
+        f"Error: {file} can't be used. Row 1 of history: loss_g can't be '0,7': it must be a "
+        "finite number. Correct it, or delete it and create it again by `kedro run "
+        "--pipelines=train` with the same --env and --params."
     )
 
 

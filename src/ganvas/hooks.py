@@ -10,12 +10,12 @@ from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
-from kedro.framework.project import pipelines
 from kedro.io import AbstractVersionedDataset, CatalogProtocol
 from kedro.pipeline import Node, Pipeline
 from kedro.utils import find_kedro_project
 
 from ganvas.base_params import check_params
+from ganvas.datasets.catalog import SUMMARY, check_versions, creating_pipeline
 from ganvas.errors import Finished, GanvasError
 from ganvas.file_lock import exclusive_lock
 from ganvas.ingestion.object_store import check_protocol, is_url
@@ -31,8 +31,6 @@ from ganvas.training.tf_config import read_tf_config
 
 logger = logging.getLogger(__name__)
 
-# Versioned datasets that one training saves together.
-TRAINED = ("generator", "discriminator", "class_list")
 # Datasets whose paths are logged at the end of a run.
 RESULTS = {"samples": "Samples", "report": "Report", "comparison": "Comparison"}
 # Metrics that are logged at the end of a run; others only where an evaluation has none of these.
@@ -72,22 +70,28 @@ class GanvasHooks:
         """Check that inputs exist, that their versions belong together, and the devices."""
         # One process may run several pipelines.
         self._divergence, self._metrics = None, {}
-        _check_versions(pipeline, run_params.get("load_versions") or {})
+        self._version = run_params.get("run_id")
+        check_versions(pipeline, catalog, run_params.get("load_versions") or {})
         if "params:train" in pipeline.inputs():
             train = TrainParams.model_validate(catalog.load("params:train"))
             check_devices("none" if train.dry_run else train.distribute)
         for name in sorted(pipeline.inputs()):
             if name.startswith("params:") or name == "parameters" or catalog.exists(name):
                 continue
-            producers = [key for key, other in pipelines.items() if name in other.all_outputs()]
-            if not producers:
+            smallest = creating_pipeline(name)
+            if smallest is None:
                 continue
-            smallest = min(producers, key=lambda key: len(pipelines[key].nodes))
             place = f" at {self._paths[name]}" if self._paths.get(name) else ""
             raise GanvasError(
                 f"There is no {name} yet{place}: create it by `kedro run --pipelines={smallest}` "
                 "with the same --env and --params."
             )
+
+    @hook_impl
+    def before_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        """Record in training.json which version of the models it describes."""
+        if dataset_name == SUMMARY:
+            data["version"] = self._version
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
@@ -301,23 +305,6 @@ class TrackingHooks:
         ingest = self._params.ingest
         network = self._params.network.resolve_label(ingest.classes)
         return run_parameters(ingest, network, self._params.train) | evaluate
-
-
-def _check_versions(pipeline: Pipeline, versions: dict[str, str]) -> None:
-    """Check that the versions in `--load-versions` belong to one training."""
-    trained = [name for name in TRAINED if name in versions]
-    if trained and "training_summary" in pipeline.inputs():
-        raise GanvasError(
-            f"An older version of {', '.join(trained)} can't be evaluated or reported on, since "
-            "training.json describes the newest training only: leave --load-versions out; "
-            "`kedro run --pipelines=sample` generates images with older versions."
-        )
-    both = {"generator", "class_list"}
-    if both <= pipeline.inputs() and len({versions.get(name) for name in both}) > 1:
-        raise GanvasError(
-            "generator and class_list must be of the same training: set --load-versions for both, "
-            "generator:VERSION,class_list:VERSION."
-        )
 
 
 def describe_metrics(metrics: dict[str, dict[str, Any]]) -> str:

@@ -1,39 +1,16 @@
 """Read JSON files that Ganvas has written, and that anything may have changed since."""
 
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from ganvas.errors import GanvasError
 
 T = TypeVar("T")
 # A name that can't lead out of the folder in which it is used.
-FolderName = Annotated[str, Field(pattern=r"^[^./\\][^/\\]*$")]
-
-
-class TrainingNames(BaseModel):
-    """The values of training.json that folders and files are named by."""
-
-    dataset: FolderName
-    network: FolderName
-    started: FolderName
-    snapshots: FolderName
-
-
-def check_training(summary: Any, where: str = "training.json") -> None:
-    """Check the names in a training summary; the catalog calls it.
-
-    Raises:
-        GanvasError: One is missing, or leads to another folder.
-    """
-    try:
-        TrainingNames.model_validate(summary)
-    except ValidationError as error:
-        raise GanvasError(
-            f"{where} is damaged ({describe_invalid(error)}): run `kedro run --pipelines=train` "
-            "with the same --env and --params, which writes it again."
-        ) from error
+FOLDER_NAME = r"^[^./\\][^/\\]*$"
+FolderName = Annotated[str, Field(pattern=FOLDER_NAME)]
 
 
 def read_json(file: Path, kind: type[T], advice: str) -> T:

@@ -5,11 +5,13 @@ from ganvas.stop_signals import hide_interrupted_imports
 hide_interrupted_imports()
 
 from ganvas.config_loader import GanvasConfigLoader, by_device, by_profile  # noqa: E402
+from ganvas.datasets.catalog import GanvasCatalog  # noqa: E402
 from ganvas.hooks import GanvasHooks, LockHooks, StageHooks, TrackingHooks  # noqa: E402
 
 HOOKS = (GanvasHooks(), LockHooks(), StageHooks(), TrackingHooks())
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)
 
+DATA_CATALOG_CLASS = GanvasCatalog
 CONFIG_LOADER_CLASS = GanvasConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

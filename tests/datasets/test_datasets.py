@@ -12,6 +12,7 @@ from ganvas.datasets.folder import FolderDataset, SnapshotsDataset
 from ganvas.datasets.images import AnimationDataset, ImageDataset, ImageFolderDataset
 from ganvas.datasets.leaderboard import LeaderboardDataset
 from ganvas.datasets.packed_collection import CollectionDataset
+from ganvas.errors import GanvasError
 from ganvas.ingestion.collection import INDEX, MANIFEST, REJECTED
 from ganvas.ingestion.shards import SHARD_NAME
 from ganvas.pipelines.evaluate.metric_entry import metric_entry
@@ -49,6 +50,10 @@ def test_a_folder_of_images_is_replaced_as_a_whole(tmp_path, images):
     loaded = dataset.load()
     assert list(loaded) == ["p0", "p1", "p2"]
     np.testing.assert_array_equal(loaded["p1"](), images[6])
+    file = tmp_path / "samples/p1.png"
+    file.write_bytes(file.read_bytes()[:50])
+    with pytest.raises(GanvasError, match=f"{file} can't be read .* create it again"):
+        loaded["p1"]()
 
 
 def test_a_failing_save_keeps_the_old_folder(tmp_path, images):
@@ -119,17 +124,24 @@ def test_the_preview_of_the_leaderboard_has_the_best_run_first(tmp_path):
         "network": "dcgan",
         "epochs": 3,
         "minutes": 1.5,
+        "images_seen": 24,
+        "seed": 0,
+        "version": "0.1",
+        "parameters": {},
     }
     for name, distance in (("a", 0.5), ("b", 0.25), ("c", None)):
         metrics = {}
         if distance is not None:
             metrics["kernel_distance"] = metric_entry("Distance", distance, "N=9")
-        dataset.save({name: entry | {"started": name, "metrics": metrics}})
+        dataset.save({name: entry | {"run": name, "started": name, "metrics": metrics}})
     shown = dataset.preview(nrows=3)
     column = {name: number for number, name in enumerate(shown["columns"])}
     rows = [[row[column["started"]], row[column["kernel_distance"]]] for row in shown["data"]]
     assert rows == [["b", 0.25], ["a", 0.5], ["c", ""]]
     assert len(dataset.preview(nrows=2)["data"]) == 2
+    # A damaged entry hides no others.
+    (tmp_path / "b.json").write_text('{"run":')
+    assert [row[column["started"]] for row in dataset.preview()["data"]] == ["a", "c"]
 
 
 def test_an_unfinished_save_is_not_on_the_leaderboard(tmp_path):

@@ -1,5 +1,7 @@
 """Trained models are found and loaded."""
 
+import json
+
 import pytest
 
 from ganvas.gallery.model_store import PRETRAINED_NAME, ModelStore, NotFoundError
@@ -30,3 +32,26 @@ def test_only_the_last_models_stay_loaded(trained, monkeypatch):
     assert models.load(PLAIN) is first
     models.load(BY_CLASS)
     assert models.load(PLAIN) is not first
+
+
+def test_the_newest_model_is_the_recorded_one_and_not_the_largest_name(tmp_path):
+    def save(name, version):
+        for file in ("generator.keras", "class_list.json"):
+            path = tmp_path / "06_models" / name / file / version / file
+            path.parent.mkdir(parents=True)
+            path.touch()
+
+    old, new, future = (f"{year}-01-01T00.00.00.000Z" for year in (2025, 2026, 2099))
+    for version in (old, new, future):
+        save(PLAIN, version)
+    save("others/ahead", future)
+    save("others/old", old)
+    models = ModelStore(tmp_path / "06_models")
+    expected = {PLAIN: new, "others/old": old, "others/ahead": future}
+    newest = {name: saved.version for name, saved in models.newest().items()}
+    assert list(newest) == [*expected, PRETRAINED_NAME]
+    assert newest.items() >= expected.items()
+    summary = tmp_path / "08_reporting" / PLAIN / "training.json"
+    summary.parent.mkdir(parents=True)
+    summary.write_text(json.dumps({"version": old}))
+    assert models.newest()[PLAIN].version == old

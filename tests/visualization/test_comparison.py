@@ -1,11 +1,14 @@
 import base64
 import io
+import json
 import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from ganvas.datasets.leaderboard import EntriesDataset, LeaderboardDataset
+from ganvas.errors import GanvasError
 from ganvas.pipelines.compare.nodes import write_comparison
 from ganvas.pipelines.evaluate.metric_entry import metric_entry
 from ganvas.visualization.comparison import (
@@ -155,6 +158,34 @@ def test_entries_of_earlier_versions_are_still_compared(runs):
     page = write_comparison(entries, dict.fromkeys(entries, lambda: np.zeros((4, 4, 3), np.uint8)))
     for name in ("an unnamed network", "inception", "lite"):
         assert f"features of {name}" in page
+
+
+def board(folder, kind, suffix, dataset):
+    return kind(path=str(folder), dataset=f"ganvas.datasets.{dataset}", filename_suffix=suffix)
+
+
+def test_damaged_entries_are_left_out_and_named(tmp_path, runs, caplog):
+    entries = board(tmp_path, LeaderboardDataset, ".json", "atomic.AtomicJSONDataset")
+    pictures = board(tmp_path, EntriesDataset, ".png", "images.ImageDataset")
+    names = ["whole", "cut", "empty", "list", "no metrics", "cut image", "no image"]
+    entries.save({name: runs[1] | {"run": name} for name in names})
+    pictures.save({name: np.zeros((4, 4, 3), np.uint8) for name in names[:-1]})
+    (tmp_path / "cut.json").write_text((tmp_path / "cut.json").read_text()[:100])
+    (tmp_path / "empty.json").write_text("")
+    (tmp_path / "list.json").write_text("[1, 2]")
+    (tmp_path / "no metrics.json").write_text(json.dumps(runs[1] | {"metrics": {"recall": None}}))
+    (tmp_path / "cut image.png").write_bytes((tmp_path / "cut image.png").read_bytes()[:40])
+    page = write_comparison(entries.load(), pictures.load())
+    assert page.count("<figcaption>1. ") == 1 and "2. dcgan" not in page
+    for message in caplog.messages:
+        assert "The comparison leaves out a run: " in message
+        assert "`kedro run --pipelines=evaluate` with the same --env and --params" in message
+    for name in ("cut.json", "empty.json", "list.json", "no metrics.json", "cut image.png"):
+        (message,) = [text for text in caplog.messages if f"{tmp_path}/{name} can't be " in text]
+    assert len(caplog.messages) == page.count("<p>Left out: ") == 6
+    (tmp_path / "whole.json").unlink()
+    with pytest.raises(GanvasError, match=r"no finished evaluation: run `kedro run` first. .*cut"):
+        write_comparison(entries.load(), pictures.load())
 
 
 def test_runs_measured_with_different_extractors_are_in_separate_sections(runs):

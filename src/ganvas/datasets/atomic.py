@@ -31,6 +31,7 @@ from kedro_datasets.plotly import JSONDataset as PlotlyDataset
 from kedro_datasets.text import TextDataset
 
 from ganvas.datasets.preview import empty_until_made
+from ganvas.datasets.versions import NewestVersion
 from ganvas.disk_space import explain_full_disk, find_full_disk
 from ganvas.errors import GanvasError
 from ganvas.keras_types import Model
@@ -44,7 +45,7 @@ else:
     _Dataset = object
 
 
-class AtomicSave(_Dataset):
+class AtomicSave(NewestVersion):
     """Mixin for Kedro's versioned file datasets that makes `save` atomic."""
 
     _suffix = ""

@@ -46,10 +46,12 @@ class SnapshotsDataset(FolderDataset):
     @empty_until_made
     def preview(self) -> ImagePreview:
         """Return the last snapshot of the latest run."""
-        runs = sorted(run for run in self._folder.glob("*") if list_snapshots(run))
+        runs = [run for run in self._folder.glob("*") if list_snapshots(run)]
         if not runs:
             raise NothingToShowError(f"{self._folder} has no snapshots yet: train first.")
-        return preview_bytes(list(list_snapshots(runs[-1]).values())[-1].read_bytes())
+        # Not by their names, which are times of a clock that may have been ahead.
+        newest = max(runs, key=lambda run: run.stat().st_mtime_ns)
+        return preview_bytes(list(list_snapshots(newest).values())[-1].read_bytes())
 
 
 class MirroredFolderDataset(FolderDataset):

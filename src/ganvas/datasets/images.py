@@ -4,6 +4,7 @@ import base64
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from PIL.ImageSequence import Iterator
 
 from ganvas.atomic_files import atomic_path, replace_folder
 from ganvas.datasets.preview import NothingToShowError, empty_until_made
+from ganvas.datasets.unreadable import explain_unreadable_file
 from ganvas.visualization.image_grid import encode_png, encode_webp, make_grid, read_png, write_png
 
 
@@ -98,7 +100,7 @@ class ImageFolderDataset(
     def load(self) -> dict[str, Callable[[], np.ndarray]]:
         """Return functions that read the pixels, uint8 (H, W, 3), by name in sorted order."""
         files = sorted(self._folder.glob("*.png"))
-        return {file.stem: ImageDataset(filepath=str(file)).load for file in files}
+        return {file.stem: partial(_read_image, file) for file in files}
 
     def save(self, data: Iterable[tuple[str, np.ndarray]]) -> None:
         """Write all images to a new folder, then replace the old one."""
@@ -125,3 +127,11 @@ class ImageFolderDataset(
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._folder)}
+
+
+def _read_image(file: Path) -> np.ndarray:
+    try:
+        return read_png(file)
+    # Pillow raises SyntaxError for a broken PNG.
+    except (OSError, ValueError, SyntaxError) as error:
+        raise explain_unreadable_file(str(file), error, None) from error

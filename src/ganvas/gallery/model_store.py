@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 import ganvas
 from ganvas.gallery.batching import BatchedGenerator
+from ganvas.model_versions import is_in_future, newest_version, read_recorded_version
 from ganvas.networks import sampling
 from ganvas.plain_text import one_line
 
@@ -147,10 +148,22 @@ class ModelStore:
 
         The pretrained model comes last, whenever it was trained.
         """
-        # Versions are sorted, so the last one of a name wins.
-        newest = {saved.name: saved for saved in self._scan().readable}
-        by_age = sorted(newest.items(), key=lambda item: item[1].version, reverse=True)
-        return dict(sorted(by_age, key=lambda item: item[1].pretrained))
+        by_name: dict[str, dict[str, ModelVersion]] = {}
+        for saved in self._scan().readable:
+            by_name.setdefault(saved.name, {})[saved.version] = saved
+        newest = [self._newest_of(versions) for versions in by_name.values()]
+        newest.sort(key=lambda saved: saved.version, reverse=True)
+        newest.sort(key=lambda saved: (saved.pretrained, is_in_future(saved.version)))
+        return {saved.name: saved for saved in newest}
+
+    def _newest_of(self, versions: dict[str, ModelVersion]) -> ModelVersion:
+        """Return the newest of the versions of one model."""
+        saved = next(iter(versions.values()))
+        if saved.pretrained:
+            return saved
+        summary = self._folder.parent / "08_reporting" / saved.name / "training.json"
+        folder = saved.folder / "generator.keras"
+        return versions[newest_version(folder, versions, read_recorded_version(summary))]
 
     def left_out(self) -> dict[str, str]:
         """Return why saved versions can't be used, by model and version."""

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from ganvas.errors import GanvasError
+from ganvas.model_versions import newest_version
 from ganvas.networks.latent_prior import remove_prior
 
 logger = logging.getLogger(__name__)
@@ -137,10 +138,12 @@ def _list_layers(network: keras.Model) -> list[keras.Layer]:
 
 
 def _newest(file: Path) -> Path:
-    versions = sorted(file.glob(f"*/{file.name}")) if file.is_dir() else [file]
-    if not versions or not versions[-1].is_file():
+    if file.is_file():
+        return file
+    versions = {path.parent.name: path for path in file.glob(f"*/{file.name}") if path.is_file()}
+    if not versions:
         raise GanvasError(
             f"There is no {file}: train.weights_from must be a folder with generator.keras and "
             "discriminator.keras of another run, such as data/06_models/<dataset>/<network>."
         )
-    return versions[-1]
+    return versions[newest_version(file, versions)]

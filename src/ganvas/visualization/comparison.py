@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,13 +34,16 @@ MAX_WIDTH = 1080
 Run = dict[str, Any]
 
 
-def render_comparison(runs: list[Run], grids: dict[str, np.ndarray]) -> str:
+def render_comparison(
+    runs: list[Run], grids: dict[str, np.ndarray], left_out: Sequence[str] = ()
+) -> str:
     """Render the comparison page.
 
     Args:
         runs: Entries of the leaderboard, each with run, dataset, extractor, network, started,
             epochs, images_seen, minutes, seed, version, parameters (flat) and metrics.
         grids: Generated images of each run, uint8 of shape (H, W, 3), by `run`.
+        left_out: Why other runs are left out, a sentence for each.
 
     Returns:
         HTML that loads no other file and nothing from a network.
@@ -63,7 +67,7 @@ def render_comparison(runs: list[Run], grids: dict[str, np.ndarray]) -> str:
         for (dataset, extractor), group in sorted(groups.items())
     ]
     return TEMPLATES.get_template("comparison.html.j2").render(
-        sections=sections, signs=SIGNS, format_value=format_value
+        sections=sections, left_out=left_out, signs=SIGNS, format_value=format_value
     )
 
 

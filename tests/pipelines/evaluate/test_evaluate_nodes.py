@@ -118,7 +118,7 @@ def test_a_subset_of_the_validation_split_is_not_its_first_images(discriminator)
 def test_losses_have_the_unit_of_the_loss_function():
     history = pd.DataFrame([{"loss_g": 1.0, "loss_d": 2.0, "real_score": 0.5, "fake_score": 0.4}])
     for loss, unit in (("non_saturating", "nats"), ("hinge", "")):
-        metrics = summarize_history(history, make_summary(loss))
+        metrics = summarize_history(history, make_summary(loss) | {"epochs": 1})
         assert {metric["unit"] for key, metric in metrics.items() if "loss" in key} == {unit}
         assert metrics["real_score"]["unit"] == ""
 
@@ -202,9 +202,16 @@ def test_validation_features_are_of_images_in_the_order_of_their_hashes(tmp_path
     np.testing.assert_array_equal(cells[3], np.arange(3, 70, 9))
 
 
+def test_a_history_that_was_cut_off_is_not_evaluated():
+    history = pd.DataFrame([{"loss_g": 1.0, "loss_d": 2.0, "real_score": 0.5, "fake_score": 0.4}])
+    with pytest.raises(GanvasError, match=r"history.csv has 1 epoch\(s\), but training.json 3"):
+        summarize_history(history, make_summary())
+
+
 def test_the_model_card_refuses_metrics_of_another_training(generator):
     history = pd.DataFrame([{"loss_g": 1.0, "loss_d": 2.0, "real_score": 0.5, "fake_score": 0.4}])
-    metrics = join_metrics(make_summary(), summarize_history(history, make_summary()))
+    summary = make_summary() | {"epochs": 1}
+    metrics = join_metrics(make_summary(), summarize_history(history, summary))
     assert len(metrics) == 4
     with pytest.raises(GanvasError, match=r"05, 60 images.* 90 images seen: run evaluate"):
         write_card(generator, metrics, make_summary(images_seen=90), np.zeros((8, 8, 3), np.uint8))

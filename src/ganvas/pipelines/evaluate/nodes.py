@@ -73,7 +73,17 @@ def generate_for_evaluation(
 
 
 def summarize_history(history: pd.DataFrame, training_summary: dict[str, Any]) -> Metrics:
-    """Return losses and scores of the epoch whose networks were saved, the last or the best."""
+    """Return losses and scores of the epoch whose networks were saved, the last or the best.
+
+    Raises:
+        GanvasError: The history has other epochs than the training.
+    """
+    if len(history) != training_summary["epochs"]:
+        raise GanvasError(
+            f"history.csv has {len(history)} epoch(s), but training.json "
+            f"{training_summary['epochs']}: one of them is cut off or of another run. Create "
+            "both again by `kedro run --pipelines=train` with the same --env and --params."
+        )
     train = training_summary["parameters"]["train"]
     # Runs of earlier versions have the parameter under its old name.
     keep = train.get("kid_validation", train.get("judge", {})).get("keep")
