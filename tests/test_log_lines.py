@@ -42,6 +42,21 @@ def test_lines_are_not_wrapped_and_have_an_iso_date(root, capsys):
     assert not logging.getLogger("kedro").isEnabledFor(logging.INFO)
 
 
+def test_passwords_are_hidden_from_every_handler(root, capsys, caplog):
+    root.addHandler(RichHandler())
+    root.addHandler(caplog.handler)
+    use_log_lines()
+    url = "s3://ann:hunter2@bucket"
+    try:
+        raise OSError(f"{url} is not there")
+    except OSError:
+        logging.getLogger("ganvas.test").exception("%s is unchanged: %d files.", url, 3)
+    written = capsys.readouterr().err
+    assert "s3://***@bucket is unchanged: 3 files." in written and "OSError" in written
+    assert "hunter2" not in written
+    assert caplog.messages == ["s3://***@bucket is unchanged: 3 files."]
+
+
 def test_in_a_terminal_lines_are_not_wrapped_either(root, capsys, monkeypatch):
     monkeypatch.setattr("ganvas.log_lines.in_terminal", lambda: True)
     root.addHandler(RichHandler())

@@ -24,6 +24,7 @@ import ganvas
 from ganvas.command_line import join_params
 from ganvas.disk_space import explain_full_disk, find_full_disk
 from ganvas.errors import Finished, GanvasError
+from ganvas.redaction import redact
 from ganvas.stop_signals import exit_interrupted, interrupt, on_signal
 
 if TYPE_CHECKING:
@@ -260,7 +261,7 @@ def train(
     options += [f"--env={env}"] if env else []
     options.append(_join_choices(choices, params))
     program = ["kedro", "run"] if find_kedro_project(Path.cwd()) else ["ganvas", "run"]
-    click.echo(f"The command that does the same:\n\n  {shlex.join([*program, *options])}\n")
+    click.echo(f"The command that does the same:\n\n  {redact(shlex.join([*program, *options]))}\n")
     with run.make_context("run", options, parent=context) as run_context:
         run.invoke(run_context)
 

@@ -8,6 +8,7 @@ from rich.logging import RichHandler
 from rich.text import Text
 
 from ganvas.progress import in_terminal
+from ganvas.redaction import redact
 
 # As in conf/logging.yml, which Kedro does not read from a packaged conf.
 FORMAT, DATE_FORMAT = "%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S"
@@ -23,6 +24,8 @@ def use_log_lines() -> None:
     dataset that it loads and saves.
     """
     root = logging.getLogger()
+    for handler in root.handlers:
+        handler.addFilter(_redact_record)
     replaced = [x for x in root.handlers if _is_default(x) or type(x) is logging.StreamHandler]
     if not replaced:
         return
@@ -36,6 +39,15 @@ def use_log_lines() -> None:
         root.removeHandler(other)
     root.addHandler(handler)
     logging.captureWarnings(True)
+
+
+def _redact_record(record: logging.LogRecord) -> bool:
+    """Hide passwords and keys in a record, whatever handler writes it."""
+    message = record.getMessage()
+    redacted = redact(message)
+    if redacted != message:
+        record.msg, record.args = redacted, None
+    return True
 
 
 def _is_default(handler: logging.Handler) -> bool:
@@ -53,7 +65,8 @@ class LineHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record."""
         try:
-            line = self.format(record)
+            # The whole line, since it may end with a traceback.
+            line = redact(self.format(record))
             if in_terminal():
                 rich.get_console().print(Text(line), soft_wrap=True)
             else:

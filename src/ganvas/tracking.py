@@ -21,6 +21,7 @@ from pydantic import Field
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
 from ganvas.extras import install_command
+from ganvas.redaction import redact
 from ganvas.visualization.report import list_parameters
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def log_run(client: MlflowClient, params: TrackingParams, report: RunReport) -> 
             log_generator(client, run, report.outputs["generator"], model_name)
         # An empty message replaces that of an earlier failure.
         message = report.message or (report.summary or {}).get("message") or ""
-        client.set_tag(run, "mlflow.note.content", message[:MAX_LENGTH])
+        client.set_tag(run, "mlflow.note.content", redact(message)[:MAX_LENGTH])
     finally:
         client.set_terminated(run, report.status)
 

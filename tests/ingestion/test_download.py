@@ -77,6 +77,10 @@ def test_a_second_download_sends_no_request_and_changes_nothing(hub, raw, caplog
         assert download("artworks", raw) == first
     assert hub.requests == [] and "already: 25 files" in caplog.text
     assert {path: path.stat().st_mtime_ns for path in raw.rglob("*")} == before
+    for damaged in ("", '{"handle": "a', "[]"):
+        (raw / MARKER).write_text(damaged)
+        with pytest.raises(GanvasError, match=f"{MARKER} can't be read: .*Delete {raw} to"):
+            download("artworks", raw)
 
 
 def test_an_interrupted_download_resumes(hub, raw):

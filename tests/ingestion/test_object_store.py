@@ -119,6 +119,27 @@ def test_folders_with_other_files_are_an_error(store, tmp_path):
         mirror(URL + "-too", tmp_path / "m", {})
 
 
+def test_the_password_of_a_url_is_not_written(store, tmp_path):
+    url = "memory://ann:hunter2@bucket/images"
+    store.pipe("/ann:hunter2@bucket/images/a.png", b"a")
+    mirror(url, tmp_path / "m", {})
+    marker = tmp_path / "m" / MARKER
+    assert "hunter2" not in marker.read_text() and "memory://***@bucket" in marker.read_text()
+    # So does a mirror of an earlier version, which is used on.
+    marker.write_text(marker.read_text().replace("***", "ann:hunter2"))
+    mirror(url, tmp_path / "m", {})
+    with pytest.raises(GanvasError) as caught:
+        mirror("memory://ann:hunter2@other/images", tmp_path / "m", {})
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["", '{"url": "mem', "[1]", '{"url": "memory://a"}'])
+def test_a_damaged_record_of_a_mirror_is_an_error(store, tmp_path, content):
+    (tmp_path / MARKER).write_text(content)
+    with pytest.raises(GanvasError, match=f"{MARKER} can't be read: .*delete {tmp_path} "):
+        mirror(URL, tmp_path, {})
+
+
 def test_an_empty_url_is_an_error_and_keeps_the_mirror(store, tmp_path):
     mirror(URL, tmp_path, {})
     store.rm("/bucket/images", recursive=True)

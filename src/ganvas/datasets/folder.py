@@ -10,6 +10,7 @@ from ganvas.datasets.images import preview_bytes
 from ganvas.datasets.preview import NothingToShowError, empty_until_made
 from ganvas.ingestion.archives import UNPACKED, find_images, is_archive, unpack, was_unpacked
 from ganvas.ingestion.object_store import is_url, mirror
+from ganvas.redaction import redact
 from ganvas.visualization.progress_strip import list_snapshots
 
 
@@ -96,4 +97,4 @@ class MirroredFolderDataset(FolderDataset):
         return self._folder
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._source, "path": str(self._folder)}
+        return {"filepath": redact(self._source), "path": str(self._folder)}

@@ -6,6 +6,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from ganvas.redaction import redact
 from ganvas.visualization.image_cells import data_uri
 
 # Bytes of a card that are shown.
@@ -23,7 +24,8 @@ def read_card(file: Path) -> str | None:
     """
     if not file.is_file():
         return None
-    text = file.read_bytes()[:MAX_CARD].decode(errors="replace")
+    # Cards of earlier versions may have passwords.
+    text = redact(file.read_bytes()[:MAX_CARD].decode(errors="replace"))
     tokens = PARSER.parse(text.split("---\n", 2)[-1] if text.startswith("---\n") else text)
     for token in tokens:
         if token.type.startswith("heading"):

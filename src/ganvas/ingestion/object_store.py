@@ -17,6 +17,7 @@ from ganvas.errors import GanvasError
 from ganvas.extras import install_command
 from ganvas.file_lock import exclusive_lock
 from ganvas.progress import track
+from ganvas.redaction import redact
 from ganvas.saved_json import read_json
 
 logger = logging.getLogger(__name__)
@@ -145,7 +146,7 @@ def _read_marker(url: str, folder: Path) -> dict[str, str]:
             )
         _write_marker(url, folder, {})
     content = read_json(marker, MirrorMarker, f"delete {folder} to mirror {url} again")
-    if content.url != url:
+    if redact(content.url) != redact(url):
         raise GanvasError(
             f"{folder} mirrors {content.url}, not {url}: set ingest.dataset to mirror that to "
             "another folder, or delete this one."
@@ -154,7 +155,7 @@ def _read_marker(url: str, folder: Path) -> dict[str, str]:
 
 
 def _write_marker(url: str, folder: Path, versions: dict[str, str]) -> None:
-    content = json.dumps({"url": url, "objects": versions})
+    content = json.dumps({"url": redact(url), "objects": versions})
     atomic_write(folder / MARKER, content.encode())
 
 

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from ganvas.base_params import flatten
 from ganvas.grid_layout import MAX_CLASS_ROWS, divide_rows
+from ganvas.redaction import MASK, redact
 from ganvas.visualization.contact_sheet import ROWS
 from ganvas.visualization.image_cells import (
     data_uri,
@@ -251,9 +252,10 @@ def reproduction_command(training: dict[str, Any]) -> str | None:
         >>> reproduction_command(training | {"steps": 500})
         'kedro run --params=train.seed=1,train.max_steps=500,train.max_minutes=null'
     """
-    command = training.get("command")
+    # Runs of earlier versions have recorded passwords.
+    command = redact(training.get("command"))
     if command is None or "steps" not in training:
-        return command
+        return None if command is None else str(command)
     limits = {"train.max_steps": str(training["steps"]), "train.max_minutes": "null"}
     return str(command if training["ended_by"] not in CUT_SHORT else _set(command, limits))
 
@@ -281,6 +283,8 @@ def reproduction_notes(training: dict[str, Any]) -> list[str]:
         ['The time limit ended the run: the command ends it at the same step, 500.']
     """
     notes = []
+    if MASK in str(redact(training.get("command"))):
+        notes.append(f"{MASK} stands for a password or key, which is not recorded.")
     if cause := CUT_SHORT.get(training["ended_by"]):
         limit = "it may end at another step"
         if "steps" in training:
@@ -308,13 +312,14 @@ def _describe_parts(parts: list[dict[str, Any]]) -> str:
 
 
 def list_parameters(tree: dict[str, Any]) -> dict[str, Any]:
-    """Flatten a tree of parameters to dotted keys, with "none" in place of None.
+    """Flatten a tree of parameters to dotted keys, with "none" in place of None, "***" of secrets.
 
     Example:
         >>> list_parameters({"train": {"seed": 0, "max_minutes": None}})
         {'train.seed': 0, 'train.max_minutes': 'none'}
     """
-    return {key: "none" if value is None else value for key, value in flatten(tree).items()}
+    flat = redact(flatten(tree))
+    return {key: "none" if value is None else value for key, value in flat.items()}
 
 
 def used_parameters(tree: dict[str, Any]) -> dict[str, Any]:

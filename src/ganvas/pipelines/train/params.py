@@ -7,6 +7,7 @@ from typing import Any
 
 from ganvas.networks import NetworkParams
 from ganvas.pipelines.ingest.params import IngestParams
+from ganvas.redaction import redact
 from ganvas.training.config import TrainParams
 
 # The feature extractor of train.kid_validation. The final evaluation uses another one, by whose
@@ -36,9 +37,12 @@ IDENTITY = {
 def run_parameters(
     ingest: IngestParams, network: NetworkParams, params: TrainParams
 ) -> dict[str, Any]:
-    """Return the parameters that determine a generator, in JSON's types."""
-    return {
-        "ingest": ingest.model_dump(mode="json"),
-        "network": network.model_dump(mode="json", include={"name", "label", network.name}),
-        "train": params.model_dump(mode="json"),
-    }
+    """Return the parameters that determine a generator, in JSON's types and without passwords."""
+    parameters: dict[str, Any] = redact(
+        {
+            "ingest": ingest.model_dump(mode="json"),
+            "network": network.model_dump(mode="json", include={"name", "label", network.name}),
+            "train": params.model_dump(mode="json"),
+        }
+    )
+    return parameters
