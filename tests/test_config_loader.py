@@ -10,6 +10,7 @@ from ganvas.base_params import check_params, flatten
 from ganvas.config_loader import by_device
 from ganvas.errors import GanvasError
 from ganvas.project_params import ProjectParams
+from ganvas.redaction import redact
 from projects import load_config, make_project, write_parameters
 
 
@@ -91,7 +92,11 @@ def test_the_command_of_a_run_has_the_parameters_of_conf_local(tmp_path, monkeyp
         "train.max_steps": 50,
         "ingest.dataset": "mine",
         "ingest.source.path": "/red, green",
-        "train.augment.policy": ["cutout", "color"],  # a list: --params would cut it
+        "train.augment.policy": ["cutout", "color"],
+        "report.published": [
+            {"metric": "frechet_distance", "value": 12.5, "source": "Ann, 2020: 5k images"},
+            {"metric": "recall", "value": 1, "source": "null"},
+        ],
     }
     write_parameters(project / "conf/local/parameters.yml", local)
     params = {"train": {"max_steps": 70, "epochs": 2}}
@@ -105,13 +110,33 @@ def test_the_command_of_a_run_has_the_parameters_of_conf_local(tmp_path, monkeyp
         "train.epochs": 2,
         "ingest.dataset": "mine",
         "ingest.source.path": "/red, green",
+        "train.augment.policy": ["cutout", "color"],
+        "report.published": local["report.published"],
     }
-    # The same parameters without conf/local, except for the list.
+    # The same parameters without conf/local.
     expected = load_config("parameters", None, params, project)
-    expected["train"]["augment"] = load_config("parameters")["train"]["augment"]
     assert load_config("parameters", "base", chosen, project) == expected
     # With another environment conf/local isn't read.
     assert load_config("catalog", "gpu", {}, project)["command"]["data"] == "kedro run --env=gpu"
+
+
+def test_the_command_of_a_run_has_no_password(tmp_path, monkeypatch):
+    project = make_project(tmp_path)
+    monkeypatch.chdir(project)
+    params = {
+        "tracking": {"uri": "http://ann:hunter2@host:5000"},
+        "ingest": {"source": {"name": "folder", "path": "s3://AKIA:hunter2/x@bucket/art"}},
+    }
+    command = load_config("catalog", None, params, project)["command"]["data"]
+    assert command == (
+        "kedro run '--params=tracking.uri=http://***@host:5000,"
+        "ingest.source.name=folder,ingest.source.path=s3://***@bucket/art'"
+    )
+
+
+def test_no_parameter_is_taken_for_a_password():
+    parameters = load_config("parameters")
+    assert redact(flatten(parameters)) == flatten(parameters)
 
 
 def test_the_old_name_of_by_profile_is_refused_with_the_new_one():

@@ -10,9 +10,10 @@ from kedro.utils import find_kedro_project
 from omegaconf import OmegaConf
 
 from ganvas.base_params import check_params, flatten
-from ganvas.command_line import join_params, quote_param
+from ganvas.command_line import escape_references, join_params
 from ganvas.errors import GanvasError
 from ganvas.project_params import ProjectParams
+from ganvas.redaction import redact
 from ganvas.training.gpu import has_gpu
 
 # Credentials that the catalog refers to; Kedro fails if one of them is missing.
@@ -75,20 +76,17 @@ class GanvasConfigLoader(OmegaConfigLoader):
     def _command(self) -> str:
         """Return the command that runs everything with the same environment and parameters.
 
-        What conf/local sets is part of it, unless `--params` can't hold it: a list of several
-        values.
+        What conf/local sets is part of it. Passwords and keys are replaced by `***`.
         """
         project = find_kedro_project(Path.cwd())
         words = ["kedro", "run"] if project else ["ganvas"]
         if project is None or Path(self.conf_source).resolve() != (project / "conf").resolve():
-            words.append(f"--conf-source={self.conf_source}")
+            words.append(f"--conf-source={redact(str(self.conf_source))}")
         if self.env and self.env != self.default_run_env:
             words.append(f"--env={self.env}")
-        local = self._local_parameters()
-        params = {key: value for key, value in local.items() if "," not in quote_param(value)}
-        params |= flatten(self.runtime_params or {})
+        params = self._local_parameters() | flatten(self.runtime_params or {})
         if params:
-            words.append(join_params(params))
+            words.append(join_params(redact(params)))
         return shlex.join(words)
 
     def _local_parameters(self) -> dict[str, Any]:
@@ -105,7 +103,7 @@ class GanvasConfigLoader(OmegaConfigLoader):
         gpu = _is_gpu(config)
         params, defaults = (flatten(choose_by_profile(tree, gpu)) for tree in (config, base))
         return {
-            key: value
+            key: escape_references(value)
             for key, value in params.items()
             if key not in defaults or defaults[key] != value
         }

@@ -1,12 +1,16 @@
 import base64
 import io
 import re
+import shlex
 
 import numpy as np
 import pandas as pd
 import pytest
+from kedro.framework.cli.utils import _split_params
 from PIL import Image
 
+from ganvas.base_params import flatten
+from ganvas.command_line import join_params
 from ganvas.pipelines.evaluate.metric_entry import metric_entry
 from ganvas.visualization.contact_sheet import draw_neighbors, draw_sheets
 from ganvas.visualization.curves import plot_curves
@@ -274,6 +278,27 @@ def test_a_run_that_was_cut_short_is_reproduced_by_its_steps(training, reason):
     page = render(summary)
     assert f"<p>{note}</p>" in page and expected.replace("'", "&#39;") in page
     assert reproduction_command(summary | {"ended_by": "steps"}) == command
+
+
+def test_a_command_with_a_list_keeps_it_when_it_is_limited(training):
+    command = join_params({"train.augment.policy": ["color", "a, b"], "train.max_steps": 9})
+    summary = training | {"ended_by": "time", "command": shlex.join(["kedro", "run", command])}
+    (option,) = shlex.split(reproduction_command(summary))[2:]
+    assert flatten(_split_params(None, None, option.removeprefix("--params="))) == {
+        "train.augment.policy": ["color", "a, b"],
+        "train.max_steps": 231,
+        "train.max_minutes": None,
+    }
+
+
+def test_passwords_that_earlier_versions_recorded_are_hidden(training):
+    command = "kedro run --params=tracking.uri=http://ann:hunter2@host,train.seed=7"
+    parameters = {"ingest": {"source": {"name": "folder", "path": "s3://AKIA:hunter2@bucket"}}}
+    summary = training | {"command": command}
+    summary["parameters"] = training["parameters"] | parameters
+    page = render(summary)
+    assert "hunter2" not in page and "tracking.uri=http://***@host,train.seed=7" in page
+    assert "s3://***@bucket" in page and "*** stands for a password or key" in page
 
 
 def test_parameters_that_changed_on_resume_are_beside_the_command(training):
