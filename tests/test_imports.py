@@ -36,7 +36,7 @@ LAYERS = [
         "grid_layout",
     },
     {"errors", "extras", "malloc", "keras_types", "quiet_tensorflow", "stop_signals", "cpu_count"},
-    {"redaction"},
+    {"redaction", "project_folder"},
 ]
 WITHIN_LAYER = {"__main__": {"cli"}, "ingestion": {"sample_collection"}}
 # The glue between Kedro and everything else, which is plain functions of arrays and tables.

@@ -22,6 +22,7 @@ from ganvas.ingestion.object_store import check_protocol, is_url
 from ganvas.log_lines import use_log_lines
 from ganvas.pipelines.train.params import run_parameters
 from ganvas.progress import format_duration
+from ganvas.project_folder import set_project_folder
 from ganvas.project_params import ProjectParams
 from ganvas.stop_signals import end_if_terminated
 from ganvas.tracking import RunReport, connect, log_run
@@ -46,8 +47,9 @@ class GanvasHooks:
         self._metrics: dict[str, Any] = {}
 
     @hook_impl
-    def after_context_created(self) -> None:
-        """Configure logging."""
+    def after_context_created(self, context: KedroContext) -> None:
+        """Configure logging, and the folder from which relative paths start."""
+        set_project_folder(context.project_path)
         # The command line prints errors itself. Set here rather than in logging.yml, which Kedro
         # does not read from a packaged conf.
         logging.getLogger("kedro.pipeline.node").setLevel(logging.CRITICAL)

@@ -96,7 +96,7 @@ def connect(params: TrackingParams, project: Path) -> MlflowClient:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    uri = params.uri or f"{SQLITE}{project / DATABASE}"
+    uri = resolve_uri(params.uri or f"{SQLITE}{DATABASE}", project)
     try:
         if uri.startswith(SQLITE):
             Path(uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
@@ -111,6 +111,28 @@ def connect(params: TrackingParams, project: Path) -> MlflowClient:
             "Correct tracking.uri, or set tracking.mlflow=false."
         ) from error
     return client
+
+
+def resolve_uri(uri: str, project: Path) -> str:
+    """Return a tracking URI in which the path of a file or folder is absolute.
+
+    Args:
+        uri: URI or path, which starts from the project if it is relative.
+        project: Folder of the project.
+
+    Example:
+        >>> resolve_uri("sqlite:///data/mlflow.db", Path("/project"))
+        'sqlite:////project/data/mlflow.db'
+    """
+    if uri.startswith(SQLITE):
+        path = uri.removeprefix(SQLITE)
+        in_memory = path in ("", ":memory:")
+        return uri if in_memory else f"{SQLITE}{project / Path(path).expanduser()}"
+    if uri.startswith("file:") and not uri.startswith("file:/"):
+        return (project / uri.removeprefix("file:")).as_uri()
+    # Databricks is named without an address.
+    is_path = ":" not in uri and not uri.startswith("databricks") and uri != "uc"
+    return str(project / Path(uri).expanduser()) if is_path else uri
 
 
 def log_run(client: MlflowClient, params: TrackingParams, report: RunReport) -> None:

@@ -5,6 +5,7 @@ Values computed with different extractors can't be compared, so metrics are name
 
 import hashlib
 import sys
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -203,7 +204,7 @@ def _load_saved(name: str) -> FeatureExtractor:
     path = Path(name).expanduser()
     try:
         network = keras.models.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         raise GanvasError(f"The extractor '{path}' can't be loaded: {error}") from error
     shapes = [tuple(tensor.shape) for tensor in (*network.inputs, *network.outputs)]
     if len(shapes) == 2 and len(shapes[1]) == 4:

@@ -1,6 +1,7 @@
 """Initialize a network with the weights of another run."""
 
 import logging
+import zipfile
 from pathlib import Path
 
 import keras
@@ -33,7 +34,13 @@ def load_matching_weights(network: keras.Model, folder: Path) -> None:
         >>> load_matching_weights(networks.generator, Path("data/06_models/celeba/dcgan"))
     """
     file = _newest(folder / f"{network.name}.keras")
-    saved = remove_prior(keras.saving.load_model(file, compile=False, safe_mode=True))
+    try:
+        saved = remove_prior(keras.saving.load_model(file, compile=False, safe_mode=True))
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        raise GanvasError(
+            f"{file} can't be read ({str(error)[:200]}): it may be cut off by a full disk or an "
+            "incomplete copy. Copy it again, or set train.weights_from to another run."
+        ) from error
     layers, sources = _list_layers(network), _list_layers(saved)
     taken = set()
     for position, source in match_layers(layers, sources):
@@ -72,8 +79,8 @@ def match_layers(layers: list[keras.Layer], sources: list[keras.Layer]) -> list[
         Positions in both lists, ascending.
     """
     if len(layers) == len(sources):
-        pairs = enumerate(zip(layers, sources, strict=True))
-        return [(i, i) for i, (a, b) in pairs if _shapes(a) == _shapes(b)]
+        both = zip(layers, sources, strict=True)
+        return [(i, i) for i, (a, b) in enumerate(both) if _shapes(a) == _shapes(b)]
     ours, theirs = [_role(layer) for layer in layers], [_role(layer) for layer in sources]
     # Matches from i and j on; of as many, those in the same position come first.
     best = np.zeros((len(ours) + 1, len(theirs) + 1, 2), int)
@@ -84,7 +91,8 @@ def match_layers(layers: list[keras.Layer], sources: list[keras.Layer]) -> list[
                 count, same = best[i + 1, j + 1]
                 options.append((count + 1, same + (i == j)))
             best[i, j] = max(options)
-    pairs, i, j = [], 0, 0
+    pairs: list[tuple[int, int]] = []
+    i = j = 0
     while i < len(ours) and j < len(theirs):
         count, same = best[i + 1, j + 1]
         if ours[i] == theirs[j] and tuple(best[i, j]) == (count + 1, same + (i == j)):

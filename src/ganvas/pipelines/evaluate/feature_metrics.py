@@ -15,6 +15,7 @@ from ganvas.metrics.pairwise import mean_pairwise_distance
 from ganvas.metrics.prdc import compute_prdc
 from ganvas.pipelines.evaluate.metric_entry import Metrics, Value, metric_entry
 from ganvas.pipelines.evaluate.params import EvaluateParams
+from ganvas.project_folder import resolve_path
 
 if TYPE_CHECKING:
     from ganvas.metrics.feature_extractors import FeatureExtractor
@@ -62,7 +63,11 @@ def extract_features(
     if not params.extractor:
         empty = np.empty((0, 0), np.float32)
         return Features(None, empty, empty, training, empty, validation)
-    extractor = load_extractor(params.extractor, params.weights)
+    name = params.extractor
+    extractor = load_extractor(
+        str(resolve_path(name)) if name.endswith(".keras") else name,
+        str(resolve_path(params.weights)) if params.weights else None,
+    )
     return Features(
         extractor,
         compute_features(extractor, generated, "Features of generated images"),

@@ -19,6 +19,7 @@ from ganvas.keras_types import Model
 from ganvas.networks import NETWORKS, NetworkParams, build
 from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.pipelines.train.params import IDENTITY, run_parameters
+from ganvas.project_folder import resolve_path
 from ganvas.training.config import TrainParams
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def build_networks(
     networks = build(network, shape, data.num_classes, params.precision)
     if params.weights_from is not None:
         for model in networks[:2]:
-            load_matching_weights(model, Path(params.weights_from).expanduser())
+            load_matching_weights(model, resolve_path(params.weights_from))
     same = not params.ema_decay and params.precision == "float32"
     return networks, networks.generator if same else build(
         network, shape, data.num_classes
