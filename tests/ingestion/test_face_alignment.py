@@ -10,8 +10,9 @@ from PIL import Image, ImageFilter
 
 from ganvas.errors import GanvasError
 from ganvas.ingestion import decode, face_alignment
-from ganvas.ingestion.decode import Rejection, decode_image
+from ganvas.ingestion.decode import decode_image
 from ganvas.ingestion.face_alignment import LANDMARKS, align_face, find_landmarks, fit_similarity
+from ganvas.ingestion.rejection import Rejection
 
 GRAY = (120, 110, 100)
 # In pixels from the top left corner.
@@ -158,7 +159,7 @@ def test_the_exif_orientation_is_applied_before_detection(tmp_path):
     exif[0x0112] = 6
     lying = hopper().transpose(Image.Transpose.ROTATE_90)
     lying.save(tmp_path / "lying.png", exif=exif)
-    upright, _ = decode_image(tmp_path / "upright.png", 64, align="faces")
+    upright = decode_image(tmp_path / "upright.png", 64, align="faces").pixels
     assert upright.shape == (64, 64, 3) and upright.dtype == np.uint8
     square = aligned_hopper().resize((64, 64), Image.Resampling.LANCZOS, box=(0, 20, 178, 198))
     assert np.array_equal(upright, square)

@@ -79,6 +79,8 @@ def good_files() -> dict[str, tuple[bytes, tuple[int, int, int]]]:
         "🎨 paint.png": (encode(plain(10), "PNG"), color(10)),
         "-rf.png": (encode(plain(11), "PNG"), color(11)),
         "no suffix": (encode(plain(12), "PNG"), color(12)),
+        "photo.jpg?w=600": (encode(plain(18), "PNG"), color(18)),
+        "photo.jpg_large": (encode(plain(19), "PNG"), color(19)),
         "wrong suffix.jpg": (encode(plain(13), "PNG"), color(13)),
         "very wide.png": (encode(plain(14, (900, 9)), "PNG"), color(14)),
         "a,b;'\"%20#?.png": (encode(plain(15), "PNG"), color(15)),
@@ -100,9 +102,17 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
         "bomb.png": (bomb(), "too large to decode safely"),
         "tiny.png": (encode(plain(0, (3, 3)), "PNG"), "too small: 3×3"),
         "caption.txt": (b"a caption", "no image: ends in .txt"),
-        "vector.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no image: ends in .svg"),
-        "page.html.jpg": (b"<html>404 Not Found</html>", "not an image"),
-        "zeros.png": (bytes(1000), "not an image"),
+        "vector.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing, which can't"),
+        "page.html.jpg": (b"<html>404 Not Found</html>", "not an image but an HTML page: downl"),
+        "zeros.png": (bytes(1000), "not an image but zeros alone"),
+        "LICENSE": (b"Free for all.", "no image: has no suffix"),
+        "IMG_1.HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC image, which can't be read"),
+        "phone.jpg": (b"\0\0\0\x18ftypmif1\0\0\0\0heic", "a HEIC image, which can't be read"),
+        "pointer.jpg": (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "not an image but a Git L",
+        ),
+        "camera.nef": (b"II*\0", "a raw photograph, which can't be read"),
         "same as plain.png": (encode(plain(0), "PNG"), "duplicate of plain.png"),
     }
 
@@ -115,7 +125,7 @@ def odd_entries(folder: Path) -> dict[str, str]:
     os.mkfifo(folder / "pipe.png")
     unreadable = folder / "unreadable.png"
     if os.geteuid() == 0:
-        # Not readable even by root, since no memory is mapped at address 0.
+        # Root may read every other file.
         unreadable.symlink_to("/proc/self/mem")
     else:
         unreadable.write_bytes(encode(plain(0), "PNG"))
@@ -125,7 +135,8 @@ def odd_entries(folder: Path) -> dict[str, str]:
         "round": "a folder that can't be listed, or a link to one",
         "dangling.png": "can't be read: No such file",
         "pipe.png": "not a file",
-        "unreadable.png": "can't be read",
+        # The system's file has size 0, and is not opened.
+        "unreadable.png": "empty file" if os.geteuid() == 0 else "can't be read",
     }
 
 
@@ -137,7 +148,15 @@ def odd_files(tmp_path) -> tuple[Path, dict[str, str]]:
     for name, (content, *_) in (good_files() | bad_files()).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    (folder / ".hidden.png").write_bytes(b"")
+    for name in (
+        ".hidden.png",
+        "Thumbs.db",
+        "@eaDir/a.png",
+        "__MACOSX/b.png",
+        "$RECYCLE.BIN/c.png",
+    ):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(encode(plain(20), "PNG"))
     return folder, reasons | {name: reason for name, (_, reason) in bad_files().items()}
 
 

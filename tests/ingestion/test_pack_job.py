@@ -14,11 +14,12 @@ from PIL import Image
 from ganvas.errors import GanvasError
 from ganvas.ingestion import pack_job, pack_worker
 from ganvas.ingestion.collection import open_collection
-from ganvas.ingestion.decode import Rejection, decode_image
+from ganvas.ingestion.decode import decode_image
 from ganvas.ingestion.file_index import FILE_STATS, list_files, make_skipped
 from ganvas.ingestion.pack_job import mark_duplicates
 from ganvas.ingestion.pack_worker import read_chunk_array, read_chunk_results
 from ganvas.ingestion.packing import PackParams, pack
+from ganvas.ingestion.rejection import Rejection
 
 NAMES = ["images-00000.npy", "images-00001.npy", "images-00002.npy", "images-00003.npy"]
 
@@ -85,9 +86,8 @@ def test_a_chunk_holds_the_result_of_each_file(raw, tmp_path):
     assert results["reason"].tolist() == ["", "not an image", ""]
     expected = [decode_image(raw / path, 32) for path in ("p02.png", "p04.png")]
     assert results["hash"].tolist() == [expected[0][1], "", expected[1][1]]
-    assert np.array_equal(
-        read_chunk_array(target, "images"), np.stack([pixels for pixels, _ in expected])
-    )
+    images = np.stack([decoded.pixels for decoded in expected])
+    assert np.array_equal(read_chunk_array(target, "images"), images)
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["chunk.npz"]
 
 
@@ -100,15 +100,15 @@ def test_chunks_of_other_jobs_are_never_used(raw, tmp_path):
 
 @pytest.mark.slow
 def test_unreadable_files_are_tried_again(raw, tmp_path, monkeypatch):
-    lost, read = raw / "p05.png", Path.read_bytes
+    lost, open_file = raw / "p05.png", Path.open
 
-    def refuse(path):
+    def refuse(path, *arguments, **options):
         if path == lost:
             raise PermissionError(13, "Permission denied")
-        return read(path)
+        return open_file(path, *arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "read_bytes", refuse)
+        patch.setattr(Path, "open", refuse)
         collection = pack_all(raw, tmp_path / "packed")
         reasons = collection.rejected.set_index("path")["reason"]
         assert reasons["p05.png"] == "can't be read: Permission denied"

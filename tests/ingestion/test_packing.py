@@ -284,3 +284,18 @@ def test_the_split_of_a_hash_never_changes():
     ends |= {"cccccccc": "train", "cccccccd": "test", "ffffffff": "test"}
     hashes = pd.Series([begin + "7" * 24 for begin in ends])
     assert choose_split(hashes, 0.1, 0.2).tolist() == list(ends.values())
+
+
+def test_images_whose_range_is_guessed_or_of_one_level_are_counted_in_warnings(tmp_path, caplog):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    ramp = np.linspace(0, 4000, 32 * 32).reshape(32, 32)
+    for number in range(5):
+        Image.fromarray((ramp + number).astype(np.uint16)).save(raw / f"deep{number}.png")
+    Image.new("RGB", (32, 32), (9, 9, 9)).save(raw / "black.png")
+    Image.effect_noise((32, 32), 90).save(raw / "fine.png")
+    pack_all(raw, tmp_path / "packed")
+    warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 2
+    assert warnings[0].startswith("5 of 7 images (deep0.png, deep1.png, deep2.png, …) have samples")
+    assert warnings[1].startswith("1 of 7 images (black.png) are of nearly one level")

@@ -25,7 +25,7 @@ from ganvas.gallery.request_checks import (
     explain_too_large,
 )
 from ganvas.gallery.services import EXTENSION, Services
-from ganvas.ingestion.decode import Rejection
+from ganvas.ingestion.rejection import Rejection
 
 RETRY_AFTER = 2
 # Status and sentence of each error; {} stands for its own message.

@@ -10,7 +10,7 @@ from pydantic_core import from_json
 
 # Bytes of a form with a file, and of any other body. The largest body of JSON, a ZIP file of 64
 # images, names a model and a class for each.
-MAX_UPLOAD = 8 * 2**20
+MAX_UPLOAD = 32 * 2**20
 MAX_BODY = 128 * 2**10
 # Fields of a query string or of a form, and values of a JSON body, with all nested ones.
 MAX_FIELDS = 200

@@ -68,7 +68,7 @@ def read_artworks(
     """
     artists = read_artists(folder)
     files, skipped = scan(folder, find_child(folder, params.images).name)
-    files, others = keep_image_files(files)
+    files, others = keep_image_files(files, folder)
     records, duplicates = _drop_mojibake_duplicates(folder, files)
     if records.empty:
         raise GanvasError(

@@ -55,7 +55,7 @@ def read_celeba(folder: Path, params: CelebaParams) -> tuple[pd.DataFrame, pd.Da
     if lists:
         records, unlabeled = _match_lists(folder, files, lists, images)
     else:
-        records, unlabeled = keep_image_files(files)
+        records, unlabeled = keep_image_files(files, folder)
     if records.empty:
         named = "".join(f" that {file.name} names" for file in lists[:1])
         found = [

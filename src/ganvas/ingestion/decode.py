@@ -4,17 +4,20 @@ import hashlib
 import io
 import logging
 import math
-import stat
+import struct
 import warnings
-from functools import cache
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
 from ganvas.ingestion.face_alignment import align_face
-from ganvas.ingestion.file_index import NON_IMAGE_FORMATS
+from ganvas.ingestion.file_formats import check_whole_image, explain_unreadable, supported_formats
+from ganvas.ingestion.file_reading import UNREADABLE, read_file
+from ganvas.ingestion.rejection import Rejection
+from ganvas.ingestion.sample_depth import load_8_bits
 
 logger = logging.getLogger(__name__)
 
@@ -28,12 +31,15 @@ MIN_SIDE = 8
 DETAIL_SIDE = 96
 # A decoded pixel takes at least three bytes, and several images are decoded at once.
 MAX_PIXELS = 90_000_000
-TOO_LARGE = "too large to decode safely"
-# Reasons that begin so may be temporary, such as a file of a disconnected disk.
-UNREADABLE = "can't be read"
-# MAX_PIXELS of four 16-bit channels take 720 MB uncompressed. Files are read as a whole, so a
-# video or a disk image would fill the memory.
-MAX_BYTES = 2**30
+# Progressive JPEG files are held as coefficients of up to six bytes a pixel, at any scale.
+MAX_PROGRESSIVE_PIXELS = 2 * MAX_PIXELS
+# Resolutions below the full one that encoders of JPEG 2000 write by default.
+JPEG_2000_LEVELS = 5
+# Difference of levels, without the lowest and highest fiftieth, below which an image counts as of
+# nearly one level.
+MIN_CONTRAST = 6
+# Notes on images that are packed, but may not be what they should.
+GUESSED_RANGE, ONE_LEVEL = "guessed range", "one level"
 # Transformation for each EXIF orientation; 1 is upright.
 EXIF_TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -44,26 +50,43 @@ EXIF_TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Pillow warns below its own limit; such images are rejected and listed here.
+# Pillow warns below its own limit, and of odd tags; files that can't be used are rejected and
+# listed here.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 Crop = Literal["center", "smart", "pad"]
 Align = Literal["none", "faces"]
 
 
-class Rejection(Exception):  # noqa: N818 - a result for one file, not a failure
-    """The reason, in a few words, why a file is rejected."""
+class DecodedImage(NamedTuple):
+    """A decoded image file.
+
+    Attributes:
+        pixels: uint8 of shape (size, size, 3).
+        hash: Hash of the file's content.
+        note: Space-separated notes: `GUESSED_RANGE` if the levels of black and white were guessed
+            from the image, `ONE_LEVEL` if all its levels are nearly the same. "" for most images.
+    """
+
+    pixels: np.ndarray
+    hash: str
+    note: str
 
 
 def decode_image(
-    path: Path, size: int, crop: Crop = "center", align: Align = "none"
-) -> tuple[np.ndarray, str]:
+    path: Path,
+    size: int,
+    crop: Crop = "center",
+    align: Align = "none",
+    max_pixels: float = MAX_PIXELS,
+) -> DecodedImage:
     """Read one image file, rotate it upright, crop it to a square and resize it.
 
-    Grayscale, palette, CMYK and 16-bit images are converted to RGB, color profiles to sRGB, and
-    transparent parts to white. The EXIF orientation is applied. Of an animation, the first frame
-    is used.
+    Grayscale, palette and CMYK images are converted to RGB, samples of more than 8 bits scaled to
+    8 bits, color profiles converted to sRGB, and transparent parts to white. The EXIF orientation
+    is applied. Of an animation, the first frame is used.
 
     Args:
         path: Image file.
@@ -71,22 +94,24 @@ def decode_image(
         crop: Square to keep: the center, the one with most detail (smart), or the whole image
             padded with white (pad).
         align: none, or faces: align the largest face first, as in CelebA, to 178×218 pixels.
-
-    Returns:
-        Pixels, uint8 of shape (size, size, 3), and a hash of the file's content.
+        max_pixels: Maximum number of pixels to decode, see `decode_content`.
 
     Raises:
-        Rejection: The file can't be decoded or has no face; the message is the reason.
+        Rejection: The file can't be read or decoded, or has no face; the message is the reason.
         GanvasError: The face detector is not installed.
 
     Example:
-        >>> pixels, content_hash = decode_image(Path("photo.jpg"), size=64, crop="smart")
-        >>> pixels.shape
+        >>> decode_image(Path("photo.jpg"), size=64, crop="smart").pixels.shape
         (64, 64, 3)
     """
     content = _read(path)
-    pixels = decode_content(content, size, crop, align)
-    return pixels, hashlib.blake2b(content, digest_size=16).hexdigest()
+    try:
+        pixels, is_guess = _decode_content(content, size, crop, align, None, max_pixels)
+    except Rejection as rejection:
+        raise Rejection(rejection.with_hint) from rejection
+    notes = {GUESSED_RANGE: is_guess, ONE_LEVEL: _measure_contrast(pixels) < MIN_CONTRAST}
+    content_hash = hashlib.blake2b(content, digest_size=16).hexdigest()
+    return DecodedImage(pixels, content_hash, " ".join(note for note in notes if notes[note]))
 
 
 def decode_content(
@@ -95,7 +120,7 @@ def decode_content(
     crop: Crop = "center",
     align: Align = "none",
     formats: tuple[str, ...] | None = None,
-    most: int = MAX_PIXELS,
+    most: float = MAX_PIXELS,
 ) -> np.ndarray:
     """Decode the bytes of an image file like `decode_image`.
 
@@ -105,8 +130,8 @@ def decode_content(
         crop: Square to keep.
         align: Whether to align faces.
         formats: Pillow's names of the allowed formats; None: all image formats that it decodes.
-        most: Maximum number of pixels to decode; a large JPEG file is decoded to fewer than it
-            has.
+        most: Maximum number of pixels to decode; a large JPEG or JPEG 2000 file is decoded to
+            fewer than it has.
 
     Returns:
         uint8 of shape (size, size, 3).
@@ -114,14 +139,28 @@ def decode_content(
     Raises:
         Rejection: The file can't be decoded or has no face; the message is the reason.
     """
+    return _decode_content(content, size, crop, align, formats, most)[0]
+
+
+def _decode_content(
+    content: bytes,
+    size: int,
+    crop: Crop,
+    align: Align,
+    formats: tuple[str, ...] | None,
+    max_pixels: float,
+) -> tuple[np.ndarray, bool]:
+    """Return the pixels, and whether the range of their levels was guessed."""
     try:
-        image = _to_srgb(_rotate_upright(_decode(content, size, align, formats, most)))
+        source = _open(content, formats)
+        _reduce(source, content, size, align, max_pixels)
+        loaded, is_guess = load_8_bits(source, lambda: _open(content, formats))
+        # Profile and orientation are those of the file, which a scaled image has not.
+        image = _to_srgb(_rotate_upright(loaded, source), source.info.get("icc_profile"))
     except Rejection:
         raise
     except UnidentifiedImageError as error:
-        raise Rejection("not an image") from error
-    except Image.DecompressionBombError as error:
-        raise Rejection(TOO_LARGE) from error
+        raise explain_unreadable(content) from error
     except MemoryError as error:
         raise Rejection("too large for this machine's memory") from error
     except Exception as error:
@@ -133,68 +172,101 @@ def decode_content(
         if face is None:
             raise Rejection("no face")
         image = face
-    return np.asarray(_crop_square(image, size, crop))
+    return np.asarray(_crop_square(image, size, crop)), is_guess
+
+
+def _measure_contrast(pixels: np.ndarray) -> float:
+    step = max(1, len(pixels) // DETAIL_SIDE)
+    low, high = np.quantile(pixels[::step, ::step], (0.02, 0.98))
+    return float(high - low)
 
 
 def _read(path: Path) -> bytes:
     try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise Rejection("a folder that can't be listed, or a link to one")
-        # Reading a pipe would block forever.
-        if not stat.S_ISREG(status.st_mode):
-            raise Rejection("not a file")
-        if status.st_size > MAX_BYTES:
-            raise Rejection(f"too large to read: {status.st_size} bytes")
-        content = path.read_bytes()
+        return read_file(path)
     except OSError as error:
         raise Rejection(f"{UNREADABLE}: {error.strerror or error}") from error
-    if not content:
-        raise Rejection("empty file")
-    return content
 
 
-def _decode(
-    content: bytes, size: int, align: Align, formats: tuple[str, ...] | None, max_pixels: int
-) -> Image.Image:
-    image = Image.open(io.BytesIO(content), formats=formats or _list_formats())
-    if image.width * image.height > MAX_PIXELS:
-        raise Rejection(TOO_LARGE)
+def _open(content: bytes, formats: tuple[str, ...] | None) -> Image.Image:
+    """Open an image of any size, which `_reduce` judges."""
+    names = [name for name in supported_formats() if formats is None or name in formats]
+    try:
+        return Image.open(io.BytesIO(content), formats=names)
+    except Image.DecompressionBombError:
+        pass
+    for name in names:
+        factory, accepts = Image.OPEN[name]
+        if accepts is None or accepts(content[:16]) is True:
+            try:
+                return cast(Image.Image, factory(io.BytesIO(content), ""))
+            except (SyntaxError, IndexError, TypeError, KeyError, EOFError, struct.error):
+                continue
+    raise UnidentifiedImageError("Opened before, but not again.")
+
+
+def _reduce(image: Image.Image, content: bytes, size: int, align: Align, max_pixels: float) -> None:
+    """Choose the scale at which an opened image is decoded, if its format has several.
+
+    Raises:
+        Rejection: It is too small, or too large even so.
+    """
+    check_whole_image(image)
     if min(image.size) < MIN_SIDE:
         raise Rejection(f"too small: {image.width}×{image.height} pixels")
+    pixels = image.width * image.height
+    if pixels > max(MAX_PROGRESSIVE_PIXELS, 2 * max_pixels) and _is_progressive(image, content):
+        raise _too_large(pixels, max(MAX_PROGRESSIVE_PIXELS, 2 * max_pixels), "progressive ")
     draft = (size * DRAFT_FACTOR, size * DRAFT_FACTOR)
     if align == "faces":
         scale = FACE_DRAFT / max(image.size)
         draft = (math.ceil(image.width * scale), math.ceil(image.height * scale))
-    image.draft("RGB", draft)
-    if image.width * image.height > max_pixels:
-        raise Rejection(f"too large: more than {max_pixels / 1e6:g} megapixels")
-    image.load()
-    return image
+    if isinstance(image, Jpeg2KImageFile) and pixels > max_pixels:
+        factor = min(width // wanted for width, wanted in zip(image.size, draft, strict=True))
+        levels = min(JPEG_2000_LEVELS, max(factor, 1).bit_length() - 1)
+        image.reduce = levels
+        pixels >>= 2 * levels
+    else:
+        image.draft("RGB", draft)
+        pixels = image.width * image.height
+    if pixels > max_pixels:
+        raise _too_large(pixels, max_pixels)
 
 
-@cache
-def _list_formats() -> tuple[str, ...]:
-    Image.init()
-    return tuple(name for name in Image.ID if name not in NON_IMAGE_FORMATS)
+def _is_progressive(image: Image.Image, content: bytes) -> bool:
+    """Return whether a JPEG file has several scans, so that all of it is held in memory."""
+    if image.format not in ("JPEG", "MPO"):
+        return False
+    position = 2
+    while position + 4 < len(content) and content[position : position + 2] != b"\xff\xda":
+        position += 2 + int.from_bytes(content[position + 2 : position + 4])
+    channels = content[position + 4 : position + 5]
+    return "progressive" in image.info or channels != bytes([len(image.getbands())])
 
 
-def _rotate_upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation; an image whose EXIF can't be read counts as upright.
+def _too_large(pixels: float, most: float, kind: str = "") -> Rejection:
+    return Rejection(
+        f"too large to decode safely: {pixels / 1e6:.4g} {kind}megapixels, more than "
+        f"{most / 1e6:.4g}",
+        hint="make it smaller, or raise ingest.max_megapixels",
+    )
+
+
+def _rotate_upright(image: Image.Image, source: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation of the source; an unreadable one counts as upright.
 
     Pillow's `exif_transpose` also rewrites the EXIF, which fails on malformed tags.
     """
     try:
-        method = EXIF_TRANSPOSE.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        method = EXIF_TRANSPOSE.get(source.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # Pillow raises all kinds of errors
         logger.debug("Ignoring an EXIF header that can't be read.")
         return image
     return image if method is None else image.transpose(method)
 
 
-def _to_srgb(image: Image.Image) -> Image.Image:
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Convert to sRGB by the color profile, or to RGB if there is no usable one."""
-    profile = image.info.get("icc_profile")
     # Profiles of CMYK and grayscale images apply to their own mode, others to RGB.
     image = image if profile and image.mode in ("CMYK", "L") else _to_rgb(image)
     if profile:
@@ -209,10 +281,11 @@ def _to_srgb(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
-        # Pillow would clip 16-bit levels to 255 instead of scaling them.
-        levels = np.asarray(image).astype(np.float64) / 257
-        image = Image.fromarray(levels.clip(0, 255).round().astype(np.uint8))
+    if image.mode == "LAB":
+        lab, srgb = (ImageCms.createProfile(space) for space in ("LAB", "sRGB"))
+        image = cast(Image.Image, ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB"))
+    if image.mode == "La":
+        image = image.convert("LA")
     if not image.has_transparency_data:
         return image.convert("RGB")
     layer = image.convert("RGBA")

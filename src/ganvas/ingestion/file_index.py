@@ -1,25 +1,50 @@
 """List the files of a source."""
 
 import heapq
+import mimetypes
 import os
 import re
 import unicodedata
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pandas as pd
-from PIL import Image
 
 from ganvas.errors import GanvasError
+from ganvas.ingestion.file_formats import (
+    RAW,
+    RAW_SUFFIXES,
+    START,
+    explain_format,
+    image_suffixes,
+    recognize,
+)
+from ganvas.ingestion.file_reading import UNREADABLE, read_file
+from ganvas.ingestion.rejection import Rejection
 
 FILE_STATS = {"bytes": "int64", "modified_ns": "int64"}
 SURROGATES = re.compile(r"[\ud800-\udfff]")
-# Formats that Pillow registers although it can only write them, reads them by external programs
-# or reads nothing but their size.
-NON_IMAGE_FORMATS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PALM", "PDF", "WMF"}
+# Folders and files, in lower case, that systems add to those of their users: copies of images
+# (thumbnails, versions, deleted files) and metadata. Hidden ones are skipped as well.
+SYSTEM_NAMES = {
+    *("@eadir", "@tmp", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@synoresource"),
+    *("$recycle.bin", "recycler", "recycled", "system volume information", "found.000"),
+    *("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "zbthumbnail.info"),
+    *("__macosx", "icon\r", "network trash folder", "temporary items", "lost.dir"),
+    *("lost+found", "__pycache__", "picasa.ini", "_vti_cnf"),
+}
+# Suffixes of files that are not read to find out whether they are images, since there may be one
+# beside each image.
+SIDECAR_SUFFIXES = {
+    *(".aae", ".caption", ".json", ".jsonl", ".npy", ".npz", ".tags", ".xml", ".xmp", ".yaml"),
+}
+NON_IMAGE_TYPES = ("text/", "audio/", "video/")
+KNOWN_TYPES = mimetypes.MimeTypes().types_map[True]
+SYSTEM_SUFFIXES = ("@synoeastream", ":zone.identifier")
 
 
 def list_files(folder: Path, subfolder: str = "") -> list[tuple[str, int, int]]:
-    """List all files below a subfolder except hidden ones, following links.
+    """List all files below a subfolder except hidden ones and those of systems, following links.
 
     Returns:
         One tuple a file: path below `folder`, size in bytes, modification time in nanoseconds.
@@ -57,13 +82,13 @@ def _walk(folder: Path, subfolder: str) -> tuple[list[tuple[str, int, int]], lis
         except PermissionError:
             if parent == top:
                 raise
-            # Listed like a file, such as lost+found of a disk, so that decoding rejects it.
+            # Listed like a file, so that decoding rejects it.
             files.append((parent, 0, 0))
             continue
         for entry in entries:
             # Strings, because a Path for each of 80,000 files takes a second.
             path = f"{parent}/{entry.name}" if parent else entry.name
-            if entry.name.startswith("."):
+            if _is_of_system(entry.name):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 pending.append((path, f"{real.rstrip('/')}/{entry.name}"))
@@ -74,6 +99,11 @@ def _walk(folder: Path, subfolder: str) -> tuple[list[tuple[str, int, int]], lis
                 stat = _read_stat(entry)
                 files.append((path, stat.st_size, stat.st_mtime_ns))
     return files, repeated
+
+
+def _is_of_system(name: str) -> bool:
+    lower = name.lower()
+    return name.startswith(".") or lower in SYSTEM_NAMES or lower.endswith(SYSTEM_SUFFIXES)
 
 
 def _read_stat(entry: os.DirEntry[str]) -> os.stat_result:
@@ -87,7 +117,7 @@ def _read_stat(entry: os.DirEntry[str]) -> os.stat_result:
 
 
 def scan(folder: Path, subfolder: str = "") -> tuple[pd.DataFrame, pd.DataFrame]:
-    """List all files below a subfolder except hidden ones, following links.
+    """List all files below a subfolder, see `list_files`, reading each directory once.
 
     Returns:
         The files, sorted by path, with columns path, bytes and modified_ns; and a table of the
@@ -121,14 +151,45 @@ def scan(folder: Path, subfolder: str = "") -> tuple[pd.DataFrame, pd.DataFrame]
     )
 
 
-def keep_image_files(files: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Split files into those that may be images, by suffix, and a table of skipped ones."""
-    suffixes = files["path"].map(lambda path: PurePosixPath(path).suffix.lower())
-    formats = Image.registered_extensions()
-    known = [suffix for suffix, name in formats.items() if name not in NON_IMAGE_FORMATS]
-    others = ~suffixes.isin(["", *known])
-    skipped = make_skipped(files.loc[others, "path"], "no image: ends in " + suffixes[others])
+def keep_image_files(files: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Split files into those that may be images and a table of skipped ones.
+
+    The suffix of an image format is taken at its word until the file is decoded. Files with
+    others, such as `photo.jpg?w=600`, and without one are recognized by their first bytes. Raw
+    photographs are skipped by their suffix, since they begin like TIFF files.
+
+    Args:
+        files: One row a file: path, and more columns.
+        folder: Folder that the paths are below.
+    """
+    known = image_suffixes()
+    reasons = [
+        ""
+        if (suffix := PurePosixPath(path).suffix.lower()) in known
+        else _explain_skipping(folder / path, suffix)
+        for path in files["path"]
+    ]
+    others = np.array([bool(reason) for reason in reasons], bool)
+    skipped = make_skipped(files.loc[others, "path"], [reason for reason in reasons if reason])
     return files[~others].reset_index(drop=True), skipped
+
+
+def _explain_skipping(file: Path, suffix: str) -> str:
+    """Return why a file without the suffix of an image format is skipped; "" if it is an image."""
+    if suffix in RAW_SUFFIXES:
+        return explain_format(RAW).with_hint
+    ending = f"no image: ends in {suffix}" if suffix else "no image: has no suffix"
+    if suffix in SIDECAR_SUFFIXES or KNOWN_TYPES.get(suffix, "").startswith(NON_IMAGE_TYPES):
+        return ending
+    try:
+        form = recognize(read_file(file, START))
+    except Rejection as rejection:
+        return str(rejection)
+    except OSError as error:
+        return f"{UNREADABLE}: {error.strerror or error}"
+    if form is None or not form.is_image:
+        return ending
+    return "" if form.is_readable else explain_format(form).with_hint
 
 
 def make_skipped(paths: list[str] | pd.Series, reason: str | list[str] | pd.Series) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
+from ganvas.ingestion.file_formats import UNSUPPORTED
 from ganvas.ingestion.file_index import (
     FILE_STATS,
     first_folder,
@@ -72,14 +73,14 @@ def read_folder(folder: Path, params: FolderParams) -> tuple[pd.DataFrame, pd.Da
                 "below that folder into the table, or set ingest.source.path to their folder."
             )
     else:
-        records, unlabeled = keep_image_files(files[files["path"] != params.csv])
+        records, unlabeled = keep_image_files(files[files["path"] != params.csv], folder)
     if params.labels == "folders":
         records["class"] = first_folder(records["path"])
     if records.empty:
-        raise GanvasError(
-            f"No image in {folder}{_describe_suffixes(files['path'])}: set ingest.source.path to a "
-            "folder with images."
-        )
+        hint = "set ingest.source.path to a folder with images"
+        for row in unlabeled[unlabeled["reason"].str.contains(UNSUPPORTED)].head(1).itertuples():
+            hint = f"{row.path} is {row.reason}"
+        raise GanvasError(f"No image in {folder}{_describe_suffixes(files['path'])}: {hint}.")
     return records, join_skipped(skipped, unlabeled)
 
 

@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
 import pandas as pd
-from PIL import Image
 
 from ganvas.errors import GanvasError
+from ganvas.extras import install_command
 from ganvas.ingestion.artworks import ARTISTS
 from ganvas.ingestion.file_index import SURROGATES, find_child, first_folder, keep_image_files, scan
 from ganvas.ingestion.wikiart import LIST_NAME
@@ -25,7 +25,7 @@ class FolderContents(NamedTuple):
     Attributes:
         path: The folder to read: the one that was inspected, or the only one within it.
         source: Layout, a name of `ingest.source.name`.
-        images: Number of files that are images by their suffixes.
+        images: Number of files that are images by their suffixes or first bytes.
         folders: Number of images below each folder; "" for those in no folder. The folders of
             artworks are those in `images/`.
         others: Number of other files by suffix, the most frequent first.
@@ -129,23 +129,10 @@ def _detect_source(folder: Path) -> Literal["artworks", "wikiart", "celeba", "fo
 
 def _split_files(folder: Path, files: pd.DataFrame) -> tuple[pd.Series, dict[str, int]]:
     """Return the paths of images, and the number of other files by suffix."""
-    candidates, _ = keep_image_files(files)
-    images = candidates["path"]
-    has_suffix = images.map(lambda path: bool(PurePosixPath(path).suffix)).astype(bool)
-    # Ingestion opens files without a suffix too, but few of those beside others are images.
-    if has_suffix.any() or not any(_is_image(folder / path) for path in images[:MIN_IMAGES]):
-        images = images[has_suffix]
+    images = keep_image_files(files, folder)[0]["path"]
     chosen = files["path"].map(set(images).__contains__).astype(bool)  # Series.isin is slow
     suffixes = Counter(PurePosixPath(path).suffix.lower() for path in files.loc[~chosen, "path"])
     return images, dict(suffixes.most_common())
-
-
-def _is_image(file: Path) -> bool:
-    try:
-        with Image.open(file):
-            return True
-    except (OSError, ValueError):
-        return False
 
 
 def _count_by_folder(folder: Path, images: pd.Series, descend: bool) -> tuple[Path, dict[str, int]]:
@@ -180,5 +167,6 @@ def _describe_missing_images(folder: Path, others: dict[str, int]) -> str:
     found = describe_others(others).removeprefix(" besides other files ")
     return (
         f"There is no image in {folder}, only other files {found}: JPEG, PNG, WebP, AVIF, TIFF, "
-        "BMP and GIF are read; convert others, such as HEIC, first."
+        "BMP and GIF are read, and HEIC with pillow-heif, which is installed by "
+        f"{install_command('heif')}; convert others first."
     )

@@ -6,10 +6,10 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import pandas as pd
-from PIL import Image
 
 from ganvas.errors import GanvasError
-from ganvas.ingestion.file_index import join_skipped, keep_image_files, make_skipped, to_nfc
+from ganvas.ingestion.file_formats import image_suffixes
+from ganvas.ingestion.file_index import join_skipped, make_skipped, to_nfc
 
 # Internal columns of tables of labels: the list that names an image, and the path of the file in
 # NFC. Parentheses keep them apart from label columns.
@@ -74,11 +74,11 @@ def describe_mismatch(listed: Iterable[str], files: pd.DataFrame, table: str) ->
         files: Column path.
         table: Name of the list.
     """
-    images, _ = keep_image_files(files)
+    images = [path for path in files["path"] if _may_be_image(path)]
     name = next(iter(listed), None)
     if name is None:
         return f"{table} names no image"
-    found = f"such as '{images['path'].iloc[0]}'" if len(images) else "of which none is an image"
+    found = f"such as '{images[0]}'" if images else "of which none is an image"
     return f"{table} names '{name}', and not the files there, {found}"
 
 
@@ -109,7 +109,7 @@ def match_names(names: Iterable[str], paths: Iterable[str], table: str) -> dict[
     matches = {name: name for name in unique if name in free}
     if len(matches) == len(unique):
         return matches
-    images = set(keep_image_files(pd.DataFrame({"path": list(free)}, dtype="str"))[0]["path"])
+    images = set(filter(_may_be_image, free))
     for normalize in (_clean, _fold, _drop_ending):
         index = defaultdict(list)
         # A file that is named exactly is meant by no other name.
@@ -138,6 +138,11 @@ def match_names(names: Iterable[str], paths: Iterable[str], table: str) -> dict[
     return matches
 
 
+def _may_be_image(path: str) -> bool:
+    suffix = PurePosixPath(path).suffix.lower()
+    return not suffix or suffix in image_suffixes()
+
+
 def _clean(name: str) -> str:
     parts = [part.strip() for part in name.replace("\\", "/").split("/")]
     return "/".join(part for part in parts if part not in ("", "."))
@@ -150,7 +155,7 @@ def _fold(name: str) -> str:
 def _drop_ending(name: str) -> str:
     name = _fold(name)
     suffix = PurePosixPath(name).suffix
-    return name.removesuffix(suffix) if suffix in Image.registered_extensions() else name
+    return name.removesuffix(suffix) if suffix in image_suffixes() else name
 
 
 class _Folders(NamedTuple):

@@ -30,7 +30,7 @@ from ganvas.progress import track
 logger = logging.getLogger(__name__)
 
 DUPLICATE = "duplicate of "
-COLUMNS = ["path", "hash", "reason"]
+COLUMNS = ["path", "hash", "reason", "note"]
 
 
 class Shard(NamedTuple):
@@ -111,8 +111,9 @@ def pack_shards(
         executor_options: Where to decode them.
 
     Yields:
-        After each shard, the results of all files so far: path, hash ("" if rejected) and reason
-        ("" if packed). Of several files with the same content only the first is packed.
+        After each shard, the results of all files so far: path, hash ("" if rejected), reason
+        ("" if packed) and note, see `DecodedImage`. Of several files with the same content only
+        the first is packed.
 
     Raises:
         GanvasError: The workers fail.

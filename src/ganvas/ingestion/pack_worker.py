@@ -7,11 +7,18 @@ import numpy as np
 import pandas as pd
 
 from ganvas.atomic_files import atomic_path
-from ganvas.ingestion.decode import UNREADABLE, Align, Crop, Rejection, decode_image
+from ganvas.errors import GanvasError
+from ganvas.ingestion.decode import MAX_PIXELS, Align, Crop, decode_image
+from ganvas.ingestion.file_reading import UNREADABLE, read_file
+from ganvas.ingestion.rejection import NoAnswer, Rejection
 
 # Files per chunk: enough to outweigh the overhead of a task, few enough to bound the memory of a
 # worker and the work lost when it is killed.
 CHUNK_SIZE = 256
+# Seconds to wait for a file that could not be read before, to find out whether it can be now.
+RETRY_SECONDS = 5
+# Files in a row that are waited for in vain before ingestion ends: each costs a minute.
+MAX_UNANSWERED = 3
 
 
 class DecodeOptions(NamedTuple):
@@ -22,12 +29,14 @@ class DecodeOptions(NamedTuple):
         size: Side of the packed images in pixels.
         crop: Square to keep.
         align: Whether to align faces.
+        max_pixels: Maximum number of pixels to decode.
     """
 
     raw: Path
     size: int
     crop: Crop
     align: Align
+    max_pixels: float = MAX_PIXELS
 
 
 class ChunkTask(NamedTuple):
@@ -50,23 +59,31 @@ def make_chunk(task: ChunkTask) -> None:
     The file is written atomically, and its bytes do not depend on the worker.
 
     Raises:
-        GanvasError: The face detector is needed, but not installed.
+        GanvasError: The face detector is needed, but not installed, or the file system does not
+            answer.
     """
     options = task.options
     if task.target.exists() and not has_recovered(read_chunk_results(task), options.raw):
         return
     images = np.empty((len(task.paths), options.size, options.size, 3), np.uint8)
     results = []
-    count = 0
+    count = unanswered = 0
     for path in task.paths:
         try:
-            pixels, content_hash = decode_image(options.raw / path, *options[1:])
+            decoded = decode_image(options.raw / path, *options[1:])
         except Rejection as rejection:
-            results.append(("", str(rejection)))
+            results.append(("", str(rejection), ""))
+            unanswered = unanswered + 1 if isinstance(rejection, NoAnswer) else 0
+            if unanswered == MAX_UNANSWERED:
+                raise GanvasError(
+                    f"The disk of {options.raw} does not answer, in the end for {path}: connect "
+                    "it again, and repeat the command, which resumes where it stopped."
+                ) from rejection
             continue
-        images[count] = pixels
+        images[count] = decoded.pixels
         count += 1
-        results.append((content_hash, ""))
+        unanswered = 0
+        results.append((decoded.hash, "", decoded.note))
     # A scheduler may run the same task on several workers.
     with (
         atomic_path(task.target, shared=True, durable=True) as partial,
@@ -90,8 +107,8 @@ def has_recovered(results: pd.DataFrame, raw: Path) -> bool:
 
 def _is_readable(file: Path) -> bool:
     try:
-        file.read_bytes()
-    except OSError:
+        read_file(file, seconds=RETRY_SECONDS)
+    except (OSError, Rejection):
         return False
     return True
 
@@ -100,10 +117,11 @@ def read_chunk_results(task: ChunkTask) -> pd.DataFrame:
     """Read the results of a chunk.
 
     Returns:
-        One row a file: path, hash of its content ("" if rejected) and reason ("" if decoded).
+        One row a file: path, hash of its content ("" if rejected), reason ("" if decoded) and
+        note, see `DecodedImage`.
     """
     results = read_chunk_array(task.target, "results").tolist()
-    table = pd.DataFrame(results, columns=["hash", "reason"], dtype="str")
+    table = pd.DataFrame(results, columns=["hash", "reason", "note"], dtype="str")
     return table.assign(path=pd.Series(task.paths, dtype="str"))
 
 

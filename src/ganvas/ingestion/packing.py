@@ -27,7 +27,7 @@ from ganvas.ingestion.collection import (
     read_fingerprint,
     read_source,
 )
-from ganvas.ingestion.decode import Align, Crop
+from ganvas.ingestion.decode import GUESSED_RANGE, MAX_PIXELS, ONE_LEVEL, Align, Crop
 from ganvas.ingestion.executors import ExecutorOptions
 from ganvas.ingestion.file_index import FILE_STATS
 from ganvas.ingestion.pack_job import DUPLICATE, open_work_folder, pack_shards
@@ -37,7 +37,7 @@ from ganvas.ingestion.shards import SHARD_SIZE
 logger = logging.getLogger(__name__)
 
 # Part of the fingerprint; increase it when the same input would be packed to other bytes.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 # Parameters that do not change the packed bytes, so they are not part of the fingerprint.
 EXECUTION_PARAMS = {"max_rejected_share", "workers", "scheduler"}
 
@@ -48,6 +48,7 @@ class PackParams(Params):
     size: Literal[32, 64, 128, 256] = 64
     crop: Crop = "center"
     align: Align = "none"
+    max_megapixels: float = Field(MAX_PIXELS / 1e6, ge=1, le=10_000)
     validation_share: float = Field(0.1, ge=0, le=0.4)
     test_share: float = Field(0.05, ge=0, le=0.4)
     max_rejected_share: float = Field(0.25, ge=0, le=1)
@@ -202,18 +203,39 @@ def _pack_files(
     records: pd.DataFrame, raw: Path, work: Path, params: PackParams
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Pack all files into `work/whole`; return the index and the table of rejected files."""
-    decode_options = DecodeOptions(raw.resolve(), params.size, params.crop, params.align)
+    max_pixels = params.max_megapixels * 1e6
+    decode_options = DecodeOptions(
+        raw.resolve(), params.size, params.crop, params.align, max_pixels
+    )
     executor_options = ExecutorOptions(params.scheduler, params.workers)
     results = None
     for results in pack_shards(records["path"], decode_options, work, executor_options):
         _check_rejected_share(results, len(records), raw, params.max_rejected_share)
     assert results is not None
     packed = (results["reason"] == "").to_numpy()
+    _warn_of_notes(results[packed])
     index = records[packed].drop(columns=list(FILE_STATS)).reset_index(drop=True)
     index["hash"] = results.loc[packed, "hash"].reset_index(drop=True)
     if "split" not in index:
         index["split"] = choose_split(index["hash"], params.validation_share, params.test_share)
     return index, results.loc[~packed, ["path", "reason"]]
+
+
+def _warn_of_notes(results: pd.DataFrame) -> None:
+    """Warn of packed images that may not look as they should, once a collection."""
+    warnings = {
+        GUESSED_RANGE: "have samples of more than 8 bits in a range that their files don't state, "
+        "so the levels of black and white were guessed from each image: if they look too bright, "
+        "too dark or too flat, save them with 8 bits per sample",
+        ONE_LEVEL: "are of nearly one level: if they are not plain areas of color, their levels "
+        "were scaled wrongly, so save them with 8 bits per sample",
+    }
+    for note, warning in warnings.items():
+        paths = results.loc[results["note"].str.contains(note, regex=False), "path"]
+        if len(paths):
+            more = ", …" * (len(paths) > 3)
+            examples = f"{', '.join(paths.head(3))}{more}"
+            logger.warning("%d of %d images (%s) %s.", len(paths), len(results), examples, warning)
 
 
 def _check_rejected_share(results: pd.DataFrame, count: int, raw: Path, allowed: float) -> None:

@@ -62,7 +62,7 @@ def read_wikiart(folder: Path, params: WikiartParams) -> tuple[pd.DataFrame, pd.
         listed = _read_lists(lists, params.labels)
         records, unlabeled = assign_labels(files, listed, names)
     else:
-        records, unlabeled = _files_in_styles(files)
+        records, unlabeled = _files_in_styles(files, folder)
     if records.empty:
         what, found = " in a style's folder", ""
         if lists:
@@ -144,9 +144,9 @@ def _read_line(
     return match[1], match[2]
 
 
-def _files_in_styles(files: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _files_in_styles(files: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     inside = files["path"].str.contains("/")
-    records, others = keep_image_files(files[inside])
+    records, others = keep_image_files(files[inside], folder)
     outside = make_skipped(files.loc[~inside, "path"], "no label: in no style's folder")
     return records, join_skipped(others, outside)
 
