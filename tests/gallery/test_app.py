@@ -28,8 +28,8 @@ def test_other_methods_addresses_and_bodies(client):
     assert response.json == {"error": "This address does not accept this method."}
     assert client.get("/api/nothing").status_code == 404
     assert client.post("/api/generate", data="{}").status_code == 400
-    large = client.post("/api/judge", data={"picture": (io.BytesIO(b"0" * 9_000_000), "x.png")})
-    assert large.status_code == 413 and "8 MB" in large.json["error"]
+    large = client.post("/api/judge", data={"picture": (io.BytesIO(bytes(34_000_000)), "x.png")})
+    assert large.status_code == 413 and "32 MB" in large.json["error"]
     assert client.get("/healthz", headers={"Host": "evil.example"}).status_code == 400
 
 

@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 REFERENCE_COUNT = 128
 # Concurrent uploads and the pixels of each: a few bytes can decode to a gigabyte.
 MAX_UPLOADS = 2
-MAX_PIXELS = 16_000_000
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+MAX_PIXELS = 50_000_000
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 
 
 class ScoreResult(NamedTuple):
