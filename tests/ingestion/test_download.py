@@ -79,7 +79,7 @@ def test_a_second_download_sends_no_request_and_changes_nothing(hub, raw, caplog
     assert {path: path.stat().st_mtime_ns for path in raw.rglob("*")} == before
     for damaged in ("", '{"handle": "a', "[]"):
         (raw / MARKER).write_text(damaged)
-        with pytest.raises(GanvasError, match=f"{MARKER} can't be read: .*Delete {raw} to"):
+        with pytest.raises(GanvasError, match=rf"{MARKER} is damaged \(.*delete {raw} to"):
             download("artworks", raw)
 
 

@@ -136,7 +136,7 @@ def test_the_password_of_a_url_is_not_written(store, tmp_path):
 @pytest.mark.parametrize("content", ["", '{"url": "mem', "[1]", '{"url": "memory://a"}'])
 def test_a_damaged_record_of_a_mirror_is_an_error(store, tmp_path, content):
     (tmp_path / MARKER).write_text(content)
-    with pytest.raises(GanvasError, match=f"{MARKER} can't be read: .*delete {tmp_path} "):
+    with pytest.raises(GanvasError, match=rf"{MARKER} is damaged \(.*delete {tmp_path} "):
         mirror(URL, tmp_path, {})
 
 

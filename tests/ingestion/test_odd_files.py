@@ -132,7 +132,7 @@ def odd_entries(folder: Path) -> dict[str, str]:
         unreadable.chmod(0)
     return {
         "loop.png": "can't be read: Too many levels",
-        "round": "a folder that can't be listed, or a link to one",
+        "round": "a link to a folder that is listed already",
         "dangling.png": "can't be read: No such file",
         "pipe.png": "not a file",
         # The system's file has size 0, and is not opened.
