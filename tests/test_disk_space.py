@@ -56,12 +56,12 @@ def test_a_full_disk_is_one_sentence_whoever_writes_and_the_old_file_is_intact(t
     assert file.read_text() == "old" and [path.name for path in tmp_path.iterdir()] == [file.name]
 
 
-def test_an_unknown_full_disk_is_one_sentence():
+def test_an_exhausted_quota_of_an_unknown_folder_is_one_sentence():
     @_errors_as_one_sentence
     def fail() -> None:
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
-    with pytest.raises(ClickException, match=r"^A disk, of data/ or of temporary files, is full"):
+    with pytest.raises(ClickException, match=r"^The disk of \S+ has no quota left: free space"):
         fail()
 
 

@@ -6,6 +6,7 @@ import functools
 import logging
 import os
 import shlex
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -55,8 +56,9 @@ def _errors_as_one_sentence(callback: Callable[..., Any]) -> Callable[..., Any]:
                 from_omegaconf = isinstance(cause, OmegaConfBaseException)
                 cause = cause.__context__ if from_omegaconf else cause.__cause__
             if cause is None and (full := find_full_disk(error)):
-                path = Path(os.fsdecode(full.filename)) if full.filename else None
-                raise click.ClickException(explain_full_disk(path)) from error
+                named = [Path(os.fsdecode(full.filename))] if full.filename else []
+                paths = named or [Path("data"), Path(tempfile.gettempdir())]
+                raise click.ClickException(explain_full_disk(full, *paths)) from error
             if cause is None:
                 raise
             if isinstance(cause, Finished):

@@ -26,21 +26,24 @@ def explain_disk_error(error: OSError, folder: Path, done: str) -> str:
         done: Participle of what can't be done with it, such as packed.
     """
     if is_disk_full(error):
-        return explain_full_disk(folder)
+        return explain_full_disk(error, folder)
     return f"{folder} can't be {done} ({error}): fix that, then {AGAIN}."
 
 
-def explain_full_disk(path: Path | None) -> str:
+def explain_full_disk(error: OSError, *paths: Path) -> str:
     """Return a sentence that says which disk is full and how to continue.
 
     Args:
-        path: File or folder that could not be written; None if it is unknown.
+        error: Error of the operating system.
+        paths: Files or folders that may have been written to; the one with the least free space
+            is named.
     """
-    disk = "A disk, of data/ or of temporary files," if path is None else f"The disk of {path}"
-    free = "" if path is None else f" ({format_bytes(_free_space(path))} are free)"
+    path = min(paths, key=_free_space)
+    free = f"is full ({format_bytes(_free_space(path))} are free)"
+    problem = "has no quota left" if error.errno == errno.EDQUOT else free
     return (
-        f"{disk} is full{free}: free space on it, then {AGAIN}; everything that was saved before "
-        "is intact."
+        f"The disk of {path} {problem}: free space on it, then {AGAIN}; everything that was saved "
+        "before is intact."
     )
 
 

@@ -70,7 +70,8 @@ class AtomicSave(NewestVersion):
         except Exception as error:  # each store raises its own errors
             if self._protocol == "file":
                 if full := find_full_disk(error):
-                    raise GanvasError(explain_full_disk(Path(target))) from full
+                    temporary = Path(tempfile.gettempdir())
+                    raise GanvasError(explain_full_disk(full, Path(target), temporary)) from full
                 raise
             with suppress(Exception):
                 self._fs.rm(partial)
