@@ -59,7 +59,8 @@ def count_steps(num_images: int, params: TrainParams) -> int:
             f"set train.batch_size (now {params.batch_size}) times train.discriminator_steps (now "
             f"{params.discriminator_steps}) to at most {num_images}"
             if num_images >= MIN_BATCH
-            else f"ingest more images, since a step takes {MIN_BATCH} at least"
+            else f"ingest more images, since a step takes {MIN_BATCH} at least, or lower "
+            "ingest.validation_share and ingest.test_share"
         )
         raise GanvasError(
             f"There are {num_images} images to train on, fewer than a step takes: {remedy}."
