@@ -23,7 +23,6 @@ LAYERS = [
     {"record_schemas"},
     {
         "table_schemas",
-        "plain_text",
         "model_versions",
         "progress",
         "base_params",
@@ -36,7 +35,7 @@ LAYERS = [
         "grid_layout",
     },
     {"errors", "extras", "malloc", "keras_types", "quiet_tensorflow", "stop_signals", "cpu_count"},
-    {"redaction", "project_folder"},
+    {"redaction", "project_folder", "plain_text"},
 ]
 WITHIN_LAYER = {"__main__": {"cli"}, "ingestion": {"sample_collection"}}
 # The glue between Kedro and everything else, which is plain functions of arrays and tables.

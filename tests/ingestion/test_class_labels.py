@@ -61,3 +61,26 @@ def test_a_generator_with_other_classes_is_an_error(index):
     assert match_classes(index, "style", ["Op", "Pop"]).names == ["Op", "Pop"]
     with pytest.raises(GanvasError, match="has 3 classes of 'style'"):
         match_classes(index, "style", ["Dada", "Op", "Pop"])
+
+
+def test_names_become_one_line(index):
+    index["style"] = [
+        "Op\nart",
+        "Pop\u2028 art",
+        " Op art",
+        "\x1b",
+        "Op",
+        "Pop art",
+        "Op\tart",
+        None,
+    ]
+    classes = read_classes(index, "style")
+    assert classes.names == ["Op art", "Pop art"]
+    assert classes.labels.tolist() == [0, 1, 0, -1, -1, 1, 0, -1]
+
+
+def test_a_generator_of_an_earlier_version_keeps_its_classes(index):
+    # It was trained with names of several lines, in the order of these.
+    index["style"] = ["a\nz", "a b", "a\nz", "a b", "a b", "a\nz", "a b", "a b"]
+    classes = match_classes(index, "style", ["a\nz", "a b"])
+    assert classes.names == ["a z", "a b"] and classes.labels.tolist() == [0, 1, 0, 1, 1, 0, 1, 1]

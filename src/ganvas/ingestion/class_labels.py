@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ganvas.errors import GanvasError
+from ganvas.plain_text import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ class Classes(NamedTuple):
 
     Attributes:
         column: The label column; None: no classes.
-        names: Sorted values of the column among training images, K of them.
+        names: Sorted values of the column among training images, each as one line, K of them.
         labels: Class index of each image, int32 of shape (N,); -1 for images without a class or
             of one that no training image has. All 0 if there are no classes.
     """
@@ -65,9 +66,13 @@ def read_classes(index: pd.DataFrame, column: str | None) -> Classes:
             f"network.label is '{column}', but the collection {available}: choose one of these, "
             "or a source with labels, or network.label=null for images without classes."
         )
-    values = index[column].fillna("").astype(str)
-    training = values[(index["split"] == "train") & (values != "")]
-    names = sorted(training.unique())
+    texts = index[column].fillna("").astype(str)
+    lines = {text: one_line(text) for text in texts.unique()}
+    values = texts.map(lines)
+    is_training = (index["split"] == "train") & (values != "")
+    training = values[is_training]
+    # In the order of the texts before they become one line, as in runs of earlier versions.
+    names = list(dict.fromkeys(lines[text] for text in sorted(texts[is_training].unique())))
     if len(names) < 2 or len(training) < MIN_IMAGES_PER_CLASS * len(names):
         others = [name for name in allowed if name != column]
         choices = f"to another column ({', '.join(others)}), or " if others else ""
@@ -98,7 +103,8 @@ def match_classes(index: pd.DataFrame, column: str | None, names: list[str]) -> 
         GanvasError: The collection has other classes.
     """
     classes = read_classes(index, column)
-    if classes.names != names:
+    # Earlier versions saved names of several lines.
+    if classes.names != list(map(one_line, names)):
         raise GanvasError(
             f"The generator has {len(names)} classes of '{column}', but the collection now has "
             f"{len(classes.names)}, or others: train again, or restore the old images."

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from ganvas.visualization.image_grid import GAP, WHITE, make_grid, pad_row, split_grid
+from ganvas.visualization.label_fonts import fit_label, make_label, replace_undrawable
 
 ROWS = 10
 LABEL_COLOR = (36, 33, 43)
@@ -32,6 +33,7 @@ def draw_sheets(
         >>> len(list(draw_sheets(names, list(real), list(generated))))
         2
     """
+    names = replace_undrawable(names)
     columns = max(map(len, real))
     padded = [pad_row(images, columns) for images in real]
     for start in range(0, len(names), rows):
@@ -103,17 +105,13 @@ def _font_size(height: int) -> int:
 
 def _draw_rows(names: list[str], blocks: dict[str, list[np.ndarray]]) -> np.ndarray:
     """Draw rows of images with labels on their left, in blocks side by side under headings."""
-    # Here, not above: commands that draw nothing do without Matplotlib.
-    from matplotlib.font_manager import findfont
-
     height, width = next(iter(blocks.values()))[0].shape[1:3]
     size = _font_size(height)
-    font = ImageFont.truetype(findfont("DejaVu Sans"), size)
-    labels = [_truncate(name, font, 4 * width) for name in names]
+    labels = [fit_label(name, size, 4 * width) for name in names]
 
     # Lay out the headings on top, the labels on the left and the blocks beside them.
     top, step = 2 * size if any(blocks) else 0, height + GAP
-    margin = int(max(map(font.getlength, labels))) + 2 * size
+    margin = int(max(label.width for label in labels)) + 2 * size
     strips = [[make_grid(images, len(images)) for images in rows] for rows in blocks.values()]
     widths = [block[0].shape[1] for block in strips]
     lefts = [margin + sum(widths[:number]) + number * size for number in range(len(strips))]
@@ -124,17 +122,9 @@ def _draw_rows(names: list[str], blocks: dict[str, list[np.ndarray]]) -> np.ndar
     for left, heading, block in zip(lefts, blocks, strips, strict=True):
         for row, strip in enumerate(block):
             sheet.paste(Image.fromarray(strip), (left, top + row * step))
-        position = (left + GAP, top - size // 3)
-        draw.text(position, heading, fill=HEADING_COLOR, font=font, anchor="ls")
+        for text, font in make_label(heading, size).parts:
+            position = (left + GAP, top - size // 3)
+            draw.text(position, text, fill=HEADING_COLOR, font=font, anchor="ls")
     for row, label in enumerate(labels):
-        position = (margin - size, top + row * step + GAP + height // 2)
-        draw.text(position, label, fill=LABEL_COLOR, font=font, anchor="rm")
+        label.draw(draw, margin - size, top + row * step + GAP + height // 2, LABEL_COLOR)
     return np.asarray(sheet)
-
-
-def _truncate(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text.rstrip() + "…"
