@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 from huggingface_hub import ModelCard
+from markdown_it import MarkdownIt
 from PIL import Image
 
 from ganvas.networks.sampling import generate_images, one_hot, sample_latents
@@ -126,3 +127,34 @@ def test_the_example_code_of_the_card_generates_images(tmp_path, networks, train
     expected = generate_images(generator, sample_latents(generator, 16, seed=0), labels)
     tiles = saved.reshape(4, 32, 4, 32, 3).swapaxes(1, 2).reshape(16, 32, 32, 3)
     assert np.abs(tiles.astype(int) - expected).max() <= 1
+
+
+def test_names_are_text_and_never_markup(training):
+    evil = [
+        "<img src=x onerror=alert(1)>",
+        "[a](javascript:b)",
+        "a|b",
+        "`c`",
+        "*d*",
+        "e\n# f",
+        "\x1bg",
+    ]
+    summary = with_source(training, "folder", dataset="a|`b`\n|c") | {
+        "classes": {"column": "<b>", "names": evil},
+        "dataset": "<script>",
+        "message": "Ended\x1b[31m.",
+        "command": "kedro run '--params=a=```\x1b[31m'",
+    }
+    verdict = {"summary": "<i>", "sentences": ["The class <u> | is *worst*."]}
+    card = render_card(METRICS, verdict, summary, (32, 32), 6)
+    assert "\x1b" not in card
+    tokens = MarkdownIt("commonmark").enable("table").parse(card.split("---\n", 2)[2])
+    inline = [child for token in tokens for child in token.children or []]
+    kinds = {token.type for token in tokens} | {child.type for child in inline}
+    assert not kinds & {"html_inline", "html_block"}
+    assert [x.attrs["href"] for x in inline if x.type == "link_open"] == ["https://kedro.org"]
+    text = "".join(child.content for child in inline)
+    for name in ["<img src=x onerror=alert(1)>", "[a](javascript:b)", "a|b", "`c`", "*d*", "e # f"]:
+        assert name in text
+    (block,) = [token for token in tokens if token.type == "fence" and token.info == "sh"]
+    assert block.content == "kedro run '--params=a=```\\x1b[31m'\n"

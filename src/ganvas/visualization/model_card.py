@@ -4,6 +4,8 @@ from typing import Any
 
 import yaml
 
+from ganvas.plain_text import escape_controls
+from ganvas.visualization.markdown import code_fence, code_span, escape_markdown
 from ganvas.visualization.metric_table import (
     DISTANCE,
     DIVERSITY,
@@ -25,6 +27,9 @@ TASK, TASK_WITH_CLASSES = "unconditional-image-generation", "class-conditional-i
 # Names of metrics on the Hub, where the feature extractor is the one that they stand for.
 HUB_METRICS = {"(FID)": "fid", "(KID)": "kid", "(Inception Score)": "inception_score"}
 IMAGE_FILE = "samples.png"
+
+TEMPLATES.filters["markdown"] = escape_markdown
+TEMPLATES.filters["code"] = code_span
 
 
 def render_card(
@@ -51,6 +56,7 @@ def render_card(
     source = training["parameters"].get("ingest", {}).get("source", {}).get("name")
     is_sample = source == "sample"
     front_matter = _describe(metrics, training, is_sample)
+    command = escape_controls(reproduction_command(training) or "", kept="\n")
     return TEMPLATES.get_template("model_card.md.j2").render(
         front=yaml.safe_dump(front_matter, sort_keys=False, allow_unicode=True),
         title=describe_run(training, shape),
@@ -62,7 +68,8 @@ def render_card(
         training=training,
         names=training["classes"]["names"],
         parameters=list_parameters(used_parameters(training["parameters"])),
-        command=reproduction_command(training),
+        command=command,
+        fence=code_fence(command),
         notes=reproduction_notes(training),
         height=height,
         width=width,

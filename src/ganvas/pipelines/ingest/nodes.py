@@ -8,6 +8,7 @@ from ganvas.ingestion import SourceListing, list_images
 from ganvas.ingestion.collection import Collection
 from ganvas.ingestion.packing import pack
 from ganvas.pipelines.ingest.params import IngestParams
+from ganvas.plain_text import as_cell
 
 
 def list_source(raw_images: Path, params: IngestParams) -> SourceListing:
@@ -28,4 +29,5 @@ def pack_images(
 
 def show_tables(collection: Collection) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the image index and the table of rejected files, for inspection."""
-    return collection.index, collection.rejected
+    rejected = collection.rejected
+    return collection.index, rejected.assign(path=rejected["path"].map(as_cell))
