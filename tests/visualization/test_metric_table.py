@@ -54,3 +54,14 @@ def test_metrics_of_later_and_earlier_versions_are_in_the_last_group():
     # Entries of the first version had no `of`.
     del entry["of"]
     assert group_metrics({"recall": entry})["Fidelity and diversity"][0].generated == "1.00"
+
+
+def test_accuracies_on_real_images_stand_in_the_column_of_real_images():
+    metrics = {
+        f"discriminator_accuracy_{key}": metric_entry(
+            f"Discriminator accuracy on {key}", 0.75, "N=4"
+        )
+        for key in ("held_out", "training", "generated")
+    }
+    (rows,) = group_metrics(metrics).values()
+    assert [(row.generated, row.real) for row in rows] == [("", "0.750")] * 2 + [("0.750", "")]

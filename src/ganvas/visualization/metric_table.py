@@ -23,12 +23,14 @@ class MetricStyle(NamedTuple):
         sign: ↓, ↑, ≈, see `SIGNS`; empty: no value is the best one.
         factor: Factor by which values are multiplied.
         decimals: Number of decimals; None: by the size of the number, see `format_number`.
+        of_real: Whether its value, and not a baseline, is that of real images.
     """
 
     group: str
     sign: str
     factor: int = 1
     decimals: int | None = None
+    of_real: bool = False
 
 
 DISTANCE = "Distance to real images"
@@ -52,8 +54,8 @@ STYLES = {
     # Far below real: copies. Far above: images unlike any real one.
     "nearest_training_distance": MetricStyle(TRAINING, AS_REAL),
     "nearest_training_features": MetricStyle(TRAINING, AS_REAL),
-    "discriminator_accuracy_held_out": MetricStyle(TRAINING, ""),
-    "discriminator_accuracy_training": MetricStyle(TRAINING, ""),
+    "discriminator_accuracy_held_out": MetricStyle(TRAINING, "", of_real=True),
+    "discriminator_accuracy_training": MetricStyle(TRAINING, "", of_real=True),
     "discriminator_accuracy_generated": MetricStyle(TRAINING, ""),
 }
 OTHER = MetricStyle(TRAINING, "")
@@ -68,8 +70,8 @@ class MetricRow(NamedTuple):
         name: Its key in metrics.json.
         title: Title with its factor.
         sign: See `SIGNS`.
-        generated: Value with spread and unit.
-        real: Real-data baseline; empty without one.
+        generated: Value with spread and unit; empty for a metric of real images.
+        real: Real-data baseline, or the value of a metric of real images; empty without one.
         protocol: How it was measured, without what `common_protocol` says.
     """
 
@@ -186,12 +188,14 @@ def tabulate_metric(name: str, metric: Mapping[str, Any], common: str = "") -> M
     protocol = metric["protocol"]
     if common and protocol.endswith(common):
         protocol = protocol.removesuffix(common).rstrip(", ")
+    style = style_metric(name)
+    value, real = format_value(name, metric), format_baseline(name, metric["real"])
     return MetricRow(
         name,
         format_title(name, metric["title"]),
-        style_metric(name).sign,
-        format_value(name, metric),
-        format_baseline(name, metric["real"]),
+        style.sign,
+        "" if style.of_real else value,
+        value if style.of_real else real,
         protocol,
     )
 
