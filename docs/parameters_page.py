@@ -51,7 +51,9 @@ class Row(NamedTuple):
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the generated page to the site."""
+    """Put the generated page in the place of the one that readers of the repository see."""
+    if stand_in := files.get_file_from_path("parameters.md"):
+        files.remove(stand_in)
     files.append(File.generated(config, "parameters.md", content=render()))
     return files
 
