@@ -290,7 +290,9 @@ def _find_fault(saved: ModelVersion, _state: _Stamp) -> str:
 
 
 def _describe(error: Exception) -> str:
-    """Return the first line of an error's message, of at most 200 characters."""
+    """Return the first line of an error's message, of at most 200 characters and without a path."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     lines = [line for line in map(one_line, str(error).splitlines()) if line]
     return (lines[0] if lines else type(error).__name__)[:200].rstrip(".: ")
 
@@ -334,9 +336,10 @@ def _load(saved: ModelVersion) -> LoadedModel:
     except MemoryError:
         raise
     except Exception as error:
-        logger.debug("%s can't be loaded", saved.file("generator.keras"), exc_info=True)
+        # The message may name folders of this machine, which visitors need not know.
+        logger.warning("%s can't be loaded: %s.", saved.file("generator.keras"), _describe(error))
         raise UnreadableModelError(
-            f"generator.keras can't be loaded ({type(error).__name__}: {_describe(error)})"
+            f"generator.keras can't be loaded ({type(error).__name__})"
         ) from error
     if images.ndim != 4 or images.shape[-1] != 3:
         raise UnreadableModelError("generator.keras is no generator of color images")
