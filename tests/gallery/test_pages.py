@@ -218,6 +218,13 @@ def test_examples_are_scored(client):
 def test_a_model_without_its_discriminator_has_no_form(client):
     page = client.get("/judge", query_string={"model": "sample/pretrained"}).text
     assert "saved without its discriminator" in page and 'type="file"' not in page
+    assert "The discriminator of" not in page
+
+
+def test_the_default_class_of_an_interpolation_is_named(client, genres):
+    page = client.get("/walk", query_string={"model": BY_CLASS, "number_a": 2, "number_b": 9}).text
+    blanks = re.findall(r'<option value="">([^<]*)<', page)
+    assert blanks == [f"Default: {genres[2]}", f"Default: {genres[1]}"]
 
 
 def test_answers_of_the_game_are_shown(client):
