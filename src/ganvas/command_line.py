@@ -75,7 +75,7 @@ def _write_block(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple) and value:
         items = (("-", item) for item in value)
     else:
-        empty = {dict: "{}", list: "[]", tuple: "[]"}
+        empty: dict[type, str] = {dict: "{}", list: "[]", tuple: "[]"}
         yield empty.get(type(value)) or _write_scalar(value)
         return
     for head, item in items:
