@@ -77,6 +77,7 @@ def test_the_version_of_the_last_training_is_loaded(tmp_path, caplog):
     for version in (OLD, NEW, FUTURE):
         save_classes(tmp_path, version, version)
     write_summary(tmp_path, version=OLD)
+    caplog.clear()
     with caplog.at_level(logging.WARNING):
         assert load_names(make_catalog(tmp_path)) == [OLD]
     (message,) = caplog.messages

@@ -27,15 +27,13 @@ class NewestVersion(_Dataset):
 
     def _fetch_latest_load_version(self) -> str:
         if self._cached_load_version is None:
-            own = self._version.save if self._version else None
-            if own and self._exists_function(str(self._get_versioned_path(own))):
-                self._cached_load_version = own
-                return str(own)
             versions = self.list_versions(full_path=False)
             if not versions:
                 raise VersionNotFoundError(f"There is no version of {self._filepath}.")
+            saved = self._version.save if self._version else None
+            recorded = saved if saved in versions else self.read_recorded()
             folder = PurePosixPath(self._filepath)
-            self._cached_load_version = newest_version(folder, versions, self.read_recorded())
+            self._cached_load_version = newest_version(folder, versions, recorded)
         return self._cached_load_version
 
     def read_recorded(self) -> str | None:
