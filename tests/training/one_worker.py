@@ -4,6 +4,7 @@ Called with one argument, JSON: distribute, cpus, network, checkpoints, out, del
 """
 
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -55,7 +56,7 @@ def make_networks(name: str) -> tuple[GanNetworks, keras.Model]:
 
 
 class StepRecorder(keras.callbacks.Callback):
-    """Records the losses of each step; delays steps, and stops training, if set."""
+    """Records the losses of each step; delays steps, and sends itself SIGTERM after one, if set."""
 
     def __init__(self, delay: float, stop_at: int | None) -> None:
         super().__init__()
@@ -65,7 +66,7 @@ class StepRecorder(keras.callbacks.Callback):
         self.losses.append([float(logs["loss_g"]), float(logs["loss_d"])])
         time.sleep(self.delay)
         if len(self.losses) == self.stop_at:
-            self.model.stop_training = True
+            signal.raise_signal(signal.SIGTERM)
 
 
 def probe_replicas(devices: Devices) -> dict[str, np.ndarray]:

@@ -204,7 +204,7 @@ def test_a_lost_worker_ends_the_other_and_both_can_resume(two_results, tmp_path)
     message = error_of(tmp_path, 0)
     assert "Worker 0 of 2 has lost another worker" in message
     assert "start all workers again to resume from the last checkpoint" in message
-    stop_when_the_chief_does(tmp_path)
+    stop_when_the_chief_is_terminated(tmp_path)
     results = wait_for_results(tmp_path, launch_two_workers(tmp_path))
     assert 0 < len(results[0]["losses"]) < 24
     for result, expected in zip(results, two_results, strict=True):
@@ -212,11 +212,22 @@ def test_a_lost_worker_ends_the_other_and_both_can_resume(two_results, tmp_path)
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
-def stop_when_the_chief_does(folder: Path) -> None:
-    """Let the chief alone stop after 2 steps: both stop, by the epoch's end at the latest."""
-    results = wait_for_results(folder, launch_two_workers(folder, stop_at=2))
-    assert 2 <= len(results[0]["losses"]) <= 10
-    assert_equal_weights(*results)
+def stop_when_the_chief_is_terminated(folder: Path) -> None:
+    """Send SIGTERM to the chief alone after 2 steps: both stop, by the epoch's end at the latest.
+
+    The chief has saved its models, and the other must not look like a complete run.
+    """
+    processes = launch_two_workers(folder, stop_at=2)
+    try:
+        codes = [process.wait(TIMEOUT) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert codes == [0, 1]
+    assert "Training ended early (interrupted): worker 1 stops with the chief" in error_of(
+        folder, 1
+    )
+    assert 2 <= len(np.load(folder / "0.npz")["losses"]) <= 10
 
 
 def test_workers_with_different_parameters_do_not_start(tmp_path):
