@@ -202,8 +202,9 @@ def wait(pid: int, seconds: float) -> int | None:
 
 
 def remaining_processes(session: int) -> list[str]:
-    """Return the processes of a session that still run a few seconds after its first one ended."""
-    for _ in range(50):
+    """Return the processes of a session that still run a minute after its first one ended."""
+    # One that is still importing notices it only then.
+    for _ in range(300):
         found = []
         for file in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):
