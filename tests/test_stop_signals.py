@@ -93,6 +93,17 @@ def test_handlers_are_restored_and_ignored_signals_stay_ignored():
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
+def test_a_signal_during_a_destructor_is_not_lost():
+    class Temporary:
+        def __del__(self):
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Interrupted), on_signal(interrupt):
+        Temporary()
+        time.sleep(10)
+        pytest.fail("the signal was lost")
+
+
 def test_other_threads_than_the_main_one_leave_handlers_alone():
     handlers = []
 

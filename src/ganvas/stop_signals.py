@@ -3,6 +3,7 @@
 A command ends in one line; training finishes its step and saves first.
 """
 
+import _thread
 import signal
 import sys
 import threading
@@ -59,6 +60,17 @@ def on_signal(react: Callable[[int], None]) -> Iterator[None]:
         number for number, handler in previous.items() if handler not in (None, signal.SIG_IGN)
     ]
 
+    show_unraisable = sys.unraisablehook
+
+    def raise_again(unraisable: Any) -> None:
+        """Repeat a signal whose exception was raised, and so lost, in a destructor."""
+        if isinstance(unraisable.exc_value, Interrupted):
+            number = unraisable.exc_value.number
+            signal.signal(number, handle)
+            threading.Timer(0.1, _thread.interrupt_main, [number]).start()
+        else:
+            show_unraisable(unraisable)
+
     def handle(number: int, frame: FrameType | None) -> None:
         global _terminated
         _terminated = number == signal.SIGTERM
@@ -68,9 +80,11 @@ def on_signal(react: Callable[[int], None]) -> Iterator[None]:
 
     for number in handled:
         signal.signal(number, handle)
+    sys.unraisablehook = raise_again
     try:
         yield
     finally:
+        sys.unraisablehook = show_unraisable
         for number in handled:
             signal.signal(number, previous[number])
 
