@@ -1,3 +1,4 @@
+import json
 import shutil
 from types import SimpleNamespace
 
@@ -8,10 +9,10 @@ from PIL import Image
 
 from ganvas.errors import GanvasError
 from ganvas.ingestion import pack_worker, packing
-from ganvas.ingestion.collection import read_source
+from ganvas.ingestion.collection import MANIFEST, read_manifest, read_source
 from ganvas.ingestion.decode import decode_image
 from ganvas.ingestion.file_index import list_files
-from ganvas.ingestion.packing import PackParams, choose_split, pack
+from ganvas.ingestion.packing import PackParams, pack, reuse_without_source
 
 NONE = pd.DataFrame({"path": [], "reason": []}, dtype="str")
 
@@ -164,18 +165,6 @@ def test_splits_are_stable_when_images_are_added(raw, tmp_path):
     assert (after[before.index] == before).all()
 
 
-def test_shares_of_splits_are_met_and_independent():
-    rng = np.random.default_rng(0)
-    hashes = pd.Series([rng.bytes(16).hex() for _ in range(20_000)])
-    splits = pd.Series(choose_split(hashes, validation_share=0.1, test_share=0.2))
-    assert splits.value_counts(normalize=True).to_dict() == pytest.approx(
-        {"train": 0.7, "validation": 0.1, "test": 0.2}, abs=0.01
-    )
-    without = pd.Series(choose_split(hashes, validation_share=0.1, test_share=0.0))
-    assert ((splits == "validation") == (without == "validation")).all()
-    assert not (without == "test").any()
-
-
 def test_a_split_of_the_source_is_kept(raw, tmp_path):
     own = ["train", "validation", "test"] * 4
     records = listing(raw).assign(split=own)
@@ -278,14 +267,6 @@ def test_other_labels_and_every_parameter_that_changes_bytes_are_packed_again(ra
         assert fingerprint(**execution) == fingerprint()
 
 
-def test_the_split_of_a_hash_never_changes():
-    # A tenth and four fifths of 16⁸ lie between these.
-    ends = {"00000000": "validation", "19999999": "validation", "1999999a": "train"}
-    ends |= {"cccccccc": "train", "cccccccd": "test", "ffffffff": "test"}
-    hashes = pd.Series([begin + "7" * 24 for begin in ends])
-    assert choose_split(hashes, 0.1, 0.2).tolist() == list(ends.values())
-
-
 def test_images_whose_range_is_guessed_or_of_one_level_are_counted_in_warnings(tmp_path, caplog):
     raw = tmp_path / "raw"
     raw.mkdir()
@@ -299,3 +280,75 @@ def test_images_whose_range_is_guessed_or_of_one_level_are_counted_in_warnings(t
     assert len(warnings) == 2
     assert warnings[0].startswith("5 of 7 images (deep0.png, deep1.png, deep2.png, …) have samples")
     assert warnings[1].startswith("1 of 7 images (black.png) are of nearly one level")
+
+
+def noise(seed, size=96):
+    """Return an image of colored blobs."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), np.uint8)
+    return Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC)
+
+
+def test_copies_of_an_image_are_in_one_split_and_counted(tmp_path, caplog):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for number in range(40):
+        image = noise(number)
+        image.save(raw / f"{number:02d}.png")
+        if number < 10:
+            image.save(raw / f"{number:02d} copy.jpg", quality=60)
+            image.resize((70, 70)).save(raw / f"{number:02d} small.webp", quality=70)
+    with caplog.at_level("INFO"):
+        collection = pack_all(raw, tmp_path / "packed", validation_share=0.3)
+    splits = collection.index.groupby(collection.index["path"].str[:2])["split"]
+    assert (splits.nunique() == 1).all() and set(collection.index["split"]) > {"validation"}
+    counts = read_manifest(tmp_path / "packed")["near_duplicates"]
+    assert (counts["images"], counts["groups"]) == (30, 10) and counts["moved"] > 0
+    assert "30 images are nearly equal to others, such as 00 copy.jpg and 00 small.webp" in (
+        caplog.text
+    )
+    # Images without copies keep their split.
+    singles = collection.index[collection.index["path"] > "10"]
+    alone = tmp_path / "alone"
+    shutil.copytree(raw, alone, ignore=shutil.ignore_patterns("0?*"))
+    again = pack_all(alone, tmp_path / "packed_alone", validation_share=0.3).index
+    assert again["split"].tolist() == singles["split"].tolist()
+    # A split of the source is kept, and what that means is told.
+    records = listing(raw).assign(split=["train", "validation"] * 30)
+    pack(records, NONE, raw, tmp_path / "own", PackParams(size=32))
+    assert read_manifest(tmp_path / "own")["near_duplicates"]["in_several_splits"] == 30
+    assert "30 of them are in several splits of the source" in caplog.text
+
+
+def test_a_collection_is_used_without_its_images_if_nothing_else_has_changed(raw, tmp_path):
+    packed = tmp_path / "packed"
+    params = PackParams(size=32, validation_share=0.3)
+    before = pack(listing(raw), NONE, raw, packed, params)
+    assert reuse_without_source(raw, packed, params) is None
+    shutil.rmtree(raw)
+    for _ in range(2):  # gone, then an empty folder where a disk is mounted
+        found = reuse_without_source(raw, packed, params.model_copy(update={"workers": 2}))
+        assert found is not None and found.index.equals(before.index)
+        for other in ({"size": 64}, {"validation_share": 0.2}):
+            assert reuse_without_source(raw, packed, params.model_copy(update=other)) is None
+        assert reuse_without_source(tmp_path / "other", packed, params) is None
+        raw.mkdir(exist_ok=True)
+    manifest = read_manifest(packed)
+    # An earlier version has not recorded its parameters.
+    old = {name: manifest[name] for name in ("fingerprint", "source")}
+    (packed / MANIFEST).write_text(json.dumps(old))
+    assert reuse_without_source(raw, packed, params) is None
+    (packed / MANIFEST).write_text(json.dumps(manifest))
+    (packed / "images-00000.npy").unlink()
+    assert reuse_without_source(raw, packed, params) is None
+
+
+def test_an_unchanged_collection_of_an_earlier_version_is_kept_and_gets_its_parameters(
+    raw, tmp_path, monkeypatch
+):
+    before = pack_all(raw, tmp_path / "packed").index
+    manifest = read_manifest(tmp_path / "packed")
+    old = {name: manifest[name] for name in ("fingerprint", "source")}
+    (tmp_path / "packed" / MANIFEST).write_text(json.dumps(old))
+    monkeypatch.setattr(pack_worker, "decode_image", lambda *_: pytest.fail("decoded again"))
+    assert pack_all(raw, tmp_path / "packed").index.equals(before)
+    assert read_manifest(tmp_path / "packed") == old | {"parameters": manifest["parameters"]}

@@ -12,6 +12,7 @@ from ganvas.disk_space import explain_disk_error
 from ganvas.errors import GanvasError
 from ganvas.ingestion.artworks import ARTISTS, ArtworksParams, read_artworks
 from ganvas.ingestion.celeba import CelebaParams, read_celeba
+from ganvas.ingestion.collection import count_artists
 from ganvas.ingestion.file_index import find_child
 from ganvas.ingestion.image_folder import FolderParams, read_folder
 from ganvas.ingestion.object_store import is_url
@@ -80,7 +81,7 @@ def list_images(folder: Path, params: SourceParams) -> SourceListing:
             return SourceListing(*read_artworks(folder, ArtworksParams()))
         if params.name == "folder":
             records, skipped = read_folder(folder, params.folder)
-            return SourceListing(records, skipped, _count_artists(records))
+            return SourceListing(records, skipped, count_artists(records))
         below = _find_layout(folder, params)
         if below == folder:
             return _read_layout(folder, params)
@@ -100,7 +101,7 @@ def _read_layout(folder: Path, params: SourceParams) -> SourceListing:
         records, skipped = read_wikiart(folder, params.wikiart)
     else:
         records, skipped = read_celeba(folder, params.celeba)
-    return SourceListing(records, skipped, _count_artists(records))
+    return SourceListing(records, skipped, count_artists(records))
 
 
 def _find_layout(folder: Path, params: SourceParams) -> Path:
@@ -124,9 +125,3 @@ def _find_layout(folder: Path, params: SourceParams) -> Path:
     inner = [path for path in sorted(folder.iterdir()) if path.name[0] != "."]
     found = [path for path in inner if may_have_layout(path)]
     return found[0] if len(found) == 1 else folder
-
-
-def _count_artists(records: pd.DataFrame) -> pd.DataFrame:
-    names = records["artist"] if "artist" in records else pd.Series([], dtype="str")
-    counts = names[names != ""].value_counts().sort_index()
-    return counts.rename_axis("name").rename("files").reset_index()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from ganvas.atomic_files import atomic_path
 from ganvas.errors import GanvasError
 from ganvas.ingestion.shards import ShardedImages, open_shards
 
 INDEX, REJECTED, MANIFEST = "index.parquet", "rejected.parquet", "manifest.json"
+ARTISTS = "artists.parquet"
 
 
 class Collection(NamedTuple):
@@ -46,8 +49,8 @@ def read_fingerprint(folder: Path) -> str | None:
     """Return the fingerprint of the source and parameters; None without a complete collection."""
     try:
         open_collection(folder)
-        return str(json.loads((folder / MANIFEST).read_text())["fingerprint"])
-    except (GanvasError, OSError, ValueError, KeyError, TypeError, EOFError):
+        return str(read_manifest(folder)["fingerprint"])
+    except (GanvasError, OSError, ValueError, KeyError, EOFError):
         return None
 
 
@@ -56,11 +59,21 @@ def read_source(folder: Path) -> str | None:
 
     None without a complete collection, or with one of an earlier version, which didn't record it.
     """
-    try:
-        source = json.loads((folder / MANIFEST).read_text()).get("source")
-    except (OSError, ValueError, AttributeError):
-        return None
+    source = read_manifest(folder).get("source")
     return source if isinstance(source, str) else None
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return what a collection's manifest records; empty without one that can be read.
+
+    It has the fingerprint of files and parameters, the folder of the source, a hash of the
+    parameters alone, and the numbers of nearly equal images; earlier versions wrote less.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+    except (OSError, ValueError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
 
 
 def open_collection(folder: Path) -> Collection:
@@ -87,6 +100,34 @@ def open_collection(folder: Path) -> Collection:
             "same --env and --params."
         )
     return collection
+
+
+def keep_artists(folder: Path, artists: pd.DataFrame) -> None:
+    """Keep the table of artists with a collection, for runs without the images."""
+    with suppress(OSError, ValueError):
+        if pd.read_parquet(folder / ARTISTS).equals(artists):
+            return
+    with atomic_path(folder / ARTISTS) as partial:
+        artists.to_parquet(partial)
+
+
+def read_kept_artists(folder: Path, records: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of artists of a collection; without one, names and numbers of files.
+
+    Args:
+        folder: Folder of the collection.
+        records: One row an image: label columns.
+    """
+    with suppress(OSError, ValueError):
+        return pd.read_parquet(folder / ARTISTS)
+    return count_artists(records)
+
+
+def count_artists(records: pd.DataFrame) -> pd.DataFrame:
+    """Count the images of each artist: columns name and files, empty if artists are unknown."""
+    names = records["artist"] if "artist" in records else pd.Series([], dtype="str")
+    counts = names[names != ""].value_counts().sort_index()
+    return counts.rename_axis("name").rename("files").reset_index()
 
 
 def count_reasons(rejected: pd.DataFrame) -> dict[str, int]:

@@ -25,14 +25,22 @@ from ganvas.ingestion.collection import (
     count_reasons,
     open_collection,
     read_fingerprint,
+    read_manifest,
     read_source,
 )
 from ganvas.ingestion.decode import GUESSED_RANGE, MAX_PIXELS, ONE_LEVEL, Align, Crop
 from ganvas.ingestion.executors import ExecutorOptions
 from ganvas.ingestion.file_index import FILE_STATS
+from ganvas.ingestion.near_duplicates import group_near_duplicates
 from ganvas.ingestion.pack_job import DUPLICATE, open_work_folder, pack_shards
 from ganvas.ingestion.pack_worker import DecodeOptions, has_recovered
-from ganvas.ingestion.shards import SHARD_SIZE
+from ganvas.ingestion.shards import SHARD_SIZE, ShardedImages, open_shards
+from ganvas.ingestion.splits import (
+    choose_split,
+    in_several_splits,
+    keep_groups_together,
+    keep_validation,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +101,7 @@ def pack(
             local_raw and has_recovered(open_collection(folder).rejected, local_raw)
         ):
             _update_rejected(folder, records, skipped, raw, params)
-            _update_source(folder, fingerprint, raw)
+            _update_manifest(folder, raw, params)
             _remove_work_folder(work, folder)
             return open_collection(folder)
         with _lock(folder):
@@ -103,11 +111,14 @@ def pack(
             open_work_folder(work, fingerprint, local_raw)
             _check_space(work, len(records), params)
             index, rejected = _pack_files(records, raw, work, params)
+            near_duplicates = _split_images(index, open_shards(work / "whole"), params)
             rejected = pd.concat([rejected, skipped], ignore_index=True)
             # The manifest is written last: it marks the collection as complete.
             index.to_parquet(work / "whole" / INDEX)
             rejected.to_parquet(work / "whole" / REJECTED)
-            (work / "whole" / MANIFEST).write_text(_manifest(fingerprint, raw))
+            manifest = {"fingerprint": fingerprint, "near_duplicates": near_duplicates}
+            manifest |= _describe_source(raw, params)
+            (work / "whole" / MANIFEST).write_text(json.dumps(manifest))
             replace_folder(folder, work / "whole")
             shutil.rmtree(work, ignore_errors=True)
         _log_result(len(records), index, rejected, params.size)
@@ -130,25 +141,32 @@ def _check_space(work: Path, count: int, params: PackParams) -> None:
     check_free_space(work.parent, least, count * image + chunks - held, "packed images")
 
 
-def choose_split(hashes: pd.Series, validation_share: float, test_share: float) -> np.ndarray:
-    """Choose splits by content, so that images keep theirs when others are added.
+def reuse_without_source(raw: Path, folder: Path, params: PackParams) -> Collection | None:
+    """Return the collection that was packed with the same parameters from images that are gone.
 
     Args:
-        hashes: Hexadecimal hashes of the files.
-        validation_share: From 0 to 1.
-        test_share: From 0 to 1. Each share leaves the other split unchanged.
+        raw: Folder of the source, which is missing or empty, such as that of a disk that is not
+            connected.
+        folder: Folder of the collection.
+        params: How to pack; those of the source too, if it has them.
 
     Returns:
-        train, validation or test for each hash.
-
-    Example:
-        >>> choose_split(pd.Series(["0" * 32, "7" * 32, "f" * 32]), 0.1, 0.1).tolist()
-        ['validation', 'train', 'test']
+        None if the images are there, or the collection is not complete, or was packed from another
+        folder, with other parameters or by an earlier version.
     """
-    position = hashes.str[:8].map(lambda text: int(text, 16) / 16**8)
-    # Taken from both ends, so that neither share moves images of the other split.
-    conditions = [position < validation_share, position >= 1 - test_share]
-    return np.select(conditions, ["validation", "test"], "train")
+    try:
+        if any(raw.iterdir()):
+            return None
+    except OSError:
+        pass  # It is no folder, or can't be read.
+    manifest = read_manifest(folder)
+    if (
+        manifest.get("source") != str(raw.absolute())
+        or manifest.get("parameters") != _hash_parameters(params)
+        or read_fingerprint(folder) is None
+    ):
+        return None
+    return open_collection(folder)
 
 
 def _update_rejected(
@@ -169,19 +187,30 @@ def _update_rejected(
             updated.to_parquet(partial)
 
 
-def _update_source(folder: Path, fingerprint: str, raw: Path) -> None:
-    """Update the folder that an unchanged collection was packed from, since it may be moved."""
-    if read_source(folder) != str(raw.absolute()):
+def _update_manifest(folder: Path, raw: Path, params: PackParams) -> None:
+    """Update the source of an unchanged collection, since it may be moved, and its parameters."""
+    manifest = read_manifest(folder)
+    updated = manifest | _describe_source(raw, params)
+    if updated != manifest:
         with (
             suppress(GanvasError),
             _lock(folder),
             atomic_path(folder / MANIFEST) as partial,
         ):
-            partial.write_text(_manifest(fingerprint, raw))
+            partial.write_text(json.dumps(updated))
 
 
-def _manifest(fingerprint: str, raw: Path) -> str:
-    return json.dumps({"fingerprint": fingerprint, "source": str(raw.absolute())})
+def _describe_source(raw: Path, params: PackParams) -> dict[str, str]:
+    return {"source": str(raw.absolute()), "parameters": _hash_parameters(params)}
+
+
+def _hash_parameters(params: PackParams) -> str:
+    """Return a hash of the parameters that change the collection; of sources, of the chosen one."""
+    relevant = params.model_dump(mode="json", exclude=EXECUTION_PARAMS | {"dataset"})
+    source = relevant.pop("source", {})
+    chosen = [source.get("name"), source.get(source.get("name"))]
+    content = json.dumps([FORMAT_VERSION, relevant, chosen], sort_keys=True)
+    return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
 
 
 def _remove_work_folder(work: Path, folder: Path) -> None:
@@ -216,8 +245,6 @@ def _pack_files(
     _warn_of_notes(results[packed])
     index = records[packed].drop(columns=list(FILE_STATS)).reset_index(drop=True)
     index["hash"] = results.loc[packed, "hash"].reset_index(drop=True)
-    if "split" not in index:
-        index["split"] = choose_split(index["hash"], params.validation_share, params.test_share)
     return index, results.loc[~packed, ["path", "reason"]]
 
 
@@ -236,6 +263,53 @@ def _warn_of_notes(results: pd.DataFrame) -> None:
             more = ", …" * (len(paths) > 3)
             examples = f"{', '.join(paths.head(3))}{more}"
             logger.warning("%d of %d images (%s) %s.", len(paths), len(results), examples, warning)
+
+
+def _split_images(index: pd.DataFrame, images: ShardedImages, params: PackParams) -> dict[str, int]:
+    """Add the column split, unless the source has one; count the images that are nearly equal.
+
+    The splits of collections that are packed already never change, so FORMAT_VERSION does not
+    count changes of this function.
+    """
+    groups = group_near_duplicates(images)
+    several = np.bincount(groups, minlength=len(groups))[groups] > 1
+    own = "split" in index
+    if not own:
+        hashes, share = index["hash"], params.validation_share
+        before = choose_split(hashes, share, params.test_share)
+        splits = keep_groups_together(before, hashes, groups, share)
+        index["split"] = keep_validation(splits, hashes, groups, share)
+    counts = {"images": int(several.sum()), "groups": len(np.unique(groups[several]))}
+    if own:
+        apart = in_several_splits(index["split"].to_numpy(), groups)
+        counts["in_several_splits"] = int(apart.sum())
+    else:
+        counts["moved"] = int((before != splits).sum())
+    if several.any():
+        _log_near_duplicates(index["path"], groups, several, counts)
+    return counts
+
+
+def _log_near_duplicates(
+    paths: pd.Series, groups: np.ndarray, several: np.ndarray, counts: dict[str, int]
+) -> None:
+    first = int(np.flatnonzero(several)[0])
+    second = int(np.flatnonzero(groups == groups[first])[1])
+    pair = f"such as {paths.iloc[first]} and {paths.iloc[second]}"
+    if counts.get("in_several_splits"):
+        logger.warning(
+            "%d images are nearly equal to others, %s, and %d of them are in several splits of the "
+            "source, so that validation images may look copied.",
+            counts["images"],
+            pair,
+            counts["in_several_splits"],
+        )
+    else:
+        logger.info(
+            "%d images are nearly equal to others, %s: each is in the same split as those.",
+            counts["images"],
+            pair,
+        )
 
 
 def _check_rejected_share(results: pd.DataFrame, count: int, raw: Path, allowed: float) -> None:

@@ -1,30 +1,56 @@
 """Nodes of the ingest pipeline."""
 
+import logging
 from pathlib import Path
 
 import pandas as pd
 
 from ganvas.ingestion import SourceListing, list_images
-from ganvas.ingestion.collection import Collection
-from ganvas.ingestion.packing import pack
+from ganvas.ingestion.collection import Collection, keep_artists, read_kept_artists
+from ganvas.ingestion.packing import pack, reuse_without_source
 from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.plain_text import as_cell
 
+logger = logging.getLogger(__name__)
 
-def list_source(raw_images: Path, params: IngestParams) -> SourceListing:
-    """List the images of the source with their labels, the skipped files and the artists."""
-    return list_images(raw_images, params.source)
+
+def list_source(raw_images: Path, folder: Path, params: IngestParams) -> SourceListing:
+    """List the images of the source with their labels, the skipped files and the artists.
+
+    If they are gone since they were packed, the listing of the packed collection is returned.
+    """
+    collection = _reuse(raw_images, folder, params)
+    if collection is None:
+        return list_images(raw_images, params.source)
+    logger.warning(
+        "The images of %s are not there: the collection that was packed from them is used, in %s.",
+        raw_images,
+        folder,
+    )
+    records = collection.index.drop(columns="hash")
+    return SourceListing(records, collection.rejected, read_kept_artists(folder, records))
 
 
 def pack_images(
     records: pd.DataFrame,
     skipped: pd.DataFrame,
+    artists: pd.DataFrame,
     raw_images: Path,
     folder: Path,
     params: IngestParams,
 ) -> Collection:
     """Decode all listed images into the collection, unless nothing has changed."""
-    return pack(records, skipped, raw_images, folder, params)
+    collection = _reuse(raw_images, folder, params)
+    if collection is None:
+        collection = pack(records, skipped, raw_images, folder, params)
+        keep_artists(folder, artists)
+    return collection
+
+
+def _reuse(raw_images: Path, folder: Path, params: IngestParams) -> Collection | None:
+    # The sample collection is drawn again instead.
+    drawn = params.source.name == "sample"
+    return None if drawn else reuse_without_source(raw_images, folder, params)
 
 
 def show_tables(collection: Collection) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 list_source,
-                inputs=["raw_images", "params:ingest"],
+                inputs=["raw_images", "collection_folder", "params:ingest"],
                 outputs=["image_records", "skipped_files", "artists"],
                 name="list_source",
             ),
@@ -20,6 +20,7 @@ def create_pipeline() -> Pipeline:
                 inputs=[
                     "image_records",
                     "skipped_files",
+                    "artists",
                     "raw_images",
                     "collection_folder",
                     "params:ingest",
