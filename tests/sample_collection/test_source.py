@@ -4,7 +4,7 @@ import pytest
 
 from ganvas.errors import GanvasError
 from ganvas.ingestion import SourceParams, list_images
-from ganvas.sample_collection.source import SampleParams, ensure_sample
+from ganvas.sample_collection.source import MARKER, SampleParams, ensure_sample
 
 
 def test_the_collection_is_drawn_once_and_again_when_parameters_change(tmp_path):
@@ -17,6 +17,18 @@ def test_the_collection_is_drawn_once_and_again_when_parameters_change(tmp_path)
     ensure_sample(folder, SampleParams(images=9))
     assert len(list(folder.glob("images/*/*.jpg"))) == 9
     assert {path.name for path in folder.parent.iterdir()} == {"sample", ".sample.lock"}
+
+
+@pytest.mark.parametrize("marker", ['{"images": 8, "seed": 0}', '{"images": 8, "drawing": 1}', "{"])
+def test_a_collection_of_an_earlier_version_is_drawn_again(tmp_path, marker):
+    folder = tmp_path / "sample"
+    ensure_sample(folder, SampleParams(images=8))
+    first = next(folder.glob("images/*/*.jpg"))
+    drawn = first.read_bytes()
+    first.write_bytes(b"an older drawing")
+    (folder / MARKER).write_text(marker)
+    ensure_sample(folder, SampleParams(images=8))
+    assert first.read_bytes() == drawn
 
 
 def test_a_run_killed_while_it_deletes_the_old_images_leaves_the_new_ones(tmp_path, monkeypatch):

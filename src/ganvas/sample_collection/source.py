@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -15,6 +16,8 @@ from ganvas.sample_collection import STYLES, draw_collection
 
 # Marks a folder as drawn by Ganvas, so that it may be replaced, and holds its parameters.
 MARKER = ".painted.json"
+# Increase it whenever the drawing code would draw other images. Earlier versions recorded none.
+DRAWING_VERSION = 2
 
 
 class SampleParams(Params):
@@ -26,6 +29,8 @@ class SampleParams(Params):
 
 def ensure_sample(folder: Path, params: SampleParams) -> None:
     """Draw the sample collection into a folder unless it holds one with these parameters.
+
+    One that an earlier version of the code drew is drawn again.
 
     Raises:
         GanvasError: The folder holds other files, or another run draws to it.
@@ -40,9 +45,13 @@ def ensure_sample(folder: Path, params: SampleParams) -> None:
 
 def _is_drawn(folder: Path, params: SampleParams) -> bool:
     try:
-        return bool(json.loads((folder / MARKER).read_text()) == params.model_dump())
+        return bool(json.loads((folder / MARKER).read_text()) == _describe(params))
     except (OSError, ValueError):
         return False
+
+
+def _describe(params: SampleParams) -> dict[str, Any]:
+    return params.model_dump() | {"drawing": DRAWING_VERSION}
 
 
 def _draw(folder: Path, params: SampleParams) -> None:
@@ -60,5 +69,5 @@ def _draw(folder: Path, params: SampleParams) -> None:
         seed=params.seed,
         progress=lambda works, total: track(works, "Drawing the sample collection", total),
     )
-    (new / MARKER).write_text(json.dumps(params.model_dump()))
+    (new / MARKER).write_text(json.dumps(_describe(params)))
     replace_folder(folder, new)
