@@ -7,12 +7,13 @@ meaning is written once: as the comment after its value and, if longer, also dir
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
+from ganvas.base_params import Schema, describe_allowed, resolve_field
 from ganvas.project_params import ProjectParams
 
 CONF = Path(__file__).parents[1] / "conf" / "base"
@@ -30,8 +31,6 @@ those of `conf/base`. If there are two, the first is for a CPU and the second fo
 """
 
 HEAD = "| key | allowed | default | meaning |\n|---|---|---|---|"
-
-Schema = dict[str, Any]
 
 
 class Row(NamedTuple):
@@ -80,13 +79,18 @@ def _walk(
     node: yaml.MappingNode, schema: Schema, groups: Schema, text: str, prefix: str
 ) -> Iterator[Row]:
     for name, value in node.value:
-        key, field = prefix + name.value, _resolve(schema["properties"][name.value], groups)
+        key, field = prefix + name.value, resolve_field(schema["properties"][name.value], groups)
         if "properties" in field:
             yield Row(key, "", "", _comment(text, name, name.end_mark))
             yield from _walk(value, field, groups, text, f"{key}.")
         else:
             default = text[value.start_mark.index : value.end_mark.index]
-            yield Row(key, _allowed(field, groups), default, _comment(text, name, value.end_mark))
+            yield Row(
+                key,
+                describe_allowed(field, groups, "`"),
+                default,
+                _comment(text, name, value.end_mark),
+            )
 
 
 def _comment(text: str, name: yaml.Node, end: yaml.Mark) -> str:
@@ -99,40 +103,6 @@ def _comment(text: str, name: yaml.Node, end: yaml.Mark) -> str:
         above.insert(0, line.strip(" #"))
     after = lines[end.line][end.column :].partition("#")[2].strip()
     return " ".join(filter(None, [*above, after]))
-
-
-def _resolve(field: Schema, groups: Schema) -> Schema:
-    return groups[field["$ref"].rpartition("/")[2]] if "$ref" in field else field
-
-
-def _allowed(field: Schema, groups: Schema) -> str:
-    """Describe the type and the bounds of a JSON schema in words."""
-    field = _resolve(field, groups)
-    if "anyOf" in field:
-        return " or ".join(_allowed(choice, groups) for choice in field["anyOf"])
-    if "enum" in field or "const" in field:
-        return ", ".join(f"`{value}`" for value in field.get("enum", [field.get("const")]))
-    match field["type"]:
-        case "null":
-            return "`null`"
-        case "boolean":
-            return "`true`, `false`"
-        case "array":
-            return f"list of {_allowed(field['items'], groups)}"
-        case "object":
-            return ", ".join(f"`{name}`" for name in field.get("properties", ())) or "a mapping"
-        case "string":
-            return f"text that matches `{field['pattern']}`" if "pattern" in field else "text"
-    kind = {"integer": "whole number", "number": "number"}[field["type"]]
-    templates = {
-        "minimum": "from {}",
-        "exclusiveMinimum": "above {}",
-        "maximum": "to {}",
-        "exclusiveMaximum": "to below {}",
-        "multipleOf": "in steps of {}",
-    }
-    bounds = [text.format(field[name]) for name, text in templates.items() if name in field]
-    return " ".join([kind, *bounds])
 
 
 def _order(path: Path) -> int:

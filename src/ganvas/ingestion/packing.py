@@ -61,7 +61,11 @@ class PackParams(Params):
     test_share: float = Field(0.05, ge=0, le=0.4)
     max_rejected_share: float = Field(0.25, ge=0, le=1)
     workers: int | None = Field(None, ge=1, le=256)
-    scheduler: str | None = Field(None, pattern=r"^(tcp|tls|ws|wss|ucx)://.+$")
+    scheduler: str | None = Field(
+        None,
+        pattern=r"^(tcp|tls|ws|wss|ucx)://.+$",
+        description="address of a Dask scheduler, such as tcp://10.0.0.1:8786",
+    )
 
 
 def pack(

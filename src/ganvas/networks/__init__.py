@@ -48,7 +48,9 @@ class _BaseNetworkParams(Params):
     """Name of the network, and its label column."""
 
     name: Literal[*NETWORKS] = "dcgan"  # type: ignore[valid-type]  # the table decides
-    label: str | None = Field(None, pattern=r"^[^/\\.]+$")
+    label: str | None = Field(
+        None, pattern=r"^[^/\\.]+$", description="text without slashes and dots"
+    )
 
     def resolve_label(self, default_label: str | None) -> Self:
         """Replace the label `auto` by the source's default label column."""

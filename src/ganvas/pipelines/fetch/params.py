@@ -6,7 +6,13 @@ from pydantic import Field
 
 from ganvas.base_params import Params
 
-Handle = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w-]*/[A-Za-z0-9][\w.-]*$")]
+Handle = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][\w-]*/[A-Za-z0-9][\w.-]*$",
+        description="text of the form owner/name",
+    ),
+]
 
 
 class FetchParams(Params):

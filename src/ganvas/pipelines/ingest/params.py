@@ -12,7 +12,11 @@ from ganvas.ingestion.packing import PackParams
 class IngestParams(PackParams):
     """Parameters of ingestion."""
 
-    dataset: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    dataset: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
+        description="text of letters, digits, _ and -, with a letter or digit first",
+    )
     source: SourceParams = SourceParams()
 
     @property
