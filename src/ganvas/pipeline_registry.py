@@ -11,20 +11,23 @@ from ganvas.pipelines.report.pipeline import create_pipeline as create_report
 from ganvas.pipelines.sample.pipeline import create_pipeline as create_sample
 from ganvas.pipelines.train.pipeline import create_pipeline as create_train
 
+STAGES = {
+    "fetch": create_fetch,
+    "ingest": create_ingest,
+    "train": create_train,
+    "evaluate": create_evaluate,
+    "report": create_report,
+    "sample": create_sample,
+    "export": create_export,
+    "compare": create_compare,
+}
+
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Register the pipelines; train includes ingest, which is skipped if nothing changed."""
-    ingest = create_ingest()
-    train = ingest + create_train()
-    evaluate, report = create_evaluate(), create_report()
-    return {
-        "__default__": train + evaluate + report,
-        "fetch": create_fetch(),
-        "ingest": ingest,
-        "train": train,
-        "evaluate": evaluate,
-        "report": report,
-        "sample": create_sample(),
-        "export": create_export(),
-        "compare": create_compare(),
-    }
+    """Register the pipelines; train includes ingest, which is skipped if nothing changed.
+
+    All nodes of a stage have its name as a tag too, for `kedro run --tags=…`.
+    """
+    stages = {name: Pipeline(create(), tags=name) for name, create in STAGES.items()}
+    stages["train"] = stages["ingest"] + stages["train"]
+    return {"__default__": stages["train"] + stages["evaluate"] + stages["report"]} | stages
