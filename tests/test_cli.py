@@ -58,7 +58,7 @@ def test_a_folder_is_trained_on_by_the_command_that_is_printed(project, monkeypa
 
     # The choices, in words and as parameters.
     assert f"Found 24 images in {project}/my art, 2024/Été, all below" in result.output
-    assert "Classes: the 2 sub-folders" in result.output
+    assert "Classes: the 2 subfolders" in result.output
     chosen = params_of(printed_command(result))
     assert chosen["ingest.source.path"] == f"{project}/my art, 2024/Été"
     assert chosen["ingest.size"] == 32 and chosen["train.max_steps"] == 3
@@ -109,7 +109,7 @@ def test_folders_of_one_name_have_data_of_their_own(project):
         (["few"], "few holds 3 images: at least 20 are needed"),
         (["many", "--name", "my art"], "--name can't be 'my art'"),
         (["many", "--params=ingest.dataset=x"], "--params can't have ingest.dataset, which FOLDER"),
-        (["many", "--labels=folders"], "--labels folders needs two or more sub-folders"),
+        (["many", "--labels=folders"], "--labels folders needs two or more subfolders"),
         (["many", "--env=nothing"], "There is no environment 'nothing' in"),
         (["many", "--params=train.epoch=3"], "Unknown parameter 'train.epoch'"),
     ],

@@ -7,7 +7,7 @@ import pytest
 from click import ClickException
 
 from ganvas.atomic_files import atomic_write
-from ganvas.cli import _errors_as_one_sentence
+from ganvas.command_errors import in_one_sentence
 from ganvas.disk_space import check_free_space, format_bytes
 from ganvas.errors import GanvasError
 from ganvas.ingestion import SourceParams, list_images
@@ -36,7 +36,7 @@ def test_an_unreadable_download_is_one_error_sentence(tmp_path):
         download_source("artworks", "owner/name", tmp_path, {})
 
 
-@_errors_as_one_sentence
+@in_one_sentence
 def write(file: Path) -> None:
     """Write a file as a library does that raises its own error."""
     try:
@@ -57,7 +57,7 @@ def test_a_full_disk_is_one_sentence_whoever_writes_and_the_old_file_is_intact(t
 
 
 def test_an_exhausted_quota_of_an_unknown_folder_is_one_sentence():
-    @_errors_as_one_sentence
+    @in_one_sentence
     def fail() -> None:
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
 

@@ -12,7 +12,9 @@ SRC = ROOT / "src"
 # layer, only what WITHIN_LAYER names.
 LAYERS = [
     {"__main__", "settings", "pipeline_registry", "cli"},
-    {"config_loader", "hooks", "own_images"},
+    {"kedro_commands"},
+    {"run_options"},
+    {"config_loader", "hooks", "own_images", "command_errors"},
     {"log_lines"},
     {"project_params"},
     {"pipelines", "gallery"},
@@ -27,6 +29,8 @@ LAYERS = [
         "progress",
         "base_params",
         "command_line",
+        "config_files",
+        "names",
         "atomic_files",
         "disk_space",
         "saved_json",
@@ -40,7 +44,7 @@ LAYERS = [
 WITHIN_LAYER = {"__main__": {"cli"}, "ingestion": {"sample_collection"}}
 # The glue between Kedro and everything else, which is plain functions of arrays and tables.
 KEDRO = {"pipelines", "datasets", "config_loader", "hooks", "cli", "settings", "pipeline_registry"}
-KEDRO |= {"__main__"}
+KEDRO |= {"__main__", "command_errors", "command_line", "kedro_commands", "run_options"}
 
 
 def modules() -> dict[str, ast.Module]:

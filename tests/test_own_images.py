@@ -94,14 +94,14 @@ def test_limits_and_size_are_those_of_the_user(tmp_path):
 @pytest.mark.parametrize(
     ("folders", "label", "reason"),
     [
-        ({"": 60}, None, "there are no sub-folders"),
-        ({"cats": 30, "dogs": 30}, "class", "Classes: the 2 sub-folders"),
+        ({"": 60}, None, "there are no subfolders"),
+        ({"cats": 30, "dogs": 30}, "class", "Classes: the 2 subfolders"),
         ({"cats": 30, "dogs": 26, "": 4}, "class", "4 images are in none of them and not trained"),
         ({"cats": 29, "dogs": 30, "": 1}, "class", "1 image is in none of them and not trained"),
-        ({"cats": 30, "dogs": 20, "": 10}, None, "too few images are in sub-folders of 10 or more"),
-        ({"cats": 55, "dogs": 5}, None, "too few images are in sub-folders of 10 or more"),
+        ({"cats": 30, "dogs": 20, "": 10}, None, "too few images are in subfolders of 10 or more"),
+        ({"cats": 55, "dogs": 5}, None, "too few images are in subfolders of 10 or more"),
         ({"cats": 60}, None, "too few images"),
-        ({"Train": 40, "test": 20}, None, "the sub-folders are splits (Train, test)"),
+        ({"Train": 40, "test": 20}, None, "the subfolders are splits (Train, test)"),
     ],
 )
 def test_sub_folders_are_classes_if_most_images_are_in_large_ones(tmp_path, folders, label, reason):
@@ -114,7 +114,7 @@ def test_labels_can_be_chosen(tmp_path):
     assert choose(tmp_path, few, labels="folders")[0]["network.label"] == "class"
     many = describe(images=60, folders={"cats": 30, "dogs": 30})
     assert choose(tmp_path, many, labels="none")[0]["network.label"] is None
-    with pytest.raises(GanvasError, match="--labels folders needs two or more sub-folders"):
+    with pytest.raises(GanvasError, match="--labels folders needs two or more subfolders"):
         choose(tmp_path, describe(), labels="folders")
 
 

@@ -15,9 +15,9 @@ from projects import ROOT
 # A command that waits, as it would for a step or a download.
 WAIT = """
 import time
-from ganvas.cli import _errors_as_one_sentence
+from ganvas.command_errors import in_one_sentence
 
-@_errors_as_one_sentence
+@in_one_sentence
 def command():
     try:
         print("begun", flush=True)

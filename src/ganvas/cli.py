@@ -1,166 +1,42 @@
 """The project's commands: `kedro run` with errors in one sentence, `train` and `gallery`."""
 
 import copy
-import difflib
-import functools
+import inspect
 import logging
-import os
-import shlex
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
-from click.core import ParameterSource
-from kedro.config import MissingConfigException
 from kedro.framework.cli.cli import project_commands
 from kedro.framework.cli.project import run as kedro_run
-from kedro.framework.project import pipelines, settings
 from kedro.framework.startup import ProjectMetadata
 from kedro.utils import find_kedro_project
-from omegaconf.errors import OmegaConfBaseException
 
 import ganvas
-from ganvas.command_line import join_params
-from ganvas.disk_space import explain_full_disk, find_full_disk
-from ganvas.errors import Finished, GanvasError
+from ganvas.command_errors import in_one_sentence
+from ganvas.command_line import join_params, write_command
+from ganvas.errors import GanvasError
+from ganvas.kedro_commands import replace_commands
 from ganvas.redaction import redact
-from ganvas.stop_signals import exit_interrupted, interrupt, on_signal
+from ganvas.run_options import (
+    check_options,
+    load_catalog,
+    read_params,
+    refuse_empty,
+    replace_callbacks,
+    split_params,
+)
 
 if TYPE_CHECKING:
     from ganvas.own_images import Choice
 
 
-UNUSABLE_RUNNERS = {
-    "ParallelRunner": "nodes pass images in memory",
-    # Python runs handlers of signals in the main thread alone.
-    "ThreadRunner": "Ctrl-C and SIGTERM can't end training in a thread",
-}
-
-
-def _errors_as_one_sentence(callback: Callable[..., Any]) -> Callable[..., Any]:
-    """Print a GanvasError, or that a signal came, without a traceback; end normally on Finished."""
-
-    @functools.wraps(callback)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        try:
-            with on_signal(interrupt):
-                return callback(*args, **kwargs)
-        except KeyboardInterrupt as error:
-            exit_interrupted(error)
-        except Exception as error:
-            # Kedro wraps the exceptions of datasets in its own, OmegaConf those of resolvers.
-            cause: BaseException | None = error
-            while cause is not None and not isinstance(cause, GanvasError | Finished):
-                from_omegaconf = isinstance(cause, OmegaConfBaseException)
-                cause = cause.__context__ if from_omegaconf else cause.__cause__
-            if cause is None and (full := find_full_disk(error)):
-                named = [Path(os.fsdecode(full.filename))] if full.filename else []
-                paths = named or [Path("data"), Path(tempfile.gettempdir())]
-                raise click.ClickException(explain_full_disk(full, *paths)) from error
-            if cause is None:
-                raise
-            if isinstance(cause, Finished):
-                click.echo(str(cause))
-                return None
-            raise click.ClickException(str(cause)) from error
-
-    return wrapped
-
-
-def _check_options(callback: Callable[..., Any]) -> Callable[..., Any]:
-    """Validate the names of pipelines, namespaces, nodes, tags, datasets and environment."""
-
-    @functools.wraps(callback)
-    def wrapped(**options: Any) -> Any:
-        _refuse_empty_params(options["params"])
-        runner = (options["runner"] or "").rpartition(".")[2]
-        if runner in UNUSABLE_RUNNERS:
-            raise GanvasError(
-                f"--runner={runner} can't be used, since {UNUSABLE_RUNNERS[runner]}: use "
-                "SequentialRunner, the default."
-            )
-        chosen = sorted({options["pipeline"], *options["pipelines"]} - {None} or {"__default__"})
-        for name in chosen:
-            if name not in pipelines:
-                known = ", ".join(sorted(set(pipelines) - {"__default__"}))
-                raise GanvasError(f"There is no pipeline '{name}': --pipelines takes {known}.")
-        nodes = [node for name in chosen for node in pipelines[name].nodes]
-        place = ", ".join(chosen)
-        namespaces = sorted({node.namespace for node in nodes if node.namespace})
-        for name in options["namespaces"]:
-            if name not in namespaces:
-                raise GanvasError(
-                    f"There is no namespace '{name}' in {place}: there are {', '.join(namespaces)}."
-                )
-        node_names = sorted(node.name for node in nodes)
-        for name in [*options["node_names"], *options["from_nodes"], *options["to_nodes"]]:
-            _check_node(name, node_names, place)
-        tags = {tag for node in nodes for tag in node.tags}
-        for name in options["tags"]:
-            if name not in tags:
-                raise GanvasError(
-                    f"No node in {place} has the tag '{name}': choose stages by --pipelines or "
-                    "--namespaces, and nodes by --nodes."
-                )
-        datasets = sorted({name for node in nodes for name in (*node.inputs, *node.outputs)})
-        for name in [*options["from_inputs"], *options["to_outputs"]]:
-            if name not in datasets:
-                similar = difflib.get_close_matches(name, datasets) or datasets
-                raise GanvasError(
-                    f"There is no dataset '{name}' in {place}: perhaps you mean "
-                    f"{', '.join(similar)}."
-                )
-        try:
-            return callback(**options)
-        except MissingConfigException as error:
-            raise GanvasError(
-                _describe_missing_config(error, options["env"], options["conf_source"])
-            ) from error
-
-    return wrapped
-
-
-def _refuse_empty_params(params: object) -> None:
-    """Refuse `--params=` without a parameter, which would run everything with the defaults."""
-    given = click.get_current_context().get_parameter_source("params")
-    if given is ParameterSource.COMMANDLINE and not params:
-        raise GanvasError(
-            "--params is empty, perhaps because of a shell variable that is not set: write "
-            "--params=KEY=VALUE, or leave it out to use the parameters of conf."
-        )
-
-
-def _check_node(name: str, known: list[str], place: str) -> None:
-    if name in known:
-        return
-    similar = [other for other in known if other.endswith(f".{name}")]
-    similar = similar or difflib.get_close_matches(name, known) or known
-    raise GanvasError(
-        f"There is no node '{name}' in {place}: names of nodes begin with their stage, such as "
-        f"{', '.join(similar)}."
-    )
-
-
-def _describe_missing_config(
-    error: MissingConfigException, env: str | None, conf_source: str | None
-) -> str:
-    """List the environments in conf if the chosen one does not exist."""
-    project = find_kedro_project(Path.cwd()) or Path.cwd()
-    conf = Path(conf_source or project / settings.CONF_SOURCE)
-    env = env or os.environ.get("KEDRO_ENV")
-    known = sorted(folder.name for folder in conf.glob("[!.]*/"))
-    if env is None or env in known or not known:
-        return f"{error}."
-    return f"There is no environment '{env}' in {conf}: --env takes {', '.join(known)}."
-
-
 run = copy.copy(kedro_run)
-run.callback = _errors_as_one_sentence(_check_options(cast(Callable[..., Any], kedro_run.callback)))
-
-
+run.callback = in_one_sentence(check_options(cast(Callable[..., Any], kedro_run.callback)))
+run.params = replace_callbacks(kedro_run.params)
 run.short_help = "Run the project's pipelines, by default all on a sample collection."
+replace_commands()
 
 
 class _RunByDefault(click.Group):
@@ -187,14 +63,23 @@ def cli() -> None:
     """
 
 
+# Kedro joins the help of several groups, whose indentation would then be kept.
+cli.help = inspect.cleandoc(cli.help or "")
 cli.add_command(run)
 # Kedro would list its own beside it in `kedro --help`.
 project_commands.lazy_subcommands.pop("run", None)
 
 
-@cli.command()
-@click.argument("folder")
-@click.option("--name", help="Name of the dataset.  [default: name of the folder]")
+_filled = in_one_sentence(refuse_empty(None))
+
+
+@cli.command(short_help="Train on the images of a folder, and evaluate the result.")
+@click.argument("folder", callback=_filled)
+@click.option(
+    "--name",
+    callback=_filled,
+    help="Name of the dataset.  [default: name of the folder]",
+)
 @click.option(
     "--size",
     type=click.Choice(["32", "64", "128", "256"]),
@@ -205,7 +90,7 @@ project_commands.lazy_subcommands.pop("run", None)
     type=click.Choice(["auto", "folders", "none"]),
     default="auto",
     show_default=True,
-    help="Classes: the sub-folders, none, or chosen by the number of images in them.",
+    help="Classes: the subfolders, none, or chosen by the number of images in them.",
 )
 @click.option("--steps", type=click.IntRange(min=1), help="End after this many training steps.")
 @click.option(
@@ -213,11 +98,18 @@ project_commands.lazy_subcommands.pop("run", None)
     type=click.FloatRange(min=0, min_open=True),
     help="End after this many minutes of training.",
 )
-@click.option("--env", "-e", help="Preset of conf/, such as gpu, faces or artworks.")
-@click.option("--params", default="", help="More parameters, as for kedro run: KEY=VALUE,…")
-@click.option("--conf-source", help="Folder or archive of the configuration.")
+@click.option(
+    "--env", "-e", callback=_filled, help="Preset of conf/, such as gpu, faces or artworks."
+)
+@click.option(
+    "--params",
+    default="",
+    callback=_filled,
+    help="More parameters, as for kedro run: KEY=VALUE,…",
+)
+@click.option("--conf-source", callback=_filled, help="Folder or archive of the configuration.")
 @click.pass_context
-@_errors_as_one_sentence
+@in_one_sentence
 def train(
     context: click.Context,
     folder: str,
@@ -236,18 +128,18 @@ def train(
     them as a `kedro run` command, which does the same, and then runs it. The same command later
     resumes an interrupted run.
     """
-    _refuse_empty_params(params.strip())
     # pandas takes a second to import, and Kedro imports this module for every command.
     from ganvas.ingestion.archives import UNPACKED, is_archive, unpack
     from ganvas.ingestion.inspect_folder import expand_path, inspect_folder
     from ganvas.own_images import choose_parameters, describe_contents
 
     path = expand_path(folder)
+    # Before the folder is inspected, which may take minutes, and its plan is printed.
+    load_catalog(env, _read(params), conf_source)
     data = _find_root(context.obj) / "data"
     if is_archive(path):
         path = unpack(path, data / "01_raw" / UNPACKED)
     contents = inspect_folder(path)
-    click.echo(describe_contents(path, contents))
     choices = choose_parameters(
         path,
         contents,
@@ -259,18 +151,26 @@ def train(
         minutes=minutes,
         env=env,
     )
+    chosen, reasons = _join_choices(choices, params)
+    load_catalog(env, _read(chosen.removeprefix("--params=")), conf_source)
+    click.echo("\n".join([describe_contents(path, contents), *reasons]))
     options = [f"--conf-source={conf_source}"] if conf_source else []
     options += [f"--env={env}"] if env else []
-    options.append(_join_choices(choices, params))
-    program = ["kedro", "run"] if find_kedro_project(Path.cwd()) else ["ganvas", "run"]
-    click.echo(f"The command that does the same:\n\n  {redact(shlex.join([*program, *options]))}\n")
+    options.append(chosen)
+    click.echo(f"The command that does the same:\n\n  {redact(write_command('run', *options))}\n")
     with run.make_context("run", options, parent=context) as run_context:
         run.invoke(run_context)
 
 
-def _join_choices(choices: Sequence["Choice"], params: str) -> str:
-    """Print the choices that `--params` doesn't override, and return the option of all."""
-    items = [item.strip() for item in params.split(",") if item.strip()]
+def _read(params: str) -> dict[str, Any]:
+    """Return parameters of the command line as those of `kedro run` are read."""
+    (option,) = [option for option in run.params if option.name == "params"]
+    return read_params(click.Context(run), option, params)
+
+
+def _join_choices(choices: Sequence["Choice"], params: str) -> tuple[str, list[str]]:
+    """Return the option of all parameters, and the reasons of those that are chosen."""
+    items = split_params(params)
     overridden = {item.partition("=")[0].strip() for item in items}
     for key in sorted(overridden & {"ingest.dataset", "ingest.source.name", "ingest.source.path"}):
         raise GanvasError(
@@ -279,11 +179,10 @@ def _join_choices(choices: Sequence["Choice"], params: str) -> str:
         )
     chosen: dict[str, Any] = {}
     for choice in choices:
-        if not overridden & choice.params.keys():
-            click.echo(choice.reason)
         chosen |= choice.params
     chosen = {key: value for key, value in chosen.items() if key not in overridden}
-    return ",".join([join_params(chosen), *items])
+    reasons = [choice.reason for choice in choices if not overridden & choice.params.keys()]
+    return ",".join([join_params(chosen), *items]), reasons
 
 
 def _find_root(metadata: ProjectMetadata | None) -> Path:
@@ -291,7 +190,7 @@ def _find_root(metadata: ProjectMetadata | None) -> Path:
     return metadata.project_path if metadata else find_kedro_project(Path.cwd()) or Path.cwd()
 
 
-@cli.command()
+@cli.command(short_help="Start the gallery, a web page that generates images.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="Port to use."
@@ -312,7 +211,7 @@ def _find_root(metadata: ProjectMetadata | None) -> Path:
     help="Address or network of a proxy whose X-Forwarded headers are used; may be repeated.",
 )
 @click.pass_obj
-@_errors_as_one_sentence
+@in_one_sentence
 def gallery(
     metadata: ProjectMetadata | None,
     host: str,

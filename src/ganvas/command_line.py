@@ -1,13 +1,17 @@
-"""Write parameters so that `kedro run --params=…` reads the same values."""
+"""Write commands and parameters so that the user can run them, with the same values."""
 
 import contextlib
 import json
 import math
+import os
 import re
+import shlex
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import yaml
+from kedro.utils import find_kedro_project
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -99,3 +103,26 @@ def _write_scalar(value: Any) -> str:
 def _escape(character: str) -> str:
     code = ord(character)
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def write_command(command: str, *options: str) -> str:
+    """Write a command in the form that the user types: of make, of Kedro or of the package.
+
+    The environment of make is not active in the user's shell, where `kedro` may be unknown.
+
+    Args:
+        command: run or gallery.
+        *options: Its options, not quoted for a shell.
+
+    Example:
+        >>> write_command("run", "--pipelines=sample", "--params=sample.count=8")
+        'kedro run --pipelines=sample --params=sample.count=8'
+    """
+    if "MAKELEVEL" not in os.environ:
+        program = "kedro" if find_kedro_project(Path.cwd()) else "ganvas"
+        return shlex.join([program, command, *options])
+    words = ["make", command]
+    if options:
+        # The Makefile writes OPTIONS into a line for the shell, and reads $$ as $.
+        words.append("OPTIONS=" + shlex.join(options).replace("$", "$$"))
+    return shlex.join(words)

@@ -1,7 +1,6 @@
 """Kedro hooks: checks before a run, its times and results, divergence, and MLflow tracking."""
 
 import logging
-import os
 import time
 from collections import Counter
 from contextlib import ExitStack
@@ -12,9 +11,9 @@ from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import AbstractVersionedDataset, CatalogProtocol
 from kedro.pipeline import Node, Pipeline
-from kedro.utils import find_kedro_project
 
 from ganvas.base_params import check_params
+from ganvas.command_line import write_command
 from ganvas.datasets.catalog import SUMMARY, check_versions, creating_pipeline
 from ganvas.errors import Finished, GanvasError
 from ganvas.file_lock import exclusive_lock
@@ -85,8 +84,9 @@ class GanvasHooks:
                 continue
             place = f" at {self._paths[name]}" if self._paths.get(name) else ""
             raise GanvasError(
-                f"There is no {name} yet{place}: create it by `kedro run --pipelines={smallest}` "
-                "with the same --env and --params."
+                f"There is no {name} yet{place}: create it by "
+                f"`{write_command('run', f'--pipelines={smallest}')}` with the same environment "
+                "and parameters."
             )
 
     @hook_impl
@@ -121,7 +121,7 @@ class GanvasHooks:
                 logger.info("%s: %s", title, self._paths[name])
         if "report" in pipeline.all_outputs():
             logger.info("Model: %s", self._newest_path(catalog, "generator"))
-            logger.info("Gallery: %s", _gallery_command())
+            logger.info("Gallery: %s", write_command("gallery"))
             logger.info("Metrics: %s", describe_metrics(self._metrics))
         if self._divergence:
             raise GanvasError(self._divergence)
@@ -325,10 +325,3 @@ def describe_metrics(metrics: dict[str, dict[str, Any]]) -> str:
         real = f" (real images {metric['real']:.3g})" if metric["real"] is not None else ""
         texts.append(f"{metric['title']} {metric['value']:.3g}{real}")
     return ", ".join(texts)
-
-
-def _gallery_command() -> str:
-    # The environment of make is not active in the user's shell.
-    if "MAKELEVEL" in os.environ:
-        return "make gallery"
-    return "kedro gallery" if find_kedro_project(Path.cwd()) else "ganvas gallery"

@@ -19,7 +19,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 GENERAL_NAMES = {"data", "dataset", "images", "img", "jpg", "photos", "pictures", "png", "train"}
 # Folder names below data/ that other sources have by default, or reports.
 RESERVED_NAMES = {*get_args(SourceParams.model_fields["name"].annotation), "leaderboard"}
-# Sub-folders of these names are splits, not classes.
+# Subfolders of these names are splits, not classes.
 SPLIT_NAMES = {"train", "training", "valid", "validation", "val", "dev", "eval", "test", "testing"}
 # A folder is a class if it holds this many images, and if such folders hold most of all images.
 MIN_CLASS_IMAGES, MIN_CLASSES_SHARE = 10, 0.9
@@ -167,7 +167,7 @@ def find_owner(data: Path, name: str, folder: Path, source: str) -> str | None:
     recorded = read_source(collection) or _read_source_of_training(summaries)
     if recorded is None:
         return "another folder" if summaries or (collection / MANIFEST).exists() else None
-    # A sub-folder was read instead if it was the only one.
+    # A subfolder was read instead if it was the only one.
     path = (data.parent / Path(recorded).expanduser()).resolve()
     return None if path.is_relative_to(folder.resolve()) else recorded
 
@@ -196,7 +196,7 @@ def choose_classes(contents: FolderContents, labels: Labels, env: str | None) ->
     if labels == "folders":
         if column is None or len(contents.folders.keys() - {""}) < 2:
             raise GanvasError(
-                f"--labels folders needs two or more sub-folders with images in {contents.path}: "
+                f"--labels folders needs two or more subfolders with images in {contents.path}: "
                 "leave it out to train without classes."
             )
     elif env not in (None, "base", "local", "gpu"):
@@ -205,7 +205,7 @@ def choose_classes(contents: FolderContents, labels: Labels, env: str | None) ->
     elif problem:
         return Choice({"network.label": None}, f"No classes, since {problem}.")
     names = sorted(contents.folders.keys() - {""})
-    what = {"wikiart": "styles", "artworks": "artists"}.get(contents.source, "sub-folders")
+    what = {"wikiart": "styles", "artworks": "artists"}.get(contents.source, "subfolders")
     reason = f"Classes: the {len(names)} {what}; --labels none trains without classes"
     if unlabeled := contents.folders.get("", 0):
         images = "image is" if unlabeled == 1 else "images are"
@@ -219,14 +219,14 @@ def _explain_missing_classes(contents: FolderContents, column: str | None) -> st
         return "CelebA's images are in one folder"
     folders = {name: count for name, count in contents.folders.items() if name}
     if not folders:
-        return "there are no sub-folders"
+        return "there are no subfolders"
     if {name.lower() for name in folders} <= SPLIT_NAMES:
-        return f"the sub-folders are splits ({', '.join(folders)})"
+        return f"the subfolders are splits ({', '.join(folders)})"
     large = [count for count in folders.values() if count >= MIN_CLASS_IMAGES]
     if len(large) < 2 or sum(large) < MIN_CLASSES_SHARE * contents.images:
         return (
-            f"too few images are in sub-folders of {MIN_CLASS_IMAGES} or more; --labels folders "
-            "trains by sub-folder all the same"
+            f"too few images are in subfolders of {MIN_CLASS_IMAGES} or more; --labels folders "
+            "trains by subfolder all the same"
         )
     return None
 

@@ -1,4 +1,4 @@
-"""Inspect a user's folder before a run: its layout, its number of images and its sub-folders."""
+"""Inspect a user's folder before a run: its layout, its number of images and its subfolders."""
 
 import stat
 from collections import Counter

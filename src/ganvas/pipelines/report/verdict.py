@@ -267,7 +267,7 @@ def _advise_more(training: Mapping[str, Any]) -> str:
             # Runs of earlier versions did not count their steps.
             steps = training.get("steps")
             more = f"train.max_steps={2 * steps}" if steps else "a higher train.max_steps"
-    return f"train for twice as long: add {more} to --params, which resumes this run"
+    return f"train for twice as long: set {more}, which resumes this run"
 
 
 def _plural(group: str) -> str:
