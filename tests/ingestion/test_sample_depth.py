@@ -1,6 +1,7 @@
 """Images of other than 8 bits per sample get the levels that their makers meant."""
 
 import io
+import zlib
 from functools import partial
 
 import numpy as np
@@ -124,6 +125,36 @@ def test_16_bit_color(tmp_path, channels, highest, note, write):
     assert_shows(tmp_path, write(as_type(whole, highest, "uint16")), COLOR, note)
 
 
+def test_premultiplied_colors_of_fewer_bits_are_rejected(tmp_path):
+    whole = np.dstack([COLOR, np.ones_like(X)])
+    assert_shows(tmp_path, tiff(as_type(whole, 65535, "uint16"), tags={338: 1}), COLOR, "")
+    with pytest.raises(Rejection, match="16-bit samples that use few of their bits"):
+        decode(tmp_path, tiff(as_type(whole, 4095, "uint16"), tags={338: 1}))
+
+
+@pytest.mark.parametrize("highest", [65535, 4095])
+def test_planes_of_16_bits(tmp_path, highest):
+    planes = [as_type(plane, highest, "<u2").tobytes() for plane in COLOR.transpose(2, 0, 1)]
+    packed = [zlib.compress(plane) for plane in planes]
+    tags = {257: SIDE, 258: [16] * 3, 262: 2, 277: 3, 284: 2, 339: [1] * 3}
+
+    def place(strips: list[bytes], compression: int) -> bytes:
+        data = b"".join(strips)
+        offsets = [8 + len(b"".join(strips[:number])) for number in range(3)]
+        levels = np.frombuffer(data + bytes(len(data) % 2), "u1")[None]
+        counts = [len(strip) for strip in strips]
+        places = {256: SIDE, 259: compression, 273: offsets, 278: SIDE, 279: counts}
+        return tiff(levels, tags=tags | places)
+
+    if highest == 65535:
+        assert_shows(tmp_path, place(packed, 8), COLOR, "")
+    else:
+        with pytest.raises(Rejection, match="16-bit samples that use few of their bits"):
+            decode(tmp_path, place(packed, 8))
+    with pytest.raises(Rejection, match="an uncompressed TIFF of 16-bit planes: save it with 8"):
+        decode(tmp_path, place(planes, 1))
+
+
 def test_8_bits_widened_to_16_stay_dark(tmp_path):
     for factor in (256, 257):
         levels = as_type(COLOR * 0.15, 255, "uint16")
@@ -175,6 +206,16 @@ def test_ppm_with_fewer_bits_than_its_maximum_states(tmp_path, highest, note):
         plain = head.replace(b"P6", b"P3") + " ".join(map(str, levels.ravel())).encode()
         with pytest.raises(Rejection, match="16-bit samples that use few of their bits"):
             decode(tmp_path, plain)
+
+
+def test_deep_color_of_jpeg_2000_is_rejected_since_pillow_turns_white_to_black(tmp_path):
+    cv2 = pytest.importorskip("cv2")
+    for highest in (4095, 65535):
+        _, content = cv2.imencode(".jp2", as_type(COLOR[..., ::-1], highest, "uint16"))
+        with pytest.raises(Rejection, match="white would become black: save it with 8"):
+            decode(tmp_path, content.tobytes())
+    _, content = cv2.imencode(".jp2", as_type(RAMP, 65535, "uint16"))
+    assert_shows(tmp_path, content.tobytes(), RAMP, "")
 
 
 def test_no_numbers_and_missing_data_become_black(tmp_path):

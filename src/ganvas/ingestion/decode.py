@@ -38,6 +38,8 @@ JPEG_2000_LEVELS = 5
 # Difference of levels, without the lowest and highest fiftieth, below which an image counts as of
 # nearly one level.
 MIN_CONTRAST = 6
+# Pixels a side in which it is measured.
+CONTRAST_SIDE = 32
 # Notes on images that are packed, but may not be what they should.
 GUESSED_RANGE, ONE_LEVEL = "guessed range", "one level"
 # Transformation for each EXIF orientation; 1 is upright.
@@ -176,7 +178,7 @@ def _decode_content(
 
 
 def _measure_contrast(pixels: np.ndarray) -> float:
-    step = max(1, len(pixels) // DETAIL_SIDE)
+    step = max(1, len(pixels) // CONTRAST_SIDE)
     low, high = np.quantile(pixels[::step, ::step], (0.02, 0.98))
     return float(high - low)
 

@@ -38,6 +38,8 @@ SYSTEM_NAMES = {
 SIDECAR_SUFFIXES = {
     *(".aae", ".caption", ".json", ".jsonl", ".npy", ".npz", ".tags", ".xml", ".xmp", ".yaml"),
 }
+# Time to wait for the first bytes of a file.
+LISTING_SECONDS = 5
 NON_IMAGE_TYPES = ("text/", "audio/", "video/")
 KNOWN_TYPES = mimetypes.MimeTypes().types_map[True]
 SYSTEM_SUFFIXES = ("@synoeastream", ":zone.identifier")
@@ -182,7 +184,7 @@ def _explain_skipping(file: Path, suffix: str) -> str:
     if suffix in SIDECAR_SUFFIXES or KNOWN_TYPES.get(suffix, "").startswith(NON_IMAGE_TYPES):
         return ending
     try:
-        form = recognize(read_file(file, START))
+        form = recognize(read_file(file, START, LISTING_SECONDS))
     except Rejection as rejection:
         return str(rejection)
     except OSError as error:

@@ -25,9 +25,17 @@ DEEP_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 HIGH_BYTE_MODES = ("L", "RGB", "RGBA")
 # High bytes up to this one leave open whether all 16 bits are used.
 UNCLEAR_HIGH_BYTE = 64
+# Tags of TIFF files, and values of two of them.
+BITS, PHOTOMETRIC, PLANAR, SAMPLE_FORMAT = 258, 262, 284, 339
 WHITE_IS_ZERO, UNSIGNED, SIGNED = 0, 1, 2
 MIN_SAMPLE_VALUE, MAX_SAMPLE_VALUE = (340, 280), (341, 281)
 GDAL_NODATA = 42113
+# Pillow rounds color samples of JPEG 2000 up to 256, which becomes 0.
+DEEP_JPEG_2000 = (
+    "JPEG 2000 of more than 8 bits per color sample, whose white would become black: save it with 8"
+)
+# Pillow takes their bytes for samples of 8 bits.
+DEEP_PLANES = "an uncompressed TIFF of 16-bit planes: save it with 8 bits per sample"
 UNCLEAR = "16-bit samples that use few of their bits: save it with 8 bits per sample"
 
 
@@ -68,10 +76,14 @@ def load_8_bits(
     # The last argument of decoders of PPM files is the maximum, by which Pillow scales.
     states_maximum = decoder.startswith("ppm") and arguments[-1:] != [65535]
     has_16_bits = ";16" in str(arguments[:1]) or decoder == "SGI16" or arguments[-1:] == [65535]
+    if image.mode not in DEEP_MODES and _jpeg_2000_bits(image) > 8:
+        raise Rejection(DEEP_JPEG_2000)
+    if decoder == "raw" and _tag(image, PLANAR) == 2 and _tag(image, BITS) == 16:
+        raise Rejection(DEEP_PLANES)
     image.load()
     if image.mode in DEEP_MODES:
         return _scale_gray(image, _read_levels(image), states_maximum)
-    if image.mode == "L" and _tag(image, TiffImagePlugin.SAMPLEFORMAT) == SIGNED:
+    if image.mode == "L" and _tag(image, SAMPLE_FORMAT) == SIGNED:
         return _scale_gray(image, np.asarray(image).view(np.int8))
     if image.mode in HIGH_BYTE_MODES and has_16_bits:
         return _scale_16_bit_color(image, open_again)
@@ -134,9 +146,9 @@ def _read_levels(image: Image.Image) -> np.ndarray:
     if levels.dtype == np.int32:
         if image.format == "PPM":
             return levels.astype(np.uint16)
-        if is_tiff and _tag(image, TiffImagePlugin.BITSPERSAMPLE) == 16:
+        if is_tiff and _tag(image, BITS) == 16:
             return levels.astype(np.int16)
-        if is_tiff and _tag(image, TiffImagePlugin.SAMPLEFORMAT, UNSIGNED) == UNSIGNED:
+        if is_tiff and _tag(image, SAMPLE_FORMAT, UNSIGNED) == UNSIGNED:
             return levels.view(np.uint32)
     return levels
 
@@ -149,7 +161,7 @@ def _scale_gray(
     found = WHOLE_16_BITS if states_maximum else _range_of(image, levels[is_valid])
     pixels = _scale(levels, found)
     pixels[~is_valid & (levels != np.inf)] = 0
-    if _tag(image, TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == WHITE_IS_ZERO:
+    if _tag(image, PHOTOMETRIC) == WHITE_IS_ZERO:
         pixels = 255 - pixels
     scaled = Image.fromarray(pixels)
     transparent = image.info.get("transparency")
@@ -199,8 +211,10 @@ def _read_16_bits(image: Image.Image, again: Image.Image) -> np.ndarray:
     tiles = []
     for tile in again.tile:  # type: ignore[attr-defined]
         raw_mode, *others = [tile.args] if isinstance(tile.args, str) else tile.args
-        # Premultiplied samples (RGBa) are divided by alpha, so their bytes don't fit together.
-        if raw_mode[-3:] not in orders or raw_mode.startswith("RGBa"):
+        # Premultiplied samples (RGBa) are divided by alpha, and of planes Pillow reads high bytes
+        # in either order, so their bytes don't fit together.
+        is_split = raw_mode.startswith("RGBa") or _tag(again, PLANAR) == 2
+        if raw_mode[-3:] not in orders or is_split:
             raise Rejection(UNCLEAR)
         swapped = raw_mode[:-3] + orders[raw_mode[-3:]]
         tiles.append(tile._replace(args=(swapped, *others) if others else swapped))
@@ -215,8 +229,9 @@ def _read_16_bits(image: Image.Image, again: Image.Image) -> np.ndarray:
 
 def _is_unclear(image: Image.Image) -> bool:
     """Return whether the high bytes are so low that fewer bits than 16 may be used."""
-    extrema = np.atleast_2d(np.array(image.getextrema()))
-    return bool(extrema[:3, 1].max() <= UNCLEAR_HIGH_BYTE)
+    highest = np.atleast_2d(np.array(image.getextrema()))[:, 1]
+    # Premultiplied colors are divided by alpha, so that alpha alone shows it.
+    return bool(min([highest[:3].max(), *highest[3:]]) <= UNCLEAR_HIGH_BYTE)
 
 
 def _range_of(image: Image.Image, levels: np.ndarray) -> SampleRange:
@@ -243,7 +258,7 @@ def _stated_range(image: Image.Image, dtype: np.dtype) -> SampleRange | None:
     high = next((value for tag in MAX_SAMPLE_VALUE if (value := _tag(image, tag)) is not None), 0)
     if low < high and (dtype.kind == "f" or high < np.iinfo(dtype).max):
         return SampleRange(low, high, False)
-    bits = _tag(image, TiffImagePlugin.BITSPERSAMPLE)
+    bits = _tag(image, BITS)
     return SampleRange(0, 4095, False) if bits == 12 else None
 
 
@@ -274,6 +289,16 @@ def _tag(image: Image.Image, tag: int, default: Any = None) -> Any:
     value = image.tag_v2.get(tag) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
     value = value[0] if isinstance(value, tuple) and value else value
     return default if value is None else value
+
+
+def _jpeg_2000_bits(image: Image.Image) -> int:
+    """Return the bits of each sample of a JPEG 2000 file, before it is loaded; 0 of others."""
+    if image.format != "JPEG2000":
+        return 0
+    content = image.fp.getvalue()  # type: ignore[attr-defined]
+    # The first marker segment: its size, capabilities, eight sizes and the number of channels.
+    position = content.find(b"\xff\x4f\xff\x51") + 42
+    return int(content[position] & 0x7F) + 1
 
 
 def _decoder(image: Image.Image) -> list[Any]:
