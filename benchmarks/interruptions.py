@@ -271,7 +271,8 @@ def interrupt_all(
             shutil.rmtree(project)
             continue
         assert status in statuses, (status, text)
-        assert line is None or line in text.splitlines()[-1], text
+        # Without any output, the signal came before Ganvas could handle it.
+        assert line is None or not text or line in text.splitlines()[-1], text
         previous, kept = kept, job.check(project / "data")
         assert kept >= previous, f"{previous - kept} steps or chunks were lost"
     return outcomes
