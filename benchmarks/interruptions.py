@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -183,6 +184,8 @@ def start(project: Path, pipelines: str, log: Path) -> int:
         KedroCLI(project_path=project)(["run", f"--pipelines={pipelines}"])
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(bool(error.code))
+    except BaseException:
+        traceback.print_exc()
     finally:
         with contextlib.suppress(Exception):
             sys.stdout.flush()
