@@ -79,8 +79,8 @@ def match_layers(layers: list[keras.Layer], sources: list[keras.Layer]) -> list[
         Positions in both lists, ascending.
     """
     if len(layers) == len(sources):
-        both = zip(layers, sources, strict=True)
-        return [(i, i) for i, (a, b) in enumerate(both) if _shapes(a) == _shapes(b)]
+        aligned = enumerate(zip(layers, sources, strict=True))
+        return [(i, i) for i, (a, b) in aligned if _shapes(a) == _shapes(b)]
     ours, theirs = [_role(layer) for layer in layers], [_role(layer) for layer in sources]
     # Matches from i and j on; of as many, those in the same position come first.
     best = np.zeros((len(ours) + 1, len(theirs) + 1, 2), int)
