@@ -24,7 +24,9 @@ from ganvas.training.config import TrainParams
 
 if TYPE_CHECKING:
     from ganvas.networks.gan_networks import GanNetworks
+    from ganvas.training.checkpoints import CheckpointStore
     from ganvas.training.dataset import TrainingSet
+    from ganvas.training.distribution import Devices
     from ganvas.training.trainer import TrainingResult
 
 PACKAGES = ["ganvas", "kedro", "keras", "tensorflow", "numpy", "pillow"]
@@ -63,18 +65,11 @@ def train_gan(
     import keras
 
     from ganvas.pipelines.train.callbacks import make_callbacks
-    from ganvas.training.checkpoints import open_store
-    from ganvas.training.cpu_threads import run_branches_in_parallel
-    from ganvas.training.dataset import count_steps
-    from ganvas.training.distribution import SINGLE_DEVICE, select_devices
-    from ganvas.training.trainer import build_gan, dry_run, train
+    from ganvas.training.trainer import train
 
     # 1. Images with their classes, and the devices to train on.
-    if params.anchor.every and NETWORKS[network.name].anchored:
-        # Before TensorFlow starts, and so before there are networks that could be checked.
-        run_branches_in_parallel()
     network = network.resolve_label(ingest.classes)
-    devices = SINGLE_DEVICE if params.dry_run else select_devices(params.distribute)
+    devices = _start_devices(network, params)
     classes = read_classes(collection.index, choose_column(network, collection))
     data = make_training_set(collection, classes)
 
@@ -83,18 +78,12 @@ def train_gan(
     with devices.worker_errors_as_ganvas_errors(), devices.scope():
         networks, ema_generator = build_networks(network, params, data)
     if params.dry_run:
-        steps = count_steps(len(data.positions), params)
-        gan = build_gan(networks, ema_generator, data, params, steps)
-        raise Finished(dry_run(gan, data, params))
+        raise Finished(_dry_run(networks, ema_generator, data, params))
 
     # 3. Checkpoints of this run.
     identity = _run_identity(collection, ingest, classes, network, params)
-    with devices.worker_errors_as_ganvas_errors():
-        config = identity | {"run": params.model_dump(mode="json")}
-        devices.check_same(config, [*networks[:2], ema_generator])
-        store = devices.share_store(
-            lambda: open_store(checkpoints, identity, params.checkpoint.keep, params.resume)
-        )
+    models = [*networks[:2], ema_generator]
+    store = _share_store(checkpoints, identity, params, models, devices)
 
     # 4. Training, and the outputs to save.
     callbacks = []
@@ -106,6 +95,45 @@ def train_gan(
     summary = {"classes": class_list, "command": command}
     summary |= _summarize_run(result, collection, data, ingest, network, params)
     return result.generator, discriminator, class_list, result.history, summary
+
+
+def _start_devices(network: NetworkParams, params: TrainParams) -> Devices:
+    """Start TensorFlow's threads, and return the devices to train on; one for a dry run."""
+    from ganvas.training.cpu_threads import run_branches_in_parallel
+    from ganvas.training.distribution import SINGLE_DEVICE, select_devices
+
+    if params.anchor.every and NETWORKS[network.name].anchored:
+        # Before TensorFlow starts, and so before there are networks that could be checked.
+        run_branches_in_parallel()
+    return SINGLE_DEVICE if params.dry_run else select_devices(params.distribute)
+
+
+def _dry_run(
+    networks: GanNetworks, ema_generator: Model, data: TrainingSet, params: TrainParams
+) -> str:
+    """Run a few steps and return an estimate of what the run would take."""
+    from ganvas.training.dataset import count_steps
+    from ganvas.training.trainer import build_gan, dry_run
+
+    steps = count_steps(len(data.positions), params)
+    return dry_run(build_gan(networks, ema_generator, data, params, steps), data, params)
+
+
+def _share_store(
+    checkpoints: Path,
+    identity: dict[str, Any],
+    params: TrainParams,
+    models: list[Model],
+    devices: Devices,
+) -> CheckpointStore:
+    """Open the run's checkpoints, the same on all workers, which must have equal parameters."""
+    from ganvas.training.checkpoints import open_store
+
+    with devices.worker_errors_as_ganvas_errors():
+        devices.check_same(identity | {"run": params.model_dump(mode="json")}, models)
+        return devices.share_store(
+            lambda: open_store(checkpoints, identity, params.checkpoint.keep, params.resume)
+        )
 
 
 def choose_column(network: NetworkParams, collection: Collection) -> str | None:
