@@ -159,6 +159,16 @@ def test_a_missing_or_empty_folder_is_one_error_sentence(tmp_path):
         read_folder(tmp_path, FolderParams())
 
 
+def test_parquet_files_and_other_files_are_told_from_folders(tmp_path):
+    (tmp_path / "train.parquet").touch()
+    (tmp_path / "notes.txt").touch()
+    for path in (tmp_path, tmp_path / "train.parquet"):
+        with pytest.raises(GanvasError, match=r"[Pp]arquet.*: write the images .* to a folder"):
+            read_folder(path, FolderParams())
+    with pytest.raises(GanvasError, match=r"notes\.txt is a file, not a folder: set .*archive"):
+        read_folder(tmp_path / "notes.txt", FolderParams())
+
+
 def test_a_folder_that_can_not_be_listed_does_not_affect_others(folder, monkeypatch):
     before, _ = read_folder(folder, FolderParams())
     (folder / "lost+found").mkdir()

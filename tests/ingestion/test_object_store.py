@@ -107,6 +107,27 @@ def test_an_interrupted_mirror_resumes(store, tmp_path, monkeypatch):
     assert len(contents(tmp_path)) == 3
 
 
+def test_a_complete_mirror_is_kept_if_the_store_can_not_be_read(
+    store, tmp_path, monkeypatch, caplog
+):
+    def fail(*_, **__):
+        raise OSError("the line is down")
+
+    mirror(URL, tmp_path / "m", {})
+    store.rm("/bucket/images/c.csv")
+    mirror(URL, tmp_path / "m", {})
+    before = contents(tmp_path / "m")
+    monkeypatch.setattr(type(store), "find", fail)
+    mirror(URL, tmp_path / "m", {})
+    assert contents(tmp_path / "m") == before
+    assert "can't be read (the line is down): check ingest.source.path" in caplog.text
+    assert f"The files that were mirrored to {tmp_path / 'm'} are used." in caplog.text
+    (tmp_path / "m" / "a.png").unlink()
+    for folder in ("m", "new"):
+        with pytest.raises(GanvasError, match=r"can't be read \(the line is down\)"):
+            mirror(URL, tmp_path / folder, {})
+
+
 def test_folders_with_other_files_are_an_error(store, tmp_path):
     (tmp_path / "mine.png").write_text("mine")
     with pytest.raises(GanvasError, match="holds files that are no mirror of memory://"):

@@ -43,6 +43,11 @@ LISTING_SECONDS = 5
 NON_IMAGE_TYPES = ("text/", "audio/", "video/")
 KNOWN_TYPES = mimetypes.MimeTypes().types_map[True]
 SYSTEM_SUFFIXES = ("@synoeastream", ":zone.identifier")
+PARQUET_HINT = (
+    "write the images that it holds to a folder, for example in Python by `import datasets` and "
+    "`for number, row in enumerate(datasets.load_dataset('parquet', data_files=FILE, split='train')"
+    "): row['image'].save(f'FOLDER/{number}.png')`, and set ingest.source.path to that folder"
+)
 
 
 def list_files(folder: Path, subfolder: str = "") -> list[tuple[str, int, int]]:
@@ -130,6 +135,8 @@ def scan(folder: Path, subfolder: str = "") -> tuple[pd.DataFrame, pd.DataFrame]
         GanvasError: The folder does not exist.
     """
     if folder.is_file():
+        if folder.suffix.lower() == ".parquet":
+            raise GanvasError(f"{folder} is a Parquet file, not a folder: {PARQUET_HINT}.")
         raise GanvasError(
             f"{folder} is a file, not a folder: set ingest.source.path to the folder that holds "
             "the images, or to a ZIP or TAR archive of it."

@@ -12,6 +12,7 @@ from ganvas.errors import GanvasError
 from ganvas.ingestion.file_formats import UNSUPPORTED
 from ganvas.ingestion.file_index import (
     FILE_STATS,
+    PARQUET_HINT,
     first_folder,
     join_skipped,
     keep_image_files,
@@ -80,6 +81,8 @@ def read_folder(folder: Path, params: FolderParams) -> tuple[pd.DataFrame, pd.Da
         hint = "set ingest.source.path to a folder with images"
         for row in unlabeled[unlabeled["reason"].str.contains(UNSUPPORTED)].head(1).itertuples():
             hint = f"{row.path} is {row.reason}"
+        if files["path"].str.lower().str.endswith(".parquet").any():
+            hint = PARQUET_HINT
         raise GanvasError(f"No image in {folder}{_describe_suffixes(files['path'])}: {hint}.")
     return records, join_skipped(skipped, unlabeled)
 

@@ -47,6 +47,7 @@ class MirrorMarker(BaseModel):
 
     url: str
     objects: dict[Annotated[str, Field(pattern=r"^[^./][^/]*(/[^./][^/]*)*$")], str]
+    complete: bool = False
 
 
 def is_url(path: str) -> bool:
@@ -78,8 +79,9 @@ def check_protocol(url: str) -> None:
 def mirror(url: str, folder: Path, options: dict[str, Any]) -> None:
     """Mirror the objects below a URL to a folder, downloading only new and changed ones.
 
-    Hidden objects are skipped. Downloaded files whose objects were deleted are deleted; other
-    files in the folder are kept. Files get the modification time of their objects, so that
+    If the store can't be read, a complete mirror is kept with a warning. Hidden objects are
+    skipped. Downloaded files whose objects were deleted are deleted; other files in the folder are
+    kept. Files get the modification time of their objects, so that
     ingestion sees them as unchanged after a second mirror.
 
     Args:
@@ -94,8 +96,15 @@ def mirror(url: str, folder: Path, options: dict[str, Any]) -> None:
     Example:
         >>> mirror("s3://bucket/images", Path("data/01_raw/mine"), {"key": "…", "secret": "…"})
     """
-    versions = _read_marker(url, folder)
-    store, objects = _list_objects(url, options)
+    versions, complete = _read_marker(url, folder)
+    try:
+        store, root, listing = _find(url, options)
+    except GanvasError as error:
+        if not complete or not all((folder / path).is_file() for path in versions):
+            raise
+        logger.warning("%s The files that were mirrored to %s are used.", error, folder)
+        return
+    objects = _select_objects(url, root, listing)
     with exclusive_lock(folder, f"mirrors to {folder}", "set ingest.dataset"):
         _update(url, folder, versions, store, objects)
 
@@ -120,6 +129,7 @@ def _update(
         if versions.get(path) != stored.version or not (folder / path).is_file()
     ]
     if not changed:
+        _write_marker(url, folder, versions, complete=True)
         logger.info("%s is unchanged: %d files.", url, len(objects))
         return
     for start in track(range(0, len(changed), BATCH), "Mirroring"):
@@ -131,12 +141,15 @@ def _update(
                 raise GanvasError(explain_disk_error(error, folder, "filled")) from error
             raise _unreadable(url, error) from error
         versions |= {path: stored.version for path, stored in batch.items()}
-        _write_marker(url, folder, versions)
+        _write_marker(url, folder, versions, complete=start + BATCH >= len(changed))
     logger.info("%d of %d files of %s downloaded to %s.", len(changed), len(objects), url, folder)
 
 
-def _read_marker(url: str, folder: Path) -> dict[str, str]:
-    """Return the versions of mirrored objects by path; create the marker of a new mirror."""
+def _read_marker(url: str, folder: Path) -> tuple[dict[str, str], bool]:
+    """Return the versions of mirrored objects by path, and whether these are all.
+
+    The marker of a new mirror is created.
+    """
     marker = folder / MARKER
     if not marker.is_file():
         if folder.is_dir() and any(folder.iterdir()):
@@ -151,16 +164,16 @@ def _read_marker(url: str, folder: Path) -> dict[str, str]:
             f"{folder} mirrors {content.url}, not {url}: set ingest.dataset to mirror that to "
             "another folder, or delete this one."
         )
-    return content.objects
+    return content.objects, content.complete
 
 
-def _write_marker(url: str, folder: Path, versions: dict[str, str]) -> None:
-    content = json.dumps({"url": redact(url), "objects": versions})
+def _write_marker(url: str, folder: Path, versions: dict[str, str], complete: bool = False) -> None:
+    content = json.dumps({"url": redact(url), "objects": versions, "complete": complete})
     atomic_write(folder / MARKER, content.encode())
 
 
-def _list_objects(url: str, options: dict[str, Any]) -> tuple[Any, dict[str, StoredObject]]:
-    """Return the file system and the objects below a URL by relative path."""
+def _find(url: str, options: dict[str, Any]) -> tuple[Any, str, dict[str, Any]]:
+    """Return the file system, the path of a URL in it, and a description of each object below."""
     try:
         store, root = fsspec.url_to_fs(url, **options)
         # fsspec caches listings within a process.
@@ -169,6 +182,11 @@ def _list_objects(url: str, options: dict[str, Any]) -> tuple[Any, dict[str, Sto
         listing = store.find(root, detail=True)
     except Exception as error:  # each store raises its own errors
         raise _unreadable(url, error) from error
+    return store, root, listing
+
+
+def _select_objects(url: str, root: str, listing: dict[str, Any]) -> dict[str, StoredObject]:
+    """Return the objects that are not hidden by relative path."""
     objects = {}
     for name, info in listing.items():
         path = name.removeprefix(root).lstrip("/")
@@ -182,7 +200,7 @@ def _list_objects(url: str, options: dict[str, Any]) -> tuple[Any, dict[str, Sto
             f"There are no files at {url}: set ingest.source.path to the bucket and the folder "
             "that holds the images."
         )
-    return store, objects
+    return objects
 
 
 def _modification_time(info: dict[str, Any]) -> float:
