@@ -9,7 +9,12 @@ import zipfile
 import pytest
 
 from ganvas.gallery.app import create_app
-from ganvas.gallery.model_store import PRETRAINED_NAME, ModelStore, NotFoundError
+from ganvas.gallery.model_store import (
+    PRETRAINED_NAME,
+    ModelStore,
+    ModelVersion,
+    NotFoundError,
+)
 from ganvas.networks.dcgan import DcganParams, build_dcgan
 
 NAME, OLD, NEW = "art/dcgan", "2026-01-01T00.00.00.000Z", "2026-02-02T00.00.00.000Z"
@@ -23,6 +28,14 @@ def saved(tmp_path_factory):
     file = tmp_path_factory.mktemp("saved") / "generator.keras"
     build_dcgan(params, (32, 32, 3)).generator.save(file)
     return file
+
+
+@pytest.fixture(autouse=True)
+def small_pretrained(saved, monkeypatch):
+    """A small generator in the place of the pretrained one, which takes seconds to load."""
+    (saved.parent / "class_list.json").write_text(json.dumps(CLASSES))
+    version = ModelVersion(PRETRAINED_NAME, "1", saved.parent, pretrained=True)
+    monkeypatch.setattr("ganvas.gallery.model_store.find_pretrained", lambda: version)
 
 
 @pytest.fixture

@@ -77,6 +77,19 @@ def test_without_a_trained_model_the_pretrained_one_is_served(project):
     assert "Switch model" not in page
 
 
+def test_a_damaged_model_and_a_proxy(project):
+    for name in ("generator.keras", "class_list.json"):
+        file = project / "data/06_models/art/dcgan" / name / "2026-01-01" / name
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"[")
+    with gallery(project, "--prefix=/art", "--host-name=art.example") as port:
+        page = fetch(f"http://localhost:{port}/art/", host="art.example").decode()
+        assert "art/dcgan, version 2026-01-01: class_list.json is damaged" in page
+        assert 'href="/art/style.css"' in page
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            fetch(f"http://localhost:{port}/art/", host="evil.example")
+
+
 # A misspelled address, and one that is reserved for documentation.
 @pytest.mark.parametrize("host", ["127.0..1", "192.0.2.1"])
 def test_a_host_of_another_machine_is_rejected(trained, host):
