@@ -53,7 +53,7 @@ def read_recorded_version(summary: Path) -> str | None:
     """Return the version that a training has saved, from its training.json; None if not known."""
     try:
         version = json.loads(summary.read_text("utf-8")).get("version")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return None
     return version if isinstance(version, str) else None
 

@@ -1,10 +1,11 @@
 """Trained models are found and loaded."""
 
 import json
+import zipfile
 
 import pytest
 
-from ganvas.gallery.model_store import PRETRAINED_NAME, ModelStore, NotFoundError
+from ganvas.gallery.model_store import KERAS_FILES, PRETRAINED_NAME, ModelStore, NotFoundError
 from projects import BY_CLASS, PLAIN
 
 
@@ -39,7 +40,12 @@ def test_the_newest_model_is_the_recorded_one_and_not_the_largest_name(tmp_path)
         for file in ("generator.keras", "class_list.json"):
             path = tmp_path / "06_models" / name / file / version / file
             path.parent.mkdir(parents=True)
-            path.touch()
+            if path.suffix == ".json":
+                path.write_text('{"column": null, "names": []}')
+            else:
+                with zipfile.ZipFile(path, "w") as archive:
+                    for member in KERAS_FILES:
+                        archive.writestr(member, "")
 
     old, new, future = (f"{year}-01-01T00.00.00.000Z" for year in (2025, 2026, 2099))
     for version in (old, new, future):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from ganvas.gallery.request_checks import MAX_BODY, MAX_FIELDS, MAX_VALUES
+from ganvas.gallery.request_checks import MAX_BODY, MAX_FIELDS, MAX_UPLOAD, MAX_VALUES
 
 ORIGIN = "http://localhost"
 
@@ -67,8 +67,8 @@ def test_the_sentences_name_the_limits(client):
     assert form.status_code == 400 and "at most 200 fields" in form.json["error"]
     query = client.get("/api/picture?" + "a&" * MAX_FIELDS)
     assert query.status_code == 400 and "at most 200 fields" in query.json["error"]
-    huge = client.post("/judge", data={"picture": (io.BytesIO(b"0" * 9_000_000), "x.png")})
-    assert huge.status_code == 413 and "Files of more than 8 MB" in huge.text
+    huge = client.post("/judge", data={"picture": (io.BytesIO(b"0" * (MAX_UPLOAD + 1)), "x.png")})
+    assert huge.status_code == 413 and "Files of more than 32 MB" in huge.text
 
 
 def test_the_largest_requests_that_pages_send_are_accepted(client):

@@ -185,9 +185,11 @@ class Server(TcpWSGIServer):
 
     def maintenance(self, now: float) -> None:
         """Close the connections of clients that are too slow; waitress calls it regularly."""
-        for connection in self.active_channels.values():
+        # Closed at once: the socket of a client that reads nothing never becomes writable, which
+        # waitress would wait for.
+        for connection in list(self.active_channels.values()):
             if connection.is_overdue(now):
-                connection.will_close = True
+                connection.handle_close()
 
     def handle_accept(self) -> None:
         """Accept a connection, and close another one if there are too many."""
