@@ -208,3 +208,12 @@ def test_resume_false_starts_a_new_run_and_keeps_the_earlier_one(tmp_path, caplo
     kept = [path for path in tmp_path.iterdir() if path != second.folder]
     assert len(kept) == 1 and str(kept[0]) in caplog.text
     assert CheckpointStore(kept[0], keep=2).load_latest().epoch == 5
+
+
+def test_a_damaged_identity_of_an_earlier_run_does_not_stop_a_new_one(tmp_path, caplog):
+    open_store(tmp_path, {"seed": 0}, keep=2, resume=True)
+    (file,) = tmp_path.glob("*/run.json")
+    file.write_text('{"se')
+    with caplog.at_level(logging.INFO):
+        open_store(tmp_path, {"seed": 1}, keep=2, resume=True)
+    assert f"the earlier one is kept in {file.parent}" in caplog.text
