@@ -2,13 +2,17 @@
 
 import random
 import shlex
+import subprocess
 
+import click
 import pytest
 from kedro.framework.cli.utils import _split_params
 
 from ganvas.base_params import flatten
-from ganvas.command_line import escape_references, join_params
-from projects import load_config
+from ganvas.cli import run
+from ganvas.command_line import escape_references, join_params, write_command
+from ganvas.run_options import read_params
+from projects import ROOT, load_config
 
 TEXTS = [
     *("plain", "1e3", "0x1f", "007", "1_000", "12:30", "2026-01-01", ".5", ".inf", "1.", "null"),
@@ -46,16 +50,22 @@ SCALARS = [128, -1, 0, 0.5, 1e-4, 1e-05, 1e16, 1e300, -0.0, float("inf"), True, 
 
 
 def read(option: str) -> dict:
-    """Parameters as Kedro reads them from the option that a shell passes on."""
+    """Parameters as the project's commands and Kedro's own read what a shell passes on."""
     (word,) = shlex.split(shlex.join([option]))
-    return _split_params(None, None, word.removeprefix("--params="))
+    text = word.removeprefix("--params=")
+    (params,) = [other for other in run.params if other.name == "params"]
+    parameters = read_params(click.Context(run), params, text)
+    assert parameters == _split_params(None, None, text)
+    return parameters
 
 
 @pytest.mark.parametrize("value", [*SCALARS, *(text for text in TEXTS if text != "${")])
 def test_kedro_reads_the_value_that_was_written(value):
-    params = {"ingest.dataset": "mine", "ingest.source.path": value, "train.seed": 3}
+    # A number that a parameter of text is set to stays text.
+    key = "ingest.source.path" if isinstance(value, str) else "train.max_minutes"
+    params = {"ingest.dataset": "mine", key: value, "train.seed": 3}
     written = flatten(read(join_params(params)))
-    assert written == params and repr(written["ingest.source.path"]) == repr(value)
+    assert written == params and repr(written[key]) == repr(value)
 
 
 def make_value(rng: random.Random, depth: int) -> object:
@@ -89,3 +99,29 @@ def test_a_reference_in_a_text_is_not_resolved(path):
     parameters = load_config("parameters", params=read(join_params(escaped)))
     assert parameters["ingest"]["source"]["path"] == path
     assert parameters["report"]["published"] == results
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--pipelines=sample"], ["--params=ingest.source.path=/my $5 'art'", "--env=gpu"], []],
+)
+def test_a_command_is_written_as_the_user_types_it(monkeypatch, options):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("MAKELEVEL", raising=False)
+    assert shlex.split(write_command("run", *options)) == ["kedro", "run", *options]
+    monkeypatch.setenv("MAKELEVEL", "1")
+    # What make passes on to Kedro, once the shell has read it.
+    words = shlex.split(write_command("run", *options))
+    assert words[:2] == ["make", "run"]
+    make = [*words, "--dry-run", "--directory", str(ROOT)]
+    lines = subprocess.run(make, check=True, capture_output=True, text=True).stdout.splitlines()
+    (line,) = [line for line in lines if line.startswith(".venv/bin/kedro ")]
+    script = line.replace(".venv/bin/kedro", "printf '%s|'")
+    shell = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
+    assert shell.stdout == "".join(f"{word}|" for word in ["run", *options])
+
+
+def test_outside_a_project_the_command_is_that_of_the_package(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MAKELEVEL", raising=False)
+    assert write_command("gallery") == "ganvas gallery"

@@ -18,6 +18,7 @@ from ganvas.project_params import ProjectParams
 from ganvas.run_options import read_params
 from projects import error_sentence, load_config, make_project
 
+pytestmark = pytest.mark.slow
 # No traceback, class of Python or address of Pydantic may be in an output.
 FOREIGN = re.compile(
     r"Traceback|pydantic|nput should|NoneType|<class|object at 0|[A-Za-z](Error|Exception|Params)\b"
@@ -118,9 +119,9 @@ def check_parameter(base: dict, text: str) -> None:
         assert len(message) < 2500, text
 
 
-def fuzz(project, number: int, seed: int) -> None:
+def fuzz(cli: KedroCLI, number: int, seed: int) -> None:
     """Try wrong options and wrong parameters; no node runs, and nothing is served."""
-    rng, base, cli = random.Random(seed), load_config("parameters"), KedroCLI(project_path=project)
+    rng, base = random.Random(seed), load_config("parameters")
     keys = all_keys(base)
     commands = [(command, name) for command, names in OPTIONS.items() for name in names]
     for _ in range(number // 4):
@@ -130,6 +131,25 @@ def fuzz(project, number: int, seed: int) -> None:
     for _ in range(number - number // 4):
         key = rng.choice(keys) if rng.random() < 0.8 else invent(rng)
         check_parameter(base, f"{key}={invent(rng)}")
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory):
+    """The commands of an empty project; Kedro takes a second or more to make them."""
+    project = make_project(tmp_path_factory.mktemp("project"))
+    return project, KedroCLI(project_path=project)
+
+
+@pytest.fixture
+def project(commands, monkeypatch):
+    """The empty project, which is the working directory."""
+    monkeypatch.chdir(commands[0])
+    return commands[0]
+
+
+@pytest.fixture
+def cli(project, commands):
+    return commands[1]
 
 
 @pytest.fixture
@@ -146,8 +166,8 @@ def idle(monkeypatch):
         yield
 
 
-def test_three_hundred_wrong_values_are_described_in_words(project, idle):
-    fuzz(project, number=300, seed=24)
+def test_three_hundred_wrong_values_are_described_in_words(cli, idle):
+    fuzz(cli, number=300, seed=24)
 
 
 @pytest.mark.parametrize(
@@ -171,8 +191,8 @@ def test_three_hundred_wrong_values_are_described_in_words(project, idle):
         ),
     ],
 )
-def test_a_wrong_value_is_one_sentence(project, command, sentence):
-    result = CliRunner().invoke(KedroCLI(project_path=project), command.split())
+def test_a_wrong_value_is_one_sentence(cli, command, sentence):
+    result = CliRunner().invoke(cli, command.split())
     assert sentence in error_sentence(result)
 
 
@@ -185,21 +205,18 @@ def test_a_wrong_value_is_one_sentence(project, command, sentence):
         ("type: json.JSONDataset, filepath: a, foo: 1", "its type doesn't take these keys"),
     ],
 )
-def test_an_entry_of_the_catalog_that_can_not_be_used_is_named(
-    tmp_path, monkeypatch, entry, reason
-):
-    project = make_project(tmp_path)
-    monkeypatch.chdir(project)
+def test_an_entry_of_the_catalog_that_can_not_be_used_is_named(project, cli, entry, reason):
     (project / "conf/local/catalog.yml").write_text(f"comparison: {{{entry}}}")
-    (project / "data/08_reporting/leaderboard").mkdir(parents=True)
+    (project / "data/08_reporting/leaderboard").mkdir(parents=True, exist_ok=True)
     (project / "data/08_reporting/leaderboard/a.json").write_text("{}")
-    result = CliRunner().invoke(KedroCLI(project_path=project), ["run", "--pipelines=compare"])
+    result = CliRunner().invoke(cli, ["run", "--pipelines=compare"])
+    (project / "conf/local/catalog.yml").unlink()
     expected = f"Error: The entry 'comparison' of the catalog in conf can't be used: {reason}"
     assert error_sentence(result).startswith(expected)
 
 
-def test_the_help_of_all_commands_is_not_indented(project):
-    output = CliRunner().invoke(KedroCLI(project_path=project), ["--help"]).output
+def test_the_help_of_all_commands_is_not_indented(cli):
+    output = CliRunner().invoke(cli, ["--help"]).output
     lines = output.partition("Train an image generator")[2].partition("Options:")[0].splitlines()
     assert lines[1].strip() == "generates."
     assert "  ganvas train ~/art   train on your images, evaluate, and write a report" in lines

@@ -10,9 +10,28 @@ from ganvas.cli import run
 from ganvas.command_line import join_params
 from ganvas.errors import GanvasError
 from ganvas.run_options import read_params, split_params
-from projects import error_sentence
+from projects import error_sentence, make_project
 
 OPTIONS = {option.name: option for option in run.params}
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory):
+    """The commands of an empty project; Kedro takes a second or more to make them."""
+    project = make_project(tmp_path_factory.mktemp("project"))
+    return project, KedroCLI(project_path=project)
+
+
+@pytest.fixture
+def project(commands, monkeypatch):
+    """The empty project, which is the working directory."""
+    monkeypatch.chdir(commands[0])
+    return commands[0]
+
+
+@pytest.fixture
+def cli(project, commands):
+    return commands[1]
 
 
 def read(text: str) -> dict:
@@ -77,6 +96,7 @@ def test_commas_in_lists_separate_no_parameters():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "sentence"),
     [
@@ -116,7 +136,7 @@ def test_commas_in_lists_separate_no_parameters():
         ("--config=flag.yml", "flag.yml has is_async: maybe, which must be true or false."),
     ],
 )
-def test_a_wrong_option_is_one_sentence(project, option, sentence):
+def test_a_wrong_option_is_one_sentence(project, cli, option, sentence):
     files = {
         "bad.zip": "a: no archive",
         "open.yml": "run: {",
@@ -125,9 +145,7 @@ def test_a_wrong_option_is_one_sentence(project, option, sentence):
     }
     for name, content in files.items():
         (project / name).write_text(content)
-    result = CliRunner().invoke(
-        KedroCLI(project_path=project), ["run", "--pipelines=report", option]
-    )
+    result = CliRunner().invoke(cli, ["run", "--pipelines=report", option])
     assert sentence in error_sentence(result)
 
 
@@ -142,15 +160,17 @@ def test_a_file_of_options_may_have_lists_and_nested_parameters(project):
         assert context.params["params"] == {"train": {"epochs": 3, "seed": 4}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["run", "train .", "viz run", "catalog describe-datasets"])
 @pytest.mark.parametrize("option", ["--env", "--params", "--pipelines", "--pipeline", "--name"])
-def test_an_empty_option_is_refused(project, command, option):
+def test_an_empty_option_is_refused(cli, command, option):
     words = [*command.split(), f"{option}="]
-    result = CliRunner().invoke(KedroCLI(project_path=project), words)
+    result = CliRunner().invoke(cli, words)
     if "No such option" not in result.output:
         assert error_sentence(result).startswith(f"Error: {option} is empty, perhaps because a")
 
 
-def test_nodes_can_be_chosen_by_the_tag_of_their_stage(project):
-    result = CliRunner().invoke(KedroCLI(project_path=project), ["run", "--tags=report"])
+@pytest.mark.slow
+def test_nodes_can_be_chosen_by_the_tag_of_their_stage(cli):
+    result = CliRunner().invoke(cli, ["run", "--tags=report"])
     assert "There is no class_list yet" in error_sentence(result)

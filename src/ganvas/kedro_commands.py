@@ -1,9 +1,9 @@
 """Kedro's own commands, whose errors are one sentence as those of Ganvas."""
 
+import contextlib
 import copy
 import functools
 import socket
-import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -39,9 +39,9 @@ def __getattr__(name: str) -> click.Command:
 def replace_commands() -> None:
     """Replace the commands that Kedro and Kedro-Viz import once one of them is called."""
     groups = {"": project_commands}
-    # Imported by Kedro before, if it is installed.
-    if VIZ in sys.modules:
-        groups["viz_"] = sys.modules[VIZ].viz
+    # An extra, whose commands Kedro imports for every command too.
+    with contextlib.suppress(ImportError):
+        groups["viz_"] = import_module(VIZ).viz
     for prefix, group in groups.items():
         for name, path in list(group.lazy_subcommands.items()):
             if prefix and not path.startswith(__name__):
