@@ -124,11 +124,11 @@ def fuzz(cli: KedroCLI, number: int, seed: int) -> None:
     rng, base = random.Random(seed), load_config("parameters")
     keys = all_keys(base)
     commands = [(command, name) for command, names in OPTIONS.items() for name in names]
-    for _ in range(number // 4):
+    for _ in range(number // 8):
         (command, name), value = rng.choice(commands), invent(rng)
         words = [*command.split(), f"--{name}={value}" if name else value]
         check_command(cli, words, value)
-    for _ in range(number - number // 4):
+    for _ in range(number - number // 8):
         key = rng.choice(keys) if rng.random() < 0.8 else invent(rng)
         check_parameter(base, f"{key}={invent(rng)}")
 
