@@ -209,6 +209,7 @@ def test_an_entry_of_the_catalog_that_can_not_be_used_is_named(project, cli, ent
     (project / "conf/local/catalog.yml").write_text(f"comparison: {{{entry}}}")
     (project / "data/08_reporting/leaderboard").mkdir(parents=True, exist_ok=True)
     (project / "data/08_reporting/leaderboard/a.json").write_text("{}")
+    (project / "data/08_reporting/leaderboard/a.png").touch()
     result = CliRunner().invoke(cli, ["run", "--pipelines=compare"])
     (project / "conf/local/catalog.yml").unlink()
     expected = f"Error: The entry 'comparison' of the catalog in conf can't be used: {reason}"
