@@ -85,7 +85,7 @@ def _translate(error: Exception) -> str | None:
 def _translate_entry(text: str) -> str | None:
     """Return which entry of the catalog can't be used, if an error of a dataset is about one."""
     if re.search("parsing config|valid dataset config|Incorrect dataset config|constructor", text):
-        name = re.search(r"(?:dataset|entry|name) '?([^\s':]+)", text)
+        name = re.search(r"(?:[Dd]ataset|entry|name) '?([^\s':]+)", text)
         where = f"The entry '{name[1]}'" if name else "An entry"
         if "not found" in text or "No module" in text or "type" in text.partition(":")[2][:9]:
             reason = "its type is none that can be imported, such as json.JSONDataset"
