@@ -143,7 +143,7 @@ def test_options_alone_are_those_of_run(arguments):
 @pytest.mark.parametrize("value", ["", " "])
 def test_an_empty_params_option_is_refused(command, value):
     result = CliRunner().invoke(cli, [*command, f"--params={value}"])
-    assert error_sentence(result).startswith("Error: --params is empty, perhaps because of a shell")
+    assert error_sentence(result).startswith("Error: --params is empty, perhaps because a variable")
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_a_file_of_options_may_have_lists_and_nested_parameters(project):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["run", "train .", "viz run", "catalog describe-datasets"])
-@pytest.mark.parametrize("option", ["--env", "--params", "--pipelines", "--pipeline", "--name"])
+@pytest.mark.parametrize("option", ["--env", "--pipelines", "--pipeline", "--name"])
 def test_an_empty_option_is_refused(cli, command, option):
     words = [*command.split(), f"{option}="]
     result = CliRunner().invoke(cli, words)
