@@ -3,6 +3,7 @@
 import io
 import os
 import shutil
+import stat
 import struct
 import tarfile
 import zipfile
@@ -214,3 +215,102 @@ def test_bombs_and_files_that_do_not_fit_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(archives, "RESERVE", 2**62)
     with pytest.raises(GanvasError, match="has no space for the files of"):
         unpack(tmp_path / "a.zip", tmp_path / "third")
+
+
+def link_in_zip(name: str, target: str) -> tuple[zipfile.ZipInfo, str]:
+    info = zipfile.ZipInfo(name, (2020, 2, 3, 4, 5, 6))
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return info, target
+
+
+def link_in_tar(name: str, target: str) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = tarfile.SYMTYPE, target
+    return info
+
+
+def test_links_become_files_also_through_others_and_the_rest_is_named(tmp_path, caplog):
+    links = {
+        "cats/second.png": "first.png",
+        "cats/first.png": "../all/a.png",
+        "cats/circle.png": "circle.png",
+        "cats/out.png": "/etc/passwd",
+        "dogs": "cats",
+    }
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name, target in links.items():
+            archive.writestr(*link_in_zip(name, target))
+        archive.writestr("all/a.png", b"a")
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for name, target in links.items():
+            archive.addfile(link_in_tar(name, target))
+        info = tarfile.TarInfo("all/a.png")
+        info.size = 1
+        archive.addfile(info, io.BytesIO(b"a"))
+    for file in (tmp_path / "a.zip", tmp_path / "a.tar"):
+        caplog.clear()
+        unpacked = contents(unpack(file, tmp_path / "cache"))
+        assert unpacked == dict.fromkeys(["all/a.png", "cats/first.png", "cats/second.png"], b"a")
+        assert "'cats/circle.png', since it is a link to what is no file of" in caplog.text
+        assert "3 in all" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("a/" + "x" * 300 + ".png", "its name is too long"),
+        ("art", "that of a file and of a folder"),
+        ("art/cats/a.png/b.png", "that of a file and of a folder"),
+        ("d/" * 1500 + "a.png", "in more than 64 folders within each other"),
+    ],
+)
+@pytest.mark.parametrize("make", [make_zip, make_tar])
+def test_files_with_names_that_can_not_be_are_left_out(tmp_path, caplog, make, name, reason):
+    archive = make(tmp_path / "a.zip", {**FILES, name: b"x"})
+    assert contents(unpack(archive, tmp_path / "cache")) == FILES
+    assert reason in caplog.text and "1 in all" in caplog.text
+
+
+@pytest.mark.parametrize("time", ["1e300", "inf", "nan", "-1"])
+def test_impossible_times_are_replaced(tmp_path, time):
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        info = tarfile.TarInfo("a.png")
+        info.pax_headers = {"mtime": time}
+        archive.addfile(info)
+    assert contents(unpack(tmp_path / "a.tar", tmp_path / "cache")) == {"a.png": b""}
+
+
+def test_archives_with_a_name_of_dots_keep_within_their_own_folder(tmp_path):
+    for number, name in enumerate(["..zip", "...zip", ".zip"]):
+        files = {"a.png": b"%d" % number}
+        folder = unpack(make_zip(tmp_path / name, files), tmp_path / "cache")
+        assert contents(folder) == files and folder.parent.parent == tmp_path / "cache"
+
+
+def test_tar_archives_cut_between_files_do_not_pass_as_complete(tmp_path, caplog):
+    raw = make_tar(tmp_path / "a.tar", {"first.png": b"x", "second.png": b"y"}).read_bytes()
+    second = raw.index(b"second.png")
+    (tmp_path / "half.tar").write_bytes(raw[: second + 100])
+    damaged = raw[: second + 150] + b"XXXX" + raw[second + 154 :]
+    (tmp_path / "damaged.tar").write_bytes(damaged)
+    for name in ("half.tar", "damaged.tar"):
+        with pytest.raises(GanvasError, match="is damaged or incomplete"):
+            unpack(tmp_path / name, tmp_path / "cache")
+    assert not caplog.text
+    # At the end of a file: programs may leave out the end, so that it is a warning.
+    (tmp_path / "cut.tar").write_bytes(raw[:second])
+    assert len(contents(unpack(tmp_path / "cut.tar", tmp_path / "cache"))) == 1
+    assert "cut.tar is missing: files may be missing too" in caplog.text
+
+
+def test_names_that_the_zip_module_can_not_read_are_one_sentence(tmp_path):
+    raw = make_zip(tmp_path / "a.zip", FILES).read_bytes()
+    # The first name in the directory begins with a zero, so that nothing of it is left.
+    at = raw.index(b"PK\x01\x02") + 46
+    (tmp_path / "a.zip").write_bytes(raw[:at] + b"\0" + raw[at + 1 :])
+    with pytest.raises(GanvasError, match="is damaged or incomplete"):
+        unpack(tmp_path / "a.zip", tmp_path / "cache")
+
+
+def test_paths_that_can_not_be_are_no_archives():
+    assert not is_archive(Path("/tmp/" + "x" * 300 + ".zip"))

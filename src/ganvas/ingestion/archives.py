@@ -1,6 +1,7 @@
 """Unpack archives of images: ZIP, and TAR with any compression that Python reads."""
 
 import calendar
+import errno
 import hashlib
 import json
 import logging
@@ -8,6 +9,8 @@ import lzma
 import os
 import posixpath
 import shutil
+import stat
+import struct
 import tarfile
 import uuid
 import zipfile
@@ -21,6 +24,7 @@ from typing import IO, NamedTuple
 from ganvas.atomic_files import replace_folder
 from ganvas.disk_space import explain_disk_error
 from ganvas.errors import GanvasError
+from ganvas.plain_text import escape_controls
 from ganvas.progress import track
 
 logger = logging.getLogger(__name__)
@@ -39,8 +43,18 @@ MAX_BYTES, MAX_RATIO = 2 * 2**30, 200
 RESERVE = 2**28
 # Of CelebA: the source is the folder that holds one of these.
 LAYOUT_FOLDERS = ("img_align_celeba", "img_celeba")
+# Folders within each other; deeper ones are a mistake of the program that made the archive.
+MAX_DEPTH = 64
+# Names that this system can't have: too long, or of a file and of a folder.
+UNUSABLE_NAMES = {errno.ENAMETOOLONG, errno.EEXIST, errno.EISDIR, errno.ENOTDIR}
+# The end of 9999; tables have no later times.
+MAX_MODIFIED = 253402300799.0
 ENCRYPTED = 0x1
 UTF8_NAME = 0x800
+# Bytes of the path that a link has as its content.
+MAX_TARGET = 4096
+# Characters of a name that a message contains.
+MAX_NAME = 80
 
 
 class _Member(NamedTuple):
@@ -57,7 +71,8 @@ class _Member(NamedTuple):
 
 def is_archive(path: Path) -> bool:
     """Return whether a path is an archive by its content, or by its ending if it is damaged."""
-    if not path.is_file():
+    # Unlike Path.is_file, it is false for a path that the system can't have.
+    if not os.path.isfile(path):  # noqa: PTH113
         return False
     by_name = path.name.lower().endswith((*SUFFIXES, *OTHER_SUFFIXES))
     return by_name or zipfile.is_zipfile(path) or _is_tar(path)
@@ -66,8 +81,9 @@ def is_archive(path: Path) -> bool:
 def unpack(archive: Path, cache: Path) -> Path:
     """Unpack the files of an archive, unless that was done before.
 
-    Hidden files and files of more than a gigabyte are left out. Files keep the modification times
-    that the archive has, so that images are not packed again when it is unpacked again.
+    Hidden files are left out, and with a warning those of more than a gigabyte, with a name that
+    the system can't have, and links to other than files of the archive. Files keep the modification
+    times that the archive has, so that images are not packed again when it is unpacked again.
 
     Args:
         archive: ZIP or TAR file.
@@ -133,7 +149,8 @@ def _folder_of(archive: Path, cache: Path) -> Path:
         if name.lower().endswith(suffix) and len(name) > len(suffix):
             name = name[: -len(suffix)]
             break
-    return cache / key / name
+    # A name of dots is that of another folder.
+    return cache / key / (name if name.strip(".") else "archive")
 
 
 def _read_marker(folder: Path) -> dict[str, int] | None:
@@ -186,6 +203,10 @@ def _extract(archive: Path, folder: Path, size: int) -> None:
             EOFError,
             ValueError,
             KeyError,
+            # Of the zipfile module, for names and numbers that no program writes.
+            IndexError,
+            OverflowError,
+            struct.error,
         ) as error:
             raise GanvasError(f"{damaged[:-1]} ({error}).") from error
         except OSError as error:
@@ -198,40 +219,76 @@ def _extract(archive: Path, folder: Path, size: int) -> None:
 
 def _write_files(archive: Path, members: Iterator[_Member], folder: Path, size: int) -> int:
     written = count = 0
-    links: dict[str, _Member] = {}
-    for member in members:
-        path = _check_name(archive, member.name)
-        if path is None or member.content is None or member.size > MAX_FILE:
-            continue
-        if isinstance(member.content, str):
-            links[path] = member
-            continue
-        written += member.size
+    links: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+
+    def write(path: str, modified: float, bytes_: int, content: IO[bytes]) -> None:
+        nonlocal written, count
+        written += bytes_
         if written > max(MAX_BYTES, MAX_RATIO * size):
             raise GanvasError(
                 f"{archive} unpacks to more than {MAX_RATIO} times its size, which no images do: "
                 "unpack it yourself if you trust it, and pass the folder."
             )
-        free = shutil.disk_usage(folder).free - RESERVE
-        if member.size > free:
+        if bytes_ > shutil.disk_usage(folder).free - RESERVE:
             raise GanvasError(
                 f"The disk of {folder.parent} has no space for the files of {archive}: free space "
                 f"on it, at least as much as {archive.name} has when it is unpacked."
             )
         file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("wb") as stream:
-            shutil.copyfileobj(member.content, stream)
-        os.utime(file, (member.modified, member.modified))
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            stream = file.open("wb")
+        except OSError as error:
+            if error.errno not in UNUSABLE_NAMES:
+                raise
+            left_out[path] = "its name is too long, or that of a file and of a folder"
+            return
+        with stream:
+            shutil.copyfileobj(content, stream)
+        os.utime(file, (modified, modified))
         count += 1
-    for path, member in links.items():
-        # Only to files of the archive itself.
-        target = posixpath.normpath(str(member.content))
-        if not target.startswith(("..", "/")) and (folder / target).is_file():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(folder / target, folder / path)
-            count += 1
+
+    for member in members:
+        path = _check_name(archive, member.name)
+        if path is None or member.content is None:
+            continue
+        if isinstance(member.content, str):
+            links[path] = posixpath.normpath(member.content.replace("\\", "/"))
+        elif path.count("/") > MAX_DEPTH:
+            left_out[path] = f"it is in more than {MAX_DEPTH} folders within each other"
+        elif member.size > MAX_FILE:
+            left_out[path] = "it has more than 1 GB"
+        else:
+            write(path, member.modified, member.size, member.content)
+    for path in links:
+        target = _follow(links, path)
+        file = folder / target
+        # Only to files of the archive itself, which may have been left out.
+        if target.startswith(("..", "/")) or target in left_out or not file.is_file():
+            left_out[path] = "it is a link to what is no file of the archive"
+            continue
+        with file.open("rb") as content:
+            status = file.stat()
+            if not (folder / path).exists() or not file.samefile(folder / path):
+                write(path, status.st_mtime, status.st_size, content)
+    if left_out:
+        path, reason = next(iter(left_out.items()))
+        name = path if len(path) <= MAX_NAME else f"{path[:MAX_NAME]}…"
+        logger.warning(
+            "Left out of %s: '%s', since %s; %d in all.",
+            *(archive, escape_controls(name), reason, len(left_out)),
+        )
     return count
+
+
+def _follow(links: dict[str, str], path: str) -> str:
+    """Return the path that a link leads to through others; its own for a circle."""
+    target, seen = links[path], {path}
+    while target in links and target not in seen:
+        seen.add(target)
+        target = links[target]
+    return path if target in seen else target
 
 
 def _check_name(archive: Path, name: str) -> str | None:
@@ -266,11 +323,12 @@ def _list_zip(archive: Path, opened: zipfile.ZipFile) -> Iterator[_Member]:
             modified = calendar.timegm(datetime(*info.date_time).timetuple())
         except ValueError:
             modified = 0
-        if info.file_size > MAX_FILE:
-            yield _Member(name, info.file_size, modified, None)
-            continue
         with opened.open(info) as content:
-            yield _Member(name, info.file_size, modified, content)
+            if stat.S_ISLNK(info.external_attr >> 16) and info.file_size <= MAX_TARGET:
+                target = os.fsdecode(content.read())
+                yield _Member(name, 0, modified, _link_target(name, target))
+            else:
+                yield _Member(name, info.file_size, modified, content)
 
 
 def _list_tar(opened: tarfile.TarFile) -> Iterator[_Member]:
@@ -281,5 +339,19 @@ def _list_tar(opened: tarfile.TarFile) -> Iterator[_Member]:
         elif info.islnk():
             content = info.linkname
         elif info.issym():
-            content = posixpath.join(posixpath.dirname(info.name), info.linkname)
-        yield _Member(info.name, info.size, max(0.0, float(info.mtime)), content)
+            content = _link_target(info.name, info.linkname)
+        # A time that is no number becomes 0.
+        modified = min(max(0.0, float(info.mtime)), MAX_MODIFIED)
+        yield _Member(info.name, info.size, modified, content)
+    # The module takes a damaged header for the end, which is a block of zeros.
+    opened.fileobj.seek(opened.offset)  # type: ignore[union-attr]
+    block = opened.fileobj.read(tarfile.BLOCKSIZE)  # type: ignore[union-attr]
+    if any(block):
+        raise tarfile.ReadError(f"there is no file at byte {opened.offset:,}")
+    if not block:
+        logger.warning("The end of %s is missing: files may be missing too.", opened.name)
+
+
+def _link_target(name: str, target: str) -> str:
+    """Return the path in the archive of what a link is relative to its own place."""
+    return posixpath.join(posixpath.dirname(name), target)
