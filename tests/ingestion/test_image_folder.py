@@ -130,6 +130,8 @@ def test_an_image_with_two_labels_is_skipped(folder):
         ("path,split\ntop.png,train\n", ["lacks a label column"]),
         ("path,kind,kind\ntop.png,a,b\n", ["can't have the column 'kind'"]),
         ("path,bytes\ntop.png,a\n", ["can't have the column 'bytes'"]),
+        ("path,(key)\ntop.png,a\n", ["can't have the column '(key)'"]),
+        ("path,(list)\ntop.png,a\n", ["can't have the column '(list)'"]),
         ("path,kind\ntop.png,a\ncats/a.JPG,a,b\n", ["Line 3", "2 fields, path, kind"]),
         ("path,kind,split\ntop.png,a,some\n", ["Line 2", "train, validation, test"]),
         ("path,kind\n,a\n", ["Line 2", "a path is not empty"]),

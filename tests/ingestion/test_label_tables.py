@@ -1,5 +1,7 @@
 """Tables of labels, as other programs write them."""
 
+import os
+
 import pytest
 
 from ganvas.errors import GanvasError
@@ -51,6 +53,12 @@ def test_line_numbers_are_those_of_the_file(tmp_path):
         ("t.jsonl", '{"a": 1}\n{"a"\n', "Line 2 of .* can't be read as JSON"),
         ("dataset.json", '{"labels": null}', "has no labels: it must have a list 'labels'"),
         ("dataset.json", '{"labels": [["a.png", [0, 2]]]}', "are no class"),
+        ("dataset.json", '{"labels": [["a.png", ["x", 1]]]}', "are no class"),
+        ("dataset.json", '{"labels": [["a.png", [null, [1]]]]}', "are no class"),
+        ("dataset.json", '{"labels": [["a.png", {"x": 1}]]}', "are no class"),
+        ("dataset.json", '[{"file_name": "a.png"}, 5]', "has the entry 5: each must be an object"),
+        ("dataset.json", "[" * 100_000, "nested too deeply, or a number is too long.: mend"),
+        ("dataset.json", f"[1{'0' * 5000}]", "nested too deeply, or a number is too long.: mend"),
         ("dataset.json", '{"labels": [["a.png"]]}', "each must be a path and a class"),
         ("dataset.json", "3", "has no labels"),
     ],
@@ -79,3 +87,17 @@ def test_columns_are_found_however_they_are_spelled():
     assert find_column(["kind", "File-Name "], ["path", "file_name"]) == "File-Name "
     assert find_column(["file", "PATH"], ["path", "file"]) == "PATH"
     assert find_column(["kind"], ["path"]) is None
+
+
+def test_tables_that_are_no_files_are_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "labels.csv")
+    with pytest.raises(GanvasError, match=r"labels.csv can't be read as a table \(not a file\)"):
+        read_lines(tmp_path / "labels.csv")
+
+
+def test_halves_of_characters_in_json_become_replacement_characters(tmp_path):
+    (tmp_path / "metadata.jsonl").write_text(
+        '{"file_name": "a\\ud800.png", "k\\udfff": "b\\ud800"}'
+    )
+    rows = [row for _, row in read_table(tmp_path / "metadata.jsonl", [])]
+    assert rows == [["file_name", "k\ufffd"], ["a\ufffd.png", "b\ufffd"]]

@@ -18,7 +18,12 @@ from ganvas.ingestion.file_index import (
     keep_image_files,
     scan,
 )
-from ganvas.ingestion.label_matching import LIST_COLUMN, assign_labels, describe_mismatch
+from ganvas.ingestion.label_matching import (
+    KEY_COLUMN,
+    LIST_COLUMN,
+    assign_labels,
+    describe_mismatch,
+)
 from ganvas.ingestion.label_tables import find_column, read_table
 
 logger = logging.getLogger(__name__)
@@ -32,7 +37,7 @@ PATH_NAMES += ["image_id", "image", "img"]
 # Read if there is no other table: those of other tools.
 OTHER_TABLES = ["labels.tsv", "metadata.csv", "metadata.jsonl", "dataset.json"]
 # Columns of the image index, which no label column may be called.
-RESERVED = [*FILE_STATS, "hash"]
+RESERVED = [*FILE_STATS, "hash", LIST_COLUMN, KEY_COLUMN]
 
 
 class FolderParams(Params):

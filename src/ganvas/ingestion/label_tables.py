@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ganvas.errors import GanvasError
+from ganvas.ingestion.file_reading import read_file
+from ganvas.ingestion.rejection import Rejection
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +26,7 @@ WORKBOOKS = {b"PK\x03\x04": "an Excel workbook", b"\xd0\xcf\x11\xe0": "an Excel 
 WORKBOOKS |= {b"PAR1": "a Parquet file"}
 # Comma first: the others are used where they make more fields of the first line.
 SEPARATORS = ",;\t|"
+LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 # Characters of a line that a message contains.
 MAX_LENGTH = 80
 # Bytes from which UTF-16 without a mark is recognized, which has a zero in most pairs.
@@ -39,10 +42,22 @@ def read_lines(file: Path) -> list[str]:
     Raises:
         GanvasError: The file is no text, or its encoding is another one.
     """
-    text = _decode(file, file.read_bytes())
+    text = _decode(file, _read_bytes(file))
     if "\n" not in text:
         return text.split("\r")
     return [line.removesuffix("\r") for line in text.split("\n")]
+
+
+def _read_bytes(file: Path) -> bytes:
+    """Read a file, without waiting for a pipe or a device of a table's name."""
+    if file.is_file() and not file.stat().st_size:
+        return b""
+    try:
+        return read_file(file)
+    except Rejection as rejection:
+        raise GanvasError(
+            f"{file} can't be read as a table ({rejection}): put a table in its place."
+        ) from rejection
 
 
 def _decode(file: Path, content: bytes) -> str:
@@ -187,9 +202,11 @@ def _read_json(file: Path) -> Iterator[tuple[int, list[str]]]:
         if text.strip():
             try:
                 items.append((number, json.loads(text)))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
+                is_syntax = isinstance(error, json.JSONDecodeError)
+                reason = error if is_syntax else "it is nested too deeply, or a number is too long"
                 raise GanvasError(
-                    f"Line {number} of {file} can't be read as JSON ({error}): mend it there."
+                    f"Line {number} of {file} can't be read as JSON ({reason}): mend it there."
                 ) from error
     content = items[0][1] if len(items) == 1 and not numbered else [item for _, item in items]
     if isinstance(content, dict) and "labels" in content:
@@ -206,6 +223,12 @@ def _read_json(file: Path) -> Iterator[tuple[int, list[str]]]:
     if all(isinstance(item, dict) for item in content):
         yield from _read_objects(content, numbers)
         return
+    if any(isinstance(item, dict) for item in content):
+        other = next(item for item in content if not isinstance(item, dict))
+        raise GanvasError(
+            f"{file} has the entry {json.dumps(other)[:MAX_LENGTH]}: each must be an object, as "
+            "most are."
+        )
     yield 1, ["path", "class"]
     for item in content:
         if not isinstance(item, list | tuple) or len(item) != 2 or not isinstance(item[0], str):
@@ -224,16 +247,16 @@ def _read_objects(
         name for item in objects for name, value in item.items() if isinstance(value, list | dict)
     }
     columns = [name for name in values if name not in nested]
-    yield 1, columns
+    yield 1, list(map(_as_text, columns))
     for number, item in zip(numbers, objects, strict=True):
         yield number, [_as_text(item.get(name)) for name in columns]
 
 
 def _class_name(value: Any, file: Path) -> str:
     """Return the name of a class: a number or text, or the position of the 1 of a vector."""
-    if not isinstance(value, list):
+    if not isinstance(value, list | dict):
         return _as_text(value)
-    if sorted(value) != [0] * (len(value) - 1) + [1]:
+    if isinstance(value, dict) or value.count(1) != 1 or value.count(0) != len(value) - 1:
         raise GanvasError(
             f"{file} has the labels {str(value)[:MAX_LENGTH]}, which are no class: each image must "
             "have a number, or a list with one 1 among zeros."
@@ -244,4 +267,7 @@ def _class_name(value: Any, file: Path) -> str:
 def _as_text(value: Any) -> str:
     if value is None:
         return ""
-    return str(value).strip() if not isinstance(value, bool) else ("no", "yes")[value]
+    if isinstance(value, bool):
+        return ("no", "yes")[value]
+    # JSON can have halves of characters, which no file can.
+    return LONE_SURROGATES.sub("\ufffd", str(value)).strip()
