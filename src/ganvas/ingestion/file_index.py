@@ -5,6 +5,7 @@ import mimetypes
 import os
 import re
 import unicodedata
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -103,8 +104,10 @@ def _walk(folder: Path, subfolder: str) -> tuple[list[tuple[str, int, int]], lis
             elif entry.is_symlink() and os.path.isdir(entry.path):  # noqa: PTH112
                 heapq.heappush(links, (path, os.path.realpath(entry.path)))
             else:
-                stat = _read_stat(entry)
-                files.append((path, stat.st_size, stat.st_mtime_ns))
+                # What has vanished since the folder was read is left out.
+                with suppress(FileNotFoundError):
+                    stat = _read_stat(entry)
+                    files.append((path, stat.st_size, stat.st_mtime_ns))
     return files, repeated
 
 
