@@ -32,6 +32,9 @@ SECRETS = ("hunter2", "AKIA123")
         ("{'key': 'AKIA123', \"secret\": \"hunter2\"}", "{'key': ***, \"secret\": ***}"),
         ("Authorization: Bearer hunter2hunter2", "Authorization: Bearer ***"),
         ("AWSAccessKeyId=AKIA123 is unknown", "AWSAccessKeyId=*** is unknown"),
+        ("https:/ann:hunter2@host/a", "https:/***@host/a"),
+        ("//ann:hunter2@host/share", "//***@host/share"),
+        ("AccountName=a;AccountKey=hunter2==;End=x", "AccountName=a;AccountKey=***;End=x"),
         ('host=x password="hunter2 2" port=1', "host=x password=*** port=1"),
     ],
 )

@@ -24,10 +24,12 @@ ODD_PASSWORD = re.compile(
 )
 # The same where Kedro or a library has removed the protocol.
 NO_SCHEME = re.compile(r"(?<![\w/@.*-])(?!mailto:)[^\s/:@'\"(=,*]+:[^\s/:@'\"]+@(?=[\w\[])")
-QUERY = re.compile(r"([?&;]([^=&#\s?;]+)=)([^&#\s'\"]*)")
-PAIR = re.compile(
-    r"(?<![\w/?&;])(?!-*params=)([\w.-]+)=('[^']*'|\"(?:\\.|[^\"\\])*\"|[^\s,;&'\"]+)"
+# The same after one slash, to which a path shortens the two of a URL, or without a protocol.
+ONE_SLASH = re.compile(
+    r"(\b[A-Za-z][A-Za-z0-9+.-]+:/|(?<![\w:/])//)[^\s/@:'\"]*:[^\s/@'\"]+@(?=[\w\[])"
 )
+QUERY = re.compile(r"([?&;]([^=&#\s?;]+)=)([^&#\s'\"]*)")
+PAIR = re.compile(r"(?<![\w/?&])(?!-*params=)([\w.-]+)=('[^']*'|\"(?:\\.|[^\"\\])*\"|[^\s,;&'\"]+)")
 ITEM = re.compile(r"(['\"]([\w.-]+)['\"]\s*:\s*)('[^']*'|\"(?:\\.|[^\"\\])*\")")
 HEADER = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{8,}")
 # What stands for a value in advice, or for none.
@@ -57,6 +59,7 @@ def redact(value: Any) -> Any:
         return value
     text = ODD_PASSWORD.sub(rf"\1{MASK}@", value)
     text = URL.sub(lambda match: _redact_url(match[0]), text)
+    text = ONE_SLASH.sub(rf"\1{MASK}@", text)
     text = NO_SCHEME.sub(f"{MASK}@", text)
     text = ITEM.sub(lambda match: match[1] + _mask(match[2], match[3]), text)
     text = PAIR.sub(lambda match: f"{match[1]}={_mask(match[1], match[2])}", text)

@@ -344,8 +344,10 @@ def _list_tar(opened: tarfile.TarFile) -> Iterator[_Member]:
         modified = min(max(0.0, float(info.mtime)), MAX_MODIFIED)
         yield _Member(info.name, info.size, modified, content)
     # The module takes a damaged header for the end, which is a block of zeros.
-    opened.fileobj.seek(opened.offset)  # type: ignore[union-attr]
-    block = opened.fileobj.read(tarfile.BLOCKSIZE)  # type: ignore[union-attr]
+    stream = opened.fileobj
+    assert stream is not None
+    stream.seek(opened.offset)
+    block = stream.read(tarfile.BLOCKSIZE)
     if any(block):
         raise tarfile.ReadError(f"there is no file at byte {opened.offset:,}")
     if not block:
