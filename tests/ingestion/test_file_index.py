@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ganvas.ingestion import file_index
 from ganvas.ingestion.file_index import scan
 
 AGAIN = "a link to a folder that is listed already"
@@ -73,3 +74,15 @@ def test_links_are_followed_below_a_folder_that_is_a_link(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "real")
     files, skipped = paths(tmp_path / "link", "images")
     assert files == ["images/Ada/a.png", "images/Ben/b.png"] and skipped == {"images/top": AGAIN}
+
+
+def test_files_that_vanish_while_their_folder_is_read_are_left_out(tmp_path, monkeypatch):
+    put(tmp_path / "a.png", tmp_path / "b.png")
+    read_stat = file_index._read_stat
+
+    def remove_first(entry):
+        (tmp_path / "a.png").unlink(missing_ok=True)
+        return read_stat(entry)
+
+    monkeypatch.setattr(file_index, "_read_stat", remove_first)
+    assert paths(tmp_path)[0] == ["b.png"]
