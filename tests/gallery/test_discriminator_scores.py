@@ -158,7 +158,7 @@ def test_images_of_all_formats_are_scored(content, client):
         (b"", "is empty"),
         (b"hello", "not an image"),
         (b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>", "an SVG drawing"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC image, which can't be read: convert it to JPEG"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL image, which can't be read: convert it to JPEG"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
         (b"GIF89a" + b"\0" * 20, "can't be used"),
         (encode(NOISE)[:-400], "truncated"),

@@ -155,9 +155,9 @@ def test_a_missing_or_empty_folder_is_one_error_sentence(tmp_path):
         read_folder(tmp_path / "gone", FolderParams())
     with pytest.raises(GanvasError, match=f"No image in {tmp_path}: set ingest"):
         read_folder(tmp_path, FolderParams())
-    for name in ("a.HEIC", "b.heic", "notes.txt"):
+    for name in ("a.JXL", "b.jxl", "notes.txt"):
         (tmp_path / name).touch()
-    with pytest.raises(GanvasError, match=r"whose files end in \.heic, \.txt and not as JPEG"):
+    with pytest.raises(GanvasError, match=r"whose files end in \.jxl, \.txt and not as JPEG"):
         read_folder(tmp_path, FolderParams())
 
 

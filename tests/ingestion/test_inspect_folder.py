@@ -86,7 +86,7 @@ def make_unreadable(folder: Path) -> None:
 
 def make_other(folder: Path) -> None:
     folder.mkdir()
-    for name in ("a.heic", "b.heic", "README"):
+    for name in ("a.jxl", "b.jxl", "README"):
         (folder / name).write_text("no image")
 
 
@@ -99,7 +99,7 @@ def make_other(folder: Path) -> None:
             r"art is a file, neither a folder nor an archive: pass the folder .*, such as /",
         ),
         (Path.mkdir, r"art is empty: put at least 20 images there"),
-        (make_other, r"no image in .*art, only other files \(2 \.heic, 1 without a suffix\): JPEG"),
+        (make_other, r"no image in .*art, only other files \(2 \.jxl, 1 without a suffix\): JPEG"),
         (lambda folder: put(folder, 1), r"art holds 1 image: at least 20 are needed"),
         (lambda folder: put(folder, 19), r"art holds 19 images: at least 20 are needed"),
         pytest.param(

@@ -106,8 +106,8 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
         "page.html.jpg": (b"<html>404 Not Found</html>", "not an image but an HTML page: downl"),
         "zeros.png": (bytes(1000), "not an image but zeros alone"),
         "LICENSE": (b"Free for all.", "no image: has no suffix"),
-        "IMG_1.HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC image, which can't be read"),
-        "phone.jpg": (b"\0\0\0\x18ftypmif1\0\0\0\0heic", "a HEIC image, which can't be read"),
+        "IMG_1.HEIC": (b"\xff\x0a\xfa\x7f", "a JPEG XL image, which can't be read"),
+        "phone.jpg": (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL image, which can't be read"),
         "pointer.jpg": (
             b"version https://git-lfs.github.com/spec/v1\n",
             "not an image but a Git L",
