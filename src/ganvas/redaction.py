@@ -14,24 +14,31 @@ SECRET_ENDINGS = ("password", "passwd", "secret", "token", "apikey", "accesskey"
 CONTAINER_SCHEMES = ("abfs://", "abfss://", "wasb://", "wasbs://")
 
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+# Without limits of length, the time for a text such as one word of a megabyte would grow with the
+# square of its length.
+PROTOCOL = r"[A-Za-z][A-Za-z0-9+.-]{0,30}://"
+SCHEME = re.compile(PROTOCOL)
 # A URL within a text ends at white space, a quotation mark or the next parameter of --params.
-URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:(?!,[A-Za-z_][\w.]*=)[^\s'\"<>`])*")
+URL = re.compile(PROTOCOL + r"(?:(?!,[A-Za-z_][\w.]{0,200}=)[^\s'\"<>`])*")
 # user:password in a URL, where the password has white space, quotation marks or a slash: what
 # follows the first colon is no port.
 ODD_PASSWORD = re.compile(
-    r"([A-Za-z][A-Za-z0-9+.-]*://)[^\s/@:'\"]+:(?!\d+(?:[^\w@]|$))[^\s/@][^@\n]*@(?=[\w\[])"
+    rf"({PROTOCOL})[^\s/@:'\"]{{1,256}}:(?!\d{{1,5}}(?:[^\w@]|$))[^\s/@][^@\n]{{0,4096}}@(?=[\w\[])"
 )
 # The same where Kedro or a library has removed the protocol.
-NO_SCHEME = re.compile(r"(?<![\w/@.*-])(?!mailto:)[^\s/:@'\"(=,*]+:[^\s/:@'\"]+@(?=[\w\[])")
+NO_SCHEME = re.compile(
+    r"(?<![\w/@.*-])(?!mailto:)[^\s/:@'\"(=,*]{1,256}:[^\s/:@'\"]{1,4096}@(?=[\w\[])"
+)
 # The same after one slash, to which a path shortens the two of a URL, or without a protocol.
 ONE_SLASH = re.compile(
-    r"(\b[A-Za-z][A-Za-z0-9+.-]+:/|(?<![\w:/])//)[^\s/@:'\"]*:[^\s/@'\"]+@(?=[\w\[])"
+    r"(\b[A-Za-z][A-Za-z0-9+.-]{1,32}:/|(?<![\w:/])//)[^\s/@:'\"]{0,256}:[^\s/@'\"]{1,4096}@(?=[\w\[])"
 )
-QUERY = re.compile(r"([?&;]([^=&#\s?;]+)=)([^&#\s'\"]*)")
-PAIR = re.compile(r"(?<![\w/?&])(?!-*params=)([\w.-]+)=('[^']*'|\"(?:\\.|[^\"\\])*\"|[^\s,;&'\"]+)")
-ITEM = re.compile(r"(['\"]([\w.-]+)['\"]\s*:\s*)('[^']*'|\"(?:\\.|[^\"\\])*\")")
-HEADER = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{8,}")
+QUERY = re.compile(r"([?&;]([^=&#\s?;]{1,256})=)([^&#\s'\"]*)")
+PAIR = re.compile(
+    r"(?<![\w/?&])(?!-{0,2}params=)([\w.-]{1,256})=('[^']*'|\"(?:\\.|[^\"\\])*\"|[^\s,;&'\"]+)"
+)
+ITEM = re.compile(r"(['\"]([\w.-]{1,256})['\"]\s{0,99}:\s{0,99})('[^']*'|\"(?:\\.|[^\"\\])*\")")
+HEADER = re.compile(r"\b(Bearer|Basic)\s{1,99}[\w.~+/=-]{8,}")
 # What stands for a value in advice, or for none.
 NO_VALUES = {"null", "None", "VALUE", "…", MASK}
 
