@@ -266,3 +266,16 @@ def test_hash_depends_on_content_alone(tmp_path):
     halves(left=BLUE).save(tmp_path / "c.png")
     a, b, c = (decode_image(tmp_path / f"{name}.png", 32)[1] for name in "abc")
     assert a == b != c
+
+
+def test_a_jpeg_of_hundreds_of_scans_is_rejected(tmp_path):
+    """Each scan takes the time of the whole image, so a small file could take hours."""
+    buffer = io.BytesIO()
+    Image.new("L", (64, 64)).save(buffer, "JPEG", progressive=True)
+    content = buffer.getvalue()
+    (tmp_path / "a.jpg").write_bytes(content)
+    assert decode_image(tmp_path / "a.jpg", 32).pixels.shape == (32, 32, 3)
+    last = content[content.rindex(b"\xff\xda") : -2]
+    (tmp_path / "b.jpg").write_bytes(content[:-2] + last * 200 + content[-2:])
+    with pytest.raises(Rejection, match="a JPEG of more than 100 scans"):
+        decode_image(tmp_path / "b.jpg", 32)

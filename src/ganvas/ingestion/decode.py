@@ -33,6 +33,9 @@ DETAIL_SIDE = 96
 MAX_PIXELS = 90_000_000
 # Progressive JPEG files are held as coefficients of up to six bytes a pixel, at any scale.
 MAX_PROGRESSIVE_PIXELS = 2 * MAX_PIXELS
+# A progressive JPEG file has about ten scans. Each takes the time of the whole image, even if it is
+# of a few bytes.
+MAX_SCANS = 100
 # Resolutions below the full one that encoders of JPEG 2000 write by default.
 JPEG_2000_LEVELS = 5
 # Difference of levels, without the lowest and highest fiftieth, below which an image counts as of
@@ -219,6 +222,8 @@ def _reduce(image: Image.Image, content: bytes, size: int, align: Align, max_pix
     pixels = image.width * image.height
     if pixels > max(MAX_PROGRESSIVE_PIXELS, 2 * max_pixels) and _is_progressive(image, content):
         raise _too_large(pixels, max(MAX_PROGRESSIVE_PIXELS, 2 * max_pixels), "progressive ")
+    if image.format in ("JPEG", "MPO") and content.count(b"\xff\xda") > MAX_SCANS:
+        raise Rejection(f"a JPEG of more than {MAX_SCANS} scans: save it again")
     draft = (size * DRAFT_FACTOR, size * DRAFT_FACTOR)
     if align == "faces":
         scale = FACE_DRAFT / max(image.size)
