@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganvas.gallery.archive import stream_zip
+from ganvas.gallery.archive import file_name, stream_zip
 from projects import BY_CLASS, PLAIN
 
 IMAGE = np.zeros((8, 8, 3), np.uint8)
@@ -88,3 +88,10 @@ def test_metadata_is_written_into_the_files(client):
 def test_invalid_requests_are_rejected_in_one_sentence(images, status, message, client):
     response = request_zip(client, *images)
     assert response.status_code == status and message in response.json["error"]
+
+
+def test_names_are_safe_and_short_on_every_system():
+    metadata = {"model": "..\\..\\a/" + "n" * 300, "seed": 1, "number": 2, "class": "é" * 999}
+    folder, _, name = file_name(metadata).rpartition("/")
+    assert not folder.startswith(".") and "\\" not in folder and "/" not in folder
+    assert len(name.encode()) < 255 and len(folder.encode()) < 255

@@ -10,6 +10,8 @@ import numpy as np
 
 from ganvas.gallery.encoding import encode_png
 
+# Characters of a name, each of at most four bytes.
+MAX_NAME = 50
 # A fixed date, so that the same request returns the same bytes.
 DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -58,8 +60,11 @@ def file_name(metadata: dict[str, object]) -> str:
         >>> file_name({"model": "sample/dcgan", "seed": 1, "number": 2, "class": "Ink Waves"})
         'sample-dcgan/seed1_000002_Ink-Waves.png'
     """
-    folder = str(metadata["model"]).replace("/", "-")
-    suffix = "_" + re.sub(r"[^\w-]+", "-", str(metadata["class"])) if metadata["class"] else ""
+    # A backslash would be a folder for Windows, and file systems limit names to 255 bytes.
+    folder = re.sub(r"[^\w.-]+|^\.+", "-", str(metadata["model"]))[:MAX_NAME]
+    suffix = ""
+    if metadata["class"]:
+        suffix = "_" + re.sub(r"[^\w-]+", "-", str(metadata["class"]))[:MAX_NAME]
     return f"{folder}/seed{metadata['seed']}_{metadata['number']:06d}{suffix}.png"
 
 
