@@ -12,6 +12,8 @@ logger = logging.getLogger(__name__)
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3}Z")
 # Clocks of machines that share data differ.
 TOLERANCE = timedelta(hours=1)
+# Bytes of a summary, which has a few KB.
+MAX_SUMMARY = 2**24
 # Of each version in the future a process warns once.
 _warned: set[tuple[PurePath, str, bool]] = set()
 
@@ -52,6 +54,9 @@ def is_in_future(version: str) -> bool:
 def read_recorded_version(summary: Path) -> str | None:
     """Return the version that a training has saved, from its training.json; None if not known."""
     try:
+        # Reading a pipe would block forever.
+        if not summary.is_file() or summary.stat().st_size > MAX_SUMMARY:
+            return None
         version = json.loads(summary.read_text("utf-8")).get("version")
     except (OSError, ValueError, AttributeError, RecursionError):
         return None

@@ -1,7 +1,10 @@
 """Model cards as HTML that loads nothing from elsewhere and runs nothing."""
 
+import os
+
 import numpy as np
 
+from ganvas.gallery import model_card_html
 from ganvas.gallery.model_card_html import read_card
 from ganvas.visualization.image_grid import write_png
 
@@ -45,3 +48,23 @@ def test_only_images_beside_the_card_are_shown(tmp_path):
         "no.png",
     ):
         assert "<img" not in render(tmp_path, f"![grid]({source})")
+
+
+def test_images_are_embedded_up_to_a_limit(tmp_path, monkeypatch):
+    write_png(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8))
+    size = (tmp_path / "a.png").stat().st_size
+    monkeypatch.setattr(model_card_html, "MAX_IMAGES", 3 * size)
+    assert render(tmp_path, "![](a.png)\n" * 500).count("data:image/png") == 3
+
+
+def test_a_long_card_is_cut_and_says_so(tmp_path):
+    html = render(tmp_path, "word " * 100_000 + "end")
+    assert "word" in html and "end</p>" not in html
+    assert "The rest is in <code>model_card.md</code>" in html
+
+
+def test_pipes_are_no_cards_and_no_images(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    assert "data:" not in render(tmp_path, "![](a.png) ![](" + "a" * 3000 + ".png)")
+    os.mkfifo(tmp_path / "pipe.md")
+    assert read_card(tmp_path / "pipe.md") is None

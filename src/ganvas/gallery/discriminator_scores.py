@@ -11,6 +11,7 @@ import numpy as np
 
 from ganvas.errors import GanvasError
 from ganvas.gallery.batching import TIMEOUT, BusyError, RequestTimeoutError, acquire
+from ganvas.gallery.data_files import find_archive_fault
 from ganvas.gallery.model_store import MAX_LOADED, LoadedModel, ModelVersion, NotFoundError
 from ganvas.gallery.real_images import find_collection, validation_positions
 from ganvas.ingestion.class_labels import match_classes
@@ -195,6 +196,8 @@ def _load_references(model: LoadedModel) -> _References:
     images = generate_images(model.generator, latents, labels)
     # Keras, HDF5 and TensorFlow raise errors of many types for damaged or unknown content.
     try:
+        if fault := find_archive_fault(file):
+            raise ValueError(fault)
         discriminator = keras.models.load_model(file, compile=False)
         return _References(discriminator, compute_logits(discriminator, images, labels))
     except MemoryError:

@@ -15,7 +15,14 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 import ganvas
-from ganvas.gallery.batching import BatchedGenerator
+from ganvas.gallery.batching import (
+    TIMEOUT,
+    BatchedGenerator,
+    BusyError,
+    RequestTimeoutError,
+    acquire,
+)
+from ganvas.gallery.data_files import MAX_JSON, find_archive_fault, read_start
 from ganvas.model_versions import is_in_future, newest_version, read_recorded_version
 from ganvas.networks import sampling
 from ganvas.plain_text import one_line
@@ -29,8 +36,9 @@ PRETRAINED = Path(ganvas.__file__).parent / "pretrained" / "sample"
 PRETRAINED_NAME = "sample/pretrained"
 # Characters of a name of a model, version or class, more than file systems allow for a path.
 MAX_NAME = 1000
-# Files that every .keras archive has.
-KERAS_FILES = {"config.json", "model.weights.h5"}
+# Requests that wait for a model to be loaded, fewer than the server's threads, so that those for
+# loaded models and for other pages are still answered.
+MAX_LOADING = 12
 
 
 class UnreadableModelError(Exception):
@@ -141,7 +149,9 @@ class ModelStore:
         # Versions that failed to load, with their files' state, so that repaired ones are found.
         self._refused: dict[tuple[ModelVersion, _Stamp], str] = {}
         self._logged: set[tuple[str, str]] = set()
-        self._lock = threading.Lock()
+        # Held while models are looked up, and while one is loaded, which takes seconds.
+        self._lock, self._loading = threading.Lock(), threading.Lock()
+        self._slots = threading.BoundedSemaphore(MAX_LOADING)
 
     def newest(self) -> dict[str, ModelVersion]:
         """Return the newest readable version of each model by name, the most recent first.
@@ -176,6 +186,7 @@ class ModelStore:
 
         Raises:
             NotFoundError: There is no such model or version, or it can't be read.
+            BusyError, RequestTimeoutError: Too many other models are being loaded.
         """
         while True:
             saved = self._choose(name, version)
@@ -236,14 +247,27 @@ class ModelStore:
         return _Versions(readable, left_out)
 
     def _load_cached(self, saved: ModelVersion) -> LoadedModel:
+        if model := self._find_loaded(saved):
+            return model
+        with (
+            acquire(self._slots, 0, BusyError),
+            acquire(self._loading, TIMEOUT, RequestTimeoutError),
+        ):
+            # Another request may have loaded it meanwhile.
+            if model := self._find_loaded(saved):
+                return model
+            model = _load(saved)
+            with self._lock:
+                self._loaded[saved] = model
+                while len(self._loaded) > MAX_LOADED:
+                    self._loaded.popitem(last=False)
+            return model
+
+    def _find_loaded(self, saved: ModelVersion) -> LoadedModel | None:
         with self._lock:
-            if saved not in self._loaded:
-                self._loaded[saved] = _load(saved)
-            self._loaded.move_to_end(saved)
-            model = self._loaded[saved]
-            while len(self._loaded) > MAX_LOADED:
-                self._loaded.popitem(last=False)
-        return model
+            if saved in self._loaded:
+                self._loaded.move_to_end(saved)
+            return self._loaded.get(saved)
 
 
 # Modification times and sizes of a version's files; None without a generator.
@@ -280,13 +304,11 @@ def _find_fault(saved: ModelVersion, _state: _Stamp) -> str:
             return "the name of its folder is not UTF-8 or has control characters"
     try:
         _read_classes(saved)
-        with zipfile.ZipFile(saved.file("generator.keras")) as archive:
-            missing = KERAS_FILES.difference(archive.namelist())
+        return find_archive_fault(saved.file("generator.keras"))
     except UnreadableModelError as error:
         return str(error)
     except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError) as error:
         return f"generator.keras is damaged ({_describe(error)})"
-    return f"generator.keras has no {', '.join(sorted(missing))}" if missing else ""
 
 
 def _describe(error: Exception) -> str:
@@ -300,7 +322,7 @@ def _describe(error: Exception) -> str:
 def _read_classes(saved: ModelVersion) -> ClassList:
     """Read the class list of a version, with each name as one line."""
     try:
-        classes = ClassList.model_validate_json(saved.file("class_list.json").read_bytes())
+        classes = ClassList.model_validate_json(read_start(saved.file("class_list.json"), MAX_JSON))
     except OSError as error:
         raise UnreadableModelError(f"class_list.json can't be read ({_describe(error)})") from error
     except ValidationError as error:
@@ -309,7 +331,7 @@ def _read_classes(saved: ModelVersion) -> ClassList:
         raise UnreadableModelError(
             f"class_list.json is damaged ({field}: {one_line(details['msg'])})"
         ) from error
-    if any(len(name) > MAX_NAME for name in classes.names):
+    if any(len(name) > MAX_NAME for name in [*classes.names, classes.column or ""]):
         raise UnreadableModelError(
             f"class_list.json has a name of more than {MAX_NAME:,} characters"
         )

@@ -1,5 +1,6 @@
 """The HTML pages of the gallery, and the files that they link to."""
 
+import io
 import json
 import logging
 import secrets
@@ -9,13 +10,14 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import pandas as pd
-from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, redirect, render_template, request, send_file, url_for
 from werkzeug.wrappers import Response as Redirect
 
 from ganvas.gallery import generation, schemas
 from ganvas.gallery.api import PNG, WEBP, ZIP
 from ganvas.gallery.api_docs import list_operations
 from ganvas.gallery.archive import stream_zip
+from ganvas.gallery.data_files import MAX_JSON, read_start
 from ganvas.gallery.discriminator_scores import ScoreResult
 from ganvas.gallery.encoding import encode_animation, encode_png, encode_strip
 from ganvas.gallery.game import IMAGES
@@ -40,7 +42,8 @@ COUNT, PER_CLASS = 24, 8
 MIN_ROW = 3
 # Random seeds of the page have at most six digits, so that they are easy to copy.
 RANDOM_SEEDS = 1_000_000
-MAX_REJECTED = 200
+# Rows of the table of rejected files that are shown, and its bytes that are read.
+MAX_REJECTED, MAX_TABLE = 200, 2**22
 EXAMPLES = ("real", "generated")
 
 Query = TypeVar("Query", bound=ModelRequest)
@@ -288,7 +291,7 @@ def about() -> str:
 @pages.get("/about/report")
 def report() -> Response:
     """Return a model's report, sandboxed."""
-    response = Response(_read_reporting("report.html"), mimetype="text/html")
+    response = _send_reporting("report.html", "text/html")
     response.headers["Content-Security-Policy"] = REPORT_POLICY
     return response
 
@@ -296,7 +299,7 @@ def report() -> Response:
 @pages.get("/about/progress.webp")
 def progress() -> Response:
     """Return the animation of a model's training."""
-    return Response(_read_reporting("progress.webp"), mimetype=WEBP)
+    return _send_reporting("progress.webp", WEBP)
 
 
 def _reporting_folder(model: LoadedModel) -> Path:
@@ -304,13 +307,14 @@ def _reporting_folder(model: LoadedModel) -> Path:
     return services.data / "08_reporting" / model.saved.name
 
 
-def _read_reporting(filename: str) -> bytes:
+def _send_reporting(filename: str, kind: str) -> Response:
     # Reports have no versions.
     query = schemas.read_query(ModelRequest, _query())
     file = _reporting_folder(services.models.load(query.model)) / filename
     if not file.is_file():
         raise NotFoundError("This model has none yet: run `kedro run --pipelines=report`.")
-    return file.read_bytes()
+    # Sent piece by piece, whatever its size.
+    return send_file(file, mimetype=kind, conditional=False, etag=False)
 
 
 def _is_sample(model: LoadedModel) -> bool:
@@ -320,7 +324,7 @@ def _is_sample(model: LoadedModel) -> bool:
     file = _reporting_folder(model) / "training.json"
     # A missing or damaged summary says nothing of its images.
     try:
-        name = json.loads(file.read_bytes())["parameters"]["ingest"]["source"]["name"]
+        name = json.loads(read_start(file, MAX_JSON))["parameters"]["ingest"]["source"]["name"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return False
     return bool(name == "sample")
@@ -328,12 +332,12 @@ def _is_sample(model: LoadedModel) -> bool:
 
 def _read_rejected(file: Path) -> list[list[str]] | None:
     """Return paths and reasons of rejected files; None if the table can't be read."""
-    if not file.is_file():
+    if not file.exists():
         return []
     try:
         # A file can be named NA, null or 0001.
         table = pd.read_csv(
-            file,
+            io.BytesIO(read_start(file, MAX_TABLE)),
             keep_default_na=False,
             dtype="str",
             nrows=MAX_REJECTED + 1,

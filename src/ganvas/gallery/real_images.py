@@ -44,4 +44,7 @@ def validation_positions(collection: Collection) -> np.ndarray:
 @lru_cache(maxsize=MAX_LOADED)
 def _open(folder: Path, _packed_ns: int) -> Collection:
     """Open a collection; the time of its manifest is part of the cache key."""
+    # Reading a pipe or a device would block forever.
+    if not all(path.is_file() or path.is_dir() for path in folder.iterdir()):
+        raise OSError(f"{folder} has files that are no regular files")
     return open_collection(folder)
