@@ -201,3 +201,35 @@ def test_a_connection_is_kept_for_several_requests(port):
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             time.sleep(1.5)
             assert connection.recv(2**16).startswith(b"HTTP/1.1 200 OK")
+
+
+CHUNKED = (
+    b"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "body", [b"0" * 200_000, b"1;a=" + b"b" * 200_000, b"0\r\n" + b"X: y\r\n" * 30_000]
+)
+def test_a_chunked_body_of_framing_alone_is_refused(port, body):
+    with connect(port) as connection:
+        connection.sendall(CHUNKED + body)
+        assert read(connection)[0].startswith("HTTP/1.1 400")
+
+
+def test_chunks_of_usual_sizes_are_accepted(port):
+    with connect(port) as connection:
+        connection.sendall(CHUNKED + b"1\r\n \r\n" * 500 + b'11\r\n{"format":"json"}\r\n0\r\n\r\n')
+        assert read(connection)[0].startswith("HTTP/1.1 200")
+
+
+def test_clients_that_pipeline_and_read_nothing_block_nobody(port):
+    request = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        for _ in range(600):
+            connection = stack.enter_context(connect(port))
+            with contextlib.suppress(OSError):
+                connection.sendall(request * 100)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=20) as response:
+            assert json.load(response) == {"status": "ok"}

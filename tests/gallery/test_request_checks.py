@@ -125,3 +125,10 @@ def test_pages_of_a_published_name_may_send_forms(pretrained_app, client, monkey
     assert send.status_code == 200
     evil = client.post("/api/generate", json={}, headers={"Origin": "http://art.example.evil"})
     assert evil.status_code == 403
+
+
+@pytest.mark.parametrize("name", ["If-Modified-Since", "If-Unmodified-Since", "If-Range"])
+def test_dates_that_no_clock_has_are_ignored(client, name):
+    for date in ("Sat, 99 Jan 99999999999999 00:00:00 GMT", "x", "Mon, 01 Jan 0 00:00 +9999999999"):
+        response = client.get("/static/gallery.css", headers={name: date, "Range": "bytes=0-3"})
+        assert response.status_code in (200, 206)

@@ -17,6 +17,7 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import MultiSocketServer, TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher, WSGITask
+from waitress.utilities import BadRequest
 
 from ganvas.gallery.request_checks import SERVER_ERROR
 
@@ -29,6 +30,12 @@ DRAIN_SECONDS = 10
 # Connections without a request in process, of one client and of all. A further one takes the
 # place of the oldest one of the client that has the most.
 MAX_WAITING_PER_CLIENT, MAX_WAITING = 64, 256
+# Connections of all kinds, of which one is closed for each further one.
+MAX_CONNECTIONS = 448
+# Requests that a client may send on a connection before it has the first response.
+MAX_PIPELINED = 8
+# Bytes of sizes, extensions and trailers of a chunked body beyond the bytes of its content.
+MAX_FRAMING = 2**16
 # Bits of an IPv6 address that one client can have many of.
 HOST_BITS = 64
 
@@ -61,11 +68,19 @@ class _RefusedTask(WSGITask):
 
 
 class _Parser(HTTPRequestParser):
-    """Parses a request; one that is refused is not asked to go on."""
+    """Parses a request; one that is refused is not asked to go on.
+
+    Waitress would keep an endless line of a chunked body, and parse a million chunks of one byte.
+    """
 
     def received(self, data: bytes) -> int:
         """Take received bytes, and return how many were of this request."""
         count = int(super().received(data))
+        if self.chunked and not self.completed:
+            framing = self.body_bytes_received - len(self.body_rcv)
+            if framing > MAX_FRAMING + len(self.body_rcv) // 4:
+                self.error = BadRequest("The body has more framing than content.")
+                self.completed = True
         # Waitress would send "100 Continue" and receive the body all the same.
         if self.error:
             self.expect_continue = False
@@ -130,7 +145,10 @@ class Connection(HTTPChannel):
         """Take received bytes; those after a pause begin a new request."""
         if self.request is None and self.is_waiting:
             self._waiting_since = time.time()
-        return bool(super().received(data))
+        is_taken = bool(super().received(data))
+        if len(self.requests) > MAX_PIPELINED:
+            self.drop()
+        return is_taken
 
     def send(self, data: bytes, do_close: bool = True) -> int:
         """Send bytes, and count them."""
@@ -177,6 +195,10 @@ class Connection(HTTPChannel):
         except OSError:
             super().handle_close()
 
+    def drop(self) -> None:
+        """Close the connection at once, whether or not the client reads what is left to send."""
+        super().handle_close()
+
 
 class Server(TcpWSGIServer):
     """A server that closes slow connections, and those of a client with too many."""
@@ -194,12 +216,28 @@ class Server(TcpWSGIServer):
     def handle_accept(self) -> None:
         """Accept a connection, and close another one if there are too many."""
         super().handle_accept()
-        waiting = [x for x in self.active_channels.values() if x.is_waiting and not x.will_close]
-        clients = Counter(_client(x) for x in waiting)
-        client, count = next(iter(clients.most_common(1)), ("", 0))
+        every = list(self.active_channels.values())
+        waiting = [connection for connection in every if connection.is_waiting]
+        _, count = _most_of_a_client(waiting)
         if count > MAX_WAITING_PER_CLIENT or len(waiting) > MAX_WAITING:
-            connections = (x for x in waiting if _client(x) == client)
-            min(connections, key=lambda x: x.waiting_since).will_close = True
+            _drop_oldest(waiting)
+        elif len(every) > MAX_CONNECTIONS:
+            _drop_oldest(every)
+
+
+def _most_of_a_client(connections: list[Connection]) -> tuple[str, int]:
+    """Return the client that has the most of some connections, and their number."""
+    clients = Counter(map(_client, connections))
+    return next(iter(clients.most_common(1)), ("", 0))
+
+
+def _drop_oldest(connections: list[Connection]) -> None:
+    """Close the oldest one of the client that has the most of some connections."""
+    client, _ = _most_of_a_client(connections)
+    min(
+        (connection for connection in connections if _client(connection) == client),
+        key=lambda connection: connection.waiting_since,
+    ).drop()
 
 
 def _client(connection: Connection) -> str:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from flask import abort, current_app, request
 from pydantic_core import from_json
+from werkzeug.http import parse_date
 
 # Bytes of a form with a file, and of any other body. The largest body of JSON, a ZIP file of 64
 # images, names a model and a class for each.
@@ -20,6 +21,8 @@ SERVER_ERROR = "ganvas.server_error"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 UPLOAD = "multipart/form-data"
 FORM = "application/x-www-form-urlencoded"
+# Headers with dates, which Flask reads for static files.
+DATE_HEADERS = ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_RANGE", "HTTP_DATE")
 # Key of the application's configuration: host names whose pages may send forms.
 SITES = "GANVAS_SITES"
 
@@ -37,6 +40,7 @@ def check_request() -> None:
     """
     if status := request.environ.get(SERVER_ERROR):
         abort(status)
+    _drop_odd_dates()
     if request.method not in SAFE_METHODS and not _is_same_site():
         abort(403)
     request.max_content_length = MAX_UPLOAD if request.mimetype == UPLOAD else MAX_BODY
@@ -48,6 +52,15 @@ def check_request() -> None:
         fields = max(fields, request.get_data().count(b"&"))
     if fields >= MAX_FIELDS:
         raise InvalidRequestError(f"A request may have at most {MAX_FIELDS} fields.")
+
+
+def _drop_odd_dates() -> None:
+    """Remove dates that no clock can have from the headers, whose parser raises other errors."""
+    for name in DATE_HEADERS:
+        try:
+            parse_date(request.environ.get(name))
+        except (OverflowError, ValueError):
+            del request.environ[name]
 
 
 def check_json(content: bytes) -> None:
