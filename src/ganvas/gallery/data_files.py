@@ -24,8 +24,11 @@ def read_start(file: Path, most: int) -> bytes:
         most: Number of bytes to read at most.
 
     Raises:
-        OSError: It is missing, no regular file, empty, or can't be read.
+        OSError: It is missing, no regular file, or can't be read.
     """
+    # Files of the kernel have this size, too, and reading them may block.
+    if file.is_file() and file.stat().st_size == 0:
+        return b""
     try:
         return read_file(file, most)
     except Rejection as rejection:
