@@ -5,7 +5,8 @@ import zipfile
 
 import pytest
 
-from ganvas.gallery.model_store import KERAS_FILES, PRETRAINED_NAME, ModelStore, NotFoundError
+from ganvas.gallery.data_files import KERAS_FILES
+from ganvas.gallery.model_store import PRETRAINED_NAME, ModelStore, NotFoundError
 from projects import BY_CLASS, PLAIN
 
 

@@ -76,7 +76,7 @@ class _Parser(HTTPRequestParser):
     def received(self, data: bytes) -> int:
         """Take received bytes, and return how many were of this request."""
         count = int(super().received(data))
-        if self.chunked and not self.completed:
+        if self.chunked and not self.completed:  # type: ignore[has-type]
             framing = self.body_bytes_received - len(self.body_rcv)
             if framing > MAX_FRAMING + len(self.body_rcv) // 4:
                 self.error = BadRequest("The body has more framing than content.")
