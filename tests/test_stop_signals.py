@@ -104,6 +104,21 @@ def test_a_signal_during_a_destructor_is_not_lost():
         pytest.fail("the signal was lost")
 
 
+def test_an_exception_that_a_library_raises_for_a_signal_is_the_signal():
+    # As compiled modules do when their import is interrupted.
+    def load():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise ImportError("failed to import") from None
+
+    with pytest.raises(Interrupted) as caught, on_signal(interrupt):
+        load()
+    assert caught.value.number == signal.SIGTERM
+    with pytest.raises(ImportError), on_signal(interrupt):
+        raise ImportError("no signal came")
+
+
 def test_other_threads_than_the_main_one_leave_handlers_alone():
     handlers = []
 

@@ -46,6 +46,9 @@ def on_signal(react: Callable[[int], None]) -> Iterator[None]:
     Args:
         react: Takes the number of the signal.
 
+    Raises:
+        Interrupted: The reaction raised it, and a library another exception in its place.
+
     Example:
         >>> with on_signal(interrupt):
         ...     run()
@@ -60,6 +63,7 @@ def on_signal(react: Callable[[int], None]) -> Iterator[None]:
         number for number, handler in previous.items() if handler not in (None, signal.SIG_IGN)
     ]
 
+    raised: list[Interrupted] = []
     show_unraisable = sys.unraisablehook
 
     def raise_again(unraisable: Any) -> None:
@@ -76,13 +80,22 @@ def on_signal(react: Callable[[int], None]) -> Iterator[None]:
         _terminated = number == signal.SIGTERM
         for each in handled:
             signal.signal(each, signal.SIG_DFL)
-        react(number)
+        try:
+            react(number)
+        except Interrupted as error:
+            raised.append(error)
+            raise
 
     for number in handled:
         signal.signal(number, handle)
     sys.unraisablehook = raise_again
     try:
         yield
+    except Exception as error:
+        if raised:
+            # Such as the ImportError of a compiled module whose import was interrupted.
+            raise raised[0] from error
+        raise
     finally:
         sys.unraisablehook = show_unraisable
         for number in handled:
