@@ -27,4 +27,4 @@ def test_an_interrupted_run_loses_nothing_and_ends_with_the_same_bits():
     )
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
-    assert len(lines) == (6 if moments else 1) and all("compared" in line for line in lines)
+    assert len(lines) == (8 if moments else 1) and all("compared" in line for line in lines)
