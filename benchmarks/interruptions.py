@@ -58,7 +58,7 @@ PARAMS = {
     },
     "train": {
         "max_steps": None,
-        "epochs": 4,
+        "epochs": 3,
         "batch_size": 32,
         "snapshot_rows": 2,
         "snapshot_columns": 2,
@@ -76,11 +76,13 @@ class Job(NamedTuple):
     """What is interrupted.
 
     Attributes:
+        prepare: Pipeline to run before, without an interruption, if any.
         pipelines: Names for `kedro run --pipelines`.
         read: Returns everything that a complete run has saved, by name.
         check: Returns what must not be lost, as a number that never decreases.
     """
 
+    prepare: str | None
     pipelines: str
     read: Callable[[Path], dict[str, Any]]
     check: Callable[[Path], int]
@@ -167,8 +169,8 @@ def count_steps(data: Path) -> int:
 
 
 JOBS = {
-    "training": Job("__default__", read_run, count_steps),
-    "ingestion": Job("ingest", read_collection, count_packed),
+    "training": Job("ingest", "__default__", read_run, count_steps),
+    "ingestion": Job(None, "ingest", read_collection, count_packed),
 }
 
 
@@ -205,6 +207,12 @@ def start(project: Path, pipelines: str, log: Path) -> int:
         with contextlib.suppress(Exception):
             sys.stdout.flush()
         os._exit(code)
+
+
+def complete(project: Path, pipelines: str, log: Path) -> None:
+    """Run a pipeline without an interruption."""
+    status = wait(start(project, pipelines, log), 600)
+    assert status == 0, log.read_text()
 
 
 def wait(pid: int, seconds: float) -> int | None:
@@ -353,19 +361,21 @@ def main() -> None:
         jobs = options.job or list(JOBS)
         import_libraries(jobs)
         for name in jobs:
-            undisturbed = Path(folder) / name
-            shutil.copytree(template, undisturbed)
-            log = Path(folder) / "log.txt"
-            status = wait(start(undisturbed, JOBS[name].pipelines, log), 600)
-            assert status == 0, log.read_text()
-            expected = JOBS[name].read(undisturbed / "data")
+            job, log = JOBS[name], Path(folder) / "log.txt"
+            prepared, undisturbed = Path(folder) / f"{name}-template", Path(folder) / name
+            shutil.copytree(template, prepared)
+            if job.prepare:
+                complete(prepared, job.prepare, log)
+            shutil.copytree(prepared, undisturbed)
+            complete(undisturbed, job.pipelines, log)
+            expected = job.read(undisturbed / "data")
             for fault in options.fault or FAULTS:
                 place = disk if fault == "full disk" else Path(folder)
                 if place is None:
                     print(f"{name}, {fault}: left out, since no disk may be mounted; use --disk")
                     continue
                 begun = time.monotonic()
-                counts = interrupt_all(name, fault, options.moments, template, place, expected)
+                counts = interrupt_all(name, fault, options.moments, prepared, place, expected)
                 counted = ", ".join(f"{count} {what}" for what, count in counts.items())
                 print(f"{name}, {fault}: {counted}; {time.monotonic() - begun:.0f} s", flush=True)
 
