@@ -262,7 +262,8 @@ FAULTS = {
     "SIGKILL": (send(signal.SIGKILL), {137}, None),
     "SIGTERM": (send(signal.SIGTERM), {143}, MESSAGE),
     "SIGTERM to all": (lambda pid, disk: os.killpg(pid, signal.SIGTERM), {143}, MESSAGE),
-    "full disk": (fill, {1}, " is full ("),
+    # In both sentences: that of a full disk, and that of the check before work.
+    "full disk": (fill, {1}, "free space on it"),
 }
 
 
