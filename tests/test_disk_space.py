@@ -23,13 +23,6 @@ def test_a_file_in_place_of_a_folder_is_one_error_sentence(tmp_path):
         list_images(tmp_path, SourceParams(name="celeba"))
 
 
-def test_an_unreadable_table_is_one_error_sentence(tmp_path):
-    (tmp_path / "labels.csv").symlink_to(UNREADABLE)
-    source = SourceParams(name="folder", folder={"labels": "csv"})
-    with pytest.raises(GanvasError, match=r"can't be listed \(.*Input/output error.*\): fix"):
-        list_images(tmp_path, source)
-
-
 def test_an_unreadable_download_is_one_error_sentence(tmp_path):
     (tmp_path / MARKER).symlink_to(UNREADABLE)
     with pytest.raises(GanvasError, match=r"can't be downloaded to \(.*Input/output error.*\): f"):
