@@ -1,6 +1,7 @@
 """Fixtures that several tests need: a project of their own, tiny networks, a few images."""
 
 import functools
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"kedro_run", "trained"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C interrupt, which shells have processes in the background ignore."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -9,11 +9,14 @@ import tempfile
 from pathlib import Path
 from unittest import mock
 
+import click
 import yaml
 from click.testing import CliRunner, Result
 from kedro.framework.cli.cli import KedroCLI
 
 from ganvas import settings
+from ganvas.cli import run
+from ganvas.run_options import read_params
 from ganvas.sample_collection import build_collection
 
 ROOT = Path(__file__).parents[1]
@@ -126,3 +129,9 @@ def error_sentence(result: Result) -> str:
     errors = [number for number, line in enumerate(lines) if line.startswith("Error: ")]
     assert errors == [len(lines) - 1] and "Traceback" not in result.output
     return lines[-1]
+
+
+def read_option(text: str) -> dict:
+    """Return parameters as the project's commands read them from `--params=text`."""
+    (option,) = [option for option in run.params if option.name == "params"]
+    return read_params(click.Context(run), option, text)

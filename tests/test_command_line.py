@@ -4,15 +4,12 @@ import random
 import shlex
 import subprocess
 
-import click
 import pytest
 from kedro.framework.cli.utils import _split_params
 
 from ganvas.base_params import flatten
-from ganvas.cli import run
 from ganvas.command_line import escape_references, join_params, write_command
-from ganvas.run_options import read_params
-from projects import ROOT, load_config
+from projects import ROOT, load_config, read_option
 
 TEXTS = [
     *("plain", "1e3", "0x1f", "007", "1_000", "12:30", "2026-01-01", ".5", ".inf", "1.", "null"),
@@ -53,8 +50,7 @@ def read(option: str) -> dict:
     """Parameters as the project's commands and Kedro's own read what a shell passes on."""
     (word,) = shlex.split(shlex.join([option]))
     text = word.removeprefix("--params=")
-    (params,) = [other for other in run.params if other.name == "params"]
-    parameters = read_params(click.Context(run), params, text)
+    parameters = read_option(text)
     assert parameters == _split_params(None, None, text)
     return parameters
 

@@ -106,9 +106,9 @@ def test_commas_in_lists_separate_no_parameters():
         ("--nodes=[", "--nodes can't have '[': it has a bracket that is not closed."),
         (
             "--runner=SequentialRuner",
-            "'SequentialRuner' (did you mean 'SequentialRunner'?): --runner",
+            "'SequentialRuner' (did you mean 'SequentialRunner'?): use SequentialRunner",
         ),
-        ("--runner=os.system", "There is no runner 'os.system': --runner takes SequentialRunner"),
+        ("--runner=os.system", "There is no runner 'os.system': use SequentialRunner"),
         (
             "--runner-params=foo=1",
             "--runner-params can't be foo=1: SequentialRunner takes is_async",
@@ -118,7 +118,10 @@ def test_commas_in_lists_separate_no_parameters():
             "--load-versions can't have 'generator': write DATASET:VERSION",
         ),
         ("--load-versions=generator:../x", "can't have 'generator:../x': write DATASET:VERSION"),
-        ("--load-versions=nope:2024", "--load-versions names nope, which the catalog doesn't have"),
+        (
+            "--load-versions=nope:2024",
+            "--load-versions has nope, but there are versions of generator",
+        ),
         ("--pipeline=train", "--pipeline and --pipelines can't be set both: leave --pipeline out."),
         ("--env=..", "There is no environment '..' in "),
         ("--conf-source=pyproject.toml", "There is no folder "),

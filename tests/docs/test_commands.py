@@ -5,13 +5,12 @@ import shlex
 from pathlib import Path
 
 import pytest
-from kedro.framework.cli.utils import _split_params
 
 from ganvas.base_params import Params, check_params
 from ganvas.errors import GanvasError
 from ganvas.pipeline_registry import register_pipelines
 from ganvas.project_params import ProjectParams
-from projects import ROOT, load_config
+from projects import ROOT, load_config, read_option
 
 pytestmark = pytest.mark.slow
 
@@ -62,14 +61,14 @@ def test_every_kedro_run_command_is_valid(page):
         assert named <= nodes, command
         if "namespaces" in options:
             assert options["namespaces"] in {name.partition(".")[0] for name in nodes}, command
-        check(options.get("env"), _split_params(None, None, options.get("params", "")))
+        check(options.get("env"), read_option(options.get("params", "")))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_parameter_is_valid(page):
     for snippet in code_snippets(page):
         if KEY.match(snippet) and "=" in snippet and "\n" not in snippet:
-            check(None, _split_params(None, None, snippet))
+            check(None, read_option(snippet))
         elif KEY.fullmatch(snippet) and not NOT_KEYS.fullmatch(snippet):
             model: type[Params] = ProjectParams
             for name in snippet.split("."):

@@ -128,7 +128,8 @@ def main(options: dict) -> None:
         print(message)
     weights = [array for network in models for array in network.get_weights()]
     named_weights = {f"weight_{i:03d}": array for i, array in enumerate(weights)}
-    probed = probe_replicas(devices) if devices.strategy else {}
+    # A worker that has ended can't take part in reductions.
+    probed = probe_replicas(devices) if devices.strategy and not options["stop_at"] else {}
     np.savez(options["out"], losses=np.array(recorder.losses), **named_weights, **probed)
 
 
