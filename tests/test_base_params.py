@@ -37,6 +37,12 @@ def test_a_value_out_of_range_is_reported_with_its_key_and_bound():
     assert message == "Parameter 'inner.width' can't be 9: it must be a whole number from 1 to 8."
 
 
+def test_true_is_no_number():
+    message = error_message({"rate": True, "inner": {"width": False}})
+    assert "Parameter 'rate' can't be true: it must be a number." in message
+    assert "Parameter 'inner.width' can't be false: it must be a whole number" in message
+
+
 def test_an_unknown_key_is_reported_with_the_allowed_ones():
     message = error_message({"rate": 1, "inner": {"widht": 2}})
     assert "'inner.widht'" in message

@@ -1,5 +1,6 @@
 """Configuration that a slip has broken is described in one sentence."""
 
+import itertools
 import re
 import shutil
 from pathlib import Path
@@ -191,3 +192,30 @@ def test_a_name_in_a_file_keeps_its_letters(tmp_path, text):
     loaded = load_config("parameters", None, project=tmp_path)
     assert loaded["ingest"]["dataset"] == text
     assert loaded["sample"]["classes"] == [text, "b"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a: &a [*a]",
+        "a: &a {b: *a}",
+        "a: &a [1, 2, 3, 4]\n"
+        + "".join(
+            f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n"
+            for old, new in itertools.pairwise("abcdefghijklmnopqrst")
+        ),
+    ],
+    ids=["list", "group", "exponential"],
+)
+@pytest.mark.parametrize("kind", ["parameters", "globals"])
+def test_aliases_without_end_are_refused_at_once(tmp_path, kind, content):
+    file = make_conf(tmp_path) / f"conf/local/{kind}.yml"
+    file.write_text(content)
+    with pytest.raises(GanvasError, match=r"has anchors and aliases that stand for more than"):
+        load_config(kind, None, project=tmp_path)
+
+
+def test_aliases_may_repeat_a_value(tmp_path):
+    file = make_conf(tmp_path) / "conf/local/parameters.yml"
+    file.write_text("train: {epochs: &n 5}\nsample: {count: *n}")
+    assert load_config("parameters", None, project=tmp_path)["sample"]["count"] == 5

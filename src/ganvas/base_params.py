@@ -5,7 +5,8 @@ import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticKnownError
 from pydantic_core.core_schema import ErrorType
 
 from ganvas.errors import GanvasError
@@ -62,6 +63,15 @@ class Params(BaseModel):
         extra="forbid", frozen=True, ser_json_inf_nan="strings", coerce_numbers_to_str=True
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_booleans_as_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        # In Python, true is the number 1.
+        field = cls.model_fields[info.field_name or ""]
+        if isinstance(value, bool) and not _takes_booleans(field.annotation):
+            raise PydanticKnownError("int_type")
+        return value
+
     def check_if_chosen(self) -> None:
         """Check that the values of a group go together, if its parent has chosen the group.
 
@@ -70,6 +80,13 @@ class Params(BaseModel):
         Raises:
             ValueError: They don't.
         """
+
+
+def _takes_booleans(annotation: Any) -> bool:
+    values = get_args(annotation)
+    return annotation in (bool, Any) or any(
+        isinstance(value, bool) or _takes_booleans(value) for value in values
+    )
 
 
 Model = TypeVar("Model", bound=Params)

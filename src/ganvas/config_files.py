@@ -1,5 +1,6 @@
 """Find out what is wrong with a configuration file, and say it in one sentence."""
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,11 @@ REFERENCE_ERRORS = (InterpolationResolutionError, UnsupportedInterpolationType, 
 SUFFIXES = (".yml", ".yaml", ".json")
 # A file that is nested deeper is none that a person wrote.
 TOO_DEEP = "is nested too deeply: a parameter is at most five levels deep"
+# Values of a file with all that its aliases stand for, at most.
+MAX_VALUES = 100_000
+PLAIN_TAGS = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "binary")
+# An anchor and an alias, as far as a quick look shows.
+ALIASES = (re.compile(rb"&\w"), re.compile(rb"\*\w"))
 
 
 def find_files(conf: Path, environments: Sequence[str], kind: str) -> list[Path]:
@@ -36,6 +42,15 @@ def find_files(conf: Path, environments: Sequence[str], kind: str) -> list[Path]
         }
         files += sorted(file for file in found if file.suffix in SUFFIXES and file.is_file())
     return files
+
+
+def has_aliases(file: Path) -> bool:
+    """Return whether a file may have aliases, which can make a short file endless."""
+    try:
+        content = file.read_bytes()
+    except OSError:
+        return False
+    return all(mark.search(content) for mark in ALIASES)
 
 
 def find_problem(file: Path) -> str | None:
@@ -100,12 +115,14 @@ def _find_wrong_node(node: yaml.Node) -> str | None:
     """Return what YAML allows and a configuration does not."""
     if not isinstance(node, yaml.MappingNode):
         return "must hold names with values, as in 'train: {epochs: 3}': it holds none"
+    if _count_values(node, {}) > MAX_VALUES:
+        return f"has anchors and aliases that stand for more than {MAX_VALUES:,} values: write less"
     pending: list[yaml.Node] = [node]
     while pending:
         node = pending.pop()
         line = node.start_mark.line + 1
-        if not node.tag.startswith("tag:yaml.org,2002:") or "python" in node.tag:
-            tag = node.tag.removeprefix("tag:yaml.org,2002:")
+        tag = node.tag.removeprefix("tag:yaml.org,2002:")
+        if tag not in PLAIN_TAGS:
             return f"has the tag {tag} in line {line}: leave it out"
         if isinstance(node, yaml.ScalarNode) and node.value == "???":
             return f"has ??? in line {line}: put a value in its place"
@@ -117,6 +134,18 @@ def _find_wrong_node(node: yaml.Node) -> str | None:
                 return problem
             pending += [value for _, value in node.value]
     return None
+
+
+def _count_values(node: yaml.Node, counts: dict[int, float]) -> float:
+    """Count the values of a node with its aliases; infinite if it holds itself."""
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if id(node) not in counts:
+        counts[id(node)] = float("inf")  # until its values are counted
+        is_mapping = isinstance(node, yaml.MappingNode)
+        items = [item for pair in node.value for item in pair] if is_mapping else node.value
+        counts[id(node)] = 1 + sum(_count_values(item, counts) for item in items)
+    return counts[id(node)]
 
 
 def _find_wrong_key(node: yaml.MappingNode) -> str | None:

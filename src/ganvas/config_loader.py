@@ -17,6 +17,7 @@ from ganvas.config_files import (
     find_files,
     find_problem,
     find_repeated_keys,
+    has_aliases,
     read_text,
 )
 from ganvas.errors import GanvasError
@@ -107,6 +108,10 @@ class GanvasConfigLoader(OmegaConfigLoader):
         if key in self or key not in self.config_patterns:
             return super().__getitem__(key)
         self._check_environment()
+        # Reading what aliases stand for may take forever.
+        for file in filter(has_aliases, self._find_files(key)):
+            if problem := find_problem(file):
+                raise GanvasError(f"{file} {problem}.")
         try:
             config = super().__getitem__(key)
         except GanvasError:

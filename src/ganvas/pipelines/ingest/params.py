@@ -14,8 +14,8 @@ class IngestParams(PackParams):
 
     dataset: str | None = Field(
         None,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
-        description="text of letters, digits, _ and -, with a letter or digit first",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$",
+        description="text of letters, digits, _ and -, with a letter or digit first, at most 100",
     )
     source: SourceParams = SourceParams()
 
