@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 from ganvas.errors import GanvasError
 from ganvas.saved_json import FOLDER_NAME
 
+# Characters of a folder's name that all file systems allow, and what a number may be at most.
+MAX_NAME, MAX_NUMBER = 255, 1e300
+
 
 class _Type(NamedTuple):
     """What a value must be, and its name in messages."""
@@ -20,6 +23,7 @@ class _Type(NamedTuple):
 
 _TEXT = _Type(str, "text")
 _NUMBER = _Type((int, float), "a number")
+_AMOUNT = _Type((int, float), "a number from 0")
 _OBJECT = _Type(dict, "an object, {…}")
 _LIST = _Type(list, "a list, […]")
 _NUMBER_OR_NULL = _Type((int, float, type(None)), "a number or null")
@@ -33,23 +37,23 @@ _METRIC = {
     "protocol": _TEXT,
     "real": _NUMBER_OR_NULL,
 }
-_RUN = {"dataset": _TEXT, "network": _TEXT, "started": _TEXT, "epochs": _NUMBER}
-_RUN |= {"images_seen": _NUMBER, "parameters": _OBJECT}
+_RUN = {"dataset": _TEXT, "network": _TEXT, "started": _TEXT, "epochs": _AMOUNT}
+_RUN |= {"images_seen": _AMOUNT, "parameters": _OBJECT}
 _SUMMARY = _RUN | {
     "finished": _TEXT,
     "ended_by": _TEXT,
     "message": _TEXT,
-    "seconds": _NUMBER,
+    "seconds": _AMOUNT,
     "snapshots": _TEXT,
     "warnings": _LIST,
-    "held_out": _NUMBER,
+    "held_out": _AMOUNT,
     "classes": _OBJECT,
     "versions": _OBJECT,
 }
 _ENTRY = _RUN | {
     "run": _TEXT,
-    "minutes": _NUMBER,
-    "seed": _NUMBER,
+    "minutes": _AMOUNT,
+    "seed": _AMOUNT,
     "version": _TEXT,
     "metrics": _OBJECT,
 }
@@ -91,8 +95,9 @@ def check_summary(summary: Any) -> None:
     check_class_list(summary["classes"])
     _check_keys(summary["parameters"], {"train": _OBJECT}, "parameters.")
     for key in ("dataset", "network", "started", "snapshots"):
-        if not re.match(FOLDER_NAME, summary[key]):
-            raise GanvasError(f"'{key}' can't be {summary[key]!r}, which is no name of a folder.")
+        name = summary[key]
+        if not re.match(FOLDER_NAME, name) or not name.isprintable() or len(name) > MAX_NAME:
+            raise GanvasError(f"'{key}' can't be {_shorten(name)}, which is no name of a folder.")
 
 
 def check_metrics(metrics: Any, prefix: str = "") -> None:
@@ -131,7 +136,18 @@ def _check_keys(record: Any, keys: dict[str, _Type], prefix: str = "") -> None:
 
 def _check_type(value: Any, kind: _Type, what: str) -> None:
     # In Python, true is a number.
-    if not isinstance(value, kind.types) or (isinstance(value, bool)):
-        text = repr(value)
-        text = f"{text[:40]}…" if len(text) > 40 else text
-        raise GanvasError(f"{what} must be {kind.name}, not {text}.")
+    is_right = isinstance(value, kind.types) and not isinstance(value, bool)
+    if is_right and isinstance(value, int | float):
+        # Neither a page nor a table can be made of integers with hundreds of digits.
+        is_huge = isinstance(value, int) and abs(value) > MAX_NUMBER
+        is_right = not is_huge and (kind is not _AMOUNT or 0 <= value < MAX_NUMBER)
+    if not is_right:
+        raise GanvasError(f"{what} must be {kind.name}, not {_shorten(value)}.")
+
+
+def _shorten(value: Any) -> str:
+    if isinstance(value, int) and abs(value) > MAX_NUMBER:
+        # Python refuses to write integers of thousands of digits.
+        return "one of hundreds of digits"
+    text = repr(value)
+    return f"{text[:40]}…" if len(text) > 40 else text
