@@ -122,8 +122,8 @@ def test_a_version_without_effect_is_refused(tmp_path, pipeline, name, message):
 
 
 def test_a_version_of_an_unknown_dataset_is_refused(tmp_path):
-    with pytest.raises(GanvasError, match="has genrator, but there are versions of generator, "):
-        make_catalog(tmp_path, genrator=OLD)
+    with pytest.raises(GanvasError, match="has models, but there are versions of generator, "):
+        make_catalog(tmp_path, models=OLD)
 
 
 def test_models_of_another_training_than_the_recorded_one_are_not_evaluated(tmp_path):
