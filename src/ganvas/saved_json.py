@@ -9,7 +9,7 @@ from ganvas.errors import GanvasError
 
 T = TypeVar("T")
 # A name that can't lead out of the folder in which it is used.
-FOLDER_NAME = r"^[^./\\][^/\\]*$"
+FOLDER_NAME = r"^[^./\\\x00-\x1f][^/\\\x00-\x1f]{0,254}$"
 FolderName = Annotated[str, Field(pattern=FOLDER_NAME)]
 
 

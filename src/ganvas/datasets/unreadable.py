@@ -93,6 +93,10 @@ def _describe(path: str, error: BaseException) -> str:
             return "it is empty"
     if isinstance(error, GanvasError):
         return str(error)
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
     text = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
     text = f"it is no JSON: {text}" if isinstance(error, json.JSONDecodeError) else text
+    if "set_int_max_str_digits" in text:
+        return "it has a number of thousands of digits"
     return text[:MAX_REASON].rstrip(" .:")

@@ -29,12 +29,15 @@ RUN_STATE_FILE = "run_state.json"
 IDENTITY_FILE = "run.json"
 BEST_FILE = "best.npz"
 CHECKPOINT_FILES = "epoch-*.npz"
+CHECKPOINT_NAME = re.compile(r"epoch-\d+-step-\d+\.npz")
 
 # What reading raises for a file that is damaged or holds something else.
 UNREADABLE = (
     *(OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, OverflowError),
     *(zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError),
 )
+# More epochs, steps or seconds than any run has.
+MAX_COUNT = 2**53
 VariableGroups = dict[str, list[keras.Variable]]
 
 
@@ -101,9 +104,19 @@ class RunState:
             state = TypeAdapter(cls).validate_python(known)
         except ValidationError as error:
             raise ValueError(describe_invalid(error)) from error
-        for entry in (*state.rows, *state.warnings):
-            if not isinstance(entry.get("epoch"), int):
+        for name in ("seconds", "epoch_start", "evals_without_improvement"):
+            if not 0 <= getattr(state, name) < MAX_COUNT:
+                raise ValueError(f"its {name} can't be {getattr(state, name)}")
+        best = [] if state.best is None else [state.best]
+        for entry in (*state.rows, *state.warnings, *best):
+            if not _is_count(entry.get("epoch")):
                 raise ValueError(f"an entry of its history has the epoch {entry.get('epoch')!r}")
+        if not all(isinstance(warning.get("name"), str) for warning in state.warnings):
+            raise ValueError("one of its warnings has no name")
+        if not all({"step", "parameters"} <= part.keys() for part in state.parts):
+            raise ValueError("one of its parts has no step or no parameters")
+        if state.best and not np.isfinite(state.best.get("kernel_distance", np.nan)):
+            raise ValueError(f"its best epoch can't be {state.best}")
         return state
 
 
@@ -187,7 +200,9 @@ class CheckpointStore:
         return f"the checkpoints after {', '.join(names)} are kept, in {self.folder}"
 
     def _files(self) -> list[Path]:
-        return sorted(self.folder.glob(CHECKPOINT_FILES))
+        # Anything else of such a name can't be read, or reading it never ends.
+        files = self.folder.glob(CHECKPOINT_FILES)
+        return sorted(f for f in files if CHECKPOINT_NAME.fullmatch(f.name) and f.is_file())
 
 
 def open_store(parent: Path, identity: dict[str, Any], keep: int, resume: bool) -> CheckpointStore:
@@ -233,7 +248,7 @@ def _read_identity(run: Path) -> Any:
     """Read the parameters that identify a run; None if they can't be read."""
     try:
         return json.loads((run / IDENTITY_FILE).read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 
@@ -273,6 +288,11 @@ def _try_to_read(file: Path, otherwise: str) -> Checkpoint | None:
         return None
 
 
+def _is_count(value: Any) -> bool:
+    # In Python, true is a number.
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_COUNT
+
+
 def _read_checkpoint(file: Path) -> Checkpoint:
     """Read a checkpoint and check everything in it, which may not be what was written.
 
@@ -284,7 +304,7 @@ def _read_checkpoint(file: Path) -> Checkpoint:
     if not isinstance(header, dict):
         raise ValueError(f"its {RUN_STATE_FILE} is no object")
     epoch, step = header.pop("epoch"), header.pop("step")
-    if not all(isinstance(number, int) and number >= 0 for number in (epoch, step)):
+    if not (_is_count(epoch) and _is_count(step)):
         raise ValueError(f"it can't be of epoch {epoch!r} and step {step!r}")
     RunState.from_dict(header)
     with np.load(file, allow_pickle=False) as stored:
