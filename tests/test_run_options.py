@@ -137,6 +137,8 @@ def test_commas_in_lists_separate_no_parameters():
             "name.yml has 'tag' (did you mean 'tags'?), which is no option of run",
         ),
         ("--config=flag.yml", "flag.yml has is_async: maybe, which must be true or false."),
+        ("--config=empty.yml", "empty.yml has pipelines without a value: write one, or leave"),
+        ("--runner=..", "There is no runner '..': use SequentialRunner"),
     ],
 )
 def test_a_wrong_option_is_one_sentence(project, cli, option, sentence):
@@ -145,6 +147,7 @@ def test_a_wrong_option_is_one_sentence(project, cli, option, sentence):
         "open.yml": "run: {",
         "name.yml": "run: {tag: x}",
         "flag.yml": "run: {is_async: maybe}",
+        "empty.yml": "run: {pipelines: }",
     }
     for name, content in files.items():
         (project / name).write_text(content)

@@ -280,6 +280,8 @@ def _describe_unknown(root: Schema, groups: Schema, key: str) -> str:
     else:
         hint = ""
     where = f"in '{group}'" if group else "at the top"
+    if not names:
+        return f"Unknown parameter '{key}'{hint}: there is no group '{group}'."
     if len(names) <= MAX_NAMES:
         return f"Unknown parameter '{key}'{hint}: allowed {where} are {', '.join(names)}."
     return (

@@ -179,6 +179,10 @@ def read_config_file(context: click.Context, option: click.Parameter, value: Any
 
 def _read_option(option: click.Parameter, given: Any, path: str) -> Any:
     """Return a value of a file of options as click takes it from the command line."""
+    if given in (None, "", [], {}):
+        raise GanvasError(
+            f"--config={path} has {option.name} without a value: write one, or leave it out."
+        )
     if getattr(option, "is_flag", False):
         if isinstance(given, bool):
             return given
@@ -306,7 +310,7 @@ def _check_runner(name: str | None, params: dict[str, Any], is_async: bool) -> N
         )
     try:
         runner = load_obj(name, "kedro.runner")
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise GanvasError(_describe_runner(name)) from error
     if not (isinstance(runner, type) and issubclass(runner, AbstractRunner)):
         raise GanvasError(_describe_runner(name))

@@ -49,7 +49,7 @@ def expand_path(text: str) -> Path:
             f"{text} is a URL, whose images can't be counted beforehand: use kedro run with "
             f"--params=ingest.source.name=folder,ingest.dataset=NAME,ingest.source.path={text}."
         )
-    if "${" in text or SURROGATES.search(text):
+    if "${" in text or "\0" in text or SURROGATES.search(text):
         reason = "contains ${" if "${" in text else "is not valid UTF-8"
         raise GanvasError(
             f"{text!a} {reason}, which parameters can't hold: rename the folder, or pass a "
