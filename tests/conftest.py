@@ -1,6 +1,7 @@
 """Fixtures that several tests need: a project of their own, tiny networks, a few images."""
 
 import functools
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +24,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C interrupt, which shells have processes in the background ignore."""
+    """Run tests alike from a shell, in its background and from make."""
+    # A shell has processes in the background ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Commands are written in the form of make where make runs them.
+    os.environ.pop("MAKELEVEL", None)
 
 
 @pytest.fixture
