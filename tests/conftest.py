@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 from click.testing import Result
+from kedro.framework.cli.cli import KedroCLI
 
 from ganvas.networks.dcgan import DcganParams, build_dcgan
 from ganvas.training.callbacks import HistoryLogger
@@ -36,6 +37,26 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty clone of the project, which is the working directory."""
     monkeypatch.chdir(tmp_path)
     return make_project(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, KedroCLI]:
+    """An empty clone and its commands for a module; Kedro takes a second or more to make them."""
+    project = make_project(tmp_path_factory.mktemp("project"))
+    return project, KedroCLI(project_path=project)
+
+
+@pytest.fixture
+def shared_project(commands: tuple[Path, KedroCLI], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The empty clone of a module's tests, which is the working directory."""
+    monkeypatch.chdir(commands[0])
+    return commands[0]
+
+
+@pytest.fixture
+def cli(shared_project: Path, commands: tuple[Path, KedroCLI]) -> KedroCLI:
+    """Kedro's commands in the empty clone."""
+    return commands[1]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from ganvas.errors import GanvasError
 from ganvas.metrics import extractor_names
 from ganvas.project_params import ProjectParams
 from ganvas.run_options import read_params
-from projects import error_sentence, load_config, make_project
+from projects import error_sentence, load_config
 
 pytestmark = pytest.mark.slow
 # No traceback, class of Python or address of Pydantic may be in an output.
@@ -133,25 +133,6 @@ def fuzz(cli: KedroCLI, number: int, seed: int) -> None:
         check_parameter(base, f"{key}={invent(rng)}")
 
 
-@pytest.fixture(scope="module")
-def commands(tmp_path_factory):
-    """The commands of an empty project; Kedro takes a second or more to make them."""
-    project = make_project(tmp_path_factory.mktemp("project"))
-    return project, KedroCLI(project_path=project)
-
-
-@pytest.fixture
-def project(commands, monkeypatch):
-    """The empty project, which is the working directory."""
-    monkeypatch.chdir(commands[0])
-    return commands[0]
-
-
-@pytest.fixture
-def cli(project, commands):
-    return commands[1]
-
-
 @pytest.fixture
 def idle(monkeypatch):
     """Let no command reach what it would do: run nodes, open a server or another program."""
@@ -205,13 +186,13 @@ def test_a_wrong_value_is_one_sentence(cli, command, sentence):
         ("type: json.JSONDataset, filepath: a, foo: 1", "its type doesn't take these keys"),
     ],
 )
-def test_an_entry_of_the_catalog_that_can_not_be_used_is_named(project, cli, entry, reason):
-    (project / "conf/local/catalog.yml").write_text(f"comparison: {{{entry}}}")
-    (project / "data/08_reporting/leaderboard").mkdir(parents=True, exist_ok=True)
-    (project / "data/08_reporting/leaderboard/a.json").write_text("{}")
-    (project / "data/08_reporting/leaderboard/a.png").touch()
+def test_an_entry_of_the_catalog_that_can_not_be_used_is_named(shared_project, cli, entry, reason):
+    (shared_project / "conf/local/catalog.yml").write_text(f"comparison: {{{entry}}}")
+    (shared_project / "data/08_reporting/leaderboard").mkdir(parents=True, exist_ok=True)
+    (shared_project / "data/08_reporting/leaderboard/a.json").write_text("{}")
+    (shared_project / "data/08_reporting/leaderboard/a.png").touch()
     result = CliRunner().invoke(cli, ["run", "--pipelines=compare"])
-    (project / "conf/local/catalog.yml").unlink()
+    (shared_project / "conf/local/catalog.yml").unlink()
     expected = f"Error: The entry 'comparison' of the catalog in conf can't be used: {reason}"
     assert error_sentence(result).startswith(expected)
 

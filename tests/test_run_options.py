@@ -3,35 +3,15 @@
 import click
 import pytest
 from click.testing import CliRunner
-from kedro.framework.cli.cli import KedroCLI
 
 from ganvas.base_params import flatten
 from ganvas.cli import run
 from ganvas.command_line import join_params
 from ganvas.errors import GanvasError
 from ganvas.run_options import read_params, split_params
-from projects import error_sentence, make_project
+from projects import error_sentence
 
 OPTIONS = {option.name: option for option in run.params}
-
-
-@pytest.fixture(scope="module")
-def commands(tmp_path_factory):
-    """The commands of an empty project; Kedro takes a second or more to make them."""
-    project = make_project(tmp_path_factory.mktemp("project"))
-    return project, KedroCLI(project_path=project)
-
-
-@pytest.fixture
-def project(commands, monkeypatch):
-    """The empty project, which is the working directory."""
-    monkeypatch.chdir(commands[0])
-    return commands[0]
-
-
-@pytest.fixture
-def cli(project, commands):
-    return commands[1]
 
 
 def read(text: str) -> dict:
@@ -141,7 +121,7 @@ def test_commas_in_lists_separate_no_parameters():
         ("--runner=..", "There is no runner '..': use SequentialRunner"),
     ],
 )
-def test_a_wrong_option_is_one_sentence(project, cli, option, sentence):
+def test_a_wrong_option_is_one_sentence(shared_project, cli, option, sentence):
     files = {
         "bad.zip": "a: no archive",
         "open.yml": "run: {",
@@ -150,13 +130,13 @@ def test_a_wrong_option_is_one_sentence(project, cli, option, sentence):
         "empty.yml": "run: {pipelines: }",
     }
     for name, content in files.items():
-        (project / name).write_text(content)
+        (shared_project / name).write_text(content)
     result = CliRunner().invoke(cli, ["run", "--pipelines=report", option])
     assert sentence in error_sentence(result)
 
 
-def test_a_file_of_options_may_have_lists_and_nested_parameters(project):
-    (project / "run.yml").write_text(
+def test_a_file_of_options_may_have_lists_and_nested_parameters(shared_project):
+    (shared_project / "run.yml").write_text(
         "run:\n  pipelines: [train, report]\n  tags: [painting]\n"
         "  params: {train.epochs: 3, train: {seed: 4}}\n"
     )

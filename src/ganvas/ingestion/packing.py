@@ -272,8 +272,8 @@ def _warn_of_notes(results: pd.DataFrame) -> None:
 def _split_images(index: pd.DataFrame, images: ShardedImages, params: PackParams) -> dict[str, int]:
     """Add the column split, unless the source has one; count the images that are nearly equal.
 
-    The splits of collections that are packed already never change, so FORMAT_VERSION does not
-    count changes of this function.
+    A collection that is packed keeps its splits until it is packed again, so FORMAT_VERSION does
+    not count changes of this function.
     """
     groups = group_near_duplicates(images)
     several = np.bincount(groups, minlength=len(groups))[groups] > 1
