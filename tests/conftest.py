@@ -3,12 +3,13 @@
 import functools
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from click.testing import Result
 from kedro.framework.cli.cli import KedroCLI
 
@@ -76,6 +77,14 @@ def divergence(monkeypatch: pytest.MonkeyPatch) -> None:
         kernel.assign(np.full(kernel.shape, np.nan, np.float32))
 
     monkeypatch.setattr(HistoryLogger, "on_epoch_end", log_epoch_and_break)
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Run training steps without tracing them first, which takes longer than a few tiny steps."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from ganvas.training.config import TrainParams
 from ganvas.training.gan import GAN
 from reference_step import LEARNING_RATE, to_unit_range
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eager")]
 
 NUM_CLASSES, COUNT = 3, 6
 Batch = tuple[np.ndarray, ...]

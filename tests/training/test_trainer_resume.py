@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from ganvas.errors import GanvasError
@@ -24,7 +25,7 @@ from ganvas.training.config import TrainParams
 from ganvas.training.dataset import TrainingSet
 from ganvas.training.trainer import train
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eager")]
 
 DEFAULTS = {"epochs": 4, "batch_size": 8, "snapshot_rows": 1}
 ALL_STATEFUL = {
@@ -475,6 +476,8 @@ test_trainer_resume.run(
 
 
 def test_a_killed_process_resumes_to_the_same_weights(tmp_path):
+    # The process that is killed traces its steps.
+    tf.config.run_functions_eagerly(False)
     _, expected = run(tmp_path / "whole", ema_decay=0.9, epochs=20)
     (tmp_path / "script.py").write_text(SCRIPT)
     folder = tmp_path / "killed"
