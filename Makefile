@@ -5,7 +5,7 @@ BIN := .venv/bin
 RUN := .venv/.installed
 DEV := .venv/.installed-dev
 
-.PHONY: setup dev lock run test test-fast cover lint format viz site gallery bench bench-quality
+.PHONY: setup dev lock run test test-all test-fast cover lint format viz site gallery bench bench-quality
 
 setup: $(RUN)
 
@@ -28,12 +28,16 @@ lock: $(DEV)
 run: $(RUN)
 	$(BIN)/kedro $(if $(IMAGES),train "$$IMAGES",run) $(OPTIONS)
 
+# All but the longest tests, which repeat on more machines or in more steps what others show.
 test: $(DEV)
+	$(BIN)/pytest --numprocesses=auto --dist=worksteal -m "not exhaustive"
+
+test-all: $(DEV)
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal
 
 # Most tests in under a minute: none that trains for long, runs Kedro, a server or a browser.
 test-fast: $(DEV)
-	$(BIN)/pytest --numprocesses=auto --dist=worksteal -m "not slow"
+	$(BIN)/pytest --numprocesses=auto --dist=worksteal -m "not slow and not exhaustive"
 
 # The same, a quarter slower, with the lines that no test runs.
 cover: $(DEV)

@@ -42,6 +42,7 @@ def tasks(project, monkeypatch) -> dict[str, Task]:
     return read_dag(project)
 
 
+@pytest.mark.exhaustive
 def test_each_stage_is_a_task_and_tasks_run_in_order_of_their_dependencies(project, tasks):
     assert {name: task.upstream for name, task in tasks.items()} == DEPENDENCIES
     parameters = project / "conf/local/parameters.yml"

@@ -15,6 +15,7 @@ from projects import ROOT
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.exhaustive
 def test_an_interrupted_run_loses_nothing_and_ends_with_the_same_bits():
     moments = os.environ.get("GANVAS_INTERRUPTIONS")
     chosen = ["--moments", moments] if moments else ["--moments=1", "--job=training"]

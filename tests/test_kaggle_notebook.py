@@ -19,6 +19,7 @@ OPTIONS = {
 }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_it_trains_on_the_mounted_collection(tmp_path, monkeypatch):
     # What Kaggle mounts: a data set with the packaged project, and the collection.

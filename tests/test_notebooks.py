@@ -43,6 +43,7 @@ def images(outputs: list[nbformat.NotebookNode]) -> list[np.ndarray]:
     ]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_the_notebooks_run_in_order(tmp_path, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))

@@ -101,6 +101,7 @@ def test_the_registered_model_is_the_generator(project, tracked_run):
     assert not any(name.endswith((".pkl", ".pickle")) for name in names)
 
 
+@pytest.mark.exhaustive
 def test_resuming_and_evaluating_later_add_to_the_same_run(project, kedro_run, tracked_run):
     assert tracked_run("--pipelines=train").exit_code == 0
     assert tracked_run("--pipelines=train", train__epochs=3).exit_code == 0

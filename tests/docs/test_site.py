@@ -30,6 +30,7 @@ def check_links(folder: Path) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
+@pytest.mark.exhaustive
 def test_the_site_has_no_broken_links(site):
     result = check_links(site)
     assert result.returncode == 0, result.stdout

@@ -117,6 +117,7 @@ def test_saved_networks_load_in_safe_mode_where_only_keras_is_installed(tmp_path
                 np.testing.assert_allclose(loaded[name], value, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "changes", "params"),

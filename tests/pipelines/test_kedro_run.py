@@ -204,6 +204,7 @@ def check_samples_of_one_class(project, kedro_run):
     assert "'Day Skies'" in message and "Night Skies" in message
 
 
+@pytest.mark.exhaustive
 def test_the_r3gan_preset_runs_through_the_default_pipeline(project, kedro_run):
     tiny = {"network__r3gan__width": 4, "network__r3gan__max_width": 8, "train__epochs": 1}
     result = kedro_run("--env=r3gan", **tiny, network__r3gan__group_width=4)

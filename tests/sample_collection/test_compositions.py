@@ -99,6 +99,7 @@ def test_compositions_of_a_style_differ_in_where_their_edges_are(style):
     assert correct.mean() > 0.7
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_classifier_tells_the_styles_of_unseen_images():
     images = np.array([draw_image(s, k, seed=0, size=64) for s in STYLES for k in range(1, 33)])

@@ -164,6 +164,7 @@ def test_two_devices_of_a_machine_train_as_one_does(single_result, tmp_path):
     assert_replicas_agree(result)
 
 
+@pytest.mark.exhaustive
 def test_the_default_network_trains_with_anchors_on_two_devices_and_two_workers(tmp_path):
     folders = [tmp_path / name for name in ("one", "two", "workers")]
     options = {"network": "projected", "params": ANCHORED}
@@ -179,6 +180,7 @@ def test_the_default_network_trains_with_anchors_on_two_devices_and_two_workers(
     assert_equal_weights(chief, other)
 
 
+@pytest.mark.exhaustive
 def test_a_step_limit_ends_two_workers_at_its_step(tmp_path):
     # Within the second epoch, and between two checks whether a worker must stop.
     params = PARAMS | {"epochs": None, "max_steps": 8}
@@ -187,6 +189,7 @@ def test_a_step_limit_ends_two_workers_at_its_step(tmp_path):
     assert_equal_weights(chief, other)
 
 
+@pytest.mark.exhaustive
 def test_a_lost_worker_ends_the_other_and_both_can_resume(two_results, tmp_path):
     chief, other = launch_two_workers(tmp_path, delay=0.1)
     try:
@@ -230,6 +233,7 @@ def stop_when_the_chief_is_terminated(folder: Path) -> None:
     assert 2 <= len(np.load(folder / "0.npz")["losses"]) <= 10
 
 
+@pytest.mark.exhaustive
 def test_workers_with_different_parameters_do_not_start(tmp_path):
     processes = launch_two_workers(tmp_path, changed={"seed": 1})
     try:
