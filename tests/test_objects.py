@@ -129,7 +129,12 @@ def test_a_missing_bucket_for_models_is_an_error_and_training_resumes(
     with caplog.at_level("INFO"):
         assert kedro_run("--pipelines=train", train__epochs=1).exit_code == 0
     assert "Resuming after epoch 1." in caplog.text and "epoch 1/1" not in caplog.text
-    assert len(bucket.find("nowhere/models")) == 3
+    saved = bucket.find("nowhere/models")
+    assert len(saved) == 3
+    # The same models again, which the run itself loads too.
+    assert kedro_run("--pipelines=train,sample", train__epochs=1, sample__count=2).exit_code == 0
+    bucket.invalidate_cache()
+    assert bucket.find("nowhere/models") == saved
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from kedro.pipeline import Node, Pipeline
 from ganvas.base_params import check_params
 from ganvas.command_line import write_command
 from ganvas.datasets.catalog import SUMMARY, check_versions, creating_pipeline
+from ganvas.datasets.equal_versions import drop_equal_version
 from ganvas.errors import Finished, GanvasError
 from ganvas.file_lock import exclusive_lock
 from ganvas.ingestion.object_store import check_protocol, is_url
@@ -71,7 +72,9 @@ class GanvasHooks:
         """Check that inputs exist, that their versions belong together, and the devices."""
         # One process may run several pipelines.
         self._divergence, self._metrics = None, {}
-        self._version = run_params.get("run_id")
+        self._version, self._catalog = run_params.get("run_id"), catalog
+        # Asynchronous saves may not be complete when the summary is about to be saved.
+        self._saves_in_order = not run_params.get("is_async")
         check_versions(pipeline, catalog, run_params.get("load_versions") or {})
         if "params:train" in pipeline.inputs():
             train = TrainParams.model_validate(catalog.load("params:train"))
@@ -91,9 +94,14 @@ class GanvasHooks:
 
     @hook_impl
     def before_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        """Record in training.json which version of the models it describes."""
+        """Record in training.json which version of the models it describes.
+
+        It is the last training's if the models, which were saved before, are equal to them.
+        """
         if dataset_name == SUMMARY:
             data["version"] = self._version
+            if self._version and self._saves_in_order:
+                data["version"] = drop_equal_version(self._catalog, self._version)
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
