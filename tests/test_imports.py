@@ -12,7 +12,7 @@ SRC = ROOT / "src"
 # layer, only what WITHIN_LAYER names.
 LAYERS = [
     {"__main__", "settings", "pipeline_registry", "cli"},
-    {"kedro_commands"},
+    {"kedro_commands", "disk_command"},
     {"run_options"},
     {"config_loader", "hooks", "own_images", "command_errors"},
     {"log_lines"},
@@ -22,7 +22,7 @@ LAYERS = [
     {"ingestion", "sample_collection", "training", "metrics", "visualization"},
     {"networks"},
     {"backbones"},
-    {"record_schemas"},
+    {"record_schemas", "disk"},
     {
         "table_schemas",
         "model_versions",
@@ -44,7 +44,14 @@ LAYERS = [
 WITHIN_LAYER = {"__main__": {"cli"}, "ingestion": {"sample_collection"}}
 # The glue between Kedro and everything else, which is plain functions of arrays and tables.
 KEDRO = {"pipelines", "datasets", "config_loader", "hooks", "cli", "settings", "pipeline_registry"}
-KEDRO |= {"__main__", "command_errors", "command_line", "kedro_commands", "run_options"}
+KEDRO |= {
+    "__main__",
+    "command_errors",
+    "command_line",
+    "kedro_commands",
+    "run_options",
+    "disk_command",
+}
 
 
 def modules() -> dict[str, ast.Module]:

@@ -16,6 +16,7 @@ from kedro.utils import find_kedro_project
 import ganvas
 from ganvas.command_errors import in_one_sentence
 from ganvas.command_line import join_params, write_command
+from ganvas.disk_command import disk
 from ganvas.errors import GanvasError
 from ganvas.kedro_commands import replace_commands
 from ganvas.redaction import redact
@@ -66,6 +67,7 @@ def cli() -> None:
 # Kedro joins the help of several groups, whose indentation would then be kept.
 cli.help = inspect.cleandoc(cli.help or "")
 cli.add_command(run)
+cli.add_command(disk)
 # Kedro would list its own beside it in `kedro --help`.
 project_commands.lazy_subcommands.pop("run", None)
 

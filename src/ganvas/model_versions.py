@@ -37,12 +37,17 @@ def newest_version(folder: PurePath, versions: Collection[str], recorded: str | 
         >>> newest_version(Path("generator.keras"), versions)
         '2026-01-02T00.00.00.000Z'
     """
-    chosen = max(versions, key=lambda version: (_rank(version), version))
-    if recorded is not None and recorded in versions:
-        chosen = recorded
+    chosen = choose_version(versions, recorded)
     for version in sorted(filter(is_in_future, versions)):
         _warn(folder / version, version == chosen)
     return chosen
+
+
+def choose_version(versions: Collection[str], recorded: str | None = None) -> str:
+    """Return the newest version as `newest_version` does, without warnings."""
+    if recorded is not None and recorded in versions:
+        return recorded
+    return max(versions, key=lambda version: (_rank(version), version))
 
 
 def is_in_future(version: str) -> bool:

@@ -113,13 +113,14 @@ def unpack(archive: Path, cache: Path) -> Path:
         logger.warning("%s is not there; the files that it had are used, in %s.", archive, folder)
         return folder
     expected = {"bytes": status.st_size, "modified_ns": status.st_mtime_ns}
-    if recorded == expected:
+    if recorded is not None and expected.items() <= recorded.items():
         return folder
     partial = folder.with_name(f".{uuid.uuid4().hex}.partial")
     try:
         partial.mkdir(parents=True)
         _extract(archive, partial, status.st_size)
-        (partial / MARKER).write_text(json.dumps(expected))
+        marker = expected | {"archive": str(archive.absolute())}
+        (partial / MARKER).write_text(json.dumps(marker))
         replace_folder(folder, partial)
     except OSError as error:
         raise GanvasError(explain_disk_error(error, folder, "filled")) from error
@@ -153,7 +154,7 @@ def _folder_of(archive: Path, cache: Path) -> Path:
     return cache / key / (name if name.strip(".") else "archive")
 
 
-def _read_marker(folder: Path) -> dict[str, int] | None:
+def _read_marker(folder: Path) -> dict[str, int | str] | None:
     try:
         marker = json.loads((folder / MARKER).read_text())
     except (OSError, ValueError):
