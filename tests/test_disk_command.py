@@ -91,8 +91,6 @@ def test_pruned_models_are_sampled_evaluated_and_resumed(project, kedro_run):
     assert result.exit_code == 0, result.output
     summary = json.loads((data / f"08_reporting/{MODEL}/training.json").read_text())
     # It resumed: the run is still that of the first command.
-    assert (
-        summary["epochs"] == 3
-        and len(list((data / f"07_model_output/{MODEL}/snapshots").iterdir())) == 1
-    )
+    assert summary["epochs"] == 3
+    assert len(list((data / f"07_model_output/{MODEL}/snapshots").iterdir())) == 1
     assert versions(data) == {newest, summary["version"]}

@@ -4,11 +4,11 @@ import time
 import zipfile
 
 import pytest
-from made_up_runs import MODEL, add_entry, add_run, run_name, set_newest, version_name, write
 
 from ganvas.disk import usage as module
 from ganvas.disk.usage import measure_usage
 from ganvas.file_lock import exclusive_lock
+from made_up_runs import MODEL, add_entry, add_run, run_name, set_newest, version_name, write
 
 OLD = time.time() - 3 * 86400
 
@@ -78,12 +78,18 @@ def test_links_are_listed_and_not_followed(data, tmp_path):
 
 def test_runs_are_described_by_their_epochs_and_different_parameters(data):
     first, _, newest = items(data, module.CHECKPOINTS)
-    assert first.details == f"epochs 11, 12, not finished, begun {run_name(0)}, seed=0"
+    assert first.details == f"epochs 11, 12, not known to be finished, begun {run_name(0)}, seed=0"
     assert first.state == "unfinished" and not first.kept
     assert newest.state == "finished" and newest.kept.startswith("it is the newest run")
     add_entry(data, 0)
     assert items(data, module.CHECKPOINTS)[0].state == "finished"
     assert [path.name for path, _ in first.surplus] == ["epoch-000011-step-0000000.npz"]
+
+
+def test_an_entry_of_an_earlier_version_is_of_a_finished_run_if_it_has_all_epochs(data):
+    for epochs, state in ((12, "finished"), (13, "unfinished"), ("none", "unfinished")):
+        add_entry(data, 0, ended_by=None, parameters={"train.epochs": epochs})
+        assert items(data, module.CHECKPOINTS)[0].state == state
 
 
 @pytest.mark.parametrize(
@@ -102,7 +108,7 @@ def test_of_damaged_checkpoints_the_last_readable_one_stays(data, content):
     with zipfile.ZipFile(run / "epoch-000011-step-0000000.npz", "w") as archive:
         archive.writestr("run_state.json", "[]")
     (item, *_) = items(data, module.CHECKPOINTS)
-    assert item.surplus == () and "not finished" in item.details
+    assert item.surplus == () and "not known to be finished" in item.details
 
 
 def test_marked_epochs_keep_their_run_and_are_no_surplus(data):

@@ -64,7 +64,7 @@ def read_leaderboard(folder: Path) -> Results:
                 f"the leaderboard's {file.stem}",
                 str(entry["started"]),
                 float(entry["epochs"]),
-                _text(entry.get("ended_by")),
+                _text(entry.get("ended_by")) or _find_end(entry),
                 _text(entry.get("model_version")),
                 file.stat().st_mtime,
             )
@@ -73,6 +73,15 @@ def read_leaderboard(folder: Path) -> Results:
             continue
         entries.setdefault(key, []).append(run)
     return Results(entries, damaged)
+
+
+def _find_end(entry: dict[str, Any]) -> str | None:
+    """Return what ended the run of an entry of an earlier version, as far as it shows that."""
+    try:
+        reached = float(entry["parameters"]["train.epochs"]) <= float(entry["epochs"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return "epochs" if reached else None
 
 
 def read_summary(file: Path) -> Run | None:
