@@ -63,6 +63,21 @@ def test_equal_models_are_not_kept_twice_and_the_earlier_ones_are_loaded(folder,
     assert (catalog.load("generator").get_weights()[0] == 1).all()
 
 
+def test_without_permission_to_remove_the_new_models_the_earlier_ones_are_whole(
+    folder, caplog, monkeypatch
+):
+    catalog = save(folder, SECOND)
+    store = catalog.get("generator")._fs
+
+    def refuse(store, path, recursive=False):
+        raise PermissionError(f"{path} is read-only")
+
+    monkeypatch.setattr(type(store), "rm", refuse)
+    assert drop_equal_version(catalog, SECOND) == FIRST
+    assert caplog.text.count("can't be removed") == 3
+    assert all(FIRST in names for names in versions(folder))
+
+
 @pytest.mark.parametrize("changed", [{"value": 1 + 1e-7}, {"names": ("skies",)}])
 def test_other_models_or_classes_are_kept(folder, changed):
     assert drop_equal_version(save(folder, SECOND, **changed), SECOND) == SECOND

@@ -87,6 +87,7 @@ def are_equal_models(one: IO[bytes], other: IO[bytes]) -> bool:
     Raises:
         Exception: A file is no model.
     """
+    # With which Keras writes weights.
     import h5py
 
     with zipfile.ZipFile(one) as one_zip, zipfile.ZipFile(other) as other_zip, ExitStack() as stack:

@@ -278,7 +278,11 @@ def _list_collections(data: Path, tree: _Tree, results: Results) -> Iterator[Ite
         if paths:
             user = _find_user(data, tree, results, dataset.name)
             yield _make_item(
-                *(tree, COLLECTION, dataset.name, "", *paths),
+                tree,
+                COLLECTION,
+                dataset.name,
+                "",
+                *paths,
                 kept=_keep_collection(data, tree, collection, user),
                 state="" if user else "unused",
             )
