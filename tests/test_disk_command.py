@@ -71,6 +71,9 @@ def test_errors_are_one_sentence(data, disk):
     assert "No option says what may go" in error_sentence(disk("--delete"))
     assert "it must be a number of hours" in error_sentence(disk("--temporary", "--older-than=3"))
     assert "There is no version 'x'" in error_sentence(disk("--mark=x"))
+    # A variable of the shell that is not set.
+    for option in ("--only=", "--older-than=", "--mark="):
+        assert f"{option[:-1]} is empty" in error_sentence(disk("--temporary", "--delete", option))
 
 
 def test_pruned_models_are_sampled_evaluated_and_resumed(project, kedro_run):

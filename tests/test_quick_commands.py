@@ -48,6 +48,7 @@ def run(project, *arguments: str) -> tuple[str, set[str]]:
         ("--help", "gallery"),
         ("run --help", "--pipelines"),
         ("gallery --help", "--port"),
+        ("disk", "What may go, for example: kedro disk"),
         ("registry list", "- compare"),
         ("registry describe", "train.train_gan (train_gan)"),
         ("catalog describe-datasets", "AtomicModelDataset"),

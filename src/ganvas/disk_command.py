@@ -27,9 +27,13 @@ from ganvas.disk.usage import OTHER, Item, Usage, measure_usage
 from ganvas.disk_space import format_bytes
 from ganvas.errors import GanvasError
 from ganvas.plain_text import one_line
+from ganvas.run_options import refuse_empty
 
 # Items of a kind are listed one by one up to this number, and then the largest ones.
 MAX_LISTED = 30
+
+# A variable of the shell that is not set must not widen what goes.
+_filled = in_one_sentence(refuse_empty(None))
 
 
 @click.command(short_help="List what takes space below data/, and delete what may go.")
@@ -52,13 +56,25 @@ MAX_LISTED = 30
 )
 @click.option("--unpacked", is_flag=True, help="Files of archives that are still there.")
 @click.option("--temporary", is_flag=True, help="What killed processes have left.")
-@click.option("--older-than", metavar="AGE", help="Only what was not changed for 30d, 12h or 8w.")
 @click.option(
-    "--only", metavar="PATTERN", help="Only of this dataset or dataset/network: 'sample/*'."
+    "--older-than",
+    metavar="AGE",
+    callback=_filled,
+    help="Only what was not changed for 30d, 12h or 8w.",
+)
+@click.option(
+    "--only",
+    metavar="PATTERN",
+    callback=_filled,
+    help="Only of this dataset or dataset/network: 'sample/*'.",
 )
 @click.option("--delete", "deletes", is_flag=True, help="Delete it; else it is only listed.")
-@click.option("--mark", metavar="MODEL/VERSION", help="Mark a version, so that it is kept.")
-@click.option("--unmark", metavar="MODEL/VERSION", help="Remove the mark of a version.")
+@click.option(
+    "--mark", metavar="MODEL/VERSION", callback=_filled, help="Mark a version, so that it is kept."
+)
+@click.option(
+    "--unmark", metavar="MODEL/VERSION", callback=_filled, help="Remove the mark of a version."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 @in_one_sentence
