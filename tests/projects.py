@@ -1,5 +1,6 @@
 """Temporary projects for tests: copies of this one without data, run at a tiny size."""
 
+import atexit
 import functools
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from kedro.framework.cli.cli import KedroCLI
 
 from ganvas import settings
 from ganvas.cli import run
+from ganvas.config_loader import GanvasConfigLoader
 from ganvas.run_options import read_params
 from ganvas.sample_collection import build_collection
 
@@ -83,14 +85,31 @@ def build_wheel(folder: Path) -> Path:
     return wheel
 
 
-def load_config(
-    kind: str, env: str | None = "base", params: dict | None = None, project: Path = ROOT
-) -> dict:
-    """Load "parameters" or "catalog" from conf, with an environment and runtime parameters."""
-    loader = settings.CONFIG_LOADER_CLASS(
-        str(project / "conf"), env=env, runtime_params=params, **settings.CONFIG_LOADER_ARGS
+@functools.cache
+def plain_project() -> Path:
+    """Return a copy of the project without what conf/local may hold on a developer's machine."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return make_project(folder)
+
+
+def make_loader(
+    env: str | None = "base", params: dict | None = None, conf: Path | None = None
+) -> GanvasConfigLoader:
+    """Return a loader of conf, with presets and runtime parameters."""
+    return settings.CONFIG_LOADER_CLASS(
+        str(conf or plain_project() / "conf"),
+        env=env,
+        runtime_params=params,
+        **settings.CONFIG_LOADER_ARGS,
     )
-    return loader[kind]
+
+
+def load_config(
+    kind: str, env: str | None = "base", params: dict | None = None, project: Path | None = None
+) -> dict:
+    """Load "parameters" or "catalog" from conf, with presets and runtime parameters."""
+    return make_loader(env, params, project and project / "conf")[kind]
 
 
 def write_parameters(file: Path, params: dict[str, object]) -> None:

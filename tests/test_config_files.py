@@ -161,12 +161,12 @@ def test_an_entry_of_the_catalog_without_a_type_is_named(entry, reason):
     [
         ("conf", None, "There is no folder {0}/conf of configuration: run the command in the"),
         ("conf/base", None, "{0}/conf has no folder base, which holds all parameters and the"),
-        ("conf/local", None, "There is no folder {0}/conf/local, which holds your own parameters"),
         (
             "conf/gpu",
             "gpu",
             "There is no environment 'gpu' in {0}/conf: --env takes base, ",
         ),
+        ("conf/gpu", "local,gpu", "--env can't be 'local,gpu': conf/base lies under all presets"),
         ("conf/gpu", "..", "There is no environment '..' in {0}/conf: --env takes base, "),
     ],
 )

@@ -116,8 +116,6 @@ def test_the_command_of_a_run_has_the_parameters_of_conf_local(tmp_path, monkeyp
     # The same parameters without conf/local.
     expected = load_config("parameters", None, params, project)
     assert load_config("parameters", "base", chosen, project) == expected
-    # With another environment conf/local isn't read.
-    assert load_config("catalog", "gpu", {}, project)["command"]["data"] == "kedro run --env=gpu"
 
 
 def test_the_command_of_a_run_has_no_password(tmp_path, monkeypatch):

@@ -30,6 +30,7 @@ LAYERS = [
         "base_params",
         "command_line",
         "config_files",
+        "presets",
         "names",
         "atomic_files",
         "disk_space",

@@ -1,9 +1,9 @@
 """Kedro's configuration loader, with validated parameters and catalog paths that depend on them."""
 
-import contextlib
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kedro.config import MissingConfigException, OmegaConfigLoader
 from kedro.utils import find_kedro_project
@@ -21,6 +21,14 @@ from ganvas.config_files import (
     read_text,
 )
 from ganvas.errors import GanvasError
+from ganvas.presets import (
+    Preset,
+    find_replaced,
+    get_value,
+    lay_over,
+    split_names,
+    without_keys,
+)
 from ganvas.project_params import ProjectParams
 from ganvas.redaction import redact
 from ganvas.training.gpu import has_gpu
@@ -62,19 +70,42 @@ def choose_by_profile(tree: Any, gpu: bool) -> Any:
     return {key: choose_by_profile(value, gpu) for key, value in tree.items()}
 
 
+class Layer(NamedTuple):
+    """What a folder of conf sets of a kind of configuration.
+
+    Attributes:
+        name: Name of the folder.
+        config: Its configuration, nested, with what `--params` sets of parameters.
+        replaced: Dotted keys of groups that a later preset replaces.
+    """
+
+    name: str
+    config: dict[str, Any]
+    replaced: frozenset[str] = frozenset()
+
+
 class GanvasConfigLoader(OmegaConfigLoader):
     """OmegaConfigLoader with these differences.
 
+    - `--env` may name several presets: conf/base is read first, then they in their order, then
+      conf/local, of which each overrides those before it. `--env=base` reads conf/base alone.
     - `${chosen:dataset}`, `${chosen:network}` and the like in the catalog are filled in from the
-      parameters, whether these come from conf/base, an environment or --params.
+      parameters, whether these come from conf/base, a preset, conf/local or --params.
     - Parameters are validated when the catalog is loaded, which Kedro does before anything else.
     - `${by_profile:…}` in the parameters becomes the value of the CPU or the GPU profile.
     - conf/local's credentials are read with any --env; missing ones are empty.
     - Text that looks like a number or like true is text where a parameter is text: 007, on.
-    - What is wrong with a file or an environment is a GanvasError, in one sentence.
+    - What is wrong with a file or a preset is a GanvasError, in one sentence.
+
+    Attributes:
+        replacements: Sentences on presets that replace what earlier ones set, once parameters are
+            loaded.
     """
 
     def __init__(self, conf_source: str | Path, *args: Any, **kwargs: Any):
+        self.replacements = list[str]()
+        # Of the parameters, as they were loaded last.
+        self._layers = list[Layer]()
         try:
             super().__init__(conf_source, *args, **kwargs)
         except (GanvasError, TypeError):
@@ -92,77 +123,174 @@ class GanvasConfigLoader(OmegaConfigLoader):
             choices = check_params(ProjectParams, self["parameters"]).choices()
             choices["command"] = self._command()
             OmegaConf.register_new_resolver("chosen", choices.__getitem__, replace=True)
-        if key == "credentials":
-            return dict.fromkeys(CREDENTIALS) | self._credentials()
         config = self._load(key)
+        if key == "credentials":
+            return dict.fromkeys(CREDENTIALS) | config
         if key == "catalog":
             _check_catalog(config)
         return choose_by_profile(config, _is_gpu(config)) if key == "parameters" else config
 
-    def _load(self, key: str) -> dict[str, Any]:
-        """Return a kind of configuration as Kedro loads it, with text as it is written.
+    def presets(self) -> list[str]:
+        """Return the names of the presets, the one below all others first.
 
         Raises:
-            GanvasError: There is no such environment, or a file can't be read.
+            GanvasError: One of them is empty, repeated, or conf/base or conf/local.
+        """
+        reserved = (self.base_env, self.default_run_env)
+        names = split_names(self.env, reserved) if self.env else []
+        return [name for name in names if name not in reserved]
+
+    def preset_parameters(self) -> dict[str, Any]:
+        """Return what the presets set, with dotted keys and without what --params sets.
+
+        Raises:
+            GanvasError: A preset can't be read.
+        """
+        presets = [Preset(name, self._load_own(name)) for name in self.presets()]
+        replaced, _ = find_replaced(presets)
+        tree: dict[str, Any] = {}
+        for preset, keys in zip(presets, replaced, strict=True):
+            tree = lay_over(tree, without_keys(preset.own, keys))
+        return flatten(choose_by_profile(tree, _is_gpu(tree)))
+
+    def _load(self, key: str) -> dict[str, Any]:
+        """Return a kind of configuration from all folders, with text as it is written.
+
+        Raises:
+            GanvasError: There is no such preset, or a file can't be read.
         """
         if key in self or key not in self.config_patterns:
             return super().__getitem__(key)
-        self._check_environment()
+        self._check_folders()
         # Reading what aliases stand for may take forever.
-        for file in filter(has_aliases, self._find_files(key)):
+        for file in filter(has_aliases, self._find_files(key, self._folders(key))):
             if problem := find_problem(file):
                 raise GanvasError(f"{file} {problem}.")
         try:
-            config = super().__getitem__(key)
+            layers = self._read_layers(key)
         except GanvasError:
             raise
         except MissingConfigException as error:
-            # Kedro expects this error of credentials and globals, which a project may not have.
+            # Kedro expects this error of globals, which a project may not have.
             if key not in ("parameters", "catalog"):
                 raise
-            raise GanvasError(
-                f"{self.conf_source} has no {key} for the environment "
-                f"'{self.env or self.default_run_env}': check --conf-source and --env."
-            ) from error
+            raise GanvasError(self._explain_missing(key)) from error
         except Exception as error:
             raise GanvasError(self._explain(key, error)) from error
+        config = self._merge(key, layers)
         if key == "parameters":
-            self._restore_text(config)
+            self._layers = layers
+        if not config and key in ("parameters", "catalog"):
+            raise GanvasError(self._explain_missing(key))
+        if not config and key not in ("globals", "credentials"):
+            # Kedro's plugins expect this error of their own configuration.
+            raise MissingConfigException(f"There is no {key} in {self.conf_source}.")
         return config
 
-    def _check_environment(self) -> None:
-        """Check that conf, conf/base and the environment's folder exist."""
-        conf, env = Path(self.conf_source), self.env or self.default_run_env
-        if self._protocol != "file":
+    def _folders(self, key: str) -> list[str]:
+        """Return the names of the folders to read, each of which overrides those before it."""
+        base_alone = self._is_base_alone() and key != "credentials"
+        return [self.base_env, *self.presets(), *([] if base_alone else [self.default_run_env])]
+
+    def _is_base_alone(self) -> bool:
+        return self.env is not None and self.env.strip() == self.base_env
+
+    def _read_layers(self, key: str) -> list[Layer]:
+        """Read a kind of configuration from each folder."""
+        layers = []
+        for name in self._folders(key):
+            try:
+                layers.append(Layer(name, self._read_folder(key, name)))
+            except MissingConfigException:
+                # Your own configuration is not part of an archive.
+                if name != self.default_run_env:
+                    raise
+        presets = self.presets()
+        if key != "parameters" or len(presets) < 2:
+            return layers
+        own = [Preset(name, self._load_own(name)) for name in presets]
+        replaced, self.replacements = find_replaced(own)
+        keys = dict(zip(presets, replaced, strict=True))
+        return [layer._replace(replaced=frozenset(keys.get(layer.name, ()))) for layer in layers]
+
+    def _read_folder(self, key: str, name: str) -> dict[str, Any]:
+        """Read a kind of configuration from one folder, as Kedro reads conf/base."""
+        env, base = self.env, self.base_env
+        try:
+            self.env = self.base_env = name
+            return super().__getitem__(key)
+        finally:
+            self.env, self.base_env = env, base
+
+    def _load_own(self, name: str) -> dict[str, Any]:
+        """Return the parameters that the files of a preset set, without those of --params."""
+        given = self.runtime_params
+        try:
+            self.runtime_params = {}
+            return self._read_folder("parameters", name)
+        except REFERENCE_ERRORS:
+            # It refers to what --params sets.
+            self.runtime_params = given
+            return self._read_folder("parameters", name)
+        finally:
+            self.runtime_params = given
+
+    def _merge(self, key: str, layers: Sequence[Layer]) -> dict[str, Any]:
+        """Merge what the folders set: parameters one by one, entries of the catalog as a whole."""
+        config: dict[str, Any] = {}
+        for layer in layers:
+            above = without_keys(layer.config, set(layer.replaced))
+            soft = self.merge_strategy.get(key) == "soft"
+            config = lay_over(config, above) if soft else config | above
+        if key == "parameters":
+            self._restore_text(config, layers)
+        return config
+
+    def _check_folders(self) -> None:
+        """Check that conf, conf/base and the folders of presets exist."""
+        conf, known = Path(self.conf_source), self._list_folders()
+        if known is None:
             return
-        if not conf.is_dir():
-            raise GanvasError(
-                f"There is no folder {conf} of configuration: run the command in the folder of the "
-                "project, or set --conf-source to a folder or an archive of one."
-            )
-        known = sorted(folder.name for folder in conf.glob("[!.]*/") if folder.is_dir())
         if self.base_env not in known:
             raise GanvasError(
                 f"{conf} has no folder {self.base_env}, which holds all parameters and the "
                 "catalog: restore it, or set --conf-source to a folder that has it."
             )
-        if env in known:
-            return
-        if env == self.default_run_env:
-            raise GanvasError(
-                f"There is no folder {conf / env}, which holds your own parameters: create it; it "
-                "may be empty."
-            )
-        raise GanvasError(
-            f"There is no environment '{env}' in {conf}: --env takes {', '.join(known)}."
-        )
+        for name in self.presets():
+            if name not in known:
+                raise GanvasError(
+                    f"There is no environment '{name}' in {conf}: --env takes "
+                    f"{', '.join(known)}, or several presets separated by commas."
+                )
 
-    def _find_files(self, key: str) -> list[Path]:
-        """Return the files of a kind of configuration, those of the environment first."""
+    def _list_folders(self) -> list[str] | None:
+        """Return the names of the folders in conf; None if it is on an object store."""
+        conf = Path(self.conf_source)
+        if self._protocol in ("tar", "zip"):
+            root = self._fs.ls("", detail=False)[-1]
+            entries = self._fs.ls(root) if self._fs.isdir(root) else []
+            names = [entry["name"] for entry in entries if entry["type"] == "directory"]
+            return sorted(Path(name).name for name in names)
+        if self._protocol != "file":
+            return None
+        if not conf.is_dir():
+            raise GanvasError(
+                f"There is no folder {conf} of configuration: run the command in the folder of the "
+                "project, or set --conf-source to a folder or an archive of one."
+            )
+        return sorted(folder.name for folder in conf.glob("[!.]*/") if folder.is_dir())
+
+    def _find_files(self, key: str, folders: Sequence[str]) -> list[Path]:
+        """Return the files of a kind of configuration, those of the last folder first."""
         if self._protocol != "file":
             return []
-        environments = dict.fromkeys([self.env or self.default_run_env, self.base_env])
-        return find_files(Path(self.conf_source), list(environments), key)
+        return find_files(Path(self.conf_source), folders[::-1], key)
+
+    def _explain_missing(self, key: str) -> str:
+        return (
+            f"{self.conf_source} has no {key} for the environment "
+            f"'{self.env or self.default_run_env}': check --conf-source and --env."
+        )
 
     def _explain(self, key: str, error: Exception) -> str:
         """Return what is wrong with a kind of configuration that can't be loaded."""
@@ -171,37 +299,39 @@ class GanvasConfigLoader(OmegaConfigLoader):
             if isinstance(cause, GanvasError):
                 return str(cause)
             cause = cause.__cause__ or cause.__context__
-        files = self._find_files(key)
-        for file in files:
+        folders = self._folders(key)
+        for file in self._find_files(key, folders):
             if problem := find_problem(file):
                 return f"{file} {problem}."
-        for env in {Path(self.conf_source) / name for name in (self.base_env, self.env or "local")}:
-            within = [file for file in files if file.is_relative_to(env)]
-            if repeated := find_repeated_keys(within, key):
+        for name in folders:
+            if repeated := find_repeated_keys(self._find_files(key, [name]), key):
                 return repeated
         if isinstance(error, REFERENCE_ERRORS):
             return explain_reference(error)
         return (
             f"The {key} in {self.conf_source} can't be read: check the files {key}*.yml in its "
-            "folders base and that of --env, and what --params sets."
+            f"folders {', '.join(folders)}, and what --params sets."
         )
 
-    def _restore_text(self, config: dict[str, Any]) -> None:
+    def _restore_text(self, config: dict[str, Any], layers: Sequence[Layer]) -> None:
         """Replace what YAML reads as numbers or booleans by their text, where text is meant."""
         given = flatten(self.runtime_params or {})
         for key in find_text_keys(ProjectParams):
-            *parents, last = key.split(".")
-            group: Any = config
-            for name in parents:
-                group = group.get(name) if isinstance(group, dict) else None
+            group_key, _, last = key.rpartition(".")
+            group = get_value(config, group_key)
             if not isinstance(group, dict) or key in given or _is_text(group.get(last)):
                 continue
-            text = read_text(self._find_files("parameters"), key)
+            folders = [
+                layer.name
+                for layer in layers
+                if not any(key.startswith(f"{group}.") for group in layer.replaced)
+            ]
+            text = read_text(self._find_files("parameters", folders), key)
             if text is not None and _is_text(text) and "${" not in str(text):
                 group[last] = text
 
     def _command(self) -> str:
-        """Return the command that runs everything with the same environment and parameters.
+        """Return the command that runs everything with the same presets and parameters.
 
         What conf/local sets is part of it. Passwords and keys are replaced by `***`.
         """
@@ -209,42 +339,26 @@ class GanvasConfigLoader(OmegaConfigLoader):
         words = ["kedro", "run"] if project else ["ganvas"]
         if project is None or Path(self.conf_source).resolve() != (project / "conf").resolve():
             words.append(f"--conf-source={redact(str(self.conf_source))}")
-        if self.env and self.env != self.default_run_env:
-            words.append(f"--env={self.env}")
+        presets = self.presets()
+        if presets or self._is_base_alone():
+            words.append(f"--env={','.join(presets) or self.base_env}")
         params = self._local_parameters() | flatten(self.runtime_params or {})
         if params:
             words.append(join_params(redact(params)))
         return shlex.join(words)
 
     def _local_parameters(self) -> dict[str, Any]:
-        """Return what conf/local sets, with dotted keys; with another --env it isn't read."""
-        env = self.env
-        if env and env != self.default_run_env:
-            return {}
-        config = self._load("parameters")
-        try:
-            self.env = self.base_env
-            base = self._load("parameters")
-        finally:
-            self.env = env
+        """Return what conf/local changes in the parameters loaded last, with dotted keys."""
+        layers = self._layers
+        others = [layer for layer in layers if layer.name != self.default_run_env]
+        config, default = self._merge("parameters", layers), self._merge("parameters", others)
         gpu = _is_gpu(config)
-        params, defaults = (flatten(choose_by_profile(tree, gpu)) for tree in (config, base))
+        params, defaults = (flatten(choose_by_profile(tree, gpu)) for tree in (config, default))
         return {
             key: escape_references(value)
             for key, value in params.items()
             if key not in defaults or defaults[key] != value
         }
-
-    def _credentials(self) -> dict[str, Any]:
-        env, credentials = self.env, dict[str, Any]()
-        try:
-            for chosen in (self.default_run_env, env):
-                self.env = chosen
-                with contextlib.suppress(MissingConfigException):
-                    credentials |= self._load("credentials")
-        finally:
-            self.env = env
-        return credentials
 
 
 def _check_catalog(config: dict[str, Any]) -> None:

@@ -45,11 +45,13 @@ class GanvasHooks:
         self._paths: dict[str, str] = {}
         self._divergence: str | None = None
         self._metrics: dict[str, Any] = {}
+        self._config_loader: Any = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Configure logging, and the folder from which relative paths start."""
         set_project_folder(context.project_path)
+        self._config_loader = context.config_loader
         # The command line prints errors itself. Set here rather than in logging.yml, which Kedro
         # does not read from a packaged conf.
         logging.getLogger("kedro.pipeline.node").setLevel(logging.CRITICAL)
@@ -69,7 +71,12 @@ class GanvasHooks:
         catalog: CatalogProtocol[Any, Any],
         run_params: dict[str, Any],
     ) -> None:
-        """Check that inputs exist, that their versions belong together, and the devices."""
+        """Check that inputs exist, that their versions belong together, and the devices.
+
+        Before that, log what presets replace in one another.
+        """
+        for sentence in getattr(self._config_loader, "replacements", ()):
+            logger.info("%s", sentence)
         # One process may run several pipelines.
         self._divergence, self._metrics = None, {}
         self._version, self._catalog = run_params.get("run_id"), catalog
