@@ -12,6 +12,7 @@ from kedro.framework.cli.cli import KedroCLI
 from kedro.framework.cli.utils import _split_params
 from PIL import Image
 
+import ganvas.cli
 from ganvas.base_params import flatten
 from ganvas.cli import cli
 from projects import DCGAN, ROOT, TINY, error_sentence
@@ -100,6 +101,23 @@ def test_folders_of_one_name_have_data_of_their_own(project):
         manifest = project / "data/03_primary" / name / "collection" / "manifest.json"
         folder = "a" if count == 20 else "b"
         assert json.loads(manifest.read_text())["source"] == f"{project}/{folder}/art"
+
+
+def test_the_printed_command_has_the_presets_of_the_variable(project, monkeypatch):
+    monkeypatch.setenv("KEDRO_ENV", "celeba,gpu")
+    # What it runs is tested above.
+    monkeypatch.setattr(ganvas.cli.run, "callback", lambda **options: None)
+    for name in ("a", "b"):
+        put(project / "art" / name, 60)
+    result = train(project, "art", "--size=128")
+    assert result.exit_code == 0, result.output
+    command = printed_command(result)
+    assert shlex.split(command)[2] == "--env=celeba,gpu"
+    # As with --env=gpu: conf/gpu names the network, which is the default.
+    expected = {"network.label": "class", "train.batch_size": 32, "ingest.size": 128}
+    assert params_of(command).items() >= expected.items()
+    monkeypatch.setenv("KEDRO_ENV", "celeba")
+    assert "network.label" not in params_of(printed_command(train(project, "art")))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from ganvas.ingestion.collection import MANIFEST
 from ganvas.ingestion.inspect_folder import FolderContents
 from ganvas.own_images import choose_parameters, describe_contents, make_name
 from ganvas.project_params import ProjectParams
-from projects import load_config
+from projects import load_config, make_loader
 
 ART = Path("/home/ada/art")
 
@@ -24,9 +24,12 @@ def describe(
     return FolderContents(path, source, images, folders or {"": images}, {})
 
 
-def choose(data: Path, contents: FolderContents, folder: Path = ART, **options) -> tuple[dict, str]:
+def choose(
+    data: Path, contents: FolderContents, folder: Path = ART, env: str | None = None, **options
+) -> tuple[dict, str]:
     """Return the chosen parameters and all reasons as one text."""
-    choices = choose_parameters(folder, contents, data, **options)
+    preset = make_loader(env).preset_parameters()
+    choices = choose_parameters(folder, contents, data, preset=preset, **options)
     params = {key: value for choice in choices for key, value in choice.params.items()}
     return params, " ".join(choice.reason for choice in choices)
 
@@ -69,7 +72,7 @@ def test_sizes_depend_on_the_number_of_images(tmp_path, images, expected):
 
 
 @pytest.mark.parametrize("images", [20, 60, 600, 20_000])
-@pytest.mark.parametrize("env", [None, "gpu", "faces"])
+@pytest.mark.parametrize("env", [None, "gpu", "faces,r3gan"])
 @pytest.mark.parametrize("size", [None, 32, 128, 256])
 def test_all_choices_are_valid_parameters_and_batches_can_be_filled(tmp_path, images, env, size):
     options = {"size": size, "env": env, "minutes": 2.5}
@@ -121,7 +124,8 @@ def test_labels_can_be_chosen(tmp_path):
 def test_a_preset_chooses_classes_itself_unless_told(tmp_path):
     contents = describe(images=60, folders={"cats": 30, "dogs": 30})
     assert "network.label" not in choose(tmp_path, contents, env="faces")[0]
-    assert choose(tmp_path, contents, env="gpu")[0]["network.label"] == "class"
+    for env in ("gpu", "faces,gpu"):
+        assert choose(tmp_path, contents, env=env)[0]["network.label"] == "class"
     named = choose(tmp_path, contents, env="faces", labels="folders")[0]
     assert named["network.label"] == "class"
 

@@ -23,6 +23,7 @@ from ganvas.redaction import redact
 from ganvas.run_options import (
     check_options,
     load_catalog,
+    make_config_loader,
     read_params,
     refuse_empty,
     replace_callbacks,
@@ -101,7 +102,7 @@ _filled = in_one_sentence(refuse_empty(None))
     help="End after this many minutes of training.",
 )
 @click.option(
-    "--env", "-e", callback=_filled, help="Preset of conf/, such as gpu, faces or artworks."
+    "--env", "-e", callback=_filled, help="Preset of conf/, or several: gpu, faces,r3gan."
 )
 @click.option(
     "--params",
@@ -137,7 +138,8 @@ def train(
 
     path = expand_path(folder)
     # Before the folder is inspected, which may take minutes, and its plan is printed.
-    load_catalog(env, _read(params), conf_source)
+    loader = make_config_loader(env, _read(params), conf_source)
+    loader["catalog"]
     data = _find_root(context.obj) / "data"
     if is_archive(path):
         path = unpack(path, data / "01_raw" / UNPACKED)
@@ -151,13 +153,14 @@ def train(
         labels=labels,
         steps=steps,
         minutes=minutes,
-        env=env,
+        preset=loader.preset_parameters(),
     )
     chosen, reasons = _join_choices(choices, params)
     load_catalog(env, _read(chosen.removeprefix("--params=")), conf_source)
     click.echo("\n".join([describe_contents(path, contents), *reasons]))
     options = [f"--conf-source={conf_source}"] if conf_source else []
-    options += [f"--env={env}"] if env else []
+    # Of KEDRO_ENV, too: the command does the same in another shell.
+    options += [f"--env={loader.env}"] if loader.env else []
     options.append(chosen)
     click.echo(f"The command that does the same:\n\n  {redact(write_command('run', *options))}\n")
     with run.make_context("run", options, parent=context) as run_context:

@@ -3,7 +3,7 @@
 import json
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -24,7 +24,7 @@ SPLIT_NAMES = {"train", "training", "valid", "validation", "val", "dev", "eval",
 # A folder is a class if it holds this many images, and if such folders hold most of all images.
 MIN_CLASS_IMAGES, MIN_CLASSES_SHARE = 10, 0.9
 LABEL_COLUMNS = {"folder": "class", "artworks": "artist", "wikiart": "style"}
-DEFAULT_SIZE, CPU_BATCH = 64, 16
+DEFAULT_NETWORK, DEFAULT_SIZE, CPU_BATCH = "projected", 64, 16
 # Below these numbers of images: no validation split, the CPU's batch size, no test split.
 FEW, SMALL, MEDIUM = 50, 100, 1000
 # An epoch of the sample collection has 31 steps, one of which is a checkpoint and a snapshot.
@@ -48,7 +48,7 @@ def choose_parameters(
     labels: Labels = "auto",
     steps: int | None = None,
     minutes: float | None = None,
-    env: str | None = None,
+    preset: Mapping[str, Any] | None = None,
 ) -> list[Choice]:
     """Choose the parameters of a run on the images of a folder.
 
@@ -57,11 +57,11 @@ def choose_parameters(
         contents: Its contents.
         data: Folder `data` of the project.
         name: Name of the dataset; None: that of the folder, or one beside it if that is taken.
-        size: Side of the images in pixels; None: that of the environment.
+        size: Side of the images in pixels; None: that of the configuration.
         labels: folders, none, or auto: by the number of images in the folders.
         steps: Maximum number of training steps.
         minutes: Maximum minutes of training.
-        env: Configuration environment: a preset, or gpu.
+        preset: Parameters that the presets of `--env` set, with dotted keys.
 
     Raises:
         GanvasError: The name can't be that of a folder, there are no folders to be classes, or
@@ -72,11 +72,12 @@ def choose_parameters(
             f"Results would be written to {data}, among the images of {contents.path}: run the "
             "command in another folder."
         )
-    classes = choose_classes(contents, labels, env)
+    preset = preset or {}
+    classes = choose_classes(contents, labels, preset)
     return [
         choose_dataset(folder, contents, data, size, name),
         *([classes] if classes else []),
-        *choose_sizes(contents.images, size, env),
+        *choose_sizes(contents.images, size, preset),
         *choose_limits(steps, minutes),
     ]
 
@@ -183,8 +184,10 @@ def _read_source_of_training(summaries: list[Path]) -> str | None:
     return None
 
 
-def choose_classes(contents: FolderContents, labels: Labels, env: str | None) -> Choice | None:
-    """Choose whether to train by class; None leaves it to the environment.
+def choose_classes(
+    contents: FolderContents, labels: Labels, preset: Mapping[str, Any]
+) -> Choice | None:
+    """Choose whether to train by class; None leaves it to the presets.
 
     Raises:
         GanvasError: There are no folders that could be classes.
@@ -199,7 +202,7 @@ def choose_classes(contents: FolderContents, labels: Labels, env: str | None) ->
                 f"--labels folders needs two or more subfolders with images in {contents.path}: "
                 "leave it out to train without classes."
             )
-    elif env not in (None, "base", "local", "gpu"):
+    elif "network.label" in preset or not _trains_default(preset):
         # A preset trains a known system, by class or not.
         return None
     elif problem:
@@ -231,23 +234,28 @@ def _explain_missing_classes(contents: FolderContents, column: str | None) -> st
     return None
 
 
-def choose_sizes(images: int, size: int | None, env: str | None) -> Iterator[Choice]:
+def _trains_default(preset: Mapping[str, Any]) -> bool:
+    """Return whether presets train the default network."""
+    return bool(preset.get("network.name", DEFAULT_NETWORK) == DEFAULT_NETWORK)
+
+
+def choose_sizes(images: int, size: int | None, preset: Mapping[str, Any]) -> Iterator[Choice]:
     """Choose what depends on the size of the images and of the collection.
 
     The profile, cpu or gpu, has chosen the sizes of networks and batches in conf/base.
 
     Args:
         images: Number of images.
-        size: Side of the images; None: that of the environment.
-        env: Configuration environment.
+        size: Side of the images; None: that of the configuration.
+        preset: Parameters that the presets of `--env` set, with dotted keys.
     """
     if size is not None:
         yield Choice({"ingest.size": size}, f"Size: {size}×{size} pixels.")
-    elif env is None:
+    elif "ingest.size" not in preset:
         yield Choice({}, f"Size: {DEFAULT_SIZE}×{DEFAULT_SIZE} pixels; --size chooses another.")
-    if size is not None and size > DEFAULT_SIZE and env in (None, "base", "local", "gpu"):
+    if size is not None and size > DEFAULT_SIZE and _trains_default(preset):
         # As conf/gpu says; on a CPU this is the batch size anyway.
-        double = (env, size) == ("gpu", 128) and images >= SMALL
+        double = (preset.get("profile"), size) == ("gpu", 128) and images >= SMALL
         batch = 2 * CPU_BATCH if double else CPU_BATCH
         sizes = {"train.batch_size": batch}
         sizes |= {"network.projected.input_upscale": 1} if size > 128 else {}
@@ -269,7 +277,7 @@ def choose_sizes(images: int, size: int | None, env: str | None) -> Iterator[Cho
         yield Choice(
             {"ingest.test_share": 0}, "No test images, which evaluate.parzen alone would need."
         )
-    if env in (None, "base", "local"):
+    if not preset:
         yield from _choose_intervals(int(images * (1 - validation - test)) // CPU_BATCH)
 
 

@@ -332,6 +332,25 @@ def _describe_runner(name: str) -> str:
     return f"There is no runner '{name}'{hint}: use SequentialRunner, the default."
 
 
+def make_config_loader(
+    env: str | None = None,
+    params: dict[str, Any] | None = None,
+    conf_source: str | None = None,
+) -> Any:
+    """Return the configuration loader that a run with these options has.
+
+    Raises:
+        GanvasError: The folder of the configuration or a preset is wrong.
+    """
+    project = find_kedro_project(Path.cwd()) or Path.cwd()
+    return settings.CONFIG_LOADER_CLASS(
+        conf_source or str(project / settings.CONF_SOURCE),
+        env=env or os.environ.get("KEDRO_ENV"),
+        runtime_params=params,
+        **settings.CONFIG_LOADER_ARGS,
+    )
+
+
 def load_catalog(
     env: str | None = None,
     params: dict[str, Any] | None = None,
@@ -340,13 +359,6 @@ def load_catalog(
     """Load the catalog's configuration, for which all parameters are checked.
 
     Raises:
-        GanvasError: An environment, a file or a parameter is wrong.
+        GanvasError: A preset, a file or a parameter is wrong.
     """
-    project = find_kedro_project(Path.cwd()) or Path.cwd()
-    loader = settings.CONFIG_LOADER_CLASS(
-        conf_source or str(project / settings.CONF_SOURCE),
-        env=env or os.environ.get("KEDRO_ENV"),
-        runtime_params=params,
-        **settings.CONFIG_LOADER_ARGS,
-    )
-    return dict(loader["catalog"])
+    return dict(make_config_loader(env, params, conf_source)["catalog"])
