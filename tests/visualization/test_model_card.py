@@ -44,6 +44,12 @@ def test_hugging_face_can_read_the_card(training):
     assert (card.data.license, card.data.license_name) == ("other", "unknown")
 
 
+def test_the_card_names_the_presets(training):
+    summary = training | {"command": "kedro run --env=celeba,gpu"}
+    page = render_card(METRICS, VERDICT, summary, (32, 32), 6)
+    assert "The run has the presets celeba and gpu of conf, each of which overrides those" in page
+
+
 def test_a_task_of_the_hub_is_named_only_without_classes(training):
     by_class = ModelCard(render_card(METRICS, VERDICT, training, (32, 32), 6)).data
     assert by_class.pipeline_tag is None
@@ -99,7 +105,7 @@ def test_only_parameters_that_the_run_used_are_listed(training):
 def test_the_command_and_what_it_needs_besides_are_shown(training):
     page = render_card(METRICS, VERDICT, training | {"ended_by": "interrupted"}, (32, 32), 6)
     assert "train.max_steps=231,train.max_minutes=null'\n```\n\nThe run was interrupted: " in page
-    assert "ends it at the same step, 231.\n\n## Versions" in page
+    assert "same step, 231.\n\nThe run has the preset celeba of conf.\n\n## Versions" in page
     assert "3 epochs, 231 steps, 3,702 images seen" in page
 
 

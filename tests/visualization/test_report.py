@@ -262,6 +262,26 @@ def test_the_command_to_reproduce_the_run_is_shown(training):
     assert "<code>kedro run --env=celeba --params=&#39;a b=1&#39;</code>" in render(training)
 
 
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("kedro run --env=celeba --params='a b=1'", "The run has the preset celeba of conf."),
+        (
+            "ganvas --conf-source=a.zip --env=celeba,b,gpu",
+            "The run has the presets celeba, b and gpu of conf, each of which overrides those "
+            "before it.",
+        ),
+        ("kedro run --env=base", None),
+        ("kedro run", None),
+        (None, None),
+    ],
+)
+def test_the_presets_of_the_run_are_named(training, command, sentence):
+    page = render(training | {"command": command})
+    assert ("The run has the preset" in page) == bool(sentence)
+    assert sentence is None or f"<p>{sentence}</p>" in page
+
+
 def test_the_command_alone_reproduces_a_run_that_its_steps_ended(training):
     for reason in ("steps", "epochs", "patience", "diverged"):
         assert reproduction_notes(training | {"ended_by": reason}) == []

@@ -15,6 +15,7 @@ from ganvas.visualization.metric_table import (
 )
 from ganvas.visualization.report import (
     TEMPLATES,
+    describe_presets,
     describe_run,
     list_parameters,
     reproduction_command,
@@ -70,6 +71,7 @@ def render_card(
         parameters=list_parameters(used_parameters(training["parameters"])),
         command=command,
         fence=code_fence(command),
+        presets=describe_presets(training),
         notes=reproduction_notes(training),
         height=height,
         width=width,

@@ -1,5 +1,6 @@
 """The report page: one self-contained HTML file."""
 
+import contextlib
 import shlex
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -152,6 +153,7 @@ def render_report(
         finished=format_time(training["finished"]),
         parameters=list_parameters(used_parameters(training["parameters"])),
         command=reproduction_command(training),
+        presets=describe_presets(training),
         notes=reproduction_notes(training),
         splits=splits,
         rejected=rejected,
@@ -269,6 +271,31 @@ def _set(command: str, params: dict[str, str]) -> str:
     pairs = dict(text.partition("=")[::2] for text in ",".join(given).split(",") if text) | params
     rest = [word for word in words if not word.startswith(option)]
     return shlex.join([*rest, option + ",".join(f"{key}={text}" for key, text in pairs.items())])
+
+
+def describe_presets(training: dict[str, Any]) -> str | None:
+    """Return a sentence on the presets of a run; None if it has none.
+
+    Args:
+        training: The training summary, as in training.json.
+
+    Example:
+        >>> describe_presets({"command": "kedro run --env=wikiart"})
+        'The run has the preset wikiart of conf.'
+    """
+    option, words = "--env=", list[str]()
+    with contextlib.suppress(ValueError):
+        words = shlex.split(str(training.get("command") or ""))
+    names = [word.removeprefix(option) for word in words if word.startswith(option)]
+    if not names or names[-1] == "base":
+        return None
+    *others, last = names[-1].split(",")
+    if not others:
+        return f"The run has the preset {last} of conf."
+    return (
+        f"The run has the presets {', '.join(others)} and {last} of conf, each of which overrides "
+        "those before it."
+    )
 
 
 def reproduction_notes(training: dict[str, Any]) -> list[str]:
