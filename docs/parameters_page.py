@@ -19,12 +19,15 @@ from ganvas.project_params import ProjectParams
 CONF = Path(__file__).parents[1] / "conf" / "base"
 INTRODUCTION = """# Parameters
 
-Every parameter can be changed in `conf/base`, in a preset of `conf/`, in `conf/local` (which Kedro
-reads only when you don't pass `--env`), or for one run:
+Every parameter can be changed in `conf/base`, in a preset of `conf/`, in `conf/local`, or for one
+run:
 
 ```sh
 kedro run --params=train.epochs=20,network.name=dcgan
 ```
+
+Each of these overrides those before it: `--params` overrides `conf/local`, which overrides the
+presets of `--env`, of which there may be [several](own-images.md#combine-presets).
 
 A wrong key or value stops the run before any work, with an error that names it. The defaults are
 those of `conf/base`. If there are two, the first is for a CPU and the second for a GPU (`profile`).

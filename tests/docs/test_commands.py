@@ -51,7 +51,8 @@ def test_every_kedro_run_command_is_valid(page):
         words = shlex.split(command.split("&&")[0])[2:]
         options = dict(word.removeprefix("--").split("=", 1) for word in words if "=" in word)
         assert set(options) <= {"env", "params", "pipelines", "namespaces", *NODE_OPTIONS}, command
-        assert "env" not in options or (ROOT / "conf" / options["env"]).is_dir(), command
+        presets = options.get("env", "base").split(",")
+        assert all((ROOT / "conf" / name).is_dir() for name in presets), command
         chosen = options.get("pipelines", "__default__").split(",")
         assert set(chosen) <= set(PIPELINES), command
         nodes = {node.name for name in chosen for node in PIPELINES[name].nodes}
