@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 import pytest
-from made_up_runs import MODEL, add_entry, add_version, set_newest, version_name
 
 from ganvas.disk.references import (
     find_kept_versions,
@@ -15,6 +14,7 @@ from ganvas.disk.references import (
 )
 from ganvas.errors import GanvasError
 from ganvas.file_lock import exclusive_lock
+from made_up_runs import MODEL, add_entry, add_version, set_newest, version_name
 
 
 @pytest.fixture
