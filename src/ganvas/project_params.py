@@ -42,18 +42,12 @@ class ProjectParams(Params):
                 "selects the best epoch, so metrics would be biased: set "
                 "evaluate.extractor=efficientnet_lite2, or train.kid_validation.interval=null"
             )
-        if self.network.name == "projected":
-            backbone = f"network.name is projected, whose discriminator's backbone is {BACKBONE}"
-            if self.evaluate.extractor == BACKBONE:
-                raise ValueError(
-                    f"{backbone}, and evaluate.extractor is the same network, so metrics would be "
-                    "biased: set evaluate.extractor=efficientnet_lite2"
-                )
-            if kid_validation and KID_EXTRACTOR == BACKBONE:
-                raise ValueError(
-                    f"{backbone}, and train.kid_validation compares epochs by the same network: "
-                    "set train.kid_validation.interval=null"
-                )
+        if self.network.name == "projected" and self.evaluate.extractor == BACKBONE:
+            raise ValueError(
+                f"network.name is projected, whose discriminator's backbone is {BACKBONE}, and "
+                "evaluate.extractor is the same network, so metrics would be biased: set "
+                "evaluate.extractor=efficientnet_lite2"
+            )
         return self
 
     @model_validator(mode="after")

@@ -252,7 +252,7 @@ def test_snapshots_and_kid_validation_use_the_ema_generator(networks, images, tm
     own_callbacks = [
         save,
         EarlyWarnings(save, lambda rows, images: []),
-        KidValidation(params, lambda generator: measured.append(generator) or 0.5),
+        KidValidation(params, lambda generator: measured.append(generator) or 0.5, "lite1"),
     ]
     data, store = TrainingSet(images, np.arange(20)), CheckpointStore(tmp_path, keep=1)
     train(GanNetworks(*networks), ema_generator, data, params, store, own_callbacks)

@@ -22,7 +22,7 @@ from ganvas.backbones.precision import dtype_policy
 from ganvas.backbones.state_dict import assign_weights, kernel_axes, read_state_dict
 from ganvas.errors import GanvasError
 
-Variant = Literal["lite0", "lite2"]
+Variant = Literal["lite0", "lite1", "lite2"]
 
 FEATURES = 1280
 CLASSES = 1000
@@ -54,7 +54,11 @@ class _Scale(NamedTuple):
     side: int
 
 
-SCALES: dict[Variant, _Scale] = {"lite0": _Scale(1.0, 1.0, 224), "lite2": _Scale(1.1, 1.2, 260)}
+SCALES: dict[Variant, _Scale] = {
+    "lite0": _Scale(1.0, 1.0, 224),
+    "lite1": _Scale(1.0, 1.1, 240),
+    "lite2": _Scale(1.1, 1.2, 260),
+}
 
 
 @cache
@@ -81,7 +85,7 @@ def build_efficientnet(variant: Variant, weights: dict[str, np.ndarray]) -> kera
     """Build a frozen EfficientNet-Lite with its weights.
 
     Args:
-        variant: The scale; lite0 takes images of side S = 224, lite2 of 260.
+        variant: The scale; lite0 takes images of side S = 224, lite1 of 240, lite2 of 260.
         weights: The port's state dict for this variant.
 
     Returns:

@@ -3,8 +3,9 @@
 from typing import Literal
 
 # Their weights are pip packages, so that no run downloads anything.
-PACKAGED: dict[str, Literal["lite0", "lite2"]] = {
+PACKAGED: dict[str, Literal["lite0", "lite1", "lite2"]] = {
     "efficientnet_lite0": "lite0",
+    "efficientnet_lite1": "lite1",
     "efficientnet_lite2": "lite2",
 }
 INCEPTION_FILE = "pt_inception-2015-12-05-6726825d.pth"

@@ -115,7 +115,7 @@ def load_extractor(name: str, weights: str | None = None) -> FeatureExtractor:
     """Load a feature extractor with its weights, once per process.
 
     Args:
-        name: `efficientnet_lite0` or `efficientnet_lite2`, with ImageNet weights from pip packages;
+        name: `efficientnet_lite0`, `_lite1` or `_lite2`, with ImageNet weights from pip packages;
             `inception`, the network of FID, with its published weights from a file; the name of a
             network of keras.applications; or the path of a saved Keras model from images
             (N, S, S, 3), RGB in [0, 255], to features (N, d) or feature maps (N, h, w, d), which

@@ -40,6 +40,8 @@ Logs = dict[str, Any] | None
 STEPS_BETWEEN_LOSS_CHECKS = 50
 # A lasting or returning problem is logged again only after so many epochs.
 EPOCHS_BETWEEN_WARNINGS = 50
+# By which versions that didn't record it compared epochs.
+FIRST_EXTRACTOR = "efficientnet_lite0"
 
 
 class Diverged(Exception):  # noqa: N818 - a result of training, reported by its message
@@ -314,6 +316,7 @@ class KidValidation(keras.callbacks.Callback):
     Args:
         params: Parameters of training.
         measure: Takes the generator; returns its distance to real images.
+        extractor: Name of the extractor whose features it compares.
         split: Which real images these are, for the log.
     """
 
@@ -321,10 +324,12 @@ class KidValidation(keras.callbacks.Callback):
         self,
         params: TrainParams,
         measure: Callable[[keras.Model], float],
+        extractor: str,
         split: str = "validation",
     ) -> None:
         super().__init__()
-        self.settings, self.measure, self.split = params.kid_validation, measure, split
+        self.settings, self.measure = params.kid_validation, measure
+        self.extractor, self.split = extractor, split
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         """Reset the count of steps."""
@@ -341,15 +346,41 @@ class KidValidation(keras.callbacks.Callback):
             return
         run_state = self.model.run_state
         distance = self.measure(self.model.ema_generator)
+        self._drop_other_extractor(run_state)
         run_state.rows[-1]["kernel_distance"] = distance
         logger.info("epoch %d: kernel distance to %s images %.5f", epoch + 1, self.split, distance)
         if run_state.best is None or distance < run_state.best["kernel_distance"]:
-            run_state.best = {"epoch": epoch + 1, "kernel_distance": distance}
+            run_state.best = {
+                "epoch": epoch + 1,
+                "kernel_distance": distance,
+                "extractor": self.extractor,
+            }
             run_state.evals_without_improvement = 0
         else:
             run_state.evals_without_improvement += 1
             if run_state.evals_without_improvement == self.settings.patience:
                 self.model.stop_training = True
+
+    def _drop_other_extractor(self, run_state: RunState) -> None:
+        """Rename distances of an earlier version's extractor, so that they aren't compared."""
+        best = run_state.best
+        if best is None:
+            return
+        other = str(best.get("extractor", FIRST_EXTRACTOR))
+        if other == self.extractor:
+            return
+        for row in run_state.rows:
+            if "kernel_distance" in row:
+                row[f"kernel_distance_{other}"] = row.pop("kernel_distance")
+        run_state.best, run_state.evals_without_improvement = None, 0
+        logger.warning(
+            "The epochs before this one were compared by %s, epoch %s being the best; from now on "
+            "they are compared by %s. Distances of the two can't be compared, so the best epoch is "
+            "chosen anew, from this one on.",
+            other,
+            best["epoch"],
+            self.extractor,
+        )
 
 
 class TensorBoardLogger(keras.callbacks.TensorBoard):

@@ -53,7 +53,8 @@ class RunState:
         epoch_start: What `seconds` was when the present epoch began.
         parts: Where the run was begun, and resumed with other parameters that matter: step, and
             these parameters.
-        best: Epoch and kernel distance of the best epoch so far.
+        best: Epoch and kernel distance of the best epoch so far, and the extractor of the features,
+            which earlier versions left out.
         evals_without_improvement: Measurements of the kernel distance since then.
     """
 
@@ -63,7 +64,7 @@ class RunState:
     seconds: float = 0.0
     epoch_start: float = 0.0
     parts: list[dict[str, Any]] = field(default_factory=list)
-    best: dict[str, int | float] | None = None
+    best: dict[str, int | float | str] | None = None
     evals_without_improvement: int = 0
 
     def __post_init__(self) -> None:
@@ -115,7 +116,7 @@ class RunState:
             raise ValueError("one of its warnings has no name")
         if not all({"step", "parameters"} <= part.keys() for part in state.parts):
             raise ValueError("one of its parts has no step or no parameters")
-        if state.best and not np.isfinite(state.best.get("kernel_distance", np.nan)):
+        if state.best and not _is_best(state.best):
             raise ValueError(f"its best epoch can't be {state.best}")
         return state
 
@@ -291,6 +292,12 @@ def _try_to_read(file: Path, otherwise: str) -> Checkpoint | None:
 def _is_count(value: Any) -> bool:
     # In Python, true is a number.
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_COUNT
+
+
+def _is_best(best: dict[str, Any]) -> bool:
+    distance = best.get("kernel_distance")
+    is_finite = isinstance(distance, int | float) and bool(np.isfinite(distance))
+    return is_finite and isinstance(best.get("extractor", ""), str)
 
 
 def _read_checkpoint(file: Path) -> Checkpoint:

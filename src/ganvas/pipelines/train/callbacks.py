@@ -95,7 +95,7 @@ def make_callbacks(
         split = choose_kid_split(collection, params)
         measure = make_kid_measure(collection, data, params, split)
         real = "training" if split == "train" else split
-        callbacks.append(KidValidation(params, measure, real))
+        callbacks.append(KidValidation(params, measure, KID_EXTRACTOR, real))
     if params.tensorboard:
         callbacks.append(TensorBoardLogger(lambda run: _tensorboard_folder(snapshots, run)))
     return callbacks

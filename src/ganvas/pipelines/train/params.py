@@ -10,9 +10,9 @@ from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.redaction import redact
 from ganvas.training.config import TrainParams
 
-# The feature extractor of train.kid_validation. The final evaluation uses another one, by whose
-# features no epoch was selected.
-KID_EXTRACTOR = "efficientnet_lite0"
+# The feature extractor of train.kid_validation. It is neither the backbone of a discriminator, which
+# training optimizes by, nor allowed for the evaluation: by its features no epoch may be selected.
+KID_EXTRACTOR = "efficientnet_lite1"
 # A change of one of these parameters starts a new run; with any other the run resumes.
 IDENTITY = {
     "anchor",
