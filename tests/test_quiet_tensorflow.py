@@ -49,6 +49,18 @@ def test_a_failing_import_writes_everything_and_its_traceback(tmp_path):
     assert result.stderr.rstrip().endswith("ImportError: no libcudart.so")
 
 
+@pytest.mark.parametrize(("given", "expected"), [([], "true"), (["false"], "false")])
+def test_tensorflow_takes_a_gpus_memory_as_it_needs_it(tmp_path, monkeypatch, given, expected):
+    name = "TF_FORCE_GPU_ALLOW_GROWTH"
+    monkeypatch.delenv(name, raising=False)
+    for value in given:
+        monkeypatch.setenv(name, value)
+    result = import_tensorflow(
+        tmp_path, f"import os; memory = os.environ['{name}']", "print(tensorflow.memory)"
+    )
+    assert result.stdout == f"{expected}\n"
+
+
 def test_without_a_standard_error_the_import_works(tmp_path):
     (tmp_path / "tensorflow").mkdir()
     (tmp_path / "tensorflow" / "__init__.py").write_text("name = 'fake'")
