@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import pytest
 from PIL import Image
 
+from ganvas.networks.sampling import MAX_TRUNCATION
 from projects import BY_CLASS, PLAIN
 
 IMAGE = {"model": BY_CLASS, "seed": 1, "number": 2}
@@ -52,6 +53,12 @@ def test_every_page_is_served_for_every_model(path, model, client):
     for address in re.findall(r'(?:src|href|action)="([^"]+)"', page):
         assert address.startswith(("/", "#", "data:image/png;base64,")), address
     assert "style=" not in response.text and "onclick" not in response.text
+
+
+def test_the_slider_of_truncation_has_the_range_of_the_parameter(client):
+    page = client.get("/", query_string={"truncation": MAX_TRUNCATION}).text
+    (slider,) = re.findall(r'<input type="range" name="truncation"[^>]*>', page)
+    assert f'value="{MAX_TRUNCATION}"' in slider and f'max="{MAX_TRUNCATION:g}"' in slider
 
 
 def test_links_of_the_first_page_lead_to_pages(client):

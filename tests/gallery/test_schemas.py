@@ -17,7 +17,7 @@ import pytest
         ({"seed": 2**32}, "seed"),
         ({"first": 10_000}, "first: input should be less than 10000"),
         ({"truncation": 0}, "truncation"),
-        ({"truncation": 1.5}, "truncation"),
+        ({"truncation": 2.05}, "truncation: input should be less than or equal to 2"),
         ({"format": "exe"}, "format: input should be 'png', 'webp' or 'json'"),
         ({"size": 4096}, "size: extra inputs are not permitted"),
         ([], "The request"),

@@ -118,6 +118,24 @@ def test_latents_of_a_class_lie_around_its_anchors(prior, mapping, weights):
     assert 0.95 * NOISE < offsets.std(axis=0).mean() < 1.1 * NOISE
 
 
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_truncation_leads_to_one_latent_of_the_class(prior, mapping, number):
+    weights = tuple(np.eye(NUM_CLASSES)[number])
+    (center,) = map_latents(mapping, np.zeros((1, LATENT), np.float32), weights)
+    nearest, offset = find_nearest(prior, center[None])
+    # It is near an anchor of its own class, nearer than latents around that are.
+    assert LABELS[nearest[0]] == number
+    assert np.linalg.norm(offset) < NOISE * np.sqrt(LATENT)
+    # Shorter latents are mapped nearer to it, and those of any length stay in the class.
+    distances = []
+    for truncation in (0.05, 0.5, 1, 2):
+        mapped = map_latents(mapping, truncation * draw_latents(1000), weights)
+        nearest, _ = find_nearest(prior, mapped)
+        assert (LABELS[nearest] == number).mean() > 0.95
+        distances.append(np.linalg.norm((mapped - center) / prior.scale, axis=1).mean())
+    assert distances == sorted(distances) and distances[0] < distances[2] / 4
+
+
 def test_an_unconditional_prior_maps_to_all_anchors_and_varies_as_they_do():
     prior = make_prior(conditional=False)
     mapped = add_prior(make_generator(conditional=False), prior).predict(

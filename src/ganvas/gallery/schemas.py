@@ -20,6 +20,7 @@ from pydantic import (
 
 from ganvas.gallery.model_store import MAX_LOADED, MAX_NAME
 from ganvas.gallery.request_checks import InvalidRequestError, check_json
+from ganvas.networks.sampling import MAX_TRUNCATION
 
 MAX_COUNT = 64
 # The latents of a seed are drawn in order, so the last one costs as much as all before it.
@@ -43,7 +44,12 @@ Number = Annotated[
     int, Field(ge=0, lt=MAX_NUMBER, description="Which image of the seed, from 0."), INTEGRAL
 ]
 Truncation = Annotated[
-    float, Field(ge=0.05, le=1, description="Below 1: more typical, less varied images.")
+    float,
+    Field(
+        ge=0.05,
+        le=MAX_TRUNCATION,
+        description="Below 1: more typical, less varied images; above 1: rarer ones.",
+    ),
 ]
 Name = Annotated[str | None, Field(max_length=MAX_NAME)]
 ClassName = Annotated[Name, Field(alias="class", description="For models with classes.")]

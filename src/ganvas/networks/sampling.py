@@ -9,6 +9,8 @@ from ganvas.keras_types import Model
 # Batches always have this size: float sums depend on the batch size, so only then does an image
 # depend on nothing but its seed and number.
 BATCH = 64
+# Latents further out have never been trained on, and images become unrecognizable.
+MAX_TRUNCATION = 2.0
 
 
 def latent_dim(generator: Model) -> int:
@@ -40,9 +42,10 @@ def sample_latents(generator: Model, count: int, seed: int, truncation: float = 
         generator: The generator that takes the latents.
         count: Number of latents; the first ones don't depend on it.
         seed: Random seed.
-        truncation: Factor of all latents, above 0 and at most 1; below 1, images are more typical
-            and less varied (cf. Brock et al., arXiv 1809.11096, and Karras et al., arXiv
-            1812.04948, who truncate in other ways).
+        truncation: Factor of all latents, above 0 and at most `MAX_TRUNCATION`; below 1, images are
+            more typical and less varied, above 1 rarer and with more errors (cf. Brock et al.,
+            arXiv 1809.11096, and Karras et al., arXiv 1812.04948, who truncate in other ways).
+            Images with a class approach one image of that class, see `docs/glossary.md`.
 
     Example:
         >>> from ganvas.networks.dcgan import DcganParams, build_dcgan

@@ -31,3 +31,9 @@ def test_class_names_that_yaml_reads_as_booleans_raise_an_error(text):
     with pytest.raises(GanvasError, match=r"'sample\.classes|'classes") as caught:
         read(text)
     assert "needs quotation marks" in str(caught.value)
+
+
+def test_latents_may_be_scaled_to_twice_their_length():
+    assert read("truncation: 2").truncation == 2
+    with pytest.raises(GanvasError, match="must be a number above 0 to 2"):
+        read("truncation: 2.01")

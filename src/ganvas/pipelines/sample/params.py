@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from ganvas.base_params import Params
+from ganvas.networks.sampling import MAX_TRUNCATION
 
 
 class SampleParams(Params):
@@ -12,7 +13,7 @@ class SampleParams(Params):
 
     count: int = Field(64, ge=1, le=1_000_000)
     seed: int = Field(0, ge=0)
-    truncation: float = Field(1.0, gt=0, le=1)
+    truncation: float = Field(1.0, gt=0, le=MAX_TRUNCATION)
     classes: str | Annotated[list[str], Field(min_length=1)] | None = None
     grid: int = Field(64, ge=1, le=4096)
     columns: int = Field(8, ge=1, le=64)
