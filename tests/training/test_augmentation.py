@@ -3,16 +3,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ganvas.errors import GanvasError
 from ganvas.training.augmentation import (
     AUGMENTATIONS,
     adapt_probability,
     augment,
     augment_alike,
+    check_quarter_turns,
     draw_color,
     draw_cutout,
     draw_translation,
     random_flip,
+    random_orientation,
+    random_quarter_turns,
 )
+from ganvas.training.config import TrainParams
 
 POLICY = ("color", "translation", "cutout")
 RNG = np.random.default_rng(0)
@@ -226,6 +231,47 @@ def test_half_of_the_images_are_flipped():
     flipped = (result != images).any(axis=(1, 2, 3))
     assert result.dtype == np.uint8 and flipped.mean() == pytest.approx(0.5, abs=0.04)
     np.testing.assert_array_equal(result[flipped], images[flipped][:, :, ::-1])
+
+
+def test_half_of_the_images_are_flipped_upside_down():
+    images = RNG.integers(0, 256, (2000, 3, 2, 3), dtype=np.uint8)
+    result = np.asarray(random_flip(images, make_seed(10), axis=1))
+    flipped = (result != images).any(axis=(1, 2, 3))
+    assert flipped.mean() == pytest.approx(0.5, abs=0.04)
+    np.testing.assert_array_equal(result[flipped], np.flip(images[flipped], axis=1))
+
+
+def test_images_are_rotated_by_each_number_of_quarters_alike():
+    images = RNG.uniform(-1, 1, (2000, 3, 3, 3)).astype(np.float32)
+    result = np.asarray(random_quarter_turns(images, make_seed(11)))
+    matches = np.stack(
+        [(result == np.rot90(images, k, axes=(1, 2))).all(axis=(1, 2, 3)) for k in range(4)]
+    )
+    np.testing.assert_array_equal(matches.sum(axis=0), 1)
+    np.testing.assert_allclose(matches.mean(axis=1), 0.25, atol=0.04)
+
+
+def test_orientations_are_combined_and_anchored_images_are_kept():
+    images = RNG.uniform(-1, 1, (300, 3, 3, 1)).astype(np.float32)
+    params = TrainParams(flip=True, flip_vertically=True, rotate_quarters=True)
+    result = np.asarray(random_orientation(images, params, make_seed(12), keep_every=3))
+    np.testing.assert_array_equal(result[::3], images[::3])
+    mirrored = [images, np.flip(images, axis=2)]
+    turned = np.stack([np.rot90(x, k, axes=(1, 2)) for x in mirrored for k in range(4)])
+    matches = (result == turned).all(axis=(2, 3, 4))
+    np.testing.assert_array_equal(matches.sum(axis=0), 1)
+    # The eight symmetries of a square, each for an eighth of the images.
+    others = np.delete(matches, np.s_[::3], axis=1)
+    assert others.mean(axis=1).min() > 0.06 and others.mean(axis=1).max() < 0.2
+    np.testing.assert_array_equal(random_orientation(images, TrainParams(), make_seed(12)), images)
+
+
+def test_quarter_turns_of_images_that_are_not_square_are_refused():
+    check_quarter_turns(4, 4)
+    with pytest.raises(
+        GanvasError, match=r"these have 6×4 pixels, .* train\.rotate_quarters=false"
+    ):
+        check_quarter_turns(4, 6)
 
 
 def test_ada_changes_the_probability_at_its_speed():

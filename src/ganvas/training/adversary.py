@@ -93,8 +93,8 @@ class Adversary:
         augment_probability: Probability of each augmentation, a variable.
         real_logits_ema: Moving average of the mean logit of real images, for LeCam.
         fake_logits_ema: The same for generated images.
-        keep_orientation_every: Interval of the real images of a batch that are never flipped;
-            None: all may be flipped.
+        keep_orientation_every: Interval of the real images of a batch that are never flipped or
+            rotated; None: all may be.
 
     Raises:
         GanvasError: A gradient penalty is set, and the discriminator has batch normalization.

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import keras
 from keras import KerasTensor, ops
 
-from ganvas.training.config import AugmentOperation
+from ganvas.errors import GanvasError
+from ganvas.training.config import AugmentOperation, TrainParams
 
 
 class ColorShift(NamedTuple):
@@ -217,21 +218,72 @@ def adapt_probability(
     return ops.clip(probability + step, 0.0, 1.0)
 
 
-def random_flip(
-    images: KerasTensor, seed: keras.random.SeedGenerator, keep_every: int | None = None
+def random_orientation(
+    images: KerasTensor,
+    params: TrainParams,
+    seed: keras.random.SeedGenerator,
+    keep_every: int | None = None,
 ) -> KerasTensor:
-    """Flip each image left to right with probability ½.
+    """Flip and rotate real images at random, as far as parameters ask for it.
+
+    Args:
+        images: (N, H, W, C) of any dtype.
+        params: `flip`, `flip_vertically` and `rotate_quarters`.
+        seed: Source of the random numbers.
+        keep_every: Leave the first and then every n-th image unchanged; None: none.
+    """
+    changed = images
+    if params.flip:
+        changed = random_flip(changed, seed)
+    if params.flip_vertically:
+        changed = random_flip(changed, seed, axis=1)
+    if params.rotate_quarters:
+        changed = random_quarter_turns(changed, seed)
+    if keep_every is None or changed is images:
+        return changed
+    kept = ops.arange(ops.shape(images)[0]) % keep_every == 0
+    return ops.where(kept[:, None, None, None], images, changed)
+
+
+def random_flip(
+    images: KerasTensor, seed: keras.random.SeedGenerator, axis: int = 2
+) -> KerasTensor:
+    """Flip each image with probability ½.
 
     Args:
         images: (N, H, W, C) of any dtype.
         seed: Source of the random numbers.
-        keep_every: Leave the first and then every n-th image unchanged; None: none.
+        axis: 2 flips left to right, 1 upside down.
     """
-    flipped = ops.where(_toss_coins(images, 0.5, seed), ops.flip(images, axis=2), images)
-    if keep_every is None:
-        return flipped
-    kept = ops.arange(ops.shape(images)[0]) % keep_every == 0
-    return ops.where(kept[:, None, None, None], images, flipped)
+    return ops.where(_toss_coins(images, 0.5, seed), ops.flip(images, axis=axis), images)
+
+
+def random_quarter_turns(images: KerasTensor, seed: keras.random.SeedGenerator) -> KerasTensor:
+    """Rotate each image counterclockwise by 0, 90, 180 or 270 degrees, each with probability ¼.
+
+    Args:
+        images: (N, S, S, C) of any dtype.
+        seed: Source of the random numbers.
+    """
+    turns = keras.random.randint((ops.shape(images)[0], 1, 1, 1), 0, 4, "int32", seed=seed)
+    # A quarter turn is a transposition and a flip of the rows, and three are one of the columns.
+    rotated = ops.where(turns % 2 == 1, ops.transpose(images, (0, 2, 1, 3)), images)
+    rotated = ops.where((turns == 1) | (turns == 2), ops.flip(rotated, axis=1), rotated)
+    return ops.where(turns >= 2, ops.flip(rotated, axis=2), rotated)
+
+
+def check_quarter_turns(height: int, width: int) -> None:
+    """Refuse `train.rotate_quarters` for images that have another shape after a quarter turn.
+
+    Raises:
+        GanvasError: Height and width differ.
+    """
+    if height != width:
+        raise GanvasError(
+            f"train.rotate_quarters=true needs square images, and these have {width}×{height} "
+            "pixels, which a quarter turn would change: set train.rotate_quarters=false, and "
+            "train.flip and train.flip_vertically if you like."
+        )
 
 
 def _toss_coins(

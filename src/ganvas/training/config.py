@@ -170,6 +170,8 @@ class TrainParams(Params):
     anchor: AnchorParams = AnchorParams()
     augment: AugmentParams = AugmentParams()
     flip: bool = False
+    flip_vertically: bool = False
+    rotate_quarters: bool = False
     optimizer: OptimizerParams = OptimizerParams()
     schedule: ScheduleParams = ScheduleParams()
     ema_decay: float = Field(0.0, ge=0, lt=1)

@@ -19,7 +19,11 @@ from ganvas.training.adversary import (
     MicroBatch,
     state_variable,
 )
-from ganvas.training.augmentation import adapt_probability, random_flip
+from ganvas.training.augmentation import (
+    adapt_probability,
+    check_quarter_turns,
+    random_orientation,
+)
 from ganvas.training.checkpoints import VariableGroups
 from ganvas.training.config import TrainParams
 from ganvas.training.distribution import (
@@ -75,7 +79,8 @@ class GAN(keras.Model):
         ema_generator: The generator to evaluate and save: with the averaged weights, and the prior.
 
     Raises:
-        GanvasError: A gradient penalty is set, and the discriminator has batch normalization.
+        GanvasError: A gradient penalty is set, and the discriminator has batch normalization, or
+            quarter turns are set, and images are not square.
     """
 
     def __init__(
@@ -94,6 +99,8 @@ class GAN(keras.Model):
         self.ema_weights = ema_generator.weights
         self.ema_generator = ema_generator if prior is None else add_prior(ema_generator, prior)
         self.params = params
+        if params.rotate_quarters:
+            check_quarter_turns(*self.generator.output_shape[1:3])
         self.adversary = adversary or Adversary(self.discriminator, params)
         self.fused_generator = with_fused_norms(self.generator)
         # Batch norm's moving averages belong to the generator, and must follow its images alone.
@@ -130,7 +137,7 @@ class GAN(keras.Model):
         Returns:
             The means of `SCORES` over the epoch so far.
         """
-        # 1. uint8 images to [-1, 1], flipped if set; class numbers to one-hot labels.
+        # 1. uint8 images to [-1, 1], flipped and rotated if set; class numbers to one-hot labels.
         *extra_batches, batch = _split(self._preprocess(*batch), self.params.discriminator_steps)
 
         # 2. Extra updates of the discriminator alone, each on a separate part of the batch.
@@ -152,11 +159,12 @@ class GAN(keras.Model):
         return self._update_scores(result)
 
     def _preprocess(self, images: tf.Tensor, latents: tf.Tensor, *labels: tf.Tensor) -> MicroBatch:
-        """Scale images to [-1, 1], flip them if set, and one-hot encode class numbers."""
+        """Scale images to [-1, 1], flip and rotate them if set, and one-hot encode classes."""
         images = ops.cast(images, "float32") / 127.5 - 1.0
-        if self.params.flip:
-            adversary = self.adversary
-            images = random_flip(images, adversary.seed, adversary.keep_orientation_every)
+        adversary = self.adversary
+        images = random_orientation(
+            images, self.params, adversary.seed, adversary.keep_orientation_every
+        )
         num_classes = self.generator.inputs[-1].shape[-1]
         return MicroBatch(images, latents, *(ops.one_hot(x, num_classes) for x in labels))
 

@@ -18,7 +18,7 @@ from ganvas.ingestion.collection import Collection
 from ganvas.keras_types import Model
 from ganvas.networks import NETWORKS, NetworkParams, build
 from ganvas.pipelines.ingest.params import IngestParams
-from ganvas.pipelines.train.params import IDENTITY, run_parameters
+from ganvas.pipelines.train.params import identifying_parameters, run_parameters
 from ganvas.project_folder import resolve_path
 from ganvas.training.config import TrainParams
 
@@ -184,7 +184,7 @@ def _run_identity(
     network: NetworkParams,
     params: TrainParams,
 ) -> dict[str, Any]:
-    """Return the identity of a run: its images, networks and the parameters of `IDENTITY`.
+    """Return the identity of a run: its images, networks and identifying parameters.
 
     Images are identified by their content, wherever and whenever they were packed.
     """
@@ -200,7 +200,7 @@ def _run_identity(
             "classes": classes.names,
         },
         "network": {"name": network.name} | network.chosen.model_dump(),
-        "train": params.model_dump(mode="json", include=IDENTITY),
+        "train": identifying_parameters(params),
     }
 
 

@@ -10,8 +10,8 @@ from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.redaction import redact
 from ganvas.training.config import TrainParams
 
-# The feature extractor of train.kid_validation. It is neither the backbone of a discriminator, which
-# training optimizes by, nor allowed for the evaluation: by its features no epoch may be selected.
+# The feature extractor of train.kid_validation. No discriminator has it as backbone, and the
+# evaluation refuses it: by the features of that no epoch may be selected.
 KID_EXTRACTOR = "efficientnet_lite1"
 # A change of one of these parameters starts a new run; with any other the run resumes.
 IDENTITY = {
@@ -32,6 +32,22 @@ IDENTITY = {
     "seed",
     "weights_from",
 }
+# The same, of later versions: the identity has them only where they are set, so that runs of
+# earlier versions keep theirs, and are resumed.
+LATER_IDENTITY = {"flip_vertically", "rotate_quarters"}
+
+
+def identifying_parameters(params: TrainParams) -> dict[str, Any]:
+    """Return the parameters of training that identify a run, in JSON's types.
+
+    Example:
+        >>> sorted(identifying_parameters(TrainParams(rotate_quarters=True)).keys() - IDENTITY)
+        ['rotate_quarters']
+    """
+    later: dict[str, Any] = params.model_dump(
+        mode="json", include=LATER_IDENTITY, exclude_defaults=True
+    )
+    return params.model_dump(mode="json", include=IDENTITY) | later
 
 
 def run_parameters(
