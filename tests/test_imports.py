@@ -40,7 +40,7 @@ LAYERS = [
         "grid_layout",
     },
     {"errors", "extras", "malloc", "keras_types", "quiet_tensorflow", "stop_signals", "cpu_count"},
-    {"redaction", "project_folder", "plain_text"},
+    {"redaction", "project_folder", "plain_text", "recorded_command"},
 ]
 WITHIN_LAYER = {"__main__": {"cli"}, "ingestion": {"sample_collection"}}
 # The glue between Kedro and everything else, which is plain functions of arrays and tables.

@@ -310,7 +310,7 @@ def test_the_same_command_trains_no_further_and_more_epochs_resume(project, kedr
     caplog.clear()
     with caplog.at_level(logging.INFO):
         kedro_run("--pipelines=train", train__epochs=1, train__loss__name="hinge")
-        assert "train.loss.name non_saturating → hinge" in caplog.text
+        assert "train.loss.name non_saturating, then hinge" in caplog.text
         assert "epoch 1/1" in caplog.text
     # So does train.resume=false
     caplog.clear()

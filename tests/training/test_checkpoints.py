@@ -223,7 +223,7 @@ def test_the_same_identity_resumes_and_another_starts_a_new_run(tmp_path, caplog
     with caplog.at_level(logging.INFO):
         second = open_store(tmp_path, other, keep=2, resume=True)
     assert second.load_latest() is None
-    assert "train.loss.name hinge → wasserstein" in caplog.text
+    assert "train.loss.name hinge, then wasserstein" in caplog.text
     assert str(first.folder) in caplog.text
     assert open_store(tmp_path, IDENTITY, keep=2, resume=True).load_latest().epoch == 5
 
@@ -240,7 +240,7 @@ def test_resume_false_starts_a_new_run_and_keeps_the_earlier_one(tmp_path, caplo
 
 
 def test_a_damaged_identity_of_an_earlier_run_does_not_stop_a_new_one(tmp_path, caplog):
-    open_store(tmp_path, {"seed": 0}, keep=2, resume=True)
+    open_store(tmp_path, {"seed": 0}, keep=2, resume=True).save(make_checkpoint(1))
     (file,) = tmp_path.glob("*/run.json")
     file.write_text('{"se')
     with caplog.at_level(logging.INFO):

@@ -24,7 +24,8 @@ def load_matching_weights(network: keras.Model, folder: Path) -> None:
 
     Args:
         network: The network whose weights are set.
-        folder: Folder of `<network.name>.keras`, a file or Kedro's folder of its versions.
+        folder: Folder of `<network.name>.keras`, a file or Kedro's folder of its versions; or the
+            folder of one version, `<folder>/generator.keras/<version>`.
 
     Raises:
         GanvasError: There is no such file, or no trainable layer matches.
@@ -33,7 +34,7 @@ def load_matching_weights(network: keras.Model, folder: Path) -> None:
         >>> networks = build_dcgan(DcganParams(), (64, 64, 3))
         >>> load_matching_weights(networks.generator, Path("data/06_models/celeba/dcgan"))
     """
-    file = _newest(folder / f"{network.name}.keras")
+    file = _find_file(folder, f"{network.name}.keras")
     try:
         saved = remove_prior(keras.saving.load_model(file, compile=False, safe_mode=True))
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
@@ -41,6 +42,20 @@ def load_matching_weights(network: keras.Model, folder: Path) -> None:
             f"{file} can't be read ({str(error)[:200]}): it may be cut off by a full disk or an "
             "incomplete copy. Copy it again, or set train.weights_from to another run."
         ) from error
+    copy_matching_weights(network, saved, str(file))
+
+
+def copy_matching_weights(network: keras.Model, saved: keras.Model, where: str) -> None:
+    """Copy the weights of another network in memory, as `load_matching_weights` does.
+
+    Args:
+        network: The network whose weights are set.
+        saved: The other one.
+        where: Where it comes from, for messages.
+
+    Raises:
+        GanvasError: No trainable layer matches.
+    """
     layers, sources = _list_layers(network), _list_layers(saved)
     taken = set()
     for position, source in match_layers(layers, sources):
@@ -49,11 +64,11 @@ def load_matching_weights(network: keras.Model, folder: Path) -> None:
     trainable = [i for i, layer in enumerate(layers) if layer.trainable_weights]
     if not taken:
         raise GanvasError(
-            f"No layer of {file} fits the {network.name}: set train.weights_from to a run of the "
+            f"No layer of {where} fits the {network.name}: set train.weights_from to a run of the "
             "same network.name that has some of its widths."
         )
     logger.info(
-        "The %s starts from %d of %d layers of %s.", network.name, len(taken), len(trainable), file
+        "The %s starts from %d of %d layers of %s.", network.name, len(taken), len(trainable), where
     )
     if len(taken) < len(trainable):
         for what, chosen in (
@@ -145,13 +160,19 @@ def _list_layers(network: keras.Model) -> list[keras.Layer]:
     return layers
 
 
-def _newest(file: Path) -> Path:
+def _find_file(folder: Path, name: str) -> Path:
+    """Return the file of a network in a folder of models: of a given version, or the newest."""
+    file = folder / name
+    if folder.parent.suffix == ".keras":
+        # Kedro's folder of one version, of either network.
+        file = folder.parent.with_name(name) / folder.name / name
     if file.is_file():
         return file
     versions = {path.parent.name: path for path in file.glob(f"*/{file.name}") if path.is_file()}
     if not versions:
         raise GanvasError(
             f"There is no {file}: train.weights_from must be a folder with generator.keras and "
-            "discriminator.keras of another run, such as data/06_models/<dataset>/<network>."
+            "discriminator.keras of another run, such as data/06_models/<dataset>/<network>, or a "
+            "folder of its checkpoints, data/06_models/<dataset>/<network>/checkpoints/<run>."
         )
     return versions[newest_version(file, versions)]

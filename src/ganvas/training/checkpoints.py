@@ -7,6 +7,7 @@ import re
 import time
 import zipfile
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
@@ -20,13 +21,12 @@ from pydantic import TypeAdapter, ValidationError
 from ganvas.atomic_files import atomic_path, atomic_write
 from ganvas.disk_space import check_free_space
 from ganvas.saved_json import FolderName, describe_invalid
+from ganvas.training.new_run import ABOUT_FILE, IDENTITY_FILE, log_new_run
 
 logger = logging.getLogger(__name__)
 
 # Member of a checkpoint file with everything but the arrays.
 RUN_STATE_FILE = "run_state.json"
-# The parameters that identify a run, in the run's folder.
-IDENTITY_FILE = "run.json"
 BEST_FILE = "best.npz"
 CHECKPOINT_FILES = "epoch-*.npz"
 CHECKPOINT_NAME = re.compile(r"epoch-\d+-step-\d+\.npz")
@@ -206,7 +206,14 @@ class CheckpointStore:
         return sorted(f for f in files if CHECKPOINT_NAME.fullmatch(f.name) and f.is_file())
 
 
-def open_store(parent: Path, identity: dict[str, Any], keep: int, resume: bool) -> CheckpointStore:
+def open_store(
+    parent: Path,
+    identity: dict[str, Any],
+    keep: int,
+    resume: bool,
+    about: dict[str, Any] | None = None,
+    write_command: Callable[[Path], str] | None = None,
+) -> CheckpointStore:
     """Open the checkpoints of the run with this identity; log when it is a new run.
 
     Each identity has a separate folder, so that runs never overwrite each other.
@@ -216,53 +223,27 @@ def open_store(parent: Path, identity: dict[str, Any], keep: int, resume: bool) 
         identity: Images, networks and parameters that identify the run, in JSON's types.
         keep: How many of the last checkpoints to keep.
         resume: False: keep an earlier run of this identity under another name.
+        about: What is known of the run besides its identity, in JSON's types.
+        write_command: See `ganvas.training.new_run.log_new_run`.
 
     Example:
         >>> store = open_store(Path("checkpoints"), {"seed": 0}, keep=2, resume=True)
         >>> checkpoint = store.load_latest()
     """
+    about = about or {}
     text = json.dumps(identity, sort_keys=True)
     folder = parent / hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
     if folder.exists() and not resume:
         kept = folder.with_name(f"{folder.name}-until-{datetime.now():%Y-%m-%dT%H.%M.%S.%f}")
         folder.rename(kept)
         logger.info("Starting a new run; the earlier one is kept in %s.", kept)
-    elif not folder.exists() and (other := _newest_run(parent)) is not None:
-        changed = _differences(_read_identity(other), identity)
-        summary = ", ".join(changed[:5]) + (", …" if len(changed) > 5 else "")
-        logger.info(
-            "Starting a new run (changed: %s); the earlier one is kept in %s.", summary, other
-        )
-    if not (folder / IDENTITY_FILE).exists():
-        atomic_write(
-            folder / IDENTITY_FILE, json.dumps(identity, indent=2, sort_keys=True).encode()
-        )
+    elif not folder.exists():
+        log_new_run(parent, identity, about, write_command if resume else None)
+    # Beside the identity, which names the folders of all earlier versions' runs.
+    for name, record in ((IDENTITY_FILE, identity), (ABOUT_FILE, about)):
+        if record and not (folder / name).exists():
+            atomic_write(folder / name, json.dumps(record, indent=2, sort_keys=True).encode())
     return CheckpointStore(folder, keep)
-
-
-def _newest_run(parent: Path) -> Path | None:
-    runs = [file.parent for file in parent.glob(f"*/{IDENTITY_FILE}")]
-    return max(runs, key=lambda run: run.stat().st_mtime, default=None)
-
-
-def _read_identity(run: Path) -> Any:
-    """Read the parameters that identify a run; None if they can't be read."""
-    try:
-        return json.loads((run / IDENTITY_FILE).read_text())
-    except (OSError, ValueError, RecursionError):
-        return None
-
-
-def _differences(old: Any, new: Any, path: str = "") -> list[str]:
-    """List the keys whose values differ, each with both values."""
-    if not (isinstance(old, dict) and isinstance(new, dict)):
-        return [] if old == new else [f"{path} {old} → {new}"]
-    keys = [key for key in [*new, *old] if old.get(key) != new.get(key)]
-    return [
-        line
-        for key in dict.fromkeys(keys)
-        for line in _differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
-    ]
 
 
 def _write_checkpoint(file: Path, checkpoint: Checkpoint) -> None:
@@ -280,7 +261,7 @@ def _write_checkpoint(file: Path, checkpoint: Checkpoint) -> None:
 def _try_to_read(file: Path, otherwise: str) -> Checkpoint | None:
     """Read a checkpoint; rename it and return None if it can't be used."""
     try:
-        return _read_checkpoint(file)
+        return read_checkpoint(file)
     except UNREADABLE as error:
         with suppress(OSError):
             file.rename(file.with_name(f"{file.name}.unreadable"))
@@ -300,7 +281,7 @@ def _is_best(best: dict[str, Any]) -> bool:
     return is_finite and isinstance(best.get("extractor", ""), str)
 
 
-def _read_checkpoint(file: Path) -> Checkpoint:
+def read_checkpoint(file: Path) -> Checkpoint:
     """Read a checkpoint and check everything in it, which may not be what was written.
 
     Raises:

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from ganvas.base_params import flatten
 from ganvas.grid_layout import MAX_CLASS_ROWS, divide_rows
+from ganvas.recorded_command import set_params
 from ganvas.redaction import MASK, redact
 from ganvas.visualization.contact_sheet import ROWS
 from ganvas.visualization.image_cells import (
@@ -259,18 +260,7 @@ def reproduction_command(training: dict[str, Any]) -> str | None:
     if command is None or "steps" not in training:
         return None if command is None else str(command)
     limits = {"train.max_steps": str(training["steps"]), "train.max_minutes": "null"}
-    return str(command if training["ended_by"] not in CUT_SHORT else _set(command, limits))
-
-
-def _set(command: str, params: dict[str, str]) -> str:
-    """Return a command with parameters set by --params."""
-    option = "--params="
-    words = shlex.split(command)
-    given = [word.removeprefix(option) for word in words if word.startswith(option)]
-    # Kedro's option has no other way to write a comma, so each separates two parameters.
-    pairs = dict(text.partition("=")[::2] for text in ",".join(given).split(",") if text) | params
-    rest = [word for word in words if not word.startswith(option)]
-    return shlex.join([*rest, option + ",".join(f"{key}={text}" for key, text in pairs.items())])
+    return str(command if training["ended_by"] not in CUT_SHORT else set_params(command, limits))
 
 
 def describe_presets(training: dict[str, Any]) -> str | None:

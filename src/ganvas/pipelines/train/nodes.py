@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import logging
 import platform
+import shlex
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from ganvas.base_params import check_params
+from ganvas.command_line import quote_param, write_command
 from ganvas.errors import Finished
 from ganvas.ingestion.class_labels import Classes, label_columns, read_classes
 from ganvas.ingestion.collection import Collection
@@ -20,6 +24,7 @@ from ganvas.networks import NETWORKS, NetworkParams, build
 from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.pipelines.train.params import identifying_parameters, run_parameters
 from ganvas.project_folder import resolve_path
+from ganvas.recorded_command import set_params
 from ganvas.training.config import TrainParams
 
 if TYPE_CHECKING:
@@ -83,7 +88,8 @@ def train_gan(
     # 3. Checkpoints of this run.
     identity = _run_identity(collection, ingest, classes, network, params)
     models = [*networks[:2], ema_generator]
-    store = _share_store(checkpoints, identity, params, models, devices)
+    about = {"training_images": len(data.positions)}
+    store = _share_store(checkpoints, identity, about, params, models, devices, command)
 
     # 4. Training, and the outputs to save.
     callbacks = []
@@ -122,9 +128,11 @@ def _dry_run(
 def _share_store(
     checkpoints: Path,
     identity: dict[str, Any],
+    about: dict[str, Any],
     params: TrainParams,
     models: list[Model],
     devices: Devices,
+    command: str,
 ) -> CheckpointStore:
     """Open the run's checkpoints, the same on all workers, which must have equal parameters."""
     from ganvas.training.checkpoints import open_store
@@ -132,8 +140,26 @@ def _share_store(
     with devices.worker_errors_as_ganvas_errors():
         devices.check_same(identity | {"run": params.model_dump(mode="json")}, models)
         return devices.share_store(
-            lambda: open_store(checkpoints, identity, params.checkpoint.keep, params.resume)
+            lambda: open_store(
+                checkpoints,
+                identity,
+                params.checkpoint.keep,
+                params.resume,
+                about,
+                partial(_command_from, command),
+            )
         )
+
+
+def _command_from(command: str, run: Path) -> str:
+    """Return the present command, in the user's form, that starts from the weights of a run."""
+    project = resolve_path("")
+    path = run.resolve()
+    path = path.relative_to(project) if path.is_relative_to(project) else path
+    changed = set_params(command, {"train.weights_from": quote_param(path.as_posix())})
+    words = shlex.split(changed)
+    # The recorded command is Kedro's also where the user types that of make.
+    return write_command("run", *words[2:]) if words[:2] == ["kedro", "run"] else changed
 
 
 def choose_column(network: NetworkParams, collection: Collection) -> str | None:
@@ -157,17 +183,34 @@ def build_networks(
     network: NetworkParams, params: TrainParams, data: TrainingSet
 ) -> tuple[GanNetworks, Model]:
     """Build the networks to train, and the float32 generator that is evaluated and saved."""
-    from ganvas.networks.weight_transfer import load_matching_weights
-
     shape = data.images.shape[1:]
     networks = build(network, shape, data.num_classes, params.precision)
     if params.weights_from is not None:
-        for model in networks[:2]:
-            load_matching_weights(model, resolve_path(params.weights_from))
+        _load_weights(networks, resolve_path(params.weights_from))
     same = not params.ema_decay and params.precision == "float32"
     return networks, networks.generator if same else build(
         network, shape, data.num_classes
     ).generator
+
+
+def _load_weights(networks: GanNetworks, path: Path) -> None:
+    """Set initial weights from the saved models or the checkpoints of another run."""
+    from ganvas.networks.weight_transfer import load_matching_weights
+    from ganvas.training.checkpoint_weights import has_checkpoints, load_checkpoint_weights
+
+    if has_checkpoints(path):
+        load_checkpoint_weights(networks[:2], path, _rebuild_networks)
+        return
+    for model in networks[:2]:
+        load_matching_weights(model, path)
+
+
+def _rebuild_networks(identity: dict[str, Any]) -> GanNetworks:
+    """Build the networks that the identity of another run describes; see `_run_identity`."""
+    name, side = identity["network"]["name"], identity["data"]["size"]
+    chosen = {key: value for key, value in identity["network"].items() if key != "name"}
+    network = check_params(NetworkParams, {"name": name, name: chosen})
+    return build(network, (side, side, 3), len(identity["data"]["classes"]))
 
 
 def _to_float32(network: NetworkParams, discriminator: Model, data: TrainingSet) -> Model:
