@@ -3,6 +3,7 @@
 import logging
 import re
 import shlex
+import shutil
 from unittest import mock
 
 import keras
@@ -51,7 +52,8 @@ def test_the_command_of_the_warning_starts_from_the_weights_of_the_earlier_run(
     assert len(files) == 4
     for ours, theirs in zip(last.trainable_weights, first.trainable_weights, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-7)
-    # The same command again resumes that run.
+    # The same command again resumes that run, which has no need of the earlier one any more.
+    shutil.rmtree(run)
     caplog.clear()
     with caplog.at_level(logging.INFO):
         assert run_command(project, command).exit_code == 0

@@ -206,6 +206,12 @@ class CheckpointStore:
         return sorted(f for f in files if CHECKPOINT_NAME.fullmatch(f.name) and f.is_file())
 
 
+def run_folder(parent: Path, identity: dict[str, Any]) -> Path:
+    """Return the folder of the run with this identity, which may not exist yet."""
+    text = json.dumps(identity, sort_keys=True)
+    return parent / hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
 def open_store(
     parent: Path,
     identity: dict[str, Any],
@@ -230,9 +236,7 @@ def open_store(
         >>> store = open_store(Path("checkpoints"), {"seed": 0}, keep=2, resume=True)
         >>> checkpoint = store.load_latest()
     """
-    about = about or {}
-    text = json.dumps(identity, sort_keys=True)
-    folder = parent / hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+    about, folder = about or {}, run_folder(parent, identity)
     if folder.exists() and not resume:
         kept = folder.with_name(f"{folder.name}-until-{datetime.now():%Y-%m-%dT%H.%M.%S.%f}")
         folder.rename(kept)

@@ -79,14 +79,15 @@ def train_gan(
     data = make_training_set(collection, classes)
 
     # 2. Networks with initial weights.
+    identity = _run_identity(collection, ingest, classes, network, params)
+    initial = _without_lost_weights(params, checkpoints, identity)
     keras.utils.set_random_seed(params.seed)
     with devices.worker_errors_as_ganvas_errors(), devices.scope():
-        networks, ema_generator = build_networks(network, params, data)
+        networks, ema_generator = build_networks(network, initial, data)
     if params.dry_run:
         raise Finished(_dry_run(networks, ema_generator, data, params))
 
     # 3. Checkpoints of this run.
-    identity = _run_identity(collection, ingest, classes, network, params)
     models = [*networks[:2], ema_generator]
     about = {"training_images": len(data.positions)}
     store = _share_store(checkpoints, identity, about, params, models, devices, command)
@@ -153,7 +154,7 @@ def _share_store(
 
 def _command_from(command: str, run: Path) -> str:
     """Return the present command, in the user's form, that starts from the weights of a run."""
-    project = resolve_path("")
+    project = resolve_path("").resolve()
     path = run.resolve()
     path = path.relative_to(project) if path.is_relative_to(project) else path
     changed = set_params(command, {"train.weights_from": quote_param(path.as_posix())})
@@ -177,6 +178,19 @@ def make_training_set(collection: Collection, classes: Classes) -> TrainingSet:
     if classes.column is None:
         return TrainingSet(collection.images, positions)
     return TrainingSet(collection.images, positions, classes.labels, len(classes.names))
+
+
+def _without_lost_weights(
+    params: TrainParams, checkpoints: Path, identity: dict[str, Any]
+) -> TrainParams:
+    """Return parameters without `weights_from`, if that is gone and the run resumes without it."""
+    from ganvas.training.checkpoint_weights import has_checkpoints
+    from ganvas.training.checkpoints import run_folder
+
+    if params.weights_from is None or resolve_path(params.weights_from).exists():
+        return params
+    resumes = params.resume and has_checkpoints(run_folder(checkpoints, identity))
+    return params.model_copy(update={"weights_from": None}) if resumes else params
 
 
 def build_networks(
