@@ -160,6 +160,25 @@ def test_a_network_with_classes_takes_what_one_without_has(tmp_path, caplog):
     assert caplog.text.count("Starting anew: ") == 2 and "class_embedding (3×" in caplog.text
 
 
+def test_one_version_of_both_models_can_be_chosen(tmp_path):
+    params = DcganParams(latent=6, generator_width=2, discriminator_width=2)
+    networks, target = (build_dcgan(params, (32, 32, 3))[:2] for _ in range(2))
+    # The last one is the newest.
+    for seed, version in enumerate(("2026-01-01T00.00.00.000Z", "2026-02-02T00.00.00.000Z")):
+        for network in networks:
+            fill(network, seed)
+            file = tmp_path / f"{network.name}.keras" / version / f"{network.name}.keras"
+            file.parent.mkdir(parents=True)
+            network.save(file)
+    for ours, theirs in zip(target, networks, strict=True):
+        load_matching_weights(ours, tmp_path / "generator.keras/2026-01-01T00.00.00.000Z")
+        fill(theirs, 0)
+        for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+    with pytest.raises(GanvasError, match=r"There is no .*/2025/generator\.keras"):
+        load_matching_weights(target[0], tmp_path / "generator.keras" / "2025")
+
+
 def test_layers_are_matched_by_kind_and_shape_in_their_order():
     def dense(rows, columns):
         layer = keras.layers.Dense(columns, use_bias=False)

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import pytest
 
+from ganvas.errors import GanvasError
+from ganvas.networks.gan_networks import GanNetworks
 from ganvas.networks.latent_prior import LatentPrior, add_prior, remove_prior
 from ganvas.training.augmentation import augment
 from ganvas.training.config import LossParams, TrainParams
@@ -235,6 +237,15 @@ def test_flip_mirrors_about_half_of_the_real_images():
     assert all(0.35 < share < 0.65 for share in shares)
     assert all(share * 200 == pytest.approx(round(share * 200), abs=0.01) for share in shares)
     assert len(set(shares)) > 1
+
+
+def test_quarter_turns_need_square_images():
+    inputs = keras.Input((6,))
+    generator = keras.Model(inputs, keras.layers.Reshape((1, 2, 3))(inputs))
+    networks = GanNetworks(generator, build_brightness()[1])
+    with pytest.raises(GanvasError, match="2×1 pixels, which a quarter turn would change"):
+        GAN(networks, generator, TrainParams(rotate_quarters=True))
+    GAN(networks, generator, TrainParams(flip=True, flip_vertically=True))
 
 
 def run_four_steps(
