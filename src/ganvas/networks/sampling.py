@@ -9,7 +9,7 @@ from ganvas.keras_types import Model
 # Batches always have this size: float sums depend on the batch size, so only then does an image
 # depend on nothing but its seed and number.
 BATCH = 64
-# Latents further out have never been trained on, and images become unrecognizable.
+# Latents of twice the usual length are already longer than any that training draws.
 MAX_TRUNCATION = 2.0
 
 
