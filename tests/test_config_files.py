@@ -188,10 +188,17 @@ def test_an_archive_that_is_damaged_is_named(tmp_path):
 @pytest.mark.parametrize("text", ["007", "2024", "2024.10", "1e3", "on", "2024-01-31", "0x1F"])
 def test_a_name_in_a_file_keeps_its_letters(tmp_path, text):
     file = make_conf(tmp_path) / "conf/local/parameters.yml"
-    file.write_text(f"ingest: {{dataset: {text}}}\nsample: {{classes: [{text}, b]}}")
+    file.write_text(
+        f"ingest: {{dataset: {text}, only: {{year: [{text}, 1], a: null, b: {text}}}, join: {{c: "
+        f"{{{text}: [{text}]}}}}}}\nsample: {{classes: [{text}, b]}}"
+    )
     loaded = load_config("parameters", None, project=tmp_path)
     assert loaded["ingest"]["dataset"] == text
     assert loaded["sample"]["classes"] == [text, "b"]
+    assert loaded["ingest"]["only"] == {"year": [text, "1"], "a": None, "b": text}
+    given = {"ingest": {"only": {"year": ["2000"]}}}
+    overridden = load_config("parameters", None, given, tmp_path)["ingest"]["only"]
+    assert overridden == {"year": ["2000"], "a": None, "b": text}
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,20 @@ def read(text: str) -> dict:
         ("ingest.source.path=/a[1,train.seed=1", {"ingest.source.path": "/a[1", "train.seed": 1}),
         ("sample.classes=[on, 1e3]", {"sample.classes": ["on", "1e3"]}),
         ("network.label=[", {"network.label": "["}),
+        ("ingest.source.path={a}", {"ingest.source.path": "{a}"}),
+        # Labels are text, of any column.
+        ("ingest.only={year: [1990, 007, on]}", {"ingest.only.year": ["1990", "007", "on"]}),
+        ("ingest.only.Smiling=yes,ingest.most=9", {"ingest.only.Smiling": "yes", "ingest.most": 9}),
+        ("ingest.only={a b: [1]}", {"ingest.only": {"a b": ["1"]}}),
+        ("ingest.only={a: null},ingest.seed=1", {"ingest.only.a": None, "ingest.seed": 1}),
+        (
+            "ingest.join={year: {old: [1, 2], 3: 4}},ingest.most={year: 5}",
+            {
+                "ingest.join.year.old": ["1", "2"],
+                "ingest.join.year.3": "4",
+                "ingest.most.year": 5,
+            },
+        ),
     ],
 )
 def test_values_are_read_as_they_are_meant(text, expected):
@@ -52,6 +66,19 @@ def test_what_is_written_is_read_again(value):
         "ingest.source.path": expected,
         "train.seed": 3,
     }
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"ingest.only": {"Fine art, old": ["A, B", "1990"], "x": None}},
+        {"ingest.only.year": ["1990"], "ingest.most.year": 5},
+        {"ingest.join.style": {"Old masters": ["yes"], "{": ["a", "b"]}},
+        {"ingest.join.style.other": "007", "ingest.rare": 3},
+    ],
+)
+def test_groups_of_labels_are_read_as_they_are_written(params):
+    assert read(join_params(params).removeprefix("--params=")) == params
 
 
 @pytest.mark.parametrize("text", ["a", "=1", "a b=1", "a..b=1", "train[x]=1", "train.epochs=???"])

@@ -2,6 +2,7 @@
 
 import difflib
 import functools
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar, get_args
 
@@ -38,6 +39,8 @@ RENAMED = {
 
 # Types of errors whose messages are Pydantic's; those of validators are written by this project.
 KNOWN_ERRORS = {*get_args(ErrorType)} - {"value_error", "assertion_error"}
+# A name that can be part of a dotted key.
+PLAIN_NAME = re.compile(r"[\w-]+")
 # A JSON schema, as Pydantic derives it from a model, and the groups that it refers to.
 Schema = dict[str, Any]
 # Wrong parameters, similar names, names of a group and characters of a value in a message, at most.
@@ -111,13 +114,16 @@ def check_params(model: type[Model], raw: dict[str, Any]) -> Model:
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Flatten nested parameters to one level with dotted keys.
 
+    A group with a name that can't be part of such a key, such as the label column "Fine art", stays
+    a value.
+
     Example:
         >>> flatten({"train": {"loss": {"name": "hinge"}, "epochs": 2}})
         {'train.loss.name': 'hinge', 'train.epochs': 2}
     """
     flat: dict[str, Any] = {}
     for key, value in tree.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and all(PLAIN_NAME.fullmatch(str(name)) for name in value):
             flat |= flatten(value, f"{prefix}{key}.")
         else:
             flat[f"{prefix}{key}"] = value
@@ -133,6 +139,17 @@ def find_text_keys(model: type[Params]) -> set[str]:
     """
     root, groups = _read_schema(model)
     return {key for key, field in _list_fields(root, groups) if _accepts_text(field, groups)}
+
+
+def find_text_mappings(model: type[Params]) -> set[str]:
+    """Return the dotted keys whose values may be mappings of texts, nested or not.
+
+    Example:
+        >>> "ingest.only" in find_text_mappings(ProjectParams)
+        True
+    """
+    root, groups = _read_schema(model)
+    return {key for key, field in _list_fields(root, groups) if _maps_to_text(field, groups)}
 
 
 def describe_allowed(field: Schema, groups: Schema, mark: str = "") -> str:
@@ -360,3 +377,9 @@ def _accepts_text(field: Schema, groups: Schema) -> bool:
     if field.get("type") == "array":
         return _accepts_text(field["items"], groups)
     return field.get("type") == "string" and "enum" not in field and "const" not in field
+
+
+def _maps_to_text(field: Schema, groups: Schema) -> bool:
+    values = (choice.get("additionalProperties") for choice in field.get("anyOf", [field]))
+    mapped = [resolve_field(value, groups) for value in values if isinstance(value, dict)]
+    return any(_accepts_text(value, groups) or _maps_to_text(value, groups) for value in mapped)

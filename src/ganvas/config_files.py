@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from omegaconf.errors import (
@@ -24,6 +24,15 @@ MAX_VALUES = 100_000
 PLAIN_TAGS = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "binary")
 # An anchor and an alias, as far as a quick look shows.
 ALIASES = (re.compile(rb"&\w"), re.compile(rb"\*\w"))
+
+
+class TextLoader(yaml.SafeLoader):
+    """Reads all values as text, apart from null."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
+        first: [(tag, form) for tag, form in resolvers if tag == "tag:yaml.org,2002:null"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 def find_files(conf: Path, environments: Sequence[str], kind: str) -> list[Path]:
@@ -193,6 +202,35 @@ def read_text(files: Sequence[Path], key: str) -> Any:
         if value is not None:
             return value
     return None
+
+
+def restore_texts(mapping: Any, files: Sequence[Path], key: str) -> Any:
+    """Return a mapping in which what YAML has read as numbers or booleans is text as written.
+
+    Args:
+        mapping: The mapping, whose values may be mappings and lists.
+        files: Files of parameters that may set some of its values, the most important first.
+        key: Its dotted key.
+
+    Example:
+        >>> file.write_text("ingest: {only: {code: [007, on]}}")
+        >>> restore_texts({"code": [7, True]}, [file], "ingest.only")
+        {'code': ['007', 'on']}
+    """
+    for name, value in [*mapping.items()] if isinstance(mapping, dict) else []:
+        place = f"{key}.{name}"
+        if isinstance(value, dict):
+            mapping[name] = restore_texts(value, files, place)
+        elif not is_text(value):
+            text = read_text(files, place)
+            mapping[name] = text if is_text(text) and text is not None else value
+    return mapping
+
+
+def is_text(value: Any) -> bool:
+    """Return whether a value is text, a list of texts or None."""
+    items = value if isinstance(value, list) else [value]
+    return all(isinstance(item, str) for item in items) or value is None
 
 
 def _read_texts(file: Path) -> Any:

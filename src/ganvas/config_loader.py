@@ -9,7 +9,7 @@ from kedro.config import MissingConfigException, OmegaConfigLoader
 from kedro.utils import find_kedro_project
 from omegaconf import OmegaConf
 
-from ganvas.base_params import check_params, find_text_keys, flatten
+from ganvas.base_params import check_params, find_text_keys, find_text_mappings, flatten
 from ganvas.command_line import escape_references, join_params
 from ganvas.config_files import (
     REFERENCE_ERRORS,
@@ -18,7 +18,9 @@ from ganvas.config_files import (
     find_problem,
     find_repeated_keys,
     has_aliases,
+    is_text,
     read_text,
+    restore_texts,
 )
 from ganvas.errors import GanvasError
 from ganvas.presets import (
@@ -319,16 +321,14 @@ class GanvasConfigLoader(OmegaConfigLoader):
         for key in find_text_keys(ProjectParams):
             group_key, _, last = key.rpartition(".")
             group = get_value(config, group_key)
-            if not isinstance(group, dict) or key in given or _is_text(group.get(last)):
+            if not isinstance(group, dict) or key in given or is_text(group.get(last)):
                 continue
-            folders = [
-                layer.name
-                for layer in layers
-                if not any(key.startswith(f"{group}.") for group in layer.replaced)
-            ]
-            text = read_text(self._find_files("parameters", folders), key)
-            if text is not None and _is_text(text) and "${" not in str(text):
+            text = read_text(self._find_files("parameters", _setting(layers, key)), key)
+            if text is not None and is_text(text) and "${" not in str(text):
                 group[last] = text
+        for key in find_text_mappings(ProjectParams):
+            files = self._find_files("parameters", _setting(layers, key))
+            restore_texts(get_value(config, key), files, key)
 
     def _command(self) -> str:
         """Return the command that runs everything with the same presets and parameters.
@@ -380,9 +380,13 @@ def _check_catalog(config: dict[str, Any]) -> None:
             raise GanvasError(f"{where} must have a filepath that is text: quote it.")
 
 
-def _is_text(value: Any) -> bool:
-    items = value if isinstance(value, list) else [value]
-    return all(isinstance(item, str) for item in items) or value is None
+def _setting(layers: Sequence[Layer], key: str) -> list[str]:
+    """Return the names of the folders whose value of a parameter counts."""
+    return [
+        layer.name
+        for layer in layers
+        if not any(key.startswith(f"{group}.") for group in layer.replaced)
+    ]
 
 
 def _is_gpu(config: dict[str, Any]) -> bool:

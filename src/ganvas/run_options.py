@@ -19,16 +19,17 @@ from kedro.utils import find_kedro_project, load_obj
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ganvas.base_params import find_text_keys
+from ganvas.base_params import find_text_keys, find_text_mappings
 from ganvas.command_errors import in_one_sentence
-from ganvas.config_files import find_problem
+from ganvas.config_files import TextLoader, find_problem
 from ganvas.errors import GanvasError
 from ganvas.names import suggest_names
 from ganvas.project_params import ProjectParams
 
 # A parameter whose value is quoted, a list or a group may hold commas; others end at a comma.
+GROUP = r"\{(?:[^{}]|\{[^{}]*\})*\}"
 PARAMETER = re.compile(
-    r"""([^=,]*=\s*(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|\[[^\[\]]*\]|\{[^{}]*\})\s*|[^,]*)(?:,|$)"""
+    rf"""([^=,]*=\s*(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|\[[^\[\]]*\]|{GROUP})\s*|[^,]*)(?:,|$)"""
 )
 KEY = re.compile(r"[\w-]+(\.[\w-]+)*")
 # What YAML reads as None, which is no text.
@@ -91,16 +92,22 @@ def read_params(context: click.Context, option: click.Parameter, value: Any) -> 
     if isinstance(value, dict):
         return value
     name, items = option.opts[0], split_params(value or "")
-    text_keys = find_text_keys(ProjectParams) if option.name == "params" else set()
+    is_project = option.name == "params"
+    text_keys = find_text_keys(ProjectParams) if is_project else set()
+    mappings = find_text_mappings(ProjectParams) if is_project else set()
     pairs = []
     for item in items:
         key, equals, text = (part.strip() for part in item.partition("="))
         if not equals or not KEY.fullmatch(key) or text == "???":
             raise GanvasError(
                 f"{name} can't have '{item}': write KEY=VALUE,KEY=VALUE, such as "
-                f"{'train.epochs=3' if text_keys else 'max_workers=2'}."
+                f"{'train.epochs=3' if is_project else 'max_workers=2'}."
             )
-        pair = f"{key}={_quote_text(text) if key in text_keys else text}"
+        if any(f"{key}.".startswith(f"{name}.") for name in mappings):
+            text = _quote_mapping(text)
+        elif key in text_keys:
+            text = _quote_text(text)
+        pair = f"{key}={text}"
         _read_pairs([pair], name, item)
         pairs.append(pair)
     return _read_pairs(pairs, name, ",".join(items))
@@ -128,6 +135,16 @@ def _quote_text(text: str) -> str:
         except yaml.YAMLError:
             return text
     return json.dumps(text, ensure_ascii=False)
+
+
+def _quote_mapping(text: str) -> str:
+    """Write a mapping of texts, or a value in it, so that YAML reads them as text."""
+    if not (text.startswith("{") and text.endswith("}")):
+        return _quote_text(text)
+    try:
+        return json.dumps(yaml.load(text, TextLoader), ensure_ascii=False)
+    except (yaml.YAMLError, TypeError):
+        return text
 
 
 def _read_pairs(pairs: list[str], name: str, item: str) -> dict[str, Any]:

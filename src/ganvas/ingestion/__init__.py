@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 from pydantic import model_validator
@@ -53,11 +53,13 @@ class SourceListing(NamedTuple):
         skipped: One row a file that is no record, or that is listed but missing: path, reason.
         artists: One row an artist: name, files (number of records) and more, depending on the
             source; empty if artists are unknown.
+        choice: What `selection.choose_images` has left out and joined; empty if all are chosen.
     """
 
     records: pd.DataFrame
     skipped: pd.DataFrame
     artists: pd.DataFrame
+    choice: dict[str, Any] = {}  # noqa: RUF012
 
 
 def list_images(folder: Path, params: SourceParams) -> SourceListing:

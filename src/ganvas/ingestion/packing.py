@@ -6,7 +6,7 @@ import logging
 import shutil
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,7 @@ from ganvas.ingestion.file_index import FILE_STATS
 from ganvas.ingestion.near_duplicates import group_near_duplicates
 from ganvas.ingestion.pack_job import DUPLICATE, open_work_folder, pack_shards
 from ganvas.ingestion.pack_worker import DecodeOptions, has_recovered
+from ganvas.ingestion.selection import SelectionParams
 from ganvas.ingestion.shards import SHARD_SIZE, ShardedImages, open_shards
 from ganvas.ingestion.splits import (
     choose_split,
@@ -69,7 +70,12 @@ class PackParams(Params):
 
 
 def pack(
-    records: pd.DataFrame, skipped: pd.DataFrame, raw: Path, folder: Path, params: PackParams
+    records: pd.DataFrame,
+    skipped: pd.DataFrame,
+    raw: Path,
+    folder: Path,
+    params: PackParams,
+    choice: dict[str, Any] | None = None,
 ) -> Collection:
     """Pack the listed images into a folder, unless it holds the same ones already.
 
@@ -85,6 +91,7 @@ def pack(
         raw: Folder of the source.
         folder: Folder of the collection.
         params: How to pack.
+        choice: How the records were chosen, which the manifest records.
 
     Raises:
         GanvasError: Too many files are rejected, the workers or the disk fail, or another run
@@ -105,7 +112,7 @@ def pack(
             local_raw and has_recovered(open_collection(folder).rejected, local_raw)
         ):
             _update_rejected(folder, records, skipped, raw, params)
-            _update_manifest(folder, raw, params)
+            _update_manifest(folder, raw, params, choice)
             _remove_work_folder(work, folder)
             return open_collection(folder)
         with _lock(folder):
@@ -121,7 +128,7 @@ def pack(
             index.to_parquet(work / "whole" / INDEX)
             rejected.to_parquet(work / "whole" / REJECTED)
             manifest = {"fingerprint": fingerprint, "near_duplicates": near_duplicates}
-            manifest |= _describe_source(raw, params)
+            manifest |= _describe_source(raw, params, choice)
             (work / "whole" / MANIFEST).write_text(json.dumps(manifest))
             replace_folder(folder, work / "whole")
             shutil.rmtree(work, ignore_errors=True)
@@ -191,10 +198,13 @@ def _update_rejected(
             updated.to_parquet(partial)
 
 
-def _update_manifest(folder: Path, raw: Path, params: PackParams) -> None:
+def _update_manifest(
+    folder: Path, raw: Path, params: PackParams, choice: dict[str, Any] | None
+) -> None:
     """Update the source of an unchanged collection, since it may be moved, and its parameters."""
     manifest = read_manifest(folder)
-    updated = manifest | _describe_source(raw, params)
+    kept = {name: value for name, value in manifest.items() if name != "choice"}
+    updated = kept | _describe_source(raw, params, choice)
     if updated != manifest:
         with (
             suppress(GanvasError),
@@ -204,13 +214,22 @@ def _update_manifest(folder: Path, raw: Path, params: PackParams) -> None:
             partial.write_text(json.dumps(updated))
 
 
-def _describe_source(raw: Path, params: PackParams) -> dict[str, str]:
-    return {"source": str(raw.absolute()), "parameters": _hash_parameters(params)}
+def _describe_source(
+    raw: Path, params: PackParams, choice: dict[str, Any] | None
+) -> dict[str, Any]:
+    source = {"source": str(raw.absolute()), "parameters": _hash_parameters(params)}
+    return source | ({"choice": choice} if choice else {})
 
 
 def _hash_parameters(params: PackParams) -> str:
-    """Return a hash of the parameters that change the collection; of sources, of the chosen one."""
+    """Return a hash of the parameters that change the collection; of sources, of the chosen one.
+
+    Parameters of the choice count only if they are set, since earlier versions had none.
+    """
     relevant = params.model_dump(mode="json", exclude=EXECUTION_PARAMS | {"dataset"})
+    for name, field in SelectionParams.model_fields.items():
+        if name in relevant and relevant[name] == field.default:
+            del relevant[name]
     source = relevant.pop("source", {})
     chosen = [source.get("name"), source.get(source.get("name"))]
     content = json.dumps([FORMAT_VERSION, relevant, chosen], sort_keys=True)

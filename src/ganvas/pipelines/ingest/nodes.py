@@ -2,12 +2,14 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from ganvas.ingestion import SourceListing, list_images
 from ganvas.ingestion.collection import Collection, keep_artists, read_kept_artists
 from ganvas.ingestion.packing import pack, reuse_without_source
+from ganvas.ingestion.selection import choose_images
 from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.plain_text import as_cell
 
@@ -15,13 +17,13 @@ logger = logging.getLogger(__name__)
 
 
 def list_source(raw_images: Path, folder: Path, params: IngestParams) -> SourceListing:
-    """List the images of the source with their labels, the skipped files and the artists.
+    """List the chosen images of the source with labels, the skipped files and the artists.
 
     If they are gone since they were packed, the listing of the packed collection is returned.
     """
     collection = _reuse(raw_images, folder, params)
     if collection is None:
-        return list_images(raw_images, params.source)
+        return choose_images(list_images(raw_images, params.source), params)
     logger.warning(
         "The images of %s are not there: the collection that was packed from them is used, in %s.",
         raw_images,
@@ -35,14 +37,15 @@ def pack_images(
     records: pd.DataFrame,
     skipped: pd.DataFrame,
     artists: pd.DataFrame,
+    choice: dict[str, Any],
     raw_images: Path,
     folder: Path,
     params: IngestParams,
 ) -> Collection:
-    """Decode all listed images into the collection, unless nothing has changed."""
+    """Decode all chosen images into the collection, unless nothing has changed."""
     collection = _reuse(raw_images, folder, params)
     if collection is None:
-        collection = pack(records, skipped, raw_images, folder, params)
+        collection = pack(records, skipped, raw_images, folder, params, choice)
         keep_artists(folder, artists)
     return collection
 

@@ -7,9 +7,10 @@ from pydantic import Field
 from ganvas.ingestion import SourceParams
 from ganvas.ingestion.object_store import is_url
 from ganvas.ingestion.packing import PackParams
+from ganvas.ingestion.selection import SelectionParams
 
 
-class IngestParams(PackParams):
+class IngestParams(PackParams, SelectionParams):
     """Parameters of ingestion."""
 
     dataset: str | None = Field(

@@ -12,7 +12,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 list_source,
                 inputs=["raw_images", "collection_folder", "params:ingest"],
-                outputs=["image_records", "skipped_files", "artists"],
+                outputs=["image_records", "skipped_files", "artists", "image_choice"],
                 name="list_source",
             ),
             Node(
@@ -21,6 +21,7 @@ def create_pipeline() -> Pipeline:
                     "image_records",
                     "skipped_files",
                     "artists",
+                    "image_choice",
                     "raw_images",
                     "collection_folder",
                     "params:ingest",
