@@ -60,7 +60,8 @@ def check_index(index: pd.DataFrame, where: str = "image_index") -> None:
     """Check the index of a collection: unique paths and hashes, and splits.
 
     Args:
-        index: One row an image: path, hash, split and labels.
+        index: One row an image: path, hash, split and labels; with `face_number`, which counts the
+            faces of a file, a path has several rows.
         where: Name of the table in error messages.
 
     Raises:
@@ -71,13 +72,24 @@ def check_index(index: pd.DataFrame, where: str = "image_index") -> None:
         >>> check_index(pd.DataFrame(rows))
     """
     _require_columns(index, where, ["path", "split", "hash"])
-    _require_unique(index, where, "path")
+    if "face_number" in index:
+        _check_faces(index, where)
+    else:
+        _require_unique(index, where, "path")
     hashes = index["hash"].astype("str")
     valid = hashes.str.fullmatch(r"[0-9a-f]{32}")
     require(index, where, "hash", valid, "it must be 32 hexadecimal digits, 0 to f", key="path")
     _require_unique(index, where, "hash", key="path")
     rule = f"it must be {', '.join(SPLITS[:-1])} or {SPLITS[-1]}"
     require(index, where, "split", index["split"].isin(SPLITS), rule, key="path")
+
+
+def _check_faces(index: pd.DataFrame, where: str) -> None:
+    require(index, where, "path", ~_is_empty(index["path"]), "each row must have one")
+    numbers = _to_numbers(index["face_number"])
+    rule = "the faces of a file must be numbered from 1 on, each once"
+    right = numbers == index.groupby("path", sort=False).cumcount() + 1
+    require(index, where, "face_number", right, rule, key="path")
 
 
 def check_rejected(rejected: pd.DataFrame, where: str = "rejected") -> None:

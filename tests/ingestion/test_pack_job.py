@@ -91,6 +91,16 @@ def test_a_chunk_holds_the_result_of_each_file(raw, tmp_path):
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["chunk.npz"]
 
 
+def test_a_chunk_of_an_earlier_version_has_one_result_a_file(tmp_path):
+    options = pack_worker.DecodeOptions(tmp_path, 32, "center", "none")
+    task = pack_worker.ChunkTask(tmp_path / "chunk.npz", ("a.png", "b.png"), options)
+    np.savez(task.target, images=np.zeros((1, 32, 32, 3)), results=[("0", "", ""), ("", "no", "")])
+    assert read_chunk_results(task)[["path", "reason"]].to_numpy().tolist() == [
+        ["a.png", ""],
+        ["b.png", "no"],
+    ]
+
+
 def test_chunks_of_other_jobs_are_never_used(raw, tmp_path):
     pack_job.open_work_folder(tmp_path / "work", "a" * 32, raw)
     late = pack_job._chunk_folder(tmp_path / "work") / "000000000.npz"

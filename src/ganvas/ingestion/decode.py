@@ -13,7 +13,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
-from ganvas.ingestion.face_alignment import align_face
+from ganvas.ingestion.face_alignment import align_face, align_faces
 from ganvas.ingestion.file_formats import check_whole_image, explain_unreadable, supported_formats
 from ganvas.ingestion.file_reading import UNREADABLE, read_file
 from ganvas.ingestion.rejection import Rejection
@@ -24,8 +24,9 @@ logger = logging.getLogger(__name__)
 # JPEG files can be decoded at a half, a quarter or an eighth of their size; three times the target
 # size stays within 1.5 gray levels of full decoding (benchmarks/ingest.py).
 DRAFT_FACTOR = 3
-# Faces are detected on 1024 pixels and may be a small part of the image: twice that keeps detail.
-FACE_DRAFT = 2048
+# Faces are detected on 1024 pixels, those of groups on 2048, and may be a small part of the image:
+# twice that keeps detail.
+FACE_DRAFT, GROUP_DRAFT = 2048, 4096
 MIN_SIDE = 8
 # Longer side of the thumbnail in which the smart crop looks for detail.
 DETAIL_SIDE = 96
@@ -62,7 +63,7 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 Crop = Literal["center", "smart", "pad"]
-Align = Literal["none", "faces"]
+Align = Literal["none", "faces", "all_faces"]
 
 
 class DecodedImage(NamedTuple):
@@ -70,7 +71,7 @@ class DecodedImage(NamedTuple):
 
     Attributes:
         pixels: uint8 of shape (size, size, 3).
-        hash: Hash of the file's content.
+        hash: Hash of the file's content; of one of several faces, with another end for each.
         note: Space-separated notes: `GUESSED_RANGE` if the levels of black and white were guessed
             from the image, `ONE_LEVEL` if all its levels are nearly the same. "" for most images.
     """
@@ -109,14 +110,54 @@ def decode_image(
         >>> decode_image(Path("photo.jpg"), size=64, crop="smart").pixels.shape
         (64, 64, 3)
     """
+    return _decode_file(path, size, crop, align, max_pixels)[0]
+
+
+def decode_faces(
+    path: Path, size: int, crop: Crop = "center", max_pixels: float = MAX_PIXELS
+) -> list[DecodedImage]:
+    """Read one image file like `decode_image`, and align each of its faces.
+
+    Their hashes have the beginning in common, by which images are divided among splits.
+
+    Args:
+        path: Image file.
+        size: Side of the results in pixels.
+        crop: Square of the aligned images to keep.
+        max_pixels: Maximum number of pixels to decode, see `decode_content`.
+
+    Returns:
+        One image a face, from left to right, see `align_faces`; at least one.
+
+    Raises:
+        Rejection: The file can't be read or decoded, or has no face; the message is the reason.
+        GanvasError: The face detector is not installed.
+    """
+    return _decode_file(path, size, crop, "all_faces", max_pixels)
+
+
+def _decode_file(
+    path: Path, size: int, crop: Crop, align: Align, max_pixels: float
+) -> list[DecodedImage]:
     content = _read(path)
     try:
-        pixels, is_guess = _decode_content(content, size, crop, align, None, max_pixels)
+        images, is_guess = _decode_content(content, size, crop, align, None, max_pixels)
     except Rejection as rejection:
         raise Rejection(rejection.with_hint) from rejection
-    notes = {GUESSED_RANGE: is_guess, ONE_LEVEL: _measure_contrast(pixels) < MIN_CONTRAST}
-    content_hash = hashlib.blake2b(content, digest_size=16).hexdigest()
-    return DecodedImage(pixels, content_hash, " ".join(note for note in notes if notes[note]))
+    hashes = [hashlib.blake2b(content, digest_size=16).hexdigest()]
+    if align == "all_faces":
+        hashes = [_hash_face(hashes[0], number) for number in range(1, len(images) + 1)]
+    decoded = []
+    for pixels, content_hash in zip(images, hashes, strict=True):
+        notes = {GUESSED_RANGE: is_guess, ONE_LEVEL: _measure_contrast(pixels) < MIN_CONTRAST}
+        note = " ".join(note for note in notes if notes[note])
+        decoded.append(DecodedImage(pixels, content_hash, note))
+    return decoded
+
+
+def _hash_face(content_hash: str, number: int) -> str:
+    end = hashlib.blake2b(f"{content_hash} {number}".encode(), digest_size=12).hexdigest()
+    return content_hash[:8] + end
 
 
 def decode_content(
@@ -144,7 +185,7 @@ def decode_content(
     Raises:
         Rejection: The file can't be decoded or has no face; the message is the reason.
     """
-    return _decode_content(content, size, crop, align, formats, most)[0]
+    return _decode_content(content, size, crop, align, formats, most)[0][0]
 
 
 def _decode_content(
@@ -154,8 +195,8 @@ def _decode_content(
     align: Align,
     formats: tuple[str, ...] | None,
     max_pixels: float,
-) -> tuple[np.ndarray, bool]:
-    """Return the pixels, and whether the range of their levels was guessed."""
+) -> tuple[list[np.ndarray], bool]:
+    """Return the pixels of one image or of all faces, and whether their range was guessed."""
     try:
         source = _open(content, formats)
         _reduce(source, content, size, align, max_pixels)
@@ -172,12 +213,14 @@ def _decode_content(
         # Pillow's codecs raise all kinds of errors on corrupt files, and no file may stop a run.
         reason = "truncated" if "truncated" in str(error) else f"damaged: {error}"
         raise Rejection(reason) from error
+    images = [image]
     if align == "faces":
-        face = align_face(image)
-        if face is None:
-            raise Rejection("no face")
-        image = face
-    return np.asarray(_crop_square(image, size, crop)), is_guess
+        images = [face for face in [align_face(image)] if face is not None]
+    elif align == "all_faces":
+        images = align_faces(image, size)
+    if not images:
+        raise Rejection("no face")
+    return [np.asarray(_crop_square(image, size, crop)) for image in images], is_guess
 
 
 def _measure_contrast(pixels: np.ndarray) -> float:
@@ -225,8 +268,8 @@ def _reduce(image: Image.Image, content: bytes, size: int, align: Align, max_pix
     if image.format in ("JPEG", "MPO") and content.count(b"\xff\xda") > MAX_SCANS:
         raise Rejection(f"a JPEG of more than {MAX_SCANS} scans: save it again")
     draft = (size * DRAFT_FACTOR, size * DRAFT_FACTOR)
-    if align == "faces":
-        scale = FACE_DRAFT / max(image.size)
+    if align != "none":
+        scale = (FACE_DRAFT if align == "faces" else GROUP_DRAFT) / max(image.size)
         draft = (math.ceil(image.width * scale), math.ceil(image.height * scale))
     if isinstance(image, Jpeg2KImageFile) and pixels > max_pixels:
         factor = min(width // wanted for width, wanted in zip(image.size, draft, strict=True))

@@ -22,6 +22,13 @@ LANDMARKS = np.array([(69, 111.5), (108, 111.5), (88, 135.5), (71, 152), (105.5,
 # Longer sides of the copies on which faces are detected. Time grows with the area, so the larger
 # copy is used only if the largest face is small in the smaller one.
 DETECTION_SIDES = (512, 1024)
+# The same for all faces of a group, many of which are small in a copy of 1024 pixels.
+GROUP_SIDE = 2048
+# Confidence of a detection among all faces: of few pixels, patterns look like faces too.
+MIN_SCORE = 0.9
+# Factor by which a face of a group may be enlarged: those of few pixels, in the background, would
+# be blurred. A face of average size that is 20 pixels wide is enlarged by this to images of 64.
+MAX_ENLARGEMENT = 1.5
 # MTCNN's last network has an input of 48×48 pixels: landmarks of smaller faces are imprecise.
 MIN_FACE = 48
 # Input of MTCNN's first network; smaller images have no face.
@@ -57,13 +64,37 @@ def align_face(image: Image.Image) -> Image.Image | None:
         >>> aligned = align_face(Image.open("portrait.jpg").convert("RGB"))
     """
     landmarks = find_landmarks(image)
-    if landmarks is None:
-        return None
+    fit = None if landmarks is None else _fit_face(image, landmarks)
+    return None if fit is None else _warp(image, *fit)
+
+
+def align_faces(image: Image.Image, size: int) -> list[Image.Image]:
+    """Align every face of a group like `align_face`, from left to right.
+
+    Faces that are only a few pixels wide, as in the background, are left out: those that images of
+    the given size would show enlarged by more than `MAX_ENLARGEMENT`.
+
+    Args:
+        image: An upright image in mode RGB, of any size.
+        size: Side in pixels of the square images that are made of the result.
+
+    Returns:
+        The aligned images, RGB of 178×218 pixels; none if there is no face of enough pixels.
+
+    Raises:
+        GanvasError: The package mtcnn is not installed.
+    """
+    fits = [_fit_face(image, landmarks) for landmarks in find_all_landmarks(image)]
+    largest = MAX_ENLARGEMENT * min(ALIGNED) / size
+    return [_warp(image, *fit) for fit in fits if fit is not None and abs(fit[0]) <= largest]
+
+
+def _fit_face(image: Image.Image, landmarks: np.ndarray) -> tuple[complex, complex] | None:
+    """Fit the aligned frame to landmarks; None if they are no face."""
     factor, offset = fit_similarity(landmarks, LANDMARKS + 0.5)
     # Mirrored or coinciding landmarks, which fit only at a tiny scale, are no face.
-    if abs(factor) * max(image.size) * MAX_FRAME < max(ALIGNED):
-        return None
-    return _warp(image, factor, offset)
+    is_face = abs(factor) * max(image.size) * MAX_FRAME >= max(ALIGNED)
+    return (factor, offset) if is_face else None
 
 
 def find_landmarks(image: Image.Image) -> np.ndarray | None:
@@ -80,24 +111,49 @@ def find_landmarks(image: Image.Image) -> np.ndarray | None:
     Raises:
         GanvasError: The package mtcnn is not installed.
     """
-    with _lock:
-        detector = _load_detector()
     landmarks = None
     for side in DETECTION_SIDES:
         copy = _downscale(image, side / max(*image.size, 1))
-        if min(copy.size) < MIN_SIDE:
-            continue
-        # Columns: number, corners of the box, score, five x and five y. Without a detection the
-        # array has no rows and fewer columns.
-        faces = detector.detect_faces(np.asarray(copy), output_type="numpy", box_format="xyxy")
+        faces = _detect(copy)
         if not len(faces):
             continue
         sides = faces[:, 3:5] - faces[:, 1:3]
         largest = sides.prod(axis=1).argmax()
-        # MTCNN counts from the center of the first pixel.
-        landmarks = (faces[largest, 6:16].reshape(2, 5).T + 0.5) * image.size / copy.size
+        landmarks = _read_landmarks(faces[largest], image, copy)
         if sides[largest].max() >= MIN_FACE or copy.size == image.size:
             break
+    return landmarks
+
+
+def find_all_landmarks(image: Image.Image) -> list[np.ndarray]:
+    """Detect the landmarks of all faces of an image, from left to right.
+
+    Returns:
+        Landmarks of each face as `find_landmarks` returns them.
+    """
+    copy = _downscale(image, GROUP_SIDE / max(*image.size, 1))
+    faces = [face for face in _detect(copy) if face[5] >= MIN_SCORE]
+    found = [_read_landmarks(face, image, copy) for face in faces]
+    return sorted(found, key=lambda landmarks: tuple(landmarks.mean(axis=0)))
+
+
+def _detect(image: Image.Image) -> np.ndarray:
+    """Return a row for each face: number, corners of the box, score, five x and five y."""
+    with _lock:
+        detector = _load_detector()
+    if min(image.size) < MIN_SIDE:
+        return np.empty((0, 16))
+    # Without a detection the array has no rows and fewer columns.
+    faces: np.ndarray = detector.detect_faces(
+        np.asarray(image), output_type="numpy", box_format="xyxy"
+    )
+    return faces
+
+
+def _read_landmarks(face: np.ndarray, image: Image.Image, copy: Image.Image) -> np.ndarray:
+    """Return the landmarks of a face that was detected in a copy of an image."""
+    # MTCNN counts from the center of the first pixel.
+    landmarks: np.ndarray = (face[6:16].reshape(2, 5).T + 0.5) * image.size / copy.size
     return landmarks
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from ganvas.ingestion.shards import ShardedImages
 
@@ -66,6 +67,24 @@ def group_near_duplicates(images: ShardedImages | np.ndarray) -> np.ndarray:
         for first, second in _compare_cells(cells @ mixing, chosen, reduced, groups):
             _join(groups, first, second)
     return groups
+
+
+def join_groups(groups: np.ndarray, keys: pd.Series) -> np.ndarray:
+    """Join the groups of images with equal keys, such as those of one file.
+
+    Args:
+        groups: Group of each image, as `group_near_duplicates` returns it.
+        keys: Key of each image.
+
+    Example:
+        >>> join_groups(np.array([0, 1, 2, 1]), pd.Series(["a", "a", "b", "c"]))
+        array([0, 0, 2, 0])
+    """
+    joined = groups.copy()
+    positions = np.arange(len(groups))
+    first = pd.Series(positions).groupby(keys.to_numpy()).transform("first").to_numpy()
+    _join(joined, positions, first)
+    return joined
 
 
 def _reduce(images: ShardedImages | np.ndarray) -> _Reduced:

@@ -111,9 +111,9 @@ def pack_shards(
         executor_options: Where to decode them.
 
     Yields:
-        After each shard, the results of all files so far: path, hash ("" if rejected), reason
-        ("" if packed) and note, see `DecodedImage`. Of several files with the same content only
-        the first is packed.
+        After each shard, the results of all files so far, one row an image or a rejected file:
+        path, hash ("" if rejected), reason ("" if packed) and note, see `DecodedImage`. Of several
+        files with the same content only the first is packed.
 
     Raises:
         GanvasError: The workers fail.
@@ -124,7 +124,7 @@ def pack_shards(
         if is_new:
             results = _finish_shard(shard, results, decode_options.size)
             if len(shards) > 1:
-                logger.info("%d of %d files read", len(results), len(paths))
+                logger.info("%d of %d files read", results["path"].nunique(), len(paths))
         else:
             results = pd.concat([results, pd.read_parquet(shard.results)], ignore_index=True)
         yield results

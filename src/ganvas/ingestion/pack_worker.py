@@ -8,7 +8,14 @@ import pandas as pd
 
 from ganvas.atomic_files import atomic_path
 from ganvas.errors import GanvasError
-from ganvas.ingestion.decode import MAX_PIXELS, Align, Crop, decode_image
+from ganvas.ingestion.decode import (
+    MAX_PIXELS,
+    Align,
+    Crop,
+    DecodedImage,
+    decode_faces,
+    decode_image,
+)
 from ganvas.ingestion.file_reading import UNREADABLE, read_file
 from ganvas.ingestion.rejection import NoAnswer, Rejection
 
@@ -66,13 +73,14 @@ def make_chunk(task: ChunkTask) -> None:
     if task.target.exists() and not has_recovered(read_chunk_results(task), options.raw):
         return
     images = np.empty((len(task.paths), options.size, options.size, 3), np.uint8)
-    results = []
+    results, files = [], []
     count = unanswered = 0
-    for path in task.paths:
+    for file, path in enumerate(task.paths):
         try:
-            decoded = decode_image(options.raw / path, *options[1:])
+            decoded = _decode(options.raw / path, options)
         except Rejection as rejection:
             results.append(("", str(rejection), ""))
+            files.append(file)
             unanswered = unanswered + 1 if isinstance(rejection, NoAnswer) else 0
             if unanswered == MAX_UNANSWERED:
                 raise GanvasError(
@@ -80,16 +88,26 @@ def make_chunk(task: ChunkTask) -> None:
                     "it again, and repeat the command, which resumes where it stopped."
                 ) from rejection
             continue
-        images[count] = decoded.pixels
-        count += 1
+        if count + len(decoded) > len(images):
+            images = np.concatenate([images, np.empty((len(decoded), *images.shape[1:]), np.uint8)])
+        for image in decoded:
+            images[count] = image.pixels
+            count += 1
+            results.append((image.hash, "", image.note))
+            files.append(file)
         unanswered = 0
-        results.append((decoded.hash, "", decoded.note))
     # A scheduler may run the same task on several workers.
     with (
         atomic_path(task.target, shared=True, durable=True) as partial,
         partial.open("wb") as stream,
     ):
-        np.savez(stream, images=images[:count], results=results)
+        np.savez(stream, images=images[:count], results=results, files=files)
+
+
+def _decode(path: Path, options: DecodeOptions) -> list[DecodedImage]:
+    if options.align == "all_faces":
+        return decode_faces(path, options.size, options.crop, options.max_pixels)
+    return [decode_image(path, *options[1:])]
 
 
 def has_recovered(results: pd.DataFrame, raw: Path) -> bool:
@@ -117,12 +135,15 @@ def read_chunk_results(task: ChunkTask) -> pd.DataFrame:
     """Read the results of a chunk.
 
     Returns:
-        One row a file: path, hash of its content ("" if rejected), reason ("" if decoded) and
-        note, see `DecodedImage`.
+        One row an image or a rejected file: path, hash of its content ("" if rejected), reason
+        ("" if decoded) and note, see `DecodedImage`.
     """
-    results = read_chunk_array(task.target, "results").tolist()
+    with np.load(task.target, allow_pickle=False) as arrays:
+        results = arrays["results"].tolist()
+        # Chunks of earlier versions have one row a file.
+        files = arrays["files"] if "files" in arrays else range(len(results))
     table = pd.DataFrame(results, columns=["hash", "reason", "note"], dtype="str")
-    return table.assign(path=pd.Series(task.paths, dtype="str"))
+    return table.assign(path=pd.Series([task.paths[file] for file in files], dtype="str"))
 
 
 def read_chunk_array(chunk: Path, name: str) -> np.ndarray:

@@ -31,7 +31,7 @@ from ganvas.ingestion.collection import (
 from ganvas.ingestion.decode import GUESSED_RANGE, MAX_PIXELS, ONE_LEVEL, Align, Crop
 from ganvas.ingestion.executors import ExecutorOptions
 from ganvas.ingestion.file_index import FILE_STATS
-from ganvas.ingestion.near_duplicates import group_near_duplicates
+from ganvas.ingestion.near_duplicates import group_near_duplicates, join_groups
 from ganvas.ingestion.pack_job import DUPLICATE, open_work_folder, pack_shards
 from ganvas.ingestion.pack_worker import DecodeOptions, has_recovered
 from ganvas.ingestion.selection import SelectionParams
@@ -47,6 +47,8 @@ logger = logging.getLogger(__name__)
 
 # Part of the fingerprint; increase it when the same input would be packed to other bytes.
 FORMAT_VERSION = 3
+# Column of the index that counts the faces of a file.
+FACE_NUMBER = "face_number"
 # Parameters that do not change the packed bytes, so they are not part of the fingerprint.
 EXECUTION_PARAMS = {"max_rejected_share", "workers", "scheduler"}
 
@@ -255,6 +257,11 @@ def _pack_files(
     records: pd.DataFrame, raw: Path, work: Path, params: PackParams
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Pack all files into `work/whole`; return the index and the table of rejected files."""
+    if params.align == "all_faces" and FACE_NUMBER in records:
+        raise GanvasError(
+            f"The images have a label column {FACE_NUMBER}, which ingest.align=all_faces adds: "
+            "call it otherwise in the table of labels."
+        )
     max_pixels = params.max_megapixels * 1e6
     decode_options = DecodeOptions(
         raw.resolve(), params.size, params.crop, params.align, max_pixels
@@ -264,11 +271,16 @@ def _pack_files(
     for results in pack_shards(records["path"], decode_options, work, executor_options):
         _check_rejected_share(results, len(records), raw, params.max_rejected_share)
     assert results is not None
-    packed = (results["reason"] == "").to_numpy()
-    _warn_of_notes(results[packed])
-    index = records[packed].drop(columns=list(FILE_STATS)).reset_index(drop=True)
-    index["hash"] = results.loc[packed, "hash"].reset_index(drop=True)
-    return index, results.loc[~packed, ["path", "reason"]]
+    is_packed = results["reason"] == ""
+    packed = results[is_packed].reset_index(drop=True)
+    _warn_of_notes(packed)
+    rows = pd.Index(records["path"]).get_indexer(pd.Index(packed["path"]))
+    index = records.iloc[rows].drop(columns=list(FILE_STATS)).reset_index(drop=True)
+    if params.align == "all_faces":
+        index.insert(1, FACE_NUMBER, packed.groupby("path", sort=False).cumcount() + 1)
+    index["hash"] = packed["hash"]
+    # Of a file with several faces, which is the duplicate of another, one row.
+    return index, results.loc[~is_packed, ["path", "reason"]].drop_duplicates("path")
 
 
 def _warn_of_notes(results: pd.DataFrame) -> None:
@@ -283,8 +295,9 @@ def _warn_of_notes(results: pd.DataFrame) -> None:
     for note, warning in warnings.items():
         paths = results.loc[results["note"].str.contains(note, regex=False), "path"]
         if len(paths):
-            more = ", …" * (len(paths) > 3)
-            examples = f"{', '.join(paths.head(3))}{more}"
+            files = paths.drop_duplicates()
+            more = ", …" * (len(files) > 3)
+            examples = f"{', '.join(files.head(3))}{more}"
             logger.warning("%d of %d images (%s) %s.", len(paths), len(results), examples, warning)
 
 
@@ -294,22 +307,24 @@ def _split_images(index: pd.DataFrame, images: ShardedImages, params: PackParams
     A collection that is packed keeps its splits until it is packed again, so FORMAT_VERSION does
     not count changes of this function.
     """
-    groups = group_near_duplicates(images)
-    several = np.bincount(groups, minlength=len(groups))[groups] > 1
+    near = group_near_duplicates(images)
+    several = np.bincount(near, minlength=len(near))[near] > 1
+    counts = {"images": int(several.sum()), "groups": len(np.unique(near[several]))}
     own = "split" in index
     if not own:
+        # All faces of a file are in one split too.
+        groups = join_groups(near, index["path"]) if FACE_NUMBER in index else near
         hashes, share = index["hash"], params.validation_share
         before = choose_split(hashes, share, params.test_share)
         splits = keep_groups_together(before, hashes, groups, share)
         index["split"] = keep_validation(splits, hashes, groups, share)
-    counts = {"images": int(several.sum()), "groups": len(np.unique(groups[several]))}
     if own:
-        apart = in_several_splits(index["split"].to_numpy(), groups)
+        apart = in_several_splits(index["split"].to_numpy(), near)
         counts["in_several_splits"] = int(apart.sum())
     else:
         counts["moved"] = int((before != splits).sum())
     if several.any():
-        _log_near_duplicates(index["path"], groups, several, counts)
+        _log_near_duplicates(index["path"], near, several, counts)
     return counts
 
 
@@ -351,6 +366,8 @@ def _log_result(count: int, index: pd.DataFrame, rejected: pd.DataFrame, size: i
     reasons = [f"{number} {reason}" for reason, number in count_reasons(rejected).items()]
     suffix = f"; rejected or skipped: {', '.join(reasons)}" if reasons else ""
     splits = ", ".join(f"{number} {name}" for name, number in index["split"].value_counts().items())
+    files = index["path"].nunique()
+    faces = f" with {len(index)} faces" if FACE_NUMBER in index else ""
     logger.info(
-        "%d of %d files packed at %d×%d (%s)%s", len(index), count, size, size, splits, suffix
+        "%d of %d files%s packed at %d×%d (%s)%s", files, count, faces, size, size, splits, suffix
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from ganvas.atomic_files import atomic_path
 
-# Source files per shard; a shard holds at most as many images.
+# Source files per shard; a shard holds at most as many images, or all faces of these.
 SHARD_SIZE = 65_536
 SHARD_NAME = "images-{:05d}.npy"
 
