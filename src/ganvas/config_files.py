@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 from omegaconf.errors import (
@@ -29,7 +29,7 @@ ALIASES = (re.compile(rb"&\w"), re.compile(rb"\*\w"))
 class TextLoader(yaml.SafeLoader):
     """Reads all values as text, apart from null."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
+    yaml_implicit_resolvers = {  # noqa: RUF012  # a class variable of PyYAML
         first: [(tag, form) for tag, form in resolvers if tag == "tag:yaml.org,2002:null"]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
