@@ -1,4 +1,4 @@
-"""The report and the comparison page in headless Chromium, light and dark, also on a phone."""
+"""The report in headless Chromium, light and dark, also on a phone."""
 
 import io
 
@@ -8,7 +8,6 @@ from PIL import Image
 
 from browsers import DESKTOP, PHONE, needs_browser, set_size, start_browser
 from ganvas.pipelines.evaluate.metric_entry import metric_entry
-from ganvas.visualization.comparison import render_comparison
 from ganvas.visualization.contact_sheet import draw_neighbors, draw_sheets
 from ganvas.visualization.curves import plot_curves
 from ganvas.visualization.image_grid import make_grid
@@ -133,33 +132,3 @@ def test_a_dark_page_has_no_white_areas(window, tmp_path, page):
         bright = np.asarray(shot.convert("L")) > 180
         # Letters are bright too.
         assert bright.mean() < 0.08
-
-
-def test_tables_of_the_comparison_scroll_and_say_so(window, tmp_path):
-    browser, width = window
-    entry = metric_entry("Kernel distance (KD-x)", (0.03, 0.01), "N=9", real=0.001)
-    entries = [
-        {
-            "run": f"run-{number}",
-            "dataset": "sample",
-            "extractor": "lite",
-            "network": "dcgan",
-            "started": "2026-01-01T12.00.00",
-            "epochs": 10,
-            "images_seen": 1000,
-            "minutes": 1.5,
-            "seed": number,
-            "version": "0.1",
-            "parameters": {"network.name": "dcgan", "train.seed": number},
-            "metrics": dict.fromkeys(("kernel_distance", "recall", "precision"), entry),
-        }
-        for number in range(3)
-    ]
-    grids = {run["run"]: np.zeros((66, 66, 3), np.uint8) for run in entries}
-    show(browser, tmp_path / "comparison.html", render_comparison(entries, grids))
-    assert browser.execute_script(OVERFLOW) <= 0 and browser.get_log("browser") == []
-    hint, scroll = (browser.find_element("css selector", x) for x in (".hint", ".scroll"))
-    cut = browser.execute_script(
-        "return arguments[0].scrollWidth > arguments[0].clientWidth", scroll
-    )
-    assert (cut, hint.is_displayed()) == (width == PHONE, width == PHONE)
