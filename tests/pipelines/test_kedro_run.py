@@ -94,6 +94,12 @@ def test_the_default_pipeline_produces_models_metrics_and_a_report(project, kedr
     assert kedro_run("--pipelines=compare").exit_code == 0
     page = (project / "data/08_reporting/comparison.html").read_text()
     assert "1. dcgan" in page and page.count("<h2>") == 1
+    (entry,) = (project / "data/08_reporting/leaderboard").glob("*.json")
+    run = read_json(entry)
+    assert run["history"]["loss_g"] == pytest.approx(history["loss_g"])
+    training = read_json(project / REPORTING / "training.json")
+    assert (run["model_version"], run["ended_by"]) == (training["version"], training["ended_by"])
+    assert run["command"] == training["command"]
     check_samples(project, kedro_run)
 
 

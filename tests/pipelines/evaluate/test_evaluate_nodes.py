@@ -186,17 +186,31 @@ def test_validation_features_are_of_images_in_the_order_of_their_hashes(tmp_path
     np.testing.assert_allclose(features.training[:, 0], 10 * features.training_positions, atol=1e-4)
 
     generated = np.full((70, 8, 8, 3), np.arange(70).reshape(-1, 1, 1, 1), np.uint8)
-    rows, grids = make_leaderboard_entry({}, make_summary(), generated, np.zeros(70, int), features)
+    history = pd.DataFrame({"epoch": range(1, 501), "loss_g": 2.0, "seconds": 30.0, "warnings": ""})
+    labels, summary = np.zeros(70, int), make_summary(images_seen=5000)
+    rows, grids = make_leaderboard_entry({}, summary, generated, labels, features, history)
     ((run, row),) = rows.items()
     assert row["extractor"] == features.extractor.name and run.endswith(
         f"-{features.extractor.name}"
     )
     assert (row["seed"], row["minutes"], row["dataset"]) == (4, 1.5, "grays")
     assert list(grids) == [run]
+    assert (row["ended_by"], row["command"], row["model_version"]) == (None, None, None)
+    curves = row["history"]
+    assert {len(values) for values in curves.values()} == {200} and "warnings" not in curves
+    last = {key: values[-1] for key, values in curves.items()}
+    expected = {"epoch": 500, "loss_g": 2, "seconds": 30, "images_seen": 5000, "minutes": 250}
+    assert last == expected and curves["minutes"][99] == pytest.approx(curves["epoch"][99] / 2)
+    summary |= {"version": "2026-01-01T12.00.00.000Z", "command": "kedro run", "ended_by": "steps"}
+    rows, _ = make_leaderboard_entry({}, summary, generated, labels, features, history[:0])
+    row = rows[run]
+    assert (row["ended_by"], row["command"]) == ("steps", "kedro run")
+    assert (row["model_version"], row["history"]) == ("2026-01-01T12.00.00.000Z", {})
     cells = split_grid(grids[run], 8, 8)[:, :, 0, 0, 0]
     np.testing.assert_array_equal(cells, np.arange(64).reshape(8, 8))
     # With classes, a row for each.
-    _, grids = make_leaderboard_entry({}, make_summary(), generated, np.arange(70) % 9, features)
+    labels = np.arange(70) % 9
+    _, grids = make_leaderboard_entry({}, summary, generated, labels, features, history)
     cells = split_grid(grids[run], 8, 8)[:, :, 0, 0, 0]
     assert cells.shape == (8, 8)
     np.testing.assert_array_equal(cells[3], np.arange(3, 70, 9))

@@ -23,13 +23,16 @@ from ganvas.pipelines.evaluate.metric_entry import Metrics, metric_entry, name_r
 from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.progress import track
 from ganvas.training.config import LOSSES_IN_NATS, LossParams
+from ganvas.visualization.comparison import sample_history
 from ganvas.visualization.image_grid import make_grid_of_rows
-from ganvas.visualization.report import list_parameters
+from ganvas.visualization.report import list_parameters, reproduction_command
 
 logger = logging.getLogger(__name__)
 
 PARZEN_VALIDATION_IMAGES = 1000
 LEADERBOARD_ROWS, LEADERBOARD_COLUMNS = 8, 8
+# Epochs of a leaderboard entry's history at most.
+HISTORY_POINTS = 200
 HISTORY_TITLES = {
     "loss_g": "Generator loss",
     "loss_d": "Discriminator loss",
@@ -227,10 +230,12 @@ def make_leaderboard_entry(
     generated: np.ndarray,
     target_classes: np.ndarray,
     features: Features,
+    history: pd.DataFrame,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
     """Return the leaderboard row of the run and a grid of its images, both by the run's name.
 
-    With classes, each row of the grid is of one class, see `find_rows`.
+    With classes, each row of the grid is of one class, see `find_rows`. The row has the history of
+    training, of 200 epochs at most.
 
     Evaluating the same run again with the same feature extractor replaces its row.
     """
@@ -245,12 +250,27 @@ def make_leaderboard_entry(
         "seed": summary["parameters"]["train"]["seed"],
         "minutes": summary["seconds"] / 60,
         "version": summary["versions"]["ganvas"],
+        "model_version": summary.get("version"),
+        "command": reproduction_command(summary),
+        "history": _make_curves(history, summary),
         "parameters": list_parameters(summary["parameters"]),
         "metrics": metrics,
     }
     row |= {key: summary[key] for key in ("dataset", "network", "started", "epochs", "images_seen")}
+    row["ended_by"] = summary.get("ended_by")
     rows = find_rows(target_classes, LEADERBOARD_ROWS, LEADERBOARD_COLUMNS)
     return {run: row}, {run: make_grid_of_rows([generated[positions] for positions in rows])}
+
+
+def _make_curves(
+    history: pd.DataFrame, training_summary: dict[str, Any]
+) -> dict[str, list[float | None]]:
+    """Return the columns of a history that are numbers, with the images seen and minutes so far."""
+    table = history.copy()
+    table["images_seen"] = training_summary["images_seen"] * table["epoch"] / table["epoch"].max()
+    if "seconds" in table:
+        table["minutes"] = table["seconds"].cumsum() / 60
+    return sample_history(table, HISTORY_POINTS)
 
 
 def _loss_params(training_summary: dict[str, Any]) -> LossParams:

@@ -128,6 +128,7 @@ def create_pipeline() -> Pipeline:
                     "generated",
                     "target_classes",
                     "features",
+                    "history",
                 ],
                 outputs=["leaderboard", "leaderboard_pictures"],
                 name="make_leaderboard_entry",
