@@ -4,6 +4,8 @@
 const DATA = JSON.parse(document.getElementById("data").textContent);
 // Runs side by side at most, and rows of parameters before a button shows the others.
 const MOST = 6, MOST_ROWS = 100;
+// Images of a whole grid, as make_leaderboard_entry makes it.
+const MOST_IMAGES = 64;
 const LETTERS = "ABCDEF";
 const DASHES = ["", "8 3", "2 3", "10 3 2 3", "14 5", "5 2"];
 const AXES = { epoch: "epoch", images_seen: "images seen", minutes: "minutes" };
@@ -70,8 +72,8 @@ function formatValue(number, values) {
   const size = Math.abs(values[0]);
   return `${text} ± ${formatNumber(values[1], decimals ?? (size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3))}`;
 }
-// The sign stays on the line of the last word.
-const headline = number => `${DATA.metrics[number].title}${DATA.metrics[number].sign && `\u00a0${DATA.metrics[number].sign}`}`;
+// A factor stays in one line, and the sign on the line of the last word.
+const headline = number => `${DATA.metrics[number].title.replace("× ", "×\u00a0")}${DATA.metrics[number].sign && `\u00a0${DATA.metrics[number].sign}`}`;
 const formatTime = text => text.slice(0, 16).replace("T", " ").replace(/\./g, ":");
 function formatField(run, key) {
   const value = run[key];
@@ -205,7 +207,8 @@ function rowDistance(row, number) {
 }
 function findBest(rows, number) {
   const distances = rows.map(row => rowDistance(row, number)).filter(value => value !== null);
-  return distances.length > 1 ? Math.min(...distances) : null;
+  // Of equal values none is the best.
+  return new Set(distances).size > 1 ? Math.min(...distances) : null;
 }
 
 const observer = new IntersectionObserver(entries => {
@@ -358,10 +361,14 @@ function tick(names, on) {
 }
 
 // --- Chosen runs ------------------------------------------------------------------------------
-// Runs of equal names are told apart by their seeds.
+// Runs of equal names are told apart by their seeds, or by the times of equal seeds.
 const chosen = () => {
   const list = state.ticked.map(name => byName.get(name));
-  return list.map(run => ({ ...run, name: list.filter(other => other.name === run.name).length > 1 ? `${run.name}, seed ${run.seed}` : run.name }));
+  return list.map(run => {
+    const same = list.filter(other => other.name === run.name), seeds = new Set(same.map(other => other.seed));
+    const suffix = same.length < 2 ? "" : seeds.size === same.length ? `, seed ${run.seed}` : `, ${formatTime(run.started)}`;
+    return { ...run, name: run.name + suffix };
+  });
 };
 const color = number => ({ "--color": `var(--run-${number})` });
 const badge = number => h("span", { class: "badge", style: color(number) }, LETTERS[number]);
@@ -394,7 +401,10 @@ function drawChosen() {
 function describeLatents(list) {
   if (list.length < 2) return "Uncurated samples of a fixed seed. With classes, a row is of one class.";
   const reasons = [], unknown = [];
+  const hasClasses = list.some(run => run.sampling["network.label"] && run.sampling["network.label"] !== "none");
   for (const key of Object.keys(list[0].sampling)) {
+    // Without classes a grid has the first images, of which there are enough.
+    if (key === "evaluate.count" && !hasClasses && list.every(run => !(run.sampling[key] < MOST_IMAGES))) continue;
     const values = list.map(run => run.sampling[key]).filter(value => value !== null);
     if (values.length < list.length) unknown.push(key);
     if (new Set(values.map(value => JSON.stringify(value))).size > 1) reasons.push(`${key} (${[...new Set(values.map(formatParameter))].join(" and ")})`);
@@ -406,7 +416,7 @@ function describeLatents(list) {
     : shapes.size > 1 ? " Their grids have different sizes, so positions differ." : "";
   if (reasons.length) return `Images at the same position are not of the same latent vectors: the runs differ in ${reasons.join(", ")}.${other}`;
   if (unknown.length) return `Whether images at the same position are of the same latent vectors isn't known: ${unknown.join(" and ")} of some runs ${unknown.length > 1 ? "weren't" : "wasn't"} recorded.${other}`;
-  return `Images at the same position are of the same latent vectors${list.some(run => run.sampling["network.label"] && run.sampling["network.label"] !== "none") ? " and, if the runs have the same training images, classes" : ""}. Networks of different trainings make different images of a latent vector.${other}`;
+  return `Images at the same position are of the same latent vectors${hasClasses ? " and, if the runs have the same training images, classes" : ""}. Networks of different trainings make different images of a latent vector.${other}`;
 }
 
 function drawGrids(list) {
