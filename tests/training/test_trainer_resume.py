@@ -425,7 +425,7 @@ def test_kid_validation_keeps_the_best_epoch_and_stops_without_an_improvement(tm
     assert_same(weights[: len(measured[0.2])], measured[0.2])
 
 
-def test_a_run_killed_after_its_best_epoch_resumes_after_it(tmp_path):
+def test_a_run_killed_while_it_saves_its_best_epoch_resumes_after_it_with_its_models(tmp_path):
     distances = iter([0.5, 0.2, 0.4, 0.3])
     params = {
         "measure": lambda _: next(distances),
@@ -434,9 +434,13 @@ def test_a_run_killed_after_its_best_epoch_resumes_after_it(tmp_path):
     }
 
     def kill(step: int) -> None:
+        if step == 4:
+            shutil.copy(tmp_path / "run" / "best.npz", tmp_path / "first.npz")
         if step == 7:
-            # As a kill leaves it; `Kill` alone lets the run save its last epoch.
+            # As a kill leaves it; `Kill` alone lets the run save its last epoch. The checkpoint of
+            # the second epoch was written, and that of the best one is still the first.
             shutil.copytree(tmp_path / "run", tmp_path / "killed")
+            shutil.copy(tmp_path / "first.npz", tmp_path / "killed" / "best.npz")
             raise Kill
 
     with pytest.raises(Kill):
@@ -444,6 +448,7 @@ def test_a_run_killed_after_its_best_epoch_resumes_after_it(tmp_path):
     assert CheckpointStore(tmp_path / "killed", keep=2).load_latest().epoch == 2
     result, _ = run(tmp_path / "killed", **params)
     assert result.run_state.best["epoch"] == 2
+    assert "The best epoch, 2, is used" in result.message
     assert result.history["kernel_distance"].tolist() == [0.5, 0.2, 0.4, 0.3]
 
 

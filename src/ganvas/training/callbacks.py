@@ -349,7 +349,9 @@ class KidValidation(keras.callbacks.Callback):
         self._drop_other_extractor(run_state)
         run_state.rows[-1]["kernel_distance"] = distance
         logger.info("epoch %d: kernel distance to %s images %.5f", epoch + 1, self.split, distance)
-        if run_state.best is None or distance < run_state.best["kernel_distance"]:
+        best = run_state.best
+        # The best epoch itself is measured again if a resumed run repeats it.
+        if best is None or distance < best["kernel_distance"] or best["epoch"] == epoch + 1:
             run_state.best = {
                 "epoch": epoch + 1,
                 "kernel_distance": distance,
@@ -464,19 +466,21 @@ class CheckpointSaver(keras.callbacks.Callback):
             self._save(self.epochs, self.last_step, self.guard.read_finite_state(logs))
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        """Keep the epoch; save it if it is due, the best so far or partial."""
+        """Keep the epoch; save it if it is due, kept for good, the best so far or partial."""
         self.epochs, self.state = epoch + 1, self.guard.state
         best = self.run_state.best
         is_best = best is not None and best["epoch"] == self.epochs
+        is_due = self.epochs % self.settings.interval == 0 or self.store.keeps(self.epochs)
         if self.counter.is_partial:
             self._save(epoch, self.counter.step, self.state)
             self.saved_epochs = self.epochs
             return
+        # Also after the best epoch: a resumed run must not measure it again.
+        if is_due or is_best:
+            self.save_last_epoch()
+        # Second, since a run that is killed between them copies it; see `restore_best`.
         if is_best:
             self.store.save_best(self._checkpoint(self.epochs, 0, self.state))
-        # Also after the best epoch: a resumed run must not measure it again.
-        if self.epochs % self.settings.interval == 0 or is_best:
-            self.save_last_epoch()
 
     def save_last_epoch(self) -> None:
         """Save the last complete epoch, unless it is saved."""

@@ -1,5 +1,7 @@
 """Checkpoints: everything that determines the next training step, in one file."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import logging
@@ -12,16 +14,20 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import keras
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from ganvas.atomic_files import atomic_path, atomic_write
-from ganvas.disk_space import check_free_space
-from ganvas.saved_json import FolderName, describe_invalid
+from ganvas.disk_space import check_free_space, format_bytes
+from ganvas.errors import GanvasError
+from ganvas.saved_json import FolderName, describe_invalid, read_json
 from ganvas.training.new_run import ABOUT_FILE, IDENTITY_FILE, log_new_run
+
+if TYPE_CHECKING:
+    # Keras takes seconds to import, and the command that lists kept epochs does without.
+    import keras
 
 logger = logging.getLogger(__name__)
 
@@ -29,16 +35,23 @@ logger = logging.getLogger(__name__)
 RUN_STATE_FILE = "run_state.json"
 BEST_FILE = "best.npz"
 CHECKPOINT_FILES = "epoch-*.npz"
-CHECKPOINT_NAME = re.compile(r"epoch-\d+-step-\d+\.npz")
+CHECKPOINT_NAME = re.compile(r"epoch-(\d+)-step-(\d+)\.npz")
+# Epochs that the user has marked, which are kept by every rule: a JSON list.
+MARKS_FILE = "marked.json"
+# In a checkpoint's run state: whether `train.checkpoint.every` keeps it, also if a run that resumes
+# has another value.
+KEPT_FOR_GOOD = "kept_for_good"
 
 # What reading raises for a file that is damaged or holds something else.
 UNREADABLE = (
     *(OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, OverflowError),
     *(zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError),
 )
+# Most checkpoints that a message names.
+MAX_NAMES = 12
 # More epochs, steps or seconds than any run has.
 MAX_COUNT = 2**53
-VariableGroups = dict[str, list[keras.Variable]]
+VariableGroups = dict[str, list["keras.Variable"]]
 
 
 @dataclass
@@ -91,7 +104,7 @@ class RunState:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "RunState":
+    def from_dict(cls, values: dict[str, Any]) -> RunState:
         """Restore a state; its clock is stopped until `start_clock`.
 
         Raises:
@@ -138,39 +151,120 @@ class Checkpoint(NamedTuple):
 
 
 class CheckpointStore:
-    """The checkpoints of one run in a folder: the last few and the best.
+    """The checkpoints of one run in a folder: the last few, the best, and those kept for good.
 
-    Files are .npz without pickles, written atomically.
+    Files are .npz without pickles, written atomically. Checkpoints within an epoch are kept among
+    the last few only.
 
     Args:
         folder: Folder of the checkpoint files.
         keep: How many of the last to keep.
+        every: Each epoch whose number it divides is kept for good; None: no epoch. Epochs that an
+            earlier part of the run has kept for good, and marked ones (`MARKS_FILE`), stay too.
     """
 
-    def __init__(self, folder: Path, keep: int) -> None:
-        self.folder, self.keep = folder, keep
+    def __init__(self, folder: Path, keep: int, every: int | None = None) -> None:
+        self.folder, self.keep, self.every = folder, keep, every
+        self._known_for_good: dict[str, bool] = {}
 
-    def check_space(self, variables: dict[str, np.ndarray]) -> None:
+    def check_space(self, variables: dict[str, np.ndarray], epochs: range = range(0)) -> None:
         """Check that the disk has space for checkpoints with these values.
+
+        Args:
+            variables: Values of all variables.
+            epochs: Numbers of the epochs that are still to be trained, as far as they are known.
 
         Raises:
             GanvasError: There is not enough for a single one.
         """
         size = sum(array.nbytes for array in variables.values())
-        held = sum(file.stat().st_size for file in self.folder.glob("*.npz"))
+        files = [*self._files()[-self.keep :], self.folder / BEST_FILE]
+        held = sum(file.stat().st_size for file in files if file.exists())
         # The last few, the best, and the next one before the oldest is removed.
-        check_free_space(self.folder, size, (self.keep + 2) * size - held, "checkpoints")
+        needed = (self.keep + 2) * size - held
+        if self.every:
+            for_good = sum(map(self.keeps, epochs))
+            needed += sum(map(self.keeps, epochs[: -self.keep])) * size
+            logger.info(
+                "train.checkpoint.every=%d keeps %s: %s each, %s.",
+                self.every,
+                f"{for_good:,} more checkpoints" if epochs else "a checkpoint after such epochs",
+                format_bytes(size),
+                f"{format_bytes(for_good * size)} in all" if epochs else "until the time is up",
+            )
+        check_free_space(self.folder, size, needed, "checkpoints")
+
+    def keeps(self, epoch: int) -> bool:
+        """Return whether a complete epoch is kept for good, and so must be saved."""
+        return self.every is not None and epoch % self.every == 0
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint, and remove the oldest beyond `keep`."""
-        name = f"epoch-{checkpoint.epoch:06d}-step-{checkpoint.step:07d}.npz"
-        _write_checkpoint(self.folder / name, checkpoint)
-        for file in self._files()[: -self.keep]:
-            file.unlink()
+        """Write a checkpoint, and remove old ones that no rule keeps."""
+        for_good = not checkpoint.step and self.keeps(checkpoint.epoch)
+        file = checkpoint_file(self.folder, checkpoint.epoch, checkpoint.step)
+        _write_checkpoint(file, checkpoint, for_good)
+        self._remove_old()
 
     def save_best(self, checkpoint: Checkpoint) -> None:
         """Write the best checkpoint, replacing the previous one."""
         _write_checkpoint(self.folder / BEST_FILE, checkpoint)
+
+    def _remove_old(self) -> None:
+        old = self._files()[: -self.keep]
+        try:
+            marked = read_marks(self.folder) if old else set()
+        except GanvasError as error:
+            logger.warning("%s No checkpoint is removed until then.", error)
+            return
+        for file in old:
+            epoch, step = parse_name(file)
+            if step or not (epoch in marked or self._is_for_good(file)):
+                file.unlink()
+
+    def _is_for_good(self, file: Path) -> bool:
+        """Return whether a checkpoint was kept for good by the part of the run that wrote it."""
+        if file.name not in self._known_for_good:
+            try:
+                for_good = bool(read_header(file).get(KEPT_FOR_GOOD))
+            except UNREADABLE as error:
+                # One that is only out of reach at the moment isn't lost.
+                for_good = isinstance(error, OSError)
+            self._known_for_good[file.name] = for_good
+        return self._known_for_good[file.name]
+
+    def restore_best(self, run_state: RunState) -> None:
+        """Make the best epoch of a resumed run and the best checkpoint agree, in place.
+
+        A kill between the two files leaves them apart, and a file may be damaged or gone.
+        """
+        best = run_state.best
+        stored = self._read_best()
+        if stored == best:
+            return
+        file = checkpoint_file(self.folder, int(best["epoch"]), 0) if best else None
+        # The checkpoint of an epoch is written before that of the best one.
+        if file and file.is_file() and (checkpoint := _try_to_read(file, "it is not the best")):
+            self.save_best(checkpoint)
+        elif stored is not None:
+            # Of an epoch that will be trained again, or before one whose checkpoint is lost.
+            run_state.best = stored
+        elif best is not None:
+            logger.warning(
+                "The checkpoint of the best epoch, %d, is lost from %s: the best of the epochs "
+                "that follow takes its place.",
+                best["epoch"],
+                self.folder,
+            )
+            run_state.best = None
+
+    def _read_best(self) -> dict[str, int | float] | None:
+        """Return the epoch and kernel distance of the best checkpoint; None: it can't be used."""
+        try:
+            header = read_header(self.folder / BEST_FILE)
+            best = RunState.from_dict(header).best
+        except UNREADABLE:
+            return None
+        return best if best and best["epoch"] == header["epoch"] else None
 
     def load_latest(self) -> Checkpoint | None:
         """Read the latest checkpoint that is readable; return None if there is none.
@@ -196,18 +290,59 @@ class CheckpointStore:
         """
         names = []
         for file in self._files():
-            epoch, step = map(int, re.findall(r"\d+", file.stem))
+            epoch, step = parse_name(file)
             names.append(f"epoch {epoch} and {step} steps" if step else f"epoch {epoch}")
+        if len(names) > MAX_NAMES:
+            names = [*names[:2], "…", *names[3 - MAX_NAMES :]]
         return f"the checkpoints after {', '.join(names)} are kept, in {self.folder}"
 
+    def has_epoch(self, epoch: int) -> bool:
+        """Return whether there is a checkpoint of a complete epoch."""
+        best = self._read_best()
+        is_best = best is not None and best["epoch"] == epoch
+        return is_best or checkpoint_file(self.folder, epoch, 0).is_file()
+
     def _files(self) -> list[Path]:
-        # Anything else of such a name can't be read, or reading it never ends.
-        files = self.folder.glob(CHECKPOINT_FILES)
-        return sorted(f for f in files if CHECKPOINT_NAME.fullmatch(f.name) and f.is_file())
+        return list_files(self.folder)
+
+
+def checkpoint_file(run: Path, epoch: int, step: int) -> Path:
+    """Return the path of the checkpoint after so many complete epochs, and steps of the next."""
+    return run / f"epoch-{epoch:06d}-step-{step:07d}.npz"
+
+
+def list_files(run: Path) -> list[Path]:
+    """Return the checkpoint files of a run but the best, in the order of epochs and steps."""
+    # Anything else of such a name can't be read, or reading it never ends.
+    files = run.glob(CHECKPOINT_FILES)
+    usable = [file for file in files if CHECKPOINT_NAME.fullmatch(file.name) and file.is_file()]
+    return sorted(usable, key=parse_name)
+
+
+def parse_name(file: Path) -> tuple[int, int]:
+    """Return the number of complete epochs of a checkpoint file, and of steps after them."""
+    match = CHECKPOINT_NAME.fullmatch(file.name)
+    assert match, "list_files returns no other files"
+    return int(match[1]), int(match[2])
+
+
+def read_marks(run: Path) -> set[int]:
+    """Read which epochs of a run are marked.
+
+    Raises:
+        GanvasError: The file of marks can't be read.
+    """
+    file = run / MARKS_FILE
+    try:
+        return set(read_json(file, list[int], "correct it, or delete it and mark epochs again"))
+    except FileNotFoundError:
+        return set()
+    except OSError as error:
+        raise GanvasError(f"{file} can't be read ({error}): make it readable.") from error
 
 
 def run_folder(parent: Path, identity: dict[str, Any]) -> Path:
-    """Return the folder of the run with this identity, which may not exist yet."""
+    """Return the folder of the run with this identity, which need not exist."""
     text = json.dumps(identity, sort_keys=True)
     return parent / hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
@@ -217,6 +352,7 @@ def open_store(
     identity: dict[str, Any],
     keep: int,
     resume: bool,
+    every: int | None = None,
     about: dict[str, Any] | None = None,
     write_command: Callable[[Path], str] | None = None,
 ) -> CheckpointStore:
@@ -229,6 +365,7 @@ def open_store(
         identity: Images, networks and parameters that identify the run, in JSON's types.
         keep: How many of the last checkpoints to keep.
         resume: False: keep an earlier run of this identity under another name.
+        every: Which epochs to keep for good; see `CheckpointStore`.
         about: What is known of the run besides its identity, in JSON's types.
         write_command: See `ganvas.training.new_run.log_new_run`.
 
@@ -247,11 +384,13 @@ def open_store(
     for name, record in ((IDENTITY_FILE, identity), (ABOUT_FILE, about)):
         if record and not (folder / name).exists():
             atomic_write(folder / name, json.dumps(record, indent=2, sort_keys=True).encode())
-    return CheckpointStore(folder, keep)
+    return CheckpointStore(folder, keep, every)
 
 
-def _write_checkpoint(file: Path, checkpoint: Checkpoint) -> None:
+def _write_checkpoint(file: Path, checkpoint: Checkpoint, for_good: bool = False) -> None:
     header = {"epoch": checkpoint.epoch, "step": checkpoint.step, **checkpoint.run_state}
+    if for_good:
+        header[KEPT_FOR_GOOD] = True
     # Any, since the annotations of NumPy take a keyword for allow_pickle.
     arrays: dict[str, Any] = checkpoint.arrays
     with atomic_path(file, durable=True) as partial:
@@ -285,8 +424,8 @@ def _is_best(best: dict[str, Any]) -> bool:
     return is_finite and isinstance(best.get("extractor", ""), str)
 
 
-def read_checkpoint(file: Path) -> Checkpoint:
-    """Read a checkpoint and check everything in it, which may not be what was written.
+def read_header(file: Path) -> dict[str, Any]:
+    """Read everything of a checkpoint but its arrays: epoch, step and the run's state.
 
     Raises:
         ValueError, or another of `UNREADABLE`: It can't be used.
@@ -295,10 +434,22 @@ def read_checkpoint(file: Path) -> Checkpoint:
         header = json.loads(archive.read(RUN_STATE_FILE))
     if not isinstance(header, dict):
         raise ValueError(f"its {RUN_STATE_FILE} is no object")
-    epoch, step = header.pop("epoch"), header.pop("step")
+    epoch, step = header["epoch"], header["step"]
     if not (_is_count(epoch) and _is_count(step)):
         raise ValueError(f"it can't be of epoch {epoch!r} and step {step!r}")
     RunState.from_dict(header)
+    return header
+
+
+def read_checkpoint(file: Path) -> Checkpoint:
+    """Read a checkpoint and check everything in it, which may not be what was written.
+
+    Raises:
+        ValueError, or another of `UNREADABLE`: It can't be used.
+    """
+    header = read_header(file)
+    epoch, step = header.pop("epoch"), header.pop("step")
+    header.pop(KEPT_FOR_GOOD, None)
     with np.load(file, allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files if name != RUN_STATE_FILE}
     for name, array in arrays.items():

@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from ganvas.errors import Finished, GanvasError
-from ganvas.training.checkpoints import Checkpoint, CheckpointStore
+from ganvas.training.checkpoints import Checkpoint, CheckpointStore, RunState
 from ganvas.training.config import TrainParams
 from ganvas.training.gpu import TOO_FEW_GPUS, read_workers
 from ganvas.training.tf_config import Workers
@@ -247,6 +247,9 @@ class _ReadOnlyStore(CheckpointStore):
         pass
 
     def save_best(self, checkpoint: Checkpoint) -> None:
+        pass
+
+    def restore_best(self, run_state: RunState) -> None:
         pass
 
     def load_latest(self) -> Checkpoint | None:

@@ -68,10 +68,7 @@ def log_new_run(
         logger.info("Starting a new run; the earlier one is kept in %s.", earlier.folder)
         return
     changed = _changed_keys(earlier.identity, identity)
-    differences = describe_differences(earlier, identity, about)
-    summary = "; ".join(differences[:MAX_DIFFERENCES])
-    if len(differences) > MAX_DIFFERENCES:
-        summary += f"; and {len(differences) - MAX_DIFFERENCES} more"
+    summary = _summarize(describe_differences(earlier, identity, about))
     weights_from = flatten(identity).get("train.weights_from")
     if weights_from or not changed or "train.seed" in changed or write_command is None:
         start = f"from the weights of {weights_from}" if weights_from else "from random weights"
@@ -92,6 +89,23 @@ def log_new_run(
         ", as far as layers have equal shapes" if partly else "",
         write_command(earlier.folder),
     )
+
+
+def describe_other_run(parent: Path, identity: dict[str, Any]) -> str | None:
+    """Return in what the most similar run differs, in words; None if there is none.
+
+    Args:
+        parent: Folder of the runs' folders.
+        identity: What identifies the run that is not there.
+
+    Example:
+        >>> describe_other_run(Path("checkpoints"), {"train": {"seed": 1}})
+        'train.seed 0, then 1'
+    """
+    other = find_similar_run(parent, identity)
+    if other is None or other.identity is None:
+        return None
+    return _summarize(describe_differences(other, identity, {}))
 
 
 def find_similar_run(parent: Path, identity: dict[str, Any]) -> EarlierRun | None:
@@ -149,6 +163,11 @@ def read_record(file: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
+
+
+def _summarize(differences: list[str]) -> str:
+    more = len(differences) - MAX_DIFFERENCES
+    return "; ".join(differences[:MAX_DIFFERENCES]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _changed_keys(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

@@ -47,13 +47,14 @@ from ganvas.training.dataset import (
 )
 from ganvas.training.distribution import SINGLE_DEVICE, Devices, SynchronizedStop
 from ganvas.training.gan import GAN
+from ganvas.training.kept_epochs import write_select_command
 from ganvas.training.latent_anchoring import AnchoredAdversary, uses_anchors, with_anchors
 from ganvas.training.optimizers import make_optimizer
 from ganvas.training.progress_logger import ProgressLogger
 
 logger = logging.getLogger(__name__)
 
-StopReason = Literal["epochs", "steps", "time", "patience", "interrupted", "diverged"]
+StopReason = Literal["epochs", "steps", "time", "patience", "interrupted", "diverged", "chosen"]
 # The parameters whose limits a run has reached when it is resumed, by stop reason.
 LIMITS: dict[StopReason, str] = {
     "epochs": "train.epochs",
@@ -83,7 +84,7 @@ class TrainingResult(NamedTuple):
             epoch; scores are sigmoid outputs in [0, 1]), seconds, images_per_second; and what
             callbacks add: augment_probability, diversity, novelty, warnings, kernel_distance.
         stop_reason: What ended the run; after a divergence the networks are those of the last
-            complete epoch.
+            complete epoch. chosen: they are those of an earlier epoch, see `restore_checkpoint`.
         message: The stop reason in a sentence.
         steps: Number of steps, that is, of updates of the generator, in the whole run.
         images_seen: Number of real images shown to the discriminator in the whole run.
@@ -174,6 +175,42 @@ def build_gan(
     return gan
 
 
+def restore_checkpoint(
+    networks: GanNetworks,
+    ema_generator: keras.Model,
+    data: TrainingSet,
+    params: TrainParams,
+    checkpoint: Checkpoint,
+    chosen: str,
+) -> TrainingResult:
+    """Set the weights of networks to those of a checkpoint, without training.
+
+    Args:
+        networks: Networks like those of the run, in place.
+        ema_generator: As in `train`.
+        data: The run's images; the prior of the generator is computed from them.
+        params: The run's parameters.
+        checkpoint: A checkpoint of the run.
+        chosen: Which epoch was chosen and why, in a sentence; empty: it is the run's last one.
+
+    Returns:
+        What `train` returns if it ends there: history, steps and warnings up to this checkpoint.
+
+    Raises:
+        GanvasError: The checkpoint is of other networks.
+    """
+    steps = count_steps(len(data.positions), params)
+    data = with_anchors(data, networks.discriminator, latent_dim(networks.generator), params)
+    gan = build_gan(networks, ema_generator, data, params, steps)
+    _write_state(gan, checkpoint, "The checkpoint of this epoch")
+    run_state = RunState.from_dict(checkpoint.run_state)
+    done = int(gan.steps.numpy())
+    limit = _find_limit(params, run_state, done, steps) or "interrupted"
+    reason: StopReason = "chosen" if chosen else limit
+    message = _end_message(params, run_state, reason, chosen, done, steps)
+    return _make_result(gan, params, run_state, reason, message, done)
+
+
 class _Run:
     """One call of `train`."""
 
@@ -193,6 +230,8 @@ class _Run:
         # A checkpoint within an epoch may be of a run with another steps_per_execution.
         check_steps_per_execution(self.steps - self.start[1], params)
         self.run_state = RunState.from_dict(checkpoint.run_state) if checkpoint else RunState()
+        if checkpoint:
+            store.restore_best(self.run_state)
         gan.run_state = self.run_state
         self.clock = TimeLimit(params.max_minutes, self.run_state)
 
@@ -205,7 +244,9 @@ class _Run:
             self.devices.exit_non_chief(finished)
             return self._make_result(finished, "")
         if self.devices.is_chief:
-            self.store.check_space(read_variables(self.gan.state()))
+            total = self.params.total_steps(self.steps)
+            epochs = range(self.start[0] + 1, total // self.steps + 1) if total else range(0)
+            self.store.check_space(read_variables(self.gan.state()), epochs)
         # The row of a partial epoch is written again when the epoch is complete.
         self.run_state.rollback(self.start[0])
         self._record_part()
@@ -218,14 +259,7 @@ class _Run:
         return result
 
     def _restore(self, checkpoint: Checkpoint) -> tuple[int, int]:
-        try:
-            write_variables(self.gan.state(), checkpoint.arrays)
-        except ValueError as error:
-            raise GanvasError(
-                f"The last checkpoint in {self.store.folder} does not match the model ({error}); "
-                "it may come from an older version. Set train.resume=false to start a new run; "
-                "the earlier one is kept."
-            ) from error
+        _write_state(self.gan, checkpoint, f"The last checkpoint in {self.store.folder}")
         self.metric_values = [
             array for name, array in checkpoint.arrays.items() if name.startswith("metrics/")
         ]
@@ -247,16 +281,8 @@ class _Run:
 
     def _limit_reached(self) -> StopReason | None:
         """Return the limit that the run has reached, if any."""
-        done, epochs = int(self.gan.steps.numpy()), self.params.epochs
-        if epochs and done >= epochs * self.steps:
-            return "epochs"
-        if self.params.max_steps and done >= self.params.max_steps:
-            return "steps"
-        if self.clock.reached:
-            return "time"
-        patience = self.params.kid_validation.patience
-        impatient = patience and self.run_state.evals_without_improvement >= patience
-        return "patience" if impatient else None
+        self.run_state.tick()
+        return _find_limit(self.params, self.run_state, int(self.gan.steps.numpy()), self.steps)
 
     def _log_start(self) -> None:
         """Log how long training is, and which parameters have no effect in this time."""
@@ -286,10 +312,24 @@ class _Run:
             if asked and steps and done > steps:
                 raise GanvasError(
                     f"This run is already beyond train.{name}={asked}: it has "
-                    f"{self._describe_steps(done)}; {self.store.describe()}. Set "
-                    f"train.{name}={enough} or more to use or resume it, or train.resume=false to "
-                    f"train anew up to {asked} and keep this run."
+                    f"{self._describe_steps(done)}; {self.store.describe()}. "
+                    f"{self._describe_choice(steps)} Set train.{name}={enough} or more to use or "
+                    "resume it, or train.resume=false to train anew up to "
+                    f"{asked} and keep this run."
                 )
+
+    def _describe_choice(self, done: int) -> str:
+        """Return how to use the models after fewer steps, in a sentence."""
+        epoch, rest = divmod(done, self.steps)
+        if rest or not self.store.has_epoch(epoch):
+            return (
+                f"`{write_select_command('N')}` with the same --env and --params takes the models "
+                f"of a kept epoch N; train.checkpoint.every=1 keeps all epochs."
+            )
+        return (
+            f"`{write_select_command(epoch)}` with the same --env and --params takes the models of "
+            f"epoch {epoch}."
+        )
 
     def _describe_finished(self, stop_reason: StopReason) -> str:
         """Return that nothing is trained, and what would change that, in a sentence or two."""
@@ -385,45 +425,98 @@ class _Run:
         best = self.store.load_best() if self.params.kid_validation.keep == "best" else None
         if best is not None:
             write_variables(self.gan.state(), best.arrays)
-        message = self._end_message(stop_reason, cause, steps)
+        message = _end_message(self.params, self.run_state, stop_reason, cause, steps, self.steps)
         if best is not None:
             message += f" The best epoch, {best.epoch}, is used."
-        history = pd.DataFrame(self.run_state.rows)
-        images_seen = steps * self.params.images_per_step
-        generator = self.gan.ema_generator
-        return TrainingResult(
-            generator, history, stop_reason, message, steps, images_seen, self.run_state
-        )
+        return _make_result(self.gan, self.params, self.run_state, stop_reason, message, steps)
 
-    def _end_message(self, stop_reason: StopReason, cause: str, steps: int) -> str:
-        """Return a sentence that reports why the run ended, and which weights are kept."""
-        epochs = len(self.run_state.rows)
-        complete, rest = divmod(steps, self.steps)
-        kept = f"step {rest} of epoch {complete + 1}" if rest else f"epoch {complete}"
-        match stop_reason:
-            case "epochs":
-                return f"Training is complete after {epochs} epochs."
-            case "steps":
-                return f"Training is complete after {steps:,} steps, in epoch {epochs}."
-            case "time":
-                total = self.params.total_steps(self.steps)
-                of = f" of {math.ceil(total / self.steps)}" if total else ""
-                return (
-                    f"Training stopped at the time limit (train.max_minutes="
-                    f"{self.params.max_minutes:g}) in epoch {epochs}{of}: the same command with a "
-                    "higher limit resumes it."
-                )
-            case "patience":
-                assert self.run_state.best, "patience begins with a best epoch"
-                best = self.run_state.best["epoch"]
-                return f"Training ended in epoch {epochs}: no improvement since epoch {best}."
-            case "interrupted":
-                return f"Training was interrupted: the model of {kept} is kept."
-            case "diverged":
-                return (
-                    f"Training diverged, {cause}: the model of {kept} is kept; try lower "
-                    "train.generator_learning_rate and train.discriminator_learning_rate."
-                )
+
+def _make_result(
+    gan: GAN,
+    params: TrainParams,
+    run_state: RunState,
+    stop_reason: StopReason,
+    message: str,
+    steps: int,
+) -> TrainingResult:
+    history, images_seen = pd.DataFrame(run_state.rows), steps * params.images_per_step
+    return TrainingResult(
+        gan.ema_generator, history, stop_reason, message, steps, images_seen, run_state
+    )
+
+
+def _write_state(gan: GAN, checkpoint: Checkpoint, name: str) -> None:
+    """Set all variables to those of a checkpoint; raise GanvasError if it is of another model."""
+    try:
+        write_variables(gan.state(), checkpoint.arrays)
+    except ValueError as error:
+        raise GanvasError(
+            f"{name} does not match the model ({error}); it may come from an older version. Set "
+            "train.resume=false to start a new run; the earlier one is kept."
+        ) from error
+
+
+def _find_limit(
+    params: TrainParams, run_state: RunState, done: int, steps: int
+) -> StopReason | None:
+    """Return the limit that a run has reached after `done` steps, of `steps` an epoch, if any."""
+    if params.epochs and done >= params.epochs * steps:
+        return "epochs"
+    if params.max_steps and done >= params.max_steps:
+        return "steps"
+    if params.max_minutes and run_state.seconds >= params.max_minutes * 60:
+        return "time"
+    patience = params.kid_validation.patience
+    return "patience" if patience and run_state.evals_without_improvement >= patience else None
+
+
+def _end_message(
+    params: TrainParams,
+    run_state: RunState,
+    stop_reason: StopReason,
+    cause: str,
+    done: int,
+    steps: int,
+) -> str:
+    """Return a sentence that reports why the run ended, and which weights are kept.
+
+    Args:
+        params: Parameters of training.
+        run_state: The state of the run.
+        stop_reason: Why it ended.
+        cause: What diverged, or which epoch was chosen, if any.
+        done: Steps that are done.
+        steps: Steps an epoch.
+    """
+    epochs = len(run_state.rows)
+    complete, rest = divmod(done, steps)
+    kept = f"step {rest} of epoch {complete + 1}" if rest else f"epoch {complete}"
+    match stop_reason:
+        case "epochs":
+            return f"Training is complete after {epochs} epochs."
+        case "steps":
+            return f"Training is complete after {done:,} steps, in epoch {epochs}."
+        case "time":
+            total = params.total_steps(steps)
+            of = f" of {math.ceil(total / steps)}" if total else ""
+            return (
+                f"Training stopped at the time limit (train.max_minutes="
+                f"{params.max_minutes:g}) in epoch {epochs}{of}: the same command with a "
+                "higher limit resumes it."
+            )
+        case "patience":
+            assert run_state.best, "patience begins with a best epoch"
+            best = run_state.best["epoch"]
+            return f"Training ended in epoch {epochs}: no improvement since epoch {best}."
+        case "interrupted":
+            return f"Training was interrupted: the model of {kept} is kept."
+        case "chosen":
+            return cause
+        case "diverged":
+            return (
+                f"Training diverged, {cause}: the model of {kept} is kept; try lower "
+                "train.generator_learning_rate and train.discriminator_learning_rate."
+            )
 
 
 # --- Dry run ----------------------------------------------------------------------------------
