@@ -178,7 +178,7 @@ class LockHooks:
         stages = {node.namespace for node in pipeline.nodes}
         if "train" in stages and not _writes(catalog["params:train"].load()):
             return
-        if stages & {"train", "evaluate", "report"}:
+        if stages & {"train", "select", "evaluate", "report"}:
             self._lock(self._paths["checkpoints"].parent, "trains, evaluates or reports on")
         if "sample" in stages:
             self._lock(self._paths["samples"], "writes to")

@@ -9,12 +9,14 @@ from ganvas.pipelines.fetch.pipeline import create_pipeline as create_fetch
 from ganvas.pipelines.ingest.pipeline import create_pipeline as create_ingest
 from ganvas.pipelines.report.pipeline import create_pipeline as create_report
 from ganvas.pipelines.sample.pipeline import create_pipeline as create_sample
+from ganvas.pipelines.select.pipeline import create_pipeline as create_select
 from ganvas.pipelines.train.pipeline import create_pipeline as create_train
 
 STAGES = {
     "fetch": create_fetch,
     "ingest": create_ingest,
     "train": create_train,
+    "select": create_select,
     "evaluate": create_evaluate,
     "report": create_report,
     "sample": create_sample,

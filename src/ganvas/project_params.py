@@ -13,6 +13,7 @@ from ganvas.pipelines.fetch.params import FetchParams
 from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.pipelines.report.params import ReportParams
 from ganvas.pipelines.sample.params import SampleParams
+from ganvas.pipelines.select.params import SelectParams
 from ganvas.pipelines.train.params import KID_EXTRACTOR
 from ganvas.tracking import TrackingParams
 from ganvas.training.config import TrainParams
@@ -26,6 +27,8 @@ class ProjectParams(Params):
     ingest: IngestParams
     train: TrainParams
     network: NetworkParams
+    # Folders of configuration of earlier versions lack it.
+    select: SelectParams = SelectParams()
     evaluate: EvaluateParams
     report: ReportParams
     sample: SampleParams

@@ -266,6 +266,11 @@ def check_options(callback: Callable[..., Any]) -> Callable[..., Any]:
         chosen = sorted({options["pipeline"], *options["pipelines"]} - {None} or {"__default__"})
         for name in chosen:
             check_pipeline(name)
+        if "select" in chosen and {"train", "__default__"} & set(chosen):
+            raise GanvasError(
+                "--pipelines can't have select and train at once, since both save the models: "
+                "train first, then select an epoch in a second command."
+            )
         nodes = [node for name in chosen for node in pipelines[name].nodes]
         place = ", ".join(chosen)
         _check_names("namespace", options["namespaces"], {node.namespace for node in nodes}, place)

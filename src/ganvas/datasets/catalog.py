@@ -152,6 +152,13 @@ def _folder(dataset: AbstractVersionedDataset[Any, Any]) -> str:
 
 
 def creating_pipeline(name: str) -> str | None:
-    """Return the smallest pipeline that creates a dataset; None if none does."""
-    creating = [key for key, pipeline in pipelines.items() if name in pipeline.all_outputs()]
+    """Return the smallest pipeline that creates a dataset; None if none does.
+
+    It isn't `select`, which makes what training has made again.
+    """
+    creating = [
+        key
+        for key, pipeline in pipelines.items()
+        if key != "select" and name in pipeline.all_outputs()
+    ]
     return min(creating, key=lambda key: len(pipelines[key].nodes), default=None)

@@ -36,10 +36,15 @@ def choose_epochs(epochs: list[int], count: int) -> list[int]:
     return sorted({min(epochs, key=lambda epoch: abs(epoch - step)) for step in steps})
 
 
-def read_snapshots(folder: Path, count: int) -> dict[int, np.ndarray]:
+def read_snapshots(folder: Path, count: int, last: int | None = None) -> dict[int, np.ndarray]:
     """Read at most `count` of a run's snapshot grids, chosen by `choose_epochs`.
 
     Where a resumed run changed the grid's rows or columns, only grids of the last one's shape.
+
+    Args:
+        folder: A run's snapshot grids.
+        count: How many to read at most.
+        last: The last epoch to read; None: that of the run.
 
     Returns:
         Grids, uint8 of shape (H, W, 3), by epoch.
@@ -48,6 +53,7 @@ def read_snapshots(folder: Path, count: int) -> dict[int, np.ndarray]:
         GanvasError: There are no snapshots.
     """
     files = list_snapshots(folder)
+    files = {epoch: file for epoch, file in files.items() if last is None or epoch <= last}
     if not files:
         raise GanvasError(
             f"There are no snapshots in {folder}, which the report needs: restore them, or train "
@@ -58,7 +64,9 @@ def read_snapshots(folder: Path, count: int) -> dict[int, np.ndarray]:
     return {epoch: grid for epoch, grid in grids.items() if grid.shape == shape}
 
 
-def read_strip(folder: Path, height: int, width: int) -> dict[int, np.ndarray]:
+def read_strip(
+    folder: Path, height: int, width: int, last: int | None = None
+) -> dict[int, np.ndarray]:
     """Read 4 images of each of up to 9 epochs, the same latents at each.
 
     The images are from different rows and columns of the snapshots, which makes them of different
@@ -68,6 +76,7 @@ def read_strip(folder: Path, height: int, width: int) -> dict[int, np.ndarray]:
         folder: A run's snapshot grids.
         height: H of a generated image in pixels.
         width: W of a generated image in pixels.
+        last: The last epoch to read; None: that of the run.
 
     Returns:
         Images by epoch, uint8 of shape (n, H, W, 3), with n at most 4.
@@ -79,7 +88,7 @@ def read_strip(folder: Path, height: int, width: int) -> dict[int, np.ndarray]:
         >>> run = Path("data/07_model_output/sample/dcgan/snapshots/2026-01-31T12.00.00")
         >>> images = read_strip(run, height=64, width=64)
     """
-    grids = read_snapshots(folder, COLUMNS)
+    grids = read_snapshots(folder, COLUMNS, last)
     cells = {epoch: split_grid(grid, height, width) for epoch, grid in grids.items()}
     return {
         epoch: np.stack([images[cell] for cell in choose_cells(*images.shape[:2])])
@@ -87,7 +96,7 @@ def read_strip(folder: Path, height: int, width: int) -> dict[int, np.ndarray]:
     }
 
 
-def draw_strip(folder: Path, height: int, width: int) -> np.ndarray:
+def draw_strip(folder: Path, height: int, width: int, last: int | None = None) -> np.ndarray:
     """Draw the images of `read_strip`, a column for each epoch.
 
     Returns:
@@ -99,7 +108,7 @@ def draw_strip(folder: Path, height: int, width: int) -> np.ndarray:
     # Here, not above: commands that draw nothing do without Matplotlib.
     from matplotlib.figure import Figure
 
-    strip = read_strip(folder, height, width)
+    strip = read_strip(folder, height, width, last)
     figure = Figure(figsize=(1.22 * len(strip), 1.12 * ROWS + 0.35), dpi=144, layout="constrained")
     panels = figure.subplots(1, len(strip), squeeze=False)[0]
     for axes, (epoch, images) in zip(panels, strip.items(), strict=True):
@@ -123,10 +132,10 @@ def choose_cells(rows: int, columns: int) -> list[tuple[int, int]]:
     return list(dict.fromkeys(cells))
 
 
-def collect_frames(folder: Path) -> np.ndarray:
-    """Read at most 60 of a run's snapshot grids: uint8 of shape (n, H, W, 3).
+def collect_frames(folder: Path, last: int | None = None) -> np.ndarray:
+    """Read at most 60 of a run's snapshot grids up to an epoch: uint8 of shape (n, H, W, 3).
 
     Raises:
         GanvasError: There are no snapshots.
     """
-    return np.stack(list(read_snapshots(folder, MAX_FRAMES).values()))
+    return np.stack(list(read_snapshots(folder, MAX_FRAMES, last).values()))

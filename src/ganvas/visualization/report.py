@@ -52,7 +52,11 @@ CHOICES = ("ingest.source", "network", "train.optimizer")
 # Between the findings of a verdict's summary.
 FINDINGS_SEPARATOR = " · "
 # Why a run ended before its own limit of steps or epochs.
-CUT_SHORT = {"time": "The time limit ended the run", "interrupted": "The run was interrupted"}
+CUT_SHORT = {
+    "time": "The time limit ended the run",
+    "interrupted": "The run was interrupted",
+    "chosen": "An earlier epoch was chosen",
+}
 
 TEMPLATES = Environment(
     loader=PackageLoader("ganvas.visualization"),
@@ -230,7 +234,10 @@ def describe_run(training: dict[str, Any], shape: tuple[int, int]) -> str:
     """
     column = training["classes"]["column"]
     network = title_network(training["network"]) + (f", by {column}" if column else "")
-    return f"{training['dataset']} · {network} · {shape[1]}×{shape[0]} pixels"
+    title = f"{training['dataset']} · {network} · {shape[1]}×{shape[0]} pixels"
+    if "chosen_epoch" in training:
+        title += f" · epoch {training['chosen_epoch']} of {training['of_epochs']}"
+    return title
 
 
 def format_time(text: str) -> str:
@@ -307,6 +314,12 @@ def reproduction_notes(training: dict[str, Any]) -> list[str]:
         if "steps" in training:
             limit = f"the command ends it at the same step, {training['steps']:,}"
         notes.append(f"{cause}: {limit}.")
+    schedule = training.get("parameters", {}).get("train", {}).get("schedule", {})
+    if training["ended_by"] == "chosen" and schedule.get("name") == "cosine":
+        notes.append(
+            "The cosine schedule spans the whole run, which the command cuts short: for the same "
+            "images, train the whole run with train.checkpoint.every=1, and choose the epoch again."
+        )
     parts = training.get("parts", [])
     if len(parts) > 1:
         notes.append(

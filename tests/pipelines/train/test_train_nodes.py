@@ -9,7 +9,7 @@ from ganvas.ingestion.class_labels import read_classes
 from ganvas.ingestion.collection import Collection
 from ganvas.networks import NetworkParams
 from ganvas.pipelines.ingest.params import IngestParams
-from ganvas.pipelines.train.nodes import _run_identity
+from ganvas.pipelines.train.nodes import run_identity
 from ganvas.training.config import TrainParams
 
 INDEX = pd.DataFrame({"path": list("abcdef"), "kind": ["x", "y"] * 3, "hash": list("123456")})
@@ -53,7 +53,7 @@ OTHER_DATA = [
 
 
 def make_identity(index=INDEX, column="kind", ingest=None, network=None, train=None):
-    return _run_identity(
+    return run_identity(
         Collection(None, index, None),
         IngestParams(**ingest or {}),
         read_classes(index, column),

@@ -244,6 +244,9 @@ def make_leaderboard_entry(
     run = "-".join(
         [summary["dataset"], summary["network"], summary["started"], extractor.replace(" ", "-")]
     )
+    chosen = {key: summary[key] for key in ("chosen_epoch", "message") if "chosen_epoch" in summary}
+    if chosen:
+        run += f"-epoch-{summary['chosen_epoch']}"
     row = {
         "run": run,
         "extractor": extractor,
@@ -256,7 +259,8 @@ def make_leaderboard_entry(
         "parameters": list_parameters(summary["parameters"]),
         "metrics": metrics,
     }
-    row |= {key: summary[key] for key in ("dataset", "network", "started", "epochs", "images_seen")}
+    keys = ("dataset", "network", "started", "epochs", "images_seen")
+    row |= chosen | {key: summary[key] for key in keys}
     row["ended_by"] = summary.get("ended_by")
     rows = find_rows(target_classes, LEADERBOARD_ROWS, LEADERBOARD_COLUMNS)
     return {run: row}, {run: make_grid_of_rows([generated[positions] for positions in rows])}

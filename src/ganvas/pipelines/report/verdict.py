@@ -259,6 +259,8 @@ def _advise_more(training: Mapping[str, Any]) -> str:
             return "run the same command again, which resumes the training"
         case "patience":
             return "try more images or another network: longer training did not help"
+        case "chosen":
+            return "compare the other kept epochs, or resume the training, which goes on at its end"
         case "time":
             more = f"train.max_minutes={max(round(training['seconds'] / 30), 1)}"
         case "epochs":

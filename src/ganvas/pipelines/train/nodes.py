@@ -79,7 +79,7 @@ def train_gan(
     data = make_training_set(collection, classes)
 
     # 2. Networks with initial weights.
-    identity = _run_identity(collection, ingest, classes, network, params)
+    identity = run_identity(collection, ingest, classes, network, params)
     initial = _without_lost_weights(params, checkpoints, identity)
     keras.utils.set_random_seed(params.seed)
     with devices.worker_errors_as_ganvas_errors(), devices.scope():
@@ -97,11 +97,10 @@ def train_gan(
     if devices.is_chief:
         callbacks = make_callbacks(collection, data, classes.names, params, snapshots)
     result = train(networks, ema_generator, data, params, store, callbacks, devices)
-    discriminator = _to_float32(network, networks.discriminator, data)
-    class_list = {"column": classes.column, "names": classes.names}
-    summary = {"classes": class_list, "command": command}
-    summary |= _summarize_run(result, collection, data, ingest, network, params)
-    return result.generator, discriminator, class_list, result.history, summary
+    discriminator = to_float32(network, networks.discriminator, data)
+    summary: dict[str, Any] = {"command": command, "held_out": len(collection.split("validation"))}
+    summary |= summarize_run(result, data, classes, ingest, network, params)
+    return result.generator, discriminator, summary["classes"], result.history, summary
 
 
 def _start_devices(network: NetworkParams, params: TrainParams) -> Devices:
@@ -146,6 +145,7 @@ def _share_store(
                 identity,
                 params.checkpoint.keep,
                 params.resume,
+                params.checkpoint.every,
                 about,
                 partial(_command_from, command),
             )
@@ -220,21 +220,21 @@ def _load_weights(networks: GanNetworks, path: Path) -> None:
 
 
 def _rebuild_networks(identity: dict[str, Any]) -> GanNetworks:
-    """Build the networks that the identity of another run describes; see `_run_identity`."""
+    """Build the networks that the identity of another run describes; see `run_identity`."""
     name, side = identity["network"]["name"], identity["data"]["size"]
     chosen = {key: value for key, value in identity["network"].items() if key != "name"}
     network = check_params(NetworkParams, {"name": name, name: chosen})
     return build(network, (side, side, 3), len(identity["data"]["classes"]))
 
 
-def _to_float32(network: NetworkParams, discriminator: Model, data: TrainingSet) -> Model:
+def to_float32(network: NetworkParams, discriminator: Model, data: TrainingSet) -> Model:
     """Return a copy of the discriminator that computes in float32, however it was trained."""
     copy = build(network, data.images.shape[1:], data.num_classes).discriminator
     copy.set_weights(discriminator.get_weights())
     return copy
 
 
-def _run_identity(
+def run_identity(
     collection: Collection,
     ingest: IngestParams,
     classes: Classes,
@@ -261,15 +261,17 @@ def _run_identity(
     }
 
 
-def _summarize_run(
+def summarize_run(
     result: TrainingResult,
-    collection: Collection,
     data: TrainingSet,
+    classes: Classes,
     ingest: IngestParams,
     network: NetworkParams,
     params: TrainParams,
 ) -> dict[str, Any]:
+    """Return what training.json records of a run's result, but for `command` and `held_out`."""
     return {
+        "classes": {"column": classes.column, "names": classes.names},
         "dataset": ingest.dataset_name,
         "network": network.name,
         "started": result.run_state.started,
@@ -281,7 +283,6 @@ def _summarize_run(
         "parts": result.run_state.parts,
         "epochs": len(result.history),
         "images": len(data.positions),
-        "held_out": len(collection.split("validation")),
         "steps": result.steps,
         "images_seen": result.images_seen,
         "seconds": result.run_state.seconds,

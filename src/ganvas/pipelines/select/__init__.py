@@ -1,0 +1,1 @@
+"""The select pipeline: models of a kept epoch."""
