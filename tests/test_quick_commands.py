@@ -49,6 +49,7 @@ def run(project, *arguments: str) -> tuple[str, set[str]]:
         ("run --help", "--pipelines"),
         ("gallery --help", "--port"),
         ("disk", "What may go, for example: kedro disk"),
+        ("epochs", "There is no collection at"),
         ("registry list", "- compare"),
         ("registry describe", "train.train_gan (train_gan)"),
         ("catalog describe-datasets", "AtomicModelDataset"),

@@ -74,7 +74,10 @@ def test_a_run_is_logged_with_parameters_history_metrics_and_files(project, trac
         assert run.data.metrics[f"evaluate/{name}"] == pytest.approx(metric["value"])
 
     files = {file.path for file in client.list_artifacts(identifier, "report")}
-    names = ["history.csv", "metrics.json", "model_card.md", "report.html", "training.json"]
+    names = [
+        *("epochs.html", "history.csv", "metrics.json"),
+        *("model_card.md", "report.html", "training.json"),
+    ]
     assert files == {f"report/{name}" for name in names}
     images = {file.path for file in client.list_artifacts(identifier, "pictures")}
     assert {f"pictures/{name}.png" for name in ("sample_grid", "curves", "neighbours")} <= images

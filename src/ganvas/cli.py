@@ -17,6 +17,7 @@ import ganvas
 from ganvas.command_errors import in_one_sentence
 from ganvas.command_line import join_params, write_command
 from ganvas.disk_command import disk
+from ganvas.epochs_command import epochs
 from ganvas.errors import GanvasError
 from ganvas.kedro_commands import replace_commands
 from ganvas.redaction import redact
@@ -69,6 +70,7 @@ def cli() -> None:
 cli.help = inspect.cleandoc(cli.help or "")
 cli.add_command(run)
 cli.add_command(disk)
+cli.add_command(epochs)
 # Kedro would list its own beside it in `kedro --help`.
 project_commands.lazy_subcommands.pop("run", None)
 

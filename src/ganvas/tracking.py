@@ -41,7 +41,7 @@ NOT_INSTALLED = (
 TRAINING_TAG, COMMAND_TAG = "ganvas.training", "ganvas.command"
 # Artifact folders of the datasets that are logged as files.
 ARTIFACT_FOLDERS = {
-    "report": "report model_card metrics history training_summary",
+    "report": "report epochs_page model_card metrics history training_summary",
     "pictures": "curves sample_grid real_grid generated_grid latent_walk progress_strip neighbours",
     "pictures/class_sheets": "class_sheets",
 }

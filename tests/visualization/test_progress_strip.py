@@ -105,6 +105,8 @@ def test_the_first_and_the_last_snapshot_are_among_the_frames(tmp_path):
     frames = collect_frames(tmp_path)
     assert 20 < len(frames) <= MAX_FRAMES and frames.shape[1:] == (16, 24, 3)
     assert (frames[0] == make_frame(1)).all() and (frames[-1] == make_frame(200)).all()
+    # Up to an epoch that was chosen.
+    assert (collect_frames(tmp_path, last=30)[-1] == make_frame(30)).all()
 
 
 def test_frames_start_where_a_resumed_run_changed_the_grid(tmp_path):

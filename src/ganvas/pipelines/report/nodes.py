@@ -1,6 +1,7 @@
 """Nodes of the report pipeline."""
 
 import logging
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,17 @@ from ganvas.pipelines.evaluate.memorization import COLUMNS as NEIGHBOR_COLUMNS
 from ganvas.pipelines.evaluate.metric_entry import name_run
 from ganvas.pipelines.report.params import ReportParams
 from ganvas.pipelines.report.verdict import assess_run
+from ganvas.recorded_command import set_params
+from ganvas.redaction import redact
+from ganvas.training.kept_epochs import (
+    HIGHER_IS_BETTER,
+    find_started,
+    read_kept,
+    write_select_command,
+)
 from ganvas.visualization.contact_sheet import draw_sheets
 from ganvas.visualization.curves import draw_curves, plot_curves
+from ganvas.visualization.epochs_page import EpochRow, render_epochs
 from ganvas.visualization.image_grid import make_grid, make_grid_of_rows
 from ganvas.visualization.model_card import render_card
 from ganvas.visualization.progress_strip import collect_frames, draw_strip, read_strip
@@ -131,12 +141,14 @@ def draw_progress_strip(
 ) -> np.ndarray:
     """Draw the progress strip of the generator's training run."""
     height, width = generator.output_shape[1:3]
-    return draw_strip(snapshots / training_summary["snapshots"], height, width)
+    folder, last = snapshots / training_summary["snapshots"], training_summary.get("chosen_epoch")
+    return draw_strip(folder, height, width, last)
 
 
 def collect_progress_frames(snapshots: Path, training_summary: dict[str, Any]) -> np.ndarray:
     """Collect the frames of the progress animation, uint8 of shape (n, H, W, 3)."""
-    return collect_frames(snapshots / training_summary["snapshots"])
+    folder = snapshots / training_summary["snapshots"]
+    return collect_frames(folder, training_summary.get("chosen_epoch"))
 
 
 def draw_history(history: pd.DataFrame) -> np.ndarray:
@@ -183,7 +195,12 @@ def write_report(
         interpolation=latent_walk,
         neighbors=neighbors,
         neighbor_columns=NEIGHBOR_COLUMNS,
-        strip=read_strip(snapshots / training_summary["snapshots"], height, width),
+        strip=read_strip(
+            snapshots / training_summary["snapshots"],
+            height,
+            width,
+            training_summary.get("chosen_epoch"),
+        ),
         animation=progress_animation,
         curves=curves,
     )
@@ -197,6 +214,49 @@ def write_report(
         {name: len(collection.split(name)) for name in ("train", "validation", "test")},
         count_reasons(collection.rejected),
     )
+
+
+def write_epochs_page(
+    checkpoints: Path, snapshots: Path, training_summary: dict[str, Any], generator: Model
+) -> str:
+    """Render the page of the epochs of the run that are kept, each with its snapshot.
+
+    Raises:
+        GanvasError: The file of marked epochs can't be read.
+    """
+    summary = training_summary
+    folder = find_started(checkpoints, summary["started"])
+    keep = summary["parameters"]["train"].get("checkpoint", {}).get("keep", 1)
+    run = read_kept(folder, keep) if folder else None
+    kept, measures = (run.epochs, run.measures) if run else ([], [])
+    rows = [
+        EpochRow(
+            epoch.epoch,
+            epoch.reasons,
+            [epoch.measure(name) for name in measures],
+            epoch.size,
+            _select_command(summary, epoch.epoch),
+        )
+        for epoch in kept
+    ]
+    height, width = generator.output_shape[1:3]
+    return render_epochs(
+        rows,
+        {name: HIGHER_IS_BETTER[name] for name in measures},
+        snapshots / summary["snapshots"],
+        summary,
+        (height, width),
+    )
+
+
+def _select_command(training_summary: dict[str, Any], epoch: int) -> str:
+    command = redact(training_summary.get("command"))
+    if command is None:
+        # Earlier versions recorded none.
+        return write_select_command(epoch)
+    words = shlex.split(set_params(str(command), {"select.epoch": str(epoch)}))
+    words = [*words[:-1], "--pipelines=select,evaluate,report", words[-1]]
+    return shlex.join(words)
 
 
 def write_card(

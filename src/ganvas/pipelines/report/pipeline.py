@@ -75,6 +75,12 @@ def create_pipeline() -> Pipeline:
                 name="write_report",
             ),
             Node(
+                nodes.write_epochs_page,
+                inputs=["checkpoints", "snapshots", "training_summary", "generator"],
+                outputs="epochs_page",
+                name="write_epochs_page",
+            ),
+            Node(
                 nodes.write_card,
                 inputs=["generator", "metrics", "training_summary", "sample_grid"],
                 outputs=["model_card", "model_card_image"],
