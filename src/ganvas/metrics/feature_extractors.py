@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from PIL import Image
 
+from ganvas.arrays import Images
 from ganvas.backbones.efficientnet import (
     FEATURES,
     SCALES,
@@ -53,7 +54,7 @@ class FeatureExtractor:
 
 
 def compute_features(
-    extractor: FeatureExtractor, images: np.ndarray, description: str | None = None
+    extractor: FeatureExtractor, images: Images, description: str | None = None
 ) -> np.ndarray:
     """Compute the features of images, batch by batch.
 

@@ -40,6 +40,7 @@ TRAINING = "Training and memorization"
 STYLES = {
     "kernel_distance": MetricStyle(DISTANCE, LOWER, 1000, 1),
     "frechet_distance": MetricStyle(DISTANCE, LOWER),
+    "sliced_wasserstein_distance": MetricStyle(DISTANCE, LOWER, 1000, 1),
     "parzen_log_likelihood": MetricStyle(DISTANCE, HIGHER),
     "precision": MetricStyle(DIVERSITY, HIGHER),
     "density": MetricStyle(DIVERSITY, HIGHER),

@@ -79,6 +79,7 @@ def measure_class_diversity(
     Raises:
         GanvasError: The collection's classes differ from the generator's.
     """
+    features = features.with_at_most(params.real)
     groups = _find_groups(generated, target_classes, features, collection, class_list, params)
     metrics = {}
     for key, side in _list_sides(generated, features, collection).items():

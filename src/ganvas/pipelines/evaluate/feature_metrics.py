@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ganvas.arrays import SelectedImages
 from ganvas.ingestion.class_labels import Classes, match_classes
 from ganvas.ingestion.collection import Collection
 from ganvas.metrics.extractor_names import metric_names
@@ -26,6 +27,8 @@ NEIGHBORS = 5
 SUBSETS, SUBSET_SIZE = 100, 1000
 # The Inception Score needs an image in each of its splits.
 SPLITS = MIN_IMAGES = 10
+# Metrics whose expectation does not depend on the number of generated images.
+WITHOUT_BIAS = ("kernel_distance", "precision", "density", "diversity")
 # The kernel distance is unbiased for any number, but too noisy below this one.
 MIN_CLASS_IMAGES = 30
 
@@ -40,6 +43,7 @@ class Features(NamedTuple):
         training_positions: Positions of these in the collection, (m,).
         validation: Features of validation images, (v, d).
         validation_positions: Positions of these in the collection, (v,).
+        protocol: Which training images are compared, see `choose_sides`.
     """
 
     extractor: "FeatureExtractor | None"
@@ -48,6 +52,43 @@ class Features(NamedTuple):
     training_positions: np.ndarray
     validation: np.ndarray
     validation_positions: np.ndarray
+    protocol: str = "halves"
+
+    def with_at_most(self, count: int) -> "Features":
+        """Return the same with so many training images at most.
+
+        It is for metrics whose protocol does not depend on `evaluate.protocol`.
+        """
+        return self._replace(
+            training=self.training[:count], training_positions=self.training_positions[:count]
+        )
+
+
+class Sides(NamedTuple):
+    """Which images a distance compares.
+
+    Attributes:
+        generated: Number of generated images, of which the first are taken.
+        real: Number of training images, of which the first are taken.
+        baseline: Real images in their place for the baseline: training images that follow those
+            first ones, or validation images.
+        split: Of which split these are, train or validation.
+        description: Both numbers, in words, for a protocol.
+    """
+
+    generated: int
+    real: int
+    baseline: slice
+    split: str
+    description: str
+
+    @property
+    def has_equal_baseline(self) -> bool:
+        """Whether the baseline has as many images as are generated.
+
+        Only then can metrics that depend on the number of images be compared with it.
+        """
+        return self.baseline.stop - self.baseline.start == self.generated
 
 
 def extract_features(
@@ -58,11 +99,13 @@ def extract_features(
     from ganvas.metrics.feature_extractors import compute_features, load_extractor
 
     rng = np.random.default_rng(params.seed)
-    training = rng.permutation(collection.split("train"))[: params.real]
+    training = rng.permutation(collection.split("train"))
+    if params.protocol == "halves":
+        training = training[: params.real]
     validation = collection.shuffled("validation")[: params.count]
     if not params.extractor:
         empty = np.empty((0, 0), np.float32)
-        return Features(None, empty, empty, training, empty, validation)
+        return Features(None, empty, empty, training, empty, validation, params.protocol)
     name = params.extractor
     extractor = load_extractor(
         str(resolve_path(name)) if name.endswith(".keras") else name,
@@ -71,11 +114,80 @@ def extract_features(
     return Features(
         extractor,
         compute_features(extractor, generated, "Features of generated images"),
-        compute_features(extractor, collection.images[training], "Features of training images"),
+        compute_features(
+            extractor,
+            SelectedImages(collection.images, training),
+            "Features of training images",
+        ),
         training,
-        compute_features(extractor, collection.images[validation], "Features of validation images"),
+        compute_features(
+            extractor,
+            SelectedImages(collection.images, validation),
+            "Features of validation images",
+        ),
         validation,
+        params.protocol,
     )
+
+
+def choose_sides(generated: int, training: int, validation: int, params: EvaluateParams) -> Sides:
+    """Choose which images a distance compares, by `evaluate.protocol`.
+
+    With `halves`, as many training images as generated ones, and as many others for the baseline.
+    With `all`, all of them, as in papers, and validation images for the baseline.
+
+    Args:
+        generated: Number of generated images.
+        training: Number of training images that may be compared.
+        validation: Number of validation images.
+        params: Parameters of evaluation: protocol.
+
+    Example:
+        >>> choose_sides(500, 900, 100, EvaluateParams()).description
+        'N=450 a side'
+        >>> choose_sides(500, 900, 100, EvaluateParams(protocol="all")).description
+        'N=500 generated images and all M=900 training images'
+    """
+    if params.protocol == "all":
+        description = f"N={generated} generated images and all M={training} training images"
+        used = min(validation, generated)
+        return Sides(generated, training, slice(0, used), "validation", description)
+    count, _ = limit_comparison(generated, training, params)
+    return Sides(count, count, slice(count, 2 * count), "train", f"N={count} a side")
+
+
+def describe_comparison(generated: int, training: int, params: EvaluateParams) -> str:
+    """Return how many images the distances between distributions compare, in a sentence.
+
+    Args:
+        generated: Number of generated images.
+        training: Number of training images.
+        params: Parameters of evaluation: count, real, protocol.
+
+    Example:
+        >>> describe_comparison(500, 900, EvaluateParams(protocol="all"))[:56]
+        'Distances between distributions, precision and recall co'
+    """
+    metrics = "Distances between distributions, precision and recall compare"
+    if params.protocol == "all":
+        return f"{metrics} them with all {training:,} training images (evaluate.protocol)."
+    count, limit = limit_comparison(generated, min(training, params.real), params)
+    compared = f"{count:,}" if count < generated else "all"
+    return (
+        f"{metrics} {compared} of them with as many training images, by {limit}; other metrics use "
+        "all."
+    )
+
+
+def name_comparison(features: Features) -> str:
+    """Return what a leaderboard calls the extractor; only metrics of one name are comparable.
+
+    Example:
+        >>> name_comparison(Features(None, *[np.empty(0)] * 5, protocol="all"))
+        'no network with all training images'
+    """
+    name = features.extractor.name if features.extractor else "no network"
+    return f"{name} with all training images" if features.protocol == "all" else name
 
 
 def limit_comparison(generated: int, training: int, params: EvaluateParams) -> tuple[int, str]:
@@ -108,7 +220,7 @@ def advise_more_images(
     """
     remedies = ["raise evaluate.count"] if generated < least else []
     if training < least_training:
-        limited = training >= params.real
+        limited = params.protocol == "halves" and training >= params.real
         remedies.append("raise evaluate.real" if limited else "ingest more images")
     return " and ".join(remedies) or "raise evaluate.count"
 
@@ -116,38 +228,43 @@ def advise_more_images(
 def measure_distances(features: Features, params: EvaluateParams) -> Metrics:
     """Compute Fréchet and kernel distance, PRDC, diversity and the class score.
 
-    Training images are split in two halves: generated images are compared with the first, and the
-    second, in place of generated images, yields the real-data baseline at the same N.
+    The protocol `halves` splits training images in two halves: generated images are compared with
+    the first, and the second, in place of generated images, yields the real-data baseline at the
+    same N. The protocol `all` compares with all of them, and validation images yield the baseline:
+    where there are fewer than generated images, of those metrics only that don't depend on their
+    number.
     """
     if not features.extractor:
         return {}
     generated, training = len(features.generated), len(features.training)
-    count, limit = limit_comparison(generated, training, params)
-    if count < MIN_IMAGES:
-        logger.warning(
-            "%d images a side (%s) are too few to compare features, which needs %d: %s.",
-            count,
-            limit,
-            MIN_IMAGES,
-            advise_more_images(generated, training, params, MIN_IMAGES, 2 * MIN_IMAGES),
-        )
+    sides = choose_sides(generated, training, len(features.validation), params)
+    if min(sides.generated, sides.real) < MIN_IMAGES:
+        warn_too_few(sides, generated, training, params)
         return {}
-    real, baseline = features.training[:count], features.training[count : 2 * count]
-    values = _compare(features.extractor, real, features.generated[:count], params.seed)
-    real_values = _compare(features.extractor, real, baseline, params.seed)
+    real, ours = features.training[: sides.real], features.generated[: sides.generated]
+    others = features.training if sides.split == "train" else features.validation
+    baseline = others[sides.baseline]
+    values = _compare(features.extractor, real, ours, params)
+    real_values: dict[str, Value] = {}
+    if len(baseline) >= MIN_IMAGES:
+        real_values = _compare(features.extractor, real, baseline, params)
+        if not sides.has_equal_baseline:
+            real_values = {key: real_values[key] for key in WITHOUT_BIAS}
     name = features.extractor.name
     fd_name, kd_name, score_name = metric_names(name)
+    split = "training split" if sides.split == "train" else describe_baseline(sides)
     protocol = (
-        f"N={count} a side, training split, features of {name}, images resized as clean-fid does "
-        f"to {features.extractor.side} pixels, seed {params.seed}"
+        f"{sides.description}, {split}, features of {name}, images resized as clean-fid does to "
+        f"{features.extractor.side} pixels, seed {params.seed}"
     )
     nearest = f"k={NEIGHBORS}, {protocol}"
+    subsets = "from all pairs of images"
+    if params.protocol == "halves":
+        size = _subset_size(sides.generated)
+        subsets = f"mean ± standard deviation of {SUBSETS} subsets of {size}"
     entries = {
         "frechet_distance": (f"Fréchet distance ({fd_name})", protocol),
-        "kernel_distance": (
-            f"Kernel distance ({kd_name})",
-            f"mean ± standard deviation of {SUBSETS} subsets of {_subset_size(count)}, {protocol}",
-        ),
+        "kernel_distance": (f"Kernel distance ({kd_name})", f"{subsets}, {protocol}"),
         "precision": ("Precision", nearest),
         "recall": ("Recall", nearest),
         "density": ("Density", nearest),
@@ -155,15 +272,41 @@ def measure_distances(features: Features, params: EvaluateParams) -> Metrics:
         "diversity": ("Diversity", f"mean distance of all pairs of images, {protocol}"),
         "class_score": (
             f"Inception Score formula ({score_name})",
-            f"on ImageNet's classes, mean ± standard deviation of {SPLITS} splits, N={count}, "
-            f"seed {params.seed}",
+            f"on ImageNet's classes, mean ± standard deviation of {SPLITS} splits, "
+            f"N={sides.generated}, seed {params.seed}",
         ),
     }
     return {
-        key: metric_entry(title, values[key], how, real=real_values[key])
+        key: metric_entry(title, values[key], how, real=real_values.get(key))
         for key, (title, how) in entries.items()
         if key in values
     }
+
+
+def describe_baseline(sides: Sides) -> str:
+    """Return which validation images are the baseline of the protocol `all`, in words.
+
+    Example:
+        >>> describe_baseline(choose_sides(500, 900, 100, EvaluateParams(protocol="all")))
+        'baseline: 100 validation images'
+    """
+    count = sides.baseline.stop
+    return f"baseline: {count} validation images" if count >= MIN_IMAGES else "no baseline"
+
+
+def warn_too_few(sides: Sides, generated: int, training: int, params: EvaluateParams) -> None:
+    """Warn that there are too few images to compare, and of what limits them."""
+    least_training = MIN_IMAGES if params.protocol == "all" else 2 * MIN_IMAGES
+    limit = f"{generated} generated and {training} training images"
+    if params.protocol == "halves":
+        _, limit = limit_comparison(generated, training, params)
+    logger.warning(
+        "%d images a side (%s) are too few to compare their distributions, which needs %d: %s.",
+        min(sides.generated, sides.real),
+        limit,
+        MIN_IMAGES,
+        advise_more_images(generated, training, params, MIN_IMAGES, least_training),
+    )
 
 
 def measure_classes(
@@ -182,6 +325,7 @@ def measure_classes(
     Raises:
         GanvasError: The collection's classes differ from the generator's.
     """
+    features = features.with_at_most(params.real)
     classes = match_classes(collection.index, class_list["column"], class_list["names"])
     extractor = features.extractor
     if not classes.names or not extractor:
@@ -254,12 +398,17 @@ def _class_accuracy(
 
 
 def _compare(
-    extractor: "FeatureExtractor", real: np.ndarray, generated: np.ndarray, seed: int
+    extractor: "FeatureExtractor", real: np.ndarray, generated: np.ndarray, params: EvaluateParams
 ) -> dict[str, Value]:
-    size = _subset_size(len(real))
+    distance: Value = 0.0
+    if params.protocol == "all":
+        distance = kernel_distance(real, generated)
+    else:
+        size = _subset_size(len(real))
+        distance = kernel_distance_subsets(real, generated, SUBSETS, size, params.seed)
     values: dict[str, Value] = {
         "frechet_distance": frechet_distance(real, generated),
-        "kernel_distance": kernel_distance_subsets(real, generated, SUBSETS, size, seed),
+        "kernel_distance": distance,
         **compute_prdc(real, generated, NEIGHBORS)._asdict(),
         "diversity": mean_pairwise_distance(generated),
     }

@@ -14,6 +14,7 @@ def metric_entry(
     real: Value | None = None,
     of: str | None = None,
     by_class: dict[str, float] | None = None,
+    by_level: dict[str, float] | None = None,
 ) -> dict[str, Any]:
     """Build the entry of a metric as it is written to metrics.json.
 
@@ -25,10 +26,11 @@ def metric_entry(
         real: Real-data baseline: the same metric with real images in place of generated ones.
         of: Class whose images were measured; None: all images.
         by_class: Values by class, of which `value` is the worst; None: no such values.
+        by_level: Values by level of an image pyramid, of which `value` is the mean.
 
     Returns:
         title, value, spread (None: unknown), unit, protocol, real (None: no baseline), of and,
-        where there are any, by_class. `join_metrics` adds run, see `name_run`.
+        where there are any, by_class and by_level. `join_metrics` adds run, see `name_run`.
 
     Example:
         >>> entry = metric_entry("Recall", 0.25, "k=5, N=100", real=0.75)
@@ -45,7 +47,8 @@ def metric_entry(
         "real": None if real is None else float(real[0] if isinstance(real, tuple) else real),
         "of": of,
     }
-    return entry if by_class is None else entry | {"by_class": by_class}
+    parts = {"by_class": by_class, "by_level": by_level}
+    return entry | {key: values for key, values in parts.items() if values is not None}
 
 
 def name_run(training_summary: dict[str, Any]) -> str:

@@ -18,7 +18,11 @@ from ganvas.keras_types import Model
 from ganvas.metrics.discriminator_accuracy import compute_logits, discriminator_accuracy
 from ganvas.metrics.parzen import parzen
 from ganvas.networks.sampling import generate_images, one_hot, sample_labels, sample_latents
-from ganvas.pipelines.evaluate.feature_metrics import Features, limit_comparison
+from ganvas.pipelines.evaluate.feature_metrics import (
+    Features,
+    describe_comparison,
+    name_comparison,
+)
 from ganvas.pipelines.evaluate.metric_entry import Metrics, metric_entry, name_run
 from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.progress import track
@@ -62,16 +66,11 @@ def generate_for_evaluation(
             f"was packed at {packed[0]}×{packed[1]}: set ingest.size to {generated[0]} and run "
             "ingest, or train again."
         )
-    if params.extractor:
-        training = min(len(collection.split("train")), params.real)
-        count, limit = limit_comparison(params.count, training, params)
-        logger.info(
-            "Generating %s images (evaluate.count). Distances between distributions, precision and "
-            "recall compare %s of them with as many training images, by %s; other metrics use all.",
-            f"{params.count:,}",
-            f"{count:,}" if count < params.count else "all",
-            limit,
-        )
+    logger.info(
+        "Generating %s images (evaluate.count). %s",
+        f"{params.count:,}",
+        describe_comparison(params.count, len(collection.split("train")), params),
+    )
     return _generate(generator, collection, class_list, params.count, params.seed)
 
 
@@ -240,7 +239,7 @@ def make_leaderboard_entry(
     Evaluating the same run again with the same feature extractor replaces its row.
     """
     summary = training_summary
-    extractor = features.extractor.name if features.extractor else "no network"
+    extractor = name_comparison(features)
     run = "-".join(
         [summary["dataset"], summary["network"], summary["started"], extractor.replace(" ", "-")]
     )

@@ -1,6 +1,6 @@
 """Parameters of evaluation."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -16,8 +16,11 @@ class EvaluateParams(Params):
     extractor: Annotated[str, AfterValidator(check_extractor)] | None = "efficientnet_lite2"
     weights: str | None = None
     real: int = Field(1000, ge=1, le=100_000)
+    protocol: Literal["halves", "all"] = "halves"
     parzen: int = Field(0, ge=0, le=100_000)
     faces: int = Field(0, ge=0, le=100_000)
+    images: str | None = Field(None, min_length=1)
+    against: str | None = Field(None, min_length=1)
 
     @model_validator(mode="after")
     def _check_weights(self) -> "EvaluateParams":
@@ -25,5 +28,14 @@ class EvaluateParams(Params):
             raise ValueError(
                 f"extractor is inception, which needs its published file {INCEPTION_FILE}: "
                 "download it and set weights to its path"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_against(self) -> "EvaluateParams":
+        if self.against and not self.images:
+            raise ValueError(
+                f"against is {self.against}, but images is null: set images to the folder, archive "
+                "or .npz file of images that are compared with it"
             )
         return self

@@ -18,6 +18,7 @@ from ganvas.pipelines.evaluate.nodes import (
     measure_likelihood,
     summarize_history,
 )
+from ganvas.pipelines.evaluate.pyramid_metrics import measure_sliced_wasserstein
 
 
 def create_pipeline() -> Pipeline:
@@ -60,6 +61,12 @@ def create_pipeline() -> Pipeline:
                 inputs=["features", "params:evaluate"],
                 outputs="distance_metrics",
                 name="measure_distances",
+            ),
+            Node(
+                measure_sliced_wasserstein,
+                inputs=["generated", "features", "collection", "params:evaluate"],
+                outputs="pyramid_metrics",
+                name="measure_sliced_wasserstein",
             ),
             Node(
                 find_nearest_training_images,
@@ -109,6 +116,7 @@ def create_pipeline() -> Pipeline:
                 inputs=[
                     "training_summary",
                     "distance_metrics",
+                    "pyramid_metrics",
                     "class_diversity_metrics",
                     "class_metrics",
                     "face_metrics",
