@@ -20,6 +20,7 @@ from ganvas.errors import Finished, GanvasError
 from ganvas.file_lock import exclusive_lock
 from ganvas.ingestion.object_store import check_protocol, is_url
 from ganvas.log_lines import use_log_lines
+from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.pipelines.train.params import run_parameters
 from ganvas.progress import format_duration
 from ganvas.project_folder import set_project_folder
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 # Datasets whose paths are logged at the end of a run.
 RESULTS = {"samples": "Samples", "report": "Report", "comparison": "Comparison"}
+RESULTS |= {"external_report": "Report", "external_rejected": "Rejected files"}
 # Metrics that are logged at the end of a run; others only where an evaluation has none of these.
 MAIN_METRICS = ("frechet_distance", "precision", "recall")
 
@@ -86,6 +88,10 @@ class GanvasHooks:
         if "params:train" in pipeline.inputs():
             train = TrainParams.model_validate(catalog.load("params:train"))
             check_devices("none" if train.dry_run else train.distribute)
+        if "params:evaluate" in pipeline.inputs():
+            check_evaluated(
+                pipeline, EvaluateParams.model_validate(catalog.load("params:evaluate"))
+            )
         for name in sorted(pipeline.inputs()):
             if name.startswith("params:") or name == "parameters" or catalog.exists(name):
                 continue
@@ -125,7 +131,7 @@ class GanvasHooks:
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
         """Remember the metrics, which the report is made of."""
-        if dataset_name == "metrics":
+        if dataset_name in ("metrics", "external_metrics"):
             self._metrics = data
 
     @hook_impl
@@ -137,6 +143,7 @@ class GanvasHooks:
         if "report" in pipeline.all_outputs():
             logger.info("Model: %s", self._newest_path(catalog, "generator"))
             logger.info("Gallery: %s", write_command("gallery"))
+        if {"report", "external_report"} & pipeline.all_outputs():
             logger.info("Metrics: %s", describe_metrics(self._metrics))
         if self._divergence:
             raise GanvasError(self._divergence)
@@ -148,6 +155,28 @@ class GanvasHooks:
             return path
         version = dataset.resolve_load_version()
         return f"{path}/{version}/{path.rpartition('/')[2]}" if version else path
+
+
+def check_evaluated(pipeline: Pipeline, params: EvaluateParams) -> None:
+    """Check that a run evaluates the images that its parameters name.
+
+    Raises:
+        GanvasError: Another pipeline would ignore `evaluate.images`, or there are none to evaluate.
+    """
+    stages = {node.namespace for node in pipeline.nodes}
+    command = write_command("run", "--pipelines=evaluate_images")
+    if "evaluate_images" in stages and not params.images:
+        raise GanvasError(
+            "evaluate.images is null, so there are no images to evaluate: set it to a folder, a "
+            f"ZIP or TAR archive or an .npz file, as in `{command} "
+            "--params=evaluate.images=/path/to/images`."
+        )
+    if "evaluate" in stages and "evaluate_images" not in stages and params.images:
+        raise GanvasError(
+            f"evaluate.images is {params.images}, but this run evaluates a trained generator: "
+            f"evaluate these images by `{command}` with the same --env and --params, or set "
+            "evaluate.images and evaluate.against to null."
+        )
 
 
 class LockHooks:

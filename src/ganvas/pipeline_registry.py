@@ -4,6 +4,7 @@ from kedro.pipeline import Pipeline
 
 from ganvas.pipelines.compare.pipeline import create_pipeline as create_compare
 from ganvas.pipelines.evaluate.pipeline import create_pipeline as create_evaluate
+from ganvas.pipelines.evaluate_images.pipeline import create_pipeline as create_evaluate_images
 from ganvas.pipelines.export.pipeline import create_pipeline as create_export
 from ganvas.pipelines.fetch.pipeline import create_pipeline as create_fetch
 from ganvas.pipelines.ingest.pipeline import create_pipeline as create_ingest
@@ -21,6 +22,7 @@ STAGES = {
     "report": create_report,
     "sample": create_sample,
     "export": create_export,
+    "evaluate_images": create_evaluate_images,
     "compare": create_compare,
 }
 

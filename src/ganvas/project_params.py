@@ -73,4 +73,5 @@ class ProjectParams(Params):
             "network": self.network.resolve_label(self.ingest.classes).folder,
             "source": self.ingest.raw_path,
             "mirror": self.ingest.mirror_path,
+            **self.evaluate.choices(self.ingest.dataset_name),
         }

@@ -220,7 +220,7 @@ def _decode_content(
         images = align_faces(image, size)
     if not images:
         raise Rejection("no face")
-    return [np.asarray(_crop_square(image, size, crop)) for image in images], is_guess
+    return [np.asarray(crop_square(image, size, crop)) for image in images], is_guess
 
 
 def _measure_contrast(pixels: np.ndarray) -> float:
@@ -343,7 +343,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, layer).convert("RGB")
 
 
-def _crop_square(image: Image.Image, size: int, crop: Crop) -> Image.Image:
+def crop_square(image: Image.Image, size: int, crop: Crop) -> Image.Image:
+    """Crop an image to a square and resize it; the size may be that which it has."""
     if crop == "pad":
         return ImageOps.pad(image, (size, size), Image.Resampling.LANCZOS, color="white")
     # Not rounded: half a pixel of an image decoded at an eighth is four of the original.

@@ -1,0 +1,361 @@
+"""Read images that another program has generated: a folder, an archive or an .npz file.
+
+Unlike a collection they are not packed: images that are equal all count, since a generator that
+makes the same image twice must not seem better for it.
+"""
+
+import logging
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from ganvas.errors import GanvasError
+from ganvas.ingestion.archives import find_images, is_archive, unpack, was_unpacked
+from ganvas.ingestion.decode import MIN_SIDE, Crop, crop_square
+from ganvas.ingestion.executors import ExecutorOptions, run_tasks
+from ganvas.ingestion.file_index import first_folder, keep_image_files, scan
+from ganvas.ingestion.pack_worker import (
+    CHUNK_SIZE,
+    ChunkTask,
+    DecodeOptions,
+    make_chunk,
+    read_chunk_array,
+    read_chunk_results,
+)
+from ganvas.progress import track
+
+logger = logging.getLogger(__name__)
+
+# Arrays of an .npz file that are taken for its images, the first that there is: arr_0 is what NumPy
+# calls an array without a name, as in the reference batches of published diffusion models.
+ARRAY_NAMES = ("images", "arr_0")
+# Bytes of an .npz file that are read at once.
+BLOCK_BYTES = 2**25
+# More bytes of images are kept in a temporary file.
+MEMORY_BYTES = 2**31
+FORMATS = "a folder of images, a ZIP or TAR archive, or an .npz file"
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
+
+
+class ImageSet(NamedTuple):
+    """Images of one size.
+
+    Attributes:
+        images: uint8 of shape (N, size, size, 3).
+        index: One row an image: path (in an .npz file its number) and class, the first folder; ""
+            without one.
+        rejected: One row a file that was rejected or skipped: path, reason.
+    """
+
+    images: np.ndarray
+    index: pd.DataFrame  # type: ignore[assignment]  # hides tuple.index
+    rejected: pd.DataFrame
+
+
+class FolderSource(NamedTuple):
+    """The listed files of a folder.
+
+    Attributes:
+        folder: The folder.
+        paths: The files below it that may be images, sorted.
+        skipped: Table of the others.
+        size: Width and height of the first file that can be opened; (0, 0) if there is none.
+    """
+
+    folder: Path
+    paths: list[str]
+    skipped: pd.DataFrame
+    size: tuple[int, int]
+
+    @property
+    def total(self) -> int:
+        """Number of images."""
+        return len(self.paths)
+
+
+class NpzSource(NamedTuple):
+    """The array of images of an .npz file.
+
+    Attributes:
+        file: The file.
+        member: Name of the array's file in it.
+        shape: (N, H, W, 3).
+        start: First byte of the array in its file.
+    """
+
+    file: Path
+    member: str
+    shape: tuple[int, int, int, int]
+    start: int
+
+    @property
+    def total(self) -> int:
+        """Number of images."""
+        return self.shape[0]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of an image."""
+        return self.shape[2], self.shape[1]
+
+
+Source = FolderSource | NpzSource
+
+
+class SetOptions(NamedTuple):
+    """How to read the images.
+
+    Attributes:
+        size: Side of the result in pixels.
+        crop: Square of an image to keep, as ingestion does.
+        max_pixels: Maximum number of pixels of an image to decode.
+        max_rejected_share: Stop if more than this share of the images can't be decoded.
+        workers: Decoding processes; None: one per core.
+    """
+
+    size: int
+    crop: Crop
+    max_pixels: float
+    max_rejected_share: float
+    workers: int | None
+
+
+def open_image_set(path: Path, cache: Path, key: str) -> Source:
+    """Find out what images there are, without decoding them.
+
+    Args:
+        path: A folder, a ZIP or TAR archive, or an .npz file.
+        cache: Folder of unpacked archives.
+        key: Parameter that names the path, for messages.
+
+    Raises:
+        GanvasError: It is none of these, is damaged, or has no images.
+    """
+    if path.suffix.lower() == ".npz" and path.is_file():
+        return _open_npz(path, key)
+    if not path.exists() and not was_unpacked(path, cache):
+        raise GanvasError(f"{key} is {path}, which does not exist: set it to {FORMATS}.")
+    if path.is_file() and not is_archive(path):
+        hint = f"set it to {FORMATS}"
+        if path.suffix.lower() == ".npy":
+            hint = "save the array as .npz by np.savez(FILE, images=images)"
+        raise GanvasError(f"{key} is the file {path}, which is no archive: {hint}.")
+    try:
+        folder = path if path.is_dir() else find_images(unpack(path, cache))
+        return _open_folder(folder, key)
+    except GanvasError as error:
+        # Ingestion reads the same kinds of files, by another parameter.
+        raise GanvasError(str(error).replace("ingest.source.path", key)) from error
+
+
+def read_image_set(source: Source, positions: np.ndarray, options: SetOptions) -> ImageSet:
+    """Decode images as ingestion does, without alignment, and crop and resize them to squares.
+
+    Args:
+        source: What `open_image_set` has found.
+        positions: Which of its images, sorted ints of shape (n,).
+        options: How to read them.
+
+    Raises:
+        GanvasError: The file is damaged, or too many images are.
+    """
+    if isinstance(source, NpzSource):
+        images = _allocate(len(positions), options.size)
+        for number, pixels in enumerate(_stream(source, positions)):
+            images[number] = _fit(pixels, options)
+        paths = pd.Series(positions.astype(str), dtype="str")
+        index = pd.DataFrame({"path": paths, "class": ""}, dtype="str")
+        return ImageSet(images, index, pd.DataFrame({"path": [], "reason": []}, dtype="str"))
+    return _decode(source, [source.paths[position] for position in positions], options)
+
+
+def _open_folder(folder: Path, key: str) -> FolderSource:
+    files, skipped = scan(folder)
+    records, unsuitable = keep_image_files(files, folder)
+    if records.empty:
+        arrays = [path for path in files["path"] if path.lower().endswith(".npz")]
+        hint = f"set it to {folder / arrays[0]}" if arrays else f"set it to {FORMATS}"
+        raise GanvasError(f"{key} is {folder}, which has no image: {hint}.")
+    skipped = pd.concat([skipped, unsuitable], ignore_index=True)
+    paths = records["path"].tolist()
+    return FolderSource(folder, paths, skipped, _find_size(folder, paths))
+
+
+def _find_size(folder: Path, paths: list[str]) -> tuple[int, int]:
+    """Return the size of the first file that can be opened."""
+    for path in paths[:CHUNK_SIZE]:
+        try:
+            with Image.open(folder / path) as image:
+                return image.size
+        # Pillow raises all kinds of errors on damaged files; decoding explains them.
+        except Exception:
+            continue
+    return 0, 0
+
+
+def _open_npz(file: Path, key: str) -> NpzSource:
+    """Read the headers of the arrays, and no array; those that hold pickles stay closed.
+
+    Raises:
+        GanvasError: The file is damaged, or no array has the shape and type of images.
+    """
+    headers = _read_headers(file)
+    names = {name.removesuffix(".npy"): name for name in headers}
+    named = [names[name] for name in ARRAY_NAMES if name in names]
+    shaped = [name for name, header in headers.items() if _is_of_images(header)]
+    if not named and len(shaped) != 1:
+        found = ", ".join(f"{name} {headers[full][0]}" for name, full in names.items())
+        raise GanvasError(
+            f"{file} has the arrays {found or 'none'}: save the images in it as 'images', uint8 of "
+            "shape (N, H, W, 3), by np.savez."
+        )
+    member = (named or shaped)[0]
+    shape, fortran, dtype, start, length = headers[member]
+    where = f"The array '{member.removesuffix('.npy')}' of {file}"
+    needs = "images must be uint8 of shape (N, H, W, 3)"
+    if dtype != np.uint8:
+        hint = "scale them to 0 to 255, and save images.round().clip(0, 255).astype('uint8')"
+        raise GanvasError(f"{where} is of type {dtype}, and {needs}: {hint}.")
+    if len(shape) == 4 and shape[1] == 3 and shape[3] != 3:
+        hint = "save images.transpose(0, 2, 3, 1)"
+        raise GanvasError(f"{where} has the shape {shape}, and {needs}: {hint}.")
+    if len(shape) != 4 or shape[3] != 3:
+        hint = "repeat the one channel of gray images three times, and drop an alpha channel"
+        raise GanvasError(f"{where} has the shape {shape}, and {needs}: {hint}.")
+    if not shape[0] or min(shape[1:3]) < MIN_SIDE:
+        hint = f"there must be images of {MIN_SIDE}×{MIN_SIDE} pixels or more"
+        raise GanvasError(f"{where} has the shape {shape}: {hint}.")
+    if fortran:
+        raise GanvasError(
+            f"{where} is saved in Fortran's order: save np.ascontiguousarray(images)."
+        )
+    # A header that promises more than there is would have memory reserved for it.
+    if length != start + int(np.prod(shape, dtype=object)):
+        raise _damaged(file)
+    return NpzSource(file, member, shape, start)
+
+
+Header = tuple[tuple[int, ...], bool, np.dtype, int, int]
+
+
+def _read_headers(file: Path) -> dict[str, Header]:
+    """Return shape, order, type, first byte and length of the file of each array by its name."""
+    headers: dict[str, Header] = {}
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for member in archive.infolist():
+                if not member.filename.endswith(".npy"):
+                    continue
+                with archive.open(member) as stream:
+                    version = np.lib.format.read_magic(stream)
+                    read = (
+                        np.lib.format.read_array_header_1_0
+                        if version == (1, 0)
+                        else np.lib.format.read_array_header_2_0
+                    )
+                    shape, fortran, dtype = read(stream)
+                    start = stream.tell()
+                headers[member.filename] = (shape, fortran, dtype, start, member.file_size)
+    except (*DAMAGED, NotImplementedError) as error:
+        raise _damaged(file) from error
+    return headers
+
+
+def _is_of_images(header: Header) -> bool:
+    shape, _, dtype, *_ = header
+    return dtype == np.uint8 and len(shape) == 4 and shape[3] == 3
+
+
+def _damaged(file: Path) -> GanvasError:
+    return GanvasError(f"{file} is damaged, encrypted or incomplete: save or copy it again.")
+
+
+def _stream(source: NpzSource, positions: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the images at sorted positions; the array is read block by block, never as a whole."""
+    shape = source.shape[1:]
+    length = int(np.prod(shape))
+    step = max(1, BLOCK_BYTES // length)
+    wanted = iter(track(positions, f"Reading {source.file.name}"))
+    try:
+        with zipfile.ZipFile(source.file) as archive, archive.open(source.member) as stream:
+            _read_exactly(stream, source.start)
+            position = next(wanted, None)
+            for first in range(0, source.total, step):
+                if position is None:
+                    return
+                count = min(step, source.total - first)
+                block = np.frombuffer(_read_exactly(stream, count * length), np.uint8)
+                images = block.reshape(count, *shape)
+                while position is not None and position < first + count:
+                    yield images[position - first]
+                    position = next(wanted, None)
+    except DAMAGED as error:
+        raise _damaged(source.file) from error
+
+
+def _read_exactly(stream: IO[bytes], length: int) -> bytes:
+    content = stream.read(length)
+    if len(content) < length:
+        raise EOFError(f"{len(content)} of {length} bytes")
+    return content
+
+
+def _fit(pixels: np.ndarray, options: SetOptions) -> np.ndarray:
+    if pixels.shape[:2] == (options.size, options.size):
+        return pixels
+    return np.asarray(crop_square(Image.fromarray(pixels), options.size, options.crop))
+
+
+def _allocate(count: int, size: int) -> np.ndarray:
+    """Return an array for images: in memory, or if they are many in a file that ends with it."""
+    shape = (count, size, size, 3)
+    if np.prod(shape, dtype=np.int64) <= MEMORY_BYTES:
+        return np.empty(shape, np.uint8)
+    with tempfile.TemporaryFile() as file:
+        return np.memmap(file, np.uint8, "w+", shape=shape)
+
+
+def _decode(source: FolderSource, paths: list[str], options: SetOptions) -> ImageSet:
+    decode_options = DecodeOptions(
+        source.folder.resolve(), options.size, options.crop, "none", options.max_pixels
+    )
+    images = _allocate(len(paths), options.size)
+    count, tables = 0, []
+    with tempfile.TemporaryDirectory() as folder:
+        tasks = [
+            ChunkTask(
+                Path(folder) / f"{start:09d}.npz",
+                tuple(paths[start : start + CHUNK_SIZE]),
+                decode_options,
+            )
+            for start in range(0, len(paths), CHUNK_SIZE)
+        ]
+        running = run_tasks(make_chunk, tasks, ExecutorOptions(None, options.workers))
+        for _ in track(running, f"Reading {source.folder.name}", total=len(tasks)):
+            pass
+        for task in tasks:
+            decoded = read_chunk_array(task.target, "images")
+            images[count : count + len(decoded)] = decoded
+            count += len(decoded)
+            tables.append(read_chunk_results(task))
+    results = pd.concat(tables, ignore_index=True)
+    good = (results["reason"] == "").to_numpy()
+    bad = results.loc[~good, ["path", "reason"]]
+    if len(bad) > options.max_rejected_share * len(results) or not good.any():
+        examples = "; ".join(f"{row.path}: {row.reason}" for row in bad.head(3).itertuples())
+        raise GanvasError(
+            f"{len(bad)} of {len(results)} images of {source.folder} can't be used ({examples}): "
+            f"at most a share of {options.max_rejected_share:g} is allowed; fix them or raise "
+            "ingest.max_rejected_share."
+        )
+    index = pd.DataFrame({"path": results.loc[good, "path"]}).reset_index(drop=True)
+    index["class"] = first_folder(index["path"])
+    rejected = pd.concat([bad, source.skipped], ignore_index=True)
+    return ImageSet(images[:count], index, rejected)

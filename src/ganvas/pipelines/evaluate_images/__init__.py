@@ -1,0 +1,1 @@
+"""Evaluation of images that another program has generated."""
