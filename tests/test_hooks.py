@@ -7,8 +7,15 @@ from kedro.pipeline import Node, Pipeline
 
 from ganvas import hooks as hooks_module
 from ganvas.errors import GanvasError
-from ganvas.hooks import GanvasHooks, LockHooks, StageHooks, describe_metrics
+from ganvas.hooks import (
+    GanvasHooks,
+    LockHooks,
+    StageHooks,
+    check_evaluated,
+    describe_metrics,
+)
 from ganvas.pipeline_registry import register_pipelines
+from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.training.config import TrainParams
 
 
@@ -36,7 +43,8 @@ OLD_VERSION = "2026-01-01T00.00.00.000Z"
 def check_old_versions(pipeline, *names):
     """Run the checks before a pipeline with old versions of some datasets."""
     run_params = {"load_versions": dict.fromkeys(names, OLD_VERSION)}
-    GanvasHooks().before_pipeline_run(register_pipelines()[pipeline], CompleteCatalog(), run_params)
+    catalog = CompleteCatalog({"params:evaluate": MemoryDataset({})})
+    GanvasHooks().before_pipeline_run(register_pipelines()[pipeline], catalog, run_params)
 
 
 @pytest.mark.parametrize("pipeline", ["evaluate", "report"])
@@ -53,6 +61,28 @@ def test_a_generator_needs_the_class_list_of_its_own_version(pipeline):
     for name in ("generator", "class_list"):
         with pytest.raises(GanvasError, match="generator and class_list must be of the same"):
             check_old_versions(pipeline, name)
+
+
+@pytest.mark.parametrize(
+    ("pipelines", "images", "message"),
+    [
+        (["__default__"], "art", r"evaluate\.images is art, but this run .*=evaluate_images` with"),
+        (["evaluate"], "art.zip", "art.zip, but this run evaluates a trained generator"),
+        (["evaluate_images"], None, r"is null.*--params=evaluate\.images=/path/to/images`"),
+        (["evaluate_images"], "art", None),
+        (["evaluate", "evaluate_images"], "art", None),
+        (["train"], "art", None),
+        (["evaluate"], None, None),
+    ],
+)
+def test_images_to_evaluate_are_never_ignored(pipelines, images, message):
+    pipeline = sum((register_pipelines()[name] for name in pipelines), Pipeline([]))
+    params = EvaluateParams(images=images)
+    if message is None:
+        check_evaluated(pipeline, params)
+        return
+    with pytest.raises(GanvasError, match=message):
+        check_evaluated(pipeline, params)
 
 
 def start(tmp_path, name: str, **train) -> LockHooks:

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from prdc import compute_prdc as published_prdc
 from scipy.spatial.distance import pdist
 from scipy.stats import entropy
 
@@ -205,3 +206,50 @@ def test_diversity_kernel_distance_and_class_score_are_of_the_generated_images(t
     whole = kernel_distance(training[:25], generated)
     # The mean of 100 subsets.
     assert abs(distance["value"] - whole) < 4 * distance["spread"] / 10
+
+
+def make_all(generated, training, validation):
+    """Features for the protocol of papers."""
+    features = make_features(generated, training, "numbers")
+    return features._replace(validation=validation, protocol="all")
+
+
+@pytest.mark.parametrize("count", [30, 12])
+def test_papers_compare_all_training_images_with_any_number(training, count):
+    rng = np.random.default_rng(1)
+    generated = rng.gamma(1, 0.6, (30, LENGTH)).astype(np.float32)
+    validation = rng.gamma(1, 0.5, (count, LENGTH)).astype(np.float32)
+    # It doesn't limit the training images.
+    params = EvaluateParams(protocol="all", real=20)
+    metrics = measure_distances(make_all(generated, training, validation), params)
+    assert all("N=30 generated images and all M=60" in x["protocol"] for x in metrics.values())
+    assert all(f"baseline: {count} validation" in x["protocol"] for x in metrics.values())
+    prdc = {key: metrics[key]["value"] for key in ("precision", "recall", "density", "coverage")}
+    assert prdc == pytest.approx(published_prdc(training, generated, nearest_k=5), abs=1e-6)
+
+    def kernel(a, b):
+        return (a.astype(np.float64) @ b.T.astype(np.float64) / LENGTH + 1) ** 3
+
+    within = [(kernel(x, x).sum() - kernel(x, x).trace()) for x in (training, generated)]
+    expected = (
+        within[0] / (60 * 59) + within[1] / (30 * 29) - 2 * kernel(training, generated).mean()
+    )
+    assert metrics["kernel_distance"]["value"] == pytest.approx(expected, rel=1e-6)
+    # Only with as many validation images can all metrics be compared with theirs.
+    baselines = {key for key, metric in metrics.items() if metric["real"] is not None}
+    unbiased = {"kernel_distance", "precision", "density", "diversity"}
+    assert baselines == (set(metrics) if count == 30 else unbiased)
+    real = metrics["precision"]["real"]
+    assert real == pytest.approx(published_prdc(training, validation, nearest_k=5)["precision"])
+
+
+def test_the_protocol_of_papers_names_its_limits(training, caplog):
+    empty = np.empty((0, LENGTH), np.float32)
+    params = EvaluateParams(protocol="all", count=9)
+    assert measure_distances(make_all(training[:9], training, empty), params) == {}
+    assert "9 images a side (9 generated and 60 training images) are too few" in caplog.text
+    assert caplog.messages[-1].endswith("raise evaluate.count.")
+    metrics = measure_distances(make_all(training[:20], training, empty), params)
+    assert all(metric["real"] is None for metric in metrics.values())
+    features = make_all(training[:20], training, empty)
+    assert feature_metrics.name_comparison(features) == "numbers with all training images"
