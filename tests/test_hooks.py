@@ -70,7 +70,6 @@ def test_a_generator_needs_the_class_list_of_its_own_version(pipeline):
         (["evaluate"], "art.zip", "art.zip, but this run evaluates a trained generator"),
         (["evaluate_images"], None, r"is null.*--params=evaluate\.images=/path/to/images`"),
         (["evaluate_images"], "art", None),
-        (["evaluate", "evaluate_images"], "art", None),
         (["train"], "art", None),
         (["evaluate"], None, None),
     ],

@@ -130,6 +130,7 @@ def test_commas_in_lists_separate_no_parameters():
             "--load-versions has nope, but there are versions of generator",
         ),
         ("--pipeline=train", "--pipeline and --pipelines can't be set both: leave --pipeline out."),
+        ("--pipelines=evaluate_images,evaluate", "evaluate both a generator and other images"),
         ("--env=..", "There is no environment '..' in "),
         ("--conf-source=pyproject.toml", "There is no folder "),
         ("--conf-source=bad.zip", "bad.zip can't be read: set --conf-source to a folder, or to a"),

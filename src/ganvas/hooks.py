@@ -171,7 +171,7 @@ def check_evaluated(pipeline: Pipeline, params: EvaluateParams) -> None:
             f"ZIP or TAR archive or an .npz file, as in `{command} "
             "--params=evaluate.images=/path/to/images`."
         )
-    if "evaluate" in stages and "evaluate_images" not in stages and params.images:
+    if "evaluate" in stages and params.images:
         raise GanvasError(
             f"evaluate.images is {params.images}, but this run evaluates a trained generator: "
             f"evaluate these images by `{command}` with the same --env and --params, or set "

@@ -271,6 +271,11 @@ def check_options(callback: Callable[..., Any]) -> Callable[..., Any]:
                 "--pipelines can't have select and train at once, since both save the models: "
                 "train first, then select an epoch in a second command."
             )
+        if "evaluate_images" in chosen and {"evaluate", "__default__"} & set(chosen):
+            raise GanvasError(
+                "One run can't evaluate both a generator and other images: run evaluate_images by "
+                "a command of its own."
+            )
         nodes = [node for name in chosen for node in pipelines[name].nodes]
         place = ", ".join(chosen)
         _check_names("namespace", options["namespaces"], {node.namespace for node in nodes}, place)

@@ -161,4 +161,9 @@ def creating_pipeline(name: str) -> str | None:
         for key, pipeline in pipelines.items()
         if key != "select" and name in pipeline.all_outputs()
     ]
-    return min(creating, key=lambda key: len(pipelines[key].nodes), default=None)
+    # A leaderboard is rather created again from the project's own models.
+    return min(
+        creating,
+        key=lambda key: (key == "evaluate_images", len(pipelines[key].nodes)),
+        default=None,
+    )

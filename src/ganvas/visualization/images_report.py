@@ -49,7 +49,7 @@ def render_images_report(
         groups=group_metrics(metrics),
         signs=SIGNS,
         protocol=common_protocol(metrics),
-        levels=metrics.get("sliced_wasserstein_distance"),
+        levels=metrics.get("sliced_wasserstein_distance", {}).get("by_level", {}),
         rejected=rejected,
         version=version("ganvas"),
     )

@@ -140,6 +140,7 @@ def render_report(
         groups=group_metrics(metrics),
         signs=SIGNS,
         protocol=common_protocol(metrics),
+        levels=metrics.get("sliced_wasserstein_distance", {}).get("by_level", {}),
         diversity=[metric for metric in metrics.values() if "by_class" in metric],
         by_class=[
             (metric["of"], tabulate_metric(name, metric))

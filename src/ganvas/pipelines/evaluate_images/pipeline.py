@@ -134,7 +134,7 @@ def create_pipeline() -> Pipeline:
                     "external_features",
                     *PARAMS,
                 ],
-                outputs=["external_leaderboard", "external_leaderboard_pictures"],
+                outputs=["leaderboard", "leaderboard_pictures"],
                 name="make_images_entry",
             ),
         ],
