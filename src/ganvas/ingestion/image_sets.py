@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from ganvas.disk_space import explain_disk_error
 from ganvas.errors import GanvasError
 from ganvas.ingestion.archives import find_images, is_archive, unpack, was_unpacked
 from ganvas.ingestion.decode import MIN_SIDE, Crop, crop_square
@@ -142,7 +143,7 @@ def open_image_set(path: Path, cache: Path, key: str) -> Source:
         return _open_npz(path, key)
     if not path.exists() and not was_unpacked(path, cache):
         raise GanvasError(f"{key} is {path}, which does not exist: set it to {FORMATS}.")
-    if path.is_file() and not is_archive(path):
+    if path.exists() and not path.is_dir() and not is_archive(path):
         hint = f"set it to {FORMATS}"
         if path.suffix.lower() == ".npy":
             hint = "save the array as .npz by np.savez(FILE, images=images)"
@@ -153,6 +154,8 @@ def open_image_set(path: Path, cache: Path, key: str) -> Source:
     except GanvasError as error:
         # Ingestion reads the same kinds of files, by another parameter.
         raise GanvasError(str(error).replace("ingest.source.path", key)) from error
+    except OSError as error:
+        raise GanvasError(explain_disk_error(error, path, "listed")) from error
 
 
 def read_image_set(source: Source, positions: np.ndarray, options: SetOptions) -> ImageSet:
@@ -263,6 +266,8 @@ def _read_headers(file: Path) -> dict[str, Header]:
                     shape, fortran, dtype = read(stream)
                     start = stream.tell()
                 headers[member.filename] = (shape, fortran, dtype, start, member.file_size)
+    except PermissionError as error:
+        raise GanvasError(explain_disk_error(error, file, "read")) from error
     except (*DAMAGED, NotImplementedError) as error:
         raise _damaged(file) from error
     return headers

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from ganvas.errors import GanvasError
 from ganvas.grid_layout import find_rows
@@ -36,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 # Without a collection, images keep their own size up to this one.
 MAX_SIDE = 1024
+# Those on a page and in a leaderboard are reduced to this one.
+MAX_SHOWN_SIDE = 256
 
 
 def read_images(
@@ -123,8 +126,8 @@ def write_images_report(
     names = _describe(params, ingest)
     return render_images_report(
         *names,
-        images=images[np.concatenate(_choose(classes))],
-        real=reference.images[positions],
+        images=_shrink(images[np.concatenate(_choose(classes))]),
+        real=_shrink(reference.images[positions]),
         nearest=nearest,
         metrics=metrics,
         rejected=len(rejected),
@@ -167,7 +170,7 @@ def make_images_entry(
         "parameters": {"evaluate.images": one_line(str(path))},
         "metrics": metrics,
     }
-    rows = [images[positions] for positions in _choose(classes)]
+    rows = [_shrink(images[positions]) for positions in _choose(classes)]
     return {run: row}, {run: make_grid_of_rows(rows)}
 
 
@@ -255,3 +258,11 @@ def _describe(params: EvaluateParams, ingest: IngestParams) -> tuple[str, str]:
 
 def _choose(classes: np.ndarray) -> list[np.ndarray]:
     return find_rows(classes, LEADERBOARD_ROWS, LEADERBOARD_COLUMNS)
+
+
+def _shrink(images: np.ndarray) -> np.ndarray:
+    """Reduce large images, since a page has more than a hundred."""
+    factor = -(-images.shape[1] // MAX_SHOWN_SIDE)
+    if factor == 1:
+        return images
+    return np.stack([np.asarray(Image.fromarray(image).reduce(factor)) for image in images])
