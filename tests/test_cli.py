@@ -144,7 +144,13 @@ def test_the_installed_command_lists_its_commands():
     result = CliRunner().invoke(cli, ["--help"], prog_name="ganvas")
     assert result.exit_code == 0
     commands = result.output.partition("Commands:")[2]
-    assert re.findall(r"^  (\w+) ", commands, re.MULTILINE) == ["gallery", "run", "train"]
+    assert re.findall(r"^  (\w+) ", commands, re.MULTILINE) == [
+        "disk",
+        "epochs",
+        "gallery",
+        "run",
+        "train",
+    ]
     assert "ganvas train ~/art" in result.output
     version = CliRunner().invoke(cli, ["--version"], prog_name="ganvas")
     assert version.output.startswith("ganvas, version ")

@@ -44,7 +44,7 @@ PLAIN_NAME = re.compile(r"[\w-]+")
 # A JSON schema, as Pydantic derives it from a model, and the groups that it refers to.
 Schema = dict[str, Any]
 # Wrong parameters, similar names, names of a group and characters of a value in a message, at most.
-MAX_SENTENCES, MAX_SIMILAR, MAX_NAMES, MAX_VALUE = 5, 3, 10, 80
+MAX_SENTENCES, MAX_SIMILAR, MAX_NAMES, MAX_VALUE = 5, 3, 12, 80
 
 
 class Params(BaseModel):

@@ -55,7 +55,7 @@ def test_a_folder_with_other_files_is_not_changed(tmp_path):
 
 def test_the_sample_is_read_like_best_artworks(tmp_path):
     params = SourceParams(sample=SampleParams(images=16))
-    records, skipped, artists = list_images(tmp_path / "sample", params)
+    records, skipped, artists, *_ = list_images(tmp_path / "sample", params)
     assert len(skipped) == 0
     assert len(records) == 16 and len(artists) == 8
     counts = records["artist"].value_counts()

@@ -23,7 +23,9 @@ def change(**groups) -> dict:
 def start(parent: Path, identity: dict, images: int | None = 33, resume: bool = True) -> Path:
     """Open the store of a run as training does, and leave a checkpoint in it."""
     about = {} if images is None else {"training_images": images}
-    store = open_store(parent, identity, 2, resume, about, lambda run: f"kedro run <{run.name}>")
+    store = open_store(
+        parent, identity, 2, resume, None, about, lambda run: f"kedro run <{run.name}>"
+    )
     (store.folder / "epoch-000001-step-0000000.npz").touch()
     return store.folder
 

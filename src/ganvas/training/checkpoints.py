@@ -38,8 +38,8 @@ CHECKPOINT_FILES = "epoch-*.npz"
 CHECKPOINT_NAME = re.compile(r"epoch-(\d+)-step-(\d+)\.npz")
 # Epochs that the user has marked, which are kept by every rule: a JSON list.
 MARKS_FILE = "marked.json"
-# In a checkpoint's run state: whether `train.checkpoint.every` keeps it, also if a run that resumes
-# has another value.
+# In a checkpoint's run state: whether `train.checkpoint.keep_every` keeps it, also if a run that
+# resumes has another value.
 KEPT_FOR_GOOD = "kept_for_good"
 
 # What reading raises for a file that is damaged or holds something else.
@@ -186,7 +186,7 @@ class CheckpointStore:
             for_good = sum(map(self.keeps, epochs))
             needed += sum(map(self.keeps, epochs[: -self.keep])) * size
             logger.info(
-                "train.checkpoint.every=%d keeps %s: %s each, %s.",
+                "train.checkpoint.keep_every=%d keeps %s: %s each, %s.",
                 self.every,
                 f"{for_good:,} more checkpoints" if epochs else "a checkpoint after such epochs",
                 format_bytes(size),
@@ -257,7 +257,7 @@ class CheckpointStore:
             )
             run_state.best = None
 
-    def _read_best(self) -> dict[str, int | float] | None:
+    def _read_best(self) -> dict[str, int | float | str] | None:
         """Return the epoch and kernel distance of the best checkpoint; None: it can't be used."""
         try:
             header = read_header(self.folder / BEST_FILE)

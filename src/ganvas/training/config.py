@@ -135,7 +135,7 @@ class CheckpointParams(Params):
     interval: int = Field(1, ge=1)
     steps: int | None = Field(None, ge=1)
     keep: int = Field(2, ge=1)
-    every: int | None = Field(None, ge=1)
+    keep_every: int | None = Field(None, ge=1)
 
 
 class KidValidationParams(Params):

@@ -189,7 +189,7 @@ def _find(run: KeptRun, epoch: int) -> KeptEpoch:
 
 # How to have more to choose from next time.
 ADVICE = (
-    "a run with train.checkpoint.every=1 keeps all of its epochs, and "
+    "a run with train.checkpoint.keep_every=1 keeps all of its epochs, and "
     "train.checkpoint.keep more of the last"
 )
 

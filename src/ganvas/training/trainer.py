@@ -324,7 +324,7 @@ class _Run:
         if rest or not self.store.has_epoch(epoch):
             return (
                 f"`{write_select_command('N')}` with the same --env and --params takes the models "
-                f"of a kept epoch N; train.checkpoint.every=1 keeps all epochs."
+                f"of a kept epoch N; train.checkpoint.keep_every=1 keeps all epochs."
             )
         return (
             f"`{write_select_command(epoch)}` with the same --env and --params takes the models of "

@@ -319,7 +319,8 @@ def reproduction_notes(training: dict[str, Any]) -> list[str]:
     if training["ended_by"] == "chosen" and schedule.get("name") == "cosine":
         notes.append(
             "The cosine schedule spans the whole run, which the command cuts short: for the same "
-            "images, train the whole run with train.checkpoint.every=1, and choose the epoch again."
+            "images, train the whole run with train.checkpoint.keep_every=1, and choose the epoch "
+            "again."
         )
     parts = training.get("parts", [])
     if len(parts) > 1:

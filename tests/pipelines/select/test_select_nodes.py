@@ -26,7 +26,7 @@ def project(tmp_path_factory):
                 project,
                 "--pipelines=train",
                 train__epochs=epochs,
-                train__checkpoint__every=1,
+                train__checkpoint__keep_every=1,
                 # Those of `every` are saved between two others.
                 train__checkpoint__interval=9,
                 train__ema_decay=0.5,
@@ -108,7 +108,7 @@ def test_an_epoch_that_is_not_there_is_one_sentence(project):
     assert "No kept epoch of this run has a kernel_distance" in select(select__epoch="best")
     sentence = select(select__epoch=3, train__seed=8)
     assert "no checkpoints of a run with these parameters" in sentence
-    assert "train.seed 0 → 8" in sentence
+    assert "train.seed 0, then 8" in sentence
     sentence = select(select__epoch="worst")
     assert "'select.epoch' can't be 'worst'" in sentence
     both = run_kedro(project, "--pipelines=train,select")

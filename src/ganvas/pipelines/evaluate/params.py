@@ -48,8 +48,8 @@ class EvaluateParams(Params):
     def _check_against(self) -> "EvaluateParams":
         if self.against and not self.images:
             raise ValueError(
-                f"against is {self.against}, but images is null: set images to the folder, archive "
-                "or .npz file of images that are compared with it"
+                "against is set, but images is null: set images to the folder, archive or .npz "
+                "file of images that are compared with it"
             )
         return self
 

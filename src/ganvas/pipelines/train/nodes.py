@@ -145,7 +145,7 @@ def _share_store(
                 identity,
                 params.checkpoint.keep,
                 params.resume,
-                params.checkpoint.every,
+                params.checkpoint.keep_every,
                 about,
                 partial(_command_from, command),
             )
