@@ -2,13 +2,22 @@
 
 import errno
 import fcntl
+import logging
+import re
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from ganvas.errors import GanvasError
-from ganvas.file_lock import exclusive_lock
+from ganvas.file_lock import (
+    exclusive_lock,
+    hold_lock,
+    release_locks,
+    shared_lock,
+    waiting_lock,
+)
 from projects import ROOT
 
 HOLD = """
@@ -52,6 +61,40 @@ def test_the_second_is_told_who_holds_the_lock_until_that_process_is_gone(tmp_pa
         pass
     with lock(tmp_path):
         assert [file.name for file in tmp_path.iterdir()] == [".run.lock"]
+
+
+def test_another_process_is_waited_for(tmp_path, holder, caplog):
+    threading.Timer(0.7, holder.kill).start()
+    with caplog.at_level(logging.INFO), waiting_lock(tmp_path / "run", "packs it"):
+        assert holder.wait() < 0
+    (line,) = caplog.messages
+    assert re.fullmatch(
+        rf"Waiting for another run \(process {holder.pid} on \S+\), which packs it\.", line
+    )
+
+
+def test_a_shared_lock_excludes_exclusive_ones_alone(tmp_path):
+    def share():
+        return shared_lock(tmp_path / "run", "packs it", "choose another")
+
+    with share(), share(), pytest.raises(GanvasError), lock(tmp_path):
+        pass
+    with (
+        lock(tmp_path),
+        pytest.raises(GanvasError, match=r"^Another run .* packs it: wait"),
+        share(),
+    ):
+        pass
+
+
+def test_a_lock_that_is_held_stays_until_all_are_released(tmp_path):
+    for _ in range(2):
+        hold_lock(tmp_path / "run", "packs it", "choose another")
+    with pytest.raises(GanvasError), lock(tmp_path):
+        pass
+    release_locks()
+    with lock(tmp_path):
+        pass
 
 
 def test_a_lock_is_released_after_an_error(tmp_path):

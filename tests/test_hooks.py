@@ -1,4 +1,6 @@
 import logging
+import re
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -6,6 +8,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 
 from ganvas import hooks as hooks_module
+from ganvas import stop_signals
 from ganvas.errors import GanvasError
 from ganvas.hooks import (
     GanvasHooks,
@@ -14,8 +17,10 @@ from ganvas.hooks import (
     check_evaluated,
     describe_metrics,
 )
+from ganvas.ingestion.collection import replace_collection
 from ganvas.pipeline_registry import register_pipelines
 from ganvas.pipelines.evaluate.params import EvaluateParams
+from ganvas.stop_signals import Interrupted
 from ganvas.training.config import TrainParams
 
 
@@ -84,10 +89,14 @@ def test_images_to_evaluate_are_never_ignored(pipelines, images, message):
         check_evaluated(pipeline, params)
 
 
+TRAIN = Node(lambda x: x, "collection", "generator", name="train_gan", namespace="train")
+
+
 def start(tmp_path, name: str, **train) -> LockHooks:
     """Run the hooks before a pipeline as a process of its own would."""
     hooks = LockHooks()
     paths = {
+        "collection": "data/collection",
         "checkpoints": "models/checkpoints",
         "samples": "output/samples",
         "exported": "models/exported",
@@ -98,12 +107,22 @@ def start(tmp_path, name: str, **train) -> LockHooks:
     params = TrainParams(**({"epochs": 1} | train))
     catalog = DataCatalog({"params:train": MemoryDataset(params)})
     hooks.before_pipeline_run(register_pipelines()[name], catalog)
+    if "ingest" in {node.namespace for node in register_pipelines()[name].nodes}:
+        # Training begins.
+        hooks.before_dataset_loaded("collection", TRAIN)
     return hooks
 
 
-@pytest.mark.parametrize("name", ["__default__", "train", "evaluate", "report"])
-def test_a_run_is_trained_and_evaluated_by_one_process_at_a_time(tmp_path, name):
+def save(hooks: LockHooks) -> None:
+    """Run the hook before the first output of training is saved."""
+    hooks.before_dataset_saved(TRAIN)
+
+
+@pytest.mark.parametrize("name", ["evaluate", "report"])
+def test_a_training_that_is_saved_is_evaluated_by_one_process_at_a_time(tmp_path, name):
     first = start(tmp_path, "__default__")
+    start(tmp_path, name).on_pipeline_error()
+    save(first)
     with pytest.raises(GanvasError, match=r"^Another run \(process \d+ on .*models: wait for it"):
         start(tmp_path, name)
     # It reads saved models, and writes elsewhere.
@@ -117,14 +136,56 @@ def test_a_run_is_trained_and_evaluated_by_one_process_at_a_time(tmp_path, name)
     start(tmp_path, "sample").on_pipeline_error()
 
 
+def test_two_runs_train_at_once_and_the_second_waits_to_save(tmp_path, caplog):
+    first, second = (start(tmp_path, "__default__") for _ in range(2))
+    save(first)
+    threading.Timer(0.5, first.after_pipeline_run).start()
+    with caplog.at_level(logging.INFO):
+        save(second)
+    assert re.search(
+        "Waiting for another run .*, which evaluates or reports on .*models", caplog.text
+    )
+    # Only the first output is waited for.
+    save(second)
+    second.after_pipeline_run()
+
+
+def test_after_sigterm_no_run_waits_to_save(tmp_path, monkeypatch):
+    first, second = (start(tmp_path, "__default__") for _ in range(2))
+    save(first)
+    monkeypatch.setattr(stop_signals, "_terminated", True)
+    with pytest.raises(Interrupted):
+        save(second)
+    for hooks in (first, second):
+        hooks.on_pipeline_error()
+
+
+def test_a_collection_is_not_replaced_while_a_run_uses_it(tmp_path):
+    first = start(tmp_path, "__default__")
+    second = start(tmp_path, "__default__")
+    with (
+        pytest.raises(GanvasError, match=r"trains or evaluates with .*collection: wait for it, or"),
+        replace_collection(tmp_path / "data/collection"),
+    ):
+        pass
+    for hooks in (first, second):
+        hooks.after_pipeline_run()
+    with replace_collection(tmp_path / "data/collection"):
+        pass
+
+
 @pytest.mark.parametrize("train", [{"dry_run": True}, {"distribute": "auto"}])
 def test_a_dry_run_and_a_worker_that_is_not_the_chief_write_nothing(tmp_path, monkeypatch, train):
     first = start(tmp_path, "train")
     if "distribute" in train:
         cluster = '{"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1}}'
         monkeypatch.setenv("TF_CONFIG", cluster)
-    start(tmp_path, "train", **train)
+    save(first)
+    other = start(tmp_path, "train", **train)
+    save(other)
     first.after_pipeline_run()
+    with replace_collection(tmp_path / "data/collection"):
+        pass
 
 
 def test_each_stage_logs_its_time_once_all_its_outputs_are_saved(monkeypatch, caplog):

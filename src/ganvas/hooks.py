@@ -17,7 +17,8 @@ from ganvas.command_line import write_command
 from ganvas.datasets.catalog import SUMMARY, check_versions, creating_pipeline
 from ganvas.datasets.equal_versions import drop_equal_version
 from ganvas.errors import Finished, GanvasError
-from ganvas.file_lock import exclusive_lock
+from ganvas.file_lock import exclusive_lock, release_locks, waiting_lock
+from ganvas.ingestion.collection import use_collection
 from ganvas.ingestion.object_store import check_protocol, is_url
 from ganvas.log_lines import use_log_lines
 from ganvas.pipelines.evaluate.params import EvaluateParams
@@ -38,6 +39,8 @@ RESULTS = {"samples": "Samples", "report": "Report", "comparison": "Comparison"}
 RESULTS |= {"external_report": "Report", "external_rejected": "Rejected files"}
 # Metrics that are logged at the end of a run; others only where an evaluation has none of these.
 MAIN_METRICS = ("frechet_distance", "precision", "recall")
+# What a run does with the folders that all runs of one dataset and network share.
+SHARED_TASK = "evaluates or reports on"
 
 
 class GanvasHooks:
@@ -182,20 +185,28 @@ def check_evaluated(pipeline: Pipeline, params: EvaluateParams) -> None:
 class LockHooks:
     """Lock the folders that a run writes to, so that two runs at once don't mix their results.
 
-    Training, evaluation and report of one dataset and network share a lock. Readers of saved models
-    need none, since each version is complete and stays. Ingestion locks its folder itself.
+    Runs of one dataset and network may train at the same time, each with checkpoints of its own,
+    which training locks. From the moment that the first of its models is saved until the end of
+    its pipeline, a run alone has the folders that all of them share: models, metrics and report.
+    Another one waits for this moment. A run that doesn't train is refused at its start while
+    another one has them. Readers of saved models need no lock, since each version is complete and
+    stays.
+
+    Runs that train wait for each other's ingestion, and packing waits for no one: it is refused
+    while a run uses the collection.
     """
 
     def __init__(self) -> None:
-        self._locks = ExitStack()
+        self._locks, self._ingestion = ExitStack(), ExitStack()
         self._paths: dict[str, Path] = {}
+        self._trains = self._locks_collection = False
 
     @hook_impl
     def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
         """Remember the folders to lock, which are local wherever the models are."""
         self._paths = {
             name: Path(conf_catalog[name]["filepath"])
-            for name in ("checkpoints", "samples", "exported")
+            for name in ("collection", "checkpoints", "samples", "exported")
         }
 
     # The last check before a run.
@@ -203,16 +214,47 @@ class LockHooks:
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Lock the folders of the pipeline's stages; raise GanvasError if another run holds one."""
         # An interrupted run in this process, such as a notebook's, has not released its own.
-        self._locks.close()
+        self._release()
         stages = {node.namespace for node in pipeline.nodes}
-        if "train" in stages and not _writes(catalog["params:train"].load()):
+        self._trains, self._locks_collection = "train" in stages, False
+        if self._trains and not _writes(catalog["params:train"].load()):
+            self._trains = False
             return
-        if stages & {"train", "select", "evaluate", "report"}:
-            self._lock(self._paths["checkpoints"].parent, "trains, evaluates or reports on")
+        self._locks_collection = True
+        if "ingest" in stages:
+            folder = self._paths["collection"].parent
+            self._ingestion.enter_context(waiting_lock(folder, f"ingests to {folder}"))
+        if not self._trains and stages & {"select", "evaluate", "report"}:
+            self._lock(self._paths["checkpoints"].parent, SHARED_TASK)
         if "sample" in stages:
             self._lock(self._paths["samples"], "writes to")
         if "export" in stages:
             self._lock(self._paths["exported"], "writes to")
+
+    @hook_impl
+    def before_dataset_loaded(self, dataset_name: str, node: Node) -> None:
+        """Share the collection once it is ingested, and let other runs ingest."""
+        if dataset_name == "collection" and node.namespace != "ingest" and self._locks_collection:
+            self._locks_collection = False
+            self._locks.enter_context(use_collection(self._paths["collection"]))
+            self._ingestion.close()
+
+    @hook_impl
+    def before_dataset_saved(self, node: Node) -> None:
+        """Lock the folders that runs share, once training has ended.
+
+        Raises:
+            Interrupted: SIGTERM has ended training, and another run has them. The checkpoints are
+                saved, and SIGKILL may follow soon.
+        """
+        if not self._trains or node.namespace != "train":
+            return
+        self._trains, folder = False, self._paths["checkpoints"].parent
+        try:
+            self._lock(folder, SHARED_TASK)
+        except GanvasError:
+            end_if_terminated()
+            self._locks.enter_context(waiting_lock(folder, f"{SHARED_TASK} {folder}"))
 
     def _lock(self, folder: Path, task: str) -> None:
         advice = "set another ingest.dataset or network.name"
@@ -222,12 +264,17 @@ class LockHooks:
     @hook_impl(tryfirst=True)
     def after_pipeline_run(self) -> None:
         """Release the locks."""
-        self._locks.close()
+        self._release()
 
     @hook_impl(tryfirst=True)
     def on_pipeline_error(self) -> None:
         """Release the locks."""
+        self._release()
+
+    def _release(self) -> None:
+        self._ingestion.close()
         self._locks.close()
+        release_locks()
 
 
 def _writes(params: TrainParams) -> bool:

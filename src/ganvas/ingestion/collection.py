@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from ganvas.atomic_files import atomic_path
 from ganvas.errors import GanvasError
+from ganvas.file_lock import exclusive_lock, shared_lock
 from ganvas.ingestion.shards import ShardedImages, open_shards
 
 INDEX, REJECTED, MANIFEST = "index.parquet", "rejected.parquet", "manifest.json"
@@ -43,6 +44,30 @@ class Collection(NamedTuple):
         """
         positions = self.split(name)
         return positions[np.argsort(self.index["hash"].to_numpy()[positions], kind="stable")]
+
+
+def use_collection(folder: Path) -> AbstractContextManager[None]:
+    """Return a context in which no other process replaces the collection of a folder.
+
+    Raises:
+        GanvasError: On entering it: another run replaces it.
+    """
+    return shared_lock(_in_use(folder), f"packs {folder}", "set another ingest.dataset")
+
+
+def replace_collection(folder: Path) -> AbstractContextManager[None]:
+    """Return a context in which no other process uses the collection of a folder.
+
+    Raises:
+        GanvasError: On entering it: another run uses it.
+    """
+    advice = "set another ingest.dataset to pack other images, or the same at another size"
+    return exclusive_lock(_in_use(folder), f"trains or evaluates with {folder}", advice)
+
+
+def _in_use(folder: Path) -> Path:
+    """Return the name of the lock, which is another one than that of packing."""
+    return folder.with_name(f"{folder.name}.in-use")
 
 
 def read_fingerprint(folder: Path) -> str | None:

@@ -27,6 +27,7 @@ from ganvas.ingestion.collection import (
     read_fingerprint,
     read_manifest,
     read_source,
+    replace_collection,
 )
 from ganvas.ingestion.decode import GUESSED_RANGE, MAX_PIXELS, ONE_LEVEL, Align, Crop
 from ganvas.ingestion.executors import ExecutorOptions
@@ -117,7 +118,7 @@ def pack(
             _update_manifest(folder, raw, params, choice)
             _remove_work_folder(work, folder)
             return open_collection(folder)
-        with _lock(folder):
+        with _lock(folder), replace_collection(folder):
             previous = read_source(folder)
             if previous not in (None, str(raw.absolute())):
                 logger.warning("%s holds images of %s, which are replaced.", folder, previous)

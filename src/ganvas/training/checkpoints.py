@@ -49,6 +49,8 @@ UNREADABLE = (
 )
 # Most checkpoints that a message names.
 MAX_NAMES = 12
+# A claim of a second is of no use after this second.
+SECONDS_OF_A_CLAIM = 60
 # More epochs, steps or seconds than any run has.
 MAX_COUNT = 2**53
 VariableGroups = dict[str, list["keras.Variable"]]
@@ -265,6 +267,27 @@ class CheckpointStore:
         except UNREADABLE:
             return None
         return best if best and best["epoch"] == header["epoch"] else None
+
+    def claim_start(self) -> str:
+        """Return the present second as the name of a new run, which no other run gets.
+
+        Snapshots and the leaderboard's entries are named after it, and several runs of one dataset
+        and network may begin at once.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        while True:
+            name = RunState().started
+            claim = self.folder.parent / f".started-{name}"
+            try:
+                claim.touch(exist_ok=False)
+                break
+            except FileExistsError:
+                time.sleep(0.1)
+        for other in self.folder.parent.glob(".started-*"):
+            with suppress(OSError):
+                if time.time() - other.stat().st_mtime > SECONDS_OF_A_CLAIM:
+                    other.unlink()
+        return name
 
     def load_latest(self) -> Checkpoint | None:
         """Read the latest checkpoint that is readable; return None if there is none.

@@ -232,6 +232,8 @@ class _Run:
         self.run_state = RunState.from_dict(checkpoint.run_state) if checkpoint else RunState()
         if checkpoint:
             store.restore_best(self.run_state)
+        elif devices.is_chief:
+            self.run_state.started = store.claim_start()
         gan.run_state = self.run_state
         self.clock = TimeLimit(params.max_minutes, self.run_state)
 

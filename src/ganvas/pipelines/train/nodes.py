@@ -17,6 +17,7 @@ import pandas as pd
 from ganvas.base_params import check_params
 from ganvas.command_line import quote_param, write_command
 from ganvas.errors import Finished
+from ganvas.file_lock import hold_lock
 from ganvas.ingestion.class_labels import Classes, label_columns, read_classes
 from ganvas.ingestion.collection import Collection
 from ganvas.keras_types import Model
@@ -135,21 +136,26 @@ def _share_store(
     command: str,
 ) -> CheckpointStore:
     """Open the run's checkpoints, the same on all workers, which must have equal parameters."""
-    from ganvas.training.checkpoints import open_store
+    from ganvas.training.checkpoints import open_store, run_folder
+
+    def open_alone() -> CheckpointStore:
+        folder = run_folder(checkpoints, identity)
+        task = f"trains with the same parameters, which is the run of {folder}"
+        # Until the whole pipeline ends, so that the same command is refused meanwhile.
+        hold_lock(folder, task, "set another train.seed")
+        return open_store(
+            checkpoints,
+            identity,
+            params.checkpoint.keep,
+            params.resume,
+            params.checkpoint.keep_every,
+            about,
+            partial(_command_from, command),
+        )
 
     with devices.worker_errors_as_ganvas_errors():
         devices.check_same(identity | {"run": params.model_dump(mode="json")}, models)
-        return devices.share_store(
-            lambda: open_store(
-                checkpoints,
-                identity,
-                params.checkpoint.keep,
-                params.resume,
-                params.checkpoint.keep_every,
-                about,
-                partial(_command_from, command),
-            )
-        )
+        return devices.share_store(open_alone)
 
 
 def _command_from(command: str, run: Path) -> str:
