@@ -30,6 +30,7 @@ from ganvas.run_options import (
     replace_callbacks,
     split_params,
 )
+from ganvas.sweeps.command import sweep
 
 if TYPE_CHECKING:
     from ganvas.own_images import Choice
@@ -71,6 +72,7 @@ cli.help = inspect.cleandoc(cli.help or "")
 cli.add_command(run)
 cli.add_command(disk)
 cli.add_command(epochs)
+cli.add_command(sweep)
 # Kedro would list its own beside it in `kedro --help`.
 project_commands.lazy_subcommands.pop("run", None)
 

@@ -19,7 +19,7 @@ from kedro.utils import find_kedro_project, load_obj
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ganvas.base_params import find_text_keys, find_text_mappings
+from ganvas.base_params import check_params, find_text_keys, find_text_mappings
 from ganvas.command_errors import in_one_sentence
 from ganvas.config_files import TextLoader, find_problem
 from ganvas.errors import GanvasError
@@ -388,4 +388,23 @@ def load_catalog(
     Raises:
         GanvasError: A preset, a file or a parameter is wrong.
     """
-    return dict(make_config_loader(env, params, conf_source)["catalog"])
+    return load_run(env, params, conf_source)[0]
+
+
+def load_run(
+    env: str | None = None,
+    params: dict[str, Any] | None = None,
+    conf_source: str | None = None,
+) -> tuple[dict[str, Any], ProjectParams]:
+    """Load the catalog's configuration, and all parameters.
+
+    Args:
+        env: Presets, as of `kedro run --env`.
+        params: Parameters, nested.
+        conf_source: Folder or archive of the configuration.
+
+    Raises:
+        GanvasError: A preset, a file or a parameter is wrong.
+    """
+    loader = make_config_loader(env, params, conf_source)
+    return dict(loader["catalog"]), check_params(ProjectParams, loader["parameters"])

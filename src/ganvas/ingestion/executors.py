@@ -17,7 +17,7 @@ from concurrent.futures import (
 )
 from contextlib import contextmanager
 from multiprocessing import forkserver
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ganvas.cpu_count import count_cpus
 from ganvas.errors import GanvasError
@@ -146,32 +146,48 @@ def _follow_parent() -> None:
 
 @contextmanager
 def _connect(scheduler: str) -> Iterator[tuple[Executor, int]]:
+    with connect(scheduler, "ingest.scheduler") as client:
+        # There, since it needs the optional package.
+        from distributed.scheduler import KilledWorker
+
+        try:
+            yield client.get_executor(pure=False), sum(client.ncores().values())
+        except (KilledWorker, CancelledError, OSError) as error:
+            raise GanvasError(
+                f"The Dask cluster at {scheduler} failed ({error}): look at its workers' logs; "
+                "completed work is kept for the next run."
+            ) from error
+
+
+@contextmanager
+def connect(scheduler: str, option: str) -> Iterator[Any]:
+    """Connect to a Dask scheduler, and yield the client.
+
+    Args:
+        scheduler: Address of the scheduler, such as tcp://10.0.0.1:8786.
+        option: Name of the parameter or option that has set it, for messages.
+
+    Raises:
+        GanvasError: Dask isn't installed, no scheduler answers, or it has no workers.
+    """
     try:
         from distributed import Client
-        from distributed.scheduler import KilledWorker
     except ImportError as error:
         raise GanvasError(
-            "ingest.scheduler needs Dask's distributed, which is not installed: install it by "
+            f"{option} needs Dask's distributed, which is not installed: install it by "
             f"{install_command('dask')}, here and on the workers."
         ) from error
     try:
         client = Client(scheduler, set_as_default=False, timeout=CONNECT_TIMEOUT)
     except (OSError, ValueError) as error:
         raise GanvasError(
-            f"No Dask scheduler answers at ingest.scheduler={scheduler}: start one by "
-            "'dask scheduler', or leave it null to work on this machine."
+            f"No Dask scheduler answers at {option}={scheduler}: start one by "
+            "'dask scheduler', or leave it out to work on this machine."
         ) from error
     with client:
-        workers = sum(client.ncores().values())
-        if not workers:
+        if not client.ncores():
             raise GanvasError(
                 f"The Dask scheduler at {scheduler} has no workers: start some by "
                 f"'dask worker {scheduler}'."
             )
-        try:
-            yield client.get_executor(pure=False), workers
-        except (KilledWorker, CancelledError, OSError) as error:
-            raise GanvasError(
-                f"The Dask cluster at {scheduler} failed ({error}): look at its workers' logs; "
-                "completed work is kept for the next run."
-            ) from error
+        yield client

@@ -1,7 +1,9 @@
 """Keras callbacks that connect training with plots and metrics: snapshots, warnings, KID."""
 
+import json
 import logging
 import math
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ganvas.arrays import Images
-from ganvas.atomic_files import atomic_path
+from ganvas.atomic_files import atomic_path, atomic_write
 from ganvas.grid_layout import describe_ignored_rows, find_rows, label_rows
 from ganvas.ingestion.collection import Collection
 from ganvas.metrics.class_diversity import (
@@ -29,7 +31,7 @@ from ganvas.metrics.kid import kernel_distance
 from ganvas.metrics.nearest_neighbors import find_nearest_images
 from ganvas.metrics.pairwise import mean_image_distance
 from ganvas.networks.sampling import generate_images, one_hot, sample_labels, sample_latents
-from ganvas.pipelines.train.params import KID_EXTRACTOR
+from ganvas.pipelines.train.params import KID_EXTRACTOR, PROGRESS_FILE
 from ganvas.training.callbacks import (
     EarlyWarnings,
     KidValidation,
@@ -39,7 +41,7 @@ from ganvas.training.callbacks import (
 )
 from ganvas.training.checkpoints import RunState
 from ganvas.training.config import TrainParams
-from ganvas.training.dataset import TrainingSet
+from ganvas.training.dataset import TrainingSet, count_steps
 from ganvas.training.diagnostics import (
     COLLAPSED_CLASS,
     EarlyWarning,
@@ -96,9 +98,39 @@ def make_callbacks(
         measure = make_kid_measure(collection, data, params, split)
         real = "training" if split == "train" else split
         callbacks.append(KidValidation(params, measure, KID_EXTRACTOR, real))
+    if file := os.environ.get(PROGRESS_FILE):
+        callbacks.append(ProgressFile(Path(file), params, count_steps(len(data.positions), params)))
     if params.tensorboard:
         callbacks.append(TensorBoardLogger(lambda run: _tensorboard_folder(snapshots, run)))
     return callbacks
+
+
+class ProgressFile(keras.callbacks.Callback):
+    """Write which epochs are done, and the kernel distances so far, after each epoch.
+
+    The file has `epoch`, `epochs`, all of the run or null if time alone limits it, and
+    `kernel_distances` by epoch.
+
+    Args:
+        file: The JSON file.
+        params: Parameters of training.
+        steps_per_epoch: Steps of a whole epoch.
+    """
+
+    def __init__(self, file: Path, params: TrainParams, steps_per_epoch: int) -> None:
+        super().__init__()
+        total = params.total_steps(steps_per_epoch)
+        self.file, self.epochs = file, total and math.ceil(total / steps_per_epoch)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Write the file."""
+        measured = {
+            row["epoch"]: row["kernel_distance"]
+            for row in self.model.run_state.rows
+            if math.isfinite(row.get("kernel_distance", math.nan))
+        }
+        progress = {"epoch": epoch + 1, "epochs": self.epochs, "kernel_distances": measured}
+        atomic_write(self.file, json.dumps(progress).encode())
 
 
 def make_snapshot_saver(

@@ -13,6 +13,9 @@ from ganvas.training.config import TrainParams
 # The feature extractor of train.kid_validation. No discriminator has it as backbone, and the
 # evaluation refuses it: by the features of that no epoch may be selected.
 KID_EXTRACTOR = "efficientnet_lite1"
+# Environment variable that names the file to which a run writes its progress after each epoch, for
+# the sweep that has started it.
+PROGRESS_FILE = "GANVAS_PROGRESS_FILE"
 # A change of one of these parameters starts a new run; with any other the run resumes.
 IDENTITY = {
     "anchor",
