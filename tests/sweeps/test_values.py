@@ -39,7 +39,6 @@ def test_values_are_lists_or_ranges(text, values):
     [
         ("train.seed", r"^A sweep can't have 'train.seed': write a parameter with its"),
         ("train.seed=", "write a parameter with its values"),
-        ("--seed=1", "write a parameter with its values"),
         ("train.seed=[]", "can't have 0 values"),
         ("train.seed=2..0", r"can't have the range '2..0': its first number must be lower"),
         ("train.seed=0..5000", "has 1000 values at most"),

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 import click
 import rich
 
-from ganvas.progress import LOG_SECONDS, format_duration, in_terminal
+from ganvas.progress import format_duration, in_terminal
 from ganvas.stop_signals import Interrupted
 from ganvas.sweeps.launch import (
     POLL_SECONDS,
@@ -22,9 +22,11 @@ from ganvas.sweeps.launch import (
     read_error,
     read_progress,
 )
-from ganvas.sweeps.plan import PlannedRun, Settings, plan_run
+from ganvas.sweeps.plan import PlannedRun, Settings, find_own_values, plan_run
 from ganvas.sweeps.values import describe_values
 
+# Between two lines of progress in a log.
+SECONDS_BETWEEN_LINES = 30
 State = Literal["done", "finished", "failed", "pruned", "interrupted"]
 
 
@@ -176,6 +178,7 @@ def _start(
         folder / "logs" / f"{number:03d}.log",
         folder / "logs" / f".{number:03d}.progress.json",
         folder / "logs" / f".{number:03d}.stop",
+        find_own_values(run.values, run.params.train),
     )
     resumed = " resumes" if run.state == "resumed" else ""
     click.echo(f"Run {number} of {total}{resumed}: {describe_values(run.values)}")
@@ -253,7 +256,7 @@ def _show_progress() -> Iterator[Any]:
 
     def log(*state: Any) -> None:
         nonlocal last, shown
-        if time.monotonic() - last >= LOG_SECONDS and state[0]:
+        if time.monotonic() - last >= SECONDS_BETWEEN_LINES and state[0]:
             last, line = time.monotonic(), describe_progress(*state)
             if line != shown:
                 click.echo(line)

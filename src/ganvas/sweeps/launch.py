@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ganvas.errors import GanvasError
 from ganvas.ingestion.executors import connect
-from ganvas.pipelines.train.params import PROGRESS_FILE
+from ganvas.pipelines.train.params import PROGRESS_FILE, SWEEP_VALUES
 from ganvas.redaction import redact
 from ganvas.sweeps.child import PARENT
 
@@ -34,6 +34,7 @@ class Job(NamedTuple):
         log: File to which the output is added.
         progress: File to which training writes its progress.
         stop: File whose existence asks a worker of a cluster to end the process.
+        values: What identifies the run besides its parameters, see `find_own_values`.
     """
 
     options: list[str]
@@ -41,6 +42,7 @@ class Job(NamedTuple):
     log: Path
     progress: Path
     stop: Path
+    values: dict[str, Any]
 
 
 class Running(Protocol):
@@ -164,6 +166,8 @@ def _open_process(job: Job) -> "subprocess.Popen[bytes]":
         PARENT: str(os.getpid()),
         "PYTHONUNBUFFERED": "1",
     }
+    if job.values:
+        environment[SWEEP_VALUES] = json.dumps(job.values, sort_keys=True)
     job.progress.unlink(missing_ok=True)
     with job.log.open("ab") as log:
         words = redact(subprocess.list2cmdline(job.options))

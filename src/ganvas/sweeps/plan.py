@@ -92,11 +92,28 @@ def plan_run(settings: Settings, values: dict[str, Any]) -> PlannedRun:
     state: State = "new"
     if entry is not None:
         state = "done"
-    elif _has_checkpoint(settings.root / catalog["checkpoints"]["filepath"], params):
+    elif _has_checkpoint(settings.root / catalog["checkpoints"]["filepath"], values, params):
         state = "resumed"
     options = ["run", *settings.options()]
     options += [join_params(chosen)] if chosen else []
     return PlannedRun(values, options, params, state, entry)
+
+
+def find_own_values(values: dict[str, Any], train: TrainParams) -> dict[str, Any]:
+    """Return the values by which a run must not resume another one of the sweep.
+
+    A run resumes with another learning rate or more epochs, but in a sweep these are what is
+    compared.
+
+    Args:
+        values: What the sweep sets.
+        train: All parameters of training.
+    """
+    return {
+        key: value
+        for key, value in _determining(values, train).items()
+        if key == "profile" or (key.startswith("train.") and key.split(".")[1] not in IDENTITY)
+    }
 
 
 def plan_runs(settings: Settings, combinations: Iterable[dict[str, Any]]) -> list[PlannedRun]:
@@ -245,7 +262,7 @@ def _is_extractor(name: str, extractor: str | None) -> bool:
     return name == (extractor or "no network")
 
 
-def _has_checkpoint(folder: Path, params: ProjectParams) -> bool:
+def _has_checkpoint(folder: Path, values: dict[str, Any], params: ProjectParams) -> bool:
     """Return whether a run of these parameters has a checkpoint, whatever its images are."""
     network = {"name": params.network.name} | params.network.chosen.model_dump()
     wanted = {
@@ -255,11 +272,13 @@ def _has_checkpoint(folder: Path, params: ProjectParams) -> bool:
         "crop": params.ingest.crop,
         "align": params.ingest.align,
     }
+    wanted["sweep"] = find_own_values(values, params.train)
     wanted = json.loads(json.dumps(wanted))
     for file in folder.glob("*/run.json"):
         try:
             identity = json.loads(file.read_text())
             data = {key: identity["data"][key] for key in ("size", "crop", "align")}
+            data |= {"sweep": identity.get("sweep", {})}
             same = {"network": identity["network"], "train": identity["train"], **data} == wanted
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue

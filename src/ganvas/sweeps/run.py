@@ -232,14 +232,19 @@ def _conclude(
 
 
 def _describe_best(search: Search, settings: Settings) -> dict[str, Any]:
-    """Return the best parameters, the command that uses them, and the importances."""
+    """Return the best parameters, a command that trains them with other seeds, and importances."""
     found: dict[str, Any] = {"metric": search.metric, "best": None, "importances": {}, "text": ""}
     best = search.find_best()
     if best is None:
         return found
     (row,) = [row for row in search.list_outcomes() if row["number"] == best]
     command = redact(
-        write_command("run", *settings.options(), join_params(settings.params | row["values"]))
+        write_command(
+            "sweep",
+            f"{SEED}=0..2",
+            *settings.options(),
+            join_params({k: v for k, v in (settings.params | row["values"]).items() if k != SEED}),
+        )
     )
     found["best"] = {key: row[key] for key in ("number", "values", "run")}
     found["best"] |= {"value": row["metrics"][search.metric], "command": command}
@@ -250,7 +255,7 @@ def _describe_best(search: Search, settings: Settings) -> dict[str, Any]:
     if found["importances"]:
         shares = [f"{key} {value:.0%}" for key, value in found["importances"].items()]
         lines.append(f"Importance of the parameters (fANOVA): {', '.join(shares)}")
-    lines.append(f"Its models are saved and evaluated again by\n\n  {command}")
+    lines.append(f"To see whether it was luck, train it with other seeds:\n\n    {command}")
     found["text"] = "\n".join(lines)
     return found
 
@@ -260,7 +265,7 @@ def _compare(settings: Settings, folder: Path) -> None:
     logs = (folder / "logs").absolute()
     options = ["run", "--pipelines=compare", *settings.options()]
     log = logs / "compare.log"
-    job = Job(options, settings.root.absolute(), log, logs / ".compare", logs / ".compare")
+    job = Job(options, settings.root.absolute(), log, logs / ".compare", logs / ".compare", {})
     running = LocalLauncher(1).start(job)
     try:
         while running.poll() is None:

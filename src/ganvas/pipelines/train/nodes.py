@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
+import os
 import platform
 import shlex
 from datetime import UTC, datetime
@@ -23,7 +25,7 @@ from ganvas.ingestion.collection import Collection
 from ganvas.keras_types import Model
 from ganvas.networks import NETWORKS, NetworkParams, build
 from ganvas.pipelines.ingest.params import IngestParams
-from ganvas.pipelines.train.params import identifying_parameters, run_parameters
+from ganvas.pipelines.train.params import SWEEP_VALUES, identifying_parameters, run_parameters
 from ganvas.project_folder import resolve_path
 from ganvas.recorded_command import set_params
 from ganvas.training.config import TrainParams
@@ -253,7 +255,8 @@ def run_identity(
     """
     rows = zip(collection.index["hash"], collection.index["split"], classes.labels, strict=True)
     text = "\n".join(" ".join(map(str, row)) for row in rows).encode()
-    return {
+    swept = os.environ.get(SWEEP_VALUES)
+    return ({"sweep": json.loads(swept)} if swept else {}) | {
         "data": {
             "images": hashlib.blake2b(text, digest_size=16).hexdigest(),
             "size": ingest.size,

@@ -16,6 +16,9 @@ KID_EXTRACTOR = "efficientnet_lite1"
 # Environment variable that names the file to which a run writes its progress after each epoch, for
 # the sweep that has started it.
 PROGRESS_FILE = "GANVAS_PROGRESS_FILE"
+# Environment variable with values that identify a run besides those of `IDENTITY`, as JSON by key.
+# A sweep over learning rates sets it, whose runs would otherwise resume one another.
+SWEEP_VALUES = "GANVAS_SWEEP_VALUES"
 # A change of one of these parameters starts a new run; with any other the run resumes.
 IDENTITY = {
     "anchor",
