@@ -47,7 +47,7 @@ def test_hopeless_runs_are_pruned_and_the_best_is_found(open_search):
         assert finish(search, distance) is None
     reason = finish(search, 0.5)
     assert reason == (
-        "pruned at epoch 1 of 3: its lowest kernel distance so far, 0.5000, is above the median of "
+        "pruned at epoch 2 of 3: its lowest kernel distance so far, 0.5000, is above the median of "
         "the other runs at this epoch"
     )
     for distance in (0.05, 0.08):

@@ -21,7 +21,7 @@ from ganvas.redaction import redact
 from ganvas.saved_json import FOLDER_NAME, read_json
 from ganvas.sweeps.execute import Grid, execute
 from ganvas.sweeps.launch import POLL_SECONDS, Job, LocalLauncher, open_launcher, read_error
-from ganvas.sweeps.plan import PlannedRun, Settings, check_parallel, plan_run, plan_runs
+from ganvas.sweeps.plan import PlannedRun, Settings, State, check_parallel, plan_run, plan_runs
 from ganvas.sweeps.search import Search, check_metric, choose_interval, import_optuna, probe
 from ganvas.sweeps.summary import (
     SUMMARY_FILE,
@@ -41,7 +41,7 @@ PLAN_FILE = "sweep.json"
 DEFAULT_METRIC = "kernel_distance"
 # Characters of a name, apart from its hash.
 MAX_NAME = 60
-STATES = {"new": "to train", "done": "done already", "resumed": "to resume"}
+STATES: dict[State, str] = {"new": "to train", "done": "done already", "resumed": "to resume"}
 
 
 def run_sweep(

@@ -26,6 +26,8 @@ STORAGE = "study.journal"
 WITHOUT_EXTRACTOR = {"parzen_log_likelihood", "class_diversity_pixels", "faces"}
 # In this many epochs a run is measured about this many times.
 MEASUREMENTS, DEFAULT_EPOCHS = 10, 50
+# A run is judged after this epoch and this share of its epochs, since the first ones are alike.
+EARLIEST_EPOCH, EARLIEST_SHARE = 2, 0.2
 INTERVAL = "train.kid_validation.interval"
 
 
@@ -190,7 +192,7 @@ class Search:
             reported.add(epoch)
             # Of the distance, unlike of the metric, the lowest value is always the best.
             trial.report(distance if self.minimize else -distance, epoch)
-            if (progress.epochs is None or epoch < progress.epochs) and trial.should_prune():
+            if _may_prune(epoch, progress.epochs) and trial.should_prune():
                 of = f" of {progress.epochs}" if progress.epochs else ""
                 best = min(progress.kernel_distances.values())
                 return (
@@ -268,6 +270,13 @@ class Search:
         except (ValueError, RuntimeError, ImportError):
             return {}
         return {key: round(float(value), 4) for key, value in found.items()}
+
+
+def _may_prune(epoch: int, epochs: int | None) -> bool:
+    """Return whether a run can be judged by an epoch: neither by its beginning nor at its end."""
+    if epochs is None:
+        return epoch >= EARLIEST_EPOCH
+    return max(EARLIEST_EPOCH, epochs * EARLIEST_SHARE) <= epoch < epochs
 
 
 def import_optuna() -> Any:
