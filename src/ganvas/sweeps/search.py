@@ -307,7 +307,8 @@ def _suggest(trial: "optuna.Trial", axis: Axis) -> Any:
     if not isinstance(values, Range):
         return _decode(trial.suggest_categorical(axis.key, _encode(values)), axis)
     if values.step is None:
-        return trial.suggest_float(axis.key, values.low, values.high, log=values.log)
+        value = trial.suggest_float(axis.key, values.low, values.high, log=values.log)
+        return _decode(value, axis)
     low, high = int(values.low), int(values.high)
     return trial.suggest_int(axis.key, low, high, step=values.step, log=values.log)
 
@@ -318,4 +319,9 @@ def _encode(values: list[Any]) -> list[str]:
 
 
 def _decode(value: Any, axis: Axis) -> Any:
-    return value if isinstance(axis.values, Range) else json.loads(value)
+    """Return what a run is set to for a value of Optuna; fractional numbers have four digits."""
+    if not isinstance(axis.values, Range):
+        return json.loads(value)
+    if axis.values.step is not None:
+        return value
+    return min(max(float(f"{value:.4g}"), axis.values.low), axis.values.high)
