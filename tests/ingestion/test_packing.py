@@ -93,7 +93,8 @@ def test_a_larger_allowed_share_resumes_from_finished_chunks(raw, tmp_path, monk
         pack_all(raw, tmp_path / "packed")
     monkeypatch.setattr(pack_worker, "decode_image", lambda *_: pytest.fail("decoded again"))
     assert len(pack_all(raw, tmp_path / "packed", max_rejected_share=0.5).images) == 8
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".packed.lock", "packed", "raw"]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {".packed.lock", ".packed.in-use.lock", "packed", "raw"}
     with pytest.raises(GanvasError, match="4 of 12"):
         pack_all(raw, tmp_path / "packed")
 

@@ -5,6 +5,7 @@ python -m ganvas.sweeps.child run --params=train.seed=1
 
 import ctypes
 import os
+import runpy
 import signal
 import sys
 from pathlib import Path
@@ -20,14 +21,8 @@ PARENT = "GANVAS_SWEEP_PROCESS"
 def main() -> None:
     """Run `kedro`, or in a folder without a project `ganvas`, with the process's arguments."""
     _end_with_parent()
-    if find_kedro_project(Path.cwd()):
-        from kedro.framework.cli.cli import main as run_kedro
-
-        run_kedro()
-    else:
-        from ganvas.__main__ import main as run_ganvas
-
-        run_ganvas()
+    program = "kedro" if find_kedro_project(Path.cwd()) else "ganvas"
+    runpy.run_module(program, run_name="__main__", alter_sys=True)
 
 
 def _end_with_parent() -> None:
