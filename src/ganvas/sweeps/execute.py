@@ -174,7 +174,7 @@ def _start(
     folder = folder.absolute()
     job = Job(
         run.options,
-        settings.root.absolute(),
+        Path.cwd(),
         folder / "logs" / f"{number:03d}.log",
         folder / "logs" / f".{number:03d}.progress.json",
         folder / "logs" / f".{number:03d}.stop",

@@ -30,7 +30,7 @@ class Job(NamedTuple):
 
     Attributes:
         options: The command and its options, as after `kedro`.
-        root: Folder of the project.
+        cwd: Folder to work in, the project's or one in it.
         log: File to which the output is added.
         progress: File to which training writes its progress.
         stop: File whose existence asks a worker of a cluster to end the process.
@@ -38,7 +38,7 @@ class Job(NamedTuple):
     """
 
     options: list[str]
-    root: Path
+    cwd: Path
     log: Path
     progress: Path
     stop: Path
@@ -175,7 +175,7 @@ def _open_process(job: Job) -> "subprocess.Popen[bytes]":
         log.flush()
         return subprocess.Popen(
             command,
-            cwd=job.root,
+            cwd=job.cwd,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -11,6 +11,7 @@ from kedro.io import DataCatalog
 
 from ganvas.command_line import join_params
 from ganvas.errors import GanvasError
+from ganvas.ingestion.object_store import is_url
 from ganvas.pipelines.train.params import IDENTITY, run_parameters
 from ganvas.project_params import ProjectParams
 from ganvas.run_options import load_run
@@ -88,7 +89,7 @@ def plan_run(settings: Settings, values: dict[str, Any]) -> PlannedRun:
     """
     chosen = settings.params | values
     catalog, params = _load(settings, chosen)
-    entry = find_entry(read_leaderboard(catalog), params)
+    entry = find_entry(read_leaderboard(settings.root, catalog), params)
     state: State = "new"
     if entry is not None:
         state = "done"
@@ -193,9 +194,17 @@ def _collection(run: PlannedRun) -> dict[str, Any]:
     return {key: value for key, value in flat.items() if key not in WITHOUT_EFFECT}
 
 
-def read_leaderboard(catalog: dict[str, Any]) -> list[dict[str, Any]]:
-    """Read the entries of the leaderboard; those that can't be read are left out."""
-    dataset = DataCatalog.from_config({"leaderboard": catalog["leaderboard"]})["leaderboard"]
+def read_leaderboard(root: Path, catalog: dict[str, Any]) -> list[dict[str, Any]]:
+    """Read the entries of the leaderboard; those that can't be read are left out.
+
+    Args:
+        root: Folder from which paths in the catalog start.
+        catalog: The catalog's configuration.
+    """
+    config = dict(catalog["leaderboard"])
+    if not is_url(config["path"]):
+        config["path"] = str(root / config["path"])
+    dataset = DataCatalog.from_config({"leaderboard": config})["leaderboard"]
     if not dataset.exists():
         return []
     entries = []

@@ -265,7 +265,7 @@ def _compare(settings: Settings, folder: Path) -> None:
     logs = (folder / "logs").absolute()
     options = ["run", "--pipelines=compare", *settings.options()]
     log = logs / "compare.log"
-    job = Job(options, settings.root.absolute(), log, logs / ".compare", logs / ".compare", {})
+    job = Job(options, Path.cwd(), log, logs / ".compare", logs / ".compare", {})
     running = LocalLauncher(1).start(job)
     try:
         while running.poll() is None:
