@@ -149,6 +149,7 @@ def test_the_installed_command_lists_its_commands():
         "epochs",
         "gallery",
         "run",
+        "sweep",
         "train",
     ]
     assert "ganvas train ~/art" in result.output

@@ -59,7 +59,7 @@ def test_missing_collections_and_too_few_images_stop_before_any_work(params, mes
 
 
 def test_images_against_nothing_are_refused():
-    with pytest.raises(ValueError, match="against is art, but images is null"):
+    with pytest.raises(ValueError, match="against is set, but images is null"):
         EvaluateParams(against="art")
     with pytest.raises(ValueError, match="download the images that are at a URL"):
         EvaluateParams(images="s3://bucket/art")
