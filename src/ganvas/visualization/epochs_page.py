@@ -51,7 +51,9 @@ def render_epochs(
     best = []
     for k, higher in enumerate(measures.values()):
         values = [value for row in rows if (value := row.values[k]) is not None]
-        best.append(_format((max if higher else min)(values, default=None)))
+        # Among equal values none is better.
+        top = (max if higher else min)(values) if len(set(map(_format, values))) > 1 else None
+        best.append(_format(top))
     files = list_snapshots(snapshots)
     numbers = [row.number for row in rows if row.number in files]
     shown = set(choose_epochs(numbers, MAX_FRAMES)) if numbers else set()
