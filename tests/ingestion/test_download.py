@@ -59,7 +59,7 @@ def test_a_kaggle_archive_becomes_a_source(hub, raw, caplog, capfd, source, imag
     assert downloaded["bytes"] == sum(sizes)
     assert [record.message.split()[0] for record in caplog.records] == ["Downloading", "Downloaded"]
     assert f"{downloaded['files']} files, {downloaded['bytes']} bytes" in caplog.text
-    records, skipped, artists = list_images(raw, SourceParams(name=source))
+    records, skipped, artists, *_ = list_images(raw, SourceParams(name=source))
     assert len(records) == images and skipped.empty
     if source == "artworks":
         assert set(records["artist"]) == {"Claude Monet"} == set(artists["name"])

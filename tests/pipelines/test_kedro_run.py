@@ -419,7 +419,7 @@ def test_a_wrong_parameter_stops_the_run_before_any_work(project, kedro_run, par
     ("option", "texts"),
     [
         ("--pipelines=tarin", ["no pipeline 'tarin'", "--pipelines takes compare, evaluate, "]),
-        ("--pipeline=tarin", ["no pipeline 'tarin'", "ingest, report, sample, train."]),
+        ("--pipeline=tarin", ["no pipeline 'tarin'", "ingest, report, sample, select, train."]),
         (
             "--namespaces=tarin",
             [
