@@ -111,7 +111,8 @@ def test_other_sizes_are_cropped_and_resized_as_files_are(folder, tmp_path):
         ({"a": IMAGES, "b": IMAGES}, r"has the arrays a \(7, 16, 16, 3\), b .*as 'images'"),
         ({"mu": np.zeros(3)}, r"has the arrays mu \(3,\)"),
         ({"images": np.asfortranarray(IMAGES)}, "np.ascontiguousarray"),
-        ({"images": np.array([{"a": 1}], dtype=object)}, "is of type object"),
+        ({"images": np.array([{"a": 1}], dtype=object)}, "is of type object.*images' pixels"),
+        ({"images": IMAGES[0]}, r"shape \(16, 16, 3\).*a single image"),
     ],
 )
 def test_arrays_that_are_no_images_say_what_to_save(arrays, message, tmp_path):
@@ -141,6 +142,12 @@ def test_damaged_npz_files_are_refused(tmp_path):
     for name in ("cut", "flipped", "giant"):
         with pytest.raises(GanvasError, match=f"{name}.npz is damaged, encrypted or incomplete"):
             read(tmp_path / f"{name}.npz", tmp_path)
+
+
+def test_an_icon_that_is_listed_first_does_not_decide_the_size(folder, tmp_path):
+    Image.fromarray(IMAGES[0, :1, :1]).save(folder / "0.png")
+    assert open_image_set(folder, tmp_path, KEY).size == (16, 16)
+    assert "0.png" in set(read(folder, tmp_path).rejected["path"])
 
 
 def test_damaged_files_are_listed_and_too_many_stop(folder, tmp_path):

@@ -67,7 +67,8 @@ class FolderSource(NamedTuple):
         folder: The folder.
         paths: The files below it that may be images, sorted.
         skipped: Table of the others.
-        size: Width and height of the first file that can be opened; (0, 0) if there is none.
+        size: Width and height of the first file that can be opened and is large enough to be used;
+            (0, 0) if there is none.
     """
 
     folder: Path
@@ -192,11 +193,13 @@ def _open_folder(folder: Path, key: str) -> FolderSource:
 
 
 def _find_size(folder: Path, paths: list[str]) -> tuple[int, int]:
-    """Return the size of the first file that can be opened."""
+    """Return the size of the first file that can be opened and is no icon of a few pixels."""
     for path in paths[:CHUNK_SIZE]:
         try:
             with Image.open(folder / path) as image:
-                return image.size
+                # Decoding rejects smaller ones, so they must not decide the size of all others.
+                if min(image.size) >= MIN_SIDE:
+                    return image.size
         # Pillow raises all kinds of errors on damaged files; decoding explains them.
         except Exception:
             continue
@@ -223,11 +226,16 @@ def _open_npz(file: Path, key: str) -> NpzSource:
     shape, fortran, dtype, start, length = headers[member]
     where = f"The array '{member.removesuffix('.npy')}' of {file}"
     needs = "images must be uint8 of shape (N, H, W, 3)"
+    if dtype.kind not in "uif":
+        raise GanvasError(f"{where} is of type {dtype}, and {needs}: save the images' pixels.")
     if dtype != np.uint8:
         hint = "scale them to 0 to 255, and save images.round().clip(0, 255).astype('uint8')"
         raise GanvasError(f"{where} is of type {dtype}, and {needs}: {hint}.")
     if len(shape) == 4 and shape[1] == 3 and shape[3] != 3:
         hint = "save images.transpose(0, 2, 3, 1)"
+        raise GanvasError(f"{where} has the shape {shape}, and {needs}: {hint}.")
+    if len(shape) == 3 and shape[2] == 3 and min(shape[:2]) >= MIN_SIDE:
+        hint = "a single image is no set of images; save several by np.stack"
         raise GanvasError(f"{where} has the shape {shape}, and {needs}: {hint}.")
     if len(shape) != 4 or shape[3] != 3:
         hint = "repeat the one channel of gray images three times, and drop an alpha channel"
