@@ -196,6 +196,10 @@ def test_a_name_in_a_file_keeps_its_letters(tmp_path, text):
     assert loaded["ingest"]["dataset"] == text
     assert loaded["sample"]["classes"] == [text, "b"]
     assert loaded["ingest"]["only"] == {"year": [text, "1"], "a": None, "b": text}
+    # Also the new name of joined labels, which is a key.
+    assert loaded["ingest"]["join"] == {"c": {text: [text]}}
+    joined = load_config("parameters", None, {"ingest": {"join": {"c": {text: ["x"]}}}}, tmp_path)
+    assert joined["ingest"]["join"] == {"c": {text: ["x"]}}
     given = {"ingest": {"only": {"year": ["2000"]}}}
     overridden = load_config("parameters", None, given, tmp_path)["ingest"]["only"]
     assert overridden == {"year": ["2000"], "a": None, "b": text}

@@ -1,11 +1,13 @@
 """Find out what is wrong with a configuration file, and say it in one sentence."""
 
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
+from omegaconf import OmegaConf
 from omegaconf.errors import (
     GrammarParseError,
     InterpolationKeyError,
@@ -204,27 +206,48 @@ def read_text(files: Sequence[Path], key: str) -> Any:
     return None
 
 
-def restore_texts(mapping: Any, files: Sequence[Path], key: str) -> Any:
-    """Return a mapping in which what YAML has read as numbers or booleans is text as written.
+def restore_texts(mapping: Any, files: Sequence[Path], key: str) -> None:
+    """Replace what YAML has read as numbers or booleans by its text, in a mapping and its names.
 
     Args:
-        mapping: The mapping, whose values may be mappings and lists.
+        mapping: The mapping, whose values may be mappings and lists; it is changed.
         files: Files of parameters that may set some of its values, the most important first.
         key: Its dotted key.
 
     Example:
         >>> file.write_text("ingest: {only: {code: [007, on]}}")
-        >>> restore_texts({"code": [7, True]}, [file], "ingest.only")
+        >>> codes = {"code": [7, True]}
+        >>> restore_texts(codes, [file], "ingest.only")
+        >>> codes
         {'code': ['007', 'on']}
     """
-    for name, value in [*mapping.items()] if isinstance(mapping, dict) else []:
-        place = f"{key}.{name}"
+    if isinstance(mapping, dict):
+        _restore_mapping(mapping, [read_text([file], key) for file in files])
+
+
+def _restore_mapping(mapping: dict[Any, Any], written: Sequence[Any]) -> None:
+    """Restore the texts of a mapping; `written` has what each file sets it to, all as text."""
+    groups = [group for group in written if isinstance(group, dict)]
+    names: dict[tuple[type, Any], str] = {}
+    for text in (text for group in reversed(groups) for text in group):
+        with contextlib.suppress(yaml.YAMLError, ValueError, OmegaConfBaseException):
+            value = OmegaConf.from_dotlist([f"value={text}"]).value
+            if isinstance(value, bool | int | float):
+                names[type(value), value] = text
+    # Names that the command line has are texts there, and take precedence.
+    items, given = [*mapping.items()], {name for name in mapping if isinstance(name, str)}
+    mapping.clear()
+    for name, value in items:
+        if not isinstance(name, str):
+            name = names.get((type(name), name), name)
+            if name in given:
+                continue
+        texts = [group[name] for group in groups if name in group]
         if isinstance(value, dict):
-            mapping[name] = restore_texts(value, files, place)
-        elif not is_text(value):
-            text = read_text(files, place)
-            mapping[name] = text if is_text(text) and text is not None else value
-    return mapping
+            _restore_mapping(value, texts)
+        elif not is_text(value) and texts and is_text(texts[0]):
+            value = texts[0]
+        mapping[name] = value
 
 
 def is_text(value: Any) -> bool:
