@@ -213,9 +213,10 @@ def _read(
 def _check_number(count: int, least: int, path: Path, key: str) -> None:
     if count < least:
         limits = "evaluate.count and evaluate.real limit these"
+        images = "1 image" if count == 1 else f"{count} images"
         raise GanvasError(
-            f"{key} has {count} images that can be used ({path}; {limits}), and metrics need "
-            f"{least} or more: set it to more images."
+            f"{key} has {images} that can be used ({path}; {limits}), and metrics need {least} or "
+            "more: set it to more images."
         )
 
 
