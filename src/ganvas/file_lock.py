@@ -85,6 +85,11 @@ def shared_lock(folder: Path, task: str, advice: str) -> Iterator[None]:
         yield
 
 
+def in_use(folder: Path) -> Path:
+    """Return what is locked by those that use a folder, beside the lock of those that write it."""
+    return folder.with_name(f"{folder.name}.in-use")
+
+
 def hold_lock(folder: Path, task: str, advice: str) -> None:
     """Hold the exclusive lock of a folder until `release_locks`, or the end of the process.
 

@@ -7,7 +7,7 @@ import pytest
 
 from ganvas.disk import usage as module
 from ganvas.disk.usage import measure_usage
-from ganvas.file_lock import exclusive_lock
+from ganvas.file_lock import exclusive_lock, shared_lock
 from made_up_runs import MODEL, add_entry, add_run, run_name, set_newest, version_name, write
 
 OLD = time.time() - 3 * 86400
@@ -177,6 +177,12 @@ def test_a_collection_is_unused_until_anything_refers_to_it(data, collection):
     (data / "06_models/art/dcgan").rmdir()
     add_entry(data, 0, dataset="art")
     assert items(data, module.COLLECTION, "art")[0].kept.startswith("the leaderboard's")
+
+
+@pytest.mark.parametrize("locked", [".", "collection", "collection.in-use"])
+def test_a_collection_that_a_run_ingests_or_uses_is_kept(data, collection, locked):
+    with shared_lock(data / "03_primary/art" / locked, "packs", "wait"):
+        assert items(data, module.COLLECTION, "art")[0].kept == module.RUNNING
 
 
 def test_a_collection_whose_images_are_gone_is_kept(data, collection):

@@ -5,7 +5,8 @@ import re
 import shutil
 import time
 import uuid
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,9 +21,12 @@ from ganvas.disk.usage import (
     VERSION,
     Item,
     Usage,
+    is_collection_busy,
+    is_ingesting,
+    is_model_busy,
 )
 from ganvas.errors import GanvasError
-from ganvas.file_lock import exclusive_lock
+from ganvas.file_lock import exclusive_lock, in_use
 from ganvas.model_versions import is_in_future
 
 UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
@@ -213,15 +217,31 @@ def _check_inside(path: Path, data: Path) -> None:
         raise GanvasError(f"{path} is or leads through a link, and stays.")
 
 
-def _lock(item: Item, data: Path) -> AbstractContextManager[None]:
-    """Lock what runs lock that write to the item or read it."""
+@contextmanager
+def _lock(item: Item, data: Path) -> Iterator[None]:
+    """Lock what runs lock that write to the item or read it; one may have begun meanwhile.
+
+    Raises:
+        GanvasError: A run uses it.
+    """
+    folders: list[Path] = []
+    model, dataset = data / "06_models" / item.owner, data / "03_primary" / item.owner
     if item.kind == COLLECTION:
-        folder = data / "03_primary" / item.owner / "collection"
-    elif "/" in item.owner and (data / "06_models" / item.owner).is_dir():
-        folder = data / "06_models" / item.owner
+        busy, folder = is_collection_busy(dataset), dataset
+        folders = [dataset, dataset / "collection", in_use(dataset / "collection")]
+    elif "/" in item.owner and model.is_dir():
+        busy, folder = is_model_busy(model), model
+        # Not each run of it, whose files are all moved away at once.
+        folders = [model]
     else:
-        return nullcontext()
-    return exclusive_lock(folder, f"uses {folder}", "delete it later")
+        busy, folder = item.kind == UNPACKED and is_ingesting(data), data
+    if busy:
+        raise GanvasError(f"Another run uses {folder}: wait for it, or delete it later.")
+    with ExitStack() as stack:
+        for locked in folders:
+            task = f"uses {folder}"
+            stack.enter_context(exclusive_lock(locked, task, "delete it later"))
+        yield
 
 
 def _delete_together(paths: tuple[Path, ...], home: Path) -> None:

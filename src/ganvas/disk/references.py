@@ -259,14 +259,14 @@ def list_versions(folder: Path) -> list[str]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Return whether a process holds the lock of a folder, see `exclusive_lock`."""
+    """Return whether a process holds the lock of a folder, also one that others may share."""
     if sys.platform == "win32":
         return False
     import fcntl
 
     try:
         with folder.with_name(f".{folder.name}.lock").open() as stream:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:  # there is none, or the file system has no locks

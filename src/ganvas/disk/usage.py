@@ -27,6 +27,7 @@ from ganvas.disk.references import (
     read_object,
     read_summary,
 )
+from ganvas.file_lock import in_use
 
 RAW, UNPACKED, COLLECTION = "raw images", "unpacked archive", "collection"
 VERSION, CHECKPOINTS, EXPORTED = "models", "checkpoints", "exported files"
@@ -235,7 +236,7 @@ def _list_raw(data: Path, tree: _Tree) -> Iterator[Item]:
     for folder in _folders(raw, tree):
         kept = "raw images are never deleted"
         yield _make_item(tree, RAW, folder.name, "", folder, kept=kept)
-    busy = any(map(is_locked, _lockable(data, tree)))
+    busy = is_ingesting(data)
     for key in _folders(raw / ".unpacked", tree, hidden=True):
         for folder in _folders(key, tree):
             archive = _find_archive(folder)
@@ -247,12 +248,36 @@ def _list_raw(data: Path, tree: _Tree) -> Iterator[Item]:
             )
 
 
-def _lockable(data: Path, tree: _Tree) -> Iterator[Path]:
-    """List the folders that runs lock while they read images."""
-    for dataset in _folders(data / "03_primary", tree):
-        yield dataset / "collection"
-    for dataset in _folders(data / "06_models", tree):
-        yield from _folders(dataset, tree)
+def is_ingesting(data: Path) -> bool:
+    """Return whether a run reads raw images, or works on any model."""
+    datasets = _names(data / "03_primary")
+    models = (folder for dataset in _names(data / "06_models") for folder in _names(dataset))
+    return any(map(is_collection_busy, datasets)) or any(map(is_model_busy, models))
+
+
+def is_collection_busy(dataset: Path) -> bool:
+    """Return whether a run ingests or uses the collection of a folder of `03_primary`."""
+    collection = dataset / "collection"
+    return any(map(is_locked, (dataset, collection, in_use(collection))))
+
+
+def is_model_busy(folder: Path) -> bool:
+    """Return whether a run trains, evaluates or reports on a model.
+
+    A run locks the folder of its checkpoints while it trains, and the model's from the moment at
+    which it saves the models.
+    """
+    return is_locked(folder) or any(map(is_locked, _names(folder / "checkpoints")))
+
+
+def _names(folder: Path) -> set[Path]:
+    """Return what is in a folder or locked in it, since a lock is older than what it is of."""
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except OSError:
+        return set()
+    locks = {name[1:].removesuffix(".lock") for name in names if name.endswith(".lock")}
+    return {folder / name for name in locks | set(names) if name and name[:1] != "."}
 
 
 def _find_archive(folder: Path) -> Path | None:
@@ -300,9 +325,8 @@ def _find_user(data: Path, tree: _Tree, results: Results, dataset: str) -> str:
 
 def _keep_collection(data: Path, tree: _Tree, collection: Path, user: str) -> str:
     dataset = collection.parent.name
-    locks = [file.name for file in (data / "06_models" / dataset).glob(".*.lock")]
-    models = [data / "06_models" / dataset / name[1:].removesuffix(".lock") for name in locks]
-    if any(map(is_locked, [collection, *models])):
+    models = _names(data / "06_models" / dataset)
+    if is_collection_busy(collection.parent) or any(map(is_model_busy, models)):
         return RUNNING
     if user:
         return f"{user} refers to it"
@@ -321,7 +345,7 @@ def _list_models(data: Path, tree: _Tree, results: Results) -> Iterator[Item]:
             model = f"{dataset.name}/{folder.name}"
             summary_file = data / "08_reporting" / dataset.name / folder.name / "training.json"
             summary = read_summary(summary_file)
-            locked = RUNNING if is_locked(folder) else ""
+            locked = RUNNING if is_model_busy(folder) else ""
             for item in _list_versions(folder, tree, model, summary_file, results):
                 yield replace(item, kept=locked or item.kept)
             runs = entries_of(results, dataset.name, folder.name)

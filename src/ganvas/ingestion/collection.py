@@ -12,7 +12,7 @@ import pandas as pd
 
 from ganvas.atomic_files import atomic_path
 from ganvas.errors import GanvasError
-from ganvas.file_lock import exclusive_lock, shared_lock
+from ganvas.file_lock import exclusive_lock, in_use, shared_lock
 from ganvas.ingestion.shards import ShardedImages, open_shards
 
 INDEX, REJECTED, MANIFEST = "index.parquet", "rejected.parquet", "manifest.json"
@@ -52,7 +52,7 @@ def use_collection(folder: Path) -> AbstractContextManager[None]:
     Raises:
         GanvasError: On entering it: another run replaces it.
     """
-    return shared_lock(_in_use(folder), f"packs {folder}", "set another ingest.dataset")
+    return shared_lock(in_use(folder), f"packs {folder}", "set another ingest.dataset")
 
 
 def replace_collection(folder: Path) -> AbstractContextManager[None]:
@@ -62,12 +62,7 @@ def replace_collection(folder: Path) -> AbstractContextManager[None]:
         GanvasError: On entering it: another run uses it.
     """
     advice = "set another ingest.dataset to pack other images, or the same at another size"
-    return exclusive_lock(_in_use(folder), f"trains or evaluates with {folder}", advice)
-
-
-def _in_use(folder: Path) -> Path:
-    """Return the name of the lock, which is another one than that of packing."""
-    return folder.with_name(f"{folder.name}.in-use")
+    return exclusive_lock(in_use(folder), f"trains or evaluates with {folder}", advice)
 
 
 def read_fingerprint(folder: Path) -> str | None:
