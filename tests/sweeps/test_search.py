@@ -36,7 +36,8 @@ def finish(search: Search, distance: float | None, epochs: int = 3) -> str | Non
         if reason := search.judge(number, Progress(epoch, epochs, measured)):
             search.finish(number, Outcome(run.values, "pruned", reason))
             return reason
-    entry = {"run": f"run {number}", "metrics": {"kernel_distance": {"value": distance}}}
+    metric = {"value": distance, "title": "Kernel distance (KD-lite2)"}
+    entry = {"run": f"run {number}", "metrics": {"kernel_distance": metric}}
     search.finish(number, Outcome(run.values, "finished", entry=entry))
     return None
 
@@ -74,7 +75,8 @@ def test_a_search_that_was_cut_resumes_its_run_and_tries_failed_ones_again(open_
     while chosen := search.next():
         number, run = chosen
         tried.append(run.values)
-        entry = {"run": "x", "metrics": {"kernel_distance": {"value": 0.3}}}
+        metric = {"value": 0.3, "title": "Kernel distance"}
+        entry = {"run": "x", "metrics": {"kernel_distance": metric}}
         search.finish(number, Outcome(run.values, "finished", entry=entry))
     assert tried[:2] == [failed, cut.values] and len(tried) == 3
     # No value is tried again, although the seed is fixed.

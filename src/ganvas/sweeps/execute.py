@@ -110,6 +110,8 @@ class _Active:
     job: Job
     start: float = field(default_factory=time.monotonic)
     progress: Progress | None = None
+    # The first progress that was seen, and when: a run starts for a while, or resumes.
+    first: tuple[int, float] | None = None
     reason: str | None = None
 
     @property
@@ -120,7 +122,11 @@ class _Active:
         """Return how long the run takes in seconds, as far as its epochs show."""
         if self.progress is None or not self.progress.epochs or self.is_trained:
             return None
-        return self.seconds * self.progress.epochs / self.progress.epoch
+        epoch, seconds = self.first or (0, 0.0)
+        if self.progress.epoch <= epoch:
+            epoch, seconds = 0, 0.0
+        left = self.progress.epochs - self.progress.epoch
+        return self.seconds + (self.seconds - seconds) * left / (self.progress.epoch - epoch)
 
     @property
     def is_trained(self) -> bool:
@@ -188,6 +194,8 @@ def _start(
 def _judge(each: _Active, source: Source) -> None:
     """Read the progress of a run, and stop it if it is hopeless."""
     each.progress = read_progress(each.job.progress) or each.progress
+    if each.progress and each.first is None:
+        each.first = each.progress.epoch, each.seconds
     if each.progress and each.reason is None:
         each.reason = source.judge(each.number, each.progress)
         if each.reason is not None:
@@ -290,5 +298,6 @@ def describe_progress(
         waiting = total - max(each.number for each in active)
         rest = max((each.expected() or mean) - each.seconds for each in active)
         left = max(rest, 0) + math.ceil(waiting / slots) * mean
-        line += f"; all runs: {format_duration(left)} left"
+        # How long the evaluation takes is not known.
+        line += f"; all runs: {format_duration(left)} left" if left > 0 else ""
     return line[:1].upper() + line[1:]

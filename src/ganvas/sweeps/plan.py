@@ -12,6 +12,7 @@ from kedro.io import DataCatalog
 from ganvas.command_line import join_params
 from ganvas.errors import GanvasError
 from ganvas.ingestion.object_store import is_url
+from ganvas.model_versions import read_recorded_version
 from ganvas.pipelines.train.params import IDENTITY, run_parameters
 from ganvas.project_params import ProjectParams
 from ganvas.run_options import load_run
@@ -98,6 +99,19 @@ def plan_run(settings: Settings, values: dict[str, Any]) -> PlannedRun:
     options = ["run", *settings.options()]
     options += [join_params(chosen)] if chosen else []
     return PlannedRun(values, options, params, state, entry)
+
+
+def find_versions(settings: Settings, values: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Return the version of the models of a run that is done, and the newest one; None: unknown.
+
+    Args:
+        settings: What all runs have in common.
+        values: What the sweep sets, by dotted key.
+    """
+    catalog, params = _load(settings, settings.params | values)
+    entry = find_entry(read_leaderboard(settings.root, catalog), params)
+    summary = settings.root / catalog["training_summary"]["filepath"]
+    return (entry or {}).get("model_version"), read_recorded_version(summary)
 
 
 def find_own_values(values: dict[str, Any], train: TrainParams) -> dict[str, Any]:

@@ -21,19 +21,28 @@ from ganvas.redaction import redact
 from ganvas.saved_json import FOLDER_NAME, read_json
 from ganvas.sweeps.execute import Grid, execute
 from ganvas.sweeps.launch import POLL_SECONDS, Job, LocalLauncher, open_launcher, read_error
-from ganvas.sweeps.plan import PlannedRun, Settings, State, check_parallel, plan_run, plan_runs
+from ganvas.sweeps.plan import (
+    PlannedRun,
+    Settings,
+    State,
+    check_parallel,
+    find_versions,
+    plan_run,
+    plan_runs,
+)
 from ganvas.sweeps.search import Search, check_metric, choose_interval, import_optuna, probe
 from ganvas.sweeps.summary import (
     SUMMARY_FILE,
     Row,
     describe_groups,
     describe_runs,
+    head_columns,
     list_rows,
     write_summary,
 )
 from ganvas.sweeps.values import Axis, Range, combine, describe_values, read_axes
 from ganvas.visualization.comparison import SEED
-from ganvas.visualization.metric_table import format_baseline, format_heading
+from ganvas.visualization.metric_table import format_baseline
 
 SWEEPS = Path("data/08_reporting/sweeps")
 # What a search of this name varies.
@@ -249,15 +258,30 @@ def _describe_best(search: Search, settings: Settings) -> dict[str, Any]:
     found["best"] = {key: row[key] for key in ("number", "values", "run")}
     found["best"] |= {"value": row["metrics"][search.metric], "command": command}
     value = format_baseline(search.metric, row["metrics"][search.metric])
-    title = format_heading(search.metric, search.metric.replace("_", " "))
+    (title,) = head_columns([row], [search.metric])
     lines = [f"The best is run {best}, {title} {value}: {describe_values(row['values'])}"]
     found["importances"] = search.importances()
     if found["importances"]:
         shares = [f"{key} {value:.0%}" for key, value in found["importances"].items()]
         lines.append(f"Importance of the parameters (fANOVA): {', '.join(shares)}")
     lines.append(f"To see whether it was luck, train it with other seeds:\n\n    {command}")
+    if command := _describe_models(settings, row["values"]):
+        lines.append(
+            "\nThe newest models, which the gallery shows first, are of another run of the search. "
+            f"To generate samples by those of the best:\n\n    {command}"
+        )
     found["text"] = "\n".join(lines)
     return found
+
+
+def _describe_models(settings: Settings, values: dict[str, Any]) -> str:
+    """Return the command that samples from the models of a run; empty if they are the newest."""
+    version, newest = find_versions(settings, values)
+    if None in (version, newest) or version == newest:
+        return ""
+    options = [*settings.options(), join_params(settings.params | values)]
+    versions = f"--load-versions=generator:{version},class_list:{version}"
+    return redact(write_command("run", "--pipelines=sample", *options, versions))
 
 
 def _compare(settings: Settings, folder: Path) -> None:

@@ -14,7 +14,7 @@ from ganvas.extras import install_command
 from ganvas.sweeps.execute import Outcome
 from ganvas.sweeps.launch import Progress
 from ganvas.sweeps.plan import PlannedRun, Settings, plan_run
-from ganvas.sweeps.summary import list_metrics
+from ganvas.sweeps.summary import list_metrics, list_titles
 from ganvas.sweeps.values import Axis, Range, describe_values
 from ganvas.visualization.metric_table import HIGHER, LOWER, STYLES, style_metric
 
@@ -215,6 +215,7 @@ class Search:
         if outcome.entry is not None:
             trial.set_user_attr("entry", outcome.entry["run"])
             trial.set_user_attr("metrics", metrics)
+            trial.set_user_attr("titles", list_titles(outcome.entry))
         if outcome.state in ("finished", "done"):
             self.study.tell(trial, metrics[self.metric])
         else:
@@ -240,6 +241,7 @@ class Search:
                     "message": known.get("message", ""),
                     "run": known.get("entry"),
                     "metrics": known.get("metrics", {}),
+                    "titles": known.get("titles", {}),
                     "seconds": known.get("seconds", 0.0),
                     "log": known.get("log"),
                 }

@@ -25,6 +25,12 @@ def list_metrics(entry: dict[str, Any] | None) -> dict[str, float]:
     return {name: m["value"] for name, m in metrics.items() if m.get("of") is None}
 
 
+def list_titles(entry: dict[str, Any] | None) -> dict[str, str]:
+    """Return the titles of the metrics of a leaderboard entry, as reports have them."""
+    metrics = entry["metrics"] if entry else {}
+    return {name: m["title"] for name, m in metrics.items() if m.get("of") is None}
+
+
 def list_rows(outcomes: dict[int, Outcome]) -> list[Row]:
     """Return a row of the summary for each run."""
     return [
@@ -35,6 +41,7 @@ def list_rows(outcomes: dict[int, Outcome]) -> list[Row]:
             "message": outcome.message,
             "run": outcome.entry["run"] if outcome.entry else None,
             "metrics": list_metrics(outcome.entry),
+            "titles": list_titles(outcome.entry),
             "seconds": round(outcome.seconds, 1),
             "log": outcome.log,
         }
@@ -85,6 +92,24 @@ def choose_columns(rows: Sequence[Row], metric: str | None = None) -> list[str]:
     return [name for name in [*order, *others] if name in known][:MAX_COLUMNS]
 
 
+def head_columns(rows: Iterable[Row], names: Iterable[str]) -> list[str]:
+    """Return the headings of metrics as on the comparison page.
+
+    Example:
+        >>> head_columns([{"titles": {"recall": "Recall (lite2)"}}], ["recall"])
+        ['Recall ↑']
+    """
+    titles: dict[str, str] = {}
+    for row in rows:
+        titles |= row.get("titles", {})
+    # A search of an earlier version has recorded none.
+    return [format_heading(name, titles.get(name) or _humanize(name)) for name in names]
+
+
+def _humanize(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
 def draw_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return an aligned table in Markdown.
 
@@ -110,7 +135,7 @@ def describe_groups(rows: Sequence[Row]) -> str:
     groups, columns = group_rows(rows), choose_columns(rows)
     keys = list(dict.fromkeys(key for group in groups for key in group["values"]))
     head = [*(key.removeprefix("train.") for key in keys), "runs"]
-    head += [format_heading(name, name.replace("_", " ").capitalize()) for name in columns]
+    head += head_columns(rows, columns)
     table = []
     for group in groups:
         cells = [describe_value(group["values"].get(key)) for key in keys]
@@ -131,7 +156,7 @@ def describe_runs(rows: Sequence[Row], metric: str | None = None) -> str:
     columns = choose_columns(rows, metric)
     keys = list(dict.fromkeys(key for row in rows for key in row["values"]))
     head = ["run", *(key.removeprefix("train.") for key in keys), "state"]
-    head += [format_heading(name, name.replace("_", " ").capitalize()) for name in columns]
+    head += head_columns(rows, columns)
     table = []
     for row in rows:
         cells = [str(row["number"]), *(describe_value(row["values"].get(key)) for key in keys)]
@@ -147,13 +172,12 @@ def summarize(rows: Sequence[Row], about: dict[str, Any]) -> dict[str, Any]:
         rows: All runs, see `list_rows`.
         about: The name, command and kind of the sweep, and what a search has found.
     """
-    groups = group_rows(rows)
     return (
         {"written": datetime.now(UTC).isoformat(" ", "seconds")}
         | about
         | {
-            "runs": rows,
-            "groups": groups,
+            "runs": [{key: row[key] for key in row if key != "titles"} for row in rows],
+            "groups": group_rows(rows),
         }
     )
 
