@@ -267,12 +267,14 @@ function drawRows(rows) {
 
 function drawRow(row, best, extent) {
   const [first] = row.runs, names = row.runs.map(run => run.run);
-  const label = state.joined ? `${first.name}, ${plural(row.runs.length, "run")}` : first.name;
+  // On a phone, columns that tell runs apart are out of sight.
+  const small = state.joined ? plural(row.runs.length, "run") : marks.get(first.run);
+  const label = small ? `${first.name}, ${small}` : first.name;
   const box = h("input", { type: "checkbox", "aria-label": `Compare ${label}, ${names[0]}`, onchange: event => tick(names, event.target.checked) });
   const image = h("img", { alt: "", "data-run": first.run });
   observer.observe(image);
   const element = h("tr", null, h("td", { class: "run", title: names.join("\n") }, h("label", null, box, image,
-    h("span", null, h("b", null, first.name), state.joined ? h("small", { class: "spread" }, plural(row.runs.length, "run")) : null))));
+    h("span", null, h("b", null, first.name), small ? h("small", { class: "spread" }, small) : null))));
   row.element = element;
   row.box = box;
   for (const key of state.columns) {
@@ -312,6 +314,18 @@ function drawMetric(row, key, best, [low, high]) {
   }
   return cell;
 }
+
+// Runs of equal names are told apart by their seeds, or by the times of equal seeds.
+function tellApart(list, nameOf) {
+  const named = new Map(), marks = new Map();
+  for (const run of list) (named.get(nameOf(run)) ?? named.set(nameOf(run), []).get(nameOf(run))).push(run);
+  for (const same of named.values()) {
+    const bySeed = new Set(same.map(run => run.seed)).size === same.length;
+    for (const run of same) marks.set(run.run, same.length < 2 ? "" : bySeed ? `seed ${run.seed}` : formatTime(run.started));
+  }
+  return marks;
+}
+const marks = tellApart(runs, run => `${run.group} ${run.name}`);
 
 let rows = [];
 function updateTicks() {
@@ -361,14 +375,9 @@ function tick(names, on) {
 }
 
 // --- Chosen runs ------------------------------------------------------------------------------
-// Runs of equal names are told apart by their seeds, or by the times of equal seeds.
 const chosen = () => {
-  const list = state.ticked.map(name => byName.get(name));
-  return list.map(run => {
-    const same = list.filter(other => other.name === run.name), seeds = new Set(same.map(other => other.seed));
-    const suffix = same.length < 2 ? "" : seeds.size === same.length ? `, seed ${run.seed}` : `, ${formatTime(run.started)}`;
-    return { ...run, name: run.name + suffix };
-  });
+  const list = state.ticked.map(name => byName.get(name)), marks = tellApart(list, run => run.name);
+  return list.map(run => ({ ...run, name: marks.get(run.run) ? `${run.name}, ${marks.get(run.run)}` : run.name }));
 };
 const color = number => ({ "--color": `var(--run-${number})` });
 const badge = number => h("span", { class: "badge", style: color(number) }, LETTERS[number]);
