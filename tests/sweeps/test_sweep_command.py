@@ -65,7 +65,7 @@ def test_a_killed_sweep_continues_and_repeats_no_run(tmp_path):
     assert re.search("Resuming after epoch [1-9]", logs[1])
 
     # The results, on the terminal and in files.
-    assert re.search(r"\| runs \| Diversity within classes, in pixels ↑ +\|", output)
+    assert re.search(r"\| runs \| Diversity within clusters, in pixels ↑ +\|", output)
     summary = json.loads((folder / "summary.json").read_text())
     assert [run["state"] for run in summary["runs"]] == ["done", "finished"]
     (group,) = summary["groups"]
