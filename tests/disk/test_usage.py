@@ -156,6 +156,12 @@ def test_everything_of_a_model_with_a_run_is_kept(data):
         assert {item.kept for item in found if item.kind != module.REPORT} == {module.RUNNING}
 
 
+def test_checkpoints_that_a_starting_run_may_resume_are_kept(data):
+    with shared_lock(data / "03_primary/sample/collection.in-use", "packs", "wait"):
+        assert {item.kept for item in items(data, module.CHECKPOINTS)} == {module.RUNNING}
+        assert module.RUNNING not in {item.kept for item in items(data, module.VERSION)}
+
+
 @pytest.fixture
 def collection(data):
     """A collection that no model refers to, and whose images are there."""

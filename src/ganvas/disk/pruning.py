@@ -231,6 +231,8 @@ def _lock(item: Item, data: Path) -> Iterator[None]:
         folders = [dataset, dataset / "collection", in_use(dataset / "collection")]
     elif "/" in item.owner and model.is_dir():
         busy, folder = is_model_busy(model), model
+        if item.kind == CHECKPOINTS:
+            busy = busy or is_collection_busy(dataset.parent)
         # Not each run of it, whose files are all moved away at once.
         folders = [model]
     else:

@@ -346,6 +346,8 @@ def _list_models(data: Path, tree: _Tree, results: Results) -> Iterator[Item]:
             summary_file = data / "08_reporting" / dataset.name / folder.name / "training.json"
             summary = read_summary(summary_file)
             locked = RUNNING if is_model_busy(folder) else ""
+            # A run that starts has the collection before it locks the checkpoints to resume.
+            starts = is_collection_busy(data / "03_primary" / dataset.name)
             for item in _list_versions(folder, tree, model, summary_file, results):
                 yield replace(item, kept=locked or item.kept)
             runs = entries_of(results, dataset.name, folder.name)
@@ -356,7 +358,7 @@ def _list_models(data: Path, tree: _Tree, results: Results) -> Iterator[Item]:
             for item in _list_checkpoints(
                 folder / "checkpoints", tree, model, known, newest, epochs
             ):
-                yield replace(item, kept=locked or item.kept)
+                yield replace(item, kept=RUNNING if locked or starts else item.kept)
             if (exported := folder / "exported") in tree.sizes:
                 yield _make_item(tree, EXPORTED, model, "", exported, kept="no rule is about it")
             for item in _list_snapshots(snapshots, tree, model, newest, epochs):
