@@ -87,6 +87,20 @@ def test_a_search_that_was_cut_resumes_its_run_and_tries_failed_ones_again(open_
     assert open_search(5).next() is not None
 
 
+def test_a_journal_that_was_cut_is_continued_and_a_damaged_one_is_named(
+    open_search, shared_project
+):
+    finish(open_search(), 0.2)
+    journal = shared_project / "data/search/study.journal"
+    with journal.open("a") as stream:
+        stream.write('{"op_code": 4, "wor')
+    assert finish(open_search(), 0.1) is None
+    assert [row["state"] for row in open_search().list_outcomes()] == ["finished"] * 2
+    journal.write_text("[]\n" + journal.read_text())
+    with pytest.raises(GanvasError, match=r"study\.journal is damaged .* delete it to search anew"):
+        open_search()
+
+
 def test_the_ends_of_all_ranges_are_checked_before_the_first_run(open_search):
     assert probe(AXES) == [
         {"train.generator_learning_rate": 0.0001, "train.batch_size": 4},

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,6 +100,7 @@ def test_the_plan_and_the_commands_are_printed(cli, shared_project):
         (["train.seed=0", "--metric=recall"], "add --trials=8, or leave it out"),
         (["train.seed=0..2", "--trials=3"], "can't vary train.seed, whose best value is luck"),
         (["train.seed=0", "--name=a/b"], "--name can't be 'a/b': it must be the name of a folder"),
+        (["train.seed=0", f"--name={'本' * 81}"], "--name can't have more than 240 bytes"),
         (["train.seed=0", "--env=celebb"], "There is no environment 'celebb'"),
         (["train.ema_decay=0.5..0.9"], "add --trials=8 to search in it"),
         (["train.seed=0", "--params="], "--params is empty"),
@@ -107,6 +109,18 @@ def test_the_plan_and_the_commands_are_printed(cli, shared_project):
 def test_wrong_options_are_refused_in_one_sentence(cli, shared_project, arguments, message):
     result = sweep_in(shared_project, cli, *arguments)
     assert message in error_sentence(result)
+
+
+def test_a_name_whose_folder_cannot_be_made_is_refused(cli, shared_project):
+    command = ["train.seed=0", "--name=results"]
+    file = shared_project / "data/08_reporting/sweeps/results"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    try:
+        result = sweep_in(shared_project, cli, *command)
+    finally:
+        shutil.rmtree(shared_project / "data")
+    assert "set another --name" in error_sentence(result)
 
 
 def test_a_process_ends_with_the_sweep_that_has_started_it(tmp_path):

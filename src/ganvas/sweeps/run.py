@@ -5,7 +5,8 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ PLAN_FILE = "sweep.json"
 DEFAULT_METRIC = "kernel_distance"
 # Characters of a name, apart from its hash.
 MAX_NAME = 60
+# File systems have 255; the lock's name has a few more than the folder's.
+MAX_NAME_BYTES = 240
 STATES: dict[State, str] = {"new": "to train", "done": "done already", "resumed": "to resume"}
 
 
@@ -106,7 +109,7 @@ def run_sweep(
         return
     about = {"name": name, "kind": "search" if trials else "grid"}
     about["command"] = _write_own_command(values, settings, trials, metric)
-    with exclusive_lock(folder, f"carries out the sweep {name}", "set another --name"):
+    with _lock(folder, name):
         source: Grid | Search = Grid(runs)
         if objective:
             _check_plan(folder, axes, settings, objective)
@@ -129,9 +132,27 @@ def run_sweep(
         )
 
 
+@contextmanager
+def _lock(folder: Path, name: str) -> Iterator[None]:
+    """Create the folder of a sweep and hold its lock."""
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            task = f"carries out the sweep {name}"
+            stack.enter_context(exclusive_lock(folder, task, "set another --name"))
+        except OSError as error:
+            raise GanvasError(
+                f"The results can't be written to {folder} ({error.strerror or error}): make it a "
+                "folder that you may write to, or set another --name."
+            ) from error
+        yield
+
+
 def _check_name(name: str) -> str:
     if not re.match(FOLDER_NAME, name) or not name.isprintable():
         raise GanvasError(f"--name can't be '{name}': it must be the name of a folder.")
+    if len(name.encode()) > MAX_NAME_BYTES:
+        raise GanvasError(f"--name can't have more than {MAX_NAME_BYTES} bytes: shorten it.")
     return name
 
 

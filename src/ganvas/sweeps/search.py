@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -115,14 +116,25 @@ class Search:
     def _open(self, folder: Path) -> "optuna.Study":
         optuna = self._optuna
         folder.mkdir(parents=True, exist_ok=True)
-        backend = optuna.storages.journal.JournalFileBackend(str(folder / STORAGE))
-        study = optuna.create_study(
-            storage=optuna.storages.JournalStorage(backend),
-            study_name="sweep",
-            direction="minimize" if self.minimize else "maximize",
-            load_if_exists=True,
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=min(5, max(2, self.total // 4))),
-        )
+        file = folder / STORAGE
+        _drop_incomplete_line(file)
+        try:
+            backend = optuna.storages.journal.JournalFileBackend(str(file))
+            study = optuna.create_study(
+                storage=optuna.storages.JournalStorage(backend),
+                study_name="sweep",
+                direction="minimize" if self.minimize else "maximize",
+                load_if_exists=True,
+                pruner=optuna.pruners.MedianPruner(
+                    n_startup_trials=min(5, max(2, self.total // 4))
+                ),
+            )
+        # What Optuna raises of other lines depends on the line.
+        except Exception as error:
+            raise GanvasError(
+                f"{file} is damaged ({type(error).__name__}): delete it to search anew, or set "
+                "another --name. The results of its runs stay in the leaderboard."
+            ) from error
         # Begun anew with the same seed, it would choose the same values again.
         study.sampler = optuna.samplers.TPESampler(
             seed=len(study.trials), n_startup_trials=min(10, max(3, self.total // 3))
@@ -272,6 +284,12 @@ class Search:
         except (ValueError, RuntimeError, ImportError):
             return {}
         return {key: round(float(value), 4) for key, value in found.items()}
+
+
+def _drop_incomplete_line(file: Path) -> None:
+    """Drop the last line of a journal if a kill has cut it: Optuna would append to it."""
+    if file.is_file() and (content := file.read_bytes()) and not content.endswith(b"\n"):
+        os.truncate(file, content.rfind(b"\n") + 1)
 
 
 def _may_prune(epoch: int, epochs: int | None) -> bool:
