@@ -288,7 +288,7 @@ def _describe_best(search: Search, settings: Settings) -> dict[str, Any]:
     lines.append(f"To see whether it was luck, train it with other seeds:\n\n    {command}")
     if command := _describe_models(settings, row["values"]):
         lines.append(
-            "\nThe newest models, which the gallery shows first, are of another run of the search. "
+            "\nThe newest models, which the gallery shows first, are of another run. "
             f"To generate samples by those of the best:\n\n    {command}"
         )
     found["text"] = "\n".join(lines)
