@@ -315,13 +315,13 @@ function drawMetric(row, key, best, [low, high]) {
   return cell;
 }
 
-// Runs of equal names are told apart by their seeds, or by the times of equal seeds.
+// Runs of equal names are told apart by their seeds, and with equal seeds by their times too.
 function tellApart(list, nameOf) {
   const named = new Map(), marks = new Map();
   for (const run of list) (named.get(nameOf(run)) ?? named.set(nameOf(run), []).get(nameOf(run))).push(run);
   for (const same of named.values()) {
     const bySeed = new Set(same.map(run => run.seed)).size === same.length;
-    for (const run of same) marks.set(run.run, same.length < 2 ? "" : bySeed ? `seed ${run.seed}` : formatTime(run.started));
+    for (const run of same) marks.set(run.run, same.length < 2 ? "" : bySeed ? `seed ${run.seed}` : `seed ${run.seed}, ${formatTime(run.started)}`);
   }
   return marks;
 }
