@@ -9,6 +9,8 @@ from ganvas.training.checkpoints import Checkpoint, CheckpointStore, RunState, r
 from ganvas.training.kept_epochs import (
     choose_epoch,
     find_started,
+    find_swept,
+    has_trained_with,
     list_ranges,
     mark_epoch,
     read_kept,
@@ -229,3 +231,36 @@ def test_a_best_checkpoint_that_agrees_is_left_alone(tmp_path):
     (tmp_path / "best.npz").unlink()
     store.restore_best(without)
     assert without.best is None
+
+
+def test_a_run_of_a_sweep_is_found_by_what_it_was_trained_with(tmp_path):
+    identity = {"data": {"images": "abc"}, "train": {"seed": 0}}
+    slow = {"train.generator_learning_rate": 0.001, "profile": "cpu"}
+    quick = {"train.generator_learning_rate": 0.002, "train.schedule": {"name": "cosine"}}
+    for name, record in {
+        "plain": identity,
+        "slow": {"sweep": slow} | identity,
+        "quick": {"sweep": quick} | identity,
+        "other": {"sweep": slow, "data": {"images": "def"}, "train": {"seed": 0}},
+        "slow-until-2026-01-01T00.00.00.0": {"sweep": slow} | identity,
+        "damaged": {"sweep": [1]} | identity,
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text(json.dumps(record))
+    train = {"generator_learning_rate": 0.001, "schedule": {"name": "constant"}, "epochs": 9}
+    assert find_swept(tmp_path, identity, train) == [tmp_path / "slow"]
+    assert find_swept(tmp_path, identity, train | {"generator_learning_rate": 0.002}) == []
+    other = {"generator_learning_rate": 0.002, "schedule": {"name": "cosine"}}
+    assert find_swept(tmp_path, identity, other) == [tmp_path / "quick"]
+
+
+def test_the_last_part_of_a_run_has_the_parameters_that_it_was_trained_with(tmp_path):
+    checkpoint = make_checkpoint(1)
+    parts = [{"step": step, "parameters": {"epochs": step}} for step in (1, 2)]
+    checkpoint.run_state["parts"] = parts
+    CheckpointStore(tmp_path, 1).save(checkpoint)
+    run = read_kept(tmp_path, 1)
+    assert has_trained_with(run, {"epochs": 2}, ["train.epochs"])
+    assert not has_trained_with(run, {"epochs": 1}, ["train.epochs"])
+    # Those that it has not recorded.
+    assert has_trained_with(run, {"epochs": 2, "max_steps": 8}, ["train.max_steps"])

@@ -17,7 +17,7 @@ IDENTITY = {
 
 
 def change(**groups) -> dict:
-    return {name: values | groups.get(name, {}) for name, values in IDENTITY.items()}
+    return {name: IDENTITY.get(name, {}) | groups.get(name, {}) for name in {**IDENTITY, **groups}}
 
 
 def start(parent: Path, identity: dict, images: int | None = 33, resume: bool = True) -> Path:
@@ -43,6 +43,11 @@ def start(parent: Path, identity: dict, images: int | None = 33, resume: bool = 
         ({"data": {"label": None}}, 33, "network.label genre, then null"),
         ({"network": {"latent": 9}}, 33, "network.dcgan.latent 6, then 9"),
         ({"network": {"name": "r3gan", "width": 8}}, 33, "network.name dcgan, then r3gan"),
+        (
+            {"sweep": {"train.epochs": 2}},
+            33,
+            "no sweep, then a sweep over train.epochs",
+        ),
         ({"train": {"rotate_quarters": True}}, 33, "train.rotate_quarters unset, then true"),
     ],
 )
@@ -106,3 +111,17 @@ def test_many_differences_are_counted(tmp_path, caplog):
     start(tmp_path, IDENTITY)
     start(tmp_path, change(train={f"other_{number}": 1 for number in range(8)}))
     assert "; and 3 more" in caplog.text
+
+
+def test_a_run_of_a_sweep_is_meant_to_begin_anew(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    start(tmp_path, change(sweep={"train.epochs": 2}))
+    start(tmp_path, change(sweep={"train.epochs": 3}))
+    (record,) = caplog.records
+    assert record.levelno == logging.INFO
+    # Outside of the sweep it is a surprise, and all of its weights fit.
+    caplog.clear()
+    start(tmp_path, IDENTITY)
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING and "equal shapes" not in caplog.text
+    assert "a sweep over train.epochs, then no sweep" in caplog.text

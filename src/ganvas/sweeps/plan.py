@@ -13,11 +13,17 @@ from ganvas.command_line import join_params
 from ganvas.errors import GanvasError
 from ganvas.ingestion.object_store import is_url
 from ganvas.model_versions import read_recorded_version
-from ganvas.pipelines.train.params import IDENTITY, run_parameters
+from ganvas.pipelines.train.params import (
+    IDENTITY,
+    LATER_IDENTITY,
+    identifying_parameters,
+    run_parameters,
+)
 from ganvas.project_params import ProjectParams
 from ganvas.run_options import load_run
 from ganvas.sweeps.values import describe_values
 from ganvas.training.config import TrainParams
+from ganvas.training.new_run import SWEPT
 from ganvas.visualization.report import list_parameters
 
 # Parameters of a run that don't determine its generator: where it works, and what it writes.
@@ -127,7 +133,8 @@ def find_own_values(values: dict[str, Any], train: TrainParams) -> dict[str, Any
     return {
         key: value
         for key, value in _determining(values, train).items()
-        if key == "profile" or (key.startswith("train.") and key.split(".")[1] not in IDENTITY)
+        if key == "profile"
+        or (key.startswith("train.") and key.split(".")[1] not in IDENTITY | LATER_IDENTITY)
     }
 
 
@@ -290,18 +297,18 @@ def _has_checkpoint(folder: Path, values: dict[str, Any], params: ProjectParams)
     network = {"name": params.network.name} | params.network.chosen.model_dump()
     wanted = {
         "network": network,
-        "train": params.train.model_dump(mode="json", include=IDENTITY),
+        "train": identifying_parameters(params.train),
         "size": params.ingest.size,
         "crop": params.ingest.crop,
         "align": params.ingest.align,
     }
-    wanted["sweep"] = find_own_values(values, params.train)
+    wanted[SWEPT] = find_own_values(values, params.train)
     wanted = json.loads(json.dumps(wanted))
     for file in folder.glob("*/run.json"):
         try:
             identity = json.loads(file.read_text())
             data = {key: identity["data"][key] for key in ("size", "crop", "align")}
-            data |= {"sweep": identity.get("sweep", {})}
+            data |= {SWEPT: identity.get(SWEPT, {})}
             same = {"network": identity["network"], "train": identity["train"], **data} == wanted
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from ganvas.atomic_files import atomic_path, atomic_write
+from ganvas.base_params import flatten
 from ganvas.command_line import join_params, write_command
 from ganvas.errors import GanvasError
 from ganvas.training.checkpoints import (
@@ -23,6 +24,7 @@ from ganvas.training.checkpoints import (
     read_header,
     read_marks,
 )
+from ganvas.training.new_run import IDENTITY_FILE, SWEPT, read_record
 
 logger = logging.getLogger(__name__)
 
@@ -156,6 +158,49 @@ def find_started(parent: Path, started: str) -> Path | None:
                     return folder
                 break
     return None
+
+
+def find_swept(parent: Path, identity: dict[str, Any], train: dict[str, Any]) -> list[Path]:
+    """Return the folders of runs of sweeps that have an identity and parameters, the newest first.
+
+    Values by which the runs of a sweep don't resume one another, such as learning rates, identify
+    them only within the sweep; outside of it they are found by the same values.
+
+    Args:
+        parent: Folder of the runs' folders.
+        identity: What identifies the run outside of a sweep, in JSON's types.
+        train: Parameters of training, nested.
+
+    Example:
+        >>> find_swept(Path("checkpoints"), identity, {"generator_learning_rate": 0.002})
+        [PosixPath('checkpoints/0123456789ab')]
+    """
+    given = flatten({"train": train})
+    found = []
+    for file in parent.glob(f"*/{IDENTITY_FILE}"):
+        record = read_record(file) or {}
+        swept = record.pop(SWEPT, None)
+        if record != identity or not isinstance(swept, dict):
+            continue
+        # A profile has no parameters of its own but those that it sets.
+        values = flatten({key: value for key, value in swept.items() if key != "profile"})
+        unlike = (key for key, value in values.items() if given.get(key, value) != value)
+        if "-until-" not in file.parent.name and not any(unlike):
+            found.append(file.parent)
+    return sorted(found, key=lambda folder: folder.stat().st_mtime, reverse=True)
+
+
+def has_trained_with(run: KeptRun, train: dict[str, Any], keys: Iterable[str]) -> bool:
+    """Return whether parameters are those that the last part of a run was trained with.
+
+    Args:
+        run: The run; one of an earlier version, which recorded none, counts as trained with them.
+        train: Parameters of training, nested.
+        keys: Their dotted keys that are compared.
+    """
+    parts = read_header(run.last).get("parts") or [{"parameters": {}}]
+    trained, given = (flatten({"train": tree}) for tree in (parts[-1]["parameters"], train))
+    return all(trained.get(key, given.get(key)) == given.get(key) for key in keys)
 
 
 def choose_epoch(run: KeptRun, epoch: int | Literal["last", "best"], by: Measure) -> ChosenEpoch:

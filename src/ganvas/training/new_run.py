@@ -15,6 +15,8 @@ IDENTITY_FILE = "run.json"
 # What is known of a run besides: its number of images, which the identity has as a hash.
 ABOUT_FILE = "about.json"
 TRAINING_IMAGES = "training_images"
+# Key of the identity that only a run of a sweep has: values by which it doesn't resume others.
+SWEPT = "sweep"
 # Differences in a message, and characters of a value, at most.
 MAX_DIFFERENCES, MAX_VALUE = 5, 60
 # Keys of the identity that are not the parameters' own.
@@ -70,7 +72,9 @@ def log_new_run(
     changed = _changed_keys(earlier.identity, identity)
     summary = _summarize(describe_differences(earlier, identity, about))
     weights_from = flatten(identity).get("train.weights_from")
-    if weights_from or not changed or "train.seed" in changed or write_command is None:
+    # Each run of a sweep is meant to begin with untrained networks.
+    is_new = "train.seed" in changed or SWEPT in identity
+    if weights_from or not changed or is_new or write_command is None:
         start = f"from the weights of {weights_from}" if weights_from else "from random weights"
         logger.info(
             "Starting a new run %s (%s); the most similar earlier one is kept in %s.",
@@ -79,7 +83,7 @@ def log_new_run(
             earlier.folder,
         )
         return
-    partly = any(_group(key) != "train" and key != "data.images" for key in changed)
+    partly = any(_group(key) not in ("train", SWEPT) and key != "data.images" for key in changed)
     logger.warning(
         "Starting a new run from random weights, since no earlier one has these images and "
         "parameters. The most similar one, kept in %s, has others: %s. To start from its weights "
@@ -150,6 +154,8 @@ def describe_differences(
             lines.append(_describe_images(earlier.about, about))
         elif key == "data.classes":
             lines.append(_describe_classes(old, new))
+        elif _group(key) == SWEPT:
+            lines.append(f"{_describe_sweep(old)}, then {_describe_sweep(new)}")
         else:
             name = _parameter(key, after.get("network.name"))
             lines.append(f"{name} {_write(old)}, then {_write(new)}")
@@ -195,6 +201,12 @@ def _describe_images(old: dict[str, Any], new: dict[str, Any]) -> str:
     if before != after:
         return f"{before:,} training images, then {after:,}"
     return f"other images, of which {after:,} are for training as before"
+
+
+def _describe_sweep(values: Any) -> str:
+    if values == UNSET:
+        return "no sweep"
+    return f"a sweep over {', '.join(values)}" if isinstance(values, dict) else "a sweep"
 
 
 def _describe_classes(old: Any, new: Any) -> str:

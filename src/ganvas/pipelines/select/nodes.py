@@ -32,8 +32,15 @@ from ganvas.training.checkpoints import (
     run_folder,
 )
 from ganvas.training.config import TrainParams
-from ganvas.training.kept_epochs import ChosenEpoch, KeptRun, choose_epoch, read_kept
-from ganvas.training.new_run import describe_other_run
+from ganvas.training.kept_epochs import (
+    ChosenEpoch,
+    KeptRun,
+    choose_epoch,
+    find_swept,
+    has_trained_with,
+    read_kept,
+)
+from ganvas.training.new_run import IDENTITY_FILE, SWEPT, describe_other_run, read_record
 
 if TYPE_CHECKING:
     from ganvas.training.checkpoints import Checkpoint
@@ -115,6 +122,9 @@ def find_run(
 ) -> KeptRun:
     """Find the checkpoints of the run that parameters identify, as training does.
 
+    A run of a sweep over learning rates and the like is found by its values, too, unless the run
+    that training would resume was trained with them.
+
     Raises:
         GanvasError: It has none.
     """
@@ -122,7 +132,10 @@ def find_run(
     classes = read_classes(collection.index, choose_column(network, collection))
     identity = run_identity(collection, ingest, classes, network, params)
     folder = run_folder(checkpoints, identity)
-    if run := read_kept(folder, params.checkpoint.keep):
+    run = read_kept(folder, params.checkpoint.keep)
+    if SWEPT not in identity:
+        run = _prefer_swept(run, checkpoints, identity, params)
+    if run:
         return run
     other = None if folder.exists() else describe_other_run(checkpoints, identity)
     differs = f" (the most similar run there has others: {other})" if other else ""
@@ -130,6 +143,34 @@ def find_run(
         f"There are no checkpoints of a run with these parameters in {checkpoints}{differs}: set "
         f"those of a run that has some, or train it by `{write_command('run')}`."
     )
+
+
+def _prefer_swept(
+    run: KeptRun | None, checkpoints: Path, identity: dict[str, Any], params: TrainParams
+) -> KeptRun | None:
+    """Return the run of a sweep that has these parameters, if the one that is known has not."""
+    train = params.model_dump(mode="json")
+    swept = {
+        folder: other
+        for folder in find_swept(checkpoints, identity, train)
+        if (other := read_kept(folder, params.checkpoint.keep))
+    }
+    if not swept:
+        return run
+    keys = {key for folder in swept for key in (read_record(folder / IDENTITY_FILE) or {})[SWEPT]}
+    first, *others = swept.values()
+    if run is not None and has_trained_with(run, train, keys):
+        first, others = run, [first, *others]
+    elif run is not None:
+        others.append(run)
+    if others:
+        folders = ", ".join(str(other.folder) for other in others)
+        logger.warning(
+            "Using the run in %s. Others differ only in what a sweep sets: %s.",
+            first.folder,
+            folders,
+        )
+    return first
 
 
 def _read(chosen: ChosenEpoch) -> Checkpoint:

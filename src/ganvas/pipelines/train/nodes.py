@@ -29,6 +29,7 @@ from ganvas.pipelines.train.params import SWEEP_VALUES, identifying_parameters, 
 from ganvas.project_folder import resolve_path
 from ganvas.recorded_command import set_params
 from ganvas.training.config import TrainParams
+from ganvas.training.new_run import SWEPT
 
 if TYPE_CHECKING:
     from ganvas.networks.gan_networks import GanNetworks
@@ -256,7 +257,7 @@ def run_identity(
     rows = zip(collection.index["hash"], collection.index["split"], classes.labels, strict=True)
     text = "\n".join(" ".join(map(str, row)) for row in rows).encode()
     swept = os.environ.get(SWEEP_VALUES)
-    return ({"sweep": json.loads(swept)} if swept else {}) | {
+    return ({SWEPT: json.loads(swept)} if swept else {}) | {
         "data": {
             "images": hashlib.blake2b(text, digest_size=16).hexdigest(),
             "size": ingest.size,
