@@ -264,3 +264,16 @@ def test_the_last_part_of_a_run_has_the_parameters_that_it_was_trained_with(tmp_
     assert not has_trained_with(run, {"epochs": 1}, ["train.epochs"])
     # Those that it has not recorded.
     assert has_trained_with(run, {"epochs": 2, "max_steps": 8}, ["train.max_steps"])
+
+
+def test_distances_of_two_extractors_are_not_compared(tmp_path):
+    store = save_run(tmp_path, every=1, epochs=range(1, 5))
+    # The resumed run has renamed those that an earlier version has measured.
+    last = make_checkpoint(5)
+    for row in last.run_state["rows"][:4]:
+        row["kernel_distance_efficientnet_lite0"] = row.pop("kernel_distance")
+    store.save(last)
+    run = read_kept(tmp_path, 2)
+    measured = {kept.epoch: kept.measure("kernel_distance") for kept in run.epochs}
+    assert measured == {1: None, 2: None, 3: None, 4: None, 5: 0.4}
+    assert choose_epoch(run, "best", "kernel_distance").file.name.startswith("epoch-000005")

@@ -45,7 +45,7 @@ class KeptEpoch(NamedTuple):
     Attributes:
         epoch: Its number, from 1 on.
         reasons: Why it is kept: last, best, every, marked; empty: it is removed with the next one.
-        row: Its row of the history.
+        row: Its row of the run's history.
         size: Bytes on disk, of two files if it is the best.
         file: Its checkpoint.
     """
@@ -144,7 +144,12 @@ def read_kept(folder: Path, keep: int) -> KeptRun | None:
     positions = {file: (header["epoch"], header["step"]) for file, header in headers.items()}
     last = max(positions, key=positions.__getitem__)
     state = headers[last]
-    ordered = [epochs[epoch] for epoch in sorted(epochs)]
+    # A run of an earlier version may have been resumed, and its distances, which are of another
+    # extractor, renamed since the epoch was saved.
+    rows = {row["epoch"]: row for row in state["rows"]}
+    ordered = [
+        epochs[epoch]._replace(row=rows.get(epoch, epochs[epoch].row)) for epoch in sorted(epochs)
+    ]
     return KeptRun(folder, state["started"], state["rows"], ordered, last, positions[last])
 
 
