@@ -170,11 +170,17 @@ def test_one_version_of_both_models_can_be_chosen(tmp_path):
             file = tmp_path / f"{network.name}.keras" / version / f"{network.name}.keras"
             file.parent.mkdir(parents=True)
             network.save(file)
-    for ours, theirs in zip(target, networks, strict=True):
-        load_matching_weights(ours, tmp_path / "generator.keras/2026-01-01T00.00.00.000Z")
-        fill(theirs, 0)
-        for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
-            np.testing.assert_array_equal(a, b)
+    folder = tmp_path / "generator.keras/2026-01-01T00.00.00.000Z"
+    # A version, its file as a run logs it, and all versions.
+    for path, seed in ((folder, 0), (folder / "generator.keras", 0), (folder.parent, 1)):
+        for ours, theirs in zip(target, networks, strict=True):
+            load_matching_weights(ours, path)
+            fill(theirs, seed)
+            for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+                np.testing.assert_array_equal(a, b)
+    other = tmp_path / "other.keras"
+    with pytest.raises(GanvasError, match=r"There is no .*/other\.keras/generator\.keras"):
+        load_matching_weights(target[0], other)
     with pytest.raises(GanvasError, match=r"There is no .*/2025/generator\.keras"):
         load_matching_weights(target[0], tmp_path / "generator.keras" / "2025")
 

@@ -25,7 +25,8 @@ def load_matching_weights(network: keras.Model, folder: Path) -> None:
     Args:
         network: The network whose weights are set.
         folder: Folder of `<network.name>.keras`, a file or Kedro's folder of its versions; or the
-            folder of one version, `<folder>/generator.keras/<version>`.
+            folder of one version, `<folder>/generator.keras/<version>`. The path of either network
+            within such a folder stands for the folder.
 
     Raises:
         GanvasError: There is no such file, or no trainable layer matches.
@@ -162,6 +163,9 @@ def _list_layers(network: keras.Model) -> list[keras.Layer]:
 
 def _find_file(folder: Path, name: str) -> Path:
     """Return the file of a network in a folder of models: of a given version, or the newest."""
+    if folder.name in ("generator.keras", "discriminator.keras"):
+        # The file itself, as runs log it, or Kedro's folder of its versions.
+        folder = folder.parent
     file = folder / name
     if folder.parent.suffix == ".keras":
         # Kedro's folder of one version, of either network.
