@@ -25,8 +25,9 @@ lock: $(DEV)
 	$(BIN)/python tools/lock.py
 
 # make run IMAGES=~/art trains on the images of a folder; make run IMAGES=~/art OPTIONS="--size 128"
+# The shell reads OPTIONS from its environment, since a list in --params has several lines.
 run: $(RUN)
-	$(BIN)/kedro $(if $(IMAGES),train "$$IMAGES",run) $(OPTIONS)
+	eval 'exec $(BIN)/kedro $(if $(IMAGES),train "$$IMAGES",run)' "$$OPTIONS"
 
 # All but the longest tests, which repeat on more machines or in more steps what others show.
 test: $(DEV)

@@ -141,6 +141,23 @@ def run_kedro(project: Path, *options: str, **params: object) -> Result:
         return CliRunner().invoke(KedroCLI(project_path=project), command)
 
 
+def list_passed(command: list[str], folder: Path) -> list[str]:
+    """Return the arguments that `make run` of this project passes to kedro.
+
+    Args:
+        command: Words of the command.
+        folder: An empty folder, for the program that takes the place of kedro.
+    """
+    kedro = folder / "kedro"
+    kedro.write_text("#!/bin/sh\nprintf '%s|' \"$@\"\n")
+    kedro.chmod(0o755)
+    # What is installed is left as it is.
+    make = [*command, "--silent", "--directory", str(ROOT), "-o.venv/.installed", f"BIN={folder}"]
+    shell = subprocess.run(make, check=True, capture_output=True, text=True)
+    lines = [line for line in shell.stdout.split("\n") if not line.startswith("make[")]
+    return "\n".join(lines).split("|")[:-1]
+
+
 def error_sentence(result: Result) -> str:
     """Return the error of a failed command, which must be its last line, without a traceback."""
     assert result.exit_code == 1

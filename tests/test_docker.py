@@ -22,7 +22,8 @@ def test_its_commands_are_those_of_the_readme():
     assert start == ["kedro", "run"] and "```sh\nmake run\n```" in readme
     targets = (ROOT / "Makefile").read_text()
     assert "\nsetup: " in targets
-    assert re.search(r"\nrun: .*\n\t\$\(BIN\)/kedro \$\(if \$\(IMAGES\),train .*,run\) ", targets)
+    recipe = r"\nrun: .*\n\teval 'exec \$\(BIN\)/kedro \$\(if \$\(IMAGES\),train .*,run\)' "
+    assert re.search(recipe, targets)
     python = re.search(r"python:(3\.\d+)-", find("ARG")[0])
     assert python and f"Python {python[1]}" in readme
 
