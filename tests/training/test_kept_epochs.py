@@ -277,3 +277,15 @@ def test_distances_of_two_extractors_are_not_compared(tmp_path):
     measured = {kept.epoch: kept.measure("kernel_distance") for kept in run.epochs}
     assert measured == {1: None, 2: None, 3: None, 4: None, 5: 0.4}
     assert choose_epoch(run, "best", "kernel_distance").file.name.startswith("epoch-000005")
+
+
+def test_the_best_epoch_by_another_extractor_stays_as_a_marked_one(tmp_path):
+    store = save_run(tmp_path)
+    for epoch in (6, 7, 8):
+        new = make_checkpoint(5)._replace(epoch=epoch)
+        new.run_state["best"] = {"epoch": epoch, "kernel_distance": 9, "extractor": "lite1"}
+        store.save(new)
+        store.save_best(new)
+    assert (reasons(tmp_path)[4], reasons(tmp_path)[8]) == (("marked",), ("last", "best"))
+    assert read_checkpoint(tmp_path / "epoch-000004-step-0000000.npz").epoch == 4
+    assert sorted(reasons(tmp_path)) == [4, 7, 8]

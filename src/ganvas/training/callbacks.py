@@ -378,7 +378,7 @@ class KidValidation(keras.callbacks.Callback):
         logger.warning(
             "The epochs before this one were compared by %s, epoch %s being the best; from now on "
             "they are compared by %s. Distances of the two can't be compared, so the best epoch is "
-            "chosen anew, from this one on.",
+            "chosen anew, from this one on; the earlier one is kept as a marked epoch.",
             other,
             best["epoch"],
             self.extractor,

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import re
+import shutil
 import time
 import zipfile
 import zlib
@@ -208,8 +209,23 @@ class CheckpointStore:
         self._remove_old()
 
     def save_best(self, checkpoint: Checkpoint) -> None:
-        """Write the best checkpoint, replacing the previous one."""
+        """Write the best checkpoint, replacing the previous one.
+
+        One that was chosen by another feature extractor, in an earlier version, is not worse:
+        it stays as a marked epoch.
+        """
+        best, stored = checkpoint.run_state["best"], self._read_best()
+        if best and stored and best.get("extractor") != stored.get("extractor"):
+            self._mark_best(int(stored["epoch"]))
         _write_checkpoint(self.folder / BEST_FILE, checkpoint)
+
+    def _mark_best(self, epoch: int) -> None:
+        copy_best(self.folder, epoch)
+        try:
+            write_marks(self.folder, read_marks(self.folder) | {epoch})
+        except GanvasError as error:
+            # As long as marks can't be read, no checkpoint is removed.
+            logger.warning("%s Epoch %d is not marked.", error, epoch)
 
     def _remove_old(self) -> None:
         old = self._files()[: -self.keep]
@@ -362,6 +378,19 @@ def read_marks(run: Path) -> set[int]:
         return set()
     except OSError as error:
         raise GanvasError(f"{file} can't be read ({error}): make it readable.") from error
+
+
+def write_marks(run: Path, epochs: set[int]) -> None:
+    """Write which epochs of a run are marked."""
+    atomic_write(run / MARKS_FILE, json.dumps(sorted(epochs)).encode())
+
+
+def copy_best(run: Path, epoch: int) -> None:
+    """Write the best checkpoint also as that of its epoch, since the next best replaces it."""
+    file = checkpoint_file(run, epoch, 0)
+    if not file.is_file():
+        with atomic_path(file, durable=True) as partial:
+            shutil.copyfile(run / BEST_FILE, partial)
 
 
 def run_folder(parent: Path, identity: dict[str, Any]) -> Path:

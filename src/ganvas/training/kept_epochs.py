@@ -3,26 +3,24 @@
 Nothing here imports Keras or reads weights, so that listing takes no time.
 """
 
-import json
 import logging
 import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from ganvas.atomic_files import atomic_path, atomic_write
 from ganvas.base_params import flatten
 from ganvas.command_line import join_params, write_command
 from ganvas.errors import GanvasError
 from ganvas.training.checkpoints import (
     BEST_FILE,
     KEPT_FOR_GOOD,
-    MARKS_FILE,
     UNREADABLE,
-    checkpoint_file,
+    copy_best,
     list_files,
     read_header,
     read_marks,
+    write_marks,
 )
 from ganvas.training.new_run import IDENTITY_FILE, SWEPT, read_record
 
@@ -309,11 +307,9 @@ def mark_epoch(run: KeptRun, epoch: int) -> None:
         GanvasError: It is not kept.
     """
     kept = _find(run, epoch)
-    _write_marks(run.folder, read_marks(run.folder) | {epoch})
+    write_marks(run.folder, read_marks(run.folder) | {epoch})
     if kept.file.name == BEST_FILE:
-        # The next best epoch would replace it.
-        with atomic_path(checkpoint_file(run.folder, epoch, 0), durable=True) as partial:
-            partial.write_bytes(kept.file.read_bytes())
+        copy_best(run.folder, epoch)
     elif not kept.file.is_file():
         # A run that trains has removed it before it was marked.
         unmark_epoch(run, epoch)
@@ -330,11 +326,7 @@ def unmark_epoch(run: KeptRun, epoch: int) -> None:
     if epoch not in marks:
         known = f"marked are {list_ranges(marks)}" if marks else "no epoch is"
         raise GanvasError(f"Epoch {epoch} is not marked: {known}, in {run.folder}.")
-    _write_marks(run.folder, marks - {epoch})
-
-
-def _write_marks(folder: Path, marks: set[int]) -> None:
-    atomic_write(folder / MARKS_FILE, json.dumps(sorted(marks)).encode())
+    write_marks(run.folder, marks - {epoch})
 
 
 def write_select_command(
