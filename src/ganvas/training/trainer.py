@@ -495,7 +495,8 @@ def _end_message(
     kept = f"step {rest} of epoch {complete + 1}" if rest else f"epoch {complete}"
     match stop_reason:
         case "epochs":
-            return f"Training is complete after {epochs} epochs."
+            plural = "" if epochs == 1 else "s"
+            return f"Training is complete after {epochs} epoch{plural}."
         case "steps":
             return f"Training is complete after {done:,} steps, in epoch {epochs}."
         case "time":

@@ -161,12 +161,10 @@ def _prefer_swept(
     first, *others = swept.values()
     if run is not None and has_trained_with(run, train, keys):
         first, others = run, [first, *others]
-    elif run is not None:
-        others.append(run)
     if others:
         folders = ", ".join(str(other.folder) for other in others)
         logger.warning(
-            "Using the run in %s. Others differ only in what a sweep sets: %s.",
+            "Several runs, of sweeps or not, have these parameters: using that in %s, not in %s.",
             first.folder,
             folders,
         )
