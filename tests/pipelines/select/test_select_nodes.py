@@ -1,6 +1,7 @@
 """Any epoch of a run is sampled, evaluated, reported and exported."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +135,21 @@ def test_kedro_epochs_lists_and_marks_the_epochs_of_the_run(project):
     assert "marked" not in epochs("--unmark=2", "--unmark=4").output.partition("To use")[0]
     assert error_sentence(epochs("--unmark=2")).startswith("Error: Epoch 2 is not marked")
     assert "at once" in error_sentence(epochs("--mark=1", "--unmark=1"))
+
+
+def test_a_run_of_a_sweep_over_learning_rates_is_found_by_its_own_command(project):
+    (record,) = Path(MODELS, "checkpoints").glob("*/run.json")
+    swept = shutil.copytree(record.parent, record.parent.with_name("of-a-sweep")) / record.name
+    values = {"sweep": {"train.generator_learning_rate": 0.004}}
+    swept.write_text(json.dumps(json.loads(record.read_text()) | values))
+
+    def listed(rate: float) -> str:
+        params = TINY | DCGAN | {"train.ema_decay": 0.5, "train.generator_learning_rate": rate}
+        text = ",".join(f"{key}={value}" for key, value in params.items())
+        command = ["epochs", f"--params={text}"]
+        return CliRunner().invoke(KedroCLI(project_path=project), command).output
+
+    assert str(swept.parent) in listed(0.004)
+    # As a run would resume outside of the sweep.
+    assert str(record.parent) in listed(0.002) and str(record.parent) in listed(0.001)
+    shutil.rmtree(swept.parent)
