@@ -123,7 +123,8 @@ def _dry_run(
 ) -> str:
     """Run a few steps and return an estimate of what the run would take."""
     from ganvas.training.dataset import count_steps
-    from ganvas.training.trainer import build_gan, dry_run
+    from ganvas.training.dry_run import dry_run
+    from ganvas.training.trainer import build_gan
 
     steps = count_steps(len(data.positions), params)
     return dry_run(build_gan(networks, ema_generator, data, params, steps), data, params)
