@@ -83,6 +83,7 @@ def test_a_folder_is_trained_on_by_the_command_that_is_printed(project, monkeypa
     assert json.loads((report.parent / "training.json").read_text())["steps"] == 3
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_folders_of_one_name_have_data_of_their_own(project):
     put(project / "a" / "art", 20)

@@ -53,6 +53,7 @@ def make_generator(name: str, classes: int) -> keras.Model:
     return generator
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["onnx", "litert"])
 @pytest.mark.parametrize(

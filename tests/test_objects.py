@@ -89,6 +89,7 @@ def test_a_missing_bucket_or_folder_is_an_error(project, kedro_run, bucket, cred
     assert path in message and "ingest.source.path" in message
 
 
+@pytest.mark.exhaustive
 def test_an_unreachable_server_is_an_error(project, kedro_run):
     write_conf(project, KEYS | {"endpoint_url": "http://127.0.0.1:9"})
     message = error_sentence(kedro_run("--pipelines=ingest", **SOURCE))
@@ -116,6 +117,7 @@ def test_models_are_saved_to_and_loaded_from_a_bucket(project, kedro_run, bucket
     assert len(list((project / "data/07_model_output/sample/dcgan/samples").iterdir())) == 4
 
 
+@pytest.mark.exhaustive
 def test_a_missing_bucket_for_models_is_an_error_and_training_resumes(
     project, kedro_run, bucket, credentials, caplog
 ):

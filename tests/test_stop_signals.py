@@ -98,6 +98,7 @@ def test_handlers_are_restored_and_ignored_signals_stay_ignored():
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
+@pytest.mark.exhaustive
 def test_a_signal_during_a_destructor_is_not_lost():
     class Temporary:
         def __del__(self):

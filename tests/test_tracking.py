@@ -123,6 +123,7 @@ def test_resuming_and_evaluating_later_add_to_the_same_run(project, kedro_run, t
     assert len(read_back(project)[1]) == 2
 
 
+@pytest.mark.exhaustive
 def test_a_failed_run_is_marked_and_resumed(project, tracked_run, monkeypatch):
     command = {"train__epochs": 1}
     collection = project / "data/03_primary/sample/collection"
@@ -172,6 +173,7 @@ def test_a_partial_epoch_is_logged_again_after_it_was_completed(tmp_path):
     assert {point.step: point.value for point in points} == {1: 0.5, 2: 0.3, 3: 0.2}
 
 
+@pytest.mark.exhaustive
 def test_a_diverged_run_is_marked_as_failed(project, tracked_run, divergence):
     assert tracked_run("--pipelines=train").exit_code == 1
     client, (run,) = read_back(project)
@@ -187,6 +189,7 @@ def test_an_unreachable_server_stops_the_run_before_any_work(project, tracked_ru
     assert not (project / "data/03_primary").exists()
 
 
+@pytest.mark.exhaustive
 def test_a_tracking_failure_does_not_fail_the_run(project, tracked_run, monkeypatch, caplog):
     def fail(*_):
         raise OSError("the server is gone")

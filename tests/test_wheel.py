@@ -113,6 +113,7 @@ def test_one_pipeline_runs_with_unpacked_conf(site, trained, tmp_path):
     assert len(list((tmp_path / "data/07_model_output/sample/dcgan/samples").glob("*.png"))) == 4
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_preset_reads_images_from_the_working_folder(site, tmp_path):
     folder = copy_conf(site, tmp_path)
@@ -130,6 +131,7 @@ def test_a_preset_reads_images_from_the_working_folder(site, tmp_path):
     assert (folder / "data/03_primary/celeba/collection/manifest.json").is_file()
 
 
+@pytest.mark.exhaustive
 def test_the_gallery_serves_the_models_of_the_working_folder(site, trained):
     folder, _ = trained
     with socket.socket() as unused:

@@ -70,6 +70,7 @@ def test_the_gallery_listens_on_loopback_only(trained, client):
         assert "Traceback" not in again.stderr
 
 
+@pytest.mark.exhaustive
 def test_without_a_trained_model_the_pretrained_one_is_served(project):
     with gallery(project) as port:
         page = fetch(f"http://localhost:{port}/").decode()
@@ -77,6 +78,7 @@ def test_without_a_trained_model_the_pretrained_one_is_served(project):
     assert "Switch model" not in page
 
 
+@pytest.mark.exhaustive
 def test_a_damaged_model_and_a_proxy(project):
     for name in ("generator.keras", "class_list.json"):
         file = project / "data/06_models/art/dcgan" / name / "2026-01-01" / name

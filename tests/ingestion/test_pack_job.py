@@ -266,6 +266,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_bytes_do_not_depend_on_kills(raw, tmp_path):
     pack_all(raw, tmp_path / "whole")

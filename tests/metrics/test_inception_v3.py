@@ -56,6 +56,7 @@ def weights():
     return {name: make_weights(name, shape) for name, shape in shapes.items()}
 
 
+@pytest.mark.exhaustive
 def test_outputs_equal_those_of_the_published_port(weights):
     network, head = build_inception(weights)
     coarse = np.random.default_rng(0).integers(0, 256, (2, 13, 13, 3)).astype(np.uint8)

@@ -19,6 +19,7 @@ PARAMS = (
 )
 
 
+@pytest.mark.exhaustive
 def test_the_documented_network_trains_and_has_a_report(tmp_path):
     for name in ("conf", "src"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))

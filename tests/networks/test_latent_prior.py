@@ -188,6 +188,7 @@ assert not [name for name in sys.modules if name.startswith("ganvas")]
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_saved_generator_needs_keras_alone(prior, tmp_path):
     keras.utils.set_random_seed(0)

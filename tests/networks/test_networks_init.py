@@ -92,6 +92,7 @@ assert "ganvas" not in sys.modules
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_saved_networks_load_in_safe_mode_where_only_keras_is_installed(tmp_path):
     expected, rng = {}, np.random.default_rng(0)

@@ -157,6 +157,7 @@ ARTGAN = {
 }
 
 
+@pytest.mark.exhaustive
 def test_a_class_conditional_network_runs_through_the_default_pipeline(project, kedro_run):
     # Several images of each composition of each style, both for training and for validation.
     shares = {"ingest__source__sample__images": 96, "ingest__validation_share": 0.3}
@@ -239,6 +240,7 @@ def test_the_train_pipeline_alone_works_on_a_fresh_clone(project, kedro_run, opt
     assert not (project / REPORTING / "report.html").exists()
 
 
+@pytest.mark.exhaustive
 def test_a_conditional_dcgan_trains_with_any_label_column(project, kedro_run):
     for label in ("artist", "nationality"):
         result = kedro_run("--pipelines=train", train__epochs=1, network__label=label)
@@ -249,6 +251,7 @@ def test_a_conditional_dcgan_trains_with_any_label_column(project, kedro_run):
     assert "'school'" in message and "artist, genre, nationality" in message
 
 
+@pytest.mark.exhaustive
 def test_every_training_option_works_in_a_run(project, kedro_run):
     result = kedro_run(
         network__dcgan__discriminator_norm="none",
@@ -290,6 +293,7 @@ def read_tensorboard(project: Path, tag: str) -> list[float]:
     return [float(tf.make_ndarray(event.tensor_proto)) for event in events.Tensors(tag)]
 
 
+@pytest.mark.exhaustive
 def test_training_with_other_parameters_keeps_the_first_model(project, kedro_run):
     kedro_run("--pipelines=train", train__epochs=1)
     first = newest_model(project, "generator")
@@ -325,6 +329,7 @@ def test_the_same_command_trains_no_further_and_more_epochs_resume(project, kedr
         assert "epoch 1/1" in caplog.text and "the earlier one is kept in" in caplog.text
 
 
+@pytest.mark.exhaustive
 def test_training_can_start_from_the_weights_of_another_run(project, kedro_run, caplog):
     kedro_run("--pipelines=train", train__epochs=1)
     expected = load_newest(project, "generator").trainable_weights
@@ -366,6 +371,7 @@ def test_a_dry_run_fails_where_the_run_would(kedro_run):
     assert "train.batch_size (now 500)" in error_message(result)
 
 
+@pytest.mark.exhaustive
 def test_an_early_warning_appears_in_log_history_and_report(
     project, kedro_run, caplog, monkeypatch
 ):

@@ -56,6 +56,7 @@ def read_results(project: Path) -> dict[str, bytes]:
     return results
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_the_command_of_a_run_makes_the_same_bytes(tmp_path, monkeypatch):
     first, second = (tmp_path / name for name in ("first", "second"))

@@ -3,12 +3,15 @@
 import json
 import shutil
 
+import pytest
+
 from projects import error_sentence
 
 MODELS, REPORTING = "data/06_models/sample/dcgan", "data/08_reporting/sample/dcgan"
 FUTURE = "2099-01-01T00.00.00.000Z"
 
 
+@pytest.mark.exhaustive
 def test_the_last_training_is_loaded_and_told_where_it_is_not_there(project, kedro_run, caplog):
     uri = "http://ann:hunter2@localhost:9"
     result = kedro_run("--pipelines=train", train__epochs=1, tracking__uri=uri)

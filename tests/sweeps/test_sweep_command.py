@@ -39,6 +39,7 @@ def entries(project) -> dict:
     return {entry["seed"]: entry["started"] for entry in found}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_killed_sweep_continues_and_repeats_no_run(tmp_path):
     project = make_project(tmp_path)

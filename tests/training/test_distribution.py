@@ -158,6 +158,7 @@ def test_both_workers_end_with_the_same_weights(two_results):
     )
 
 
+@pytest.mark.exhaustive
 def test_two_devices_of_a_machine_train_as_one_does(single_result, tmp_path):
     (result,) = wait_for_results(tmp_path, [launch_worker(tmp_path, distribute="mirrored", cpus=2)])
     assert_similar(result, single_result)

@@ -278,6 +278,7 @@ COMPILED_CASES = {
 }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize(("build_networks", "params"), COMPILED_CASES.values(), ids=COMPILED_CASES)
 def test_xla_and_steps_per_execution_have_the_result_of_plain_steps(build_networks, params):

@@ -172,6 +172,7 @@ def test_a_stopped_run_with_anchors_ends_with_the_same_weights_and_prior(tmp_pat
     assert np.abs(mapped[0] - latents).max() > 0.1
 
 
+@pytest.mark.exhaustive
 def test_no_step_is_repeated_with_a_checkpoint_every_step(tmp_path):
     params = {"checkpoint": {"steps": 1}}
     with pytest.raises(Kill):
@@ -262,6 +263,7 @@ def test_a_reached_time_limit_stays_reached_until_it_is_raised(tmp_path):
 WITHOUT_COSINE = ALL_STATEFUL | {"schedule": {"name": "step", "interval": 2, "factor": 0.5}}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("params", [{}, WITHOUT_COSINE], ids=["plain", "everything"])
 def test_a_step_limit_ends_a_run_anywhere_and_can_be_raised(tmp_path, params):
     params = params | {"epochs": None}
@@ -349,6 +351,7 @@ def test_the_seconds_of_a_resumed_epoch_are_those_of_all_its_parts(tmp_path):
     assert result.history["seconds"].sum() <= result.run_state.seconds
 
 
+@pytest.mark.exhaustive
 def test_a_run_interrupted_after_every_few_steps_ends_with_the_same_weights(tmp_path):
     whole, expected = run(tmp_path / "whole", **ALL_STATEFUL)
     # Of three steps an epoch: within the first one, at an end, and twice within one.
@@ -394,6 +397,7 @@ def test_a_resume_with_other_parameters_that_matter_is_recorded(tmp_path):
     assert parts(max_steps=6, generator_learning_rate=1e-3) == [(0, 2e-4), (4, 1e-3)]
 
 
+@pytest.mark.exhaustive
 def test_another_length_of_a_cosine_schedule_is_recorded(tmp_path):
     cosine = {"epochs": None, "schedule": {"name": "cosine"}}
     run(tmp_path, max_steps=2, **cosine)

@@ -109,6 +109,7 @@ def test_the_command_and_what_it_needs_besides_are_shown(training):
     assert "3 epochs, 231 steps, 3,702 images seen" in page
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("names", [(), ("Op", "Pop")])
 def test_the_example_code_of_the_card_generates_images(tmp_path, networks, training, names):

@@ -33,6 +33,7 @@ def test_a_download_is_ingested(project, kedro_run, hub, option):
         assert manifest.is_file()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("options", [[], ["--env=artworks"]])
 def test_credentials_of_conf_local_are_used_with_any_environment(
     project, kedro_run, hub, caplog, options
