@@ -35,6 +35,11 @@ HIGHER_IS_BETTER: dict[Measure, bool] = {
     "novelty": True,
     "collapsed_classes": False,
 }
+# How to have more to choose from next time.
+ADVICE = (
+    "a run with train.checkpoint.keep_every=1 keeps all of its epochs, and "
+    "train.checkpoint.keep more of the last"
+)
 
 
 class KeptEpoch(NamedTuple):
@@ -233,13 +238,6 @@ def _find(run: KeptRun, epoch: int) -> KeptEpoch:
         if kept.epoch == epoch:
             return kept
     raise GanvasError(f"{_describe_missing(run, epoch)}: {describe_kept(run)}; {ADVICE}.")
-
-
-# How to have more to choose from next time.
-ADVICE = (
-    "a run with train.checkpoint.keep_every=1 keeps all of its epochs, and "
-    "train.checkpoint.keep more of the last"
-)
 
 
 def _describe_missing(run: KeptRun, epoch: int) -> str:

@@ -26,11 +26,7 @@ from ganvas.pipelines.train.nodes import (
     to_float32,
 )
 from ganvas.recorded_command import set_params
-from ganvas.training.checkpoints import (
-    UNREADABLE,
-    read_checkpoint,
-    run_folder,
-)
+from ganvas.training.checkpoints import UNREADABLE, read_checkpoint, run_folder
 from ganvas.training.config import TrainParams
 from ganvas.training.kept_epochs import (
     ChosenEpoch,
