@@ -375,7 +375,7 @@ def _accepts_text(field: Schema, groups: Schema) -> bool:
     if "anyOf" in field:
         return any(_accepts_text(choice, groups) for choice in field["anyOf"])
     if field.get("type") == "array":
-        return _accepts_text(field["items"], groups)
+        return _accepts_text(field.get("items", {}), groups)
     return field.get("type") == "string" and "enum" not in field and "const" not in field
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from ganvas.base_params import Params
+from ganvas.image_shape import check_network_size
 from ganvas.networks import NETWORKS, NetworkParams
 from ganvas.networks.config import BACKBONE, DcganParams
 from ganvas.pipelines.evaluate.params import EvaluateParams
@@ -57,13 +58,14 @@ class ProjectParams(Params):
     def _check_training_of_the_network(self) -> "ProjectParams":
         """Check what only some networks use, or can't be trained with."""
         network = self.network.chosen
+        check_network_size(*self.ingest.image_shape[:2])
         if NETWORKS[self.network.name].anchored:
             self.train.check_anchors()
         # A network of one's own needs no such property: training checks its layers too.
         if getattr(network, "discriminator_has_batch_norm", False):
             self.train.penalty.check_batch_norm()
         if isinstance(network, DcganParams):
-            network.check_size(self.ingest.size)
+            network.check_size(*self.ingest.image_shape[:2])
         return self
 
     def choices(self) -> dict[str, str]:

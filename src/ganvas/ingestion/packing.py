@@ -3,20 +3,30 @@
 import hashlib
 import json
 import logging
+import math
 import shutil
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from ganvas.atomic_files import atomic_path, replace_folder
 from ganvas.base_params import Params
 from ganvas.disk_space import check_free_space, explain_disk_error
 from ganvas.errors import GanvasError
 from ganvas.file_lock import exclusive_lock
+from ganvas.image_shape import (
+    CHANNEL_COUNTS,
+    SIZE_TEXT,
+    Channels,
+    Size,
+    check_size,
+    describe_size,
+    height_and_width,
+)
 from ganvas.ingestion.collection import (
     INDEX,
     MANIFEST,
@@ -50,6 +60,9 @@ logger = logging.getLogger(__name__)
 FORMAT_VERSION = 3
 # Column of the index that counts the faces of a file.
 FACE_NUMBER = "face_number"
+# Parameters of later versions, which are part of fingerprints only where they are set, so that
+# collections of earlier versions keep theirs.
+LATER_PARAMS = {"channels"}
 # Parameters that do not change the packed bytes, so they are not part of the fingerprint.
 EXECUTION_PARAMS = {"max_rejected_share", "workers", "scheduler"}
 
@@ -57,7 +70,8 @@ EXECUTION_PARAMS = {"max_rejected_share", "workers", "scheduler"}
 class PackParams(Params):
     """Parameters of packing."""
 
-    size: Literal[32, 64, 128, 256] = 64
+    size: Annotated[Size, BeforeValidator(check_size), Field(description=SIZE_TEXT)] = 64
+    channels: Channels = "rgb"
     crop: Crop = "center"
     align: Align = "none"
     max_megapixels: float = Field(MAX_PIXELS / 1e6, ge=1, le=10_000)
@@ -70,6 +84,11 @@ class PackParams(Params):
         pattern=r"^(tcp|tls|ws|wss|ucx)://.+$",
         description="address of a Dask scheduler, such as tcp://10.0.0.1:8786",
     )
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Shape (H, W, C) of the packed images."""
+        return (*height_and_width(self.size), CHANNEL_COUNTS[self.channels])
 
 
 def pack(
@@ -135,7 +154,7 @@ def pack(
             (work / "whole" / MANIFEST).write_text(json.dumps(manifest))
             replace_folder(folder, work / "whole")
             shutil.rmtree(work, ignore_errors=True)
-        _log_result(len(records), index, rejected, params.size)
+        _log_result(len(records), index, rejected, params.image_shape)
         return open_collection(folder)
     except OSError as error:
         raise GanvasError(explain_disk_error(error, folder, "packed")) from error
@@ -148,7 +167,7 @@ def _lock(folder: Path) -> AbstractContextManager[None]:
 def _check_space(work: Path, count: int, params: PackParams) -> None:
     """Check that the disk has space for the images of so many files, apart from finished ones."""
     held = sum(file.stat().st_size for file in work.rglob("*") if file.is_file())
-    image = params.size**2 * 3
+    image = math.prod(params.image_shape)
     # The chunks of a shard are kept until it is written; all other images may be duplicates.
     chunks = min(count, SHARD_SIZE) * image
     least = chunks * (1 - params.max_rejected_share) - held
@@ -230,8 +249,10 @@ def _hash_parameters(params: PackParams) -> str:
     Parameters of the choice count only if they are set, since earlier versions had none.
     """
     relevant = params.model_dump(mode="json", exclude=EXECUTION_PARAMS | {"dataset"})
-    for name, field in SelectionParams.model_fields.items():
-        if name in relevant and relevant[name] == field.default:
+    defaults = {name: field.default for name, field in SelectionParams.model_fields.items()}
+    defaults |= {name: PackParams.model_fields[name].default for name in LATER_PARAMS}
+    for name, default in defaults.items():
+        if name in relevant and relevant[name] == default:
             del relevant[name]
     source = relevant.pop("source", {})
     chosen = [source.get("name"), source.get(source.get("name"))]
@@ -247,7 +268,9 @@ def _remove_work_folder(work: Path, folder: Path) -> None:
 
 
 def _fingerprint(records: pd.DataFrame, params: PackParams) -> str:
-    relevant = params.model_dump(include=set(PackParams.model_fields) - EXECUTION_PARAMS)
+    relevant = params.model_dump(
+        include=set(PackParams.model_fields) - EXECUTION_PARAMS - LATER_PARAMS
+    ) | params.model_dump(include=LATER_PARAMS, exclude_defaults=True)
     state = hashlib.blake2b(json.dumps([FORMAT_VERSION, relevant]).encode(), digest_size=16)
     state.update(json.dumps(list(records.columns)).encode())
     state.update(pd.util.hash_pandas_object(records, index=False).to_numpy().tobytes())
@@ -265,7 +288,7 @@ def _pack_files(
         )
     max_pixels = params.max_megapixels * 1e6
     decode_options = DecodeOptions(
-        raw.resolve(), params.size, params.crop, params.align, max_pixels
+        raw.resolve(), params.image_shape[0], params.crop, params.align, max_pixels
     )
     executor_options = ExecutorOptions(params.scheduler, params.workers)
     results = None
@@ -363,12 +386,20 @@ def _check_rejected_share(results: pd.DataFrame, count: int, raw: Path, allowed:
     )
 
 
-def _log_result(count: int, index: pd.DataFrame, rejected: pd.DataFrame, size: int) -> None:
+def _log_result(
+    count: int, index: pd.DataFrame, rejected: pd.DataFrame, shape: tuple[int, int, int]
+) -> None:
     reasons = [f"{number} {reason}" for reason, number in count_reasons(rejected).items()]
     suffix = f"; rejected or skipped: {', '.join(reasons)}" if reasons else ""
     splits = ", ".join(f"{number} {name}" for name, number in index["split"].value_counts().items())
     files = index["path"].nunique()
     faces = f" with {len(index)} faces" if FACE_NUMBER in index else ""
     logger.info(
-        "%d of %d files%s packed at %d×%d (%s)%s", files, count, faces, size, size, splits, suffix
+        "%d of %d files%s packed at %s (%s)%s",
+        files,
+        count,
+        faces,
+        describe_size(*shape[:2]),
+        splits,
+        suffix,
     )

@@ -74,14 +74,14 @@ class DcganParams(Params):
         """Whether the discriminator has batch norm, which excludes gradient penalties."""
         return self.discriminator_norm == "batch"
 
-    def check_size(self, side: int) -> None:
-        """Check that lists of widths fit images of a side.
+    def check_size(self, height: int, width: int) -> None:
+        """Check that lists of widths fit images of a size.
 
         Raises:
             GanvasError: One is too short or too long.
         """
-        self.list_generator_widths(side)
-        self.list_discriminator_widths(side)
+        self.list_generator_widths(min(height, width))
+        self.list_discriminator_widths(min(height, width))
 
     def list_generator_widths(self, side: int) -> list[int]:
         """Return the channels of the generator's feature maps for images of a side, in its order.

@@ -20,8 +20,10 @@ from ganvas.base_params import check_params
 from ganvas.command_line import quote_param, write_command
 from ganvas.errors import Finished
 from ganvas.file_lock import hold_lock
+from ganvas.image_shape import CHANNEL_COUNTS, height_and_width
 from ganvas.ingestion.class_labels import Classes, label_columns, read_classes
 from ganvas.ingestion.collection import Collection
+from ganvas.ingestion.packing import LATER_PARAMS
 from ganvas.keras_types import Model
 from ganvas.networks import NETWORKS, NetworkParams, build
 from ganvas.pipelines.ingest.params import IngestParams
@@ -231,10 +233,12 @@ def _load_weights(networks: GanNetworks, path: Path) -> None:
 
 def _rebuild_networks(identity: dict[str, Any]) -> GanNetworks:
     """Build the networks that the identity of another run describes; see `run_identity`."""
-    name, side = identity["network"]["name"], identity["data"]["size"]
+    name, data = identity["network"]["name"], identity["data"]
     chosen = {key: value for key, value in identity["network"].items() if key != "name"}
     network = check_params(NetworkParams, {"name": name, name: chosen})
-    return build(network, (side, side, 3), len(identity["data"]["classes"]))
+    channels = CHANNEL_COUNTS[data.get("channels", "rgb")]
+    shape = (*height_and_width(data["size"]), channels)
+    return build(network, shape, len(data["classes"]))
 
 
 def to_float32(network: NetworkParams, discriminator: Model, data: TrainingSet) -> Model:
@@ -261,12 +265,14 @@ def run_identity(
     return ({SWEPT: json.loads(swept)} if swept else {}) | {
         "data": {
             "images": hashlib.blake2b(text, digest_size=16).hexdigest(),
-            "size": ingest.size,
+            "size": ingest.model_dump(mode="json")["size"],
             "crop": ingest.crop,
             "align": ingest.align,
             "label": classes.column,
             "classes": classes.names,
-        },
+        }
+        # Later than the others: runs of earlier versions keep their identity, and are resumed.
+        | ingest.model_dump(mode="json", include=LATER_PARAMS, exclude_defaults=True),
         "network": {"name": network.name} | network.chosen.model_dump(),
         "train": identifying_parameters(params),
     }

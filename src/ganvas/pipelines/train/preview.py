@@ -45,7 +45,7 @@ def draw_network(catalog: CatalogProtocol[Any, Any]) -> MermaidPreview | TextPre
             return TextPreview(NOT_PACKED)
         # On the CPU, so that no GPU memory is taken from a run that trains there.
         with keras.device("cpu"):
-            networks = build(network, (ingest.size, ingest.size, 3), classes)
+            networks = build(network, ingest.image_shape, classes)
     except GanvasError as error:
         return TextPreview(str(error))
     return MermaidPreview(draw_networks(networks), meta=LAYOUT)
