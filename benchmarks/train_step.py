@@ -105,7 +105,7 @@ def measure_data() -> float:
     with tempfile.TemporaryDirectory() as folder:
         for shard in range(2):
             chunks = (chunk for _ in range(IMAGES // 2000))
-            write_shard(Path(folder) / f"images-{shard:05d}.npy", chunks, SIDE)
+            write_shard(Path(folder) / f"images-{shard:05d}.npy", chunks, (SIDE, SIDE, 3))
         data = TrainingSet(open_shards(Path(folder)), np.arange(IMAGES))
         batches = draw_batches(data, 100, TrainParams(batch_size=BATCH))
         next(batches)

@@ -55,7 +55,7 @@ def test_special_files_are_refused_before_they_are_opened(tmp_path, link):
 def test_ingestion_ends_if_the_disk_never_answers(silent, tmp_path, monkeypatch):
     read = pack_worker.decode_image.__globals__["read_file"]
     monkeypatch.setattr("ganvas.ingestion.decode.read_file", lambda path: read(path, seconds=0.1))
-    options = DecodeOptions(tmp_path, 32, "center", "none")
+    options = DecodeOptions(tmp_path, (32, 32, 3), "center", "none")
     make_chunk(ChunkTask(tmp_path / "a.npz", ("silent.jpg",) * 2, options))
     with pytest.raises(GanvasError, match=r"The disk of .* does not answer.*repeat the command"):
         make_chunk(ChunkTask(tmp_path / "b.npz", ("silent.jpg",) * 3, options))

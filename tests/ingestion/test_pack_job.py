@@ -78,7 +78,7 @@ def test_shards_equal_a_naive_loop(raw, tmp_path):
 
 def test_a_chunk_holds_the_result_of_each_file(raw, tmp_path):
     target = tmp_path / "chunk.npz"
-    options = pack_worker.DecodeOptions(raw, 32, "center", "none")
+    options = pack_worker.DecodeOptions(raw, (32, 32, 3), "center", "none")
     task = pack_worker.ChunkTask(target, ("p02.png", "p03.png", "p04.png"), options)
     pack_worker.make_chunk(task)
     results = read_chunk_results(task)
@@ -92,7 +92,7 @@ def test_a_chunk_holds_the_result_of_each_file(raw, tmp_path):
 
 
 def test_a_chunk_of_an_earlier_version_has_one_result_a_file(tmp_path):
-    options = pack_worker.DecodeOptions(tmp_path, 32, "center", "none")
+    options = pack_worker.DecodeOptions(tmp_path, (32, 32, 3), "center", "none")
     task = pack_worker.ChunkTask(tmp_path / "chunk.npz", ("a.png", "b.png"), options)
     np.savez(task.target, images=np.zeros((1, 32, 32, 3)), results=[("0", "", ""), ("", "no", "")])
     assert read_chunk_results(task)[["path", "reason"]].to_numpy().tolist() == [

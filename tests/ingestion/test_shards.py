@@ -11,7 +11,7 @@ def images(tmp_path):
     """Return ALL in four shards, one of them empty."""
     for number, (first, last) in enumerate([(0, 7), (7, 7), (7, 8), (8, 20)]):
         arrays = [ALL[first:last][:3], ALL[first:last][3:]]
-        write_shard(tmp_path / f"images-{number:05d}.npy", arrays, 4)
+        write_shard(tmp_path / f"images-{number:05d}.npy", arrays, (4, 4, 3))
     return open_shards(tmp_path)
 
 
@@ -54,7 +54,7 @@ def test_shards_are_memory_mapped_until_converted(images):
 
 
 def test_files_are_plain_npy(tmp_path):
-    write_shard(tmp_path / "images-00000.npy", [ALL[:5], ALL[5:]], 4)
+    write_shard(tmp_path / "images-00000.npy", [ALL[:5], ALL[5:]], (4, 4, 3))
     np.save(tmp_path / "expected.npy", ALL)
     written = (tmp_path / "images-00000.npy").read_bytes()
     assert np.array_equal(np.load(tmp_path / "images-00000.npy"), ALL)
@@ -67,7 +67,7 @@ def test_an_error_while_writing_leaves_no_shard(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_shard(tmp_path / "images-00000.npy", arrays(), 4)
+        write_shard(tmp_path / "images-00000.npy", arrays(), (4, 4, 3))
     with pytest.raises(FileNotFoundError):
         open_shards(tmp_path)
 

@@ -337,7 +337,11 @@ def _allocate(count: int, size: int) -> np.ndarray:
 
 def _decode(source: FolderSource, paths: list[str], options: SetOptions) -> ImageSet:
     decode_options = DecodeOptions(
-        source.folder.resolve(), options.size, options.crop, "none", options.max_pixels
+        source.folder.resolve(),
+        (options.size, options.size, 3),
+        options.crop,
+        "none",
+        options.max_pixels,
     )
     images = _allocate(len(paths), options.size)
     count, tables = 0, []

@@ -122,7 +122,7 @@ def pack_shards(
     results = pd.DataFrame(columns=COLUMNS, dtype="str")
     for shard, is_new in _make_chunks(shards, executor_options):
         if is_new:
-            results = _finish_shard(shard, results, decode_options.size)
+            results = _finish_shard(shard, results, decode_options.shape)
             if len(shards) > 1:
                 logger.info("%d of %d files read", results["path"].nunique(), len(paths))
         else:
@@ -183,12 +183,12 @@ def _make_chunks(shards: list[Shard], options: ExecutorOptions) -> Iterator[tupl
         next(progress, None)
 
 
-def _finish_shard(shard: Shard, earlier: pd.DataFrame, size: int) -> pd.DataFrame:
+def _finish_shard(shard: Shard, earlier: pd.DataFrame, shape: tuple[int, int, int]) -> pd.DataFrame:
     """Write the images of a shard without duplicates; return the results of all files so far."""
     tables = [read_chunk_results(task) for task in shard.tasks]
     results = mark_duplicates(pd.concat([earlier, *tables], ignore_index=True)[COLUMNS])
     own = results[len(earlier) :]
-    write_shard(shard.images, _packed_images(shard.tasks, tables, own), size)
+    write_shard(shard.images, _packed_images(shard.tasks, tables, own), shape)
     with atomic_path(shard.results, durable=True) as partial_file:
         own.to_parquet(partial_file)
     for task in shard.tasks:

@@ -33,14 +33,14 @@ class DecodeOptions(NamedTuple):
 
     Attributes:
         raw: Folder of the source, absolute, since a worker may have another working directory.
-        size: Side of the packed images in pixels.
-        crop: Square to keep.
+        shape: Shape (H, W, C) of the packed images.
+        crop: Part to keep.
         align: Whether to align faces.
         max_pixels: Maximum number of pixels to decode.
     """
 
     raw: Path
-    size: int
+    shape: tuple[int, int, int]
     crop: Crop
     align: Align
     max_pixels: float = MAX_PIXELS
@@ -72,7 +72,7 @@ def make_chunk(task: ChunkTask) -> None:
     options = task.options
     if task.target.exists() and not has_recovered(read_chunk_results(task), options.raw):
         return
-    images = np.empty((len(task.paths), options.size, options.size, 3), np.uint8)
+    images = np.empty((len(task.paths), *options.shape), np.uint8)
     results, files = [], []
     count = unanswered = 0
     for file, path in enumerate(task.paths):
@@ -106,8 +106,8 @@ def make_chunk(task: ChunkTask) -> None:
 
 def _decode(path: Path, options: DecodeOptions) -> list[DecodedImage]:
     if options.align == "all_faces":
-        return decode_faces(path, options.size, options.crop, options.max_pixels)
-    return [decode_image(path, *options[1:])]
+        return decode_faces(path, options.shape[0], options.crop, options.max_pixels)
+    return [decode_image(path, options.shape[0], *options[2:])]
 
 
 def has_recovered(results: pd.DataFrame, raw: Path) -> bool:
@@ -147,6 +147,6 @@ def read_chunk_results(task: ChunkTask) -> pd.DataFrame:
 
 
 def read_chunk_array(chunk: Path, name: str) -> np.ndarray:
-    """Read one array of a chunk: results, or images, uint8 of shape (n, size, size, 3)."""
+    """Read one array of a chunk: results, or images, uint8 of shape (n, H, W, C)."""
     with np.load(chunk, allow_pickle=False) as arrays:
         return arrays[name]

@@ -288,7 +288,7 @@ def _pack_files(
         )
     max_pixels = params.max_megapixels * 1e6
     decode_options = DecodeOptions(
-        raw.resolve(), params.image_shape[0], params.crop, params.align, max_pixels
+        raw.resolve(), params.image_shape, params.crop, params.align, max_pixels
     )
     executor_options = ExecutorOptions(params.scheduler, params.workers)
     results = None

@@ -20,7 +20,7 @@ class ShardedImages:
     NumPy array.
 
     Args:
-        shards: uint8 arrays of shape (n, H, W, 3), at least one, all with the same H and W.
+        shards: uint8 arrays of shape (n, H, W, C), at least one, all with the same H, W and C.
     """
 
     dtype = np.dtype(np.uint8)
@@ -66,25 +66,25 @@ def open_shards(folder: Path) -> ShardedImages:
     return ShardedImages([np.load(file, mmap_mode="r", allow_pickle=False) for file in files])
 
 
-def write_shard(file: Path, images: Iterable[np.ndarray], size: int) -> None:
+def write_shard(file: Path, images: Iterable[np.ndarray], shape: tuple[int, int, int]) -> None:
     """Write a .npy file from consecutive arrays, atomically.
 
     Args:
         file: File to write.
-        images: uint8 arrays of shape (n, size, size, 3).
-        size: Side of the images in pixels.
+        images: uint8 arrays of shape (n, H, W, C).
+        shape: H, W and C.
     """
     with atomic_path(file, durable=True) as partial, partial.open("wb") as stream:
-        _write_header(stream, 0, size)
+        _write_header(stream, 0, shape)
         count = 0
         for array in images:
             stream.write(np.ascontiguousarray(array).data)
             count += len(array)
-        _write_header(stream, count, size)
+        _write_header(stream, count, shape)
 
 
-def _write_header(stream: BinaryIO, count: int, size: int) -> None:
+def _write_header(stream: BinaryIO, count: int, shape: tuple[int, int, int]) -> None:
     # NumPy pads headers so that the first axis can grow, so the header can be overwritten.
     stream.seek(0)
-    header = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)}
     np.lib.format.write_array_header_1_0(stream, header)
