@@ -54,7 +54,7 @@ def features(aligned: Image.Image) -> np.ndarray:
 def aligned_hopper() -> Image.Image:
     aligned = align_face(hopper())
     assert aligned is not None
-    return aligned
+    return aligned.image
 
 
 @pytest.fixture
@@ -63,7 +63,8 @@ def pointed(monkeypatch):
 
     def align(image: Image.Image, landmarks: np.ndarray) -> Image.Image | None:
         monkeypatch.setattr(face_alignment, "find_landmarks", lambda _: landmarks)
-        return align_face(image)
+        aligned = align_face(image)
+        return None if aligned is None else aligned.image
 
     return align
 
@@ -91,7 +92,7 @@ def no_detector():
     ids=["itself", "to the left", "to the right", "shifted", "halved", "tripled", "far away"],
 )
 def test_faces_are_aligned_as_in_celeba(make):
-    aligned = align_face(make())
+    aligned = align_face(make()).image
     assert aligned.mode == "RGB" and aligned.size == (178, 218)
     assert np.abs(find_landmarks(aligned) - TEMPLATE).max() <= 4
     assert np.corrcoef(features(aligned), features(aligned_hopper()))[0, 1] > 0.9
@@ -102,7 +103,7 @@ def test_alignment_is_deterministic_and_prints_nothing(capfd, no_detector):
     find_landmarks(hopper())
     capfd.readouterr()
     face_alignment._load_detector.cache_clear()
-    assert align_face(hopper()).tobytes() == aligned_hopper().tobytes()
+    assert align_face(hopper()).image.tobytes() == aligned_hopper().tobytes()
     out, err = capfd.readouterr()
     assert out == err == ""
 
@@ -142,7 +143,7 @@ def test_an_image_without_a_face_is_rejected(tmp_path, image):
     assert align_face(image) is None
     image.save(tmp_path / "a.png")
     with pytest.raises(Rejection, match=r"^no face$"):
-        decode_image(tmp_path / "a.png", 32, align="faces")
+        decode_image(tmp_path / "a.png", (32, 32, 3), align="faces")
 
 
 @pytest.mark.parametrize(
@@ -159,20 +160,22 @@ def test_the_exif_orientation_is_applied_before_detection(tmp_path):
     exif[0x0112] = 6
     lying = hopper().transpose(Image.Transpose.ROTATE_90)
     lying.save(tmp_path / "lying.png", exif=exif)
-    upright = decode_image(tmp_path / "upright.png", 64, align="faces").pixels
+    upright = decode_image(tmp_path / "upright.png", (64, 64, 3), align="faces").pixels
     assert upright.shape == (64, 64, 3) and upright.dtype == np.uint8
     square = aligned_hopper().resize((64, 64), Image.Resampling.LANCZOS, box=(0, 20, 178, 198))
     assert np.array_equal(upright, square)
-    assert np.array_equal(decode_image(tmp_path / "lying.png", 64, align="faces")[0], upright)
+    assert np.array_equal(
+        decode_image(tmp_path / "lying.png", (64, 64, 3), align="faces")[0], upright
+    )
 
 
 def test_jpeg_drafts_are_large_enough_for_faces(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(decode, "align_face", lambda image: seen.append(image.size))
+    monkeypatch.setattr(decode, "align_face", lambda image, size: seen.append(image.size))
     for width, height in [(6000, 1500), (1500, 6000), (4000, 40), (300, 200)]:
         Image.new("RGB", (width, height)).save(tmp_path / "a.jpg")
         with pytest.raises(Rejection):
-            decode_image(tmp_path / "a.jpg", 32, align="faces")
+            decode_image(tmp_path / "a.jpg", (32, 32, 3), align="faces")
     assert seen == [(3000, 750), (750, 3000), (4000, 40), (300, 200)]
 
 
@@ -180,8 +183,8 @@ def test_a_missing_package_is_one_error_sentence(tmp_path, monkeypatch, no_detec
     monkeypatch.setitem(sys.modules, "mtcnn", None)
     hopper().save(tmp_path / "a.png")
     with pytest.raises(GanvasError, match=r'pip install -e "\.\[faces\]"'):
-        decode_image(tmp_path / "a.png", 32, align="faces")
-    assert decode_image(tmp_path / "a.png", 32)[0].shape == (32, 32, 3)
+        decode_image(tmp_path / "a.png", (32, 32, 3), align="faces")
+    assert decode_image(tmp_path / "a.png", (32, 32, 3))[0].shape == (32, 32, 3)
 
 
 @pytest.mark.slow

@@ -69,16 +69,16 @@ def test_the_reason_names_the_format_and_what_to_do(tmp_path, name, without_heif
     content, reason = UNREADABLE_FILES[name]
     (tmp_path / "a.jpg").write_bytes(content)
     with pytest.raises(Rejection) as caught:
-        decode_image(tmp_path / "a.jpg", 32)
+        decode_image(tmp_path / "a.jpg", (32, 32, 3))
     assert str(caught.value).startswith(reason)
 
 
 def test_only_those_who_ingest_are_told_to_install(tmp_path, without_heif):
     (tmp_path / "a.jpg").write_bytes(HEIC)
     with pytest.raises(Rejection, match=r"PNG; to read it, install pillow-heif by pip .*heif"):
-        decode_image(tmp_path / "a.jpg", 32)
+        decode_image(tmp_path / "a.jpg", (32, 32, 3))
     with pytest.raises(Rejection, match=r"convert it to JPEG or PNG$"):
-        decode_content(HEIC, 32)
+        decode_content(HEIC, (32, 32, 3))
 
 
 def test_heic_photographs_are_read_with_pillow_heif(tmp_path):
@@ -87,14 +87,14 @@ def test_heic_photographs_are_read_with_pillow_heif(tmp_path):
     levels[:, :32] = (200, 30, 20)
     pillow_heif.from_pillow(Image.fromarray(levels)).save(tmp_path / "a.heic", quality=95)
     assert "a.heic" in set(keep_image_files(scan(tmp_path)[0], tmp_path)[0]["path"])
-    pixels = decode_image(tmp_path / "a.heic", 32).pixels.astype(int)
+    pixels = decode_image(tmp_path / "a.heic", (32, 32, 3)).pixels.astype(int)
     assert np.abs(pixels[:, :12] - (200, 30, 20)).max() <= 12 and pixels[:, 20:].max() <= 12
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
 def test_avif_is_read(tmp_path):
     Image.new("RGB", (40, 40), (200, 30, 20)).save(tmp_path / "a.avif", quality=95)
-    pixels = decode_image(tmp_path / "a.avif", 32).pixels.astype(int)
+    pixels = decode_image(tmp_path / "a.avif", (32, 32, 3)).pixels.astype(int)
     assert np.abs(pixels - (200, 30, 20)).max() <= 6
 
 
@@ -102,7 +102,7 @@ def test_avif_is_read(tmp_path):
 def test_the_preview_of_a_raw_photograph_is_no_image(tmp_path, tags):
     (tmp_path / "a.tif").write_bytes(tiff(np.zeros((32, 32, 3), np.uint8), tags=tags))
     with pytest.raises(Rejection, match="a raw photograph, which can't be read: convert it"):
-        decode_image(tmp_path / "a.tif", 32)
+        decode_image(tmp_path / "a.tif", (32, 32, 3))
 
 
 def test_every_format_that_pillow_writes_is_recognized():

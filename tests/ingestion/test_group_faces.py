@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ganvas.errors import GanvasError
-from ganvas.ingestion import face_alignment
+from ganvas.ingestion import decode, face_alignment
 from ganvas.ingestion.class_labels import label_columns
 from ganvas.ingestion.collection import read_manifest
 from ganvas.ingestion.decode import decode_faces
@@ -120,9 +120,39 @@ def test_many_faces_of_few_files_are_packed(tmp_path, detected):
 def test_faces_of_few_pixels_are_left_out(tmp_path, detected):
     photograph([40]).save(tmp_path / "a.png")
     # Aligned, they are enlarged to twice their size, and then reduced to 128 of 178 pixels.
-    assert len(decode_faces(tmp_path / "a.png", 128)) == 1
+    assert len(decode_faces(tmp_path / "a.png", (128, 128, 3))) == 1
     with pytest.raises(Rejection, match=r"^no face$"):
-        decode_faces(tmp_path / "a.png", 256)
+        decode_faces(tmp_path / "a.png", (256, 256, 3))
+
+
+@pytest.mark.parametrize("shape", [(96, 64, 3), (64, 96, 1), (64, 64, 4)])
+def test_faces_have_every_shape(tmp_path, detected, shape):
+    image = photograph([40, 200])
+    if shape[2] == 4:  # cut out, above the eyes
+        image.putalpha(255)
+        image.paste((0, 0, 0, 0), (1, 1, 200, 20))
+    image.save(tmp_path / "a.png")
+    faces = decode_faces(tmp_path / "a.png", shape)
+    assert [face.pixels.shape for face in faces] == [shape, shape]
+    assert [face.pixels[shape[0] // 2, shape[1] // 2, 0] for face in faces] == [40, 200]
+    # Half the landmarks' scale, so the frame of 178×218 pixels is half as large in the photograph.
+    assert [face.size for face in faces] == [(89, 109)] * 2
+    if shape[2] == 4:
+        assert (faces[0].pixels[:4, 16:48, 3] == 0).any() and faces[0].pixels[48, 32, 3] == 255
+
+
+def test_large_images_have_faces_of_a_finer_resolution(tmp_path, detected, monkeypatch):
+    sizes = []
+    crop = decode.crop_image
+    monkeypatch.setattr(
+        decode, "crop_image", lambda image, *more: (sizes.append(image.size), crop(image, *more))[1]
+    )
+    photograph([40]).resize((1600, 1600), 0).save(tmp_path / "a.png")
+    landmarks = [LANDMARKS * 8 + 100]
+    monkeypatch.setattr(face_alignment, "find_all_landmarks", lambda image: landmarks)
+    for side in (256, 512):
+        decode_faces(tmp_path / "a.png", (side, side, 3))
+    assert sizes == [(178, 218), (534, 654)]
 
 
 def test_a_label_may_not_be_called_like_the_number(tmp_path):
@@ -148,7 +178,7 @@ def test_mtcnn_finds_the_faces_of_a_group(tmp_path):
     for corner, width in [((900, 80), 440), ((40, 300), 220), ((450, 200), 300), ((700, 20), 40)]:
         group.paste(hopper.resize((width, width * 600 // 512)), corner)
     group.save(tmp_path / "group.png")
-    faces = decode_faces(tmp_path / "group.png", 64)
+    faces = decode_faces(tmp_path / "group.png", (64, 64, 3))
     # From left to right; the fourth is too small.
     assert len(faces) == 3 and len({face.hash for face in faces}) == 3
     assert len({face.hash[:8] for face in faces}) == 1

@@ -185,7 +185,7 @@ def test_a_folder_that_can_not_be_listed_does_not_affect_others(folder, monkeypa
     records, _ = read_folder(folder, FolderParams())
     assert set(records["path"]) == set(before["path"])
     with pytest.raises(Rejection, match="a folder that can't be listed"):
-        decode_image(folder / "lost+found", 32)
+        decode_image(folder / "lost+found", (32, 32, 3))
 
 
 def labels_of(folder, **params):

@@ -9,6 +9,7 @@ from PIL import Image
 
 from ganvas.errors import GanvasError
 from ganvas.ingestion import image_sets
+from ganvas.ingestion.decode import decode_image
 from ganvas.ingestion.image_sets import SetOptions, open_image_set, read_image_set
 
 KEY = "evaluate.images"
@@ -18,7 +19,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (7, 16, 16, 3), np.uint8)
 def read(path, tmp_path, positions=None, size=16, crop="center", share=0.25):
     source = open_image_set(path, tmp_path / "cache", KEY)
     positions = np.arange(source.total) if positions is None else np.array(positions)
-    return read_image_set(source, positions, SetOptions(size, crop, 1e8, share, 1))
+    return read_image_set(source, positions, SetOptions((size, size, 3), crop, 1e8, share, 1))
 
 
 def save_npz(path, *args, **arrays):
@@ -100,12 +101,36 @@ def test_other_sizes_are_cropped_and_resized_as_files_are(folder, tmp_path):
     assert open_image_set(file, tmp_path, KEY).size == (32, 16)
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("wanted", [(32, 16, 3), (16, 32, 1), (16, 16, 4)])
+def test_arrays_and_files_of_any_channels_have_the_shape_that_is_asked_for(
+    channels, wanted, tmp_path
+):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (3, 16, 16, channels), dtype=np.uint8)
+    (tmp_path / "files").mkdir()
+    for number, pixels in enumerate(images):
+        image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+        image.save(tmp_path / "files" / f"{number}.png")
+    options = SetOptions(wanted, "center", 1e8, 0, 1, (0, 90, 255))
+    for path in (save_npz(tmp_path / "a.npz", images=images), tmp_path / "files"):
+        source = open_image_set(path, tmp_path, KEY)
+        read = read_image_set(source, np.arange(3), options).images
+        assert read.shape == (3, *wanted)
+        expected = [
+            decode_image(tmp_path / f"files/{number}.png", wanted, background=(0, 90, 255)).pixels
+            for number in range(3)
+        ]
+        np.testing.assert_array_equal(read, expected)
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
         ({"images": IMAGES / 255}, r"'images' of .* is of type float64, .*astype\('uint8'\)"),
         ({"arr_0": IMAGES.transpose(0, 3, 1, 2)}, r"images\.transpose\(0, 2, 3, 1\)"),
-        ({"images": IMAGES[..., :1]}, r"shape \(7, 16, 16, 1\).*repeat the one channel"),
+        ({"images": IMAGES[..., :2]}, r"shape \(7, 16, 16, 2\).*one of gray, three of RGB"),
+        ({"images": IMAGES[..., 0]}, r"shape \(7, 16, 16\).*images\[\.\.\., None\]"),
         ({"images": IMAGES[:0]}, "8×8 pixels or more"),
         ({"images": IMAGES[:, :5, :5]}, "8×8 pixels or more"),
         ({"a": IMAGES, "b": IMAGES}, r"has the arrays a \(7, 16, 16, 3\), b .*as 'images'"),

@@ -25,7 +25,7 @@ def draw(seed: int, side: int = 200) -> Image.Image:
 def decode(image: Image.Image, form: str = "PNG", **options) -> np.ndarray:
     buffer = io.BytesIO()
     image.save(buffer, form, **options)
-    return decode_content(buffer.getvalue(), SIZE)
+    return decode_content(buffer.getvalue(), (SIZE, SIZE, 3))
 
 
 def copies(image: Image.Image) -> list[np.ndarray]:

@@ -43,7 +43,7 @@ def raw(tmp_path):
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
     monkeypatch.setattr(pack_job, "SHARD_SIZE", 8)
-    monkeypatch.setattr(pack_job, "CHUNK_SIZE", 3)
+    monkeypatch.setattr(pack_worker, "CHUNK_SIZE", 3)
 
 
 def pack_all(raw, folder, **params):
@@ -61,7 +61,7 @@ def test_shards_equal_a_naive_loop(raw, tmp_path):
     rejected = {1, 3, 9, 12, 16, 17, 18, 19, 20, 21, 22, 23, 25, 27}
     expected = [f"p{number:02d}.png" for number in range(30) if number not in rejected]
     assert collection.index["path"].tolist() == expected
-    images = np.stack([decode_image(raw / path, 32)[0] for path in expected])
+    images = np.stack([decode_image(raw / path, (32, 32, 3))[0] for path in expected])
     assert np.array_equal(collection.images[:], images)
     reasons = collection.rejected.set_index("path")["reason"]
     assert len(reasons) == len(rejected) and reasons["p16.png"] == "not an image"
@@ -84,7 +84,7 @@ def test_a_chunk_holds_the_result_of_each_file(raw, tmp_path):
     results = read_chunk_results(task)
     assert results["path"].tolist() == list(task.paths)
     assert results["reason"].tolist() == ["", "not an image", ""]
-    expected = [decode_image(raw / path, 32) for path in ("p02.png", "p04.png")]
+    expected = [decode_image(raw / path, (32, 32, 3)) for path in ("p02.png", "p04.png")]
     assert results["hash"].tolist() == [expected[0][1], "", expected[1][1]]
     images = np.stack([decoded.pixels for decoded in expected])
     assert np.array_equal(read_chunk_array(target, "images"), images)
@@ -211,7 +211,7 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(raw, tmp_path, monkeypatch
     pack_all(raw, tmp_path / "packed")
     assert contents(tmp_path / "packed") == contents(tmp_path / "whole")
     # At most one chunk was lost.
-    assert len(decoded) <= 30 + pack_job.CHUNK_SIZE
+    assert len(decoded) <= 30 + pack_worker.CHUNK_SIZE
 
 
 def test_a_shard_whose_images_are_missing_is_packed_again(raw, tmp_path, monkeypatch):
@@ -261,7 +261,7 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, sys.argv[1])
     import test_pack_job
-    test_pack_job.pack_job.SHARD_SIZE, test_pack_job.pack_job.CHUNK_SIZE = 8, 3
+    test_pack_job.pack_job.SHARD_SIZE, test_pack_job.pack_worker.CHUNK_SIZE = 8, 3
     test_pack_job.pack_all(Path(sys.argv[2]), Path(sys.argv[3]), workers=2)
 """
 

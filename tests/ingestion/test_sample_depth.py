@@ -36,7 +36,7 @@ def pgm(levels: np.ndarray, maximum: int) -> bytes:
 
 def decode(tmp_path, content: bytes, name: str = "a.tif"):
     (tmp_path / name).write_bytes(content)
-    return decode_image(tmp_path / name, SIDE)
+    return decode_image(tmp_path / name, (SIDE, SIDE, 3))
 
 
 def assert_shows(tmp_path, content: bytes, levels: np.ndarray, note: str) -> None:

@@ -104,6 +104,7 @@ def test_a_run_with_a_checkpoint_resumes(settings):
     (folder / "epoch-000001-step-0000000.npz").touch()
     assert plan_run(settings, SEED).state == "resumed"
     assert plan_run(settings, {"train.seed": 2}).state == "new"
+    assert plan_run(settings, SEED | {"ingest.channels": "gray"}).state == "new"
     # A checkpoint of another learning rate is another run's, unlike outside of a sweep.
     faster = {"train.generator_learning_rate": 0.01}
     assert find_own_values(faster | SEED | {"train.tensorboard": True}, params.train) == faster

@@ -96,7 +96,7 @@ class DiscriminatorScorer:
         class_name: str | None = None,
         timeout: float = TIMEOUT,
     ) -> ScoreResult:
-        """Score an image file: its center square, at the model's image size.
+        """Score an image file: its center, at the shape of the model's images.
 
         Args:
             model: The model whose discriminator scores the image.
@@ -112,7 +112,8 @@ class DiscriminatorScorer:
             NotFoundError: The model has no discriminator or no such class.
         """
         with acquire(self._slots, 0, BusyError):
-            image = decode_content(content, model.image_size, formats=FORMATS, most=MAX_PIXELS)
+            shape = tuple(model.generator.output_shape[1:])
+            image = decode_content(content, shape, formats=FORMATS, most=MAX_PIXELS)
             return self._score(model, image, class_name, timeout)
 
     def score_example(self, model: LoadedModel, kind: str, seed: int) -> ScoreResult:

@@ -12,7 +12,7 @@ from ganvas.plain_text import one_line
 logger = logging.getLogger(__name__)
 
 # All other columns of an index are labels.
-FILE_COLUMNS = ("path", "face_number", "hash", "split")
+FILE_COLUMNS = ("path", "face_number", "hash", "split", "original_width", "original_height")
 # Training images per class, on average, that a label column needs: excludes titles, for example.
 MIN_IMAGES_PER_CLASS = 2
 

@@ -1,4 +1,4 @@
-"""Decode an image file to a square RGB array."""
+"""Decode an image file to an array of a given height, width and number of channels."""
 
 import hashlib
 import io
@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
-from ganvas.ingestion.face_alignment import align_face, align_faces
+from ganvas.channels import WHITE, to_rgb
+from ganvas.ingestion.color_conversion import MODES, Color, convert_color
+from ganvas.ingestion.cropping import Crop, crop_image, to_pixels
+from ganvas.ingestion.face_alignment import AlignedFace, align_face, align_faces
 from ganvas.ingestion.file_formats import check_whole_image, explain_unreadable, supported_formats
 from ganvas.ingestion.file_reading import UNREADABLE, read_file
 from ganvas.ingestion.rejection import Rejection
@@ -25,11 +28,9 @@ logger = logging.getLogger(__name__)
 # size stays within 1.5 gray levels of full decoding (benchmarks/ingest.py).
 DRAFT_FACTOR = 3
 # Faces are detected on 1024 pixels, those of groups on 2048, and may be a small part of the image:
-# twice that keeps detail.
-FACE_DRAFT, GROUP_DRAFT = 2048, 4096
+# twice that keeps detail, and more for images of more than 256 pixels.
+FACE_DRAFT, GROUP_DRAFT, FACE_SIDE = 2048, 4096, 256
 MIN_SIDE = 8
-# Longer side of the thumbnail in which the smart crop looks for detail.
-DETAIL_SIDE = 96
 # A decoded pixel takes at least three bytes, and several images are decoded at once.
 MAX_PIXELS = 90_000_000
 # Progressive JPEG files are held as coefficients of up to six bytes a pixel, at any scale.
@@ -56,13 +57,16 @@ EXIF_TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Those that exchange height and width.
+SWAPPING = {EXIF_TRANSPOSE[orientation] for orientation in (5, 6, 7, 8)}
+BLACK = (0, 0, 0)
 # Pillow warns below its own limit, and of odd tags; files that can't be used are rejected and
 # listed here.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
-Crop = Literal["center", "smart", "pad"]
+Shape = tuple[int, int, int]
 Align = Literal["none", "faces", "all_faces"]
 
 
@@ -70,51 +74,61 @@ class DecodedImage(NamedTuple):
     """A decoded image file.
 
     Attributes:
-        pixels: uint8 of shape (size, size, 3).
+        pixels: uint8 of shape (H, W, C).
         hash: Hash of the file's content; of one of several faces, with another end for each.
         note: Space-separated notes: `GUESSED_RANGE` if the levels of black and white were guessed
             from the image, `ONE_LEVEL` if all its levels are nearly the same. "" for most images.
+        size: Width and height of the upright image in pixels, before it was cropped and resized;
+            of an aligned face those of the frame around it.
     """
 
     pixels: np.ndarray
     hash: str
     note: str
+    size: tuple[int, int]
 
 
 def decode_image(
     path: Path,
-    size: int,
+    shape: Shape,
     crop: Crop = "center",
     align: Align = "none",
     max_pixels: float = MAX_PIXELS,
+    background: Color = WHITE,
 ) -> DecodedImage:
-    """Read one image file, rotate it upright, crop it to a square and resize it.
+    """Read one image file, rotate it upright, crop it to an aspect ratio and resize it.
 
-    Grayscale, palette and CMYK images are converted to RGB, samples of more than 8 bits scaled to
-    8 bits, color profiles converted to sRGB, and transparent parts to white. The EXIF orientation
-    is applied. Of an animation, the first frame is used.
+    Grayscale, palette and CMYK images are converted to the channels of the result, samples of more
+    than 8 bits scaled to 8 bits, and color profiles converted to sRGB. The EXIF orientation is
+    applied. Of an animation, the first frame is used.
 
     Args:
         path: Image file.
-        size: Side of the result in pixels.
-        crop: Square to keep: the center, the one with most detail (smart), or the whole image
-            padded with white (pad).
-        align: none, or faces: align the largest face first, as in CelebA, to 178×218 pixels.
+        shape: Shape (H, W, C) of the result. C is 1 for gray, 3 for RGB and 4 for RGB with straight
+            alpha.
+        crop: Part to keep, see `crop_image`.
+        align: none, or faces: align the largest face first, as in CelebA.
         max_pixels: Maximum number of pixels to decode, see `decode_content`.
+        background: Color behind transparent parts of gray and RGB images and behind padding, and
+            that of fully transparent pixels.
 
     Raises:
         Rejection: The file can't be read or decoded, or has no face; the message is the reason.
         GanvasError: The face detector is not installed.
 
     Example:
-        >>> decode_image(Path("photo.jpg"), size=64, crop="smart").pixels.shape
-        (64, 64, 3)
+        >>> decode_image(Path("photo.jpg"), shape=(96, 64, 3), crop="smart").pixels.shape
+        (96, 64, 3)
     """
-    return _decode_file(path, size, crop, align, max_pixels)[0]
+    return _decode_file(path, shape, crop, align, max_pixels, background)[0]
 
 
 def decode_faces(
-    path: Path, size: int, crop: Crop = "center", max_pixels: float = MAX_PIXELS
+    path: Path,
+    shape: Shape,
+    crop: Crop = "center",
+    max_pixels: float = MAX_PIXELS,
+    background: Color = WHITE,
 ) -> list[DecodedImage]:
     """Read one image file like `decode_image`, and align each of its faces.
 
@@ -122,9 +136,10 @@ def decode_faces(
 
     Args:
         path: Image file.
-        size: Side of the results in pixels.
-        crop: Square of the aligned images to keep.
+        shape: Shape (H, W, C) of the results.
+        crop: Part of the aligned images to keep.
         max_pixels: Maximum number of pixels to decode, see `decode_content`.
+        background: Color behind transparent parts and padding.
 
     Returns:
         One image a face, from left to right, see `align_faces`; at least one.
@@ -133,25 +148,27 @@ def decode_faces(
         Rejection: The file can't be read or decoded, or has no face; the message is the reason.
         GanvasError: The face detector is not installed.
     """
-    return _decode_file(path, size, crop, "all_faces", max_pixels)
+    return _decode_file(path, shape, crop, "all_faces", max_pixels, background)
 
 
 def _decode_file(
-    path: Path, size: int, crop: Crop, align: Align, max_pixels: float
+    path: Path, shape: Shape, crop: Crop, align: Align, max_pixels: float, background: Color
 ) -> list[DecodedImage]:
     content = _read(path)
     try:
-        images, is_guess = _decode_content(content, size, crop, align, None, max_pixels)
+        images, is_guess = _decode_content(
+            content, shape, crop, align, None, max_pixels, background
+        )
     except Rejection as rejection:
         raise Rejection(rejection.with_hint) from rejection
     hashes = [hashlib.blake2b(content, digest_size=16).hexdigest()]
     if align == "all_faces":
         hashes = [_hash_face(hashes[0], number) for number in range(1, len(images) + 1)]
     decoded = []
-    for pixels, content_hash in zip(images, hashes, strict=True):
+    for (pixels, size), content_hash in zip(images, hashes, strict=True):
         notes = {GUESSED_RANGE: is_guess, ONE_LEVEL: _measure_contrast(pixels) < MIN_CONTRAST}
         note = " ".join(note for note in notes if notes[note])
-        decoded.append(DecodedImage(pixels, content_hash, note))
+        decoded.append(DecodedImage(pixels, content_hash, note, size))
     return decoded
 
 
@@ -162,47 +179,57 @@ def _hash_face(content_hash: str, number: int) -> str:
 
 def decode_content(
     content: bytes,
-    size: int,
+    shape: Shape,
     crop: Crop = "center",
     align: Align = "none",
     formats: tuple[str, ...] | None = None,
     most: float = MAX_PIXELS,
+    background: Color = WHITE,
 ) -> np.ndarray:
     """Decode the bytes of an image file like `decode_image`.
 
     Args:
         content: Content of the file.
-        size: Side of the result in pixels.
-        crop: Square to keep.
+        shape: Shape (H, W, C) of the result.
+        crop: Part to keep.
         align: Whether to align faces.
         formats: Pillow's names of the allowed formats; None: all image formats that it decodes.
         most: Maximum number of pixels to decode; a large JPEG or JPEG 2000 file is decoded to
             fewer than it has.
+        background: Color behind transparent parts and padding.
 
     Returns:
-        uint8 of shape (size, size, 3).
+        uint8 of shape (H, W, C).
 
     Raises:
         Rejection: The file can't be decoded or has no face; the message is the reason.
     """
-    return _decode_content(content, size, crop, align, formats, most)[0][0]
+    return _decode_content(content, shape, crop, align, formats, most, background)[0][0][0]
 
 
 def _decode_content(
     content: bytes,
-    size: int,
+    shape: Shape,
     crop: Crop,
     align: Align,
     formats: tuple[str, ...] | None,
     max_pixels: float,
-) -> tuple[list[np.ndarray], bool]:
-    """Return the pixels of one image or of all faces, and whether their range was guessed."""
+    background: Color,
+) -> tuple[list[tuple[np.ndarray, tuple[int, int]]], bool]:
+    """Return pixels and original size of one image or of all faces, and if the range is a guess."""
+    height, width, channels = shape
+    # Faces are detected in color.
+    needed = 3 if channels == 1 and align != "none" else channels
     try:
         source = _open(content, formats)
-        _reduce(source, content, size, align, max_pixels)
+        original = source.size
+        _reduce(source, content, (width, height), align, max_pixels)
         loaded, is_guess = load_8_bits(source, lambda: _open(content, formats))
         # Profile and orientation are those of the file, which a scaled image has not.
-        image = _to_srgb(_rotate_upright(loaded, source), source.info.get("icc_profile"))
+        method = _find_rotation(source)
+        upright = loaded if method is None else loaded.transpose(method)
+        original = original[::-1] if method in SWAPPING else original
+        image = convert_color(upright, source.info.get("icc_profile"), needed, background)
     except Rejection:
         raise
     except UnidentifiedImageError as error:
@@ -213,20 +240,30 @@ def _decode_content(
         # Pillow's codecs raise all kinds of errors on corrupt files, and no file may stop a run.
         reason = "truncated" if "truncated" in str(error) else f"damaged: {error}"
         raise Rejection(reason) from error
-    images = [image]
+    faces = [AlignedFace(image, image.size)]
     if align == "faces":
-        images = [face for face in [align_face(image)] if face is not None]
+        faces = [face for face in [align_face(image, (width, height))] if face is not None]
     elif align == "all_faces":
-        images = align_faces(image, size)
-    if not images:
+        faces = align_faces(image, (width, height))
+    if not faces:
         raise Rejection("no face")
-    return [np.asarray(crop_square(image, size, crop)) for image in images], is_guess
+    decoded = []
+    for part, size in faces:
+        part = part if part.mode == MODES[channels] else part.convert(MODES[channels])
+        pixels = to_pixels(crop_image(part, (width, height), crop, background))
+        # In pixels of the file, which may have been decoded at a reduced size.
+        sides = [side * a / b for side, a, b in zip(size, original, image.size, strict=True)]
+        decoded.append((pixels, (max(1, round(sides[0])), max(1, round(sides[1])))))
+    return decoded, is_guess
 
 
 def _measure_contrast(pixels: np.ndarray) -> float:
-    step = max(1, len(pixels) // CONTRAST_SIDE)
-    low, high = np.quantile(pixels[::step, ::step], (0.02, 0.98))
-    return float(high - low)
+    """Return the difference of levels; of a transparent image on white or on black."""
+    step = max(1, min(pixels.shape[:2]) // CONTRAST_SIDE)
+    part = pixels[::step, ::step]
+    grounds = [to_rgb(part, color) for color in (WHITE, BLACK)] if part.shape[2] == 4 else [part]
+    ranges = [np.quantile(levels, (0.02, 0.98)) for levels in grounds]
+    return float(max(high - low for low, high in ranges))
 
 
 def _read(path: Path) -> bytes:
@@ -253,8 +290,17 @@ def _open(content: bytes, formats: tuple[str, ...] | None) -> Image.Image:
     raise UnidentifiedImageError("Opened before, but not again.")
 
 
-def _reduce(image: Image.Image, content: bytes, size: int, align: Align, max_pixels: float) -> None:
+def _reduce(
+    image: Image.Image, content: bytes, size: tuple[int, int], align: Align, max_pixels: float
+) -> None:
     """Choose the scale at which an opened image is decoded, if its format has several.
+
+    Args:
+        image: The image, which is not loaded.
+        content: Its file.
+        size: Width and height to which it will be cropped and resized, once it is upright.
+        align: Whether faces will be aligned before.
+        max_pixels: Maximum number of pixels to decode.
 
     Raises:
         Rejection: It is too small, or too large even so.
@@ -267,9 +313,13 @@ def _reduce(image: Image.Image, content: bytes, size: int, align: Align, max_pix
         raise _too_large(pixels, max(MAX_PROGRESSIVE_PIXELS, 2 * max_pixels), "progressive ")
     if image.format in ("JPEG", "MPO") and content.count(b"\xff\xda") > MAX_SCANS:
         raise Rejection(f"a JPEG of more than {MAX_SCANS} scans: save it again")
-    draft = (size * DRAFT_FACTOR, size * DRAFT_FACTOR)
+    # Of other formats, the EXIF header may come last, and they can't be reduced.
+    is_lying = image.format in ("JPEG", "MPO") and _find_rotation(image) in SWAPPING
+    width, height = size[::-1] if is_lying else size
+    draft = (width * DRAFT_FACTOR, height * DRAFT_FACTOR)
     if align != "none":
-        scale = (FACE_DRAFT if align == "faces" else GROUP_DRAFT) / max(image.size)
+        side = FACE_DRAFT if align == "faces" else GROUP_DRAFT
+        scale = side * max(1, max(size) / FACE_SIDE) / max(image.size)
         draft = (math.ceil(image.width * scale), math.ceil(image.height * scale))
     if isinstance(image, Jpeg2KImageFile) and pixels > max_pixels:
         factor = min(width // wanted for width, wanted in zip(image.size, draft, strict=True))
@@ -302,73 +352,13 @@ def _too_large(pixels: float, most: float, kind: str = "") -> Rejection:
     )
 
 
-def _rotate_upright(image: Image.Image, source: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation of the source; an unreadable one counts as upright.
+def _find_rotation(image: Image.Image) -> Image.Transpose | None:
+    """Return what rotates an image upright by its EXIF header; an unreadable one is ignored.
 
     Pillow's `exif_transpose` also rewrites the EXIF, which fails on malformed tags.
     """
     try:
-        method = EXIF_TRANSPOSE.get(source.getexif().get(ExifTags.Base.Orientation, 1))
+        return EXIF_TRANSPOSE.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # Pillow raises all kinds of errors
         logger.debug("Ignoring an EXIF header that can't be read.")
-        return image
-    return image if method is None else image.transpose(method)
-
-
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert to sRGB by the color profile, or to RGB if there is no usable one."""
-    # Profiles of CMYK and grayscale images apply to their own mode, others to RGB.
-    image = image if profile and image.mode in ("CMYK", "L") else _to_rgb(image)
-    if profile:
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            srgb = ImageCms.createProfile("sRGB")
-            converted = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
-            image = cast(Image.Image, converted)  # None only with inPlace=True
-        except (ImageCms.PyCMSError, OSError, ValueError):
-            logger.debug("Ignoring a color profile that can't be used.")
-    return image.convert("RGB")
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "LAB":
-        lab, srgb = (ImageCms.createProfile(space) for space in ("LAB", "sRGB"))
-        image = cast(Image.Image, ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB"))
-    if image.mode == "La":
-        image = image.convert("LA")
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    layer = image.convert("RGBA")
-    white = Image.new("RGBA", layer.size, "white")
-    return Image.alpha_composite(white, layer).convert("RGB")
-
-
-def crop_square(image: Image.Image, size: int, crop: Crop) -> Image.Image:
-    """Crop an image to a square and resize it; the size may be that which it has."""
-    if crop == "pad":
-        return ImageOps.pad(image, (size, size), Image.Resampling.LANCZOS, color="white")
-    # Not rounded: half a pixel of an image decoded at an eighth is four of the original.
-    side = min(image.size)
-    offset = 0.5 if crop == "center" else _find_detail(image)
-    left, top = (image.width - side) * offset, (image.height - side) * offset
-    box = (left, top, left + side, top + side)
-    return image.resize((size, size), Image.Resampling.LANCZOS, box=box)
-
-
-def _find_detail(image: Image.Image) -> float:
-    """Return the offset along the longer side, from 0 to 1, of the square with most edges."""
-    image = image.convert("L")
-    image.thumbnail((DETAIL_SIDE, DETAIL_SIDE))
-    levels = np.asarray(image, dtype=np.float64)
-    levels = levels if image.width > image.height else levels.T
-    if levels.shape[0] < 2 or levels.shape[0] == levels.shape[1]:
-        return 0.5
-    edges = sum(np.abs(gradient) for gradient in np.gradient(levels)).sum(0)
-    side = min(image.size)
-    windows = np.convolve(edges, np.ones(side), mode="valid")
-    if windows.max() == 0:
-        return 0.5
-    offsets = np.arange(len(windows)) - (len(windows) - 1) / 2
-    # Among squares with similar detail, prefer the one nearest the center.
-    best = np.argmax(windows / windows.max() - 0.02 * np.abs(offsets) / side)
-    return float(best / (len(windows) - 1))
+        return None

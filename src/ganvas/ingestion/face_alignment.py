@@ -4,16 +4,18 @@ import functools
 import math
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from ganvas.errors import GanvasError
 from ganvas.extras import install_command
+from ganvas.ingestion.color_conversion import composite
 
-# Width and height of CelebA's aligned images.
-ALIGNED = (178, 218)
+# Width and height of CelebA's aligned images, and the side of packed images up to which faces are
+# aligned in this resolution; for larger ones it is a multiple.
+ALIGNED, MAX_ALIGNED_SIDE = (178, 218), 256
 # x and y, from the center of the first pixel, of the left eye, right eye, nose and corners of the
 # mouth in aligned images: medians, rounded to half a pixel, of MTCNN's landmarks in 299 of 300
 # images, so that its systematic errors cancel out. The eyes and the middle of the mouth are within
@@ -44,7 +46,19 @@ MAX_FRAME = 4
 _lock = threading.Lock()
 
 
-def align_face(image: Image.Image) -> Image.Image | None:
+class AlignedFace(NamedTuple):
+    """An aligned face.
+
+    Attributes:
+        image: The aligned image, of 178×218 pixels or a multiple.
+        size: Width and height of its frame in pixels of the original.
+    """
+
+    image: Image.Image
+    size: tuple[int, int]
+
+
+def align_face(image: Image.Image, size: tuple[int, int] = ALIGNED) -> AlignedFace | None:
     """Align the largest face of an image as in CelebA's aligned images.
 
     Five landmarks are detected by MTCNN (Zhang et al. 2016, arXiv 1604.02878). The image is
@@ -52,41 +66,54 @@ def align_face(image: Image.Image) -> Image.Image | None:
     sense. Pixels outside of the image repeat its edge. The result is deterministic.
 
     Args:
-        image: An upright image in mode RGB, of any size.
+        image: An upright image in mode RGB or RGBA, of any size.
+        size: Width and height in pixels of the images that are made of the result.
 
     Returns:
-        The aligned image, RGB of 178×218 pixels; None if no face is detected.
+        The aligned image in the same mode; None if no face is detected.
 
     Raises:
         GanvasError: The package mtcnn is not installed.
 
     Example:
-        >>> aligned = align_face(Image.open("portrait.jpg").convert("RGB"))
+        >>> align_face(Image.open("portrait.jpg").convert("RGB")).image.size
+        (178, 218)
     """
-    landmarks = find_landmarks(image)
+    landmarks = find_landmarks(composite(image))
     fit = None if landmarks is None else _fit_face(image, landmarks)
-    return None if fit is None else _warp(image, *fit)
+    return None if fit is None else _align(image, fit, size)
 
 
-def align_faces(image: Image.Image, size: int) -> list[Image.Image]:
+def align_faces(image: Image.Image, size: tuple[int, int]) -> list[AlignedFace]:
     """Align every face of a group like `align_face`, from left to right.
 
     Faces that are only a few pixels wide, as in the background, are left out: those that images of
     the given size would show enlarged by more than `MAX_ENLARGEMENT`.
 
     Args:
-        image: An upright image in mode RGB, of any size.
-        size: Side in pixels of the square images that are made of the result.
+        image: An upright image in mode RGB or RGBA, of any size.
+        size: Width and height in pixels of the images that are made of the result.
 
     Returns:
-        The aligned images, RGB of 178×218 pixels; none if there is no face of enough pixels.
+        The aligned images in the same mode; none if there is no face of enough pixels.
 
     Raises:
         GanvasError: The package mtcnn is not installed.
     """
-    fits = [_fit_face(image, landmarks) for landmarks in find_all_landmarks(image)]
-    largest = MAX_ENLARGEMENT * min(ALIGNED) / size
-    return [_warp(image, *fit) for fit in fits if fit is not None and abs(fit[0]) <= largest]
+    fits = [_fit_face(image, landmarks) for landmarks in find_all_landmarks(composite(image))]
+    largest = MAX_ENLARGEMENT / max(side / own for side, own in zip(size, ALIGNED, strict=True))
+    return [_align(image, fit, size) for fit in fits if fit is not None and abs(fit[0]) <= largest]
+
+
+def _align(image: Image.Image, fit: tuple[complex, complex], size: tuple[int, int]) -> AlignedFace:
+    factor, offset = fit
+    resolution = 1
+    if max(size) > MAX_ALIGNED_SIDE:
+        ratios = [side / own for side, own in zip(size, ALIGNED, strict=True)]
+        resolution = math.ceil(max(ratios))
+    aligned = _warp(image, factor * resolution, offset * resolution, resolution)
+    width, height = (max(1, round(side / abs(factor))) for side in ALIGNED)
+    return AlignedFace(aligned, (width, height))
 
 
 def _fit_face(image: Image.Image, landmarks: np.ndarray) -> tuple[complex, complex] | None:
@@ -176,12 +203,13 @@ def fit_similarity(points: np.ndarray, targets: np.ndarray) -> tuple[complex, co
     return complex(factor), complex(w.mean() - factor * z.mean())
 
 
-def _warp(image: Image.Image, factor: complex, offset: complex) -> Image.Image:
+def _warp(image: Image.Image, factor: complex, offset: complex, resolution: int = 1) -> Image.Image:
     """Return the aligned image, which maps a point z of the image to factor · z + offset."""
+    aligned = (ALIGNED[0] * resolution, ALIGNED[1] * resolution)
     # Pillow's affine transform does not antialias, so the image is downscaled first.
     small = _downscale(image, OVERSAMPLING * abs(factor))
     scale_x, scale_y = small.width / image.width, small.height / image.height
-    width, height = (OVERSAMPLING * side for side in ALIGNED)
+    width, height = (OVERSAMPLING * side for side in aligned)
     # Inverse transform from a point of the oversampled result to one of the small image.
     inverse, start = 1 / (factor * OVERSAMPLING), -offset / factor
     matrix = np.array(
@@ -201,7 +229,7 @@ def _warp(image: Image.Image, factor: complex, offset: complex) -> Image.Image:
     warped = padded.transform(
         (width, height), Image.Transform.AFFINE, matrix.ravel().tolist(), Image.Resampling.BICUBIC
     )
-    return warped.resize(ALIGNED, Image.Resampling.LANCZOS)
+    return warped.resize(aligned, Image.Resampling.LANCZOS)
 
 
 def _downscale(image: Image.Image, scale: float) -> Image.Image:

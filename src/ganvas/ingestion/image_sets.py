@@ -16,16 +16,20 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from ganvas.channels import WHITE
 from ganvas.disk_space import explain_disk_error
 from ganvas.errors import GanvasError
 from ganvas.ingestion.archives import find_images, is_archive, unpack, was_unpacked
-from ganvas.ingestion.decode import MIN_SIDE, Crop, crop_square
+from ganvas.ingestion.color_conversion import MODES, Color, convert_color
+from ganvas.ingestion.cropping import Crop, crop_image, to_image, to_pixels
+from ganvas.ingestion.decode import MIN_SIDE
 from ganvas.ingestion.executors import ExecutorOptions, run_tasks
 from ganvas.ingestion.file_index import first_folder, keep_image_files, scan
 from ganvas.ingestion.pack_worker import (
     CHUNK_SIZE,
     ChunkTask,
     DecodeOptions,
+    chunk_size,
     make_chunk,
     read_chunk_array,
     read_chunk_results,
@@ -41,6 +45,7 @@ ARRAY_NAMES = ("images", "arr_0")
 BLOCK_BYTES = 2**25
 # More bytes of images are kept in a temporary file.
 MEMORY_BYTES = 2**31
+ARRAY_SHAPE = "(N, H, W, C), C = 1, 3 or 4"
 FORMATS = "a folder of images, a ZIP or TAR archive, or an .npz file"
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
 
@@ -49,7 +54,7 @@ class ImageSet(NamedTuple):
     """Images of one size.
 
     Attributes:
-        images: uint8 of shape (N, size, size, 3).
+        images: uint8 of shape (N, H, W, C).
         index: One row an image: path (in an .npz file its number) and class, the first folder; ""
             without one.
         rejected: One row a file that was rejected or skipped: path, reason.
@@ -88,7 +93,7 @@ class NpzSource(NamedTuple):
     Attributes:
         file: The file.
         member: Name of the array's file in it.
-        shape: (N, H, W, 3).
+        shape: (N, H, W, C); C is 1, 3 or 4.
         start: First byte of the array in its file.
     """
 
@@ -115,18 +120,20 @@ class SetOptions(NamedTuple):
     """How to read the images.
 
     Attributes:
-        size: Side of the result in pixels.
-        crop: Square of an image to keep, as ingestion does.
+        shape: Shape (H, W, C) of the results.
+        crop: Part of an image to keep, as ingestion does.
         max_pixels: Maximum number of pixels of an image to decode.
         max_rejected_share: Stop if more than this share of the images can't be decoded.
         workers: Decoding processes; None: one per core.
+        background: Color behind transparent parts and padding.
     """
 
-    size: int
+    shape: tuple[int, int, int]
     crop: Crop
     max_pixels: float
     max_rejected_share: float
     workers: int | None
+    background: Color = WHITE
 
 
 def open_image_set(path: Path, cache: Path, key: str) -> Source:
@@ -160,7 +167,7 @@ def open_image_set(path: Path, cache: Path, key: str) -> Source:
 
 
 def read_image_set(source: Source, positions: np.ndarray, options: SetOptions) -> ImageSet:
-    """Decode images as ingestion does, without alignment, and crop and resize them to squares.
+    """Decode images as ingestion does, without alignment, and crop and resize them to a shape.
 
     Args:
         source: What `open_image_set` has found.
@@ -171,7 +178,7 @@ def read_image_set(source: Source, positions: np.ndarray, options: SetOptions) -
         GanvasError: The file is damaged, or too many images are.
     """
     if isinstance(source, NpzSource):
-        images = _allocate(len(positions), options.size)
+        images = _allocate(len(positions), options.shape)
         for number, pixels in enumerate(_stream(source, positions)):
             images[number] = _fit(pixels, options)
         paths = pd.Series(positions.astype(str), dtype="str")
@@ -220,25 +227,28 @@ def _open_npz(file: Path, key: str) -> NpzSource:
         found = ", ".join(f"{name} {headers[full][0]}" for name, full in names.items())
         raise GanvasError(
             f"{file} has the arrays {found or 'none'}: save the images in it as 'images', uint8 of "
-            "shape (N, H, W, 3), by np.savez."
+            f"shape {ARRAY_SHAPE}, by np.savez."
         )
     member = (named or shaped)[0]
     shape, fortran, dtype, start, length = headers[member]
     where = f"The array '{member.removesuffix('.npy')}' of {file}"
-    needs = "images must be uint8 of shape (N, H, W, 3)"
+    needs = f"images must be uint8 of shape {ARRAY_SHAPE}"
     if dtype.kind not in "uif":
         raise GanvasError(f"{where} is of type {dtype}, and {needs}: save the images' pixels.")
     if dtype != np.uint8:
         hint = "scale them to 0 to 255, and save images.round().clip(0, 255).astype('uint8')"
         raise GanvasError(f"{where} is of type {dtype}, and {needs}: {hint}.")
-    if len(shape) == 4 and shape[1] == 3 and shape[3] != 3:
+    if len(shape) == 4 and shape[1] in MODES and shape[3] not in MODES:
         hint = "save images.transpose(0, 2, 3, 1)"
         raise GanvasError(f"{where} has the shape {shape}, and {needs}: {hint}.")
     if len(shape) == 3 and shape[2] == 3 and min(shape[:2]) >= MIN_SIDE:
         hint = "a single image is no set of images; save several by np.stack"
         raise GanvasError(f"{where} has the shape {shape}, and {needs}: {hint}.")
-    if len(shape) != 4 or shape[3] != 3:
-        hint = "repeat the one channel of gray images three times, and drop an alpha channel"
+    if len(shape) == 3 and min(shape[1:]) >= MIN_SIDE:
+        hint = "add the one channel of gray images by images[..., None]"
+        raise GanvasError(f"{where} has the shape {shape}, and {needs}: {hint}.")
+    if len(shape) != 4 or shape[3] not in MODES:
+        hint = "channels are one of gray, three of RGB, or four of RGB with straight alpha"
         raise GanvasError(f"{where} has the shape {shape}, and {needs}: {hint}.")
     if not shape[0] or min(shape[1:3]) < MIN_SIDE:
         hint = f"there must be images of {MIN_SIDE}×{MIN_SIDE} pixels or more"
@@ -283,7 +293,7 @@ def _read_headers(file: Path) -> dict[str, Header]:
 
 def _is_of_images(header: Header) -> bool:
     shape, _, dtype, *_ = header
-    return dtype == np.uint8 and len(shape) == 4 and shape[3] == 3
+    return dtype == np.uint8 and len(shape) == 4 and shape[3] in MODES
 
 
 def _damaged(file: Path) -> GanvasError:
@@ -321,38 +331,43 @@ def _read_exactly(stream: IO[bytes], length: int) -> bytes:
 
 
 def _fit(pixels: np.ndarray, options: SetOptions) -> np.ndarray:
-    if pixels.shape[:2] == (options.size, options.size):
+    # Of transparent ones, hidden colors become that of the background.
+    if pixels.shape == options.shape and options.shape[2] != 4:
         return pixels
-    return np.asarray(crop_square(Image.fromarray(pixels), options.size, options.crop))
+    height, width, channels = options.shape
+    image = convert_color(to_image(pixels), None, channels, options.background)
+    return to_pixels(crop_image(image, (width, height), options.crop, options.background))
 
 
-def _allocate(count: int, size: int) -> np.ndarray:
+def _allocate(count: int, shape: tuple[int, int, int]) -> np.ndarray:
     """Return an array for images: in memory, or if they are many in a file that ends with it."""
-    shape = (count, size, size, 3)
-    if np.prod(shape, dtype=np.int64) <= MEMORY_BYTES:
-        return np.empty(shape, np.uint8)
+    whole = (count, *shape)
+    if np.prod(whole, dtype=np.int64) <= MEMORY_BYTES:
+        return np.empty(whole, np.uint8)
     with tempfile.TemporaryFile() as file:
-        return np.memmap(file, np.uint8, "w+", shape=shape)
+        return np.memmap(file, np.uint8, "w+", shape=whole)
 
 
 def _decode(source: FolderSource, paths: list[str], options: SetOptions) -> ImageSet:
     decode_options = DecodeOptions(
         source.folder.resolve(),
-        (options.size, options.size, 3),
+        options.shape,
         options.crop,
         "none",
         options.max_pixels,
+        options.background,
     )
-    images = _allocate(len(paths), options.size)
+    images = _allocate(len(paths), options.shape)
+    step = chunk_size(options.shape)
     count, tables = 0, []
     with tempfile.TemporaryDirectory() as folder:
         tasks = [
             ChunkTask(
                 Path(folder) / f"{start:09d}.npz",
-                tuple(paths[start : start + CHUNK_SIZE]),
+                tuple(paths[start : start + step]),
                 decode_options,
             )
-            for start in range(0, len(paths), CHUNK_SIZE)
+            for start in range(0, len(paths), step)
         ]
         running = run_tasks(make_chunk, tasks, ExecutorOptions(None, options.workers))
         for _ in track(running, f"Reading {source.folder.name}", total=len(tasks)):

@@ -5,12 +5,14 @@ differ by little, compared with the contrast within them. Comparing all pairs wo
 large collection, so only images in the same cell of a coarse grid of a few features are compared.
 """
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from ganvas.channels import to_rgb
 from ganvas.ingestion.shards import ShardedImages
 
 # Sides of the reduced images, which divide all sizes of collections.
@@ -26,8 +28,10 @@ MIN_CONTRAST = 2.0
 # FEATURES + 1 parts of it in a feature at most once.
 FEATURES = 8
 CELL = 12.0
-# Images read at a time, and pairs compared at a time.
-READ, COMPARED = 256, 2**16
+# Images read at a time and their bytes, and pairs compared at a time.
+READ, READ_BYTES, COMPARED = 256, 2**26, 2**16
+# Neither black nor white shapes vanish before it.
+BACKGROUND = (128, 128, 128)
 # Members of cells that are compared pair by pair, and as a matrix of this many rows at most.
 SMALL, LARGE = 32, 1024
 
@@ -46,7 +50,8 @@ def group_near_duplicates(images: ShardedImages | np.ndarray) -> np.ndarray:
     Memory is 600 bytes an image, and 200,000 images take about a minute.
 
     Args:
-        images: uint8 of shape (N, H, W, 3), H and W multiples of 16.
+        images: uint8 of shape (N, H, W, C), H and W multiples of 16. Transparent ones are compared
+            on gray.
 
     Returns:
         Group of each image, int64 of shape (N,): the first position of its images.
@@ -92,8 +97,9 @@ def _reduce(images: ShardedImages | np.ndarray) -> _Reduced:
     colors = np.empty((count, SIDE * SIDE * 3), np.uint8)
     gray = np.empty((count, GRAY_SIDE * GRAY_SIDE), np.uint8)
     contrast = np.empty(count, np.float32)
-    for start in range(0, count, READ):
-        block = images[start : start + READ]
+    step = max(1, min(READ, READ_BYTES // math.prod(images.shape[1:])))
+    for start in range(0, count, step):
+        block = to_rgb(images[start : start + step], BACKGROUND)
         end = start + len(block)
         height, width = (side // GRAY_SIDE for side in block.shape[1:3])
         tiles = block.reshape(-1, GRAY_SIDE, height, GRAY_SIDE, width, 3)

@@ -16,9 +16,10 @@ import pandas as pd
 from ganvas.atomic_files import atomic_path
 from ganvas.ingestion.executors import ExecutorOptions, run_tasks
 from ganvas.ingestion.pack_worker import (
-    CHUNK_SIZE,
+    RESULT_TYPES,
     ChunkTask,
     DecodeOptions,
+    chunk_size,
     has_recovered,
     make_chunk,
     read_chunk_array,
@@ -30,7 +31,6 @@ from ganvas.progress import track
 logger = logging.getLogger(__name__)
 
 DUPLICATE = "duplicate of "
-COLUMNS = ["path", "hash", "reason", "note"]
 
 
 class Shard(NamedTuple):
@@ -112,21 +112,22 @@ def pack_shards(
 
     Yields:
         After each shard, the results of all files so far, one row an image or a rejected file:
-        path, hash ("" if rejected), reason ("" if packed) and note, see `DecodedImage`. Of several
-        files with the same content only the first is packed.
+        path, hash ("" if rejected), reason ("" if packed), note, and width and height before
+        cropping, see `DecodedImage` (0 if unknown). Of several files with the same content only the
+        first is packed.
 
     Raises:
         GanvasError: The workers fail.
     """
     shards = _plan_shards(paths.tolist(), decode_options, work)
-    results = pd.DataFrame(columns=COLUMNS, dtype="str")
+    results = pd.DataFrame(columns=list(RESULT_TYPES)).astype(RESULT_TYPES)
     for shard, is_new in _make_chunks(shards, executor_options):
         if is_new:
             results = _finish_shard(shard, results, decode_options.shape)
             if len(shards) > 1:
                 logger.info("%d of %d files read", results["path"].nunique(), len(paths))
         else:
-            results = pd.concat([results, pd.read_parquet(shard.results)], ignore_index=True)
+            results = pd.concat([results, _read_results(shard)], ignore_index=True)
         yield results
 
 
@@ -157,7 +158,7 @@ def _plan_shards(paths: list[str], options: DecodeOptions, work: Path) -> list[S
     shards = []
     for number, start in enumerate(range(0, len(paths), SHARD_SIZE)):
         end = min(start + SHARD_SIZE, len(paths))
-        bounds = pairwise([*range(start, end, CHUNK_SIZE), end])
+        bounds = pairwise([*range(start, end, chunk_size(options.shape)), end])
         tasks = [
             ChunkTask(chunks / f"{first:09d}.npz", tuple(paths[first:last]), options)
             for first, last in bounds
@@ -186,7 +187,7 @@ def _make_chunks(shards: list[Shard], options: ExecutorOptions) -> Iterator[tupl
 def _finish_shard(shard: Shard, earlier: pd.DataFrame, shape: tuple[int, int, int]) -> pd.DataFrame:
     """Write the images of a shard without duplicates; return the results of all files so far."""
     tables = [read_chunk_results(task) for task in shard.tasks]
-    results = mark_duplicates(pd.concat([earlier, *tables], ignore_index=True)[COLUMNS])
+    results = mark_duplicates(pd.concat([earlier, *tables], ignore_index=True))
     own = results[len(earlier) :]
     write_shard(shard.images, _packed_images(shard.tasks, tables, own), shape)
     with atomic_path(shard.results, durable=True) as partial_file:
@@ -194,6 +195,12 @@ def _finish_shard(shard: Shard, earlier: pd.DataFrame, shape: tuple[int, int, in
     for task in shard.tasks:
         task.target.unlink()
     return results
+
+
+def _read_results(shard: Shard) -> pd.DataFrame:
+    """Read the results of a finished shard; earlier versions recorded no sizes."""
+    table = pd.read_parquet(shard.results)
+    return table.reindex(columns=list(RESULT_TYPES), fill_value=0).astype(RESULT_TYPES)
 
 
 def _packed_images(

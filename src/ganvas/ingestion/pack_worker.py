@@ -1,5 +1,6 @@
 """Decode chunks of image files in worker processes."""
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,11 +8,13 @@ import numpy as np
 import pandas as pd
 
 from ganvas.atomic_files import atomic_path
+from ganvas.channels import WHITE
 from ganvas.errors import GanvasError
+from ganvas.ingestion.color_conversion import Color
+from ganvas.ingestion.cropping import Crop
 from ganvas.ingestion.decode import (
     MAX_PIXELS,
     Align,
-    Crop,
     DecodedImage,
     decode_faces,
     decode_image,
@@ -19,9 +22,18 @@ from ganvas.ingestion.decode import (
 from ganvas.ingestion.file_reading import UNREADABLE, read_file
 from ganvas.ingestion.rejection import NoAnswer, Rejection
 
-# Files per chunk: enough to outweigh the overhead of a task, few enough to bound the memory of a
-# worker and the work lost when it is killed.
-CHUNK_SIZE = 256
+# Files per chunk, and bytes of their images: enough to outweigh the overhead of a task, few enough
+# to bound the memory of a worker and the work lost when it is killed.
+CHUNK_SIZE, CHUNK_BYTES = 256, 2**26
+# Types of the columns of a table of results.
+RESULT_TYPES = {
+    "path": "str",
+    "hash": "str",
+    "reason": "str",
+    "note": "str",
+    "width": "int64",
+    "height": "int64",
+}
 # Seconds to wait for a file that could not be read before, to find out whether it can be now.
 RETRY_SECONDS = 5
 # Files in a row that are waited for in vain before ingestion ends: each costs a minute.
@@ -37,6 +49,7 @@ class DecodeOptions(NamedTuple):
         crop: Part to keep.
         align: Whether to align faces.
         max_pixels: Maximum number of pixels to decode.
+        background: Color behind transparent parts and padding.
     """
 
     raw: Path
@@ -44,6 +57,7 @@ class DecodeOptions(NamedTuple):
     crop: Crop
     align: Align
     max_pixels: float = MAX_PIXELS
+    background: Color = WHITE
 
 
 class ChunkTask(NamedTuple):
@@ -60,6 +74,16 @@ class ChunkTask(NamedTuple):
     options: DecodeOptions
 
 
+def chunk_size(shape: tuple[int, int, int]) -> int:
+    """Return the number of files of a chunk for images of a shape.
+
+    Example:
+        >>> chunk_size((64, 64, 3)), chunk_size((1024, 1024, 3))
+        (256, 21)
+    """
+    return max(1, min(CHUNK_SIZE, CHUNK_BYTES // math.prod(shape)))
+
+
 def make_chunk(task: ChunkTask) -> None:
     """Decode the files of a chunk and write images and results, unless they exist.
 
@@ -73,7 +97,7 @@ def make_chunk(task: ChunkTask) -> None:
     if task.target.exists() and not has_recovered(read_chunk_results(task), options.raw):
         return
     images = np.empty((len(task.paths), *options.shape), np.uint8)
-    results, files = [], []
+    results, files, sizes = [], [], []
     count = unanswered = 0
     for file, path in enumerate(task.paths):
         try:
@@ -81,6 +105,7 @@ def make_chunk(task: ChunkTask) -> None:
         except Rejection as rejection:
             results.append(("", str(rejection), ""))
             files.append(file)
+            sizes.append((0, 0))
             unanswered = unanswered + 1 if isinstance(rejection, NoAnswer) else 0
             if unanswered == MAX_UNANSWERED:
                 raise GanvasError(
@@ -95,19 +120,22 @@ def make_chunk(task: ChunkTask) -> None:
             count += 1
             results.append((image.hash, "", image.note))
             files.append(file)
+            sizes.append(image.size)
         unanswered = 0
     # A scheduler may run the same task on several workers.
     with (
         atomic_path(task.target, shared=True, durable=True) as partial,
         partial.open("wb") as stream,
     ):
-        np.savez(stream, images=images[:count], results=results, files=files)
+        np.savez(stream, images=images[:count], results=results, files=files, sizes=sizes)
 
 
 def _decode(path: Path, options: DecodeOptions) -> list[DecodedImage]:
     if options.align == "all_faces":
-        return decode_faces(path, options.shape[0], options.crop, options.max_pixels)
-    return [decode_image(path, options.shape[0], *options[2:])]
+        return decode_faces(
+            path, options.shape, options.crop, options.max_pixels, options.background
+        )
+    return [decode_image(path, *options[1:])]
 
 
 def has_recovered(results: pd.DataFrame, raw: Path) -> bool:
@@ -136,14 +164,18 @@ def read_chunk_results(task: ChunkTask) -> pd.DataFrame:
 
     Returns:
         One row an image or a rejected file: path, hash of its content ("" if rejected), reason
-        ("" if decoded) and note, see `DecodedImage`.
+        ("" if decoded), note, and width and height before it was cropped, see `DecodedImage`; 0 of
+        rejected files and of chunks of earlier versions.
     """
     with np.load(task.target, allow_pickle=False) as arrays:
         results = arrays["results"].tolist()
         # Chunks of earlier versions have one row a file.
         files = arrays["files"] if "files" in arrays else range(len(results))
+        sizes = arrays["sizes"] if "sizes" in arrays else np.zeros((len(results), 2), np.int64)
     table = pd.DataFrame(results, columns=["hash", "reason", "note"], dtype="str")
-    return table.assign(path=pd.Series([task.paths[file] for file in files], dtype="str"))
+    table["path"] = pd.Series([task.paths[file] for file in files], dtype="str")
+    table["width"], table["height"] = sizes.reshape(-1, 2).T.astype(np.int64)
+    return table[list(RESULT_TYPES)]
 
 
 def read_chunk_array(chunk: Path, name: str) -> np.ndarray:

@@ -39,7 +39,9 @@ from ganvas.ingestion.collection import (
     read_source,
     replace_collection,
 )
-from ganvas.ingestion.decode import GUESSED_RANGE, MAX_PIXELS, ONE_LEVEL, Align, Crop
+from ganvas.ingestion.color_conversion import COLOR_TEXT, check_color, read_color
+from ganvas.ingestion.cropping import Crop, measure_enlargement
+from ganvas.ingestion.decode import GUESSED_RANGE, MAX_PIXELS, ONE_LEVEL, Align
 from ganvas.ingestion.executors import ExecutorOptions
 from ganvas.ingestion.file_index import FILE_STATS
 from ganvas.ingestion.near_duplicates import group_near_duplicates, join_groups
@@ -60,9 +62,11 @@ logger = logging.getLogger(__name__)
 FORMAT_VERSION = 3
 # Column of the index that counts the faces of a file.
 FACE_NUMBER = "face_number"
+# Columns of the index of stretched images: their sizes before, in pixels.
+ORIGINAL_SIZE = ["original_width", "original_height"]
 # Parameters of later versions, which are part of fingerprints only where they are set, so that
 # collections of earlier versions keep theirs.
-LATER_PARAMS = {"channels"}
+LATER_PARAMS = {"channels", "background"}
 # Parameters that do not change the packed bytes, so they are not part of the fingerprint.
 EXECUTION_PARAMS = {"max_rejected_share", "workers", "scheduler"}
 
@@ -72,6 +76,9 @@ class PackParams(Params):
 
     size: Annotated[Size, BeforeValidator(check_size), Field(description=SIZE_TEXT)] = 64
     channels: Channels = "rgb"
+    background: Annotated[str, BeforeValidator(check_color), Field(description=COLOR_TEXT)] = (
+        "white"
+    )
     crop: Crop = "center"
     align: Align = "none"
     max_megapixels: float = Field(MAX_PIXELS / 1e6, ge=1, le=10_000)
@@ -149,7 +156,8 @@ def pack(
             # The manifest is written last: it marks the collection as complete.
             index.to_parquet(work / "whole" / INDEX)
             rejected.to_parquet(work / "whole" / REJECTED)
-            manifest = {"fingerprint": fingerprint, "near_duplicates": near_duplicates}
+            manifest: dict[str, Any] = {"fingerprint": fingerprint}
+            manifest |= {"near_duplicates": near_duplicates} | _describe_aspect(index)
             manifest |= _describe_source(raw, params, choice)
             (work / "whole" / MANIFEST).write_text(json.dumps(manifest))
             replace_folder(folder, work / "whole")
@@ -236,6 +244,14 @@ def _update_manifest(
             partial.write_text(json.dumps(updated))
 
 
+def _describe_aspect(index: pd.DataFrame) -> dict[str, float]:
+    """Return the median of width divided by height of stretched images before they were."""
+    if ORIGINAL_SIZE[0] not in index:
+        return {}
+    width, height = (index[name] for name in ORIGINAL_SIZE)
+    return {"aspect": round(float((width / height).median()), 4)}
+
+
 def _describe_source(
     raw: Path, params: PackParams, choice: dict[str, Any] | None
 ) -> dict[str, Any]:
@@ -281,14 +297,22 @@ def _pack_files(
     records: pd.DataFrame, raw: Path, work: Path, params: PackParams
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Pack all files into `work/whole`; return the index and the table of rejected files."""
-    if params.align == "all_faces" and FACE_NUMBER in records:
-        raise GanvasError(
-            f"The images have a label column {FACE_NUMBER}, which ingest.align=all_faces adds: "
-            "call it otherwise in the table of labels."
-        )
+    for cause, names in (("align=all_faces", [FACE_NUMBER]), ("crop=stretch", ORIGINAL_SIZE)):
+        key, value = cause.split("=")
+        taken = [name for name in names if name in records]
+        if getattr(params, key) == value and taken:
+            raise GanvasError(
+                f"The images have a label column {taken[0]}, which ingest.{cause} adds: call it "
+                "otherwise in the table of labels."
+            )
     max_pixels = params.max_megapixels * 1e6
     decode_options = DecodeOptions(
-        raw.resolve(), params.image_shape, params.crop, params.align, max_pixels
+        raw.resolve(),
+        params.image_shape,
+        params.crop,
+        params.align,
+        max_pixels,
+        read_color(params.background),
     )
     executor_options = ExecutorOptions(params.scheduler, params.workers)
     results = None
@@ -298,11 +322,14 @@ def _pack_files(
     is_packed = results["reason"] == ""
     packed = results[is_packed].reset_index(drop=True)
     _warn_of_notes(packed)
+    _warn_of_enlargement(packed, params)
     rows = pd.Index(records["path"]).get_indexer(pd.Index(packed["path"]))
     index = records.iloc[rows].drop(columns=list(FILE_STATS)).reset_index(drop=True)
     if params.align == "all_faces":
         index.insert(1, FACE_NUMBER, packed.groupby("path", sort=False).cumcount() + 1)
     index["hash"] = packed["hash"]
+    if params.crop == "stretch":
+        index[ORIGINAL_SIZE] = packed[["width", "height"]]
     # Of a file with several faces, which is the duplicate of another, one row.
     return index, results.loc[~is_packed, ["path", "reason"]].drop_duplicates("path")
 
@@ -323,6 +350,32 @@ def _warn_of_notes(results: pd.DataFrame) -> None:
             more = ", …" * (len(files) > 3)
             examples = f"{', '.join(files.head(3))}{more}"
             logger.warning("%d of %d images (%s) %s.", len(paths), len(results), examples, warning)
+
+
+def _warn_of_enlargement(results: pd.DataFrame, params: PackParams) -> None:
+    """Warn of packed images that had fewer pixels than they have now, once a collection."""
+    height, width = height_and_width(params.size)
+    # An earlier version may have decoded the first part of them, and recorded no sizes.
+    known = results[results["width"] > 0]
+    factors = np.array(
+        [
+            measure_enlargement(original, (width, height), params.crop)
+            for original in zip(known["width"], known["height"], strict=True)
+        ]
+    )
+    is_enlarged = factors > 1
+    if count := int(is_enlarged.sum()):
+        logger.warning(
+            "%d of %d images (%.0f %%), such as %s, have fewer pixels than %s and are enlarged, by "
+            "%.2g times in the median, so they are blurred: set ingest.size to a smaller one, or "
+            "leave them out.",
+            count,
+            len(results),
+            100 * count / len(results),
+            known["path"].to_numpy()[is_enlarged][0],
+            describe_size(height, width),
+            np.median(factors[is_enlarged]),
+        )
 
 
 def _split_images(index: pd.DataFrame, images: ShardedImages, params: PackParams) -> dict[str, int]:

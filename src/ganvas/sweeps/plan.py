@@ -12,6 +12,7 @@ from kedro.io import DataCatalog
 from ganvas.command_line import join_params
 from ganvas.errors import GanvasError
 from ganvas.ingestion.object_store import is_url
+from ganvas.ingestion.packing import LATER_PARAMS
 from ganvas.model_versions import read_recorded_version
 from ganvas.pipelines.train.params import (
     IDENTITY,
@@ -302,12 +303,14 @@ def _has_checkpoint(folder: Path, values: dict[str, Any], params: ProjectParams)
         "crop": params.ingest.crop,
         "align": params.ingest.align,
     }
+    wanted |= params.ingest.model_dump(mode="json", include=LATER_PARAMS, exclude_defaults=True)
     wanted[SWEPT] = find_own_values(values, params.train)
     wanted = json.loads(json.dumps(wanted))
     for file in folder.glob("*/run.json"):
         try:
             identity = json.loads(file.read_text())
             data = {key: identity["data"][key] for key in ("size", "crop", "align")}
+            data |= {key: identity["data"][key] for key in LATER_PARAMS & identity["data"].keys()}
             data |= {SWEPT: identity.get(SWEPT, {})}
             same = {"network": identity["network"], "train": identity["train"], **data} == wanted
         except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -24,6 +24,8 @@ PARAMETERS = {
     "data.size": "ingest.size",
     "data.crop": "ingest.crop",
     "data.align": "ingest.align",
+    "data.channels": "ingest.channels",
+    "data.background": "ingest.background",
     "data.label": "network.label",
 }
 # A value that one of two runs lacks, as those of earlier versions do.

@@ -12,8 +12,10 @@ from PIL import Image
 
 from ganvas.errors import GanvasError
 from ganvas.grid_layout import find_rows
+from ganvas.image_shape import describe_size
 from ganvas.ingestion.class_labels import label_columns, read_classes
 from ganvas.ingestion.collection import Collection, open_collection
+from ganvas.ingestion.color_conversion import read_color
 from ganvas.ingestion.image_sets import (
     ImageSet,
     SetOptions,
@@ -46,12 +48,12 @@ def read_images(
 ) -> tuple[np.ndarray, np.ndarray, Collection, dict[str, Any], pd.DataFrame]:
     """Read the images to evaluate and those to compare them with.
 
-    Images are decoded as those of the collection, to its size, but without alignment. Without a
-    collection the size is that of the images. Of more than `evaluate.count` images as many are
-    chosen at random.
+    Images are decoded as those of the collection, to its shape, but without alignment. Without a
+    collection they are squares of the images' shorter side. Of more than `evaluate.count` images
+    as many are chosen at random.
 
     Returns:
-        The images, uint8 of shape (N, size, size, 3); their classes, if they are in folders with
+        The images, uint8 of shape (N, H, W, C); their classes, if they are in folders with
         the names of classes; the collection, or the images of `evaluate.against` as one of training
         images alone; the label column with its classes; and a table of rejected files.
 
@@ -62,11 +64,17 @@ def read_images(
     path = resolve_path(params.images)
     source = open_image_set(path, unpacked_folder, "evaluate.images")
     collection = None if params.against else _open(collection_folder)
-    size = collection.images.shape[1] if collection else min(*source.size, MAX_SIDE)
-    if not size:
+    side = min(*source.size, MAX_SIDE)
+    shape = collection.images.shape[1:] if collection else (side, side, 3)
+    if not shape[0]:
         raise GanvasError(f"No image of {path} can be opened: set evaluate.images to others.")
     options = SetOptions(
-        size, ingest.crop, ingest.max_megapixels * 1e6, ingest.max_rejected_share, ingest.workers
+        shape,
+        ingest.crop,
+        ingest.max_megapixels * 1e6,
+        ingest.max_rejected_share,
+        ingest.workers,
+        read_color(ingest.background),
     )
     least = MIN_IMAGES if params.protocol == "all" else 2 * MIN_IMAGES
     images = _read(source, path, params.count, params, options)
@@ -192,14 +200,13 @@ def _read(
     positions = np.sort(rng.permutation(source.total)[:most])
     logger.info("Reading %d of the %d images of %s.", len(positions), source.total, path)
     width, height = source.size
-    if {width, height} != {options.size}:
+    if (height, width) != options.shape[:2]:
         logger.info(
-            "The first of them has %d×%d pixels: such images are cropped to a square (ingest.crop) "
-            "and resized to %d×%d.",
-            width,
-            height,
-            options.size,
-            options.size,
+            "The first of them has %s pixels: such images are cropped (ingest.crop=%s) and resized "
+            "to %s.",
+            describe_size(height, width),
+            options.crop,
+            describe_size(*options.shape[:2]),
         )
     read = read_image_set(source, positions, options)
     if count := len(positions) - len(read.images):
