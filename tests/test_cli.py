@@ -120,6 +120,18 @@ def test_the_printed_command_has_the_presets_of_the_variable(project, monkeypatc
     assert "network.label" not in params_of(printed_command(train(project, "art")))
 
 
+def test_size_and_channels_are_parameters_of_the_run(project, monkeypatch):
+    passed = []
+    monkeypatch.setattr(ganvas.cli.run, "callback", lambda **options: passed.append(options))
+    put(project / "art", 20)
+    result = train(project, "art", "--size=64x96", "--channels=gray")
+    assert result.exit_code == 0, result.output
+    assert "Size: 64×96 pixels, 64 wide and 96 high.\nBatches" in result.output
+    params = flatten(passed[0]["params"])
+    assert params["ingest.size"] == [96, 64] and params["ingest.channels"] == "gray"
+    assert params["ingest.dataset"] == "art-64x96-gray"
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -127,6 +139,8 @@ def test_the_printed_command_has_the_presets_of_the_variable(project, monkeypatc
         (["few"], "few holds 3 images: at least 20 are needed"),
         (["many", "--name", "my art"], "--name can't be 'my art'"),
         (["many", "--params=ingest.dataset=x"], "--params can't have ingest.dataset, which FOLDER"),
+        (["many", "--size", "50"], "--size can't be '50': it must be a side such as 64, or WIDTH"),
+        (["many", "--size", "1024x64"], "No network can be built for images of 1024×64 pixels"),
         (["many", "--labels=folders"], "--labels folders needs two or more subfolders"),
         (["many", "--env=nothing"], "There is no environment 'nothing' in"),
         (["many", "--params=train.epoch=3"], "Unknown parameter 'train.epoch'"),

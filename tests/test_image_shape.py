@@ -11,6 +11,7 @@ from ganvas.image_shape import (
     check_size,
     count_doublings,
     height_and_width,
+    parse_size,
     smallest_map,
 )
 
@@ -65,3 +66,17 @@ def test_refused_sizes_come_with_near_ones(height, width):
         near = [int(side) for side in text.strip("[]").split(", ")]
         assert can_train(*near)
         assert height != width or near[0] == near[1]
+
+
+def test_sizes_are_read_as_people_write_them():
+    assert parse_size("128") == 128 and parse_size("64x64") == 64
+    # Width comes first, as in the names of screens.
+    assert parse_size("64x96") == parse_size(" 64×96") == (96, 64)
+    with pytest.raises(GanvasError, match="No network can be built for images of 544×544"):
+        parse_size("544")
+
+
+@pytest.mark.parametrize("text", ["", "x", "64x", "50", "64x96x3", "64,96", "-64", "1056"])
+def test_other_texts_are_no_sizes(text):
+    with pytest.raises(GanvasError, match=r"^--size can't be .*64x96, each a multiple of 32"):
+        parse_size(text)

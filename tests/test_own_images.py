@@ -3,12 +3,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from kedro.framework.cli.utils import _split_params
 
 from ganvas.base_params import check_params
 from ganvas.command_line import join_params
 from ganvas.errors import GanvasError
+from ganvas.ingestion.channel_detection import FoundChannels
 from ganvas.ingestion.collection import MANIFEST
 from ganvas.ingestion.inspect_folder import FolderContents
 from ganvas.own_images import choose_parameters, describe_contents, make_name
@@ -92,6 +94,50 @@ def test_limits_and_size_are_those_of_the_user(tmp_path):
     assert params["train.batch_size"] == 16 and params["network.projected.input_upscale"] == 1
     assert params["train.max_steps"] == 40 and params["train.max_minutes"] == 10
     assert "256×256 pixels" in reasons and "10 minutes" in reasons and "40 steps" in reasons
+
+
+def test_rectangles_are_named_by_width_and_height(tmp_path):
+    params, reasons = choose(tmp_path, describe(), size=(96, 64))
+    assert params["ingest.dataset"] == "art-64x96" and params["ingest.size"] == [96, 64]
+    assert "Size: 64×96 pixels, 64 wide and 96 high." in reasons
+    read = _split_params(None, None, join_params(params)[len("--params=") :])
+    checked = check_params(ProjectParams, load_config("parameters", "base", read))
+    assert checked.ingest.image_shape == (96, 64, 3)
+
+
+@pytest.mark.parametrize(("size", "batch"), [(256, 16), (512, 8), ((1024, 512), 8), (1024, 4)])
+def test_larger_images_have_smaller_batches(tmp_path, size, batch):
+    assert choose(tmp_path, describe(), size=size)[0]["train.batch_size"] == batch
+
+
+@pytest.mark.parametrize("suited", ["gray", "rgba"])
+def test_channels_are_those_of_most_images_unless_they_are_chosen(tmp_path, suited):
+    contents = describe()._replace(found=FoundChannels(suited, "39 of 40 images are so"))
+    params, reasons = choose(tmp_path, contents)
+    assert params["ingest.channels"] == suited and params["ingest.dataset"] == f"art-{suited}"
+    assert f"Channels: {suited}, since 39 of 40 images are so; --channels rgb " in reasons
+    params, reasons = choose(tmp_path, contents, channels="rgb")
+    assert (params["ingest.channels"], params["ingest.dataset"]) == ("rgb", "art")
+    # Presets train known systems, or choose themselves.
+    assert "ingest.channels" not in choose(tmp_path, contents, env="faces")[0]
+    named = choose(tmp_path, describe(), channels=suited, size=128)[0]
+    assert named["ingest.channels"] == suited and named["ingest.dataset"] == f"art-128-{suited}"
+    assert "ingest.channels" not in choose(tmp_path, describe())[0]
+
+
+def test_a_folder_that_was_packed_in_color_stays_so(tmp_path):
+    contents = describe()._replace(found=FoundChannels("gray", "all are gray"))
+    pack(tmp_path, "art", str(ART))
+    shard = tmp_path / "03_primary/art/collection/images-00000.npy"
+    for channels, expected in ((3, ("rgb", "art")), (1, ("gray", "art-gray"))):
+        np.save(shard, np.zeros((2, 64, 64, channels), np.uint8))
+        params, _ = choose(tmp_path, contents)
+        assert (params["ingest.channels"], params["ingest.dataset"]) == expected
+    np.save(shard, np.zeros((2, 64, 64, 3), np.uint8))
+    assert (
+        "as packed before, although all are gray; --channels gray"
+        in (choose(tmp_path, contents)[1])
+    )
 
 
 @pytest.mark.parametrize(

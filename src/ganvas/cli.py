@@ -19,6 +19,7 @@ from ganvas.command_line import join_params, write_command
 from ganvas.disk_command import disk
 from ganvas.epochs_command import epochs
 from ganvas.errors import GanvasError
+from ganvas.image_shape import Channels, parse_size
 from ganvas.kedro_commands import replace_commands
 from ganvas.redaction import redact
 from ganvas.run_options import (
@@ -89,8 +90,15 @@ _filled = in_one_sentence(refuse_empty(None))
 )
 @click.option(
     "--size",
-    type=click.Choice(["32", "64", "128", "256"]),
-    help="Side of the generated images in pixels.  [default: 64]",
+    callback=_filled,
+    metavar="SIDE|WIDTHxHEIGHT",
+    help="Size of the generated images in pixels: 64, 64x96; multiples of 32 up to 1024.  "
+    "[default: 64]",
+)
+@click.option(
+    "--channels",
+    type=click.Choice(["rgb", "gray", "rgba"]),
+    help="Color, gray, or color with transparency.  [default: by the images]",
 )
 @click.option(
     "--labels",
@@ -122,6 +130,7 @@ def train(
     folder: str,
     name: str | None,
     size: str | None,
+    channels: Channels | None,
     labels: Literal["auto", "folders", "none"],
     steps: int | None,
     minutes: float | None,
@@ -141,6 +150,7 @@ def train(
     from ganvas.own_images import choose_parameters, describe_contents
 
     path = expand_path(folder)
+    chosen_size = parse_size(size) if size else None
     # Before the folder is inspected, which may take minutes, and its plan is printed.
     loader = make_config_loader(env, _read(params), conf_source)
     loader["catalog"]
@@ -153,7 +163,8 @@ def train(
         contents,
         data,
         name=name,
-        size=int(size) if size else None,
+        size=chosen_size,
+        channels=channels,
         labels=labels,
         steps=steps,
         minutes=minutes,

@@ -6,6 +6,7 @@ the latent grow with its area. For images of height 96 and width 64 it is 6×4, 
 1024×1024 it is 4×4. Of 544×544 it would be 17×17 and of 1024×64 64×4, so networks refuse these.
 """
 
+import re
 from typing import Any, Literal
 
 from ganvas.errors import GanvasError
@@ -43,6 +44,28 @@ def check_size(size: Any) -> Size:
         raise ValueError(f"it must be {SIZE_TEXT}")
     height, width = sides
     return height if height == width else (height, width)
+
+
+def parse_size(text: str) -> Size:
+    """Read a size as people write it: a side, or width and height with an x between them.
+
+    Raises:
+        GanvasError: It is neither, or no network can be built for such images.
+
+    Example:
+        >>> parse_size("128"), parse_size("64x96")
+        (128, (96, 64))
+    """
+    sides = re.split("[x×]", text.strip().lower())
+    try:
+        size = check_size([int(side) for side in (sides * 2 if len(sides) == 1 else sides)[::-1]])
+    except ValueError as error:
+        raise GanvasError(
+            f"--size can't be '{text}': it must be a side such as 64, or WIDTHxHEIGHT such as "
+            f"64x96, each a multiple of {STEP} from {SMALLEST} to {LARGEST}."
+        ) from error
+    check_network_size(*height_and_width(size))
+    return size
 
 
 def height_and_width(size: Size) -> tuple[int, int]:

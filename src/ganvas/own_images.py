@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from ganvas.errors import GanvasError
+from ganvas.image_shape import Channels, Size, describe_size, height_and_width
 from ganvas.ingestion import SourceParams
 from ganvas.ingestion.collection import MANIFEST, read_source
 from ganvas.ingestion.inspect_folder import FolderContents, describe_others
+from ganvas.ingestion.shards import open_shards
 
 Labels = Literal["auto", "folders", "none"]
 
@@ -44,7 +46,8 @@ def choose_parameters(
     data: Path,
     *,
     name: str | None = None,
-    size: int | None = None,
+    size: Size | None = None,
+    channels: Channels | None = None,
     labels: Labels = "auto",
     steps: int | None = None,
     minutes: float | None = None,
@@ -57,7 +60,8 @@ def choose_parameters(
         contents: Its contents.
         data: Folder `data` of the project.
         name: Name of the dataset; None: that of the folder, or one beside it if that is taken.
-        size: Side of the images in pixels; None: that of the configuration.
+        size: Size of the images; None: that of the configuration.
+        channels: Channels of the images; None: those that suit them, unless a preset chooses.
         labels: folders, none, or auto: by the number of images in the folders.
         steps: Maximum number of training steps.
         minutes: Maximum minutes of training.
@@ -74,16 +78,24 @@ def choose_parameters(
         )
     preset = preset or {}
     classes = choose_classes(contents, labels, preset)
+    converted = choose_channels(folder, contents, data, size, channels, name, preset)
+    kind = converted.params["ingest.channels"] if converted else None
     return [
-        choose_dataset(folder, contents, data, size, name),
+        choose_dataset(folder, contents, data, size, name, kind),
         *([classes] if classes else []),
+        *([converted] if converted else []),
         *choose_sizes(contents.images, size, preset),
         *choose_limits(steps, minutes),
     ]
 
 
 def choose_dataset(
-    folder: Path, contents: FolderContents, data: Path, size: int | None, name: str | None
+    folder: Path,
+    contents: FolderContents,
+    data: Path,
+    size: Size | None,
+    name: str | None,
+    channels: Channels | None = None,
 ) -> Choice:
     """Choose the source and the name of the dataset, and with it the folders of its results.
 
@@ -91,8 +103,9 @@ def choose_dataset(
         folder: The folder that the user passes, after which the dataset is named.
         contents: Its contents.
         data: Folder `data` of the project.
-        size: Side of the images, which is part of the name unless None or the default.
+        size: Size of the images, which is part of the name unless None or the default.
         name: A name that the user chooses instead.
+        channels: Channels of the images, which are part of the name unless None or rgb.
 
     Raises:
         GanvasError: The user's name can't be that of a folder.
@@ -115,9 +128,7 @@ def choose_dataset(
                 "its models are kept"
             )
     else:
-        first = chosen = make_name(folder)
-        if size not in (None, DEFAULT_SIZE):
-            first = chosen = f"{first}-{size}"
+        first = chosen = _name_of(folder, size, channels)
         number = 1
         while owner := find_owner(data, chosen, folder, contents.source):
             number += 1
@@ -132,6 +143,64 @@ def choose_dataset(
         "ingest.source.path": str(contents.path),
     }
     return Choice(params, f"{reason}.")
+
+
+def _name_of(folder: Path, size: Size | None, channels: Channels | None) -> str:
+    parts = [make_name(folder)]
+    if size is not None and size != DEFAULT_SIZE:
+        height, width = height_and_width(size)
+        parts.append(str(height) if height == width else f"{width}x{height}")
+    if channels not in (None, "rgb"):
+        parts.append(str(channels))
+    return "-".join(parts)
+
+
+def choose_channels(
+    folder: Path,
+    contents: FolderContents,
+    data: Path,
+    size: Size | None,
+    channels: Channels | None,
+    name: str | None,
+    preset: Mapping[str, Any],
+) -> Choice | None:
+    """Choose the channels of the images; None leaves them to the configuration.
+
+    A folder that was packed in color before, as earlier versions always did, stays so.
+
+    Args:
+        folder: The folder that the user passes.
+        contents: Its contents.
+        data: Folder `data` of the project.
+        size: Size of the images.
+        channels: What the user chooses.
+        name: Name of the dataset that the user chooses.
+        preset: Parameters that the presets of `--env` set, with dotted keys.
+    """
+    if channels is not None:
+        return Choice({"ingest.channels": channels}, f"Channels: {channels}, by --channels.")
+    suited, reason = contents.found
+    if suited == "rgb" or "ingest.channels" in preset or not _trains_default(preset):
+        return None
+    color = choose_dataset(folder, contents, data, size, name).params["ingest.dataset"]
+    if _is_packed_in_color(data, color, folder, contents.source):
+        reason = f"Channels: rgb, as packed before, although {reason}; --channels {suited} uses it."
+        return Choice({"ingest.channels": "rgb"}, reason)
+    other = {
+        "gray": "--channels rgb trains in color",
+        "rgba": "--channels rgb puts them on ingest.background",
+    }[suited]
+    return Choice({"ingest.channels": suited}, f"Channels: {suited}, since {reason}; {other}.")
+
+
+def _is_packed_in_color(data: Path, name: str, folder: Path, source: str) -> bool:
+    """Return whether the images of a folder are packed under a name with three channels."""
+    if find_owner(data, name, folder, source) is not None:
+        return False
+    try:
+        return open_shards(data / "03_primary" / name / "collection").shape[-1] == 3
+    except (OSError, ValueError):
+        return False
 
 
 def make_name(folder: Path) -> str:
@@ -239,26 +308,33 @@ def _trains_default(preset: Mapping[str, Any]) -> bool:
     return bool(preset.get("network.name", DEFAULT_NETWORK) == DEFAULT_NETWORK)
 
 
-def choose_sizes(images: int, size: int | None, preset: Mapping[str, Any]) -> Iterator[Choice]:
+def choose_sizes(images: int, size: Size | None, preset: Mapping[str, Any]) -> Iterator[Choice]:
     """Choose what depends on the size of the images and of the collection.
 
     The profile, cpu or gpu, has chosen the sizes of networks and batches in conf/base.
 
     Args:
         images: Number of images.
-        size: Side of the images; None: that of the configuration.
+        size: Size of the images; None: that of the configuration.
         preset: Parameters that the presets of `--env` set, with dotted keys.
     """
+    height, width = height_and_width(DEFAULT_SIZE if size is None else size)
+    pixels = height * width
     if size is not None:
-        yield Choice({"ingest.size": size}, f"Size: {size}×{size} pixels.")
+        chosen = size if isinstance(size, int) else list(size)
+        shape = "" if height == width else f", {width} wide and {height} high"
+        reason = f"Size: {describe_size(height, width)} pixels{shape}."
+        yield Choice({"ingest.size": chosen}, reason)
     elif "ingest.size" not in preset:
         yield Choice({}, f"Size: {DEFAULT_SIZE}×{DEFAULT_SIZE} pixels; --size chooses another.")
-    if size is not None and size > DEFAULT_SIZE and _trains_default(preset):
+    if pixels > DEFAULT_SIZE**2 and _trains_default(preset):
         # As conf/gpu says; on a CPU this is the batch size anyway.
-        double = (preset.get("profile"), size) == ("gpu", 128) and images >= SMALL
+        double = preset.get("profile") == "gpu" and pixels <= 128**2 and images >= SMALL
         batch = 2 * CPU_BATCH if double else CPU_BATCH
+        # A quarter of it at 1024×1024, where an image takes 16 times the memory.
+        batch //= 1 if pixels < 512**2 else 2 if pixels < 1024**2 else 4
         sizes = {"train.batch_size": batch}
-        sizes |= {"network.projected.input_upscale": 1} if size > 128 else {}
+        sizes |= {"network.projected.input_upscale": 1} if pixels > 128**2 else {}
         yield Choice(sizes, f"Batches of {batch}, since the images are large.")
     elif images < SMALL:
         yield Choice(

@@ -10,6 +10,7 @@ import pandas as pd
 from ganvas.errors import GanvasError
 from ganvas.extras import install_command
 from ganvas.ingestion.artworks import ARTISTS
+from ganvas.ingestion.channel_detection import FoundChannels, detect_channels
 from ganvas.ingestion.file_index import SURROGATES, find_child, first_folder, keep_image_files, scan
 from ganvas.ingestion.wikiart import LIST_NAME
 
@@ -29,6 +30,7 @@ class FolderContents(NamedTuple):
         folders: Number of images below each folder; "" for those in no folder. The folders of
             artworks are those in `images/`.
         others: Number of other files by suffix, the most frequent first.
+        found: Channels that suit a sample of the images.
     """
 
     path: Path
@@ -36,6 +38,7 @@ class FolderContents(NamedTuple):
     images: int
     folders: dict[str, int]
     others: dict[str, int]
+    found: FoundChannels = FoundChannels("rgb", "")
 
 
 def expand_path(text: str) -> Path:
@@ -100,7 +103,8 @@ def inspect_folder(folder: Path) -> FolderContents:
         )
     path, counts = _count_by_folder(folder, images, descend=source in ("folder", "artworks"))
     path = path if source == "folder" else folder
-    return FolderContents(path, source, len(images), counts, others)
+    found = detect_channels(folder, images.tolist())
+    return FolderContents(path, source, len(images), counts, others, found)
 
 
 def _check_folder(folder: Path) -> None:
