@@ -8,7 +8,7 @@ from scipy.stats import wasserstein_distance
 from ganvas.errors import GanvasError
 from ganvas.metrics import sliced_wasserstein
 from ganvas.metrics.sliced_wasserstein import (
-    laplacian_level,
+    laplacian_levels,
     level_sizes,
     sliced_wasserstein_by_level,
     wasserstein_distances,
@@ -77,14 +77,14 @@ def test_each_level_equals_plain_loops(shape, counts, monkeypatch):
 
 def test_levels_add_up_to_the_image():
     image = make_images(1, 45, 64, seed=0)
-    levels = [laplacian_level(image, level, 2) for level in range(2)]
+    levels = list(laplacian_levels(image, 2))
     assert [level.shape for level in levels] == [(1, 45, 64, 3), (1, 23, 32, 3)]
     expanded = sliced_wasserstein._expand(levels[1], 45, 64)
     np.testing.assert_allclose(levels[0] + expanded, image, atol=1e-3)
 
 
 def test_constant_images_have_details_of_zero():
-    levels = [laplacian_level(np.full((1, 64, 33, 3), 200), level, 2) for level in range(2)]
+    levels = list(laplacian_levels(np.full((1, 64, 33, 3), 200), 2))
     np.testing.assert_allclose(levels[0], 0, atol=1e-3)
     np.testing.assert_allclose(levels[1], 200, atol=1e-3)
     constant = np.full((3, 32, 32, 3), 200, np.uint8)

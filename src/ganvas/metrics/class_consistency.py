@@ -12,19 +12,21 @@ import numpy as np
 from keras import layers
 from PIL import Image, ImageFilter
 
+from ganvas.arrays import Images, allocate
+
 BATCH, STEPS = 128, 1000
 WEIGHT_DECAY = 1e-3
 # Standard deviation in gray levels.
 MAX_NOISE = 40
-# Radius in 64ths of an image's side.
+# Radius in 64ths of an image's shorter side.
 MAX_BLUR = 1.6
 
 
-def blur_and_noise(images: np.ndarray, seed: int) -> np.ndarray:
+def blur_and_noise(images: Images, seed: int) -> np.ndarray:
     """Blur each image and add Gaussian noise, both of a random strength per image.
 
     Args:
-        images: uint8 of shape (n, H, W, 3).
+        images: uint8 of shape (n, H, W, C), gray or RGB; may be memory-mapped.
         seed: Random seed of blur and noise.
 
     Returns:
@@ -35,11 +37,16 @@ def blur_and_noise(images: np.ndarray, seed: int) -> np.ndarray:
         (2, 64, 64, 3)
     """
     rng = np.random.default_rng(seed)
-    degraded = np.empty_like(images)
-    for number, image in enumerate(images):
-        radius = rng.uniform(0, MAX_BLUR * len(image) / 64)
-        blurred = Image.fromarray(image).filter(ImageFilter.GaussianBlur(radius))
-        noisy = blurred + rng.uniform(0, MAX_NOISE) * rng.standard_normal(image.shape)
+    degraded = allocate(images.shape)
+    for number in range(len(images)):
+        image = images[number : number + 1][0]
+        radius = rng.uniform(0, MAX_BLUR * min(image.shape[:2]) / 64)
+        # Pillow's gray images have no axis of channels.
+        levels = image[..., 0] if image.shape[2] == 1 else image
+        blurred = Image.fromarray(levels).filter(ImageFilter.GaussianBlur(radius))
+        noisy = np.reshape(blurred, image.shape) + rng.uniform(0, MAX_NOISE) * rng.standard_normal(
+            image.shape
+        )
         degraded[number] = np.clip(np.rint(noisy), 0, 255)
     return degraded
 

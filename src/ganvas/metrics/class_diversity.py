@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from ganvas.arrays import Images
+from ganvas.arrays import Images, take
 
 if TYPE_CHECKING:
     from sklearn.cluster import KMeans
@@ -36,8 +36,8 @@ def class_distances(
     """Compute the mean distance of all pairs of images of each class.
 
     Args:
-        images: Images or features, of shape (n, ...); may be memory-mapped, and are read class by
-            class.
+        images: Images or features, of shape (n, ...); may be memory-mapped, and are copied class by
+            class, see `ganvas.arrays.take`.
         labels: Class number of each, int of shape (n,); those below 0 are left out.
         mean_distance: Computes the mean distance of all pairs of one class, such as
             `ganvas.metrics.pairwise.mean_pairwise_distance`.
@@ -56,7 +56,7 @@ def class_distances(
     for label in np.unique(labels[labels >= 0]).tolist():
         positions = np.flatnonzero(labels == label)
         if len(positions) >= max(least, 2):
-            distances[label] = mean_distance(images[positions])
+            distances[label] = mean_distance(take(images, positions))
     return distances
 
 
@@ -116,7 +116,7 @@ def count_clusters(generated: int, real: int) -> int:
 
 
 def cluster_distances(
-    images: np.ndarray,
+    images: Images | np.ndarray,
     labels: np.ndarray,
     real_labels: np.ndarray,
     mean_distance: MeanDistance,
@@ -161,16 +161,21 @@ def halve_classes(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(first, labels, -1), np.where(first, -1, labels)
 
 
-def coarse_colors(images: np.ndarray) -> np.ndarray:
-    """Reduce images, uint8 (n, H, W, 3), to their colors at 8×8 pixels: float32 (n, 192).
+def coarse_colors(images: Images) -> np.ndarray:
+    """Reduce images, uint8 (n, H, W, C), to their colors at 8×8 pixels: float32 (n, 64 · C).
+
+    They may be memory-mapped, and are read one by one. Those that are no squares are stretched.
 
     Example:
         >>> coarse_colors(np.full((2, 64, 64, 3), 7, np.uint8)).shape
         (2, 192)
     """
     size, box = (COARSE_SIDE, COARSE_SIDE), Image.Resampling.BOX
-    reduced = [np.asarray(Image.fromarray(image).resize(size, box)) for image in images]
-    return np.stack(reduced).reshape(len(images), -1).astype(np.float32)
+    reduced = np.empty((len(images), *size, images.shape[3]), np.float32)
+    for number in range(len(images)):
+        for channel, levels in enumerate(np.moveaxis(images[number : number + 1][0], 2, 0)):
+            reduced[number, ..., channel] = Image.fromarray(levels).resize(size, box)
+    return reduced.reshape(len(images), -1)
 
 
 def name_classes(values: dict[int, float], names: Sequence[str]) -> dict[str, float]:

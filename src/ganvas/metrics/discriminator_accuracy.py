@@ -2,14 +2,13 @@
 
 import numpy as np
 
+from ganvas.arrays import Images
 from ganvas.keras_types import Model
-from ganvas.networks.sampling import as_inputs, to_float
-
-BATCH = 64
+from ganvas.networks.sampling import as_inputs, batch_size, to_float
 
 
 def compute_logits(
-    discriminator: Model, images: np.ndarray, one_hot_labels: np.ndarray | None = None
+    discriminator: Model, images: Images, one_hot_labels: np.ndarray | None = None
 ) -> np.ndarray:
     """Compute the discriminator's logits in inference mode, float32 (N,), positive for real.
 
@@ -18,7 +17,7 @@ def compute_logits(
 
     Args:
         discriminator: See `ganvas.networks.gan_networks.GanNetworks`.
-        images: uint8 of shape (N, H, W, 3).
+        images: uint8 of shape (N, H, W, C); may be memory-mapped.
         one_hot_labels: Classes of real images or target classes of generated ones, float32 of
             shape (N, K); required by conditional discriminators and ignored by others.
 
@@ -28,9 +27,9 @@ def compute_logits(
         >>> compute_logits(discriminator, np.zeros((5, 64, 64, 3), np.uint8)).shape
         (5,)
     """
-    logits = []
-    for start in range(0, len(images), BATCH):
-        batch = slice(start, start + BATCH)
+    logits, size = [], batch_size(*images.shape[1:3])
+    for start in range(0, len(images), size):
+        batch = slice(start, start + size)
         inputs = [to_float(images[batch])]
         if one_hot_labels is not None and len(discriminator.inputs) > 1:
             inputs.append(one_hot_labels[batch])

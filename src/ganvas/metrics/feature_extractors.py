@@ -27,6 +27,7 @@ from ganvas.backbones.state_dict import read_state_dict
 from ganvas.errors import GanvasError
 from ganvas.metrics import inception_v3
 from ganvas.metrics.extractor_names import INCEPTION_FILE, PACKAGED, check_extractor
+from ganvas.metrics.transparency import for_extractor
 from ganvas.progress import track
 
 # Larger batches are no faster on a CPU; this one takes about 0.2 GiB.
@@ -59,12 +60,13 @@ def compute_features(
     """Compute the features of images, batch by batch.
 
     Images are resized as in clean-fid (Parmar et al., arXiv 2104.11222): PIL's bicubic filter with
-    antialiasing, each channel in float32, clipped to [0, 255] and not rounded. An image's features
-    don't depend on the other images.
+    antialiasing, each channel in float32, clipped to [0, 255] and not rounded. Those that are no
+    squares are stretched to one, as there. Gray and transparent ones become RGB before, see
+    `ganvas.metrics.transparency`. An image's features don't depend on the other images.
 
     Args:
         extractor: The feature extractor.
-        images: uint8 of shape (N, H, W, 3), any H and W; may be memory-mapped.
+        images: uint8 of shape (N, H, W, C), any H and W; may be memory-mapped.
         description: Text of a progress bar; None shows no bar.
 
     Returns:
@@ -77,7 +79,7 @@ def compute_features(
     """
 
     def compute(start: int) -> np.ndarray:
-        batch = images[start : start + BATCH]
+        batch = for_extractor(np.asarray(images[start : start + BATCH]))
         # The last batch is padded: its sums are then rounded as those of the others.
         resized = np.zeros((BATCH, extractor.side, extractor.side, 3), np.float32)
         for position, image in enumerate(batch):

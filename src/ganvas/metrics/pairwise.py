@@ -66,7 +66,8 @@ def mean_image_distance(images: np.ndarray) -> float:
     """Return the mean over all pairs of the root mean squared difference in gray levels, 0 to 255.
 
     Args:
-        images: uint8 of shape (n, H, W, C), n at least 2 and some thousands at most.
+        images: uint8 of shape (n, H, W, C), n at least 2 and some thousands at most; may be
+            memory-mapped.
 
     Example:
         >>> mean_image_distance(np.array([0, 10], np.uint8).reshape(2, 1, 1, 1))

@@ -10,10 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ganvas.arrays import Images
 from ganvas.metrics.pairwise import squared_distances
 
 SIGMAS = np.logspace(-1, 0, 10)
-CHUNK = 1000
+# Images of each kind that are held as floats at once, fewer if they have more values.
+CHUNK, CHUNK_VALUES = 1000, 2**25
 
 
 class ParzenResult(NamedTuple):
@@ -41,20 +43,21 @@ class ParzenResult(NamedTuple):
 
 
 def parzen(
-    samples: np.ndarray,
-    validation: np.ndarray,
-    test: np.ndarray,
+    samples: Images,
+    validation: Images,
+    test: Images,
     sigmas: np.ndarray = SIGMAS,
     chunk: int = CHUNK,
 ) -> ParzenResult:
     """Choose the width on validation images and compute the log-likelihood of test images.
 
     Args:
-        samples: Generated images, uint8 of shape (m, H, W, 3).
-        validation: Real images, uint8 of shape (v, H, W, 3), v at least 1.
-        test: Other real images, uint8 of shape (n, H, W, 3), n at least 2.
+        samples: Generated images, uint8 of shape (m, H, W, C); these and the others may be
+            memory-mapped.
+        validation: Real images, uint8 of shape (v, H, W, C), v at least 1.
+        test: Other real images, uint8 of shape (n, H, W, C), n at least 2.
         sigmas: Candidate widths in ascending order, for pixels in [0, 1].
-        chunk: Number of images of each kind that are held as floats at once.
+        chunk: Most images of each kind that are held as floats at once.
 
     Example:
         >>> samples, validation, test = np.zeros((3, 9, 4, 4, 3), np.uint8)
@@ -77,17 +80,18 @@ def parzen(
 
 
 def log_likelihoods(
-    points: np.ndarray, samples: np.ndarray, sigmas: np.ndarray, chunk: int = CHUNK
+    points: Images, samples: Images, sigmas: np.ndarray, chunk: int = CHUNK
 ) -> np.ndarray:
     """Compute log-likelihoods of points under Gaussians around samples, for several widths.
 
-    Memory holds 2 · chunk images as floats and (s, n) sums, however many images there are.
+    Memory holds 2 · chunk images as floats, of 2²⁵ values at most, and (s, n) sums, however many
+    images there are.
 
     Args:
         points: (n, …), uint8, which is scaled to [0, 1], or floats, which are used unchanged.
         samples: (m, …), likewise.
         sigmas: Standard deviations of the Gaussians, (s,).
-        chunk: Number of points and of samples that are held as floats at once.
+        chunk: Most points and samples that are held as floats at once.
 
     Returns:
         Nats, float64 of shape (s, n): log of the mean over samples of the Gaussians' densities.
@@ -97,6 +101,7 @@ def log_likelihoods(
         [[-0.919]]
     """
     dimensions = int(np.prod(points.shape[1:]))
+    chunk = max(1, min(chunk, CHUNK_VALUES // dimensions))
     scale = -0.5 / np.asarray(sigmas, np.float64)[:, None, None] ** 2
     parts = []
     for i in range(0, len(points), chunk):

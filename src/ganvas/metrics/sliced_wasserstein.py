@@ -24,6 +24,8 @@ KERNEL = np.array([1, 4, 6, 4, 1], np.float32) / 16
 CHUNK_PIXELS = 256 * 64**2
 # Projections held at once on each side, 34 MB.
 CHUNK_PROJECTIONS = 2**23
+# Values of patches held at once on each side, 134 MB, unless those of one level are more.
+MAX_VALUES = 2**25
 
 
 def sliced_wasserstein_by_level(
@@ -38,8 +40,8 @@ def sliced_wasserstein_by_level(
     the mean difference of sorted projections, and for others it is exact as well.
 
     Args:
-        real: uint8 of shape (m, H, W, 3); may be memory-mapped. Only the first 2¹⁴ are used.
-        generated: uint8 of shape (n, H, W, 3), of which the first 2¹⁴ are used.
+        real: uint8 of shape (m, H, W, C); may be memory-mapped. Only the first 2¹⁴ are used.
+        generated: uint8 of shape (n, H, W, C), of which the first 2¹⁴ are used.
         seed: Random seed of positions and directions.
         patches: Patches of each image.
 
@@ -66,9 +68,29 @@ def sliced_wasserstein_by_level(
             f"A sliced Wasserstein distance needs images of {PATCH}×{PATCH} pixels or more, not "
             f"{shape[0]}×{shape[1]}."
         )
+    sizes = level_sizes(*shape[:2])
+    most = min(max(len(real), len(generated)), MAX_IMAGES)
+    values = most * patches * PATCH * PATCH * shape[2]
+    # As many levels at once as fit, since images are read again for those that don't.
+    count = max(1, MAX_VALUES // values)
+    distances = []
+    for start in range(0, len(sizes), count):
+        levels = range(start, min(start + count, len(sizes)))
+        rngs = {level: np.random.default_rng([seed, level]) for level in levels}
+        corners = {
+            level: np.stack(
+                [rng.integers(0, side - PATCH + 1, (most, patches)) for side in sizes[level]]
+            )
+            for level, rng in rngs.items()
+        }
+        sides = [_describe(images, corners) for images in (real, generated)]
+        distances += [
+            _compare_level(*(side.pop(level) for side in sides), rngs[level], shape[2])
+            for level in levels
+        ]
     return {
-        f"{height}×{width}": _compare_level(real, generated, level, (height, width), seed, patches)
-        for level, (height, width) in enumerate(level_sizes(*shape[:2]))
+        f"{height}×{width}": distance
+        for (height, width), distance in zip(sizes, distances, strict=True)
     }
 
 
@@ -85,23 +107,23 @@ def level_sizes(height: int, width: int) -> list[tuple[int, int]]:
     return sizes
 
 
-def laplacian_level(images: np.ndarray, level: int, levels: int) -> np.ndarray:
-    """Return one level of the Laplacian pyramid of images, float32 of shape (n, H, W, C).
+def laplacian_levels(images: np.ndarray, count: int) -> Iterator[np.ndarray]:
+    """Yield the levels of the Laplacian pyramid of images, float32 of shape (n, H, W, C).
 
     A level is what reducing it by half and expanding it again loses; the coarsest one is the
     reduced images themselves.
 
     Args:
         images: Of shape (n, H', W', C), in any unit.
-        level: Number of the level, 0 for the finest.
-        levels: Number of levels of the pyramid.
+        count: Number of levels of the pyramid.
     """
-    reduced = images.astype(np.float32)
-    for _ in range(level):
-        reduced = _reduce(reduced)
-    if level == levels - 1:
-        return reduced
-    return reduced - _expand(_reduce(reduced), reduced.shape[1], reduced.shape[2])
+    level = images.astype(np.float32)
+    for _ in range(count - 1):
+        reduced = _reduce(level)
+        level -= _expand(reduced, *level.shape[1:3])
+        yield level
+        level = reduced
+    yield level
 
 
 def wasserstein_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -122,20 +144,11 @@ def wasserstein_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.asarray(differences @ weights)
 
 
-def _compare_level(
-    real: Images,
-    generated: Images,
-    level: int,
-    size: tuple[int, int],
-    seed: int,
-    patches: int,
-) -> float:
-    rng = np.random.default_rng([seed, level])
-    most = min(max(len(real), len(generated)), MAX_IMAGES)
-    corners = np.stack([rng.integers(0, side - PATCH + 1, (most, patches)) for side in size])
-    directions = rng.normal(size=(DIRECTIONS, PATCH * PATCH * 3)).astype(np.float32)
+def _compare_level(a: np.ndarray, b: np.ndarray, rng: np.random.Generator, channels: int) -> float:
+    """Return the distance of two sides' patches, float32 of shape (n · patches, 7 · 7 · C)."""
+    directions = rng.normal(size=(DIRECTIONS, PATCH * PATCH * channels)).astype(np.float32)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    a, b = (_describe(images, level, corners) for images in (real, generated))
+    a, b = (_normalize(side, channels) for side in (a, b))
     length = max(1, CHUNK_PROJECTIONS // max(len(a), len(b)))
     distances = [
         wasserstein_distances(chunk @ a.T, chunk @ b.T)
@@ -144,31 +157,42 @@ def _compare_level(
     return float(np.mean(np.concatenate(distances)))
 
 
-def _describe(images: Images, level: int, corners: np.ndarray) -> np.ndarray:
-    """Return the normalized patches of a level, float32 of shape (n · patches, 7 · 7 · 3).
+def _describe(images: Images, corners: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
+    """Return the patches of levels by their numbers, float32 of shape (n, patches, 7, 7, C).
 
     Args:
-        images: uint8 of shape (n, H, W, 3).
-        level: Number of the level.
-        corners: Rows and columns of the patches' upper left corners, of shape (2, n or more, k).
+        images: uint8 of shape (n, H, W, C).
+        corners: For each level rows and columns of the patches' upper left corners, of shape
+            (2, n or more, patches).
     """
-    count, patches = min(len(images), MAX_IMAGES), corners.shape[2]
-    described = np.empty((count, patches, PATCH, PATCH, 3), np.float32)
+    count, channels = min(len(images), MAX_IMAGES), images.shape[3]
+    described = {
+        level: np.empty((count, each.shape[2], PATCH, PATCH, channels), np.float32)
+        for level, each in corners.items()
+    }
+    levels, offsets = len(level_sizes(*images.shape[1:3])), np.arange(PATCH)
     for rows in _in_chunks(count, images.shape[1] * images.shape[2]):
-        pixels = laplacian_level(images[rows], level, len(level_sizes(*images.shape[1:3])))
-        y, x = corners[:, rows, :, None, None]
-        offsets = np.arange(PATCH)
-        numbers = np.arange(len(pixels))[:, None, None, None]
-        described[rows] = pixels[numbers, y + offsets[:, None], x + offsets]
-    channels = described.reshape(-1, 3)
-    mean = channels.mean(axis=0, dtype=np.float64)
+        for level, pixels in enumerate(laplacian_levels(images[rows], levels)):
+            if level in corners:
+                y, x = corners[level][:, rows, :, None, None]
+                numbers = np.arange(len(pixels))[:, None, None, None]
+                described[level][rows] = pixels[numbers, y + offsets[:, None], x + offsets]
+            if level == max(corners):
+                break
+    return described
+
+
+def _normalize(patches: np.ndarray, channels: int) -> np.ndarray:
+    """Normalize the channels of patches in place, and return one row for each patch."""
+    values = patches.reshape(-1, channels)
+    mean = values.mean(axis=0, dtype=np.float64)
     # Squares in chunks: those of all patches would take the same memory again.
-    squares = sum(((part - mean) ** 2).sum(axis=0) for part in _split(channels))
-    deviation = np.sqrt(squares / len(channels))
+    squares = sum(((part - mean) ** 2).sum(axis=0) for part in _split(values))
+    deviation = np.sqrt(squares / len(values))
     # Patches of one level have no contrast to normalize.
-    channels -= mean.astype(np.float32)
-    channels /= np.where(deviation > 0, deviation, 1).astype(np.float32)
-    return described.reshape(count * patches, -1)
+    values -= mean.astype(np.float32)
+    values /= np.where(deviation > 0, deviation, 1).astype(np.float32)
+    return patches.reshape(-1, PATCH * PATCH * channels)
 
 
 def _in_chunks(count: int, pixels: int) -> Iterator[slice]:
@@ -206,6 +230,7 @@ def _blur(images: np.ndarray, axis: int) -> np.ndarray:
     widths = [(margin, margin) if number == axis else (0, 0) for number in range(images.ndim)]
     padded = np.pad(images, widths, mode="reflect")
     blurred = np.zeros_like(images)
+    before = (slice(None),) * axis
     for offset, weight in enumerate(KERNEL):
-        blurred += weight * np.take(padded, np.arange(offset, offset + length), axis)
+        blurred += weight * padded[(*before, slice(offset, offset + length))]
     return blurred

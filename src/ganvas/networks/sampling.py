@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ganvas.arrays import allocate
 from ganvas.keras_types import Model
 
-# Batches always have this size: float sums depend on the batch size, so only then does an image
-# depend on nothing but its seed and number.
-BATCH = 64
+# Batches of images up to so many pixels always have this size: float sums depend on the batch size,
+# so only then does an image depend on nothing but its seed and number.
+BATCH, BATCH_PIXELS = 64, 256**2
 # Latents of twice the usual length are already longer than any that training draws.
 MAX_TRUNCATION = 2.0
 
@@ -33,6 +34,16 @@ def count_classes(generator: Model) -> int:
         10
     """
     return generator.inputs[1].shape[-1] if len(generator.inputs) > 1 else 0
+
+
+def batch_size(height: int, width: int) -> int:
+    """Return the size of all batches of images of a size: 64, fewer of those above 256×256 pixels.
+
+    Example:
+        >>> batch_size(64, 64), batch_size(512, 512), batch_size(1024, 1024)
+        (64, 16, 4)
+    """
+    return max(1, min(BATCH, BATCH * BATCH_PIXELS // (height * width)))
 
 
 def sample_latents(generator: Model, count: int, seed: int, truncation: float = 1.0) -> np.ndarray:
@@ -141,7 +152,7 @@ def generate_batches(
             unconditional generator, which needs none.
 
     Yields:
-        uint8 of shape (n, H, W, 3), n at most 64, N images in all.
+        uint8 of shape (n, H, W, C), n at most `batch_size(H, W)`, N images in all.
 
     Example:
         >>> from ganvas.networks.dcgan import DcganParams, build_dcgan
@@ -152,8 +163,9 @@ def generate_batches(
     """
     if one_hot_labels is None:
         one_hot_labels = np.zeros((len(latents), 0), np.float32)
-    for start in range(0, len(latents), BATCH):
-        padded = [_pad(x[start : start + BATCH]) for x in (latents, one_hot_labels)]
+    size = batch_size(*generator.output_shape[1:3])
+    for start in range(0, len(latents), size):
+        padded = [_pad(x[start : start + size], size) for x in (latents, one_hot_labels)]
         inputs = as_inputs(padded[: len(generator.inputs)])
         images = np.asarray(generator(inputs, training=False))
         yield to_uint8(images[: len(latents) - start])
@@ -162,7 +174,9 @@ def generate_batches(
 def generate_images(
     generator: Model, latents: np.ndarray, one_hot_labels: np.ndarray | None = None
 ) -> np.ndarray:
-    """Generate all images, uint8 of shape (N, H, W, 3), at once; see `generate_batches`.
+    """Generate all images, uint8 of shape (N, H, W, C), at once; see `generate_batches`.
+
+    Many large ones are kept in a temporary file, see `ganvas.arrays.allocate`.
 
     Example:
         >>> from ganvas.networks.dcgan import DcganParams, build_dcgan
@@ -171,11 +185,15 @@ def generate_images(
         >>> generate_images(generator, sample_latents(generator, 4, seed=0), labels).shape
         (4, 64, 64, 3)
     """
-    return np.concatenate(list(generate_batches(generator, latents, one_hot_labels)))
+    images, start = allocate((len(latents), *generator.output_shape[1:])), 0
+    for batch in generate_batches(generator, latents, one_hot_labels):
+        images[start : start + len(batch)] = batch
+        start += len(batch)
+    return images
 
 
-def _pad(rows: np.ndarray) -> np.ndarray:
-    return np.pad(rows, ((0, BATCH - len(rows)), (0, 0)))
+def _pad(rows: np.ndarray, count: int) -> np.ndarray:
+    return np.pad(rows, ((0, count - len(rows)), (0, 0)))
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ganvas.arrays import Images, SelectedImages, take
 from ganvas.ingestion.class_labels import match_classes
 from ganvas.ingestion.collection import Collection
 from ganvas.metrics.class_diversity import (
@@ -20,6 +21,7 @@ from ganvas.metrics.class_diversity import (
     name_classes,
 )
 from ganvas.metrics.pairwise import mean_image_distance, mean_pairwise_distance
+from ganvas.metrics.transparency import describe_for_pixels, for_pixels
 from ganvas.pipelines.evaluate.feature_metrics import Features
 from ganvas.pipelines.evaluate.metric_entry import Metrics, metric_entry
 from ganvas.pipelines.evaluate.params import EvaluateParams
@@ -48,8 +50,8 @@ class _Groups(NamedTuple):
 class _Side(NamedTuple):
     """What is compared: images or their features, generated and of training images."""
 
-    generated: np.ndarray
-    real: np.ndarray
+    generated: Images | np.ndarray
+    real: Images | np.ndarray
     mean_distance: MeanDistance
     description: str
 
@@ -69,7 +71,7 @@ def measure_class_diversity(
     clusters of similar training images take their place.
 
     Args:
-        generated: uint8 of shape (N, H, W, 3).
+        generated: uint8 of shape (N, H, W, C); may be memory-mapped.
         target_classes: Their classes, int of shape (N,).
         features: Features of the same images; without an extractor only pixels are compared.
         collection: The packed real images.
@@ -109,7 +111,8 @@ def _find_groups(
         ours, real = features.generated, features.training
         basis = "training images' features"
     else:
-        ours, real = coarse_colors(generated), coarse_colors(collection.images[positions])
+        training = SelectedImages(for_pixels(collection.images), positions)
+        ours, real = coarse_colors(for_pixels(generated)), coarse_colors(training)
         basis = "training images' colors at 8×8 pixels"
     clusters = fit_clusters(real, count_clusters(len(ours), len(real)), params.seed)
     names = [f"cluster {number + 1}" for number in range(clusters.n_clusters)]
@@ -123,10 +126,11 @@ def _list_sides(
     """Return what is compared by the end of its metric's key: pixels, and features if any."""
     sides = {
         "pixels": _Side(
-            generated,
-            collection.images[features.training_positions],
+            for_pixels(generated),
+            # Read once: three distances are computed of them.
+            take(for_pixels(collection.images), features.training_positions),
             mean_image_distance,
-            "root mean squared differences of pixels",
+            "root mean squared differences of pixels" + describe_for_pixels(generated.shape[3]),
         )
     }
     if features.extractor:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ganvas.arrays import SelectedImages
+from ganvas.arrays import ConvertedImages, Images, SelectedImages
+from ganvas.image_shape import describe_size
 from ganvas.ingestion.class_labels import Classes, match_classes
 from ganvas.ingestion.collection import Collection
 from ganvas.metrics.extractor_names import metric_names
@@ -14,6 +15,7 @@ from ganvas.metrics.inception_score import inception_score
 from ganvas.metrics.kid import kernel_distance, kernel_distance_subsets
 from ganvas.metrics.pairwise import mean_pairwise_distance
 from ganvas.metrics.prdc import compute_prdc
+from ganvas.metrics.transparency import describe_for_extractor, for_extractor
 from ganvas.pipelines.evaluate.metric_entry import Metrics, Value, metric_entry
 from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.project_folder import resolve_path
@@ -44,6 +46,7 @@ class Features(NamedTuple):
         validation: Features of validation images, (v, d).
         validation_positions: Positions of these in the collection, (v,).
         protocol: Which training images are compared, see `choose_sides`.
+        image_shape: H, W and C of the images.
     """
 
     extractor: "FeatureExtractor | None"
@@ -53,6 +56,7 @@ class Features(NamedTuple):
     validation: np.ndarray
     validation_positions: np.ndarray
     protocol: str = "halves"
+    image_shape: tuple[int, int, int] = (64, 64, 3)
 
     def with_at_most(self, count: int) -> "Features":
         """Return the same with so many training images at most.
@@ -94,7 +98,13 @@ class Sides(NamedTuple):
 def extract_features(
     generated: np.ndarray, collection: Collection, params: EvaluateParams
 ) -> Features:
-    """Compute the features of generated, training and validation images."""
+    """Compute the features of generated, training and validation images.
+
+    Args:
+        generated: uint8 of shape (N, H, W, C); may be memory-mapped.
+        collection: The packed real images.
+        params: Parameters of evaluation: extractor, weights, count, real, protocol, seed.
+    """
     # TensorFlow takes seconds to import, and Kedro imports this module for every command.
     from ganvas.metrics.feature_extractors import compute_features, load_extractor
 
@@ -103,9 +113,11 @@ def extract_features(
     if params.protocol == "halves":
         training = training[: params.real]
     validation = collection.shuffled("validation")[: params.count]
+    height, width, channels = generated.shape[1:]
+    shape = (height, width, channels)
     if not params.extractor:
         empty = np.empty((0, 0), np.float32)
-        return Features(None, empty, empty, training, empty, validation, params.protocol)
+        return Features(None, empty, empty, training, empty, validation, params.protocol, shape)
     name = params.extractor
     extractor = load_extractor(
         str(resolve_path(name)) if name.endswith(".keras") else name,
@@ -127,6 +139,7 @@ def extract_features(
         ),
         validation,
         params.protocol,
+        shape,
     )
 
 
@@ -253,10 +266,8 @@ def measure_distances(features: Features, params: EvaluateParams) -> Metrics:
     name = features.extractor.name
     fd_name, kd_name, score_name = metric_names(name)
     split = "training split" if sides.split == "train" else describe_baseline(sides)
-    protocol = (
-        f"{sides.description}, {split}, features of {name}, images resized as clean-fid does to "
-        f"{features.extractor.side} pixels, seed {params.seed}"
-    )
+    resized = _describe_resizing(features.image_shape, features.extractor.side)
+    protocol = f"{sides.description}, {split}, features of {name}, {resized}, seed {params.seed}"
     nearest = f"k={NEIGHBORS}, {protocol}"
     subsets = "from all pairs of images"
     if params.protocol == "halves":
@@ -281,6 +292,15 @@ def measure_distances(features: Features, params: EvaluateParams) -> Metrics:
         for key, (title, how) in entries.items()
         if key in values
     }
+
+
+def _describe_resizing(shape: tuple[int, int, int], side: int) -> str:
+    """Return how an extractor's input is made from images of a shape, in words."""
+    height, width, channels = shape
+    size = f"{side} pixels"
+    if height != width:
+        size = f"{side}×{side} pixels, from {describe_size(height, width)} by stretching"
+    return f"images resized as clean-fid does to {size}{describe_for_extractor(channels)}"
 
 
 def describe_baseline(sides: Sides) -> str:
@@ -372,7 +392,10 @@ def _class_accuracy(
     # or noisy, which the classifier must not mistake for a class.
     labels = classes.labels[features.training_positions]
     labeled, count = labels >= 0, len(classes.names)
-    degraded = blur_and_noise(collection.images[features.training_positions[labeled]], seed)
+    real: Images = SelectedImages(collection.images, features.training_positions[labeled])
+    if real.shape[3] == 4:
+        real = ConvertedImages(real, for_extractor)
+    degraded = blur_and_noise(real, seed)
     inputs = [
         features.training[labeled],
         compute_features(extractor, degraded, "Features of blurred and noisy images"),
@@ -384,16 +407,16 @@ def _class_accuracy(
 
     validation_labels = classes.labels[features.validation_positions]
     known = validation_labels >= 0
-    real = None
+    baseline = None
     if known.any():
-        real = accuracy(features.validation[known], validation_labels[known])
+        baseline = accuracy(features.validation[known], validation_labels[known])
     return metric_entry(
         "Class accuracy",
         accuracy(features.generated, target_classes),
         f"N={len(target_classes)} generated and {known.sum()} validation images, {count} classes "
         f"of {classes.column}, softmax on the features of {extractor.name}, trained on "
         f"{labeled.sum()} training images and their blurred and noisy copies, seed {seed}",
-        real=real,
+        real=baseline,
     )
 
 

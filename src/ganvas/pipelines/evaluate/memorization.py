@@ -2,8 +2,15 @@
 
 import numpy as np
 
+from ganvas.arrays import SelectedImages
+from ganvas.image_shape import describe_size
 from ganvas.ingestion.collection import Collection
-from ganvas.metrics.nearest_neighbors import find_nearest_features, find_nearest_images
+from ganvas.metrics.nearest_neighbors import (
+    find_nearest_features,
+    find_nearest_images,
+    reduction_factor,
+)
+from ganvas.metrics.transparency import describe_for_pixels, for_pixels
 from ganvas.pipelines.evaluate.feature_metrics import Features
 from ganvas.pipelines.evaluate.metric_entry import Metrics, metric_entry
 from ganvas.visualization.contact_sheet import draw_neighbors
@@ -21,7 +28,7 @@ def find_nearest_training_images(
     which are the real-data baseline.
 
     Args:
-        generated: uint8 of shape (N, H, W, 3).
+        generated: uint8 of shape (N, H, W, C); may be memory-mapped.
         features: Features of the same images; without an extractor only pixels are compared.
         collection: The packed real images.
 
@@ -33,8 +40,9 @@ def find_nearest_training_images(
     validation = collection.shuffled("validation")[: len(generated)]
 
     # Distances in pixels, which also choose the images to show.
-    nearest, distances = find_nearest_images(generated, collection.images, training)
-    _, real = find_nearest_images(collection.images[validation], collection.images, training)
+    images = for_pixels(collection.images)
+    nearest, distances = find_nearest_images(for_pixels(generated), images, training)
+    _, real = find_nearest_images(SelectedImages(images, validation), images, training)
     shown = np.argsort(distances)[:COLUMNS]
     rows = {
         "generated": generated[shown],
@@ -45,8 +53,8 @@ def find_nearest_training_images(
             TITLE,
             distances.mean(),
             f"mean over N={len(generated)} generated and {len(validation)} validation images of "
-            f"root mean squared pixel differences to the nearest of {len(training)}, range 0 to "
-            "255",
+            f"root mean squared pixel differences to the nearest of {len(training)}"
+            f"{_describe_pixels(*generated.shape[1:])}, range 0 to 255",
             "gray levels",
             _mean(real),
         )
@@ -69,6 +77,15 @@ def find_nearest_training_images(
         real=_mean(real),
     )
     return metrics, draw_neighbors(rows)
+
+
+def _describe_pixels(height: int, width: int, channels: int) -> str:
+    """Return what is compared if it isn't each pixel of each channel, in words."""
+    factor, described = reduction_factor(height, width), describe_for_pixels(channels)
+    if factor > 1:
+        size = describe_size(height // factor, width // factor)
+        described += f", at {size} pixels, each the average of {factor}×{factor}"
+    return described
 
 
 def _mean(values: np.ndarray) -> float | None:

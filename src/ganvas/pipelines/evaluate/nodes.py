@@ -8,15 +8,23 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from ganvas.arrays import Images, SelectedImages
 from ganvas.errors import GanvasError
 from ganvas.extras import install_command
 from ganvas.grid_layout import find_rows
+from ganvas.image_shape import CHANNEL_COUNTS, describe_size
 from ganvas.ingestion.class_labels import match_classes
 from ganvas.ingestion.collection import Collection
 from ganvas.ingestion.face_alignment import find_landmarks
 from ganvas.keras_types import Model
 from ganvas.metrics.discriminator_accuracy import compute_logits, discriminator_accuracy
 from ganvas.metrics.parzen import parzen
+from ganvas.metrics.transparency import (
+    describe_for_extractor,
+    describe_for_pixels,
+    for_extractor,
+    for_pixels,
+)
 from ganvas.networks.sampling import generate_images, one_hot, sample_labels, sample_latents
 from ganvas.pipelines.evaluate.feature_metrics import (
     Features,
@@ -54,18 +62,13 @@ def generate_for_evaluation(
     """Generate the images to evaluate, with the class frequencies of the training set.
 
     Returns:
-        Images, uint8 of shape (count, H, W, 3), and their target classes, int of shape (count,).
+        Images, uint8 of shape (count, H, W, C), and their target classes, int of shape (count,).
+        Many large ones are in a temporary file, see `ganvas.arrays.allocate`.
 
     Raises:
-        GanvasError: The generator's image size or classes differ from the collection's.
+        GanvasError: The generator's image size, channels or classes differ from the collection's.
     """
-    generated, packed = generator.output_shape[1:3], collection.images.shape[1:3]
-    if generated != packed:
-        raise GanvasError(
-            f"The generator's images have {generated[0]}×{generated[1]} pixels, but the collection "
-            f"was packed at {packed[0]}×{packed[1]}: set ingest.size to {generated[0]} and run "
-            "ingest, or train again."
-        )
+    _check_shapes(tuple(generator.output_shape[1:]), tuple(collection.images.shape[1:]))
     logger.info(
         "Generating %s images (evaluate.count). %s",
         f"{params.count:,}",
@@ -121,11 +124,11 @@ def measure_discriminator_accuracy(
     if threshold is None:
         return {}
     classes = match_classes(collection.index, class_list["column"], class_list["names"])
-    groups = {}
+    groups: dict[str, tuple[Images, np.ndarray]] = {}
     for key, split in (("held_out", "validation"), ("training", "train")):
         # A conditional discriminator can't score an image without a class.
         positions = classes.in_split(collection.shuffled(split))[: len(generated)]
-        groups[key] = (collection.images[positions], classes.labels[positions])
+        groups[key] = (SelectedImages(collection.images, positions), classes.labels[positions])
     groups["generated"] = (generated, target_classes)
     metrics = {}
     for key, (images, labels) in groups.items():
@@ -166,12 +169,15 @@ def measure_likelihood(
             "collection has too few: raise ingest.validation_share, or set evaluate.parzen=0."
         )
     samples, _ = _generate(generator, collection, class_list, params.parzen, params.seed)
-    result = parzen(samples, collection.images[validation], collection.images[test])
+    images = for_pixels(collection.images)
+    real = [SelectedImages(images, positions) for positions in (validation, test)]
+    result = parzen(for_pixels(samples), *real)
     edge = ", at the edge of the tried range" if result.at_edge else ""
     protocol = (
         f"mean ± {result.error:.0f} (standard error) of {result.images} test images, window "
         f"of {result.samples} generated images, σ={result.sigma:.3g} chosen on "
-        f"{result.validation} validation images{edge}, D={result.dimensions}, range 0 to 1"
+        f"{result.validation} validation images{edge}, D={result.dimensions}"
+        f"{describe_for_pixels(samples.shape[3])}, range 0 to 1"
     )
     return {
         "parzen_log_likelihood": metric_entry(
@@ -197,7 +203,8 @@ def measure_faces(generated: np.ndarray, collection: Collection, params: Evaluat
     kind, positions = "validation", collection.shuffled("validation")
     if not len(positions):
         kind, positions = "training", collection.shuffled("train")
-    generated, real = generated[: params.faces], collection.images[positions[: params.faces]]
+    generated = generated[: params.faces]
+    real = SelectedImages(collection.images, positions[: params.faces])
     if min(len(generated), len(real)) < params.faces:
         logger.info(
             "Faces are detected in %d generated images (evaluate.count) and %d %s images (all of "
@@ -211,7 +218,8 @@ def measure_faces(generated: np.ndarray, collection: Collection, params: Evaluat
         "faces": metric_entry(
             "Images with a detected face",
             _detection_rate(generated, "Faces of generated images"),
-            f"MTCNN, N={len(generated)} generated and {len(real)} {kind} images, not resized",
+            f"MTCNN, N={len(generated)} generated and {len(real)} {kind} images, not resized"
+            f"{describe_for_extractor(generated.shape[3])}",
             real=_detection_rate(real, "Faces of real images"),
         )
     }
@@ -298,6 +306,29 @@ def _generate(
     return generate_images(generator, latents, one_hot_labels), target_classes
 
 
-def _detection_rate(images: np.ndarray, description: str) -> float:
-    landmarks = [find_landmarks(Image.fromarray(image)) for image in track(images, description)]
-    return float(np.mean([points is not None for points in landmarks]))
+def _check_shapes(generated: tuple[int, ...], packed: tuple[int, ...]) -> None:
+    """Check that images of the generator can be compared with those of the collection."""
+    if generated == packed:
+        return
+    height, width, channels = generated
+    size = str(height) if height == width else f"[{height}, {width}]"
+    names = {count: name for name, count in CHANNEL_COUNTS.items()}
+    settings = {"size": size} if generated[:2] != packed[:2] else {}
+    if channels != packed[2]:
+        settings["channels"] = names[channels]
+    wanted = " and ".join(f"ingest.{key} to {value}" for key, value in settings.items())
+    ours, theirs = (
+        f"{describe_size(*shape[:2])} pixels ({names[shape[2]]})" for shape in (generated, packed)
+    )
+    raise GanvasError(
+        f"The generator's images have {ours}, but the collection was packed at {theirs}: set "
+        f"{wanted} and run ingest, or train again."
+    )
+
+
+def _detection_rate(images: Images, description: str) -> float:
+    found = []
+    for number in track(range(len(images)), description):
+        (image,) = for_extractor(images[number : number + 1])
+        found.append(find_landmarks(Image.fromarray(image)) is not None)
+    return float(np.mean(found))

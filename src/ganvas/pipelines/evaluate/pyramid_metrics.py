@@ -11,6 +11,7 @@ from ganvas.metrics.sliced_wasserstein import (
     PATCHES,
     sliced_wasserstein_by_level,
 )
+from ganvas.metrics.transparency import describe_for_pixels, for_pixels
 from ganvas.pipelines.evaluate.feature_metrics import (
     MIN_IMAGES,
     Features,
@@ -31,7 +32,7 @@ def measure_sliced_wasserstein(
     depends on the number of images, so there is a baseline only of as many real images.
 
     Args:
-        generated: uint8 of shape (N, H, W, 3).
+        generated: uint8 of shape (N, H, W, C); may be memory-mapped.
         features: Positions of the training and validation images; with or without an extractor.
         collection: The packed real images.
         params: Parameters of evaluation: protocol, seed.
@@ -43,12 +44,14 @@ def measure_sliced_wasserstein(
         if not features.extractor:
             warn_too_few(sides, len(generated), len(training), params)
         return {}
-    real = SelectedImages(collection.images, training[: sides.real])
-    by_level = sliced_wasserstein_by_level(real, generated[: sides.generated], params.seed)
+    images = for_pixels(collection.images)
+    real = SelectedImages(images, training[: sides.real])
+    ours = for_pixels(generated[: sides.generated])
+    by_level = sliced_wasserstein_by_level(real, ours, params.seed)
     baseline = None
     if sides.has_equal_baseline:
         positions = (training if sides.split == "train" else validation)[sides.baseline]
-        others = SelectedImages(collection.images, positions)
+        others = SelectedImages(images, positions)
         by_level_real = sliced_wasserstein_by_level(real, others, params.seed)
         baseline = float(np.mean(list(by_level_real.values())))
     split = "training split" if sides.split == "train" else describe_baseline(sides)
@@ -59,7 +62,8 @@ def measure_sliced_wasserstein(
             "Sliced Wasserstein distance",
             float(np.mean(list(by_level.values()))),
             f"mean of {len(by_level)} levels of a Laplacian pyramid ({', '.join(by_level)}), "
-            f"{PATCHES} patches of {PATCH}×{PATCH} pixels of each image, {DIRECTIONS} projections, "
+            f"{PATCHES} patches of {PATCH}×{PATCH} pixels of each image"
+            f"{describe_for_pixels(generated.shape[3])}, {DIRECTIONS} projections, "
             f"{sides.description}, {split}, seed {params.seed}",
             real=baseline,
             by_level=by_level,
