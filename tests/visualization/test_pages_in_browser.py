@@ -55,6 +55,7 @@ def report(training, history):
         shape=(64, 64),
         samples=grid(12),
         seed=1,
+        files=[],
         real=grid(6),
         generated=grid(6),
         sheets=list(sheets),

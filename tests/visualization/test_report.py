@@ -54,6 +54,7 @@ def render(training, sheets=(), published=(), verdict=VERDICT, **changes):
         shape=(H, W),
         samples=make_grid(make_images(10, 6), 3),
         seed=17,
+        files=[],
         real=make_grid(make_images(20, 4), 2),
         generated=make_grid(make_images(30, 4), 2),
         sheets=list(sheets),

@@ -18,7 +18,7 @@ from PIL.ImageSequence import Iterator
 from ganvas.atomic_files import atomic_path, replace_folder
 from ganvas.datasets.preview import NothingToShowError, empty_until_made
 from ganvas.datasets.unreadable import explain_unreadable_file
-from ganvas.visualization.image_grid import encode_png, encode_webp, make_grid, read_png, write_png
+from ganvas.visualization.image_grid import encode_film, encode_png, make_grid, read_png, write_png
 
 
 def preview_bytes(content: bytes) -> ImagePreview:
@@ -69,7 +69,10 @@ class ImageDataset(AbstractDataset[np.ndarray, np.ndarray]):
 
 
 class AnimationDataset(ImageDataset):
-    """An animated WebP file of frames, uint8 of shape (n, H, W, 3), with lossy compression."""
+    """An animated WebP file of frames, uint8 of shape (n, H, W, 3), with lossy compression.
+
+    Frames are reduced where the file would be larger than 4 MB, see `encode_film`.
+    """
 
     def load(self) -> np.ndarray:
         """Read the frames."""
@@ -78,7 +81,7 @@ class AnimationDataset(ImageDataset):
 
     def save(self, data: np.ndarray) -> None:
         """Write the frames."""
-        self._write(encode_webp(data))
+        self._write(encode_film(data))
 
 
 class ImageFolderDataset(

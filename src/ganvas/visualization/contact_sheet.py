@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw
 
 from ganvas.visualization.image_grid import GAP, WHITE, make_grid, pad_row, split_grid
 from ganvas.visualization.label_fonts import fit_label, make_label, replace_undrawable
+from ganvas.visualization.reduced_images import as_cells, reduced_size
 
 ROWS = 10
 LABEL_COLOR = (36, 33, 43)
@@ -20,8 +21,9 @@ def draw_sheets(
 
     Args:
         names: Class names.
-        real: Real images of each class, uint8 of shape (n, H, W, 3); n may differ.
-        generated: Generated images of each class, uint8 of shape (m, H, W, 3).
+        real: Real images of each class, uint8 of shape (n, H, W, C); n may differ. They are shown
+            as by `as_cells`.
+        generated: Generated images of each class, uint8 of shape (m, H, W, C).
         rows: Maximum number of classes on a sheet.
 
     Yields:
@@ -35,7 +37,7 @@ def draw_sheets(
     """
     names = replace_undrawable(names)
     columns = max(map(len, real))
-    padded = [pad_row(images, columns) for images in real]
+    padded = [pad_row(as_cells(images), columns) for images in real]
     for start in range(0, len(names), rows):
         part = slice(start, start + rows)
         yield _draw_rows(names[part], {"real": padded[part], "generated": generated[part]})
@@ -45,7 +47,7 @@ def draw_neighbors(rows: dict[str, np.ndarray]) -> np.ndarray:
     """Draw generated images above their nearest training images.
 
     Args:
-        rows: Images by the name of their row, uint8 of shape (n, H, W, 3), n the same for all.
+        rows: Images by the name of their row, uint8 of shape (n, H, W, C), n the same for all.
 
     Returns:
         uint8 of shape (H', W', 3).
@@ -64,13 +66,13 @@ def split_sheet(
 
     Args:
         sheet: A sheet of `draw_sheets` or `draw_neighbors`, uint8 of shape (H', W', 3).
-        height: H of an image in pixels.
-        width: W of an image in pixels.
+        height: H of the images that it was made of.
+        width: W of the images that it was made of.
         counts: Images in a row of each block, from left to right.
         has_headings: Whether there are headings above the blocks, as on the sheets of classes.
 
     Returns:
-        The images of each block, uint8 of shape (rows, n, H, W, 3).
+        The images of each block, uint8 of shape (rows, n, h, w, 3), reduced as on the sheet.
 
     Raises:
         ValueError: The sheet is laid out in another way, as those of earlier versions may be.
@@ -80,7 +82,8 @@ def split_sheet(
         >>> [block.shape for block in split_sheet(sheet, 32, 32, [5], has_headings=False)]
         [(1, 5, 32, 32, 3)]
     """
-    size = _font_size(height)
+    height, width = reduced_size(height, width)
+    size = _font_size(height, width)
     rows, rest = divmod(sheet.shape[0] - (2 * size if has_headings else 0) - GAP, height + GAP)
     widths = [count * (width + GAP) + GAP for count in counts]
     left = sheet.shape[1] - sum(widths) - size * (len(counts) - 1)
@@ -98,21 +101,23 @@ def split_sheet(
     return blocks
 
 
-def _font_size(height: int) -> int:
-    """Return the size of labels, which is also the distance of blocks, by the images' height."""
-    return max(11, height // 5)
+def _font_size(height: int, width: int) -> int:
+    """Return the size of labels, which is also the distance of blocks, by the images' size."""
+    return max(11, min(height, width) // 5)
 
 
 def _draw_rows(names: list[str], blocks: dict[str, list[np.ndarray]]) -> np.ndarray:
     """Draw rows of images with labels on their left, in blocks side by side under headings."""
-    height, width = next(iter(blocks.values()))[0].shape[1:3]
-    size = _font_size(height)
+    height, width = reduced_size(*next(iter(blocks.values()))[0].shape[1:3])
+    size = _font_size(height, width)
     labels = [fit_label(name, size, 4 * width) for name in names]
 
     # Lay out the headings on top, the labels on the left and the blocks beside them.
     top, step = 2 * size if any(blocks) else 0, height + GAP
     margin = int(max(label.width for label in labels)) + 2 * size
-    strips = [[make_grid(images, len(images)) for images in rows] for rows in blocks.values()]
+    strips = [
+        [make_grid(as_cells(images), len(images)) for images in rows] for rows in blocks.values()
+    ]
     widths = [block[0].shape[1] for block in strips]
     lefts = [margin + sum(widths[:number]) + number * size for number in range(len(strips))]
     shape = (lefts[-1] + widths[-1], top + len(names) * step + GAP)

@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ganvas.disk_space import format_bytes
-from ganvas.visualization.image_cells import data_uri
-from ganvas.visualization.image_grid import encode_webp, read_png
+from ganvas.visualization.image_cells import CellEncoding, fit_page
+from ganvas.visualization.image_grid import FRAME_PIXELS, read_png
 from ganvas.visualization.progress_strip import MAX_FRAMES, choose_epochs, list_snapshots
 from ganvas.visualization.report import TEMPLATES, describe_run
+
+# Of snapshots, the best one first: a page may have dozens.
+ENCODINGS = tuple(CellEncoding(FRAME_PIXELS // 2**k, 80 - 5 * k) for k in range(5))
 
 
 class EpochRow(NamedTuple):
@@ -41,7 +44,8 @@ def render_epochs(
     Args:
         rows: The kept epochs, in order.
         measures: Names of the values of each, and whether higher ones are better.
-        snapshots: The run's snapshot grids, which are shown of at most 60 epochs.
+        snapshots: The run's snapshot grids, which are shown of at most 60 epochs, reduced so that
+            the page has at most 15 MB.
         training: The training summary, as in training.json.
         shape: Height and width of a generated image in pixels.
 
@@ -69,24 +73,25 @@ def render_epochs(
                     (text, text == top != "") for text, top in zip(texts, best, strict=True)
                 ],
                 "size": format_bytes(row.size),
-                "snapshot": _read_snapshot(files[row.number]) if row.number in shown else None,
+                "snapshot": files[row.number] if row.number in shown else None,
                 "command": row.command,
             }
         )
-    return TEMPLATES.get_template("epochs.html.j2").render(
-        title=describe_run({key: x for key, x in training.items() if key != "chosen_epoch"}, shape),
-        headings=[name.replace("_", " ").capitalize() for name in measures],
-        epochs=epochs,
-        total=format_bytes(sum(row.size for row in rows)),
-        chosen=training.get("chosen_epoch"),
-        version=training["versions"]["ganvas"],
+    return fit_page(
+        lambda encoding: TEMPLATES.get_template("epochs.html.j2").render(
+            title=describe_run(
+                {key: x for key, x in training.items() if key != "chosen_epoch"}, shape
+            ),
+            headings=[name.replace("_", " ").capitalize() for name in measures],
+            epochs=epochs,
+            embed=lambda file: encoding.uri(read_png(file)),
+            total=format_bytes(sum(row.size for row in rows)),
+            chosen=training.get("chosen_epoch"),
+            version=training["versions"]["ganvas"],
+        ),
+        ENCODINGS,
     )
 
 
 def _format(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
-
-
-def _read_snapshot(file: Path) -> str:
-    """Return a snapshot as a data URI; as WebP, since a page may have dozens."""
-    return data_uri(encode_webp(read_png(file)[None]), "webp")

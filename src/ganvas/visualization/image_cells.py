@@ -5,15 +5,92 @@ take the width and the background of the page.
 """
 
 import base64
-from typing import NamedTuple
+import io
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from ganvas.channels import to_display
 from ganvas.visualization.contact_sheet import split_sheet
 from ganvas.visualization.image_grid import WHITE, encode_png, split_grid
+from ganvas.visualization.reduced_images import as_pillow, reduce_images
 
 # Most images side by side on a phone.
 NARROW_COLUMNS = 6
+# Bytes of a page at most.
+PAGE_BYTES = 15_000_000
+# Pixels of a sheet that is shown as one image.
+SHEET_PIXELS = 2**20
+# Images of up to so many pixels, 64×96 and 79×79, are on pages as they are.
+LOSSLESS_PIXELS = 64 * 96
+
+
+class CellEncoding(NamedTuple):
+    """How the images of a page are encoded.
+
+    Attributes:
+        pixels: Pixels of an image at most; None: no limit.
+        quality: Quality of WebP, 0 to 100; None: lossless WebP; "png": PNG, lossless as well.
+    """
+
+    pixels: int | None
+    quality: int | Literal["png"] | None
+
+    def uri(self, image: np.ndarray) -> str:
+        """Return an image, uint8 of shape (H, W, C), as a data URI."""
+        if self.pixels is not None:
+            image = reduce_images(image[None], self.pixels)[0]
+        if self.quality == "png":
+            return png_uri(image)
+        buffer = io.BytesIO()
+        if self.quality is None:
+            as_pillow(image).save(buffer, "WEBP", lossless=True)
+        else:
+            as_pillow(image).save(buffer, "WEBP", quality=self.quality, method=4)
+        return data_uri(buffer.getvalue(), "webp")
+
+
+PNG = CellEncoding(None, "png")
+# From the best to the smallest: a page has the first with which it isn't too large.
+LOSSLESS = (PNG, CellEncoding(None, None))
+LOSSY = (
+    CellEncoding(192**2, 90),
+    CellEncoding(160**2, 85),
+    CellEncoding(128**2, 80),
+    CellEncoding(96**2, 75),
+    CellEncoding(64**2, 70),
+    CellEncoding(40**2, 50),
+)
+
+
+def list_encodings(height: int, width: int) -> tuple[CellEncoding, ...]:
+    """Return the encodings that a page may have for images of a size, the best one first.
+
+    Small images are lossless if they fit; larger ones are reduced in any case, to what is seen of
+    them where a dozen lie side by side.
+    """
+    return (*LOSSLESS, *LOSSY) if height * width <= LOSSLESS_PIXELS else LOSSY
+
+
+def fit_page(render: Callable[[CellEncoding], str], encodings: Sequence[CellEncoding]) -> str:
+    """Render a page with the first encoding of its images with which it has at most 15 MB.
+
+    Args:
+        render: Renders the page with an encoding.
+        encodings: The encodings to try, see `list_encodings`; if all are too large, the last one
+            is used.
+
+    Example:
+        >>> fit_page(lambda encoding: f"quality {encoding.quality}", LOSSY)
+        'quality 90'
+    """
+    page = ""
+    for encoding in encodings:
+        page = render(encoding)
+        if len(page.encode()) <= PAGE_BYTES:
+            break
+    return page
 
 
 class ImageRow(NamedTuple):
@@ -35,7 +112,7 @@ class ImageTable(NamedTuple):
         rows: The rows, whose blocks are of the same kinds.
         columns: Images side by side in each block; longer blocks are wrapped.
         headings: Titles of the blocks; empty without.
-        shape: H and W of an image in pixels.
+        shape: H and W of an image in pixels, which have its aspect ratio.
     """
 
     rows: list[ImageRow]
@@ -51,21 +128,27 @@ class ImageStack(NamedTuple):
     images: list[str]
 
 
-def encode_cells(images: np.ndarray) -> list[str]:
-    """Return images, uint8 of shape (n, H, W, 3), as data URIs, without wholly white ones.
+def encode_cells(images: np.ndarray, encoding: CellEncoding = PNG) -> list[str]:
+    """Return images, uint8 of shape (n, H, W, C), as data URIs, without white ones at the end.
 
-    Grids are filled up with white images at the end of a row.
+    Grids are filled up with these. Transparent images are shown on a checkerboard.
     """
-    return [png_uri(image) for image in images if not (image == WHITE).all()]
+    shown = to_display(images)
+    filled = np.flatnonzero((shown != WHITE).any(axis=(1, 2, 3)))
+    count = int(filled[-1]) + 1 if len(filled) else 0
+    return [encoding.uri(image) for image in shown[:count]]
 
 
-def tabulate_grid(grid: np.ndarray, shape: tuple[int, int], labels: list[str]) -> ImageTable:
+def tabulate_grid(
+    grid: np.ndarray, shape: tuple[int, int], labels: list[str], encoding: CellEncoding = PNG
+) -> ImageTable:
     """Return the rows of a grid of `make_grid`.
 
     Args:
         grid: uint8 of shape (H', W', 3).
-        shape: H and W of an image in pixels.
+        shape: H and W of the images that it was made of.
         labels: Label of each row; empty: no labels.
+        encoding: How the images are encoded.
 
     Example:
         >>> from ganvas.visualization.image_grid import make_grid
@@ -74,40 +157,49 @@ def tabulate_grid(grid: np.ndarray, shape: tuple[int, int], labels: list[str]) -
         >>> [(row.label, len(row.blocks[0])) for row in table.rows]
         [('Op', 3), ('Pop', 3)]
     """
-    return tabulate_blocks([split_grid(grid, *shape)], labels, [])
+    return tabulate_blocks([split_grid(grid, *shape)], labels, [], encoding)
 
 
-def tabulate_blocks(blocks: list[np.ndarray], labels: list[str], headings: list[str]) -> ImageTable:
+def tabulate_blocks(
+    blocks: list[np.ndarray],
+    labels: list[str],
+    headings: list[str],
+    encoding: CellEncoding = PNG,
+) -> ImageTable:
     """Return rows of images in blocks side by side.
 
     Args:
-        blocks: Images of each block, uint8 of shape (rows, n, H, W, 3).
+        blocks: Images of each block, uint8 of shape (rows, n, H, W, C).
         labels: Label of each row. Without labels, or if one block has fewer rows than there are
             labels, all rows become one, which the page wraps.
         headings: Titles of the blocks; empty: none.
+        encoding: How the images are encoded.
     """
     columns = [block.shape[1] for block in blocks]
     shape = blocks[0].shape[2:4]
+    encoded = [[encode_cells(row, encoding) for row in block] for block in blocks]
     if not labels or min(map(len, blocks)) < len(labels):
-        blocks = [block.reshape(1, -1, *block.shape[2:]) for block in blocks]
+        encoded = [[[uri for row in rows for uri in row]] for rows in encoded]
         labels = [""]
-    rows = [
-        ImageRow(label, [encode_cells(block[row]) for block in blocks])
-        for row, label in enumerate(labels)
-    ]
+    rows = [ImageRow(label, [block[row] for block in encoded]) for row, label in enumerate(labels)]
     return ImageTable(rows, columns, headings, shape)
 
 
 def tabulate_sheet(
-    sheet: np.ndarray, shape: tuple[int, int], counts: tuple[int, int], labels: list[str]
+    sheet: np.ndarray,
+    shape: tuple[int, int],
+    counts: tuple[int, int],
+    labels: list[str],
+    encoding: CellEncoding = PNG,
 ) -> ImageTable | None:
     """Return the rows of a sheet of real and generated images by class.
 
     Args:
         sheet: A sheet of `draw_sheets`.
-        shape: H and W of an image in pixels.
+        shape: H and W of the images that it was made of.
         counts: Real images in a row at most, and generated ones.
         labels: The class of each row.
+        encoding: How the images are encoded.
 
     Returns:
         The rows; None if the sheet is laid out in another way, as those of earlier versions may be.
@@ -120,17 +212,20 @@ def tabulate_sheet(
         except ValueError:
             continue
         if len(blocks[0]) == len(labels):
-            return tabulate_blocks(blocks, labels, ["Real", "Generated"])
+            return tabulate_blocks(blocks, labels, ["Real", "Generated"], encoding)
     return None
 
 
-def stack_neighbors(sheet: np.ndarray, shape: tuple[int, int], most: int) -> list[ImageStack]:
+def stack_neighbors(
+    sheet: np.ndarray, shape: tuple[int, int], most: int, encoding: CellEncoding = PNG
+) -> list[ImageStack]:
     """Return a stack of each generated image and its nearest training images.
 
     Args:
         sheet: A sheet of `draw_neighbors`.
-        shape: H and W of an image in pixels.
+        shape: H and W of the images that it was made of.
         most: Maximum number of generated images on the sheet.
+        encoding: How the images are encoded.
 
     Returns:
         The stacks; none if the sheet is laid out in another way.
@@ -140,13 +235,13 @@ def stack_neighbors(sheet: np.ndarray, shape: tuple[int, int], most: int) -> lis
             (cells,) = split_sheet(sheet, *shape, [count], has_headings=False)
         except ValueError:
             continue
-        return [ImageStack("", encode_cells(column)) for column in cells.swapaxes(0, 1)]
+        return [ImageStack("", encode_cells(column, encoding)) for column in cells.swapaxes(0, 1)]
     return []
 
 
-def stack_epochs(strip: dict[int, np.ndarray]) -> list[ImageStack]:
-    """Return a stack of the images of each epoch, uint8 of shape (n, H, W, 3)."""
-    return [ImageStack(f"epoch {epoch}", encode_cells(x)) for epoch, x in strip.items()]
+def stack_epochs(strip: dict[int, np.ndarray], encoding: CellEncoding = PNG) -> list[ImageStack]:
+    """Return a stack of the images of each epoch, uint8 of shape (n, H, W, C)."""
+    return [ImageStack(f"epoch {epoch}", encode_cells(x, encoding)) for epoch, x in strip.items()]
 
 
 def narrow_columns(columns: list[int]) -> int:
@@ -166,8 +261,15 @@ def narrow_columns(columns: list[int]) -> int:
 
 
 def png_uri(pixels: np.ndarray) -> str:
-    """Return an image, uint8 of shape (H, W, 3), as the data URI of a PNG."""
+    """Return an image, uint8 of shape (H, W, C), as the data URI of a PNG."""
     return data_uri(encode_png(pixels), "png")
+
+
+def whole_uri(sheet: np.ndarray) -> str:
+    """Return a sheet of images, uint8 of shape (H, W, 3), as a data URI: PNG, or WebP if large."""
+    if sheet.shape[0] * sheet.shape[1] <= SHEET_PIXELS:
+        return png_uri(sheet)
+    return CellEncoding(SHEET_PIXELS, 85).uri(sheet)
 
 
 def data_uri(content: bytes, form: str) -> str:

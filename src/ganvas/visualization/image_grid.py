@@ -1,4 +1,4 @@
-"""Image grids, and their encoding as PNG and animated WebP."""
+"""Image grids, and the encoding of images as PNG and WebP."""
 
 import io
 import math
@@ -12,19 +12,23 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ganvas.atomic_files import atomic_write
+from ganvas.visualization.reduced_images import as_pillow, reduce_images, reduced_size
 
 GAP = 2
 WHITE = 255
 # Durations of an animation's frame and of its last one, in milliseconds.
 FRAME_MS, LAST_FRAME_MS = 120, 2000
 WEBP_QUALITY = 80
+# Pixels of an animation's frame at most, and bytes of its file.
+FRAME_PIXELS, FILM_BYTES = 2**19, 4_000_000
 
 
 def make_grid(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
     """Arrange images row by row on a white background.
 
     Args:
-        images: uint8 of shape (n, H, W, C).
+        images: uint8 of shape (n, H, W, C). For files and pages convert them by
+            `ganvas.visualization.reduced_images.as_cells` before.
         columns: Images per row.
         gap: White pixels between images and around them.
 
@@ -72,15 +76,22 @@ def pad_row(images: np.ndarray, count: int) -> np.ndarray:
 
 
 def split_grid(grid: np.ndarray, height: int, width: int, gap: int = GAP) -> np.ndarray:
-    """Split a grid of `make_grid` into its cells, uint8 (rows, columns, H, W, C).
+    """Split a grid of `make_grid` into its cells, uint8 (rows, columns, h, w, C).
 
     Empty cells are included.
+
+    Args:
+        grid: uint8 of shape (H', W', C).
+        height: H of the images that it was made of; its cells are reduced as by `as_cells`.
+        width: W of the images that it was made of.
+        gap: White pixels between images and around them.
 
     Example:
         >>> grid = make_grid(np.zeros((5, 32, 32, 3), np.uint8), columns=3)
         >>> split_grid(grid, 32, 32).shape
         (2, 3, 32, 32, 3)
     """
+    height, width = reduced_size(height, width)
     rows, columns = (grid.shape[0] - gap) // (height + gap), (grid.shape[1] - gap) // (width + gap)
     cells = [
         [
@@ -98,7 +109,7 @@ def encode_png(
     """Encode an image as PNG.
 
     Args:
-        pixels: uint8 of shape (H, W, 3).
+        pixels: uint8 of shape (H, W, C), gray, RGB or RGB with alpha.
         metadata: Text fields to store in the file; those that are None are left out.
         fast: Use run-length compression alone. Generated images hardly repeat, so their files
             are no larger.
@@ -113,12 +124,12 @@ def encode_png(
             info.add_itxt(key, str(value))
     options = {"compress_level": 1, "compress_type": zlib.Z_RLE} if fast else {}
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", pnginfo=info, **options)
+    as_pillow(pixels).save(buffer, "PNG", pnginfo=info, **options)
     return buffer.getvalue()
 
 
 def write_png(file: Path, pixels: np.ndarray) -> None:
-    """Write an image, uint8 of shape (H, W, 3), as a PNG file, atomically."""
+    """Write an image, uint8 of shape (H, W, C), as a PNG file, atomically."""
     atomic_write(file, encode_png(pixels))
 
 
@@ -126,6 +137,26 @@ def read_png(file: Path) -> np.ndarray:
     """Read an image as uint8 of shape (H, W, 3)."""
     with Image.open(file) as image:
         return np.asarray(image.convert("RGB"))
+
+
+def encode_film(frames: np.ndarray) -> bytes:
+    """Encode frames as by `encode_webp`, reduced if need be to 4 MB and 2¹⁹ pixels a frame.
+
+    Args:
+        frames: uint8 of shape (n, H, W, 3).
+
+    Example:
+        >>> len(encode_film(np.zeros((2, 1500, 2000, 3), np.uint8))) < 4_000_000
+        True
+    """
+    frames = reduce_images(frames, FRAME_PIXELS)
+    content = encode_webp(frames)
+    while len(content) > FILM_BYTES:
+        pixels = frames.shape[1] * frames.shape[2]
+        # Details, and so bytes, become denser in smaller frames.
+        frames = reduce_images(frames, int(0.7 * pixels * FILM_BYTES / len(content)))
+        content = encode_webp(frames)
+    return content
 
 
 def encode_webp(frames: np.ndarray, last: int = LAST_FRAME_MS) -> bytes:

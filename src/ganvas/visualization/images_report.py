@@ -6,7 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ganvas.visualization.image_cells import png_uri, tabulate_blocks
+from ganvas.visualization.image_cells import (
+    CellEncoding,
+    fit_page,
+    list_encodings,
+    tabulate_blocks,
+    whole_uri,
+)
 from ganvas.visualization.metric_table import SIGNS, common_protocol, group_metrics
 from ganvas.visualization.report import TEMPLATES
 
@@ -28,8 +34,9 @@ def render_images_report(
     Args:
         name: Path of the images.
         against: What they are compared with, in words.
-        images: Images to show, uint8 of shape (n, H, W, 3), n at least 1.
-        real: Images that they are compared with, (m, H, W, 3), m at least 1.
+        images: Images to show, uint8 of shape (n, H, W, C), n at least 1. Large ones are reduced,
+            see `list_encodings`.
+        real: Images that they are compared with, (m, H, W, C), m at least 1.
         nearest: Sheet of images above their nearest training images; of height 0 without.
         metrics: Metrics by name, as in metrics.json.
         rejected: Number of files that could not be used.
@@ -38,18 +45,22 @@ def render_images_report(
         HTML that loads no other file and nothing from a network.
     """
     blocks = [block[None] for block in (images, real)]
-    pairs = tabulate_blocks(blocks, [], ["Images", "Compared with"])
-    pairs = pairs._replace(columns=[COLUMNS, COLUMNS])
-    return TEMPLATES.get_template("images_report.html.j2").render(
-        name=PurePath(name).name,
-        images=name,
-        against=against,
-        pairs=pairs,
-        nearest=png_uri(nearest) if nearest.size else "",
-        groups=group_metrics(metrics),
-        signs=SIGNS,
-        protocol=common_protocol(metrics),
-        levels=metrics.get("sliced_wasserstein_distance", {}).get("by_level", {}),
-        rejected=rejected,
-        version=version("ganvas"),
-    )
+    template = TEMPLATES.get_template("images_report.html.j2")
+    values: dict[str, Any] = {
+        "name": PurePath(name).name,
+        "images": name,
+        "against": against,
+        "nearest": whole_uri(nearest) if nearest.size else "",
+        "groups": group_metrics(metrics),
+        "signs": SIGNS,
+        "protocol": common_protocol(metrics),
+        "levels": metrics.get("sliced_wasserstein_distance", {}).get("by_level", {}),
+        "rejected": rejected,
+        "version": version("ganvas"),
+    }
+
+    def render(encoding: CellEncoding) -> str:
+        pairs = tabulate_blocks(blocks, [], ["Images", "Compared with"], encoding)
+        return template.render(values, pairs=pairs._replace(columns=[COLUMNS, COLUMNS]))
+
+    return fit_page(render, list_encodings(*images.shape[1:3]))

@@ -7,7 +7,8 @@ import numpy as np
 from ganvas.errors import GanvasError
 from ganvas.grid_layout import divide_rows
 from ganvas.visualization.curves import render
-from ganvas.visualization.image_grid import make_grid, read_png, split_grid
+from ganvas.visualization.image_grid import FRAME_PIXELS, make_grid, read_png, split_grid
+from ganvas.visualization.reduced_images import reduce_images
 
 COLUMNS, ROWS = 9, 4
 MAX_FRAMES = 60
@@ -36,7 +37,9 @@ def choose_epochs(epochs: list[int], count: int) -> list[int]:
     return sorted({min(epochs, key=lambda epoch: abs(epoch - step)) for step in steps})
 
 
-def read_snapshots(folder: Path, count: int, last: int | None = None) -> dict[int, np.ndarray]:
+def read_snapshots(
+    folder: Path, count: int, last: int | None = None, pixels: int | None = None
+) -> dict[int, np.ndarray]:
     """Read at most `count` of a run's snapshot grids, chosen by `choose_epochs`.
 
     Where a resumed run changed the grid's rows or columns, only grids of the last one's shape.
@@ -45,6 +48,7 @@ def read_snapshots(folder: Path, count: int, last: int | None = None) -> dict[in
         folder: A run's snapshot grids.
         count: How many to read at most.
         last: The last epoch to read; None: that of the run.
+        pixels: Most pixels of a grid, to which larger ones are reduced; None: no limit.
 
     Returns:
         Grids, uint8 of shape (H, W, 3), by epoch.
@@ -59,7 +63,11 @@ def read_snapshots(folder: Path, count: int, last: int | None = None) -> dict[in
             f"There are no snapshots in {folder}, which the report needs: restore them, or train "
             "again."
         )
-    grids = {epoch: read_png(files[epoch]) for epoch in choose_epochs(list(files), count)}
+    grids = {}
+    for epoch in choose_epochs(list(files), count):
+        grid = read_png(files[epoch])
+        # One by one: sixty large ones would take gigabytes.
+        grids[epoch] = grid if pixels is None else reduce_images(grid[None], pixels)[0]
     shape = grids[max(grids)].shape
     return {epoch: grid for epoch, grid in grids.items() if grid.shape == shape}
 
@@ -79,7 +87,7 @@ def read_strip(
         last: The last epoch to read; None: that of the run.
 
     Returns:
-        Images by epoch, uint8 of shape (n, H, W, 3), with n at most 4.
+        Images by epoch, uint8 of shape (n, h, w, 3), with n at most 4, reduced as on a grid.
 
     Raises:
         GanvasError: There are no snapshots.
@@ -88,12 +96,11 @@ def read_strip(
         >>> run = Path("data/07_model_output/sample/dcgan/snapshots/2026-01-31T12.00.00")
         >>> images = read_strip(run, height=64, width=64)
     """
-    grids = read_snapshots(folder, COLUMNS, last)
-    cells = {epoch: split_grid(grid, height, width) for epoch, grid in grids.items()}
-    return {
-        epoch: np.stack([images[cell] for cell in choose_cells(*images.shape[:2])])
-        for epoch, images in cells.items()
-    }
+    strip = {}
+    for epoch, grid in read_snapshots(folder, COLUMNS, last).items():
+        cells = split_grid(grid, height, width)
+        strip[epoch] = np.stack([cells[cell] for cell in choose_cells(*cells.shape[:2])])
+    return strip
 
 
 def draw_strip(folder: Path, height: int, width: int, last: int | None = None) -> np.ndarray:
@@ -109,7 +116,10 @@ def draw_strip(folder: Path, height: int, width: int, last: int | None = None) -
     from matplotlib.figure import Figure
 
     strip = read_strip(folder, height, width, last)
-    figure = Figure(figsize=(1.22 * len(strip), 1.12 * ROWS + 0.35), dpi=144, layout="constrained")
+    # A panel has the shape of a column of images, and the area of a column of squares.
+    stretch = (height / width) ** 0.5
+    size = (1.22 / stretch * len(strip), 1.12 * stretch * ROWS + 0.35)
+    figure = Figure(figsize=size, dpi=144, layout="constrained")
     panels = figure.subplots(1, len(strip), squeeze=False)[0]
     for axes, (epoch, images) in zip(panels, strip.items(), strict=True):
         axes.imshow(make_grid(images, columns=1), interpolation="lanczos")
@@ -135,7 +145,9 @@ def choose_cells(rows: int, columns: int) -> list[tuple[int, int]]:
 def collect_frames(folder: Path, last: int | None = None) -> np.ndarray:
     """Read at most 60 of a run's snapshot grids up to an epoch: uint8 of shape (n, H, W, 3).
 
+    Grids of more than 2¹⁹ pixels are reduced to as many.
+
     Raises:
         GanvasError: There are no snapshots.
     """
-    return np.stack(list(read_snapshots(folder, MAX_FRAMES, last).values()))
+    return np.stack(list(read_snapshots(folder, MAX_FRAMES, last, FRAME_PIXELS).values()))

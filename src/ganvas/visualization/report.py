@@ -16,7 +16,11 @@ from ganvas.recorded_command import set_params
 from ganvas.redaction import MASK, redact
 from ganvas.visualization.contact_sheet import ROWS
 from ganvas.visualization.image_cells import (
+    LOSSLESS_PIXELS,
+    CellEncoding,
     data_uri,
+    fit_page,
+    list_encodings,
     narrow_columns,
     png_uri,
     stack_epochs,
@@ -24,8 +28,9 @@ from ganvas.visualization.image_cells import (
     tabulate_blocks,
     tabulate_grid,
     tabulate_sheet,
+    whole_uri,
 )
-from ganvas.visualization.image_grid import encode_webp, split_grid
+from ganvas.visualization.image_grid import encode_film, split_grid
 from ganvas.visualization.metric_table import (
     SIGNS,
     common_protocol,
@@ -36,6 +41,7 @@ from ganvas.visualization.metric_table import (
     scale_value,
     tabulate_metric,
 )
+from ganvas.visualization.reduced_images import reduced_size
 
 # Buttons for zooming and saving, and none that sends data to a server.
 BUTTONS = [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"], ["toImage"]]
@@ -73,9 +79,11 @@ class ReportImages(NamedTuple):
     """The images of a report; arrays are uint8.
 
     Attributes:
-        shape: H and W of a generated image in pixels.
+        shape: H and W of a generated image in pixels. Images on grids and sheets are reduced, see
+            `ganvas.visualization.reduced_images.as_cells`.
         samples: Grid of generated images; with classes, a row for each of at most 32.
         seed: Their seed.
+        files: Paths of the first samples at full size, from the page's folder.
         real: Grid of real images; with classes, in rows by class.
         generated: Grid of generated images, to compare with the real ones.
         sheets: Sheets of real and generated images by class; empty without classes.
@@ -91,6 +99,7 @@ class ReportImages(NamedTuple):
     shape: tuple[int, int]
     samples: np.ndarray
     seed: int
+    files: list[str]
     real: np.ndarray
     generated: np.ndarray
     sheets: list[np.ndarray]
@@ -115,6 +124,9 @@ def render_report(
 ) -> str:
     """Render the report page.
 
+    It has 15 MB at most, whatever the images' size: large images are reduced, and the page has
+    links to larger ones beside it.
+
     Args:
         images: The images.
         plot: The interactive training curves.
@@ -127,48 +139,65 @@ def render_report(
         rejected: Number of files that ingestion could not use, by reason.
 
     Returns:
-        HTML that loads no other file and nothing from a network.
+        HTML that loads nothing from a network, and no other file unless it is clicked.
     """
-    return TEMPLATES.get_template("report.html.j2").render(
-        title=describe_run(training, images.shape),
-        **_tabulate_images(images, training["classes"]["names"]),
-        seed=images.seed,
+    values: dict[str, Any] = {
+        "title": describe_run(training, images.shape),
+        "files": images.files,
+        "is_reduced": images.shape[0] * images.shape[1] > LOSSLESS_PIXELS,
+        "shape": images.shape,
+        "cell": reduced_size(*images.shape),
+        "seed": images.seed,
         # Plotly's library is embedded with the plot.
-        plot=plotly.io.to_html(plot, PLOT_OPTIONS, full_html=False, div_id="curves"),
-        curves=png_uri(images.curves),
-        animation=data_uri(encode_webp(images.animation), "webp"),
-        groups=group_metrics(metrics),
-        signs=SIGNS,
-        protocol=common_protocol(metrics),
-        levels=metrics.get("sliced_wasserstein_distance", {}).get("by_level", {}),
-        diversity=[metric for metric in metrics.values() if "by_class" in metric],
-        by_class=[
+        "plot": plotly.io.to_html(plot, PLOT_OPTIONS, full_html=False, div_id="curves"),
+        "curves": png_uri(images.curves),
+        "animation": data_uri(encode_film(images.animation), "webp"),
+        "groups": group_metrics(metrics),
+        "signs": SIGNS,
+        "protocol": common_protocol(metrics),
+        "levels": metrics.get("sliced_wasserstein_distance", {}).get("by_level", {}),
+        "diversity": [metric for metric in metrics.values() if "by_class" in metric],
+        "by_class": [
             (metric["of"], tabulate_metric(name, metric))
             for name, metric in metrics.items()
             if metric.get("of")
         ],
-        published=_compare_published(metrics, published),
-        verdict=verdict,
-        training=training,
+        "published": _compare_published(metrics, published),
+        "verdict": verdict,
+        "training": training,
         # What the verdict says of the evaluated images is not said twice.
-        warnings=[
+        "warnings": [
             warning
             for warning in training["warnings"]
             if warning["name"] not in verdict["summary"].lower().split(FINDINGS_SEPARATOR)
         ],
-        finished=format_time(training["finished"]),
-        parameters=list_parameters(used_parameters(training["parameters"])),
-        command=reproduction_command(training),
-        presets=describe_presets(training),
-        notes=reproduction_notes(training),
-        splits=splits,
-        rejected=rejected,
+        "finished": format_time(training["finished"]),
+        "parameters": list_parameters(used_parameters(training["parameters"])),
+        "command": reproduction_command(training),
+        "presets": describe_presets(training),
+        "notes": reproduction_notes(training),
+        "splits": splits,
+        "rejected": rejected,
+    }
+    template, names = TEMPLATES.get_template("report.html.j2"), training["classes"]["names"]
+    return fit_page(
+        lambda encoding: template.render(values, **_tabulate_images(images, names, encoding)),
+        list_encodings(*images.shape),
     )
 
 
-def _tabulate_images(images: ReportImages, names: list[str]) -> dict[str, Any]:
+def _tabulate_images(
+    images: ReportImages, names: list[str], encoding: CellEncoding
+) -> dict[str, Any]:
     """Return the images as rows and stacks, by their names in the template."""
     shape = images.shape
+    sheets = [
+        tabulate_sheet(
+            sheet, shape, images.sheet_columns, names[k * ROWS : (k + 1) * ROWS], encoding
+        )
+        for k, sheet in enumerate(images.sheets)
+    ]
+    neighbors = stack_neighbors(images.neighbors, shape, images.neighbor_columns, encoding)
     real, generated = (split_grid(grid, *shape) for grid in (images.real, images.generated))
     interpolation = split_grid(images.interpolation, *shape, gap=0)
     count = len(interpolation)
@@ -178,22 +207,26 @@ def _tabulate_images(images: ReportImages, names: list[str]) -> dict[str, Any]:
         ways = np.resize(divide_rows(len(names), count), count).tolist()
     else:
         samples, pairs, ways = [], [], []
+    table = tabulate_grid(images.samples, shape, [names[row] for row in samples], encoding)
     return {
-        "samples": tabulate_grid(images.samples, shape, [names[row] for row in samples]),
+        "samples": table,
+        "count": sum(len(row.blocks[0]) for row in table.rows),
+        "shown": reduced_size(*table.shape, encoding.pixels or table.shape[0] * table.shape[1]),
         "pairs": tabulate_blocks(
-            [real, generated], [names[row] for row in pairs], ["Real", "Generated"]
+            [real, generated], [names[row] for row in pairs], ["Real", "Generated"], encoding
         ),
         "interpolation": tabulate_blocks(
-            [interpolation], [names[row] for row in ways] or [""] * count, []
+            [interpolation], [names[row] for row in ways] or [""] * count, [], encoding
         ),
-        "sheets": [
-            tabulate_sheet(sheet, shape, images.sheet_columns, names[k * ROWS : (k + 1) * ROWS])
-            for k, sheet in enumerate(images.sheets)
+        "sheets": sheets,
+        # Those that are laid out in another way, as of earlier versions.
+        "whole_sheets": [
+            "" if table else whole_uri(sheet)
+            for table, sheet in zip(sheets, images.sheets, strict=True)
         ],
-        "whole_sheets": [png_uri(sheet) for sheet in images.sheets],
-        "neighbors": stack_neighbors(images.neighbors, shape, images.neighbor_columns),
-        "whole_neighbors": png_uri(images.neighbors),
-        "epochs": stack_epochs(images.strip),
+        "neighbors": neighbors,
+        "whole_neighbors": "" if neighbors else whole_uri(images.neighbors),
+        "epochs": stack_epochs(images.strip, encoding),
     }
 
 

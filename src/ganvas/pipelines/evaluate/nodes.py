@@ -37,6 +37,7 @@ from ganvas.progress import track
 from ganvas.training.config import LOSSES_IN_NATS, LossParams
 from ganvas.visualization.comparison import sample_history
 from ganvas.visualization.image_grid import make_grid_of_rows
+from ganvas.visualization.reduced_images import as_cells
 from ganvas.visualization.report import list_parameters, reproduction_command
 
 logger = logging.getLogger(__name__)
@@ -270,7 +271,7 @@ def make_leaderboard_entry(
     row |= chosen | {key: summary[key] for key in keys}
     row["ended_by"] = summary.get("ended_by")
     rows = find_rows(target_classes, LEADERBOARD_ROWS, LEADERBOARD_COLUMNS)
-    return {run: row}, {run: make_grid_of_rows([generated[positions] for positions in rows])}
+    return {run: row}, {run: make_grid_of_rows([as_cells(generated[row]) for row in rows])}
 
 
 def _make_curves(

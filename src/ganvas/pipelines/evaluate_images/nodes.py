@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from ganvas.errors import GanvasError
 from ganvas.grid_layout import find_rows
@@ -34,13 +33,12 @@ from ganvas.plain_text import as_cell, one_line
 from ganvas.project_folder import resolve_path
 from ganvas.visualization.image_grid import make_grid_of_rows
 from ganvas.visualization.images_report import render_images_report
+from ganvas.visualization.reduced_images import as_cells
 
 logger = logging.getLogger(__name__)
 
 # Without a collection, images keep their own size up to this one.
 MAX_SIDE = 1024
-# Those on a page and in a leaderboard are reduced to this one.
-MAX_SHOWN_SIDE = 256
 
 
 def read_images(
@@ -134,8 +132,8 @@ def write_images_report(
     names = _describe(params, ingest)
     return render_images_report(
         *names,
-        images=_shrink(images[np.concatenate(_choose(classes))]),
-        real=_shrink(reference.images[positions]),
+        images=as_cells(images[np.concatenate(_choose(classes))]),
+        real=as_cells(reference.images[positions]),
         nearest=nearest,
         metrics=metrics,
         rejected=len(rejected),
@@ -178,7 +176,7 @@ def make_images_entry(
         "parameters": {"evaluate.images": one_line(str(path))},
         "metrics": metrics,
     }
-    rows = [_shrink(images[positions]) for positions in _choose(classes)]
+    rows = [as_cells(images[positions]) for positions in _choose(classes)]
     return {run: row}, {run: make_grid_of_rows(rows)}
 
 
@@ -266,11 +264,3 @@ def _describe(params: EvaluateParams, ingest: IngestParams) -> tuple[str, str]:
 
 def _choose(classes: np.ndarray) -> list[np.ndarray]:
     return find_rows(classes, LEADERBOARD_ROWS, LEADERBOARD_COLUMNS)
-
-
-def _shrink(images: np.ndarray) -> np.ndarray:
-    """Reduce large images, since a page has more than a hundred."""
-    factor = -(-images.shape[1] // MAX_SHOWN_SIDE)
-    if factor == 1:
-        return images
-    return np.stack([np.asarray(Image.fromarray(image).reduce(factor)) for image in images])

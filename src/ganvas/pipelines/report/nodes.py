@@ -2,7 +2,7 @@
 
 import logging
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,11 @@ from ganvas.training.kept_epochs import (
 from ganvas.visualization.contact_sheet import draw_sheets
 from ganvas.visualization.curves import draw_curves, plot_curves
 from ganvas.visualization.epochs_page import EpochRow, render_epochs
+from ganvas.visualization.image_cells import LOSSLESS_PIXELS
 from ganvas.visualization.image_grid import make_grid, make_grid_of_rows
 from ganvas.visualization.model_card import render_card
 from ganvas.visualization.progress_strip import collect_frames, draw_strip, read_strip
+from ganvas.visualization.reduced_images import as_cells
 from ganvas.visualization.report import ReportImages, render_report
 
 logger = logging.getLogger(__name__)
@@ -49,16 +51,30 @@ logger = logging.getLogger(__name__)
 PAIRED_COLUMNS, PAIRED_ROWS, PAIRED_CLASSES = 6, 6, 8
 SHEET_GENERATED, SHEET_REAL = 8, 3
 INTERPOLATIONS, INTERPOLATION_STEPS = 4, 9
+# Folder of files at full size, beside the report, and pixels of all together.
+FULL_SIZE = "full_size"
+FULL_SIZE_PIXELS = 2**26
 
 
-def make_sample_grid(generator: Model, params: ReportParams) -> np.ndarray:
-    """Arrange generated images in a grid; with classes, each row is of one, see `label_rows`."""
+def make_samples(
+    generator: Model, params: ReportParams
+) -> tuple[np.ndarray, Iterable[tuple[str, np.ndarray]]]:
+    """Generate images, and arrange them in a grid; with classes, each row is of one.
+
+    Returns:
+        The grid; and of images that pages and grids show compressed or reduced, names and pixels
+        of the first ones, uint8 of shape (H, W, C), 64 of 1024×1024 pixels or as many in all.
+    """
     classes = count_classes(generator)
     default = ReportParams.model_fields["rows"].default
     if ignored := describe_ignored_rows("report.rows", params.rows, default, classes):
         logger.info("%s", ignored)
     labels = label_rows(classes, params.rows, params.columns)
-    return make_grid(_generate(generator, labels, params.seed), params.columns)
+    images = _generate(generator, labels, params.seed)
+    pixels = images.shape[1] * images.shape[2]
+    shown = images[: FULL_SIZE_PIXELS // pixels if pixels > LOSSLESS_PIXELS else 0]
+    files = [(f"sample{number:03d}", image) for number, image in enumerate(shown)]
+    return make_grid(as_cells(images), params.columns), files
 
 
 def make_interpolation_grid(generator: Model, params: ReportParams) -> np.ndarray:
@@ -69,7 +85,7 @@ def make_interpolation_grid(generator: Model, params: ReportParams) -> np.ndarra
     rows = np.resize(divide_rows(classes, INTERPOLATIONS), INTERPOLATIONS)
     one_hot_labels = one_hot(np.repeat(rows, INTERPOLATION_STEPS), classes)
     images = generate_images(generator, latents.reshape(-1, latents.shape[-1]), one_hot_labels)
-    return make_grid(images, INTERPOLATION_STEPS, gap=0)
+    return make_grid(as_cells(images), INTERPOLATION_STEPS, gap=0)
 
 
 def make_class_sheets(
@@ -89,7 +105,7 @@ def make_class_sheets(
     real, generated = [], []
     for number in range(len(names)):
         chosen = training[known.labels[training] == number][:SHEET_REAL]
-        real.append(collection.images[chosen])
+        real.append(as_cells(collection.images[chosen]))
     if names:
         labels = np.repeat(np.arange(len(names)), SHEET_GENERATED)
         generated = np.split(_generate(generator, labels, params.seed), len(names))
@@ -116,14 +132,14 @@ def make_real_grid(
     chosen = np.concatenate([validation, training[missing]])
     chosen = chosen[labels[chosen] >= 0]
     rows = find_rows(labels[chosen], _count_paired_rows(len(classes["names"])), PAIRED_COLUMNS)
-    return make_grid_of_rows([collection.images[chosen[row]] for row in rows])
+    return make_grid_of_rows([as_cells(collection.images[chosen[row]]) for row in rows])
 
 
 def make_generated_grid(generator: Model, params: ReportParams) -> np.ndarray:
     """Arrange generated images in a grid, to compare with the real ones."""
     classes = count_classes(generator)
     labels = np.repeat(divide_rows(classes, _count_paired_rows(classes)), PAIRED_COLUMNS)
-    return make_grid(_generate(generator, labels, params.seed + 1), PAIRED_COLUMNS)
+    return make_grid(as_cells(_generate(generator, labels, params.seed + 1)), PAIRED_COLUMNS)
 
 
 def _count_paired_rows(classes: int) -> int:
@@ -163,6 +179,7 @@ def plot_history(history: pd.DataFrame) -> go.Figure:
 
 def write_report(
     sample_grid: np.ndarray,
+    full_size_samples: dict[str, Callable[[], np.ndarray]],
     real_grid: np.ndarray,
     generated_grid: np.ndarray,
     snapshots: Path,
@@ -188,6 +205,7 @@ def write_report(
         shape=(height, width),
         samples=sample_grid,
         seed=params.seed,
+        files=[f"{FULL_SIZE}/{name}.png" for name in full_size_samples],
         real=real_grid,
         generated=generated_grid,
         sheets=[load() for load in class_sheets.values()],

@@ -10,10 +10,10 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                nodes.make_sample_grid,
+                nodes.make_samples,
                 inputs=["generator", "params:report"],
-                outputs="sample_grid",
-                name="make_sample_grid",
+                outputs=["sample_grid", "full_size_samples"],
+                name="make_samples",
             ),
             Node(
                 nodes.make_class_sheets,
@@ -57,6 +57,7 @@ def create_pipeline() -> Pipeline:
                 nodes.write_report,
                 inputs=[
                     "sample_grid",
+                    "full_size_samples",
                     "real_grid",
                     "generated_grid",
                     "snapshots",

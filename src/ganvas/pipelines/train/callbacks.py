@@ -50,6 +50,7 @@ from ganvas.training.diagnostics import (
 from ganvas.visualization.curves import draw_curves
 from ganvas.visualization.image_grid import make_grid, write_png
 from ganvas.visualization.progress_strip import snapshot_file
+from ganvas.visualization.reduced_images import as_cells
 
 logger = logging.getLogger(__name__)
 
@@ -142,7 +143,7 @@ def make_snapshot_saver(
     def save(run_state: RunState, epoch: int, images: np.ndarray) -> None:
         nonlocal last_drawn
         folder = snapshots / run_state.started
-        grid = make_grid(images, params.snapshot_columns)
+        grid = make_grid(as_cells(images), params.snapshot_columns)
         write_png(snapshot_file(folder, epoch), grid)
         if params.tensorboard:
             log_tensorboard_image(_tensorboard_folder(snapshots, run_state), epoch, grid)
