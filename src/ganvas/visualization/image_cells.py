@@ -6,6 +6,7 @@ take the width and the background of the page.
 
 import base64
 import io
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
@@ -45,7 +46,7 @@ class CellEncoding(NamedTuple):
             return png_uri(image)
         buffer = io.BytesIO()
         if self.quality is None:
-            as_pillow(image).save(buffer, "WEBP", lossless=True)
+            as_pillow(image).save(buffer, "WEBP", lossless=True, quality=0, method=2)
         else:
             as_pillow(image).save(buffer, "WEBP", quality=self.quality, method=4)
         return data_uri(buffer.getvalue(), "webp")
@@ -85,11 +86,16 @@ def fit_page(render: Callable[[CellEncoding], str], encodings: Sequence[CellEnco
         >>> fit_page(lambda encoding: f"quality {encoding.quality}", LOSSY)
         'quality 90'
     """
-    page = ""
+    page, share, pixels = "", 1.0, math.inf
     for encoding in encodings:
+        # Encoding takes seconds: not again for a page that would still be too large.
+        if encoding != encodings[-1] and (encoding.pixels or math.inf) > share * pixels:
+            continue
         page = render(encoding)
-        if len(page.encode()) <= PAGE_BYTES:
+        share = PAGE_BYTES / len(page.encode())
+        if share >= 1:
             break
+        pixels = encoding.pixels or math.inf
     return page
 
 
