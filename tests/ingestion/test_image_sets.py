@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ganvas import arrays
 from ganvas.errors import GanvasError
 from ganvas.ingestion import image_sets
 from ganvas.ingestion.decode import decode_image
@@ -83,7 +84,7 @@ def test_an_npz_file_has_the_images_at_any_positions(args, arrays, tmp_path, mon
 
 
 def test_many_images_lie_in_a_temporary_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(image_sets, "MEMORY_BYTES", 100)
+    monkeypatch.setattr(arrays, "MEMORY_BYTES", 100)
     images = read(save_npz(tmp_path / "a.npz", IMAGES), tmp_path).images
     assert isinstance(images, np.memmap)
     np.testing.assert_array_equal(images, IMAGES)

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from ganvas.arrays import allocate
 from ganvas.channels import WHITE
 from ganvas.disk_space import explain_disk_error
 from ganvas.errors import GanvasError
@@ -43,8 +44,8 @@ logger = logging.getLogger(__name__)
 ARRAY_NAMES = ("images", "arr_0")
 # Bytes of an .npz file that are read at once.
 BLOCK_BYTES = 2**25
-# More bytes of images are kept in a temporary file.
-MEMORY_BYTES = 2**31
+# Pillow's modes of one channel.
+GRAY_MODES = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
 ARRAY_SHAPE = "(N, H, W, C), C = 1, 3 or 4"
 FORMATS = "a folder of images, a ZIP or TAR archive, or an .npz file"
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
@@ -74,12 +75,14 @@ class FolderSource(NamedTuple):
         skipped: Table of the others.
         size: Width and height of the first file that can be opened and is large enough to be used;
             (0, 0) if there is none.
+        channels: Its channels: 1 of gray images, 4 of those with alpha, 3 of others.
     """
 
     folder: Path
     paths: list[str]
     skipped: pd.DataFrame
     size: tuple[int, int]
+    channels: int
 
     @property
     def total(self) -> int:
@@ -111,6 +114,11 @@ class NpzSource(NamedTuple):
     def size(self) -> tuple[int, int]:
         """Width and height of an image."""
         return self.shape[2], self.shape[1]
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return self.shape[3]
 
 
 Source = FolderSource | NpzSource
@@ -178,7 +186,7 @@ def read_image_set(source: Source, positions: np.ndarray, options: SetOptions) -
         GanvasError: The file is damaged, or too many images are.
     """
     if isinstance(source, NpzSource):
-        images = _allocate(len(positions), options.shape)
+        images = allocate((len(positions), *options.shape))
         for number, pixels in enumerate(_stream(source, positions)):
             images[number] = _fit(pixels, options)
         paths = pd.Series(positions.astype(str), dtype="str")
@@ -196,21 +204,23 @@ def _open_folder(folder: Path, key: str) -> FolderSource:
         raise GanvasError(f"{key} is {folder}, which has no image: {hint}.")
     skipped = pd.concat([skipped, unsuitable], ignore_index=True)
     paths = records["path"].tolist()
-    return FolderSource(folder, paths, skipped, _find_size(folder, paths))
+    return FolderSource(folder, paths, skipped, *_find_shape(folder, paths))
 
 
-def _find_size(folder: Path, paths: list[str]) -> tuple[int, int]:
-    """Return the size of the first file that can be opened and is no icon of a few pixels."""
+def _find_shape(folder: Path, paths: list[str]) -> tuple[tuple[int, int], int]:
+    """Return size and channels of the first file that can be opened and is no icon."""
     for path in paths[:CHUNK_SIZE]:
         try:
             with Image.open(folder / path) as image:
                 # Decoding rejects smaller ones, so they must not decide the size of all others.
                 if min(image.size) >= MIN_SIDE:
-                    return image.size
+                    is_gray = image.mode in GRAY_MODES
+                    channels = 4 if image.has_transparency_data else 1 if is_gray else 3
+                    return image.size, channels
         # Pillow raises all kinds of errors on damaged files; decoding explains them.
         except Exception:
             continue
-    return 0, 0
+    return (0, 0), 3
 
 
 def _open_npz(file: Path, key: str) -> NpzSource:
@@ -339,15 +349,6 @@ def _fit(pixels: np.ndarray, options: SetOptions) -> np.ndarray:
     return to_pixels(crop_image(image, (width, height), options.crop, options.background))
 
 
-def _allocate(count: int, shape: tuple[int, int, int]) -> np.ndarray:
-    """Return an array for images: in memory, or if they are many in a file that ends with it."""
-    whole = (count, *shape)
-    if np.prod(whole, dtype=np.int64) <= MEMORY_BYTES:
-        return np.empty(whole, np.uint8)
-    with tempfile.TemporaryFile() as file:
-        return np.memmap(file, np.uint8, "w+", shape=whole)
-
-
 def _decode(source: FolderSource, paths: list[str], options: SetOptions) -> ImageSet:
     decode_options = DecodeOptions(
         source.folder.resolve(),
@@ -357,7 +358,7 @@ def _decode(source: FolderSource, paths: list[str], options: SetOptions) -> Imag
         options.max_pixels,
         options.background,
     )
-    images = _allocate(len(paths), options.shape)
+    images = allocate((len(paths), *options.shape))
     step = chunk_size(options.shape)
     count, tables = 0, []
     with tempfile.TemporaryDirectory() as folder:

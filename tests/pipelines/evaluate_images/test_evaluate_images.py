@@ -12,7 +12,12 @@ from ganvas.ingestion.image_sets import ImageSet
 from ganvas.pipelines.evaluate.feature_metrics import extract_features
 from ganvas.pipelines.evaluate.params import EvaluateParams, name_folder
 from ganvas.pipelines.evaluate.pyramid_metrics import measure_sliced_wasserstein
-from ganvas.pipelines.evaluate_images.nodes import _match_classes, make_images_entry, read_images
+from ganvas.pipelines.evaluate_images.nodes import (
+    _match_classes,
+    make_images_entry,
+    read_images,
+    write_images_report,
+)
 from ganvas.pipelines.evaluate_images.nodes import join_image_metrics as join
 from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.record_schemas import check_leaderboard_entry, check_metrics
@@ -56,6 +61,50 @@ def test_images_are_chosen_by_the_seed_up_to_count_and_real(files):
 def test_missing_collections_and_too_few_images_stop_before_any_work(params, message, files):
     with pytest.raises(GanvasError, match=message):
         read(files, **params)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "shape"),
+    [
+        (((24, 16, 3), (24, 16, 3)), (24, 16, 3)),
+        (((24, 16, 3), (16, 24, 3)), (16, 16, 3)),
+        (((16, 16, 1), (16, 16, 1)), (16, 16, 1)),
+        (((16, 16, 4), (32, 32, 4)), (16, 16, 4)),
+        (((16, 16, 4), (16, 16, 1)), (16, 16, 3)),
+    ],
+)
+def test_two_sets_are_compared_in_the_shape_that_both_can_have(shapes, shape, files):
+    for name, own in zip(("ours", "others"), shapes, strict=True):
+        images = rng.integers(0, 256, (20, *own), np.uint8)
+        np.savez(files / f"{name}.npz", images=images)
+    params, images, _, reference, _, _ = read(files)
+    assert images.shape == reference.images.shape == (20, *shape)
+    features = extract_features(images, reference, params)
+    metrics = measure_sliced_wasserstein(images, features, reference, params)
+    page = write_images_report(
+        images,
+        np.zeros(20, int),
+        reference,
+        features,
+        np.empty((0, 0, 3), np.uint8),
+        join(params, IngestParams(), metrics),
+        pd.DataFrame(),
+        params,
+        IngestParams(),
+    )
+    assert page.count("<img src=") == 40
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("P", 3), ("RGBA", 4), ("I;16", 1)])
+def test_the_channels_of_a_folder_are_those_of_its_first_image(mode, channels, tmp_path):
+    for name in ("ours", "others"):
+        (tmp_path / name).mkdir()
+        for number in range(20):
+            pixels = Image.fromarray(rng.integers(0, 256, (16, 20), np.uint8))
+            pixels.convert(mode).save(tmp_path / name / f"{number}.png")
+    folders = {"images": str(tmp_path / "ours"), "against": str(tmp_path / "others")}
+    _, images, _, reference, _, _ = read(tmp_path, **folders)
+    assert images.shape == reference.images.shape == (20, 16, 20, channels)
 
 
 def test_images_against_nothing_are_refused():

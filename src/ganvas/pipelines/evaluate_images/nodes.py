@@ -37,7 +37,8 @@ from ganvas.visualization.reduced_images import as_cells
 
 logger = logging.getLogger(__name__)
 
-# Without a collection, images keep their own size up to this one.
+CHANNEL_NAMES = {1: "gray", 3: "RGB", 4: "RGB with alpha"}
+# Without a collection, images keep their own size up to this longer side.
 MAX_SIDE = 1024
 
 
@@ -46,9 +47,9 @@ def read_images(
 ) -> tuple[np.ndarray, np.ndarray, Collection, dict[str, Any], pd.DataFrame]:
     """Read the images to evaluate and those to compare them with.
 
-    Images are decoded as those of the collection, to its shape, but without alignment. Without a
-    collection they are squares of the images' shorter side. Of more than `evaluate.count` images
-    as many are chosen at random.
+    Images are decoded as those of the collection, to its shape, but without alignment; without a
+    collection to a shape that both sets can have, see `choose_shape`. Of more than
+    `evaluate.count` images as many are chosen at random.
 
     Returns:
         The images, uint8 of shape (N, H, W, C); their classes, if they are in folders with
@@ -61,11 +62,15 @@ def read_images(
     assert params.images
     path = resolve_path(params.images)
     source = open_image_set(path, unpacked_folder, "evaluate.images")
-    collection = None if params.against else _open(collection_folder)
-    side = min(*source.size, MAX_SIDE)
-    shape = collection.images.shape[1:] if collection else (side, side, 3)
-    if not shape[0]:
+    if not min(source.size):
         raise GanvasError(f"No image of {path} can be opened: set evaluate.images to others.")
+    if params.against:
+        other = resolve_path(params.against)
+        reference = open_image_set(other, unpacked_folder, "evaluate.against")
+        shape = choose_shape(source, reference)
+    else:
+        collection = _open(collection_folder)
+        shape = collection.images.shape[1:]
     options = SetOptions(
         shape,
         ingest.crop,
@@ -78,18 +83,29 @@ def read_images(
     images = _read(source, path, params.count, params, options)
     _check_number(len(images.images), MIN_IMAGES, path, "evaluate.images")
     rejected = [images.rejected]
-    if collection is None:
-        assert params.against
-        other = resolve_path(params.against)
-        source = open_image_set(other, unpacked_folder, "evaluate.against")
-        most = params.real if params.protocol == "halves" else source.total
-        reference = _read(source, other, most, params, options)
-        _check_number(len(reference.images), least, other, "evaluate.against")
-        rejected.append(reference.rejected)
-        collection = _as_collection(reference)
+    if params.against:
+        most = params.real if params.protocol == "halves" else reference.total
+        others = _read(reference, other, most, params, options)
+        _check_number(len(others.images), least, other, "evaluate.against")
+        rejected.append(others.rejected)
+        collection = _as_collection(others)
     class_list, classes = _match_classes(images, collection.index)
     table = pd.concat(rejected, ignore_index=True)
     return images.images, classes, collection, class_list, _make_printable(table)
+
+
+def choose_shape(source: Source, other: Source) -> tuple[int, int, int]:
+    """Return the shape (H, W, C) in which the images of two sets are compared.
+
+    It is that of the first image of each, if they agree. Otherwise the images become squares of the
+    shorter side of the first set, or RGB. The longer side has 1,024 pixels at most.
+    """
+    width, height = source.size
+    if source.size != other.size:
+        width = height = min(source.size)
+    scale = min(1, MAX_SIDE / max(width, height))
+    channels = source.channels if source.channels == other.channels else 3
+    return max(1, round(height * scale)), max(1, round(width * scale)), channels
 
 
 def find_nearest_to_images(
@@ -197,6 +213,9 @@ def _read(
     rng = np.random.default_rng(params.seed)
     positions = np.sort(rng.permutation(source.total)[:most])
     logger.info("Reading %d of the %d images of %s.", len(positions), source.total, path)
+    if source.channels != options.shape[2]:
+        ours, theirs = (CHANNEL_NAMES[count] for count in (source.channels, options.shape[2]))
+        logger.info("The first of them is %s: all are converted to %s.", ours, theirs)
     width, height = source.size
     if (height, width) != options.shape[:2]:
         logger.info(
