@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from ganvas.ingestion.collection import Collection
+from ganvas.pipelines.report import nodes
 from ganvas.pipelines.report.nodes import (
     make_class_sheets,
     make_generated_grid,
@@ -87,3 +88,19 @@ def test_each_interpolation_is_within_one_class(generator):
     firsts = cells[:, 0, :, 0, 0]
     assert (firsts == firsts[:, :1]).all()
     assert firsts[:, 0].tolist() == [64, 128, 191, 64]
+
+
+@pytest.mark.parametrize(("most", "count"), [(2**26, 6), (4 * 128 * 128, 4)])
+def test_first_samples_of_large_images_are_saved_at_full_size(most, count, monkeypatch):
+    monkeypatch.setattr(nodes, "FULL_SIZE_PIXELS", most)
+    latents = keras.Input((2,))
+    color = keras.layers.Reshape((1, 1, 4))(keras.ops.tile(keras.ops.tanh(latents), (1, 2)))
+    generator = keras.Model(latents, keras.layers.UpSampling2D(128)(color))
+    grid, files = make_samples(generator, ReportParams(rows=2, columns=3))
+    assert [name for name, _ in files] == [f"sample{number:03d}" for number in range(count)]
+    # Files have alpha, and the grid has a checkerboard in its place.
+    assert all(image.shape == (128, 128, 4) for _, image in files)
+    cells = split_grid(grid, 128, 128)
+    assert cells.shape == (2, 3, 128, 128, 3)
+    image, cell = files[1][1][0], cells[0, 1, 0]
+    assert len(np.unique(cell, axis=0)) == 2 and len(np.unique(image, axis=0)) == 1
