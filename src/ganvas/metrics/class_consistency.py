@@ -44,9 +44,9 @@ def blur_and_noise(images: Images, seed: int) -> np.ndarray:
         # Pillow's gray images have no axis of channels.
         levels = image[..., 0] if image.shape[2] == 1 else image
         blurred = Image.fromarray(levels).filter(ImageFilter.GaussianBlur(radius))
-        noisy = np.reshape(blurred, image.shape) + rng.uniform(0, MAX_NOISE) * rng.standard_normal(
-            image.shape
-        )
+        noisy = np.asarray(blurred).reshape(image.shape) + rng.uniform(
+            0, MAX_NOISE
+        ) * rng.standard_normal(image.shape)
         degraded[number] = np.clip(np.rint(noisy), 0, 255)
     return degraded
 

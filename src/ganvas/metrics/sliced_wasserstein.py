@@ -83,10 +83,9 @@ def sliced_wasserstein_by_level(
             )
             for level, rng in rngs.items()
         }
-        sides = [_describe(images, corners) for images in (real, generated)]
+        a, b = (_describe(images, corners) for images in (real, generated))
         distances += [
-            _compare_level(*(side.pop(level) for side in sides), rngs[level], shape[2])
-            for level in levels
+            _compare_level(a.pop(level), b.pop(level), rngs[level], shape[2]) for level in levels
         ]
     return {
         f"{height}×{width}": distance

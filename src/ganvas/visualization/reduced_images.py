@@ -52,14 +52,14 @@ def reduce_images(images: np.ndarray, pixels: int = CELL_PIXELS) -> np.ndarray:
         >>> reduce_images(np.zeros((2, 512, 512, 1), np.uint8)).shape
         (2, 256, 256, 1)
     """
-    height, width = reduced_size(*images.shape[1:3], pixels)
+    height, width = reduced_size(images.shape[1], images.shape[2], pixels)
     if (height, width) == images.shape[1:3]:
         return images
     reduced = np.empty((len(images), height, width, images.shape[3]), np.uint8)
     for number, image in enumerate(images):
         # Pillow weights colors by alpha.
         small = as_pillow(image).resize((width, height), Image.Resampling.LANCZOS)
-        reduced[number] = np.reshape(small, reduced.shape[1:])
+        reduced[number] = np.asarray(small).reshape(reduced.shape[1:])
     return reduced
 
 

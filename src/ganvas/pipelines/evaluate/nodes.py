@@ -171,8 +171,9 @@ def measure_likelihood(
         )
     samples, _ = _generate(generator, collection, class_list, params.parzen, params.seed)
     images = for_pixels(collection.images)
-    real = [SelectedImages(images, positions) for positions in (validation, test)]
-    result = parzen(for_pixels(samples), *real)
+    result = parzen(
+        for_pixels(samples), SelectedImages(images, validation), SelectedImages(images, test)
+    )
     edge = ", at the edge of the tried range" if result.at_edge else ""
     protocol = (
         f"mean ± {result.error:.0f} (standard error) of {result.images} test images, window "
