@@ -23,6 +23,7 @@ POLICY = ("color", "translation", "cutout")
 RNG = np.random.default_rng(0)
 # Not square and with odd halves, so that no two sides or roundings can be mistaken.
 IMAGES = RNG.uniform(-1, 1, (6, 16, 26, 3)).astype(np.float32)
+GRAY, TRANSPARENT = (RNG.uniform(-1, 1, (6, 16, 26, c)).astype(np.float32) for c in (1, 4))
 
 
 def make_seed(seed=0):
@@ -35,16 +36,22 @@ def as_vectors(draws):
 
 
 def naive_color(image, brightness, saturation, contrast):
-    image = image.astype(float) + brightness
-    for row in image:
-        for pixel in row:
-            gray = pixel.sum() / 3
-            pixel[:] = (pixel - gray) * saturation + gray
-    return (image - image.mean()) * contrast + image.mean()
+    image, alpha = image[..., :3].astype(float) + brightness, image[..., 3:]
+    if image.shape[-1] == 3:
+        for row in image:
+            for pixel in row:
+                gray = pixel.sum() / 3
+                pixel[:] = (pixel - gray) * saturation + gray
+    return np.concatenate([(image - image.mean()) * contrast + image.mean(), alpha], axis=-1)
+
+
+def filling(image):
+    """Return a pixel of borders and holes."""
+    return [0, 0, 0, -1] if image.shape[-1] == 4 else 0
 
 
 def naive_translation(image, y, x):
-    shifted = np.zeros_like(image)
+    shifted = np.full_like(image, filling(image))
     for i, j in np.ndindex(image.shape[:2]):
         if 0 <= i - y < image.shape[0] and 0 <= j - x < image.shape[1]:
             shifted[i, j] = image[i - y, j - x]
@@ -56,20 +63,29 @@ def naive_cutout(image, y, x):
     for i in range(y, y + height // 2):
         for j in range(x, x + width // 2):
             if 0 <= i < height and 0 <= j < width:
-                cut[i, j] = 0
+                cut[i, j] = filling(image)
     return cut
 
 
 NAIVE = {"color": naive_color, "translation": naive_translation, "cutout": naive_cutout}
 
 
+@pytest.mark.parametrize("images", [IMAGES, GRAY, TRANSPARENT], ids=["rgb", "gray", "rgba"])
 @pytest.mark.parametrize("probability", [1, 0.5])
 @pytest.mark.parametrize("name", POLICY)
-def test_an_operation_agrees_with_a_loop_over_pixels(name, probability):
+def test_an_operation_agrees_with_a_loop_over_pixels(name, probability, images):
     draw, apply = AUGMENTATIONS[name]
-    draws = draw(IMAGES, probability, make_seed(2))
-    expected = [NAIVE[name](*row) for row in zip(IMAGES, *as_vectors(draws), strict=True)]
-    np.testing.assert_allclose(apply(IMAGES, draws), expected, atol=2e-6)
+    draws = draw(images, probability, make_seed(2))
+    expected = [NAIVE[name](*row) for row in zip(images, *as_vectors(draws), strict=True)]
+    np.testing.assert_allclose(apply(images, draws), expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", POLICY)
+def test_images_of_any_channels_have_the_same_draws(name):
+    draw, _ = AUGMENTATIONS[name]
+    expected = as_vectors(draw(IMAGES, 0.5, make_seed(2)))
+    for images in (GRAY, TRANSPARENT):
+        np.testing.assert_array_equal(as_vectors(draw(images, 0.5, make_seed(2))), expected)
 
 
 def test_a_policy_applies_its_operations_in_order():
@@ -105,8 +121,9 @@ def test_the_center_of_a_cutout_is_anywhere_in_the_image():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_probability_0_leaves_images_unchanged_bit_for_bit(dtype):
-    images = keras.ops.cast(IMAGES, dtype)
+@pytest.mark.parametrize("images", [IMAGES, GRAY, TRANSPARENT], ids=["rgb", "gray", "rgba"])
+def test_probability_0_leaves_images_unchanged_bit_for_bit(images, dtype):
+    images = keras.ops.cast(images, dtype)
     unchanged = augment(images, POLICY, 0.0, make_seed())
     assert unchanged.dtype == images.dtype
     assert np.asarray(unchanged).tobytes() == np.asarray(images).tobytes()

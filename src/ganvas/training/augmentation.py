@@ -6,6 +6,13 @@ al., arXiv 2006.10738; Karras et al., arXiv 2006.06676). The three operations ar
 with the ranges of its official code, for images in [-1, 1]: borders and holes are filled with zeros
 (mid-gray), and values may leave [-1, 1].
 
+Both codes know RGB only. Here operations on colors change the channels that have color: gray images
+have brightness and contrast but no saturation, and alpha is never changed, since a lighter or more
+contrasting image is as transparent as before. Borders and holes of transparent images are fully
+transparent, not half transparent as zeros would be: a border continues the empty ground around an
+object, and through a hole nothing of the image can be seen. Any constant would do, for DiffAugment
+needs only that real and generated images are treated alike.
+
 Each operation is a pair of functions: one draws random numbers, independent for each image, the
 other applies them. Images that are left out by chance get neutral numbers and come out unchanged.
 """
@@ -18,6 +25,11 @@ from keras import KerasTensor, ops
 
 from ganvas.errors import GanvasError
 from ganvas.training.config import AugmentOperation, TrainParams
+
+# Channels of an image with alpha, and the place of alpha among them.
+RGBA, ALPHA = 4, 3
+# A pixel that fills borders and holes of such an image: mid-gray, and fully transparent.
+TRANSPARENT = (0.0, 0.0, 0.0, -1.0)
 
 
 class ColorShift(NamedTuple):
@@ -44,7 +56,8 @@ def augment(
     """Apply each operation of a policy to each image with a probability, independently.
 
     Args:
-        images: (N, H, W, 3) in [-1, 1], of any float dtype; N may be unknown.
+        images: (N, H, W, C) in [-1, 1], of any float dtype: gray (C = 1), RGB (3) or RGB with
+            alpha (4). N may be unknown.
         policy: Operations, in the order in which they are applied.
         probability: Probability of each operation for each image, a scalar; 1 for DiffAugment.
         seed: Source of all random numbers.
@@ -70,7 +83,7 @@ def augment_alike(
     """Augment as `augment` does, with the same random numbers for the i-th image of each batch.
 
     Args:
-        batches: Batches of the same shape (N, H, W, 3).
+        batches: Batches of the same shape (N, H, W, C).
         policy: As for `augment`.
         probability: As for `augment`.
         seed: As for `augment`.
@@ -102,10 +115,18 @@ def color(images: KerasTensor, draws: ColorShift) -> KerasTensor:
     """Change brightness, then saturation, then contrast.
 
     Args:
-        images: (N, H, W, 3).
+        images: (N, H, W, C). Alpha, the fourth channel, stays as it is; of gray images,
+            saturation changes nothing.
         draws: Offset of all values (brightness); factor of the distance to each pixel's gray
             (saturation); factor of the distance to the image's mean (contrast).
     """
+    channels = images.shape[-1]
+    if channels == RGBA:
+        rgb, alpha = images[..., :ALPHA], images[..., ALPHA:]
+        return ops.concatenate([color(rgb, draws), alpha], axis=-1)
+    if channels == 1:
+        # A gray pixel is its own gray, at any saturation.
+        draws = draws._replace(saturation=ops.ones_like(draws.saturation))
     # The three in turn, c(s(x + b - gray') + gray' - mean') + mean' with gray' = gray + b and
     # mean' = mean + b, multiplied out: one pass over the images instead of three.
     brightness, saturation, contrast = draws
@@ -126,7 +147,7 @@ def draw_translation(
 
 
 def translation(images: KerasTensor, draws: PixelOffset) -> KerasTensor:
-    """Shift images, filling with zeros.
+    """Shift images, filling with zeros; transparent images with transparent pixels.
 
     Args:
         images: (N, H, W, C).
@@ -134,7 +155,7 @@ def translation(images: KerasTensor, draws: PixelOffset) -> KerasTensor:
     """
     _, height, width, channels = images.shape
     down, right = _translation_limits(images)
-    padded = ops.pad(images, ((0, 0), (down, down), (right, right), (0, 0)))
+    padded = _pad(images, down, right)
     rows, columns = height + 2 * down, width + 2 * right
     number = ops.arange(ops.shape(images)[0], dtype="int32")[:, None, None]
     row = ops.arange(height, dtype="int32")[:, None] + down - draws.y[..., 0]
@@ -161,7 +182,7 @@ def draw_cutout(
 
 
 def cutout(images: KerasTensor, draws: PixelOffset) -> KerasTensor:
-    """Set a hole of half the image's sides to zero.
+    """Set a hole of half the image's sides to zero, of transparent images to transparent.
 
     Args:
         images: (N, H, W, C).
@@ -173,6 +194,8 @@ def cutout(images: KerasTensor, draws: PixelOffset) -> KerasTensor:
     in_rows = ops.logical_and(row >= 0, row < height // 2)
     in_columns = ops.logical_and(column >= 0, column < width // 2)
     visible = ops.logical_not(ops.logical_and(in_rows, in_columns))
+    if images.shape[-1] == RGBA:
+        return ops.where(visible, images, ops.convert_to_tensor(TRANSPARENT, images.dtype))
     return images * ops.cast(visible, images.dtype)
 
 
@@ -307,3 +330,13 @@ def _translation_limits(images: KerasTensor) -> tuple[int, int]:
     """Return the largest translation down and to the right, in pixels."""
     height, width = images.shape[1:3]
     return height // 8, width // 8
+
+
+def _pad(images: KerasTensor, rows: int, columns: int) -> KerasTensor:
+    """Pad images on all sides with zeros, and alpha with -1."""
+    padding = ((0, 0), (rows, rows), (columns, columns), (0, 0))
+    if images.shape[-1] != RGBA:
+        return ops.pad(images, padding)
+    rgb, alpha = images[..., :ALPHA], images[..., ALPHA:]
+    padded_alpha = ops.pad(alpha, padding, constant_values=TRANSPARENT[ALPHA])
+    return ops.concatenate([ops.pad(rgb, padding), padded_alpha], axis=-1)
