@@ -1,5 +1,6 @@
 """Latents of real images, and the step that reconstructs them, written out in another way."""
 
+import math
 from collections.abc import Callable
 
 import keras
@@ -11,6 +12,7 @@ from keras import layers
 from ganvas.networks import NetworkParams, build
 from ganvas.networks.gan_networks import GanNetworks
 from ganvas.networks.latent_prior import MAX_ANCHORS, remove_prior
+from ganvas.training import latent_anchoring
 from ganvas.training.adversary import Adversary
 from ganvas.training.augmentation import augment_alike
 from ganvas.training.checkpoints import CheckpointStore
@@ -219,10 +221,13 @@ def build_networks(
     precision: str = "float32",
     scale: float = 1.0,
     wrap: Callable[[keras.Layer], keras.Layer] = lambda layer: layer,
+    shape: tuple[int, int, int] = (SIDE, SIDE, 3),
+    noise: float = 0.0,
 ) -> GanNetworks:
     """Build networks without kinks: two frozen feature maps, and a head on them and on the image.
 
-    The values of the second map are up to `scale`; `wrap` is applied to the last layer.
+    The values of the second map are up to `scale`; `wrap` is applied to the last layer. The
+    backbone adds noise to images in training.
     """
     keras.utils.set_random_seed(1)
 
@@ -232,13 +237,14 @@ def build_networks(
     # Generator.
     latent, labels = keras.Input((STEP_LATENT,)), class_inputs()
     x = layers.Concatenate()([latent, *labels]) if labels else latent
-    x = layers.Dense(SIDE * SIDE * 3, activation="tanh")(x)
-    x = layers.Reshape((SIDE, SIDE, 3))(x)
+    x = layers.Dense(math.prod(shape), activation="tanh")(x)
+    x = layers.Reshape(shape)(x)
     generator = keras.Model([latent, *labels] if labels else latent, x)
 
     # Frozen backbone.
-    images = keras.Input((SIDE, SIDE, 3))
-    fine = layers.Conv2D(3, 3, 2, "same", activation="tanh", dtype=precision)(images)
+    images = keras.Input(shape)
+    noisy = layers.GaussianNoise(noise, seed=0)(images) if noise else images
+    fine = layers.Conv2D(3, 3, 2, "same", activation="tanh", dtype=precision)(noisy)
     coarse = layers.Conv2D(4, 3, 2, "same", activation="tanh", dtype=precision)(fine)
     coarse = layers.Rescaling(scale, dtype=precision)(coarse)
     backbone = keras.Model(images, [images, fine, coarse], name="backbone")
@@ -252,7 +258,7 @@ def build_networks(
     logits = wrap(layers.Dense(2))(layers.Dense(5, activation="tanh")(logits))
     heads = keras.Model([*maps, *labels], logits, name="heads")
 
-    images, labels = keras.Input((SIDE, SIDE, 3)), class_inputs()
+    images, labels = keras.Input(shape), class_inputs()
     outputs = heads([*backbone(images), *labels])
     discriminator = keras.Model([images, *labels] if labels else images, outputs)
     return GanNetworks(generator, discriminator)
@@ -273,9 +279,9 @@ def make_gan(networks: GanNetworks, **params) -> GAN:
     return gan
 
 
-def draw_batch(count: int = BATCH):
+def draw_batch(count: int = BATCH, shape: tuple[int, int, int] = (SIDE, SIDE, 3)):
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (count, SIDE, SIDE, 3), dtype=np.uint8)
+    images = rng.integers(0, 256, (count, *shape), dtype=np.uint8)
     return images, rng.standard_normal((count, STEP_LATENT), dtype=np.float32)
 
 
@@ -283,10 +289,14 @@ def to_unit_range(images: np.ndarray) -> tf.Tensor:
     return tf.constant(images / 127.5 - 1, tf.float32)
 
 
-def test_an_anchored_step_agrees_with_the_step_written_out():
-    networks = build_networks()
+# Coarse images are of about as many pixels as 16×16.
+@pytest.mark.parametrize(
+    ("shape", "cell"), [((SIDE, SIDE, 3), 2), ((96, 64, 1), 4), ((32, 64, 4), 2)], ids=str
+)
+def test_an_anchored_step_agrees_with_the_step_written_out(shape, cell):
+    networks = build_networks(shape=shape)
     backbone, heads = (networks.discriminator.get_layer(name) for name in ("backbone", "heads"))
-    images, latents = draw_batch()
+    images, latents = draw_batch(shape=shape)
     real = to_unit_range(images)
     variables = networks.generator.trainable_variables
     real_maps = backbone(real)
@@ -310,7 +320,9 @@ def test_an_anchored_step_agrees_with_the_step_written_out():
         losses = {"adversarial": adversarial_loss(maps), "features": feature_loss(maps)}
         losses["discriminator"] = tf.reduce_mean(tf.nn.relu(1 - heads(real_maps)))
         losses["discriminator"] += tf.reduce_mean(tf.nn.relu(1 + heads(maps)))
-        coarse = [tf.reshape(x, (BATCH, 16, 2, 16, 2, 3)) for x in (fake, real)]
+        height, width, channels = shape
+        cells = (BATCH, height // cell, cell, width // cell, cell, channels)
+        coarse = [tf.reshape(x, cells) for x in (fake, real)]
         coarse = [tf.reduce_mean(x, axis=(2, 4)) for x in coarse]
         difference = tf.abs(coarse[0] - coarse[1])
         pixels = sum(tf.reduce_mean(difference[k]) for k in anchored)
@@ -366,6 +378,52 @@ def test_gradients_that_underflow_in_float16_reach_the_generator_as_in_float32()
         changes.append(np.concatenate(change))
     # Rounding inverts a few differences, of which only the signs count.
     assert np.linalg.norm(changes[1] - changes[0]) < 0.3 * np.linalg.norm(changes[0])
+
+
+def test_a_real_image_and_its_reconstruction_have_the_same_random_background():
+    networks = build_networks(noise=1.0)
+    backbone = networks.discriminator.get_layer("backbone")
+    maps = []
+
+    class Recorded(AnchoredAdversary):
+        def _run_heads(self, batch, real_maps, fake_maps):
+            maps.append([np.asarray(x[2]) for x in (real_maps, fake_maps)])
+            return super()._run_heads(batch, real_maps, fake_maps)
+
+    params = TrainParams(batch_size=BATCH, simultaneous_updates=True, anchor={"every": 2})
+    gan = GAN(networks, networks.generator, params, Recorded(networks.discriminator, params))
+    # Nothing is learned, so that only noise differs between steps.
+    gan.compile(keras.optimizers.SGD(1e-12), keras.optimizers.SGD(1e-12))
+    images, latents = draw_batch()
+    images = np.rint((networks.generator(latents) + 1) * 127.5).astype(np.uint8)
+    for _ in range(2):
+        gan.train_step((tf.constant(images), tf.constant(latents)))
+    for real, fake in maps:
+        np.testing.assert_allclose(real, fake, atol=0.02)
+    # Another step has other noise, and features without it are those of predictions.
+    assert np.abs(maps[0][0] - maps[1][0]).mean() > 0.05
+    assert np.abs(maps[0][0] - backbone(to_unit_range(images))[2]).mean() > 0.05
+
+
+@pytest.mark.parametrize("shape", [(96, 64, 1), (416, 32, 4)], ids=str)
+def test_anchors_of_any_shape_have_about_as_many_features(monkeypatch, shape):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (12, *shape), dtype=np.uint8)
+    discriminator = build_networks(shape=shape).discriminator
+    backbone = discriminator.get_layer("backbone")
+    # Three images at a time, as if they were large.
+    monkeypatch.setattr(latent_anchoring, "BATCH_PIXELS", 3 * shape[0] * shape[1])
+    batches = list(latent_anchoring._pool_features(backbone, images, np.arange(12)))
+    assert [len(blocks[0]) for blocks in batches] == [3] * 4
+    for blocks in batches:
+        pairs = zip(blocks, (3, 4, shape[2]), strict=True)
+        cells = [block.shape[1] / channels for block, channels in pairs]
+        assert 16 <= cells[0] <= 32 and 16 <= cells[1] <= 32 and 64 <= cells[2] <= 128
+    data = with_anchors(TrainingSet(images, np.arange(12)), discriminator, LATENT, PARAMS)
+    assert data.anchors.shape == (12, LATENT) and np.isfinite(data.anchors).all()
+    # Averages over cells, of which those at an end are smaller, keep the mean of constant images.
+    constant = latent_anchoring._average_over_grid(np.full((1, *shape), 0.25, np.float32), 8)
+    np.testing.assert_allclose(constant, 0.25)
 
 
 def test_the_backbone_stays_frozen():

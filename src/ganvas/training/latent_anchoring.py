@@ -13,6 +13,7 @@ anchors of two similar images of a class; see `ganvas.networks.latent_prior`.
 """
 
 import logging
+import math
 from collections.abc import Iterable, Iterator
 
 import keras
@@ -39,19 +40,21 @@ from ganvas.training.fused_ops import with_constant_weights
 
 logger = logging.getLogger(__name__)
 
-# Sides of the grids that feature maps and colors are averaged over.
+# Sides of the grids that feature maps and colors are averaged over; of rectangles, the sides of
+# square grids with about as many cells.
 FEATURE_GRID, COLOR_GRID = 4, 8
 # Weight of the colors beside each of the feature maps.
 COLOR_WEIGHT = 2.0
 # More images than this hardly change the principal components.
 PCA_IMAGES = 4000
-BATCH = 100
+# Images that the backbone takes at once, and their pixels at most, for which it needs about 1 GB.
+BATCH, BATCH_PIXELS = 100, 100 * 256**2
 # Components that vary less, relative to the first, are rounding errors.
 MIN_RELATIVE_SCALE = 1e-4
 # Keeps ratios of gradient norms, and of variances, finite.
 EPSILON = 1e-12
-# Only coarse content must be reconstructed: images of this side, and feature maps from the second
-# on. Fine detail is not encoded in the latent, so matching it produces blur.
+# Only coarse content must be reconstructed: images of this side, in all their channels, and feature
+# maps from the second on. Fine detail is not encoded in the latent, so matching it produces blur.
 COARSE_SIDE = 16
 FIRST_FEATURE_MAP = 2
 
@@ -176,21 +179,24 @@ def _pool_features(
     backbone: keras.Model, images: Images, positions: np.ndarray
 ) -> Iterator[list[np.ndarray]]:
     """Yield batches of blocks (n, values): pooled feature maps, then pooled colors."""
-    for start in track(range(0, len(positions), BATCH), "Embedding training images"):
-        batch = images[positions[start : start + BATCH]].astype(np.float32) / 127.5 - 1
+    size = min(BATCH, max(1, BATCH_PIXELS // math.prod(images.shape[1:3])))
+    for start in track(range(0, len(positions), size), "Embedding training images"):
+        batch = images[positions[start : start + size]].astype(np.float32) / 127.5 - 1
         maps = backbone.predict_on_batch(batch)[1:]
         # Averages over many pixels would lose precision in half precision.
         pooled = [_average_over_grid(x.astype(np.float32), FEATURE_GRID) for x in maps]
         pooled.append(_average_over_grid(batch, COLOR_GRID))
-        yield [x.reshape(len(x), -1) for x in pooled]
+        yield [np.asarray(x).reshape(len(x), -1) for x in pooled]
 
 
-def _average_over_grid(maps: np.ndarray, grid: int) -> np.ndarray:
-    """Average (N, S, S, C) over the cells of a grid; return coarser maps unchanged."""
-    cell = maps.shape[1] // grid
-    if cell <= 1:
-        return maps
-    return np.asarray(ops.average_pool(ops.convert_to_tensor(maps), cell))
+def _average_over_grid(maps: np.ndarray | tf.Tensor, grid: int) -> tf.Tensor:
+    """Average (N, H, W, C) over square cells, about `grid`² of them; coarser maps stay unchanged.
+
+    Where cells don't divide a side, those at its ends are smaller.
+    """
+    maps = ops.convert_to_tensor(maps)
+    cell = math.isqrt(maps.shape[1] * maps.shape[2]) // grid
+    return ops.average_pool(maps, cell, padding="same") if cell > 1 else maps
 
 
 def _measure_scales(blocks: list[np.ndarray]) -> list[Scale]:
@@ -237,6 +243,11 @@ class AnchoredAdversary(Adversary):
         super().__init__(discriminator, params)
         self.backbone = with_constant_weights(discriminator.get_layer("backbone"))
         self.heads = discriminator.get_layer("heads")
+        self.seeds = [
+            layer.seed_generator
+            for layer in self.backbone.layers
+            if hasattr(layer, "seed_generator")
+        ]
         # A flipped image would not be the one that its latent was computed from.
         self.keep_orientation_every = params.anchor.every
 
@@ -248,10 +259,16 @@ class AnchoredAdversary(Adversary):
         with tf.GradientTape() as image_tape:
             image_tape.watch(generated)
             real_augmented, fake_augmented = self._augment_alike(batch.images, generated)
-            fake_maps = self.backbone(fake_augmented)
-            pixel_loss = self._anchored_difference(_coarse(generated), _coarse(batch.images))
+            seeds = [tf.identity(seed.state.value) for seed in self.seeds]
+            fake_maps = self.backbone(fake_augmented, training=True)
+            coarse = [_average_over_grid(x, COARSE_SIDE) for x in (generated, batch.images)]
+            pixel_loss = self._anchored_difference(*coarse)
             pixel_loss = self.scale_loss_g(pixel_loss * self.params.anchor.pixels)
-        real_maps = self.backbone(real_augmented)
+        # On the same random backgrounds, if images are transparent: features of a real image and of
+        # its reconstruction must not differ by what is behind them.
+        for seed, state in zip(self.seeds, seeds, strict=True):
+            seed.state.assign(state)
+        real_maps = self.backbone(real_augmented, training=True)
 
         # Adversarial losses of the heads, and the feature loss, as functions of the fake maps.
         with tf.GradientTape(persistent=True) as map_tape:
@@ -327,11 +344,6 @@ class AnchoredAdversary(Adversary):
         scale = self.params.anchor.adversarial * _global_norm(reconstruction) / (norm + EPSILON)
         pairs = zip(adversarial, reconstruction, strict=True)
         return [a * ops.cast(scale, a.dtype) + b for a, b in pairs]
-
-
-def _coarse(images: tf.Tensor) -> tf.Tensor:
-    factor = images.shape[1] // COARSE_SIDE
-    return ops.average_pool(images, factor) if factor > 1 else images
 
 
 def _global_norm(gradients: list[tf.Tensor]) -> tf.Tensor:
