@@ -176,13 +176,14 @@ class GAN(keras.Model):
     ) -> tuple[StepResult, GeneratedBatch]:
         """Update the discriminator on all micro-batches; return the last generated one too."""
         results = []
+        total: Gradients = []
         for batch in micro_batches:
+            batch = _wait_for(total, batch)
             generated = self._generate(batch)
-            results.append(
-                self.adversary.discriminator_gradients(batch, generated.images, self.steps)
-            )
-        gradients = [result.weight_gradients for result in results]
-        self._apply_gradients(self.discriminator_optimizer, gradients, self.discriminator)
+            result = self.adversary.discriminator_gradients(batch, generated.images, self.steps)
+            total = _add(total, result.weight_gradients)
+            results.append(result)
+        self._update_weights(self.discriminator, total)
         return _merge(results), generated
 
     def _update_alternating(self, micro_batches: list[MicroBatch]) -> StepResult:
@@ -191,8 +192,10 @@ class GAN(keras.Model):
         resample = self.params.resample_latents
         # Keeping the tapes of several micro-batches would take the memory of the whole batch.
         generate_again = len(micro_batches) > 1 or resample
-        gradients, losses = [], []
+        losses = []
+        total: Gradients = []
         for batch in micro_batches:
+            batch = _wait_for(total, batch)
             if resample:
                 latents = keras.random.normal(ops.shape(batch.latents), seed=self.adversary.seed)
                 batch = batch._replace(latents=latents)
@@ -202,23 +205,26 @@ class GAN(keras.Model):
                 batch, generated.images, forward_real=self.fused_decoder is not None
             )
             by_weights, decoder_loss = self._generator_gradients(generated, adversarial)
-            gradients.append(by_weights)
+            total = _add(total, by_weights)
             losses.append(adversarial.loss_g + decoder_loss)
-        self._apply_gradients(self.generator_optimizer, gradients, self.generator)
+        self._update_weights(self.generator, total)
         return result._replace(loss_g=ops.mean(ops.stack(losses)))
 
     def _update_simultaneous(self, micro_batches: list[MicroBatch]) -> StepResult:
         """Update both networks by the gradients of one forward pass."""
-        results, generator_gradients = [], []
+        results = []
+        total_d: Gradients = []
+        total_g: Gradients = []
         for batch in micro_batches:
+            batch = _wait_for(total_d + total_g, batch)
             generated = self._generate(batch)
             adversarial = self.adversary.joint_gradients(batch, generated.images, self.steps)
             by_weights, decoder_loss = self._generator_gradients(generated, adversarial)
-            generator_gradients.append(by_weights)
+            total_d = _add(total_d, adversarial.weight_gradients)
+            total_g = _add(total_g, by_weights)
             results.append(adversarial._replace(loss_g=adversarial.loss_g + decoder_loss))
-        gradients = [result.weight_gradients for result in results]
-        self._apply_gradients(self.discriminator_optimizer, gradients, self.discriminator)
-        self._apply_gradients(self.generator_optimizer, generator_gradients, self.generator)
+        self._update_weights(self.discriminator, total_d)
+        self._update_weights(self.generator, total_g)
         return _merge(results)
 
     def _generate(self, batch: MicroBatch) -> GeneratedBatch:
@@ -249,13 +255,12 @@ class GAN(keras.Model):
         pairs = zip(gradients, tape.gradient(scaled_loss, variables), strict=True)
         return [a if b is None else a + b for a, b in pairs], loss
 
-    def _apply_gradients(
-        self, optimizer: keras.Optimizer, gradients: list[Gradients], network: keras.Model
-    ) -> None:
-        """Update a network by the mean of the micro-batches' gradients."""
-        mean = gradients[0]
-        if len(gradients) > 1:
-            mean = [sum(parts) / len(gradients) for parts in zip(*gradients, strict=True)]
+    def _update_weights(self, network: keras.Model, total: Gradients) -> None:
+        """Update a network by the mean of the micro-batches' gradients, given their sum."""
+        is_generator = network is self.generator
+        optimizer = self.generator_optimizer if is_generator else self.discriminator_optimizer
+        count = self.params.gradient_accumulation_steps
+        mean = [gradient / count for gradient in total] if count > 1 else total
         optimizer.apply(divide_by_replicas(mean), network.trainable_variables)
 
     def _update_ema(self) -> None:
@@ -331,6 +336,22 @@ def _split(batch: MicroBatch, count: int) -> list[MicroBatch]:
     """Split a batch into equal parts."""
     columns = [None if x is None else ops.split(x, count) for x in batch]
     return [MicroBatch(*(x and x[i] for x in columns)) for i in range(count)]
+
+
+def _wait_for(gradients: Gradients, batch: MicroBatch) -> MicroBatch:
+    """Return a micro-batch that can't be computed before the gradients of those before it.
+
+    TensorFlow would compute several at once, and so need the memory of all.
+    """
+    if not gradients:
+        return batch
+    with tf.control_dependencies(gradients):
+        return MicroBatch(*(None if x is None else tf.identity(x) for x in batch))
+
+
+def _add(total: Gradients, gradients: Gradients) -> Gradients:
+    """Add the gradients of a micro-batch to the sum of those before, which may be empty."""
+    return [a + b for a, b in zip(total, gradients, strict=True)] if total else gradients
 
 
 def _merge(results: list[AdversarialGradients]) -> StepResult:
