@@ -4,7 +4,7 @@ import math
 import os
 from pathlib import Path
 
-CGROUPS = Path("/sys/fs/cgroup")
+from ganvas.cgroups import CGROUPS, OWN_GROUPS, list_folders, read_groups
 
 
 def count_cpus() -> int:
@@ -19,18 +19,8 @@ def count_cpus() -> int:
     """
     affinity = getattr(os, "sched_getaffinity", None)  # on Linux alone
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    quota = read_quota(_read_groups(Path("/proc/self/cgroup")), CGROUPS)
+    quota = read_quota(read_groups(OWN_GROUPS, "cpu,cpuacct"), CGROUPS)
     return max(1, math.ceil(min(cores, quota)))
-
-
-def _read_groups(file: Path) -> list[str]:
-    """Return the process's control groups: absolute paths below the mounted hierarchies."""
-    try:
-        # `0::/path` of version 2, `4:cpu,cpuacct:/path` of version 1.
-        lines = [line.split(":", 2) for line in file.read_text().splitlines()]
-    except OSError:
-        return []
-    return [fields[2] for fields in lines if len(fields) == 3 and fields[1] in ("", "cpu,cpuacct")]
 
 
 def read_quota(groups: list[str], hierarchy: Path) -> float:
@@ -43,13 +33,7 @@ def read_quota(groups: list[str], hierarchy: Path) -> float:
     Returns:
         Cores; infinity without a quota.
     """
-    # The hierarchy's own folder is the container's group.
-    folders = {
-        root.joinpath(*parts[:end])
-        for parts in ([part for part in group.split("/") if part] for group in [*groups, ""])
-        for end in range(len(parts) + 1)
-        for root in (hierarchy, hierarchy / "cpu", hierarchy / "cpu,cpuacct")
-    }
+    folders = list_folders(groups, hierarchy, ("cpu", "cpu,cpuacct"))
     return min(map(_read_group_quota, folders), default=math.inf)
 
 
