@@ -286,3 +286,27 @@ def test_xla_and_steps_per_execution_have_the_result_of_plain_steps(build_networ
     for compile_options in ({"jit_compile": True}, {"steps_per_execution": 2}):
         assert_close(run_four_steps(build_networks, compile_options, **params), plain, atol=2e-5)
     assert differ(plain, weights_of(*build_networks(), build_networks()[0]), by=1e-3)
+
+
+@pytest.mark.parametrize("accumulation_steps", [2, 4])
+def test_micro_batches_of_one_image_are_refused_where_norms_would_make_vectors_zero(
+    accumulation_steps, caplog
+):
+    norms = {
+        shape: keras.layers.BatchNormalization(name=f"norm_{len(shape)}")
+        for shape in ((6,), (2, 3, 1))
+    }
+    for shape, norm in norms.items():
+        latent = keras.Input((6,))
+        x = norm(keras.layers.Reshape(shape)(latent))
+        x = keras.layers.Dense(SIDE * SIDE * 3)(keras.layers.Flatten()(x))
+        generator = keras.Model(latent, keras.layers.Reshape((SIDE, SIDE, 3))(x), name="generator")
+        networks = GanNetworks(generator, build_smooth()[1])
+        params = {"batch_size": 4, "gradient_accumulation_steps": accumulation_steps}
+        if accumulation_steps == 4 and len(shape) == 1:
+            with pytest.raises(GanvasError, match=r"steps=4 makes micro-batches of one .* set 2, "):
+                make_gan(networks, **params)
+            assert not caplog.text
+        else:
+            make_gan(networks, **params)
+    assert ("batch normalization is that of each image" in caplog.text) == (accumulation_steps == 4)

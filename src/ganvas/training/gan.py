@@ -4,12 +4,14 @@ Read `train_step` first. The gradients come from the adversary (`adversary.py`),
 pure functions (`losses.py`).
 """
 
+import logging
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
-from keras import ops
+from keras import layers, ops
 
+from ganvas.errors import GanvasError
 from ganvas.networks.gan_networks import GanNetworks
 from ganvas.networks.latent_prior import LatentPrior, add_prior
 from ganvas.training.adversary import (
@@ -36,6 +38,8 @@ from ganvas.training.distribution import (
 from ganvas.training.fused_ops import with_fused_norms
 from ganvas.training.losses import moving_average, reconstruction_loss
 from ganvas.training.optimizers import variables_without_learning_rate
+
+logger = logging.getLogger(__name__)
 
 # The metrics that `fit` reports, in this order.
 SCORES = ("loss_g", "loss_d", "real_score", "fake_score")
@@ -80,7 +84,8 @@ class GAN(keras.Model):
 
     Raises:
         GanvasError: A gradient penalty is set, and the discriminator has batch normalization, or
-            quarter turns are set, and images are not square.
+            quarter turns are set, and images are not square, or micro-batches are of one image,
+            and a network has batch normalization of vectors.
     """
 
     def __init__(
@@ -101,6 +106,7 @@ class GAN(keras.Model):
         self.params = params
         if params.rotate_quarters:
             check_quarter_turns(*self.generator.output_shape[1:3])
+        _check_micro_batches(networks, params)
         self.adversary = adversary or Adversary(self.discriminator, params)
         self.fused_generator = with_fused_norms(self.generator)
         # Batch norm's moving averages belong to the generator, and must follow its images alone.
@@ -330,6 +336,41 @@ class GAN(keras.Model):
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         """Skip Keras's symbolic build for several devices: everything is built already."""
+
+
+def _check_micro_batches(networks: GanNetworks, params: TrainParams) -> None:
+    """Refuse micro-batches of one image where batch normalization would make all vectors zero.
+
+    Feature maps of one image still have many values for each channel.
+    """
+    steps = params.gradient_accumulation_steps
+    if params.batch_size > steps:
+        return
+    norms = [
+        (network.name, layer)
+        for network in networks[:2]
+        for layer in network.layers
+        if isinstance(layer, layers.BatchNormalization) and layer.trainable
+    ]
+    for name, layer in norms:
+        if len(layer.output.shape) == 2:
+            raise GanvasError(
+                f"train.gradient_accumulation_steps={steps} makes micro-batches of one image, and "
+                f"batch normalization in the {name} would turn its vectors into zeros: set "
+                f"{_largest_divisor(params.batch_size)}, for micro-batches of two or more."
+            )
+    if norms:
+        logger.warning(
+            "train.gradient_accumulation_steps=%d makes micro-batches of one image, so batch "
+            "normalization is that of each image by itself, which usually trains worse: set %d for "
+            "micro-batches of two or more if memory allows it.",
+            *(steps, _largest_divisor(params.batch_size)),
+        )
+
+
+def _largest_divisor(number: int) -> int:
+    """Return the largest divisor of a number, 2 or more, but the number itself."""
+    return max(n for n in range(1, number) if number % n == 0)
 
 
 def _split(batch: MicroBatch, count: int) -> list[MicroBatch]:
