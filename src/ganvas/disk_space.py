@@ -38,8 +38,8 @@ def explain_full_disk(error: OSError, *paths: Path) -> str:
         paths: Files or folders that may have been written to; the one with the least free space
             is named.
     """
-    path = min(paths, key=_free_space)
-    free = f"is full ({format_bytes(_free_space(path))} are free)"
+    path = min(paths, key=free_space)
+    free = f"is full ({format_bytes(free_space(path))} are free)"
     problem = "has no quota left" if error.errno == errno.EDQUOT else free
     return (
         f"The disk of {path} {problem}: free space on it, then {AGAIN}; everything that was saved "
@@ -71,7 +71,7 @@ def check_free_space(folder: Path, least: float, likely: float, content: str) ->
         GanvasError: Fewer than `least` bytes are free.
     """
     try:
-        free = _free_space(folder)
+        free = free_space(folder)
     except OSError as error:
         logger.debug("The free space of %s is unknown: %s", folder, error)
         return
@@ -102,6 +102,7 @@ def format_bytes(count: float) -> str:
     return f"{count:.3g} TB"
 
 
-def _free_space(path: Path) -> int:
+def free_space(path: Path) -> int:
+    """Return the free bytes of the disk of a path, which need not exist."""
     existing = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
     return shutil.disk_usage(existing).free

@@ -347,7 +347,7 @@ def test_training_can_start_from_the_weights_of_another_run(project, kedro_run, 
     assert "generator.keras" in message and "train.weights_from" in message
 
 
-def test_a_dry_run_reports_sizes_and_saves_nothing(project, kedro_run):
+def test_a_dry_run_reports_sizes_and_saves_nothing(project, kedro_run, monkeypatch):
     result = kedro_run("--pipelines=train", train__dry_run="true", train__epochs=10)
     assert result.exit_code == 0 and "Traceback" not in result.output
     generator, discriminator, _ = build(
@@ -358,10 +358,17 @@ def test_a_dry_run_reports_sizes_and_saves_nothing(project, kedro_run):
         f"generator: {generator.count_params():,} parameters",
         f"discriminator: {discriminator.count_params():,} parameters",
         "memory of this process",
+        "packed images: 24 of 32×32 pixels, RGB",
+        "of disk are free",
         "steps an epoch: 2 of 8 images",
         "all 10 epochs: ",
     ):
         assert text in result.output
+    # Neither a dry run nor training begins without the memory that it is estimated to take.
+    monkeypatch.setattr("ganvas.pipelines.train.nodes.read_memory_limit", lambda: 1_000_000)
+    for dry in ("true", "false"):
+        refused = kedro_run("--pipelines=train", train__dry_run=dry)
+        assert "memory, and this process may use 1 MB" in error_message(refused)
     assert not (project / "data/06_models/sample").exists()
     assert not (project / REPORTING).exists()
 

@@ -5,6 +5,7 @@ import shutil
 import zipfile
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from ganvas.training.checkpoints import (
     Checkpoint,
     CheckpointStore,
     RunState,
+    count_bytes,
     open_store,
 )
 
@@ -178,20 +180,20 @@ def test_a_damaged_identity_of_another_run_is_no_obstacle(tmp_path, text):
 
 
 def test_a_disk_that_is_certainly_too_small_is_refused_before_training(store, monkeypatch, caplog):
-    arrays = {"generator/0000": np.zeros(1000, np.float32)}
+    size = count_bytes({"generator": [keras.Variable(np.zeros((10, 100), np.float32))]})
 
     def leave(free: int) -> None:
         monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
 
     leave(16_000)
-    store.check_space(arrays)
+    store.check_space(size)
     assert not caplog.text
     leave(15_999)
-    store.check_space(arrays)
+    store.check_space(size)
     assert "has 16 kB free, and the checkpoints may need 16 kB" in caplog.text
     leave(3999)
     with pytest.raises(GanvasError, match=r"has 4 kB free, but the checkpoints need at least 4 kB"):
-        store.check_space(arrays)
+        store.check_space(size)
 
 
 def test_damaged_files_do_not_displace_later_checkpoints(store):

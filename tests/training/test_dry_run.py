@@ -3,10 +3,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from ganvas.disk_space import format_bytes
 from ganvas.networks.gan_networks import GanNetworks
 from ganvas.training import dry_run
+from ganvas.training.checkpoints import CheckpointStore, count_bytes
 from ganvas.training.config import TrainParams
 from ganvas.training.dataset import TrainingSet
+from ganvas.training.memory import estimate_memory
 from ganvas.training.trainer import build_gan
 
 pytestmark = pytest.mark.slow
@@ -23,15 +26,25 @@ pytestmark = pytest.mark.slow
     ids=str,
 )
 def test_a_dry_run_reports_the_time_of_one_step_at_any_steps_per_execution(
-    networks, images, monkeypatch, limits, length
+    networks, images, monkeypatch, tmp_path, limits, length
 ):
     params = TrainParams(batch_size=5, steps_per_execution=4, **limits)
     data = TrainingSet(images, np.arange(20))
     gan = build_gan(GanNetworks(*networks), networks[0], data, params, steps=4)
     # Eight seconds between two returns from four steps.
-    clock = iter([10.0, 18.0])
-    monkeypatch.setattr(dry_run, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    report = dry_run.dry_run(gan, data, params)
+    clock, generating = iter([10.0, 18.0]), iter([0.0, 3.2])
+    times = {"monotonic": lambda: next(clock), "perf_counter": lambda: next(generating)}
+    monkeypatch.setattr(dry_run, "time", SimpleNamespace(**times))
+    memory = estimate_memory(GanNetworks(*networks), params)
+    store = CheckpointStore(tmp_path / "run", keep=2)
+    report = dry_run.dry_run(gan, data, params, memory, store)
     assert "a step: 2.00 s; an epoch: 8.0 s" in report
+    assert "training: 2.5 images a second on the CPU" in report
+    assert "generating: 20 images a second, 1,000 for an evaluation in 50 s" in report
+    assert f"memory, estimated: {format_bytes(memory.total)} at the peak" in report
+    assert "packed images: 20 of 32×32 pixels, RGB, 61.4 kB if they aren't encoded" in report
+    size = count_bytes(gan.state())
+    kept = f"checkpoints: {format_bytes(size)} each, up to {format_bytes(3 * size)} in all"
+    assert kept in report and not store.folder.exists()
     assert report.endswith(length)
     assert int(gan.steps) == 8

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -170,17 +171,16 @@ class CheckpointStore:
         self.folder, self.keep, self.every = folder, keep, every
         self._known_for_good: dict[str, bool] = {}
 
-    def check_space(self, variables: dict[str, np.ndarray], epochs: range = range(0)) -> None:
-        """Check that the disk has space for checkpoints with these values.
+    def check_space(self, size: int, epochs: range = range(0)) -> None:
+        """Check that the disk has space for checkpoints.
 
         Args:
-            variables: Values of all variables.
+            size: Bytes of a checkpoint, see `count_bytes`.
             epochs: Numbers of the epochs that are still to be trained, as far as they are known.
 
         Raises:
             GanvasError: There is not enough for a single one.
         """
-        size = sum(array.nbytes for array in variables.values())
         files = [*self._files()[-self.keep :], self.folder / BEST_FILE]
         held = sum(file.stat().st_size for file in files if file.exists())
         # The last few, the best, and the next one before the oldest is removed.
@@ -523,6 +523,15 @@ def read_variables(groups: VariableGroups) -> dict[str, np.ndarray]:
         for group, variables in groups.items()
         for i, variable in enumerate(variables)
     }
+
+
+def count_bytes(groups: VariableGroups) -> int:
+    """Return the size of all variables, which is that of a checkpoint without its run state."""
+    return sum(
+        prod(variable.shape) * np.dtype(variable.dtype).itemsize
+        for variables in groups.values()
+        for variable in variables
+    )
 
 
 def write_variables(groups: VariableGroups, arrays: dict[str, np.ndarray]) -> None:

@@ -1,32 +1,126 @@
-"""A dry run: what training with these parameters would take, from its first two steps."""
+"""A dry run: what training with these parameters would take, from its first steps."""
 
 import sys
 import time
 from functools import partial
+from math import prod
 
 import keras
+import tensorflow as tf
 
-from ganvas.networks.sampling import latent_dim
+from ganvas.disk_space import format_bytes, free_space
+from ganvas.image_shape import describe_size
+from ganvas.networks.sampling import (
+    batch_size,
+    cycle_classes,
+    generate_images,
+    latent_dim,
+    sample_latents,
+)
 from ganvas.progress import format_duration
+from ganvas.training.checkpoints import CheckpointStore, count_bytes
 from ganvas.training.config import TrainParams
 from ganvas.training.dataset import TrainingSet, draw_batches, make_dataset
 from ganvas.training.distribution import SINGLE_DEVICE
 from ganvas.training.gan import GAN
 from ganvas.training.latent_anchoring import with_anchors
+from ganvas.training.memory import MemoryEstimate
+
+CHANNELS = {1: "gray", 3: "RGB", 4: "RGB with alpha"}
+# Training images whose latents are computed.
+EMBEDDED = 256
+# Images of which the time of generating others is estimated.
+EVALUATED = 1000
 
 
-def dry_run(gan: GAN, data: TrainingSet, params: TrainParams) -> str:
+def dry_run(
+    gan: GAN,
+    data: TrainingSet,
+    params: TrainParams,
+    memory: MemoryEstimate,
+    store: CheckpointStore,
+) -> str:
     """Run two steps, or twice `steps_per_execution`, and estimate what a run would take.
 
     Args:
         gan: The compiled GAN.
         data: Images to train on.
         params: Parameters of training.
+        memory: The estimate for these networks.
+        store: Where the run would write its checkpoints.
 
     Returns:
-        Lines of text: number of parameters, memory, steps an epoch, an estimate of the time.
+        Lines of text: number of parameters, memory, disk, steps an epoch, an estimate of the time.
+
+    Raises:
+        GanvasError: The disk has no space for a checkpoint.
     """
+    images, batch = len(data.positions), params.images_per_step
+    steps = images // batch
+    disk = _describe_disk(gan, data, params, store, steps)
+    seconds = _time_step(gan, data, params)
+    lines = [
+        f"generator: {gan.generator.count_params():,} parameters",
+        f"discriminator: {gan.discriminator.count_params():,} parameters",
+        *describe_memory(memory),
+        *_peak_memory(),
+        *disk,
+        f"steps an epoch: {steps} of {batch} images, from {images:,}",
+        f"a step: {seconds:.2f} s; an epoch: {format_duration(seconds * steps)}",
+        f"training: {batch / seconds:,.3g} images a second on {_name_device()}",
+        _time_generating(gan),
+        _estimate_run(params, steps, seconds),
+    ]
+    return "\n".join(lines)
+
+
+def describe_memory(memory: MemoryEstimate) -> list[str]:
+    """Return the estimated memory, and its parts, in two lines.
+
+    Example:
+        >>> describe_memory(estimate_memory(networks, TrainParams()))[0]
+        'memory, estimated: 1.36 GB at the peak'
+    """
+    parts = {
+        "weights": memory.weights,
+        "optimizer": memory.optimizer,
+        "activations of a step": memory.activations,
+        "gradients": memory.gradients,
+        "copies for checkpoints": memory.copies,
+        "TensorFlow and the graph": memory.process,
+    }
+    text = ", ".join(f"{name} {format_bytes(size)}" for name, size in parts.items() if size)
+    return [
+        f"memory, estimated: {format_bytes(memory.total)} at the peak",
+        f"  of which {text}; generating a batch of samples {format_bytes(memory.sampling)}",
+    ]
+
+
+def _describe_disk(
+    gan: GAN, data: TrainingSet, params: TrainParams, store: CheckpointStore, steps: int
+) -> list[str]:
+    """Return what packed images and checkpoints take; raise GanvasError if these don't fit."""
+    count, height, width, channels = data.images.shape
+    size, total = count_bytes(gan.state()), params.total_steps(steps)
+    epochs = range(1, total // steps + 1) if total else range(0)
+    store.check_space(size, epochs)
+    # The last few, the best and, while it is written, one more.
+    files = params.checkpoint.keep + 1 + (params.kid_validation.keep == "best")
+    files += sum(map(store.keeps, epochs[: -params.checkpoint.keep]))
+    return [
+        f"packed images: {count:,} of {describe_size(height, width)} pixels, {CHANNELS[channels]}, "
+        f"{format_bytes(prod(data.images.shape))} if they aren't encoded",
+        f"checkpoints: {format_bytes(size)} each, up to {format_bytes(files * size)} in all; "
+        f"{format_bytes(free_space(store.folder))} of disk are free",
+    ]
+
+
+def _time_step(gan: GAN, data: TrainingSet, params: TrainParams) -> float:
+    """Return the seconds of a step, the second of two, as the first also compiles."""
     latent = latent_dim(gan.generator)
+    # Of a few images, because embedding all takes long and is done once.
+    few = max(EMBEDDED, params.images_per_step)
+    data = data._replace(positions=data.positions[:few])
     data = with_anchors(data, gan.discriminator, latent, params)
     draw = partial(draw_batches, data, latent, params, (0, 0))
     timer = _StepTimer()
@@ -38,19 +132,21 @@ def dry_run(gan: GAN, data: TrainingSet, params: TrainParams) -> str:
         shuffle=False,
         callbacks=[timer],
     )
-    images, batch = len(data.positions), params.images_per_step
-    steps = images // batch
-    # The first step also compiles.
-    seconds = (timer.times[1] - timer.times[0]) / params.steps_per_execution
-    lines = [
-        f"generator: {gan.generator.count_params():,} parameters",
-        f"discriminator: {gan.discriminator.count_params():,} parameters",
-        *_peak_memory(),
-        f"steps an epoch: {steps} of {batch} images, from {images:,}",
-        f"a step: {seconds:.2f} s; an epoch: {format_duration(seconds * steps)}",
-        _estimate_run(params, steps, seconds),
-    ]
-    return "\n".join(lines)
+    return (timer.times[1] - timer.times[0]) / params.steps_per_execution
+
+
+def _time_generating(gan: GAN) -> str:
+    """Measure a batch of samples; the generator is of the same layers as the one to evaluate."""
+    generator = gan.generator
+    count = batch_size(*generator.output_shape[1:3])
+    latents, labels = sample_latents(generator, count, seed=0), cycle_classes(generator, count)
+    start = time.perf_counter()
+    generate_images(generator, latents, labels)
+    seconds = (time.perf_counter() - start) / count
+    return (
+        f"generating: {1 / seconds:,.3g} images a second, {EVALUATED:,} for an evaluation in "
+        f"{format_duration(EVALUATED * seconds)}"
+    )
 
 
 def _estimate_run(params: TrainParams, steps: int, seconds: float) -> str:
@@ -78,12 +174,24 @@ class _StepTimer(keras.callbacks.Callback):
         self.times.append(time.monotonic())
 
 
+def _name_device() -> str:
+    """Return the name of the GPU, or "the CPU"."""
+    gpus = tf.config.get_visible_devices("GPU")
+    details = tf.config.experimental.get_device_details(gpus[0]) if gpus else {}
+    return str(details.get("device_name", "the GPU")) if gpus else "the CPU"
+
+
 def _peak_memory() -> list[str]:
+    """Return the measured peaks of the process and of the GPU, as far as they are known."""
+    lines = []
+    if tf.config.get_visible_devices("GPU"):
+        peak = tf.config.experimental.get_memory_info("GPU:0")["peak"]
+        lines.append(f"peak memory of the GPU's arrays in two steps: {format_bytes(peak)}")
     try:
         import resource
     except ImportError:
         # Not available on Windows.
-        return []
+        return lines
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    gib = peak / 2**30 if sys.platform == "darwin" else peak / 2**20
-    return [f"peak memory of this process: {gib:.2f} GiB"]
+    size = peak if sys.platform == "darwin" else peak * 2**10
+    return [*lines, f"peak memory of this process in two steps: {format_bytes(size)}"]

@@ -1,5 +1,6 @@
 """The devices to train on, as far as they are known without an import of TensorFlow."""
 
+import ctypes
 import sys
 
 from ganvas.errors import GanvasError
@@ -19,6 +20,28 @@ def has_gpu() -> bool:
     import tensorflow as tf
 
     return bool(tf.config.get_visible_devices("GPU"))
+
+
+def read_gpu_memory() -> int | None:
+    """Return the bytes of memory of the smallest visible GPU; None without a GPU of NVIDIA.
+
+    CUDA's driver is asked, because TensorFlow knows only how much of it has been used.
+    """
+    try:
+        cuda = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        count, device, size = ctypes.c_int(), ctypes.c_int(), ctypes.c_size_t()
+        if cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count)):
+            return None
+        sizes = []
+        for number in range(count.value):
+            if cuda.cuDeviceGet(ctypes.byref(device), number):
+                return None
+            if cuda.cuDeviceTotalMem_v2(ctypes.byref(size), device):
+                return None
+            sizes.append(size.value)
+    except (OSError, AttributeError):
+        return None
+    return min(sizes, default=None)
 
 
 def check_devices(choice: str) -> None:

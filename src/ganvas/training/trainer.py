@@ -33,7 +33,7 @@ from ganvas.training.checkpoints import (
     Checkpoint,
     CheckpointStore,
     RunState,
-    read_variables,
+    count_bytes,
     write_variables,
 )
 from ganvas.training.config import TrainParams
@@ -247,7 +247,7 @@ class _Run:
         if self.devices.is_chief:
             total = self.params.total_steps(self.steps)
             epochs = range(self.start[0] + 1, total // self.steps + 1) if total else range(0)
-            self.store.check_space(read_variables(self.gan.state()), epochs)
+            self.store.check_space(count_bytes(self.gan.state()), epochs)
         # The row of a partial epoch is written again when the epoch is complete.
         self.run_state.rollback(self.start[0])
         self._record_part()

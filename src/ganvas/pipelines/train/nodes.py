@@ -25,6 +25,7 @@ from ganvas.ingestion.class_labels import Classes, label_columns, read_classes
 from ganvas.ingestion.collection import Collection
 from ganvas.ingestion.packing import LATER_PARAMS
 from ganvas.keras_types import Model
+from ganvas.memory_limit import read_memory_limit
 from ganvas.networks import NETWORKS, NetworkParams, build
 from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.pipelines.train.params import SWEEP_VALUES, identifying_parameters, run_parameters
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from ganvas.training.checkpoints import CheckpointStore
     from ganvas.training.dataset import TrainingSet
     from ganvas.training.distribution import Devices
+    from ganvas.training.memory import MemoryEstimate
     from ganvas.training.trainer import TrainingResult
 
 PACKAGES = ["ganvas", "kedro", "keras", "tensorflow", "numpy", "pillow"]
@@ -76,6 +78,7 @@ def train_gan(
     import keras
 
     from ganvas.pipelines.train.callbacks import make_callbacks
+    from ganvas.training.checkpoints import run_folder
     from ganvas.training.trainer import train
 
     # 1. Images with their classes, and the devices to train on.
@@ -90,8 +93,10 @@ def train_gan(
     keras.utils.set_random_seed(params.seed)
     with devices.worker_errors_as_ganvas_errors(), devices.scope():
         networks, ema_generator = build_networks(network, initial, data)
+    memory = _check_memory(networks, params, devices)
     if params.dry_run:
-        raise Finished(_dry_run(networks, ema_generator, data, params))
+        folder = run_folder(checkpoints, identity)
+        raise Finished(_dry_run(networks, ema_generator, data, params, memory, folder))
 
     # 3. Checkpoints of this run.
     models = [*networks[:2], ema_generator]
@@ -120,16 +125,34 @@ def _start_devices(network: NetworkParams, params: TrainParams) -> Devices:
     return SINGLE_DEVICE if params.dry_run else select_devices(params.distribute)
 
 
+def _check_memory(networks: GanNetworks, params: TrainParams, devices: Devices) -> MemoryEstimate:
+    """Estimate the memory of training; refuse what doesn't fit into that of the device."""
+    from ganvas.training.gpu import has_gpu, read_gpu_memory
+    from ganvas.training.memory import check_memory
+
+    gpu = has_gpu()
+    limit = read_gpu_memory() if gpu else read_memory_limit()
+    return check_memory(networks, params, limit, devices.replicas, gpu)
+
+
 def _dry_run(
-    networks: GanNetworks, ema_generator: Model, data: TrainingSet, params: TrainParams
+    networks: GanNetworks,
+    ema_generator: Model,
+    data: TrainingSet,
+    params: TrainParams,
+    memory: MemoryEstimate,
+    folder: Path,
 ) -> str:
     """Run a few steps and return an estimate of what the run would take."""
+    from ganvas.training.checkpoints import CheckpointStore
     from ganvas.training.dataset import count_steps
     from ganvas.training.dry_run import dry_run
     from ganvas.training.trainer import build_gan
 
     steps = count_steps(len(data.positions), params)
-    return dry_run(build_gan(networks, ema_generator, data, params, steps), data, params)
+    gan = build_gan(networks, ema_generator, data, params, steps)
+    store = CheckpointStore(folder, params.checkpoint.keep, params.checkpoint.keep_every)
+    return dry_run(gan, data, params, memory, store)
 
 
 def _share_store(

@@ -1,0 +1,279 @@
+"""Estimate the memory of training from the networks' layers, without running a step.
+
+A step that takes more memory than there is ends the process without an error message, so what it
+needs must be known before. The estimate adds up what has to be in memory at once: weights and
+optimizer state, the outputs of layers that backpropagation reads again, gradients, and what
+TensorFlow takes by itself. `docs/image-sizes.md` compares it with measured peaks.
+"""
+
+import logging
+from collections.abc import Iterator
+from math import prod
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from ganvas.disk_space import format_bytes
+from ganvas.errors import GanvasError
+from ganvas.networks.gan_networks import GanNetworks
+from ganvas.networks.sampling import batch_size
+from ganvas.training.config import MIN_BATCH, TrainParams
+from ganvas.training.latent_anchoring import uses_anchors
+
+logger = logging.getLogger(__name__)
+
+FLOAT32 = 4
+# The process with TensorFlow and Kedro before any network; of a GPU, CUDA's libraries.
+HOST_BYTES, GPU_BYTES = 900e6, 800e6
+# Graph and kernels of the step, for each layer of both networks.
+GRAPH_BYTES = 2.5e6
+# Layers whose output takes the memory of their input, or is no new array.
+IN_PLACE = ("InputLayer", "Reshape", "Flatten", "ReLU", "Activation", "Add", "Dropout")
+# Copies of the images of a batch: real and generated ones, augmented, and their gradients.
+IMAGE_COPIES = 8
+# Outputs and gradients of the largest layer that backpropagation has at once.
+LARGEST_COPIES = 3
+# Forward passes whose outputs a gradient penalty keeps: of its own pass, and of its gradient.
+PENALTY_PASSES = 2
+# Share of the memory from which a warning is logged: estimates may be too low by a fifth.
+LIKELY_SHARE = 0.8
+
+
+class LayerBytes(NamedTuple):
+    """Bytes of a network's layer outputs for one image.
+
+    Attributes:
+        kept: Of those that backpropagation reads again.
+        all: Of all outputs, which generating images holds at once.
+        largest: Of the largest output.
+        layers: Number of layers.
+    """
+
+    kept: int
+    all: int
+    largest: int
+    layers: int
+
+
+class MemoryEstimate(NamedTuple):
+    """Estimated bytes that training takes at its peak, on one device.
+
+    Attributes:
+        process: The process by itself, and the step's graph.
+        weights: Weights of both networks, and the EMA.
+        optimizer: State of both optimizers.
+        copies: Copies of all of these in the main memory, for checkpoints; 0 on a GPU.
+        activations: Layer outputs and images of a step.
+        gradients: Gradients of the weights.
+        sampling: Layer outputs while images are generated for a snapshot.
+    """
+
+    process: float
+    weights: float
+    optimizer: float
+    copies: float
+    activations: float
+    gradients: float
+    sampling: float
+
+    @property
+    def total(self) -> float:
+        """Bytes at the peak: of a step, or of a snapshot if it takes more."""
+        held = self.process + self.weights + self.optimizer + self.copies
+        return held + max(self.activations + self.gradients, self.sampling)
+
+
+def estimate_memory(
+    networks: GanNetworks, params: TrainParams, replicas: int = 1, gpu: bool = False
+) -> MemoryEstimate:
+    """Estimate the memory of training; see the module's description.
+
+    Args:
+        networks: The networks to train.
+        params: Parameters of training.
+        replicas: Number of devices that share each batch.
+        gpu: Whether to estimate the memory of a GPU, not the main memory.
+
+    Example:
+        >>> networks = build_dcgan(DcganParams(), image_shape=(64, 64, 3))
+        >>> estimate_memory(networks, TrainParams(batch_size=64)).total / 2**30
+        1.4
+    """
+    generator, discriminator = networks[:2]
+    made, judged = measure_layers(generator), measure_layers(discriminator)
+    images = params.batch_size / params.gradient_accumulation_steps / replicas
+    image = prod(generator.output_shape[1:]) * FLOAT32
+    largest = max(made.largest, judged.largest)
+    per_image = _kept_in_a_step(networks, params, made, judged)
+    per_image += IMAGE_COPIES * image + LARGEST_COPIES * largest
+    # Batches wait in uint8, a few at a time.
+    waiting = 4 * params.images_per_step * image / FLOAT32
+
+    weights_g, weights_d = (_weight_bytes(model.weights) for model in (generator, discriminator))
+    trained = sum(_weight_bytes(model.trainable_weights) for model in networks[:2])
+    moments = 2 if params.optimizer.name == "adam" else 1
+    weights = weights_g + weights_d
+    # Half precision takes float32 weights and copies of them, and a generator in float32.
+    has_ema = params.ema_decay > 0 or params.precision != "float32"
+    weights += weights_g if has_ema else 0
+    half = 0 if params.precision == "float32" else trained / 2
+    # Of several micro-batches the sum, and those of the present one; the EMA's new values.
+    gradients = trained * (2 if params.gradient_accumulation_steps > 1 else 1) + half
+    gradients += weights_g if params.ema_decay else 0
+    state = weights + moments * trained
+    # The graph has a copy of the step for each micro-batch.
+    graph = GRAPH_BYTES * (made.layers + judged.layers) * params.gradient_accumulation_steps
+    return MemoryEstimate(
+        process=GPU_BYTES if gpu else HOST_BYTES + graph,
+        weights=weights,
+        optimizer=moments * trained,
+        # Of the last epoch while the next one trains, in case it diverges.
+        copies=0 if gpu else state,
+        activations=images * per_image + (0 if gpu else waiting),
+        gradients=gradients,
+        sampling=batch_size(*generator.output_shape[1:3]) * made.all,
+    )
+
+
+def _kept_in_a_step(
+    networks: GanNetworks, params: TrainParams, made: LayerBytes, judged: LayerBytes
+) -> float:
+    """Return the bytes of layer outputs that a step keeps at once, for each image."""
+    penalties = sum(weight > 0 for weight in (params.penalty.r1, params.penalty.r2))
+    penalties += params.penalty.wgan_gp > 0
+    # The discriminator's pass of real and generated images.
+    updated = (2 + PENALTY_PASSES * penalties) * judged.kept
+    if uses_anchors(networks.discriminator, params):
+        # Generated images alone have gradients through the backbone.
+        backbone, heads = (
+            measure_layers(networks.discriminator.get_layer(name)) for name in ("backbone", "heads")
+        )
+        passes = backbone.kept + 2 * heads.kept + 2 * backbone.largest
+        return made.kept + passes + PENALTY_PASSES * penalties * judged.kept
+    if params.simultaneous_updates:
+        return made.kept + updated
+    decoder = measure_layers(networks.decoder).kept if networks.decoder else 0
+    # The generator's outputs are kept from one update to the other, unless it generates again.
+    again = params.gradient_accumulation_steps > 1 or params.resample_latents
+    needs_real = bool(decoder) or params.loss.name == "relativistic"
+    fooled = made.kept + (2 if needs_real else 1) * judged.kept + decoder
+    return max(updated + (0 if again else made.kept), fooled)
+
+
+def measure_layers(model: keras.Model) -> LayerBytes:
+    """Add up the outputs of a functional model's layers, submodels included.
+
+    Example:
+        >>> images = keras.Input((8, 8, 3))
+        >>> measure_layers(keras.Model(images, keras.layers.Conv2D(4, 1)(images))).kept
+        1024
+    """
+    kept = total = largest = layers = 0
+    for name, size in _list_outputs(model):
+        layers += 1
+        total += size
+        kept += 0 if name in IN_PLACE else size
+        largest = max(largest, size)
+    return LayerBytes(kept, total, largest, layers)
+
+
+def _list_outputs(model: keras.Model) -> Iterator[tuple[str, int]]:
+    """Yield the type of each layer call and the bytes of its outputs for one image."""
+    # Keras has no public access to calls; where a layer is shared, these are this model's alone.
+    for nodes in model._nodes_by_depth.values():
+        for node in nodes:
+            if isinstance(node.operation, keras.Model):
+                yield from _list_outputs(node.operation)
+                continue
+            size = sum(
+                prod(side or 1 for side in x.shape[1:]) * np.dtype(_as_numpy(x.dtype)).itemsize
+                for x in node.output_tensors
+            )
+            yield type(node.operation).__name__, size
+
+
+def _as_numpy(dtype: str) -> str:
+    return "float16" if dtype == "bfloat16" else dtype
+
+
+def _weight_bytes(weights: list[keras.Variable]) -> float:
+    return sum(prod(weight.shape) for weight in weights) * FLOAT32
+
+
+# --- What to do about it ----------------------------------------------------------------------
+
+
+def check_memory(
+    networks: GanNetworks,
+    params: TrainParams,
+    limit: int | None,
+    replicas: int = 1,
+    gpu: bool = False,
+) -> MemoryEstimate:
+    """Refuse training that doesn't fit into memory, and warn if it may not.
+
+    Args:
+        networks: The networks to train.
+        params: Parameters of training.
+        limit: Bytes of memory that training may take; None: unknown.
+        replicas: Number of devices that share each batch.
+        gpu: Whether the memory is that of a GPU.
+
+    Returns:
+        The estimate.
+
+    Raises:
+        GanvasError: The estimate is above the limit, with what would fit.
+    """
+    estimate = estimate_memory(networks, params, replicas, gpu)
+    if limit is None or estimate.total <= LIKELY_SHARE * limit:
+        return estimate
+    holder = "the GPU has" if gpu else "this process may use"
+    needs = f"about {format_bytes(estimate.total)} of memory, and {holder} {format_bytes(limit)}"
+    remedy = _find_remedy(networks, params, limit, replicas, gpu)
+    if estimate.total > limit:
+        raise GanvasError(f"Training would need {needs}: {remedy}.")
+    logger.warning("Training will need %s: if it ends by a lack of memory, %s.", needs, remedy)
+    return estimate
+
+
+def _find_remedy(
+    networks: GanNetworks, params: TrainParams, limit: int, replicas: int, gpu: bool
+) -> str:
+    """Return the smallest change of the batch that fits, or what else helps."""
+    for changes in _list_changes(networks, params, replicas):
+        changed = params.model_copy(update=changes)
+        need = estimate_memory(networks, changed, replicas, gpu).total
+        if need <= LIKELY_SHARE * limit:
+            words = ",".join(f"train.{name}={value}" for name, value in changes.items())
+            return f"{words} would take about {format_bytes(need)}"
+    fixed = estimate_memory(networks, params, replicas, gpu)
+    held = fixed.weights + fixed.optimizer + fixed.copies + fixed.gradients
+    if held > LIKELY_SHARE * limit / 2:
+        return (
+            f"the networks alone, of {_count_weights(networks):,} parameters, take "
+            f"{format_bytes(held)} of it, so set narrower ones, such as half of "
+            "network.<name>.generator_width, or a lower ingest.size"
+        )
+    return "set a lower ingest.size, or narrower networks"
+
+
+def _list_changes(
+    networks: GanNetworks, params: TrainParams, replicas: int
+) -> Iterator[dict[str, int]]:
+    """Yield smaller micro-batches of the same batch, then smaller batches."""
+    group = replicas
+    if uses_anchors(networks.discriminator, params):
+        group *= params.anchor.every or 1
+    batch = params.batch_size
+    while batch >= max(MIN_BATCH, group):
+        for steps in range(params.gradient_accumulation_steps, batch + 1):
+            if batch % (steps * group) == 0:
+                changes = {"batch_size": batch, "gradient_accumulation_steps": steps}
+                yield {k: v for k, v in changes.items() if v != getattr(params, k)}
+        batch //= 2
+
+
+def _count_weights(networks: GanNetworks) -> int:
+    return sum(model.count_params() for model in networks[:2])
