@@ -64,6 +64,41 @@ def make_class_images(rng, count, spread, classes=4):
     return np.clip(np.rint(images), 0, 255).astype(np.uint8), labels
 
 
+@pytest.mark.parametrize("shape", [(256, 128, 1), (160, 160, 4)], ids=str)
+def test_large_images_of_any_shape_are_compared_reduced_and_few_are_read_at_once(shape):
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (60, shape[0] // 32, shape[1] // 32, shape[2]), dtype=np.uint8)
+    images = coarse.repeat(32, 1).repeat(32, 2)
+    if shape[2] == 4:
+        images[..., 3] = 255
+    read = []
+
+    class Recorded:
+        shape = images.shape
+
+        def __len__(self):
+            return len(images)
+
+        def __getitem__(self, key):
+            read.append(images[key])
+            return read[-1]
+
+    index = pd.DataFrame({"split": ["train"] * 50 + ["validation"] * 10, "hash": range(60)})
+    collection = Collection(Recorded(), index, pd.DataFrame())
+    data = TrainingSet(collection.images, np.arange(50))
+    params = TrainParams(batch_size=2)
+    diagnose = callbacks.make_diagnosis(collection, data, [], params)
+    assert 0 < max(len(x) for x in read) <= callbacks.READ
+    rows = [make_row()]
+    # Copies of training images are recognized, and are as diverse as these.
+    assert names_of(diagnose(rows, images[:32])) == ["memorization"]
+    assert rows[0]["novelty"] < 0.01 and rows[0]["diversity"] == pytest.approx(1, abs=0.1)
+    before = len(read)
+    assert names_of(diagnose([make_row()], images[50:])) == []
+    assert names_of(diagnose([make_row()], images[:1].repeat(32, 0))) == ["mode collapse"]
+    assert len(read) == before
+
+
 @pytest.fixture
 def classes():
     """Training images of four classes, 32 of each, and names of the classes."""

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from ganvas.arrays import Images
+from ganvas.arrays import Images, SelectedImages
 from ganvas.atomic_files import atomic_path, atomic_write
 from ganvas.grid_layout import describe_ignored_rows, find_rows, label_rows
 from ganvas.ingestion.collection import Collection
@@ -50,7 +50,7 @@ from ganvas.training.diagnostics import (
 from ganvas.visualization.curves import draw_curves
 from ganvas.visualization.image_grid import make_grid, write_png
 from ganvas.visualization.progress_strip import snapshot_file
-from ganvas.visualization.reduced_images import as_cells
+from ganvas.visualization.reduced_images import as_cells, reduce_images, reduced_size
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +63,11 @@ MIN_KID_IMAGES = 2
 REFERENCE_IMAGES = 64
 # Number of training images that are clustered where there are no classes.
 CLUSTERED_IMAGES = 512
+# Images of more pixels than this are compared at this many, and with so many training images at
+# most: reading all of a large collection after each epoch would take longer than the epoch.
+MAX_PIXELS, COMPARED_PIXELS, COMPARED_TRAINING = 128**2, 64**2, 2000
+# Large images that are read at once.
+READ = 16
 # Drawing curves takes part of a second, and an epoch of a small collection not much longer.
 SECONDS_BETWEEN_CURVES = 30
 
@@ -168,10 +173,14 @@ def make_diagnosis(
     collection: Collection, data: TrainingSet, class_names: list[str], params: TrainParams
 ) -> Callable[[list[dict[str, Any]], np.ndarray | None], list[EarlyWarning]]:
     """Return the function that diagnoses a run by its scores and, if there are any, its samples."""
-    training, images = collection.split("train"), collection.images
+    training, images = collection.split("train"), reduce_large(collection.images)
+    searched, found = images, training
+    if isinstance(images, ReducedImages):
+        some = np.random.default_rng(params.seed).permutation(training)[:COMPARED_TRAINING]
+        searched, found = images[np.sort(some)], np.arange(len(some))
 
     def distance_to_training(samples: np.ndarray) -> float:
-        return float(find_nearest_images(samples, images, training)[1].mean())
+        return float(find_nearest_images(samples, searched, found)[1].mean())
 
     # The same measurements on real images, as references.
     validation = images[collection.shuffled("validation")[:REFERENCE_IMAGES]]
@@ -183,6 +192,7 @@ def make_diagnosis(
 
     def diagnose(rows: list[dict[str, Any]], samples: np.ndarray | None) -> list[EarlyWarning]:
         if samples is not None and len(samples) > 1:
+            samples = reduce_large(samples)[:]
             # Evenly spaced, so that they are of all classes.
             some = samples[:: math.ceil(len(samples) / REFERENCE_IMAGES)]
             if real_distance:
@@ -197,6 +207,40 @@ def make_diagnosis(
         return diagnose_run(rows, rows[-1]["epoch"] * steps, params.loss)
 
     return diagnose
+
+
+class ReducedImages:
+    """Large images, reduced to `COMPARED_PIXELS` when they are indexed, a few at a time.
+
+    Args:
+        images: uint8 of shape (N, H, W, C); may be memory-mapped or encoded.
+    """
+
+    def __init__(self, images: Images) -> None:
+        self._images = images
+        size = reduced_size(*images.shape[1:3], COMPARED_PIXELS)
+        self.shape = (len(images), *size, images.shape[3])
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, key: slice | np.ndarray, /) -> np.ndarray:
+        positions = np.arange(len(self))[key]
+        reduced = np.empty((len(positions), *self.shape[1:]), np.uint8)
+        for start in range(0, len(positions), READ):
+            part = slice(start, start + READ)
+            reduced[part] = reduce_images(self._images[positions[part]], COMPARED_PIXELS)
+        return reduced
+
+
+def reduce_large(images: Images) -> Images:
+    """Return images as they are compared: those of more than `MAX_PIXELS` reduced.
+
+    Example:
+        >>> reduce_large(np.zeros((2, 512, 256, 4), np.uint8)).shape
+        (2, 90, 45, 4)
+    """
+    return ReducedImages(images) if math.prod(images.shape[1:3]) > MAX_PIXELS else images
 
 
 def make_class_measure(
@@ -217,10 +261,11 @@ def make_class_measure(
         empty with too few samples or training images of each class.
     """
     positions = np.random.default_rng(params.seed).permutation(data.positions)
+    images = reduce_large(data.images)
     if data.labels is not None:
         labels = data.labels[positions]
         sample_labels = label_rows(data.num_classes, params.snapshot_rows, params.snapshot_columns)
-        real = _measure_real_classes(data.images, positions, labels)
+        real = _measure_real_classes(images, positions, labels)
 
         def measure_classes(samples: np.ndarray) -> dict[str, float]:
             distances = class_distances(samples, sample_labels, mean_image_distance)
@@ -233,9 +278,9 @@ def make_class_measure(
     if count < 2:
         # Of one, the diversity is that of all samples.
         return lambda samples: {}
-    clusters = fit_clusters(coarse_colors(data.images[positions]), count, params.seed)
+    clusters = fit_clusters(coarse_colors(images[positions]), count, params.seed)
     names = [f"color cluster {number + 1} of {count}" for number in range(count)]
-    real = _measure_real_classes(data.images, positions, clusters.labels_)
+    real = _measure_real_classes(images, positions, clusters.labels_)
 
     def measure_clusters(samples: np.ndarray) -> dict[str, float]:
         labels = clusters.predict(coarse_colors(samples))
@@ -288,7 +333,8 @@ def make_kid_measure(
     extractor = load_extractor(KID_EXTRACTOR)
     positions = collection.shuffled(split)
     count, seed = params.kid_validation.images, KID_SEED_OFFSET + params.seed
-    real_features = compute_features(extractor, collection.images[positions[:count]])
+    real = SelectedImages(collection.images, positions[:count])
+    real_features = compute_features(extractor, real)
     labels = None
     if data.labels is not None:
         targets = sample_labels(data.labels[data.positions], count, seed)
