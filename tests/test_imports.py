@@ -41,8 +41,9 @@ LAYERS = [
         "grid_layout",
         "image_shape",
     },
-    {"errors", "extras", "malloc", "keras_types", "quiet_tensorflow", "stop_signals", "cpu_count"},
-    {"redaction", "project_folder", "plain_text", "recorded_command"},
+    {"errors", "extras", "malloc", "keras_types", "quiet_tensorflow", "stop_signals"}
+    | {"cpu_count", "memory_limit"},
+    {"redaction", "project_folder", "plain_text", "recorded_command", "cgroups"},
 ]
 WITHIN_LAYER = {"__main__": {"cli"}, "ingestion": {"sample_collection"}}
 # The glue between Kedro and everything else, which is plain functions of arrays and tables.

@@ -218,8 +218,9 @@ class ReducedImages:
 
     def __init__(self, images: Images) -> None:
         self._images = images
-        size = reduced_size(*images.shape[1:3], COMPARED_PIXELS)
-        self.shape = (len(images), *size, images.shape[3])
+        height, width, channels = images.shape[1:]
+        size = reduced_size(height, width, COMPARED_PIXELS)
+        self.shape = (len(images), *size, channels)
 
     def __len__(self) -> int:
         return len(self._images)
