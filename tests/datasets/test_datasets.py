@@ -56,6 +56,26 @@ def test_a_folder_of_images_is_replaced_as_a_whole(tmp_path, images):
         loaded["p1"]()
 
 
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB"), (4, "RGBA")])
+def test_images_of_a_folder_keep_their_channels(channels, mode, tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (96, 64, channels), dtype=np.uint8)
+    dataset = ImageFolderDataset(filepath=str(tmp_path / "samples"))
+    dataset.save([("a", image)])
+    np.testing.assert_array_equal(dataset.load()["a"](), image)
+    assert Image.open(tmp_path / "samples/a.png").mode == mode
+    # Kedro-Viz shows transparent images on a checkerboard.
+    assert pixels(dataset.preview()).shape == (100, 68, 3)
+
+
+def test_previews_of_large_images_are_scaled_down(tmp_path):
+    dataset = ImageDataset(filepath=str(tmp_path / "grid.png"))
+    dataset.save(np.zeros((400, 8000, 3), np.uint8))
+    assert pixels(dataset.preview()).shape == (130, 2600, 3)
+    folder = ImageFolderDataset(filepath=str(tmp_path / "samples"))
+    folder.save((f"p{k}", np.zeros((1024, 1024, 1), np.uint8)) for k in range(3))
+    assert pixels(folder.preview()).shape == (260, 3 * 258 + 2, 3)
+
+
 def test_a_failing_save_keeps_the_old_folder(tmp_path, images):
     dataset = ImageFolderDataset(filepath=str(tmp_path / "samples"))
     dataset.save([("old", images[0])])

@@ -19,6 +19,10 @@ from ganvas.atomic_files import atomic_path, replace_folder
 from ganvas.datasets.preview import NothingToShowError, empty_until_made
 from ganvas.datasets.unreadable import explain_unreadable_file
 from ganvas.visualization.image_grid import encode_film, encode_png, make_grid, read_png, write_png
+from ganvas.visualization.reduced_images import as_cells
+
+# Longer side in pixels of a preview, which Kedro-Viz embeds.
+PREVIEW_SIDE = 2600
 
 
 def preview_bytes(content: bytes) -> ImagePreview:
@@ -27,8 +31,19 @@ def preview_bytes(content: bytes) -> ImagePreview:
 
 
 def preview_grid(images: np.ndarray, columns: int) -> ImagePreview:
-    """Return the preview of images, uint8 of shape (n, H, W, 3), as one grid."""
-    return preview_bytes(encode_png(make_grid(images, columns)))
+    """Return the preview of images, uint8 of shape (n, H, W, C), as one grid.
+
+    Large images are scaled down, and transparent ones are on a checkerboard.
+    """
+    return preview_bytes(encode_png(make_grid(as_cells(images), columns)))
+
+
+def read_image(file: Path) -> np.ndarray:
+    """Read an image as uint8 of shape (H, W, C): gray (C = 1), RGB (3) or RGB with alpha (4)."""
+    with Image.open(file) as image:
+        if image.mode not in ("L", "RGB", "RGBA"):
+            image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+        return np.asarray(image).reshape(image.height, image.width, -1)
 
 
 class ImageDataset(AbstractDataset[np.ndarray, np.ndarray]):
@@ -53,8 +68,12 @@ class ImageDataset(AbstractDataset[np.ndarray, np.ndarray]):
 
     @empty_until_made
     def preview(self) -> ImagePreview:
-        """Return the file for Kedro-Viz."""
-        return preview_bytes(self._file.read_bytes())
+        """Return the file for Kedro-Viz, scaled down if it is large."""
+        with Image.open(self._file) as image:
+            if max(image.size) <= PREVIEW_SIDE or getattr(image, "is_animated", False):
+                return preview_bytes(self._file.read_bytes())
+            image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+            return preview_bytes(encode_png(np.asarray(image.convert("RGB"))))
 
     def _exists(self) -> bool:
         return self._file.is_file()
@@ -87,7 +106,7 @@ class AnimationDataset(ImageDataset):
 class ImageFolderDataset(
     AbstractDataset[Iterable[tuple[str, np.ndarray]], dict[str, Callable[[], np.ndarray]]]
 ):
-    """A folder of PNG files that is replaced as a whole.
+    """A folder of PNG files, gray, RGB or RGBA, that is replaced as a whole.
 
     Saving takes an iterable of (name, pixels), so memory does not grow with the number of images.
 
@@ -101,7 +120,7 @@ class ImageFolderDataset(
         self.metadata = metadata
 
     def load(self) -> dict[str, Callable[[], np.ndarray]]:
-        """Return functions that read the pixels, uint8 (H, W, 3), by name in sorted order."""
+        """Return functions that read the pixels, uint8 (H, W, C), by name in sorted order."""
         files = sorted(self._folder.glob("*.png"))
         return {file.stem: partial(_read_image, file) for file in files}
 
@@ -117,7 +136,7 @@ class ImageFolderDataset(
     @empty_until_made
     def preview(self, images: int = 32, columns: int = 8) -> ImagePreview:
         """Return the first images of the most frequent size as one grid."""
-        first = [load() for load in islice(self.load().values(), images + 1)]
+        first = [as_cells(load()[None])[0] for load in islice(self.load().values(), images + 1)]
         if not first:
             raise NothingToShowError(f"{self._folder} has no images.")
         # The sample pipeline also saves a grid of all samples there.
@@ -134,7 +153,7 @@ class ImageFolderDataset(
 
 def _read_image(file: Path) -> np.ndarray:
     try:
-        return read_png(file)
+        return read_image(file)
     # Pillow raises SyntaxError for a broken PNG.
     except (OSError, ValueError, SyntaxError) as error:
         raise explain_unreadable_file(str(file), error, None) from error

@@ -4,17 +4,21 @@ import logging
 import math
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ganvas.errors import GanvasError
 from ganvas.grid_layout import find_rows
+from ganvas.ingestion.collection import read_manifest
+from ganvas.ingestion.cropping import unstretch
 from ganvas.keras_types import Model
 from ganvas.networks.sampling import generate_batches, one_hot, sample_latents
 from ganvas.pipelines.sample.params import SampleParams
 from ganvas.progress import track
 from ganvas.visualization.image_grid import make_grid_of_rows
+from ganvas.visualization.reduced_images import as_cells
 
 logger = logging.getLogger(__name__)
 
@@ -23,16 +27,24 @@ GRID = "grid"
 
 
 def generate_samples(
-    generator: Model, classes: dict[str, Any], params: SampleParams
+    generator: Model, classes: dict[str, Any], folder: Path, params: SampleParams
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Generate images batch by batch.
 
+    Args:
+        generator: See `ganvas.networks.gan_networks.GanNetworks`.
+        classes: Content of `class_list.json`.
+        folder: Folder of the collection that it was trained on; it need not exist.
+        params: Parameters of sampling.
+
     Returns:
-        Names, made of seed, number and class, and images, uint8 of shape (H, W, 3).
+        Names, made of seed, number and class, and images, uint8 of shape (H, W, C).
 
     Raises:
-        GanvasError: The generator lacks a requested class.
+        GanvasError: The generator lacks a requested class, or the collection records no aspect
+            ratio for `sample.unstretch`.
     """
+    aspect = _find_aspect(folder, params)
     latents = sample_latents(generator, params.count, params.seed, params.truncation)
     names = classes["names"]
     selected = select_classes(names, params.classes)
@@ -51,9 +63,32 @@ def generate_samples(
     numbered = enumerate(track(images, "Generating", total=params.count))
     # Not a generator function: Kedro would save such a node's images one by one.
     return (
-        (f"seed{params.seed}_{number:06d}{_suffix(names, labels[number])}", image)
+        (
+            f"seed{params.seed}_{number:06d}{_suffix(names, labels[number])}",
+            image if aspect is None else unstretch(image[None], aspect)[0],
+        )
         for number, image in numbered
     )
+
+
+def _find_aspect(folder: Path, params: SampleParams) -> float | None:
+    """Return the aspect ratio that images get back; None: they keep theirs."""
+    aspect = read_manifest(folder).get("aspect")
+    if not params.unstretch:
+        if aspect is not None:
+            logger.info(
+                "The generator was trained on stretched images, of a median aspect ratio of %.3g "
+                "before: sample.unstretch=true gives it back to the samples.",
+                aspect,
+            )
+        return None
+    if not isinstance(aspect, int | float):
+        raise GanvasError(
+            f"sample.unstretch=true needs the aspect ratio of images before they were stretched, "
+            f"and {folder} has none recorded: set it to false, or pack the collection by "
+            "`kedro run --pipelines=ingest` with ingest.crop=stretch."
+        )
+    return float(aspect)
 
 
 def select_classes(names: list[str], requested: str | list[str] | None) -> list[int]:
@@ -85,7 +120,12 @@ def _suffix(names: list[str], label: int) -> str:
 def make_samples_grid(
     samples: dict[str, Callable[[], np.ndarray]], classes: dict[str, Any], params: SampleParams
 ) -> np.ndarray:
-    """Arrange samples in a grid; with classes, each row is of one class, see `find_rows`."""
+    """Arrange samples in a grid; with classes, each row is of one class, see `find_rows`.
+
+    Returns:
+        uint8 of shape (H', W', 3). Large images are scaled down, and transparent ones are on a
+        checkerboard.
+    """
     # The grid of an earlier run is in the same folder.
     names = sorted(samples.keys() - {GRID})
     # Samples have the classes in turn.
@@ -93,5 +133,9 @@ def make_samples_grid(
     columns = min(params.columns, math.ceil(len(names) / count), params.grid)
     rows = find_rows(np.arange(len(names)) % count, params.grid // columns, columns)
     return make_grid_of_rows(
-        [np.stack([samples[names[number]]() for number in row]) for row in rows]
+        # One by one, since all of them may not fit into memory.
+        [
+            np.concatenate([as_cells(samples[names[number]]()[None]) for number in row])
+            for row in rows
+        ]
     )

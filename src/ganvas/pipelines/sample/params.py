@@ -15,6 +15,7 @@ class SampleParams(Params):
     seed: int = Field(0, ge=0)
     truncation: float = Field(1.0, gt=0, le=MAX_TRUNCATION)
     classes: str | Annotated[list[str], Field(min_length=1)] | None = None
+    unstretch: bool = False
     grid: int = Field(64, ge=1, le=4096)
     columns: int = Field(8, ge=1, le=64)
 

@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 generate_samples,
-                inputs=["generator", "class_list", "params:sample"],
+                inputs=["generator", "class_list", "collection_folder", "params:sample"],
                 outputs="samples",
                 name="generate_samples",
             ),
