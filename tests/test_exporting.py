@@ -14,6 +14,9 @@ from ganvas.errors import GanvasError
 from ganvas.exporting import FORMATS, MANIFEST, export_generator
 from ganvas.networks import NetworkParams, build
 from ganvas.networks.latent_prior import LatentPrior, add_prior
+from ganvas.pipelines.export.nodes import export_formats
+from ganvas.pipelines.export.params import ExportParams
+from shaped_models import build_generator
 
 NETWORKS = {
     "dcgan": {"latent": 6, "generator_width": 2, "discriminator_width": 2},
@@ -75,6 +78,31 @@ def test_runtimes_generate_the_same_images_for_any_batch_size(tmp_path, form, na
         images = RUN[form](file, inputs)
         assert images.shape == (count, 32, 32, 3)
         assert np.abs(images - expected).max() <= 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("shape", "values"),
+    [
+        ((96, 64, 1), "gray levels made for [-1, 1]"),
+        ((64, 96, 4), "RGB with straight (unmultiplied) alpha last, made for [-1, 1]"),
+        ((1024, 512, 3), "RGB made for [-1, 1]"),
+    ],
+)
+def test_generators_of_any_shape_are_exported(shape, values, tmp_path):
+    params = ExportParams(checked=2)
+    manifest = export_formats(build_generator(shape), {"names": []}, tmp_path, params)
+    height, width, channels = shape
+    assert manifest["output"] == {
+        "shape": [None, *shape],
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "values": values,
+    }
+    latents = np.zeros((2, 6), np.float32)
+    for form, entry in manifest["files"].items():
+        assert RUN[form](tmp_path / entry["file"], {"latent": latents}).shape == (2, *shape)
 
 
 @pytest.mark.slow

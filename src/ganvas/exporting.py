@@ -7,6 +7,7 @@ generator's before it replaces an earlier one.
 import importlib
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -16,7 +17,7 @@ import numpy as np
 
 from ganvas.errors import GanvasError
 from ganvas.extras import install_command
-from ganvas.networks.sampling import as_inputs, cycle_classes, sample_latents
+from ganvas.networks.sampling import as_inputs, batch_size, cycle_classes, sample_latents
 
 # Seed of the latents on which files are compared with the generator.
 SEED = 0
@@ -67,7 +68,7 @@ def export_generator(
 
     Args:
         generator: Maps latents (N, Z), and class weights (N, K) if it has classes, to images
-            (N, H, W, 3) in [-1, 1].
+            (N, H, W, C) in [-1, 1].
         formats: onnx, litert or both.
         folder: Where generator.onnx and generator.tflite are written. A file of a format not
             requested and the earlier manifest are removed, so that none of another generator stays.
@@ -89,20 +90,20 @@ def export_generator(
     runtimes = {name: _import_runtime(name) for name in formats}
     folder.mkdir(parents=True, exist_ok=True)
     files = {name: folder / f"generator{form.suffix}" for name, form in FORMATS.items()}
-    partials = {name: files[name].with_name(f".partial.{files[name].name}") for name in runtimes}
+    unfinished = {name: files[name].with_name(f".partial.{files[name].name}") for name in runtimes}
     try:
         # Write and check all formats before any file is replaced.
-        differences = _write_all(generator, runtimes, partials, checked, tolerance)
+        differences = _write_all(generator, runtimes, unfinished, checked, tolerance)
         (folder / MANIFEST).unlink(missing_ok=True)
         for name, file in files.items():
-            if name in partials:
-                partials[name].replace(file)
+            if name in unfinished:
+                unfinished[name].replace(file)
             else:
                 file.unlink(missing_ok=True)
     finally:
-        for partial in partials.values():
-            partial.unlink(missing_ok=True)
-    return {name: (files[name], differences[name]) for name in partials}
+        for file in unfinished.values():
+            file.unlink(missing_ok=True)
+    return {name: (files[name], differences[name]) for name in unfinished}
 
 
 def _write_all(
@@ -113,15 +114,11 @@ def _write_all(
     tolerance: float,
 ) -> dict[str, float]:
     """Write a file for each format; return its largest difference from the generator's images."""
-    latents, classes = sample_latents(generator, checked, SEED), cycle_classes(generator, checked)
-    inputs = [latents, classes][: len(generator.inputs)]
-    expected = generator.predict(as_inputs(inputs), verbose=0)
-    named = {tensor.name: x for tensor, x in zip(generator.inputs, inputs, strict=True)}
     differences = {}
     for name, file in files.items():
         _write(_replace_grouped_convolutions(generator), file, FORMATS[name].batch, name)
-        images = FORMATS[name].run(runtimes[name], file, named)
-        differences[name] = float(np.abs(images - expected).max())
+        run = partial(FORMATS[name].run, runtimes[name], file)
+        differences[name] = _measure_difference(generator, run, checked)
         # Not `>`, which NaN would pass.
         if not differences[name] <= tolerance:
             raise GanvasError(
@@ -130,6 +127,23 @@ def _write_all(
                 f"{tolerance:g}, so no file was written."
             )
     return differences
+
+
+def _measure_difference(
+    generator: keras.Model, run: Callable[[dict[str, np.ndarray]], np.ndarray], checked: int
+) -> float:
+    """Return the largest difference between a file's images and the generator's."""
+    latents, classes = sample_latents(generator, checked, SEED), cycle_classes(generator, checked)
+    size = batch_size(*generator.output_shape[1:3])
+    largest = 0.0
+    # Batch by batch, since many large images may not fit into memory.
+    for start in range(0, checked, size):
+        inputs = [x[start : start + size] for x in (latents, classes)][: len(generator.inputs)]
+        expected = generator.predict(as_inputs(inputs), batch_size=size, verbose=0)
+        named = {tensor.name: x for tensor, x in zip(generator.inputs, inputs, strict=True)}
+        # Of NaN, Python's `max` may return the other number.
+        largest = float(np.maximum(largest, np.abs(run(named) - expected).max()))
+    return largest
 
 
 def _write(generator: keras.Model, file: Path, batch: int | None, name: str) -> None:

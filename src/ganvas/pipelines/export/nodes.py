@@ -10,6 +10,9 @@ from ganvas.pipelines.export.params import ExportParams
 
 logger = logging.getLogger(__name__)
 
+# What the channels of images hold, by their number.
+CHANNELS = {1: "gray levels", 3: "RGB", 4: "RGB with straight (unmultiplied) alpha last,"}
+
 
 def export_formats(
     generator: Model, classes: dict[str, Any], folder: Path, params: ExportParams
@@ -43,9 +46,16 @@ def export_formats(
             "values": "one-hot, or weights that add up to 1",
             "classes": classes["names"],
         }
+    height, width, channels = generator.output_shape[1:]
     return {
         "files": files,
         "inputs": inputs,
-        "output": {"shape": [None, *generator.output_shape[1:]], "values": "RGB made for [-1, 1]"},
+        "output": {
+            "shape": [None, height, width, channels],
+            "height": height,
+            "width": width,
+            "channels": channels,
+            "values": f"{CHANNELS[channels]} made for [-1, 1]",
+        },
         "checked": {"images": params.checked, "seed": SEED, "tolerance": params.tolerance},
     }
