@@ -419,9 +419,13 @@ function describeLatents(list) {
     if (new Set(values.map(value => JSON.stringify(value))).size > 1) reasons.push(`${key} (${[...new Set(values.map(formatParameter))].join(" and ")})`);
   }
   if (new Set(list.map(run => run.dataset)).size > 1) reasons.push("datasets, and so classes");
-  const sizes = new Set(list.map(run => JSON.stringify(parameter(run, "ingest.size"))));
   const shapes = new Set(list.map(run => run.shape.join("×")));
-  const other = sizes.size > 1 ? ` Their images have different sizes (ingest.size ${list.map(run => formatParameter(parameter(run, "ingest.size") ?? "unknown")).filter((value, place, all) => all.indexOf(value) === place).join(" and ")}).`
+  // Earlier versions have no ingest.channels: their images are rgb.
+  const differing = [["ingest.size", "unknown", "sizes"], ["ingest.channels", "rgb", "channels"]].map(([key, missing, name]) => {
+    const values = [...new Set(list.map(run => formatParameter(parameter(run, key) ?? missing)))];
+    return values.length > 1 ? `${name} (${key} ${values.join(" and ")})` : "";
+  }).filter(Boolean);
+  const other = differing.length ? ` Their images have different ${differing.join(" and ")}.`
     : shapes.size > 1 ? " Their grids have different sizes, so positions differ." : "";
   if (reasons.length) return `Images at the same position are not of the same latent vectors: the runs differ in ${reasons.join(", ")}.${other}`;
   if (unknown.length) return `Whether images at the same position are of the same latent vectors isn't known: ${unknown.join(" and ")} of some runs ${unknown.length > 1 ? "weren't" : "wasn't"} recorded.${other}`;
