@@ -8,11 +8,14 @@ import keras
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from selenium import webdriver
 
+from browsers import start_browser
 from ganvas.gallery.app import create_app
 from ganvas.gallery.connections import create_server
 from ganvas.gallery.model_store import ModelStore
 from projects import make_project, run_kedro
+from shaped_models import SHAPES, save_model
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +53,15 @@ def pretrained_app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
     return create_app(models, data)
 
 
+@pytest.fixture(scope="session")
+def shaped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Flask, dict[str, keras.Model]]:
+    """The application over generators of several shapes, and these by name."""
+    data = tmp_path_factory.mktemp("shapes")
+    models = data / "06_models"
+    generators = {name: save_model(models, name, shape) for name, shape in SHAPES.items()}
+    return create_app(ModelStore(models), data), generators
+
+
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     """A client that calls the application without a server."""
@@ -72,7 +84,26 @@ def genres(client: FlaskClient) -> list[str]:
 @pytest.fixture(scope="session")
 def address(app: Flask) -> Iterator[str]:
     """The URL of the application, served by waitress."""
+    yield from serve(app)
+
+
+@pytest.fixture(scope="session")
+def shaped_address(shaped: tuple[Flask, dict[str, keras.Model]]) -> Iterator[str]:
+    """The URL of the application over generators of several shapes."""
+    yield from serve(shaped[0])
+
+
+def serve(app: Flask) -> Iterator[str]:
+    """Serve an application in a thread."""
     server = create_server(app, host="127.0.0.1", port=0, threads=8)
     threading.Thread(target=server.run, daemon=True).start()
     yield f"http://localhost:{server.effective_port}"
     server.close()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """Headless Chromium."""
+    driver = start_browser(tmp_path_factory.mktemp("browser"))
+    yield driver
+    driver.quit()

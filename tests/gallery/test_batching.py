@@ -25,6 +25,7 @@ class BlockedGenerator:
 
     def __init__(self, generator):
         self.generator, self.inputs = generator, generator.inputs
+        self.output_shape = generator.output_shape
         self.batches, self.event = [], threading.Event()
 
     def __call__(self, latents, training):

@@ -13,72 +13,10 @@ from PIL import Image
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
 
-from browsers import DESKTOP, PHONE, needs_browser, set_size, start_browser
+from browsers import DESKTOP, PHONE, Visitor, needs_browser
 from projects import BY_CLASS, PLAIN
 
 pytestmark = needs_browser
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    driver = start_browser(tmp_path_factory.mktemp("browser"))
-    yield driver
-    driver.quit()
-
-
-class Visitor:
-    """A browser window that checks each page that it opens."""
-
-    def __init__(self, browser, address, width, theme="light"):
-        self.browser, self.address = browser, address
-        scheme = {"name": "prefers-color-scheme", "value": theme}
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
-        set_size(browser, width)
-        browser.get_log("performance"), browser.get_log("browser")
-
-    def open(self, path):
-        self.browser.get(self.address + path)
-        self.check()
-
-    def check(self):
-        """Check that nothing overflows, no other host is contacted and nothing fails to load."""
-        overflow = "return document.documentElement.scrollWidth - window.innerWidth"
-        assert self.browser.execute_script(overflow) <= 0
-        assert self.browser.get_log("browser") == []
-        for entry in self.browser.get_log("performance"):
-            message = json.loads(entry["message"])["message"]
-            if message["method"] == "Network.requestWillBeSent":
-                url = message["params"]["request"]["url"]
-                assert url.startswith((self.address, "data:", "chrome", "about:", "file:")), url
-        broken = "return [...document.images].filter(i => i.complete && !i.naturalWidth).length"
-        assert self.browser.execute_script(broken) == 0
-
-    def all(self, css):
-        return self.browser.find_elements(By.CSS_SELECTOR, css)
-
-    def one(self, css):
-        return self.browser.find_element(By.CSS_SELECTOR, css)
-
-    def click(self, css):
-        self.press(self.one(css))
-
-    def press(self, element):
-        before = self.browser.find_element(By.TAG_NAME, "html")
-        submits = element.tag_name == "button" and element.get_attribute("type") == "submit"
-        navigates = element.tag_name == "a" or submits
-        self.browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
-        element.click()
-        if navigates:
-            for _ in range(200):
-                # While the next page loads, there is no element for a moment.
-                if self.all("html") not in ([], [before]):
-                    break
-                time.sleep(0.05)
-        self.check()
-
-    def download(self, address):
-        with urllib.request.urlopen(address) as response:
-            return response.read()
 
 
 @pytest.fixture(params=[PHONE, DESKTOP])

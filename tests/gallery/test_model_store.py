@@ -15,7 +15,7 @@ def test_without_trained_models_the_pretrained_one_is_loaded(tmp_path):
     assert list(models.newest()) == [PRETRAINED_NAME]
     model = models.load()
     assert model.saved.pretrained and model.saved.dataset == "sample"
-    assert model.image_size == 64 and len(model.class_names) == 8
+    assert model.image_shape == (64, 64, 3) and len(model.class_names) == 8
     with pytest.raises(NotFoundError, match="there are sample/pretrained"):
         models.load(PLAIN)
 

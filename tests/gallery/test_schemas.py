@@ -18,7 +18,7 @@ import pytest
         ({"first": 10_000}, "first: input should be less than 10000"),
         ({"truncation": 0}, "truncation"),
         ({"truncation": 2.05}, "truncation: input should be less than or equal to 2"),
-        ({"format": "exe"}, "format: input should be 'png', 'webp' or 'json'"),
+        ({"format": "exe"}, "format: input should be 'png', 'webp', 'jpeg' or 'json'"),
         ({"size": 4096}, "size: extra inputs are not permitted"),
         ([], "The request"),
         ("{", "must be JSON"),

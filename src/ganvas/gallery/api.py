@@ -1,6 +1,7 @@
 """The HTTP API: /api, /healthz and /openapi.json."""
 
 from base64 import b64encode
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 
@@ -13,10 +14,10 @@ from ganvas.gallery.openapi import describe_api
 from ganvas.gallery.services import services
 from ganvas.grid_layout import round_columns
 from ganvas.networks.sampling import latent_dim
-from ganvas.visualization.image_grid import make_grid
+from ganvas.visualization.image_grid import GAP
 
 COLUMNS = 8
-PNG, WEBP, ZIP = "image/png", "image/webp", "application/zip"
+PNG, WEBP, JPEG, ZIP = *encoding.MEDIA_TYPES.values(), "application/zip"
 MAX_AGE = 86_400
 
 api = Blueprint("api", __name__)
@@ -45,7 +46,7 @@ def list_models() -> Response:
 
 @api.post("/api/generate")
 def generate() -> Response:
-    """Generate consecutive images of a seed, as one grid or as JSON with one PNG each."""
+    """Generate consecutive images of a seed, as one grid or as JSON with a PNG of each."""
     body = schemas.read_json(schemas.GenerateRequest)
     model = services.models.load(body.model, body.version)
     generated = generation.generate_series(model, body)
@@ -53,20 +54,23 @@ def generate() -> Response:
         return _to_json(generated)
     # Without a class, images have the classes in turn.
     columns = COLUMNS if body.class_name else round_columns(len(model.class_names), COLUMNS)
-    grid = make_grid(generated.images, min(columns, len(generated.images)))
+    columns = min(columns, len(generated.images), encoding.MAX_WEBP_SIDE // (model.width + GAP) - 1)
+    grid = encoding.make_grid(generated.images, columns)
     if body.format == "webp":
         return Response(encoding.encode_lossless_webp(grid), mimetype=WEBP)
+    if body.format == "jpeg":
+        return Response(encoding.encode_jpeg(grid), mimetype=JPEG)
     return Response(encoding.encode_png(grid, _shared_metadata(generated)), mimetype=PNG)
 
 
 @api.get("/api/picture")
 def image() -> Response:
-    """Generate one image as PNG."""
-    query = schemas.read_query(schemas.ImageRequest, request.args.items(multi=True))
+    """Generate one image as a file, scaled down if requested."""
+    query = schemas.read_query(schemas.FileRequest, request.args.items(multi=True))
     generated = generation.generate_image(services.models.load(query.model, query.version), query)
-    response = Response(
-        encoding.encode_png(generated.images[0], generated.metadata[0]), mimetype=PNG
-    )
+    (pixels,), (metadata,) = generated
+    content = encoding.encode_image(pixels, query.format, query.side, metadata)
+    response = Response(content, mimetype=encoding.MEDIA_TYPES[query.format])
     # Without a version, the next training run changes the image.
     if query.version:
         response.cache_control.max_age = MAX_AGE
@@ -91,8 +95,7 @@ def interpolate() -> Response:
 def archive() -> Response:
     """Generate single images as a ZIP file of PNG files."""
     body = schemas.read_json(schemas.ArchiveRequest)
-    images = generation.generate_selection(services.models, body.images)
-    return Response(stream_zip(images), mimetype=ZIP)
+    return send_zip(body.images)
 
 
 @api.post("/api/judge")
@@ -111,6 +114,14 @@ def score() -> Response:
     )
 
 
+def send_zip(requests: Sequence[schemas.ImageRequest]) -> Response:
+    """Return a ZIP file of single images; many large ones are generated while it is sent."""
+    images = generation.Selection(services.models, requests)
+    response = Response(stream_zip(images), mimetype=ZIP)
+    response.call_on_close(images.close)
+    return response
+
+
 # Cached, since there may be more models than stay loaded.
 @cache
 def _describe(saved: ModelVersion) -> dict[str, object]:
@@ -119,7 +130,10 @@ def _describe(saved: ModelVersion) -> dict[str, object]:
         "model": saved.name,
         "version": saved.version,
         "pretrained": saved.pretrained,
-        "side": model.image_size,
+        "side": max(model.height, model.width),
+        "width": model.width,
+        "height": model.height,
+        "channels": model.channels,
         "latent": latent_dim(model.generator),
         "column": model.label_column,
         "classes": model.class_names,

@@ -39,7 +39,7 @@ def stream_zip(images: Iterable[tuple[np.ndarray, dict[str, object]]]) -> Iterat
     """Yield a ZIP file of PNG files piece by piece, each image encoded when its turn comes.
 
     Args:
-        images: Images, uint8 (H, W, 3), with the metadata of `ganvas.gallery.generation`, which
+        images: Images, uint8 (H, W, C), with the metadata of `ganvas.gallery.generation`, which
             is written into each file and determines its name.
     """
     chunks = _Chunks()

@@ -10,14 +10,15 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from ganvas.networks.sampling import BATCH, generate_images
+from ganvas.networks.sampling import BATCH, batch_size, generate_images
 
 # Pending requests; at 64 images each, several seconds of work on two CPU cores.
 MAX_PENDING = 24
 # Seconds that a request waits for its turn.
 TIMEOUT = 30
-# Latents in one run: whole batches, so that only the last one is padded.
-MAX_LATENTS = 4 * BATCH
+# Batches in one run, of which only the last one is padded. Batches of large images take seconds, so
+# that these run one by one.
+MAX_BATCHES = 4
 
 
 class BusyError(Exception):
@@ -61,6 +62,8 @@ class BatchedGenerator:
 
     def __init__(self, generator: keras.Model, max_pending: int = MAX_PENDING) -> None:
         self._generator = generator
+        size = batch_size(*generator.output_shape[1:3])
+        self._max_latents = MAX_BATCHES * size if size == BATCH else size
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         # Counts the requests that wait or run.
         self._slots = threading.BoundedSemaphore(max_pending)
@@ -69,7 +72,7 @@ class BatchedGenerator:
     def generate(
         self, latents: np.ndarray, labels: np.ndarray, timeout: float = TIMEOUT
     ) -> np.ndarray:
-        """Return the images, uint8 (n, H, W, 3), of latents.
+        """Return the images, uint8 (n, H, W, C), of latents.
 
         Args:
             latents: float32 (n, Z).
@@ -95,7 +98,7 @@ class BatchedGenerator:
     def _next_jobs(self) -> list[_Job]:
         """Take queued jobs for a few batches; skip those that timed out."""
         jobs: list[_Job] = []
-        while sum(len(job.latents) for job in jobs) < MAX_LATENTS:
+        while sum(len(job.latents) for job in jobs) < self._max_latents:
             try:
                 job = self._jobs.get_nowait()
             except queue.Empty:

@@ -22,8 +22,9 @@ from ganvas.networks.sampling import cycle_classes, generate_images, sample_late
 
 logger = logging.getLogger(__name__)
 
-# Reference images of each kind.
+# Reference images of each kind, and their pixels together: fewer of those above 256×256 pixels.
 REFERENCE_COUNT = 128
+REFERENCE_PIXELS = REFERENCE_COUNT * 256**2
 # Concurrent uploads and the pixels of each: a few bytes can decode to a gigabyte.
 MAX_UPLOADS = 2
 MAX_PIXELS = 50_000_000
@@ -38,7 +39,7 @@ class ScoreResult(NamedTuple):
         real: Scores of real images, validation images if there are any, (n,); empty if the
             collection is missing or has other classes.
         generated: Scores of generated images, (m,).
-        image: The image as the discriminator's input, uint8 (H, W, 3).
+        image: The image as the discriminator's input, uint8 (H, W, C).
         class_name: The class that it is scored as; None without classes.
         class_scores: Its score as each class, the highest first; empty without classes.
     """
@@ -96,7 +97,7 @@ class DiscriminatorScorer:
         class_name: str | None = None,
         timeout: float = TIMEOUT,
     ) -> ScoreResult:
-        """Score an image file: its center, at the shape of the model's images.
+        """Score an image file: its center of the model's aspect ratio, at the model's image size.
 
         Args:
             model: The model whose discriminator scores the image.
@@ -112,8 +113,7 @@ class DiscriminatorScorer:
             NotFoundError: The model has no discriminator or no such class.
         """
         with acquire(self._slots, 0, BusyError):
-            shape = tuple(model.generator.output_shape[1:])
-            image = decode_content(content, shape, formats=FORMATS, most=MAX_PIXELS)
+            image = decode_content(content, model.image_shape, formats=FORMATS, most=MAX_PIXELS)
             return self._score(model, image, class_name, timeout)
 
     def score_example(self, model: LoadedModel, kind: str, seed: int) -> ScoreResult:
@@ -192,8 +192,9 @@ def _load_references(model: LoadedModel) -> _References:
         raise NotFoundError(
             f"'{model.saved.name}' was saved without its discriminator, so it can't score images."
         )
-    latents = sample_latents(model.generator, REFERENCE_COUNT, seed=0)
-    labels = cycle_classes(model.generator, REFERENCE_COUNT)
+    count = _count_references(model)
+    latents = sample_latents(model.generator, count, seed=0)
+    labels = cycle_classes(model.generator, count)
     images = generate_images(model.generator, latents, labels)
     # Keras, HDF5 and TensorFlow raise errors of many types for damaged or unknown content.
     try:
@@ -208,6 +209,10 @@ def _load_references(model: LoadedModel) -> _References:
         raise NotFoundError(
             f"The discriminator of '{model.saved.name}' can't be loaded, so it can't score images."
         ) from error
+
+
+def _count_references(model: LoadedModel) -> int:
+    return min(REFERENCE_COUNT, max(REFERENCE_PIXELS // (model.height * model.width), 1))
 
 
 def _score_real(
@@ -231,5 +236,5 @@ def _label_validation(
         classes = match_classes(collection.index, model.label_column, model.class_names)
     except GanvasError:
         return None
-    positions = classes.in_split(validation_positions(collection))[:REFERENCE_COUNT]
+    positions = classes.in_split(validation_positions(collection))[: _count_references(model)]
     return (positions, classes.labels[positions]) if len(positions) else None

@@ -38,7 +38,7 @@ class Game:
     def image(
         self, round_id: str, position: int, model: LoadedModel, collection: Collection
     ) -> np.ndarray:
-        """Return an image of a round, uint8 (H, W, 3).
+        """Return an image of a round, uint8 (H, W, C).
 
         Raises:
             BusyError, RequestTimeoutError: The generator has too many requests.

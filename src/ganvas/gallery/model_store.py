@@ -5,7 +5,7 @@ import logging
 import threading
 import zipfile
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +23,8 @@ from ganvas.gallery.batching import (
     acquire,
 )
 from ganvas.gallery.data_files import MAX_JSON, find_archive_fault, read_start
+from ganvas.gallery.recent_images import MAX_BLOCK, Block, RecentImages
+from ganvas.image_shape import CHANNEL_COUNTS, describe_size
 from ganvas.model_versions import is_in_future, newest_version, read_recorded_version
 from ganvas.networks import sampling
 from ganvas.plain_text import one_line
@@ -31,6 +33,10 @@ logger = logging.getLogger(__name__)
 
 # Links can request old versions, so the number of models in memory is bounded.
 MAX_LOADED = 4
+# Pixels of all images of a request together: 16 images of 1024×1024, or 64 of 512×512.
+MAX_REQUEST_PIXELS = 2**24
+# Longer side in pixels of images that pages show as they are; of larger ones they show thumbnails.
+SMALL = 128
 # tools/make_pretrained.py writes it.
 PRETRAINED = Path(ganvas.__file__).parent / "pretrained" / "sample"
 PRETRAINED_NAME = "sample/pretrained"
@@ -94,6 +100,7 @@ class LoadedModel:
         class_names: Names of its K classes; empty for an unconditional generator.
         label_column: The label column of the classes; None without classes.
         batcher: Runs the generator for concurrent requests.
+        recent: Images that it generated last; see `image`.
     """
 
     saved: ModelVersion
@@ -101,11 +108,67 @@ class LoadedModel:
     class_names: list[str]
     label_column: str | None
     batcher: BatchedGenerator
+    recent: RecentImages = field(init=False)
+
+    def __post_init__(self) -> None:
+        # A block of large images is a whole batch.
+        self._block_size = min(sampling.batch_size(self.height, self.width), MAX_BLOCK)
+        block_bytes = self._block_size * self.height * self.width * self.channels
+        self.recent = RecentImages(self._generate_block, block_bytes)
 
     @property
-    def image_size(self) -> int:
-        """Height and width of the generated images in pixels."""
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the generated images."""
+        return self.height, self.width, self.channels
+
+    @property
+    def height(self) -> int:
+        """Height of the generated images in pixels."""
         return int(self.generator.output_shape[1])
+
+    @property
+    def width(self) -> int:
+        """Width of the generated images in pixels."""
+        return int(self.generator.output_shape[2])
+
+    @property
+    def channels(self) -> int:
+        """Channels of the generated images: 1 for gray, 3 for RGB, 4 for RGB with alpha."""
+        return int(self.generator.output_shape[3])
+
+    @property
+    def size_text(self) -> str:
+        """Width and height of the generated images as pages write them."""
+        return describe_size(self.height, self.width)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether pages show the images themselves, and not thumbnails of them."""
+        return max(self.height, self.width) <= SMALL
+
+    @property
+    def max_images(self) -> int:
+        """How many images a request may have, whatever else limits it."""
+        return max(MAX_REQUEST_PIXELS // (self.height * self.width), 1)
+
+    def image(
+        self, seed: int, number: int, class_name: str | None = None, truncation: float = 1.0
+    ) -> np.ndarray:
+        """Return one image, uint8 (H, W, C); its neighbors are generated with it and kept.
+
+        Raises:
+            BusyError, RequestTimeoutError: The generator has too many requests.
+            NotFoundError: The model has no class of that name.
+        """
+        self.class_index(class_name)
+        position = number % self._block_size
+        return self.recent.get(Block(seed, truncation, class_name, number - position))[position]
+
+    def _generate_block(self, block: Block) -> np.ndarray:
+        stop = block.first + self._block_size
+        labels = [self.class_index(block.class_name, k) for k in range(block.first, stop)]
+        latents = sampling.sample_latents(self.generator, stop, block.seed, block.truncation)
+        return self.batcher.generate(latents[block.first :], self.one_hot(np.array(labels)))
 
     def class_index(self, class_name: str | None, number: int = 0) -> int:
         """Return the index of a class; without a name, `number` modulo the number of classes.
@@ -139,8 +202,8 @@ class ModelStore:
 
     Example:
         >>> store = ModelStore(Path("data/06_models"))
-        >>> store.load("sample/projected_by_genre").image_size
-        64
+        >>> store.load("sample/projected_by_genre").image_shape
+        (64, 64, 3)
     """
 
     def __init__(self, folder: Path) -> None:
@@ -363,8 +426,10 @@ def _load(saved: ModelVersion) -> LoadedModel:
         raise UnreadableModelError(
             f"generator.keras can't be loaded ({type(error).__name__})"
         ) from error
-    if images.ndim != 4 or images.shape[-1] != 3:
-        raise UnreadableModelError("generator.keras is no generator of color images")
+    if images.ndim != 4 or images.shape[-1] not in CHANNEL_COUNTS.values():
+        raise UnreadableModelError(
+            "generator.keras is no generator of images of 1, 3 or 4 channels"
+        )
     if count != len(classes.names):
         raise UnreadableModelError(
             f"generator.keras has {count} classes, and class_list.json {len(classes.names)}"

@@ -6,10 +6,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from ganvas import __version__
+from ganvas.gallery.encoding import MEDIA_TYPES
 from ganvas.gallery.schemas import (
     ArchiveRequest,
+    FileRequest,
     GenerateRequest,
-    ImageRequest,
     InterpolateRequest,
 )
 
@@ -38,7 +39,10 @@ def describe_api(prefix: str = "") -> dict[str, Any]:
         model=STRING,
         version=STRING,
         pretrained={"type": "boolean"},
-        side=INTEGER,
+        side=INTEGER | {"description": "The longer one of height and width in pixels."},
+        width=INTEGER,
+        height=INTEGER,
+        channels={"enum": [1, 3, 4], "description": "1: gray; 3: RGB; 4: RGB and straight alpha."},
         latent=INTEGER,
         column=NULLABLE,
         classes=_array(STRING),
@@ -50,7 +54,8 @@ def describe_api(prefix: str = "") -> dict[str, Any]:
     models = _json(_object(models=_array(model)))
     listing = _operation("List the models, newest first", models, ["405"])
     without_body = [code for code in ERRORS if code not in ("403", "413")]
-    image = _operation("Generate one image", {"image/png": BINARY}, without_body)
+    files = dict.fromkeys(MEDIA_TYPES.values(), BINARY)
+    image = _operation("Generate one image", files, without_body)
     archive = _operation("Generate single images as a ZIP file", {"application/zip": BINARY})
     score = _operation("Score an image with the discriminator", _json(scores))
     return {
@@ -68,7 +73,7 @@ def describe_api(prefix: str = "") -> dict[str, Any]:
             "/api/interpolate": {
                 "post": _generation("Interpolate between two images", InterpolateRequest)
             },
-            "/api/picture": {"get": image | {"parameters": _query_parameters(ImageRequest)}},
+            "/api/picture": {"get": image | {"parameters": _query_parameters(FileRequest)}},
             "/api/zip": {"post": archive | _json_body(ArchiveRequest)},
             "/api/judge": {"post": score | _request_body("multipart/form-data", _upload())},
         },
@@ -89,7 +94,8 @@ def _operation(
 
 def _generation(summary: str, schema: type[BaseModel]) -> dict[str, Any]:
     images = _json(_object(pictures=_array({"type": "object"})))
-    operation = _operation(summary, {"image/png": BINARY, "image/webp": BINARY} | images)
+    kinds = MEDIA_TYPES if schema is GenerateRequest else ("png", "webp")
+    operation = _operation(summary, {MEDIA_TYPES[kind]: BINARY for kind in kinds} | images)
     return operation | _json_body(schema)
 
 

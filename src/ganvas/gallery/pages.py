@@ -9,17 +9,26 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+import numpy as np
 import pandas as pd
 from flask import Blueprint, Response, redirect, render_template, request, send_file, url_for
 from werkzeug.wrappers import Response as Redirect
 
 from ganvas.gallery import generation, schemas
-from ganvas.gallery.api import PNG, WEBP, ZIP
+from ganvas.gallery.api import PNG, WEBP, send_zip
 from ganvas.gallery.api_docs import list_operations
-from ganvas.gallery.archive import stream_zip
 from ganvas.gallery.data_files import MAX_JSON, read_start
 from ganvas.gallery.discriminator_scores import ScoreResult
-from ganvas.gallery.encoding import encode_animation, encode_png, encode_strip
+from ganvas.gallery.encoding import (
+    FILM_SIDE,
+    PLAYER_SIDE,
+    THUMBNAIL_SIDE,
+    encode_animation,
+    encode_lossy_webp,
+    encode_png,
+    encode_strip,
+    scale_down,
+)
 from ganvas.gallery.game import IMAGES
 from ganvas.gallery.headers import REPORT_POLICY
 from ganvas.gallery.model_card_html import read_card
@@ -64,8 +73,13 @@ def generate() -> str | Redirect:
     model, query = _load_model(schemas.GenerateRequest)
     if not request.args.get("count"):
         query = query.model_copy(update={"count": _default_count(model, query.class_name)})
-    generated = generation.generate_series(model, query)
-    images = list(zip(_data_uris(generated), generated.metadata, strict=True))
+    if model.is_small:
+        generated = generation.generate_series(model, query)
+        images = list(zip(_data_uris(generated), generated.metadata, strict=True))
+    else:
+        # The browser loads thumbnails one by one, those that are seen first.
+        described = generation.describe_series(model, query)
+        images = [(_thumbnail_url(metadata), metadata) for metadata in described]
     # Images of a class side by side, so that repetition is seen.
     images.sort(key=lambda image: str(image[1]["class"]))
     classes = {metadata["class"] for _, metadata in images}
@@ -74,12 +88,12 @@ def generate() -> str | Redirect:
 
 
 def _default_count(model: LoadedModel, class_name: str | None) -> int:
-    classes = len(model.class_names)
+    classes, most = len(model.class_names), min(schemas.MAX_COUNT, model.max_images)
     if class_name is not None or not classes:
-        return COUNT
+        return min(COUNT, most)
     # As many of each class.
-    rounds = min(PER_CLASS, schemas.MAX_COUNT // classes)
-    return rounds * classes or schemas.MAX_COUNT
+    rounds = min(PER_CLASS, most // classes)
+    return rounds * classes or most
 
 
 @pages.get("/images.zip")
@@ -89,24 +103,26 @@ def images_file() -> Response:
     shared = query.model_dump(include={"model", "version", "seed", "class_name", "truncation"})
     numbers = range(query.first, query.first + query.count)
     images = [schemas.ImageRequest.model_construct(**shared, number=number) for number in numbers]
-    return Response(
-        stream_zip(generation.generate_selection(services.models, images)), mimetype=ZIP
-    )
+    return send_zip(images)
 
 
 @pages.get("/favorites")
 def favorites() -> str:
     """Show the favorites, which the browser keeps and its script fills in."""
     model, query = _load_model(ModelRequest)
-    return _render("favorites.html", model, query)
+    return _render("favorites.html", model, query, thumbnail_side=THUMBNAIL_SIDE)
 
 
 @pages.get("/picture")
 def image() -> str:
     """Show one image and the metadata that reproduces it."""
     model, query = _load_model(schemas.ImageRequest)
-    generated = generation.generate_image(model, query)
-    uri, metadata = _data_uris(generated)[0], generated.metadata[0]
+    if model.is_small:
+        generated = generation.generate_image(model, query)
+        uri, metadata = _data_uris(generated)[0], generated.metadata[0]
+    else:
+        metadata = generation.describe_image(model, query)
+        uri = _image_url(metadata, format="webp")
     return _render("image.html", model, query, uri=uri, metadata=metadata)
 
 
@@ -168,7 +184,8 @@ def _interpolate(model: LoadedModel, query: InterpolateQuery) -> dict[str, Any]:
     exact = {"model": model.saved.name, "version": model.saved.version}
     url_args = query.model_copy(update=exact).model_dump(exclude_none=True)
     return {
-        "images": _data_uris(generated),
+        "images": _data_uris(generated) if model.is_small else _reduced_uris(generated.images),
+        "film_side": FILM_SIDE,
         "animation_url": url_for("pages.interpolation_file", filename="film.webp", **url_args),
         "strip_url": url_for("pages.interpolation_file", filename="strip.png", **url_args),
     }
@@ -215,7 +232,7 @@ def _render_scores(
         "subject": subject,
     }
     if result:
-        shown["uri"] = data_uri(encode_png(result.image), "png")
+        shown["uri"] = data_uri(encode_png(scale_down(result.image, FILM_SIDE)), "png")
         shown["histogram"] = layout_histogram(result)
     return _render("discriminator.html", model, query, **shown)
 
@@ -240,7 +257,7 @@ def game_image(round_id: str, position: int) -> Response:
     if collection is None or position >= IMAGES:
         raise NotFoundError("There is no such image in this game.")
     pixels = services.game.image(round_id, position, model, collection)
-    return Response(encode_png(pixels), mimetype=PNG)
+    return Response(encode_png(scale_down(pixels, FILM_SIDE)), mimetype=PNG)
 
 
 @pages.post("/game")
@@ -391,6 +408,20 @@ def _render(
         model_args["version"] = query.version
     shared = {"model": model, "model_args": model_args, "query": query}
     return render_template(template, model_names=list(services.models.newest()), **shared, **values)
+
+
+def _thumbnail_url(metadata: dict[str, Any]) -> str:
+    return _image_url(metadata, format="webp", side=THUMBNAIL_SIDE)
+
+
+def _image_url(metadata: dict[str, Any], **options: Any) -> str:
+    """Return the address of an image's file; `options` are those of the API."""
+    names = ("model", "version", "seed", "number", "class", "truncation")
+    return url_for("api.image", **{name: metadata[name] for name in names}, **options)
+
+
+def _reduced_uris(images: np.ndarray) -> list[str]:
+    return [data_uri(encode_lossy_webp(scale_down(image, PLAYER_SIDE)), "webp") for image in images]
 
 
 def _data_uris(generated: generation.GeneratedImages) -> list[str]:

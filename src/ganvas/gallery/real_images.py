@@ -20,19 +20,19 @@ def find_collection(data: Path, model: LoadedModel) -> Collection | None:
         model: The model.
 
     Returns:
-        The collection; None if it is missing, incomplete or of another image size.
+        The collection; None if it is missing, incomplete, or of another size or other channels.
     """
     folder = data / "03_primary" / model.saved.dataset / "collection"
     try:
         collection = _open(folder, (folder / MANIFEST).stat().st_mtime_ns)
-        side = collection.images.shape[1]
+        shape = tuple(collection.images.shape[1:])
     except OSError:
         return None
     # NumPy, PyArrow and the reader raise errors of many types for damaged files.
     except Exception:
         logger.debug("The gallery can't read %s.", folder, exc_info=True)
         return None
-    return collection if side == model.image_size else None
+    return collection if shape == model.image_shape else None
 
 
 def validation_positions(collection: Collection) -> np.ndarray:

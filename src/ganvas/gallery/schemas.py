@@ -18,8 +18,10 @@ from pydantic import (
     field_validator,
 )
 
+from ganvas.gallery.encoding import Format
 from ganvas.gallery.model_store import MAX_LOADED, MAX_NAME
 from ganvas.gallery.request_checks import InvalidRequestError, check_json
+from ganvas.image_shape import LARGEST
 from ganvas.networks.sampling import MAX_TRUNCATION
 
 MAX_COUNT = 64
@@ -71,12 +73,23 @@ class GenerateRequest(ModelRequest):
 
     seed: Seed = 0
     first: Number = 0
-    count: Annotated[int, Field(ge=1, le=MAX_COUNT, description="Number of images."), INTEGRAL] = 16
+    count: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=MAX_COUNT,
+            description="Number of images; above 512×512 pixels fewer, such as 16 of 1024×1024.",
+        ),
+        INTEGRAL,
+    ] = 16
     class_name: ClassName = None
     truncation: Truncation = 1.0
     format: Annotated[
-        Literal["png", "webp", "json"],
-        Field(description="A grid as PNG or lossless WebP, or each image as PNG in base64."),
+        Literal["png", "webp", "jpeg", "json"],
+        Field(
+            description="A grid as PNG, lossless WebP or JPEG, which shows transparent images on "
+            "white; or each image as PNG in base64."
+        ),
     ] = "png"
 
 
@@ -87,6 +100,27 @@ class ImageRequest(ModelRequest):
     number: Number = 0
     class_name: ClassName = None
     truncation: Truncation = 1.0
+
+
+class FileRequest(ImageRequest):
+    """One image as a file."""
+
+    format: Annotated[
+        Format,
+        Field(
+            description="png and webp keep gray and transparent images; jpeg shows transparent "
+            "ones on white. webp is lossless unless the image is scaled down."
+        ),
+    ] = "png"
+    side: Annotated[
+        int,
+        Field(
+            ge=16,
+            le=LARGEST,
+            description="Longer side in pixels to which larger images are scaled down.",
+        ),
+        INTEGRAL,
+    ] = LARGEST
 
 
 class ArchiveRequest(_Schema):
@@ -118,12 +152,22 @@ class InterpolateRequest(ModelRequest):
     start: End = End()
     end: End = End(number=1)
     steps: Annotated[
-        int, Field(ge=2, le=MAX_STEPS, description="Number of images, with both ends."), INTEGRAL
+        int,
+        Field(
+            ge=2,
+            le=MAX_STEPS,
+            description="Number of images, with both ends; above 512×512 pixels fewer, such as 16 "
+            "of 1024×1024.",
+        ),
+        INTEGRAL,
     ] = 24
     truncation: Truncation = 1.0
     format: Annotated[
         Literal["png", "webp", "json"],
-        Field(description="A strip as PNG, an animated WebP, or each image as PNG in base64."),
+        Field(
+            description="A strip as PNG or an animated WebP, both scaled down to 512 pixels; or "
+            "each image as PNG in base64."
+        ),
     ] = "png"
 
 

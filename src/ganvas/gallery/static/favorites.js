@@ -85,7 +85,9 @@ for (const page of document.querySelectorAll("[data-favorites]")) {
       const name = image.class ? `, ${image.class}` : "";
       tile.querySelector("a").href = page.dataset.page + query;
       const element = tile.querySelector("img");
-      element.src = page.dataset.image + query;
+      // A thumbnail of large images.
+      element.src = `${page.dataset.image + query}&format=webp&side=${page.dataset.side}`;
+      keepLoading(element);
       element.alt = `Seed ${image.seed}, image no. ${image.number}${name}`;
       element.title = `${element.alt}, ${image.model}`;
       tile.querySelector(".caption").textContent = image.class || image.model;

@@ -1,6 +1,22 @@
 "use strict";
 // Without this file, everything works but the interpolation player.
 
+// Images that a busy server refuses are requested again, a few times.
+function keepLoading(image) {
+  let tries = 0;
+  image.addEventListener("error", () => {
+    tries += 1;
+    if (tries > 6) return;
+    const address = image.src;
+    setTimeout(() => { if (image.src === address) image.src = address; }, 1000 * 2 ** (tries - 1));
+  });
+}
+for (const image of document.querySelectorAll("img[data-retry]")) {
+  keepLoading(image);
+  // It may have failed before this script was loaded.
+  if (image.complete && image.getAttribute("src") && !image.naturalWidth) image.dispatchEvent(new Event("error"));
+}
+
 // Sliders show their value.
 for (const output of document.querySelectorAll("output[data-of]")) {
   const input = output.closest("form").elements[output.dataset.of];
