@@ -33,7 +33,7 @@ def with_source(training, name, **parameters):
 
 
 def test_hugging_face_can_read_the_card(training):
-    card = ModelCard(render_card(METRICS, VERDICT, training, (32, 32), 6))
+    card = ModelCard(render_card(METRICS, VERDICT, training, (32, 32, 3), 6))
     assert card.data.library_name == "keras" and "gan" in card.data.tags
     # Neither single classes nor metrics that compare nothing with real images.
     assert [(result.metric_type, result.metric_value) for result in card.data.eval_results] == [
@@ -46,37 +46,37 @@ def test_hugging_face_can_read_the_card(training):
 
 def test_the_card_names_the_presets(training):
     summary = training | {"command": "kedro run --env=celeba,gpu"}
-    page = render_card(METRICS, VERDICT, summary, (32, 32), 6)
+    page = render_card(METRICS, VERDICT, summary, (32, 32, 3), 6)
     assert "The run has the presets celeba and gpu of conf, each of which overrides those" in page
 
 
 def test_a_task_of_the_hub_is_named_only_without_classes(training):
-    by_class = ModelCard(render_card(METRICS, VERDICT, training, (32, 32), 6)).data
+    by_class = ModelCard(render_card(METRICS, VERDICT, training, (32, 32, 3), 6)).data
     assert by_class.pipeline_tag is None
     assert "class-conditional-image-generation" in by_class.tags
     summary = training | {"classes": NO_CLASSES}
-    plain = ModelCard(render_card(METRICS, VERDICT, summary, (32, 32), 6)).data
+    plain = ModelCard(render_card(METRICS, VERDICT, summary, (32, 32, 3), 6)).data
     assert plain.pipeline_tag == "unconditional-image-generation"
     assert plain.eval_results[0].task_type == plain.pipeline_tag
 
 
 def test_a_run_without_metrics_has_a_card(training):
     losses = {"loss_g": METRICS["loss_g"]}
-    card = ModelCard(render_card(losses, VERDICT, training, (32, 32), 6))
+    card = ModelCard(render_card(losses, VERDICT, training, (32, 32, 3), 6))
     assert card.data.eval_results is None
 
 
 def test_the_card_of_the_sample_says_that_nobody_else_has_rights(training):
-    page = render_card(METRICS, VERDICT, with_source(training, "sample"), (32, 32), 6)
+    page = render_card(METRICS, VERDICT, with_source(training, "sample"), (32, 32, 3), 6)
     assert ModelCard(page).data.license_name == "no-third-party-rights"
     assert "procedurally drawn sample: no third-party rights." in page
-    page = render_card(METRICS, VERDICT, with_source(training, "folder"), (32, 32), 6)
+    page = render_card(METRICS, VERDICT, with_source(training, "folder"), (32, 32, 3), 6)
     assert ModelCard(page).data.license_name == "unknown"
     assert "State a license before you share the model." in page
 
 
 def test_the_title_and_an_image_come_first(training):
-    _, _, page = render_card(METRICS, VERDICT, training, (32, 48), 6).split("---\n", 2)
+    _, _, page = render_card(METRICS, VERDICT, training, (32, 48, 3), 6).split("---\n", 2)
     assert page.startswith(
         "\n# sample · DCGAN, by style · 48×32 pixels\n\n"
         "![Generated images, not selected](samples.png)\n\n"
@@ -84,9 +84,29 @@ def test_the_title_and_an_image_come_first(training):
     )
 
 
+@pytest.mark.parametrize(
+    ("channels", "mode", "text"),
+    [
+        (1, "L", "1 channel, gray levels in [-1, 1]."),
+        (3, "RGB", "3 channels, RGB in [-1, 1]."),
+        (4, "RGBA", "4 channels, RGB and straight (unmultiplied) alpha in [-1, 1]."),
+    ],
+)
+def test_the_example_code_saves_images_of_any_channels(channels, mode, text, training, tmp_path):
+    page = render_card(METRICS, VERDICT, training, (96, 64, channels), 6)
+    assert f"shape (N, 96, 64, {channels}): N images of height 96, width 64 and {text}" in page
+    (script,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    # What follows the generator.
+    code = script[script.index("pixels = ") :].replace("images.png", f"{tmp_path}/images.png")
+    images = np.linspace(-1, 1, 16 * 96 * 64 * channels).reshape(16, 96, 64, channels)
+    exec(code, {"np": np, "Image": Image, "images": images})
+    saved = Image.open(tmp_path / "images.png")
+    assert (saved.mode, saved.size) == (mode, (256, 384))
+
+
 def test_metrics_warnings_and_parameters_are_listed(training):
     summary = training | {"classes": NO_CLASSES, "warnings": [WARNING]}
-    page = render_card(METRICS, VERDICT, summary, (32, 48), 6)
+    page = render_card(METRICS, VERDICT, summary, (32, 48, 3), 6)
     assert "**Varied.** One. Two." in page
     assert "| Kernel distance × 1000 (KD-x) ↓ | 12.5 ± 5.0 | −25.0 |  |" in page
     assert "| Distance ≈ | 40.0 levels | 50.0 |" in page and "Unless said otherwise: N=4." in page
@@ -96,14 +116,16 @@ def test_metrics_warnings_and_parameters_are_listed(training):
 
 
 def test_only_parameters_that_the_run_used_are_listed(training):
-    page = render_card(METRICS, VERDICT, with_source(training, "sample", workers=None), (32, 32), 6)
+    page = render_card(
+        METRICS, VERDICT, with_source(training, "sample", workers=None), (32, 32, 3), 6
+    )
     assert "| `ingest.source.sample.seed` | `5` |" in page
     for key in ("ingest.source.folder", "ingest.source.path", "workers", "max_minutes"):
         assert key not in page
 
 
 def test_the_command_and_what_it_needs_besides_are_shown(training):
-    page = render_card(METRICS, VERDICT, training | {"ended_by": "interrupted"}, (32, 32), 6)
+    page = render_card(METRICS, VERDICT, training | {"ended_by": "interrupted"}, (32, 32, 3), 6)
     assert "train.max_steps=231,train.max_minutes=null'\n```\n\nThe run was interrupted: " in page
     assert "same step, 231.\n\nThe run has the preset celeba of conf.\n\n## Versions" in page
     assert "3 epochs, 231 steps, 3,702 images seen" in page
@@ -123,7 +145,7 @@ def test_the_example_code_of_the_card_generates_images(tmp_path, networks, train
     folder.mkdir(parents=True)
     generator.save(folder / "generator.keras")
     summary = training | {"classes": {"column": "style", "names": list(names)}}
-    page = render_card(METRICS, VERDICT, summary, (32, 32), 6)
+    page = render_card(METRICS, VERDICT, summary, (32, 32, 3), 6)
     (script,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
     command = [sys.executable, "-c", script]
@@ -153,7 +175,7 @@ def test_names_are_text_and_never_markup(training):
         "command": "kedro run '--params=a=```\x1b[31m'",
     }
     verdict = {"summary": "<i>", "sentences": ["The class <u> | is *worst*."]}
-    card = render_card(METRICS, verdict, summary, (32, 32), 6)
+    card = render_card(METRICS, verdict, summary, (32, 32, 3), 6)
     assert "\x1b" not in card
     tokens = MarkdownIt("commonmark").enable("table").parse(card.split("---\n", 2)[2])
     inline = [child for token in tokens for child in token.children or []]

@@ -28,6 +28,8 @@ TASK, TASK_WITH_CLASSES = "unconditional-image-generation", "class-conditional-i
 # Names of metrics on the Hub, where the feature extractor is the one that they stand for.
 HUB_METRICS = {"(FID)": "fid", "(KID)": "kid", "(Inception Score)": "inception_score"}
 IMAGE_FILE = "samples.png"
+# What the channels of images hold, by their number.
+CHANNELS = {1: "gray levels", 3: "RGB", 4: "RGB and straight (unmultiplied) alpha"}
 
 TEMPLATES.filters["markdown"] = escape_markdown
 TEMPLATES.filters["code"] = code_span
@@ -37,7 +39,7 @@ def render_card(
     metrics: dict[str, dict[str, Any]],
     verdict: dict[str, Any],
     training: dict[str, Any],
-    shape: tuple[int, int],
+    shape: tuple[int, int, int],
     latent: int,
 ) -> str:
     """Render a model card as described by huggingface.co/docs/hub/model-cards.
@@ -46,13 +48,13 @@ def render_card(
         metrics: Metrics by name, as in metrics.json.
         verdict: What the metrics mean: summary and sentences.
         training: The training summary, as in training.json.
-        shape: Height and width of the generated images.
+        shape: Height, width and channels of the generated images.
         latent: Length of the latent vector.
 
     Returns:
         Markdown with YAML front matter, which shows the image `IMAGE_FILE` beside it.
     """
-    height, width = shape
+    height, width, channels = shape
     # Runs of earlier versions may lack the source.
     source = training["parameters"].get("ingest", {}).get("source", {}).get("name")
     is_sample = source == "sample"
@@ -60,7 +62,7 @@ def render_card(
     command = escape_controls(reproduction_command(training) or "", kept="\n")
     return TEMPLATES.get_template("model_card.md.j2").render(
         front=yaml.safe_dump(front_matter, sort_keys=False, allow_unicode=True),
-        title=describe_run(training, shape),
+        title=describe_run(training, (height, width)),
         image=IMAGE_FILE,
         is_sample=is_sample,
         verdict=verdict,
@@ -75,6 +77,8 @@ def render_card(
         notes=reproduction_notes(training),
         height=height,
         width=width,
+        channels=channels,
+        channel_text=CHANNELS[channels],
         latent=latent,
     )
 

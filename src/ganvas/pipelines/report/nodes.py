@@ -289,9 +289,9 @@ def write_card(
         GanvasError: The metrics belong to another training run.
     """
     _check_same_run(metrics, training_summary)
-    height, width = generator.output_shape[1:3]
+    shape = generator.output_shape[1:]
     verdict = assess_run(metrics, training_summary)._asdict()
-    card = render_card(metrics, verdict, training_summary, (height, width), latent_dim(generator))
+    card = render_card(metrics, verdict, training_summary, shape, latent_dim(generator))
     return card, sample_grid
 
 
