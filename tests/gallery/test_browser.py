@@ -24,6 +24,12 @@ def visitor(request, browser, address):
     return Visitor(browser, address, request.param)
 
 
+@pytest.fixture
+def phone(browser, address):
+    """A phone alone: `test_every_page_fits_and_logs_no_error` opens the pages at both widths."""
+    return Visitor(browser, address, PHONE)
+
+
 def pixels(content):
     return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
 
@@ -99,13 +105,13 @@ def test_interpolating_between_two_selected_images(visitor):
     assert Image.open(io.BytesIO(animation)).n_frames > 20
 
 
-def test_mixing_classes(visitor):
-    visitor.open(f"/mix?model={BY_CLASS}")
-    Select(visitor.one("select[name=class_b]")).select_by_visible_text("Still Lifes")
-    visitor.click(".stacked button")
-    assert "to Still Lifes" in visitor.one("main .quiet").text
-    visitor.open(f"/mix?model={PLAIN}")
-    assert "has no classes to mix" in visitor.one("main").text
+def test_mixing_classes(phone):
+    phone.open(f"/mix?model={BY_CLASS}")
+    Select(phone.one("select[name=class_b]")).select_by_visible_text("Still Lifes")
+    phone.click(".stacked button")
+    assert "to Still Lifes" in phone.one("main .quiet").text
+    phone.open(f"/mix?model={PLAIN}")
+    assert "has no classes to mix" in phone.one("main").text
 
 
 def test_scoring_an_image(visitor, tmp_path):
@@ -154,25 +160,25 @@ def test_playing_a_game(visitor):
     assert points == len(visitor.all("li.right")) and 2 <= points <= 8
 
 
-def test_about_and_the_report(visitor):
-    visitor.open(f"/about?model={PLAIN}")
-    assert "Model card" in visitor.one("main").text
-    visitor.press(visitor.browser.find_element(By.LINK_TEXT, "Open the training report"))
-    assert "DCGAN" in visitor.one("h1").text
+def test_about_and_the_report(phone):
+    phone.open(f"/about?model={PLAIN}")
+    assert "Model card" in phone.one("main").text
+    phone.press(phone.browser.find_element(By.LINK_TEXT, "Open the training report"))
+    assert "DCGAN" in phone.one("h1").text
     # An inline script of the report draws the curves.
-    assert len(visitor.all("#curves .scatterlayer path.js-line")) == 4
-    visitor.press(visitor.browser.find_element(By.LINK_TEXT, "Back to the gallery"))
-    assert urlsplit(visitor.browser.current_url).path == "/"
+    assert len(phone.all("#curves .scatterlayer path.js-line")) == 4
+    phone.press(phone.browser.find_element(By.LINK_TEXT, "Back to the gallery"))
+    assert urlsplit(phone.browser.current_url).path == "/"
 
 
-def test_keyboard_navigation(visitor):
-    visitor.open("/")
-    visitor.browser.switch_to.active_element.send_keys("\ue004")
-    assert visitor.browser.switch_to.active_element.text == "Skip to content"
+def test_keyboard_navigation(phone):
+    phone.open("/")
+    phone.browser.switch_to.active_element.send_keys("\ue004")
+    assert phone.browser.switch_to.active_element.text == "Skip to content"
     names = set()
     for _ in range(18):
-        visitor.browser.switch_to.active_element.send_keys("\ue004")
-        element = visitor.browser.switch_to.active_element
+        phone.browser.switch_to.active_element.send_keys("\ue004")
+        element = phone.browser.switch_to.active_element
         names.add(element.get_attribute("name") or element.text)
     assert {"Interpolate", "model", "count", "seed", "truncation", "Generate"} <= names
 
@@ -193,8 +199,7 @@ PAGES = {
 }
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+@pytest.mark.parametrize(("width", "theme"), [(PHONE, "light"), (DESKTOP, "dark")])
 def test_every_page_fits_and_logs_no_error(width, theme, browser, address):
     visitor = Visitor(browser, address, width, theme)
     for path, title in PAGES.items():
@@ -215,33 +220,33 @@ def test_every_page_fits_and_logs_no_error(width, theme, browser, address):
     assert light is (theme == "light")
 
 
-def test_error_pages_fit(visitor):
-    visitor.browser.get(f"{visitor.address}/walk?pick=")
+def test_error_pages_fit(phone):
+    phone.browser.get(f"{phone.address}/walk?pick=")
     # The browser itself logs the status.
-    (entry,) = visitor.browser.get_log("browser")
+    (entry,) = phone.browser.get_log("browser")
     assert "400" in entry["message"]
-    visitor.check()
-    assert visitor.one("h1").text == "Invalid request" and visitor.all("nav a")
+    phone.check()
+    assert phone.one("h1").text == "Invalid request" and phone.all("nav a")
 
 
-def test_favorites_are_kept_and_downloaded(visitor, tmp_path):
-    visitor.open(f"/?model={BY_CLASS}&count=4")
-    visitor.browser.execute_script("localStorage.clear()")
+def test_favorites_are_kept_and_downloaded(phone, tmp_path):
+    phone.open(f"/?model={BY_CLASS}&count=4")
+    phone.browser.execute_script("localStorage.clear()")
     for i in (0, 2, 3):
-        visitor.press(visitor.all(".heart")[i])
-    visitor.press(visitor.all(".heart")[3])
-    kept = [heart.get_attribute("aria-pressed") for heart in visitor.all(".heart")]
+        phone.press(phone.all(".heart")[i])
+    phone.press(phone.all(".heart")[3])
+    kept = [heart.get_attribute("aria-pressed") for heart in phone.all(".heart")]
     assert kept == ["true", "false", "true", "false"]
-    chosen = [visitor.all(".grid img")[i].get_attribute("src") for i in (0, 2)]
-    visitor.open("/favorites")
-    assert len(visitor.all(".grid img")) == 2
-    addresses = [image.get_attribute("src") for image in visitor.all(".grid img")]
+    chosen = [phone.all(".grid img")[i].get_attribute("src") for i in (0, 2)]
+    phone.open("/favorites")
+    assert len(phone.all(".grid img")) == 2
+    addresses = [image.get_attribute("src") for image in phone.all(".grid img")]
     for address, expected in zip(addresses, chosen, strict=True):
         content = urllib.request.urlopen(expected).read()
-        np.testing.assert_array_equal(pixels(visitor.download(address)), pixels(content))
+        np.testing.assert_array_equal(pixels(phone.download(address)), pixels(content))
     behavior = {"behavior": "allow", "downloadPath": str(tmp_path)}
-    visitor.browser.execute_cdp_cmd("Browser.setDownloadBehavior", behavior)
-    visitor.click("[data-download]")
+    phone.browser.execute_cdp_cmd("Browser.setDownloadBehavior", behavior)
+    phone.click("[data-download]")
     file = tmp_path / "favorites.zip"
     for _ in range(100):
         if file.is_file():
@@ -249,31 +254,31 @@ def test_favorites_are_kept_and_downloaded(visitor, tmp_path):
         time.sleep(0.1)
     with zipfile.ZipFile(file) as archive:
         assert len(archive.namelist()) == 2 and archive.testzip() is None
-    visitor.press(visitor.all(".heart")[0])
-    assert len(visitor.all(".grid img")) == 1
-    visitor.one("[data-clear]").click()
-    visitor.browser.switch_to.alert.accept()
-    assert not visitor.all(".grid img") and "none yet" in visitor.one("main").text
+    phone.press(phone.all(".heart")[0])
+    assert len(phone.all(".grid img")) == 1
+    phone.one("[data-clear]").click()
+    phone.browser.switch_to.alert.accept()
+    assert not phone.all(".grid img") and "none yet" in phone.one("main").text
 
 
-def test_trying_the_api(visitor):
-    visitor.open("/docs")
-    form = visitor.one("form[data-path='/api/generate']")
+def test_trying_the_api(phone):
+    phone.open("/docs")
+    form = phone.one("form[data-path='/api/generate']")
     body = form.find_element(By.TAG_NAME, "textarea")
     body.clear()
     body.send_keys(json.dumps({"model": BY_CLASS, "count": 2, "seed": 4}))
-    send_and_wait(visitor, form, "200")
-    image = visitor.one(".response img")
+    send_and_wait(phone, form, "200")
+    image = phone.one(".response img")
     content = urllib.request.urlopen(image.get_attribute("src")).read()
     assert pixels(content).shape == (36, 2 * 34 + 2, 3)
-    visitor.check()
+    phone.check()
     for path, text in (("/api/models", BY_CLASS), ("/api/zip", "images.zip, ")):
-        details = visitor.one(f"details:has([data-path='{path}'])")
-        visitor.press(details.find_element(By.TAG_NAME, "summary"))
+        details = phone.one(f"details:has([data-path='{path}'])")
+        phone.press(details.find_element(By.TAG_NAME, "summary"))
         form = details.find_element(By.TAG_NAME, "form")
-        send_and_wait(visitor, form, "200")
+        send_and_wait(phone, form, "200")
         assert text in details.find_element(By.CSS_SELECTOR, ".response").text
-        visitor.check()
+        phone.check()
 
 
 def send_and_wait(visitor, form, status):

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 # benchmarks/gallery_fuzz.py generates many more.
-EXAMPLES = 12
+EXAMPLES = 4
 CONFIG = Path(__file__).parent / "schemathesis.toml"
 
 
