@@ -165,7 +165,7 @@ def test_each_file_is_packed_or_rejected_by_name(
     project, kedro_run, odd_files, workers, monkeypatch
 ):
     folder, reasons = odd_files
-    monkeypatch.setattr("ganvas.ingestion.pack_worker.CHUNK_SIZE", 5)
+    monkeypatch.setattr("ganvas.ingestion.pack_job.CHUNK_SIZE", 5)
     result = kedro_run(
         "--pipelines=ingest",
         ingest__source__name="folder",

@@ -43,7 +43,7 @@ def raw(tmp_path):
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
     monkeypatch.setattr(pack_job, "SHARD_SIZE", 8)
-    monkeypatch.setattr(pack_worker, "CHUNK_SIZE", 3)
+    monkeypatch.setattr(pack_job, "CHUNK_SIZE", 3)
 
 
 def pack_all(raw, folder, **params):
@@ -149,9 +149,21 @@ def test_unreadable_files_are_tried_again_in_an_unfinished_shard(raw, tmp_path, 
 
 
 @pytest.mark.parametrize("cut", [0, -20])
-@pytest.mark.parametrize("name", ["chunks-*/*.npz", "rows-00000.parquet", "whole/images-00000.npy"])
-def test_files_damaged_by_a_power_cut_are_written_again(raw, tmp_path, monkeypatch, name, cut):
-    pack_all(raw, tmp_path / "whole")
+@pytest.mark.parametrize(
+    ("storage", "name"),
+    [
+        ("raw", "chunks-*/*.npz"),
+        ("raw", "rows-00000.parquet"),
+        ("raw", "whole/images-00000.npy"),
+        ("encoded", "chunks-*/*.npz"),
+        ("encoded", "whole/images-00000.webps"),
+        ("encoded", "whole/images-00000.offsets.npz"),
+    ],
+)
+def test_files_damaged_by_a_power_cut_are_written_again(
+    raw, tmp_path, monkeypatch, storage, name, cut
+):
+    pack_all(raw, tmp_path / "whole", storage=storage)
     decoded = []
 
     def stop(path, *options):
@@ -163,10 +175,10 @@ def test_files_damaged_by_a_power_cut_are_written_again(raw, tmp_path, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(pack_worker, "decode_image", stop)
         with pytest.raises(KeyboardInterrupt):
-            pack_all(raw, tmp_path / "packed")
+            pack_all(raw, tmp_path / "packed", storage=storage)
     file = next((tmp_path / ".packed.partial").glob(name))
     file.write_bytes(file.read_bytes()[: cut or 0])
-    pack_all(raw, tmp_path / "packed")
+    pack_all(raw, tmp_path / "packed", storage=storage)
     assert contents(tmp_path / "packed") == contents(tmp_path / "whole")
 
 
@@ -193,9 +205,14 @@ def test_the_reason_of_a_duplicate_names_the_first_copy():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stop_after", [1, 2, 7, 12, 20, 26, 29])
-def test_an_interrupted_run_resumes_to_the_same_bytes(raw, tmp_path, monkeypatch, stop_after):
-    pack_all(raw, tmp_path / "whole")
+@pytest.mark.parametrize(
+    ("storage", "stop_after"),
+    [*(("raw", count) for count in (1, 2, 7, 12, 20, 26, 29)), ("encoded", 7), ("encoded", 26)],
+)
+def test_an_interrupted_run_resumes_to_the_same_bytes(
+    raw, tmp_path, monkeypatch, storage, stop_after
+):
+    pack_all(raw, tmp_path / "whole", storage=storage)
     decoded = []
 
     def stop(path, *options):
@@ -206,9 +223,9 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(raw, tmp_path, monkeypatch
 
     monkeypatch.setattr(pack_worker, "decode_image", stop)
     with pytest.raises(KeyboardInterrupt):
-        pack_all(raw, tmp_path / "packed")
+        pack_all(raw, tmp_path / "packed", storage=storage)
     assert not (tmp_path / "packed").exists()
-    pack_all(raw, tmp_path / "packed")
+    pack_all(raw, tmp_path / "packed", storage=storage)
     assert contents(tmp_path / "packed") == contents(tmp_path / "whole")
     # At most one chunk was lost.
     assert len(decoded) <= 30 + pack_worker.CHUNK_SIZE
@@ -253,6 +270,9 @@ def test_bytes_do_not_depend_on_the_executor(raw, tmp_path):
         pack_all(raw, tmp_path / "cluster", scheduler=cluster.scheduler_address)
     assert contents(tmp_path / "processes") == contents(tmp_path / "one")
     assert contents(tmp_path / "cluster") == contents(tmp_path / "one")
+    for workers in (1, 2):
+        pack_all(raw, tmp_path / f"encoded_{workers}", storage="encoded", workers=workers)
+    assert contents(tmp_path / "encoded_1") == contents(tmp_path / "encoded_2")
 
 
 SCRIPT = """
@@ -261,17 +281,25 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, sys.argv[1])
     import test_pack_job
-    test_pack_job.pack_job.SHARD_SIZE, test_pack_job.pack_worker.CHUNK_SIZE = 8, 3
-    test_pack_job.pack_all(Path(sys.argv[2]), Path(sys.argv[3]), workers=2)
+    test_pack_job.pack_job.SHARD_SIZE, test_pack_job.pack_job.CHUNK_SIZE = 8, 3
+    test_pack_job.pack_all(Path(sys.argv[2]), Path(sys.argv[3]), storage=sys.argv[4], workers=2)
 """
 
 
 @pytest.mark.exhaustive
 @pytest.mark.slow
-def test_bytes_do_not_depend_on_kills(raw, tmp_path):
-    pack_all(raw, tmp_path / "whole")
+@pytest.mark.parametrize("storage", ["raw", "encoded"])
+def test_bytes_do_not_depend_on_kills(raw, tmp_path, storage):
+    pack_all(raw, tmp_path / "whole", storage=storage)
     (tmp_path / "script.py").write_text(SCRIPT)
-    command = [sys.executable, "script.py", Path(__file__).parent, raw, tmp_path / "packed"]
+    command = [
+        sys.executable,
+        "script.py",
+        Path(__file__).parent,
+        raw,
+        tmp_path / "packed",
+        storage,
+    ]
     partial = tmp_path / ".packed.partial"
     for enough in (1, 4, 8):
         process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)

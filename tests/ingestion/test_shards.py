@@ -47,9 +47,9 @@ def test_an_index_out_of_range_is_an_error(images, key):
         images[key]
 
 
-def test_shards_are_memory_mapped_until_converted(images):
-    assert np.array_equal(np.asarray(images), ALL)
-    assert np.asarray(images, dtype=np.float32).dtype == np.float32
+def test_raw_shards_are_memory_mapped_and_never_converted_whole(images):
+    with pytest.raises(TypeError, match="some images of a collection at a time"):
+        np.asarray(images)
     assert all(isinstance(shard, np.memmap) for shard in images._shards if len(shard))
 
 

@@ -30,11 +30,11 @@ from ganvas.ingestion.pack_worker import (
     CHUNK_SIZE,
     ChunkTask,
     DecodeOptions,
-    chunk_size,
     make_chunk,
     read_chunk_array,
     read_chunk_results,
 )
+from ganvas.ingestion.storage import limit_files
 from ganvas.progress import track
 
 logger = logging.getLogger(__name__)
@@ -350,6 +350,7 @@ def _fit(pixels: np.ndarray, options: SetOptions) -> np.ndarray:
 
 
 def _decode(source: FolderSource, paths: list[str], options: SetOptions) -> ImageSet:
+    shape = (options.size, options.size, 3)
     decode_options = DecodeOptions(
         source.folder.resolve(),
         options.shape,
@@ -359,16 +360,16 @@ def _decode(source: FolderSource, paths: list[str], options: SetOptions) -> Imag
         options.background,
     )
     images = allocate((len(paths), *options.shape))
-    step = chunk_size(options.shape)
+    chunk = limit_files(CHUNK_SIZE, options.shape)
     count, tables = 0, []
     with tempfile.TemporaryDirectory() as folder:
         tasks = [
             ChunkTask(
                 Path(folder) / f"{start:09d}.npz",
-                tuple(paths[start : start + step]),
+                tuple(paths[start : start + chunk]),
                 decode_options,
             )
-            for start in range(0, len(paths), step)
+            for start in range(0, len(paths), chunk)
         ]
         running = run_tasks(make_chunk, tasks, ExecutorOptions(None, options.workers))
         for _ in track(running, f"Reading {source.folder.name}", total=len(tasks)):

@@ -14,18 +14,28 @@ import numpy as np
 import pandas as pd
 
 from ganvas.atomic_files import atomic_path
+from ganvas.errors import GanvasError
+from ganvas.ingestion.encoded_shards import (
+    ENCODED_NAME,
+    EncodedShard,
+    index_of,
+    list_encoded,
+    write_encoded_shard,
+)
 from ganvas.ingestion.executors import ExecutorOptions, run_tasks
 from ganvas.ingestion.pack_worker import (
+    CHUNK_SIZE,
     RESULT_TYPES,
     ChunkTask,
     DecodeOptions,
-    chunk_size,
     has_recovered,
     make_chunk,
     read_chunk_array,
+    read_chunk_encoded,
     read_chunk_results,
 )
 from ganvas.ingestion.shards import SHARD_NAME, SHARD_SIZE, write_shard
+from ganvas.ingestion.storage import Storage, limit_files
 from ganvas.progress import track
 
 logger = logging.getLogger(__name__)
@@ -37,19 +47,24 @@ class Shard(NamedTuple):
     """A range of the listed files, whose images become one file.
 
     Attributes:
-        images: File of the images.
+        images: File of the images; the index of encoded ones is beside it.
         results: Table with the result of each listed file, written last.
         tasks: Chunks of the shard.
+        storage: How the images are stored.
     """
 
     images: Path
     results: Path
     tasks: list[ChunkTask]
+    storage: Storage
 
     @property
     def finished(self) -> bool:
-        """Whether both files exist."""
-        return self.results.exists() and self.images.exists()
+        """Whether all its files exist."""
+        files = [self.results, self.images]
+        if self.storage == "encoded":
+            files.append(index_of(self.images))
+        return all(file.exists() for file in files)
 
 
 def open_work_folder(work: Path, fingerprint: str, raw: Path | None) -> None:
@@ -79,6 +94,10 @@ def _remove_invalid_files(work: Path, raw: Path | None) -> None:
     for images in (work / "whole").glob("*.npy"):
         if not _can_open(images, partial(np.load, mmap_mode="r", allow_pickle=False)):
             images.unlink()
+    for images in list_encoded(work / "whole"):
+        if not _can_open(images, EncodedShard):
+            images.unlink(missing_ok=True)
+            index_of(images).unlink(missing_ok=True)
     invalid = False
     for table in sorted(work.glob("rows-*.parquet")):
         invalid = invalid or not _can_open(table, pd.read_parquet)
@@ -91,7 +110,7 @@ def _remove_invalid_files(work: Path, raw: Path | None) -> None:
 def _can_open(file: Path, read: Callable[[Path], Any]) -> bool:
     try:
         read(file)
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+    except (GanvasError, OSError, ValueError, KeyError, EOFError, BadZipFile):
         return False
     return True
 
@@ -101,6 +120,7 @@ def pack_shards(
     decode_options: DecodeOptions,
     work: Path,
     executor_options: ExecutorOptions,
+    storage: Storage = "raw",
 ) -> Iterator[pd.DataFrame]:
     """Pack files into the shards of `work/whole`, skipping finished shards.
 
@@ -109,6 +129,7 @@ def pack_shards(
         decode_options: How to decode them.
         work: Folder of the job.
         executor_options: Where to decode them.
+        storage: How to store the images.
 
     Yields:
         After each shard, the results of all files so far, one row an image or a rejected file:
@@ -119,7 +140,7 @@ def pack_shards(
     Raises:
         GanvasError: The workers fail.
     """
-    shards = _plan_shards(paths.tolist(), decode_options, work)
+    shards = _plan_shards(paths.tolist(), decode_options, work, storage)
     results = pd.DataFrame(columns=list(RESULT_TYPES)).astype(RESULT_TYPES)
     for shard, is_new in _make_chunks(shards, executor_options):
         if is_new:
@@ -153,18 +174,22 @@ def _chunk_folder(work: Path) -> Path:
     return work / f"chunks-{(work / 'fingerprint').read_text()[:12]}"
 
 
-def _plan_shards(paths: list[str], options: DecodeOptions, work: Path) -> list[Shard]:
+def _plan_shards(
+    paths: list[str], options: DecodeOptions, work: Path, storage: Storage
+) -> list[Shard]:
     chunks = _chunk_folder(work).resolve()
+    shard_size, chunk_size = (limit_files(n, options.shape) for n in (SHARD_SIZE, CHUNK_SIZE))
+    name = ENCODED_NAME if storage == "encoded" else SHARD_NAME
     shards = []
-    for number, start in enumerate(range(0, len(paths), SHARD_SIZE)):
-        end = min(start + SHARD_SIZE, len(paths))
-        bounds = pairwise([*range(start, end, chunk_size(options.shape)), end])
+    for number, start in enumerate(range(0, len(paths), shard_size)):
+        end = min(start + shard_size, len(paths))
+        bounds = pairwise([*range(start, end, chunk_size), end])
         tasks = [
-            ChunkTask(chunks / f"{first:09d}.npz", tuple(paths[first:last]), options)
+            ChunkTask(chunks / f"{first:09d}.npz", tuple(paths[first:last]), options, storage)
             for first, last in bounds
         ]
-        images = work / "whole" / SHARD_NAME.format(number)
-        shards.append(Shard(images, work / f"rows-{number:05d}.parquet", tasks))
+        images = work / "whole" / name.format(number)
+        shards.append(Shard(images, work / f"rows-{number:05d}.parquet", tasks, storage))
     return shards
 
 
@@ -189,7 +214,13 @@ def _finish_shard(shard: Shard, earlier: pd.DataFrame, shape: tuple[int, int, in
     tables = [read_chunk_results(task) for task in shard.tasks]
     results = mark_duplicates(pd.concat([earlier, *tables], ignore_index=True))
     own = results[len(earlier) :]
-    write_shard(shard.images, _packed_images(shard.tasks, tables, own), shape)
+    chunks = zip([task.target for task in shard.tasks], _packed_rows(tables, own), strict=True)
+    if shard.storage == "encoded":
+        encoded = (read_chunk_encoded(chunk).select(packed) for chunk, packed in chunks)
+        write_encoded_shard(shard.images, encoded, shape)
+    else:
+        raw = (read_chunk_array(chunk, "images")[packed] for chunk, packed in chunks)
+        write_shard(shard.images, raw, shape)
     with atomic_path(shard.results, durable=True) as partial_file:
         own.to_parquet(partial_file)
     for task in shard.tasks:
@@ -203,12 +234,11 @@ def _read_results(shard: Shard) -> pd.DataFrame:
     return table.reindex(columns=list(RESULT_TYPES), fill_value=0).astype(RESULT_TYPES)
 
 
-def _packed_images(
-    tasks: list[ChunkTask], tables: list[pd.DataFrame], results: pd.DataFrame
-) -> Iterator[np.ndarray]:
+def _packed_rows(tables: list[pd.DataFrame], results: pd.DataFrame) -> Iterator[np.ndarray]:
+    """Yield of each chunk which of its images are packed: all but duplicates."""
     packed = (results["reason"] == "").to_numpy()
     start = 0
-    for task, table in zip(tasks, tables, strict=True):
+    for table in tables:
         decoded = (table["reason"] == "").to_numpy()
-        yield read_chunk_array(task.target, "images")[packed[start : start + len(table)][decoded]]
+        yield packed[start : start + len(table)][decoded]
         start += len(table)

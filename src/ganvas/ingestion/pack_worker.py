@@ -1,6 +1,5 @@
-"""Decode chunks of image files in worker processes."""
+"""Decode chunks of image files in worker processes, and encode the images that are stored so."""
 
-import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,12 +18,14 @@ from ganvas.ingestion.decode import (
     decode_faces,
     decode_image,
 )
+from ganvas.ingestion.encoded_shards import EncodedImages, encode_pixels
 from ganvas.ingestion.file_reading import UNREADABLE, read_file
 from ganvas.ingestion.rejection import NoAnswer, Rejection
+from ganvas.ingestion.storage import Storage
 
-# Files per chunk, and bytes of their images: enough to outweigh the overhead of a task, few enough
-# to bound the memory of a worker and the work lost when it is killed.
-CHUNK_SIZE, CHUNK_BYTES = 256, 2**26
+# Files per chunk, of large images fewer: enough to outweigh the overhead of a task, few enough to
+# bound the memory of a worker and the work lost when it is killed.
+CHUNK_SIZE = 256
 # Types of the columns of a table of results.
 RESULT_TYPES = {
     "path": "str",
@@ -67,21 +68,13 @@ class ChunkTask(NamedTuple):
         target: File to write, absolute.
         paths: Image files, below the folder of the source.
         options: How to decode them.
+        storage: How to store the images.
     """
 
     target: Path
     paths: tuple[str, ...]
     options: DecodeOptions
-
-
-def chunk_size(shape: tuple[int, int, int]) -> int:
-    """Return the number of files of a chunk for images of a shape.
-
-    Example:
-        >>> chunk_size((64, 64, 3)), chunk_size((1024, 1024, 3))
-        (256, 21)
-    """
-    return max(1, min(CHUNK_SIZE, CHUNK_BYTES // math.prod(shape)))
+    storage: Storage = "raw"
 
 
 def make_chunk(task: ChunkTask) -> None:
@@ -96,9 +89,9 @@ def make_chunk(task: ChunkTask) -> None:
     options = task.options
     if task.target.exists() and not has_recovered(read_chunk_results(task), options.raw):
         return
-    images = np.empty((len(task.paths), *options.shape), np.uint8)
+    images = _Images(task.storage, len(task.paths), options.shape)
     results, files, sizes = [], [], []
-    count = unanswered = 0
+    unanswered = 0
     for file, path in enumerate(task.paths):
         try:
             decoded = _decode(options.raw / path, options)
@@ -113,11 +106,8 @@ def make_chunk(task: ChunkTask) -> None:
                     "it again, and repeat the command, which resumes where it stopped."
                 ) from rejection
             continue
-        if count + len(decoded) > len(images):
-            images = np.concatenate([images, np.empty((len(decoded), *images.shape[1:]), np.uint8)])
         for image in decoded:
-            images[count] = image.pixels
-            count += 1
+            images.add(image.pixels)
             results.append((image.hash, "", image.note))
             files.append(file)
             sizes.append(image.size)
@@ -127,7 +117,42 @@ def make_chunk(task: ChunkTask) -> None:
         atomic_path(task.target, shared=True, durable=True) as partial,
         partial.open("wb") as stream,
     ):
-        np.savez(stream, images=images[:count], results=results, files=files, sizes=sizes)
+        np.savez(stream, results=results, files=files, sizes=sizes, **images.arrays())
+
+
+class _Images:
+    """Images of a chunk; raw or, so that they take less memory too, encoded one by one.
+
+    Args:
+        storage: How to store them.
+        expected: How many there are, unless files have several.
+        shape: Shape (H, W, C) of each.
+    """
+
+    def __init__(self, storage: Storage, expected: int, shape: tuple[int, int, int]) -> None:
+        self._raw = None if storage == "encoded" else np.empty((expected, *shape), np.uint8)
+        self._encoded: list[bytes] = []
+        self._count = 0
+
+    def add(self, pixels: np.ndarray) -> None:
+        """Add an image."""
+        if self._raw is None:
+            self._encoded.append(encode_pixels(pixels))
+            return
+        if self._count == len(self._raw):
+            more = np.empty((max(1, self._count), *self._raw.shape[1:]), np.uint8)
+            self._raw = np.concatenate([self._raw, more])
+        self._raw[self._count] = pixels
+        self._count += 1
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the arrays to save."""
+        if self._raw is not None:
+            return {"images": self._raw[: self._count]}
+        return {
+            "content": np.frombuffer(b"".join(self._encoded), np.uint8),
+            "lengths": np.array([len(content) for content in self._encoded], np.int64),
+        }
 
 
 def _decode(path: Path, options: DecodeOptions) -> list[DecodedImage]:
@@ -179,6 +204,12 @@ def read_chunk_results(task: ChunkTask) -> pd.DataFrame:
 
 
 def read_chunk_array(chunk: Path, name: str) -> np.ndarray:
-    """Read one array of a chunk: results, or images, uint8 of shape (n, H, W, C)."""
+    """Read one array of a chunk: results, or raw images, uint8 of shape (n, H, W, C)."""
     with np.load(chunk, allow_pickle=False) as arrays:
         return arrays[name]
+
+
+def read_chunk_encoded(chunk: Path) -> EncodedImages:
+    """Read the encoded images of a chunk."""
+    with np.load(chunk, allow_pickle=False) as arrays:
+        return EncodedImages(arrays["content"], arrays["lengths"])

@@ -1,9 +1,8 @@
-"""Pack a source: decode every image once, into memory-mapped shards."""
+"""Pack a source: decode every image once, into shards of raw or encoded images."""
 
 import hashlib
 import json
 import logging
-import math
 import shutil
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -42,18 +41,26 @@ from ganvas.ingestion.collection import (
 from ganvas.ingestion.color_conversion import COLOR_TEXT, check_color, read_color
 from ganvas.ingestion.cropping import Crop, measure_enlargement
 from ganvas.ingestion.decode import GUESSED_RANGE, MAX_PIXELS, ONE_LEVEL, Align
+from ganvas.ingestion.encoded_shards import check_codec
 from ganvas.ingestion.executors import ExecutorOptions
 from ganvas.ingestion.file_index import FILE_STATS
 from ganvas.ingestion.near_duplicates import group_near_duplicates, join_groups
 from ganvas.ingestion.pack_job import DUPLICATE, open_work_folder, pack_shards
 from ganvas.ingestion.pack_worker import DecodeOptions, has_recovered
 from ganvas.ingestion.selection import SelectionParams
-from ganvas.ingestion.shards import SHARD_SIZE, ShardedImages, open_shards
+from ganvas.ingestion.shards import SHARD_SIZE, ShardedImages, find_storage, open_shards
 from ganvas.ingestion.splits import (
     choose_split,
     in_several_splits,
     keep_groups_together,
     keep_validation,
+)
+from ganvas.ingestion.storage import (
+    Storage,
+    StorageChoice,
+    choose_storage,
+    estimate_bytes,
+    limit_files,
 )
 
 logger = logging.getLogger(__name__)
@@ -67,8 +74,8 @@ ORIGINAL_SIZE = ["original_width", "original_height"]
 # Parameters of later versions, which are part of fingerprints only where they are set, so that
 # collections of earlier versions keep theirs.
 LATER_PARAMS = {"channels", "background"}
-# Parameters that do not change the packed bytes, so they are not part of the fingerprint.
-EXECUTION_PARAMS = {"max_rejected_share", "workers", "scheduler"}
+# Parameters that do not change the images, so they are not part of the fingerprint.
+EXECUTION_PARAMS = {"storage", "max_rejected_share", "workers", "scheduler"}
 
 
 class PackParams(Params):
@@ -82,6 +89,7 @@ class PackParams(Params):
     crop: Crop = "center"
     align: Align = "none"
     max_megapixels: float = Field(MAX_PIXELS / 1e6, ge=1, le=10_000)
+    storage: StorageChoice = "auto"
     validation_share: float = Field(0.1, ge=0, le=0.4)
     test_share: float = Field(0.05, ge=0, le=0.4)
     max_rejected_share: float = Field(0.25, ge=0, le=1)
@@ -134,7 +142,7 @@ def pack(
     fingerprint = _fingerprint(records, params)
     work = folder.with_name(f".{folder.name}.partial")
     try:
-        unchanged = read_fingerprint(folder) == fingerprint
+        unchanged = read_fingerprint(folder) == fingerprint and _is_stored_as(folder, params)
         # Workers of a cluster may have other permissions than this machine.
         local_raw = raw if params.scheduler is None else None
         if unchanged and not (
@@ -148,9 +156,12 @@ def pack(
             previous = read_source(folder)
             if previous not in (None, str(raw.absolute())):
                 logger.warning("%s holds images of %s, which are replaced.", folder, previous)
-            open_work_folder(work, fingerprint, local_raw)
-            _check_space(work, len(records), params)
-            index, rejected = _pack_files(records, raw, work, params)
+            storage = choose_storage(params.image_shape, params.storage)
+            if storage == "encoded":
+                check_codec()
+            open_work_folder(work, _job_key(fingerprint, storage), local_raw)
+            _check_space(work, len(records), params, storage)
+            index, rejected = _pack_files(records, raw, work, params, storage)
             near_duplicates = _split_images(index, open_shards(work / "whole"), params)
             rejected = pd.concat([rejected, skipped], ignore_index=True)
             # The manifest is written last: it marks the collection as complete.
@@ -172,14 +183,26 @@ def _lock(folder: Path) -> AbstractContextManager[None]:
     return exclusive_lock(folder, f"packs {folder}", "set ingest.dataset to pack to another folder")
 
 
-def _check_space(work: Path, count: int, params: PackParams) -> None:
+def _is_stored_as(folder: Path, params: PackParams) -> bool:
+    """Return whether a collection is stored as wanted: `auto` keeps one however it is stored."""
+    return params.storage in ("auto", find_storage(folder))
+
+
+def _job_key(fingerprint: str, storage: Storage) -> str:
+    """Return what identifies a job: raw and encoded chunks must not be mixed."""
+    if storage == "raw":
+        return fingerprint
+    return hashlib.blake2b(f"{fingerprint} {storage}".encode(), digest_size=16).hexdigest()
+
+
+def _check_space(work: Path, count: int, params: PackParams, storage: Storage) -> None:
     """Check that the disk has space for the images of so many files, apart from finished ones."""
     held = sum(file.stat().st_size for file in work.rglob("*") if file.is_file())
-    image = math.prod(params.image_shape)
+    least, likely = estimate_bytes(params.image_shape, storage)
     # The chunks of a shard are kept until it is written; all other images may be duplicates.
-    chunks = min(count, SHARD_SIZE) * image
-    least = chunks * (1 - params.max_rejected_share) - held
-    check_free_space(work.parent, least, count * image + chunks - held, "packed images")
+    chunks = min(count, limit_files(SHARD_SIZE, params.image_shape))
+    least = chunks * least * (1 - params.max_rejected_share) - held
+    check_free_space(work.parent, least, (count + chunks) * likely - held, "packed images")
 
 
 def reuse_without_source(raw: Path, folder: Path, params: PackParams) -> Collection | None:
@@ -294,7 +317,7 @@ def _fingerprint(records: pd.DataFrame, params: PackParams) -> str:
 
 
 def _pack_files(
-    records: pd.DataFrame, raw: Path, work: Path, params: PackParams
+    records: pd.DataFrame, raw: Path, work: Path, params: PackParams, storage: Storage
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Pack all files into `work/whole`; return the index and the table of rejected files."""
     for cause, names in (("align=all_faces", [FACE_NUMBER]), ("crop=stretch", ORIGINAL_SIZE)):
@@ -316,7 +339,8 @@ def _pack_files(
     )
     executor_options = ExecutorOptions(params.scheduler, params.workers)
     results = None
-    for results in pack_shards(records["path"], decode_options, work, executor_options):
+    shards = pack_shards(records["path"], decode_options, work, executor_options, storage)
+    for results in shards:
         _check_rejected_share(results, len(records), raw, params.max_rejected_share)
     assert results is not None
     is_packed = results["reason"] == ""

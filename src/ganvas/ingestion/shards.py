@@ -1,31 +1,36 @@
-"""Shards: memory-mapped .npy files of images, indexed as one array."""
+"""Shards: memory-mapped .npy files of images, or files of encoded images, indexed as one array."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 import numpy as np
 
 from ganvas.atomic_files import atomic_path
+from ganvas.errors import GanvasError
+from ganvas.ingestion.encoded_shards import PACK_AGAIN, EncodedShard, decode_into, list_encoded
+from ganvas.ingestion.storage import Storage
 
-# Source files per shard; a shard holds at most as many images, or all faces of these.
+# Source files per shard, fewer of large images; a shard holds at most as many images, or all faces
+# of these.
 SHARD_SIZE = 65_536
 SHARD_NAME = "images-{:05d}.npy"
 
 
 class ShardedImages:
-    """The images of all shards as one read-only, memory-mapped array.
+    """The images of all shards as one read-only array, whose images are read when indexed.
 
     Indexing along the first axis, by an integer, a slice or an array of positions, returns a
-    NumPy array.
+    NumPy array. All images may take more memory than there is, so index some at a time.
 
     Args:
-        shards: uint8 arrays of shape (n, H, W, C), at least one, all with the same H, W and C.
+        shards: uint8 arrays of shape (n, H, W, C), which may be memory-mapped, or encoded shards;
+            at least one, and all with the same H, W and C.
     """
 
     dtype = np.dtype(np.uint8)
 
-    def __init__(self, shards: list[np.ndarray]) -> None:
+    def __init__(self, shards: Sequence[np.ndarray] | Sequence[EncodedShard]) -> None:
         self._shards = shards
         # First position of each shard, and the total.
         self._starts = np.cumsum([0, *(len(shard) for shard in shards)])
@@ -45,25 +50,49 @@ class ShardedImages:
         positions = positions.astype(np.int64) % max(len(self), 1)
         images = np.empty((len(positions), *self.shape[1:]), np.uint8)
         shard_of = np.searchsorted(self._starts, positions, side="right") - 1
+        encoded = []
         for number in np.unique(shard_of):
             mask = shard_of == number
-            images[mask] = self._shards[number][positions[mask] - self._starts[number]]
+            shard, chosen = self._shards[number], positions[mask] - self._starts[number]
+            if isinstance(shard, EncodedShard):
+                slots = np.flatnonzero(mask)
+                encoded += [(shard, *pair) for pair in zip(chosen.tolist(), slots, strict=True)]
+            else:
+                images[mask] = shard[chosen]
+        # Of all shards at once, since a batch may have one image of each.
+        decode_into(images, encoded)
         return images
 
-    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
-        return self[:].astype(dtype or self.dtype, copy=False)
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> NoReturn:
+        raise TypeError("Index some images of a collection at a time: all may not fit into memory.")
 
 
 def open_shards(folder: Path) -> ShardedImages:
-    """Open the shards of a folder memory-mapped.
+    """Open the shards of a folder: raw ones memory-mapped, encoded ones to decode when indexed.
 
     Raises:
         FileNotFoundError: There are no shards.
+        GanvasError: A file is damaged or truncated, or an encoded one has no index.
     """
+    encoded = list_encoded(folder)
+    if encoded:
+        return ShardedImages([EncodedShard(file) for file in encoded])
     files = sorted(folder.glob(SHARD_NAME.replace("{:05d}", "*")))
     if not files:
         raise FileNotFoundError(f"No {SHARD_NAME.format(0)} in {folder}")
-    return ShardedImages([np.load(file, mmap_mode="r", allow_pickle=False) for file in files])
+    return ShardedImages([_open_raw(file) for file in files])
+
+
+def find_storage(folder: Path) -> Storage:
+    """Return how the images of a folder are stored."""
+    return "encoded" if list_encoded(folder) else "raw"
+
+
+def _open_raw(file: Path) -> np.ndarray:
+    try:
+        return np.load(file, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise GanvasError(f"{file} is damaged or truncated ({error}): {PACK_AGAIN}.") from error
 
 
 def write_shard(file: Path, images: Iterable[np.ndarray], shape: tuple[int, int, int]) -> None:
@@ -72,7 +101,7 @@ def write_shard(file: Path, images: Iterable[np.ndarray], shape: tuple[int, int,
     Args:
         file: File to write.
         images: uint8 arrays of shape (n, H, W, C).
-        shape: H, W and C.
+        shape: Shape (H, W, C) of the images.
     """
     with atomic_path(file, durable=True) as partial, partial.open("wb") as stream:
         _write_header(stream, 0, shape)
