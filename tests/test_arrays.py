@@ -7,10 +7,81 @@ import numpy as np
 import pytest
 
 from ganvas import arrays
-from ganvas.arrays import ConvertedImages, SelectedImages, allocate, take
+from ganvas.arrays import (
+    ConvertedImages,
+    SelectedImages,
+    allocate,
+    limit_count,
+    read_batches,
+    take,
+)
 from ganvas.errors import GanvasError
+from ganvas.ingestion.near_duplicates import group_near_duplicates
+from ganvas.metrics.class_diversity import class_distances, coarse_colors
+from ganvas.metrics.nearest_neighbors import find_nearest_images
+from ganvas.metrics.pairwise import mean_image_distance
+from ganvas.metrics.parzen import parzen
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (9, 4, 6, 3), np.uint8)
+SHAPE = (32, 32, 3)
+ALL = np.random.default_rng(0).integers(0, 256, (600, *SHAPE), dtype=np.uint8)
+
+
+class Counted:
+    """Images that remember the most that were read at once."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        self.images, self.shape, self.most = images, images.shape, 0
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, key):
+        read = self.images[key]
+        self.most = max(self.most, len(read))
+        return read
+
+
+def test_fewer_large_images_are_held_at_once():
+    assert limit_count(256, (256, 256, 4)) == limit_count(256, (32, 32, 1)) == 256
+    assert limit_count(256, (1024, 1024, 4)) == 16
+    assert limit_count(1, (1024, 1024, 4)) == 1
+
+
+def test_batches_are_all_images_in_order():
+    images = Counted(ALL)
+    assert np.array_equal(np.concatenate(list(read_batches(images))), ALL)
+    assert images.most == 64
+    assert not list(read_batches(ALL[:0]))
+
+
+def test_selected_images_are_read_in_batches():
+    images, positions = Counted(ALL), np.arange(599, -1, -2)
+    selected = SelectedImages(images, positions)
+    assert np.array_equal(np.concatenate(list(read_batches(selected, 50))), ALL[positions])
+    assert images.most == 50
+
+
+@pytest.mark.parametrize(
+    ("measure", "most"),
+    [
+        (group_near_duplicates, 256),
+        (coarse_colors, 64),
+        (lambda images: np.array(find_nearest_images(ALL[:3], images, np.arange(600))), 512),
+        (lambda images: np.array(parzen(ALL[:3], images, images, chunk=100)), 100),
+        (
+            lambda images: np.array(
+                list(class_distances(images, np.arange(600) // 60, mean_image_distance).items())
+            ),
+            60,
+        ),
+    ],
+    ids=["near duplicates", "colors", "nearest", "parzen", "diversity"],
+)
+def test_measures_read_a_bounded_number_of_images_at_once(measure, most):
+    images = Counted(ALL)
+    assert np.array_equal(measure(images), measure(ALL))
+    assert 0 < images.most <= most
 
 
 def test_large_arrays_are_in_a_file_and_hold_the_same(monkeypatch, tmp_path):

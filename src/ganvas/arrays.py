@@ -1,14 +1,17 @@
 """The type of image arrays, selections and conversions of one, and arrays too large for memory."""
 
+import math
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from ganvas.errors import GanvasError
 
+# Bytes of the largest image that counts as small: 256×256 with transparency.
+SMALL_IMAGE = 256 * 256 * 4
 # Larger arrays are kept in a temporary file.
 MEMORY_BYTES = 2**28
 # Bytes that `take` copies at once.
@@ -16,7 +19,7 @@ COPY_BYTES = 2**24
 
 
 class Images(Protocol):
-    """Images, uint8 of shape (N, H, W, C): a NumPy array, or files indexed alike."""
+    """Images, uint8 of shape (N, H, W, C): a NumPy array, or a collection's files indexed alike."""
 
     @property
     def shape(self) -> Any:
@@ -31,7 +34,7 @@ class SelectedImages:
     """Images at some positions of an array, read only when they are indexed.
 
     Args:
-        images: uint8 of shape (N, H, W, C); may be memory-mapped.
+        images: uint8 of shape (N, H, W, C); may be those of a collection.
         positions: Positions in it, int of shape (n,).
 
     Example:
@@ -125,3 +128,28 @@ def take(images: Images | np.ndarray, positions: np.ndarray) -> np.ndarray:
         part = slice(start, start + step)
         taken[part] = images[positions[part]]
     return taken
+
+
+def limit_count(count: int, shape: Sequence[int]) -> int:
+    """Return how many images to hold at once: `count` of small ones, fewer of large ones.
+
+    Args:
+        count: Number for images of up to 256×256 pixels.
+        shape: Shape (H, W, C) of the images.
+
+    Example:
+        >>> limit_count(256, (256, 256, 3)), limit_count(256, (1024, 1024, 3))
+        (256, 21)
+    """
+    return max(1, min(count, count * SMALL_IMAGE // math.prod(shape)))
+
+
+def read_batches(images: Images, count: int = 64) -> Iterator[np.ndarray]:
+    """Yield all images in order, `count` at a time: a collection's may not fit into memory.
+
+    Example:
+        >>> [len(batch) for batch in read_batches(np.zeros((5, 8, 8, 3), np.uint8), 2)]
+        [2, 2, 1]
+    """
+    for start in range(0, len(images), count):
+        yield images[start : start + count]

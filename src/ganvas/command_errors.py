@@ -57,6 +57,9 @@ def _find_cause(error: BaseException) -> BaseException | None:
 def _translate(error: Exception) -> str | None:
     """Return what a user can do about a full disk or an error of Kedro; None if it is neither."""
     text = str(error)
+    # TensorFlow passes on the text alone of an error on reading images.
+    if passed := re.search(r"^ganvas\.errors\.GanvasError: (.+)$", text, re.MULTILINE):
+        return passed[1]
     if full := find_full_disk(error):
         named = [Path(os.fsdecode(full.filename))] if full.filename else []
         return explain_full_disk(full, *(named or [Path("data"), Path(tempfile.gettempdir())]))

@@ -12,7 +12,7 @@ from ganvas.ingestion.file_index import FILE_STATS, list_files
 from ganvas.ingestion.pack_job import pack_shards
 from ganvas.ingestion.packing import PackParams, pack, reuse_without_source
 from ganvas.ingestion.shards import find_storage
-from ganvas.ingestion.storage import choose_storage, estimate_bytes, limit_files
+from ganvas.ingestion.storage import choose_storage, estimate_bytes
 
 NONE = pd.DataFrame({"path": [], "reason": []}, dtype="str")
 
@@ -47,12 +47,6 @@ def test_encoded_images_are_expected_to_take_less_space():
     assert estimate_bytes((512, 512, 3), "raw") == (786_432, 786_432)
     least, likely = estimate_bytes((512, 512, 3), "encoded")
     assert 0 < least < likely < 786_432 / 2
-
-
-def test_work_on_large_images_is_divided_more_finely():
-    assert limit_files(256, (256, 256, 4)) == limit_files(256, (32, 32, 1)) == 256
-    assert limit_files(256, (1024, 1024, 4)) == 16
-    assert limit_files(1, (1024, 1024, 4)) == 1
 
 
 def test_storage_changes_neither_images_nor_index_nor_fingerprint(raw, tmp_path):

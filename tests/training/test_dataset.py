@@ -1,9 +1,14 @@
+from functools import partial
 from itertools import islice, pairwise
 
+import click
 import numpy as np
 import pytest
 
+from ganvas.command_errors import in_one_sentence
 from ganvas.errors import GanvasError
+from ganvas.ingestion.encoded_shards import EncodedImages, encode_pixels, write_encoded_shard
+from ganvas.ingestion.shards import open_shards
 from ganvas.networks.latent_prior import LatentPrior
 from ganvas.training.config import TrainParams
 from ganvas.training.dataset import Batch, TrainingSet, count_steps, draw_batches, make_dataset
@@ -233,6 +238,56 @@ def test_shares_have_anchors_at_the_same_interval_as_the_whole_batch():
     for images, latents, real_labels, fake_labels in parts:
         np.testing.assert_array_equal(find_anchors(latents)[::3], images[::3, 0, 0, 0])
         np.testing.assert_array_equal(fake_labels[::3], real_labels[::3])
+
+
+# --- Encoded images ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def encoded(tmp_path):
+    """30 random images of 8×6 pixels, and the same ones in two encoded shards."""
+    images = np.random.default_rng(0).integers(0, 256, (30, 8, 6, 3), dtype=np.uint8)
+    for number, part in enumerate(np.split(images, [12])):
+        contents = [encode_pixels(image) for image in part]
+        lengths = np.array([len(content) for content in contents])
+        parts = [EncodedImages(np.frombuffer(b"".join(contents), np.uint8), lengths)]
+        write_encoded_shard(tmp_path / f"images-{number:05d}.webps", parts, images.shape[1:])
+    return images, tmp_path
+
+
+def take(images, count: int, **options) -> list[Batch]:
+    draw_shares = partial(
+        draw_batches, TrainingSet(images, np.arange(30)), 6, TrainParams(batch_size=7), **options
+    )
+    dataset = make_dataset(lambda share: draw_shares(share=share), SINGLE_DEVICE)
+    return [tuple(map(np.asarray, batch)) for batch in dataset.take(count)]
+
+
+@pytest.mark.parametrize("start", [(0, 0), (1, 2)])
+def test_batches_of_encoded_images_are_those_of_raw_ones(encoded, start):
+    images, folder = encoded
+    raw = take(images, 9, start=start)
+    for _ in range(2):
+        assert_equal(take(open_shards(folder), 9, start=start), raw)
+
+
+def test_a_damaged_image_ends_training_with_the_sentence_that_names_it(encoded):
+    _, folder = encoded
+    file = folder / "images-00001.webps"
+    content = bytearray(file.read_bytes())
+    content[-9] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(Exception, match="Image 17 of") as caught:
+        take(open_shards(folder), 4)
+
+    @in_one_sentence
+    def command():
+        raise caught.value
+
+    with pytest.raises(click.ClickException) as shown:
+        command()
+    assert str(shown.value).startswith(f"Image 17 of {file} is damaged")
+    assert str(shown.value).endswith("with the same --env and --params.")
 
 
 # --- Steps ------------------------------------------------------------------------------------

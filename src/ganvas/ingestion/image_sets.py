@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ganvas.arrays import allocate
+from ganvas.arrays import allocate, limit_count
 from ganvas.channels import WHITE
 from ganvas.disk_space import explain_disk_error
 from ganvas.errors import GanvasError
@@ -34,7 +34,6 @@ from ganvas.ingestion.pack_worker import (
     read_chunk_array,
     read_chunk_results,
 )
-from ganvas.ingestion.storage import limit_files
 from ganvas.progress import track
 
 logger = logging.getLogger(__name__)
@@ -350,7 +349,6 @@ def _fit(pixels: np.ndarray, options: SetOptions) -> np.ndarray:
 
 
 def _decode(source: FolderSource, paths: list[str], options: SetOptions) -> ImageSet:
-    shape = (options.size, options.size, 3)
     decode_options = DecodeOptions(
         source.folder.resolve(),
         options.shape,
@@ -360,7 +358,7 @@ def _decode(source: FolderSource, paths: list[str], options: SetOptions) -> Imag
         options.background,
     )
     images = allocate((len(paths), *options.shape))
-    chunk = limit_files(CHUNK_SIZE, options.shape)
+    chunk = limit_count(CHUNK_SIZE, options.shape)
     count, tables = 0, []
     with tempfile.TemporaryDirectory() as folder:
         tasks = [

@@ -5,13 +5,13 @@ differ by little, compared with the contrast within them. Comparing all pairs wo
 large collection, so only images in the same cell of a coarse grid of a few features are compared.
 """
 
-import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from ganvas.arrays import limit_count
 from ganvas.channels import to_rgb
 from ganvas.ingestion.shards import ShardedImages
 
@@ -28,8 +28,8 @@ MIN_CONTRAST = 2.0
 # FEATURES + 1 parts of it in a feature at most once.
 FEATURES = 8
 CELL = 12.0
-# Images read at a time and their bytes, and pairs compared at a time.
-READ, READ_BYTES, COMPARED = 256, 2**26, 2**16
+# Images read at a time, fewer of large ones, and pairs compared at a time.
+READ, COMPARED = 256, 2**16
 # Neither black nor white shapes vanish before it.
 BACKGROUND = (128, 128, 128)
 # Members of cells that are compared pair by pair, and as a matrix of this many rows at most.
@@ -97,9 +97,9 @@ def _reduce(images: ShardedImages | np.ndarray) -> _Reduced:
     colors = np.empty((count, SIDE * SIDE * 3), np.uint8)
     gray = np.empty((count, GRAY_SIDE * GRAY_SIDE), np.uint8)
     contrast = np.empty(count, np.float32)
-    step = max(1, min(READ, READ_BYTES // math.prod(images.shape[1:])))
-    for start in range(0, count, step):
-        block = to_rgb(images[start : start + step], BACKGROUND)
+    read = limit_count(READ, images.shape[1:])
+    for start in range(0, count, read):
+        block = to_rgb(images[start : start + read], BACKGROUND)
         end = start + len(block)
         height, width = (side // GRAY_SIDE for side in block.shape[1:3])
         tiles = block.reshape(-1, GRAY_SIDE, height, GRAY_SIDE, width, 3)

@@ -13,6 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
+from ganvas.arrays import limit_count
 from ganvas.atomic_files import atomic_path
 from ganvas.errors import GanvasError
 from ganvas.ingestion.encoded_shards import (
@@ -35,7 +36,7 @@ from ganvas.ingestion.pack_worker import (
     read_chunk_results,
 )
 from ganvas.ingestion.shards import SHARD_NAME, SHARD_SIZE, write_shard
-from ganvas.ingestion.storage import Storage, limit_files
+from ganvas.ingestion.storage import Storage
 from ganvas.progress import track
 
 logger = logging.getLogger(__name__)
@@ -178,7 +179,8 @@ def _plan_shards(
     paths: list[str], options: DecodeOptions, work: Path, storage: Storage
 ) -> list[Shard]:
     chunks = _chunk_folder(work).resolve()
-    shard_size, chunk_size = (limit_files(n, options.shape) for n in (SHARD_SIZE, CHUNK_SIZE))
+    # Images of a chunk are in a worker's memory, and chunks of a shard on the disk beside it.
+    shard_size, chunk_size = (limit_count(n, options.shape) for n in (SHARD_SIZE, CHUNK_SIZE))
     name = ENCODED_NAME if storage == "encoded" else SHARD_NAME
     shards = []
     for number, start in enumerate(range(0, len(paths), shard_size)):

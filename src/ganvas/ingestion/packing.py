@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BeforeValidator, Field
 
+from ganvas.arrays import limit_count
 from ganvas.atomic_files import atomic_path, replace_folder
 from ganvas.base_params import Params
 from ganvas.disk_space import check_free_space, explain_disk_error
@@ -60,7 +61,6 @@ from ganvas.ingestion.storage import (
     StorageChoice,
     choose_storage,
     estimate_bytes,
-    limit_files,
 )
 
 logger = logging.getLogger(__name__)
@@ -200,7 +200,7 @@ def _check_space(work: Path, count: int, params: PackParams, storage: Storage) -
     held = sum(file.stat().st_size for file in work.rglob("*") if file.is_file())
     least, likely = estimate_bytes(params.image_shape, storage)
     # The chunks of a shard are kept until it is written; all other images may be duplicates.
-    chunks = min(count, limit_files(SHARD_SIZE, params.image_shape))
+    chunks = min(count, limit_count(SHARD_SIZE, params.image_shape))
     least = chunks * least * (1 - params.max_rejected_share) - held
     check_free_space(work.parent, least, (count + chunks) * likely - held, "packed images")
 

@@ -19,9 +19,6 @@ ENCODED_FROM = 2**17
 # Encoded bytes by raw bytes: those of paintings in full detail (benchmarks/storage.py), of gray
 # images and others; and what no collection of paintings falls below.
 RATIO_GRAY, RATIO, LEAST_RATIO = 0.65, 0.45, 0.05
-# Images of a chunk are in a worker's memory at once, and chunks of a shard on disk beside it, so
-# these have fewer files if their images are larger than 256×256 with transparency.
-SMALL_IMAGE = 256 * 256 * 4
 
 
 def choose_storage(shape: tuple[int, int, int], storage: StorageChoice) -> Storage:
@@ -47,13 +44,3 @@ def estimate_bytes(shape: tuple[int, int, int], storage: Storage) -> tuple[float
     if storage == "raw":
         return raw, raw
     return LEAST_RATIO * raw, (RATIO_GRAY if shape[2] == 1 else RATIO) * raw
-
-
-def limit_files(count: int, shape: tuple[int, int, int]) -> int:
-    """Return how many files a chunk or a shard takes, which is `count` for small images.
-
-    Example:
-        >>> limit_files(256, (256, 256, 3)), limit_files(256, (1024, 1024, 3))
-        (256, 21)
-    """
-    return max(1, min(count, count * SMALL_IMAGE // math.prod(shape)))

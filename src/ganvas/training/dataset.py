@@ -21,7 +21,7 @@ class TrainingSet(NamedTuple):
     """Images to train on.
 
     Attributes:
-        images: uint8 of shape (N, H, W, C), read from disk as needed.
+        images: uint8 of shape (N, H, W, C), read from disk and decoded as needed.
         positions: Indices of the training images among them, int64 of shape (n,).
         labels: Class number of each image, int32 of shape (N,); None without classes.
         num_classes: Number of classes K.
@@ -208,7 +208,11 @@ def make_dataset(
 
 
 def _stream(batches: Iterator[Batch], like: Batch) -> tf.data.Dataset:
-    """Return batches of the shapes and dtypes of `like` as a dataset that prefetches."""
+    """Return batches of the shapes and dtypes of `like` as a dataset that prefetches.
+
+    A thread of tf.data draws them while a step runs, and encoded images are decoded by several
+    (`ganvas.ingestion.encoded_shards`); memory holds three batches ahead of the step at most.
+    """
     signature = tuple(tf.TensorSpec(array.shape, array.dtype) for array in like)
     dataset = tf.data.Dataset.from_generator(lambda: batches, output_signature=signature)
     options = tf.data.Options()
