@@ -1,8 +1,8 @@
 """How a collection's images are stored, by their size: raw, or encoded without loss.
 
 Raw images are memory-mapped, which is fastest while the collection fits into the memory that the
-operating system has for files. Encoded ones take a quarter to two thirds of the disk, and a core
-decodes some 600 a second at 256 pixels, 140 at 512 and 35 at 1024, which is more than a GPU trains
+operating system has for files. Encoded ones take a seventh to two thirds of the disk, and a core
+decodes some 540 a second at 256 pixels, 130 at 512 and 30 at 1024, several times what a GPU trains
 on (benchmarks/storage.py).
 """
 
@@ -16,9 +16,9 @@ StorageChoice = Literal["auto", "raw", "encoded"]
 # in gray. Of smaller images, 100,000 are 13 GB at most, which memory can hold; there decoding would
 # only cost time.
 ENCODED_FROM = 2**17
-# Encoded bytes by raw bytes: those of paintings in full detail (benchmarks/storage.py), of gray
-# images and others; and what no collection of paintings falls below.
-RATIO_GRAY, RATIO, LEAST_RATIO = 0.65, 0.45, 0.05
+# Encoded bytes by raw bytes: of gray images in full detail and of others (benchmarks/storage.py),
+# and what only collections of plain drawings fall below.
+RATIO_GRAY, RATIO, LEAST_RATIO = 0.65, 0.45, 0.02
 
 
 def choose_storage(shape: tuple[int, int, int], storage: StorageChoice) -> Storage:
