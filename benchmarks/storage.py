@@ -165,7 +165,8 @@ def measure_ingestion(folders: list[Path], count: int, size: int) -> None:
         for number, image in enumerate(itertools.islice(made, count)):
             image.save(raw / f"{number:05d}.jpg", quality=90)
         records = pd.DataFrame(sorted(list_files(raw)), columns=["path", *FILE_STATS])
-        print("\nstorage  images  seconds  CPU seconds  bytes on disk  memory  an epoch's batches")
+        print("\nstorage  images  seconds  CPU seconds  bytes on disk  memory")
+        collections = {}
         for storage in ("raw", "encoded"):
             params = PackParams(size=size, storage=storage, workers=2, max_rejected_share=1)
             sampler, start = Sampler(), time.perf_counter()
@@ -179,10 +180,13 @@ def measure_ingestion(folders: list[Path], count: int, size: int) -> None:
             memory = sampler.memory / 1e6
             print(
                 f"{storage:8} {len(collection.images):6} {seconds:8.0f} "
-                f"{sampler.cpu_seconds():11.0f} {total:11.0f} MB {memory:5.0f} MB  "
-                f"{hash_epoch(collection)}",
+                f"{sampler.cpu_seconds():11.0f} {total:11.0f} MB {memory:5.0f} MB",
                 flush=True,
             )
+            collections[storage] = collection
+        # Last, since it imports TensorFlow, whose memory would be counted.
+        for storage, collection in collections.items():
+            print(f"batches of an epoch, {storage}: {hash_epoch(collection)}")
 
 
 def hash_epoch(collection: Collection) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from ganvas.arrays import limit_count
 from ganvas.errors import GanvasError
 from ganvas.ingestion.class_labels import label_columns
 from ganvas.ingestion.collection import read_manifest
@@ -15,7 +16,6 @@ from ganvas.ingestion.file_index import list_files
 from ganvas.ingestion.near_duplicates import group_near_duplicates
 from ganvas.ingestion.pack_worker import CHUNK_SIZE
 from ganvas.ingestion.packing import PackParams, _fingerprint, pack
-from ganvas.ingestion.storage import limit_files
 from odd_collections import draw_line_art, draw_photos, draw_sprite, draw_sprites
 
 NONE = pd.DataFrame({"path": [], "reason": []}, dtype="str")
@@ -145,6 +145,6 @@ def test_copies_of_sprites_and_drawings_are_found_but_no_others(tmp_path):
 
 
 def test_chunks_of_large_images_have_fewer_files():
-    assert limit_files(CHUNK_SIZE, (32, 32, 1)) == limit_files(CHUNK_SIZE, (256, 256, 3)) == 256
+    assert limit_count(CHUNK_SIZE, (32, 32, 1)) == limit_count(CHUNK_SIZE, (256, 256, 3)) == 256
     for shape in ((512, 512, 3), (1024, 1024, 4)):
-        assert 2**25 < limit_files(CHUNK_SIZE, shape) * np.prod(shape) <= 2**26
+        assert 2**25 < limit_count(CHUNK_SIZE, shape) * np.prod(shape) <= 2**26

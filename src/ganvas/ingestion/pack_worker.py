@@ -1,7 +1,7 @@
 """Decode chunks of image files in worker processes, and encode the images that are stored so."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -145,7 +145,7 @@ class _Images:
         self._raw[self._count] = pixels
         self._count += 1
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, Any]:
         """Return the arrays to save."""
         if self._raw is not None:
             return {"images": self._raw[: self._count]}

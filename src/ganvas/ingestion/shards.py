@@ -55,7 +55,7 @@ class ShardedImages:
             mask = shard_of == number
             shard, chosen = self._shards[number], positions[mask] - self._starts[number]
             if isinstance(shard, EncodedShard):
-                slots = np.flatnonzero(mask)
+                slots = np.flatnonzero(mask).tolist()
                 encoded += [(shard, *pair) for pair in zip(chosen.tolist(), slots, strict=True)]
             else:
                 images[mask] = shard[chosen]
