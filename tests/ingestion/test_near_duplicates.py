@@ -87,3 +87,11 @@ def test_small_collections(count):
 def test_many_equal_images_take_seconds():
     images = np.broadcast_to(decode(draw(7)), (3000, SIZE, SIZE, 3))
     assert not group_near_duplicates(images).any()
+
+
+@pytest.mark.parametrize("shape", [(32, 96, 3), (64, 64, 3)])
+def test_means_of_tiles_are_exact(shape):
+    images = np.random.default_rng(0).integers(0, 256, (3, *shape), np.uint8)
+    tiles = images.reshape(3, 16, shape[0] // 16, 16, shape[1] // 16, 3)
+    means = near_duplicates._average_tiles(images)
+    assert np.array_equal(means, tiles.mean((2, 4), dtype=np.float32))
