@@ -101,7 +101,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         image = cast(Image.Image, ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB"))
     # Profiles of CMYK and grayscale images apply to their own mode, others to RGB.
     if not profile or image.mode not in ("CMYK", "L"):
-        image = image.convert("RGB")
+        image = _convert(image, "RGB")
     if profile:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -110,4 +110,4 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
             image = cast(Image.Image, converted)  # None only with inPlace=True
         except (ImageCms.PyCMSError, OSError, ValueError):
             logger.debug("Ignoring a color profile that can't be used.")
-    return image.convert("RGB")
+    return _convert(image, "RGB")

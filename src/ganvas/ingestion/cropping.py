@@ -7,10 +7,9 @@ from PIL import Image
 
 from ganvas.channels import WHITE
 from ganvas.ingestion.color_conversion import Color, composite
-from ganvas.ingestion.resizing import resize
+from ganvas.ingestion.resizing import Box, resize
 
 Crop = Literal["center", "smart", "pad", "stretch"]
-Box = tuple[float, float, float, float]
 
 # Longer side of the thumbnail in which the smart crop looks for detail.
 DETAIL_SIDE = 96
@@ -19,7 +18,11 @@ MIDDLE_GRAY = (128, 128, 128)
 
 
 def crop_image(
-    image: Image.Image, size: tuple[int, int], crop: Crop = "center", background: Color = WHITE
+    image: Image.Image,
+    size: tuple[int, int],
+    crop: Crop = "center",
+    background: Color = WHITE,
+    area: Box | None = None,
 ) -> Image.Image:
     """Crop an image to the aspect ratio of a size, and resize it to that.
 
@@ -31,6 +34,8 @@ def crop_image(
             without its aspect ratio (stretch).
         background: Color of the padding, which is transparent in RGBA, and of fully transparent
             pixels.
+        area: The part of the image that is cropped; None: all of it. A larger image shows a little
+            more than the original where it was decoded at a fraction of its size.
 
     Returns:
         An image of the same mode.
@@ -39,15 +44,18 @@ def crop_image(
         >>> crop_image(Image.new("RGB", (300, 200)), (64, 96), "smart").size
         (64, 96)
     """
+    area = area or (0, 0, *image.size)
     if crop == "stretch":
-        return resize_any(image, size, None, background)
+        return resize_any(image, size, area, background)
+    whole_width, whole_height = area[2] - area[0], area[3] - area[1]
     if crop == "pad":
-        return _pad(image, size, background)
+        return _pad(image, size, background, area)
     # Not rounded: half a pixel of an image decoded at an eighth is four of the original.
-    width = min(image.width, image.height * size[0] / size[1])
-    height = min(image.height, image.width * size[1] / size[0])
+    width = min(whole_width, whole_height * size[0] / size[1])
+    height = min(whole_height, whole_width * size[1] / size[0])
     offset = 0.5 if crop == "center" else _find_detail(image, size)
-    left, top = (image.width - width) * offset, (image.height - height) * offset
+    left = area[0] + (whole_width - width) * offset
+    top = area[1] + (whole_height - height) * offset
     # Sums of floats may exceed the image by a tiny part of a pixel, which Pillow refuses.
     box = (left, top, min(left + width, image.width), min(top + height, image.height))
     return resize_any(image, size, box, background)
@@ -150,13 +158,14 @@ def _to_float(image: Image.Image, channel: int) -> np.ndarray:
     return np.asarray(image.getchannel(channel), np.float32)
 
 
-def _pad(image: Image.Image, size: tuple[int, int], background: Color) -> Image.Image:
+def _pad(image: Image.Image, size: tuple[int, int], background: Color, area: Box) -> Image.Image:
     inner = size
-    if image.width * size[1] > image.height * size[0]:
-        inner = size[0], max(1, round(image.height / image.width * size[0]))
-    elif image.width * size[1] < image.height * size[0]:
-        inner = max(1, round(image.width / image.height * size[1])), size[1]
-    resized = resize_any(image, inner, None, background)
+    width, height = area[2] - area[0], area[3] - area[1]
+    if width * size[1] > height * size[0]:
+        inner = size[0], max(1, round(height / width * size[0]))
+    elif width * size[1] < height * size[0]:
+        inner = max(1, round(width / height * size[1])), size[1]
+    resized = resize_any(image, inner, area, background)
     if inner == size:
         return resized
     if image.mode == "RGBA":

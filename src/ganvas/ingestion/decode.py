@@ -3,7 +3,6 @@
 import hashlib
 import io
 import logging
-import math
 import struct
 import warnings
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Literal, NamedTuple, cast
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
+from PIL.JpegImagePlugin import JpegImageFile
 
 from ganvas.channels import WHITE, to_rgb
 from ganvas.ingestion.color_conversion import MODES, Color, convert_color
@@ -20,13 +20,17 @@ from ganvas.ingestion.face_alignment import AlignedFace, align_face, align_faces
 from ganvas.ingestion.file_formats import check_whole_image, explain_unreadable, supported_formats
 from ganvas.ingestion.file_reading import UNREADABLE, read_file
 from ganvas.ingestion.rejection import Rejection
+from ganvas.ingestion.resizing import Box, transpose_box
 from ganvas.ingestion.sample_depth import load_8_bits
 
 logger = logging.getLogger(__name__)
 
-# JPEG files can be decoded at a half, a quarter or an eighth of their size; three times the target
-# size stays within 1.5 gray levels of full decoding (benchmarks/ingest.py).
-DRAFT_FACTOR = 3
+# JPEG files can be decoded at a half, a quarter or an eighth of their size, which averages squares
+# of pixels. For each scale, how many times as large as the target the original has to be: then the
+# result is within a gray level of that of full decoding, on average (benchmarks/ingestion.py).
+JPEG_SCALES = {8: 12, 4: 4, 2: 2, 1: 0}
+# JPEG 2000 files are decoded to this many times the target size, if they are too large to decode.
+JPEG_2000_FACTOR = 3
 # Faces are detected on 1024 pixels, those of groups on 2048, and may be a small part of the image:
 # twice that keeps detail, and more for images of more than 256 pixels.
 FACE_DRAFT, GROUP_DRAFT, FACE_SIDE = 2048, 4096, 256
@@ -35,6 +39,8 @@ MIN_SIDE = 8
 MAX_PIXELS = 90_000_000
 # Progressive JPEG files are held as coefficients of up to six bytes a pixel, at any scale.
 MAX_PROGRESSIVE_PIXELS = 2 * MAX_PIXELS
+# First bytes of all JPEG files.
+JPEG_START = b"\xff\xd8\xff"
 # A progressive JPEG file has about ten scans. Each takes the time of the whole image, even if it is
 # of a few bytes.
 MAX_SCANS = 100
@@ -223,11 +229,13 @@ def _decode_content(
     try:
         source = _open(content, formats)
         original = source.size
-        _reduce(source, content, (width, height), align, max_pixels)
+        area = _reduce(source, content, (width, height), align, max_pixels)
         loaded, is_guess = load_8_bits(source, lambda: _open(content, formats))
         # Profile and orientation are those of the file, which a scaled image has not.
         method = _find_rotation(source)
-        upright = loaded if method is None else loaded.transpose(method)
+        upright = loaded
+        if method is not None:
+            upright, area = loaded.transpose(method), transpose_box(area, loaded.size, method)
         original = original[::-1] if method in SWAPPING else original
         image = convert_color(upright, source.info.get("icc_profile"), needed, background)
     except Rejection:
@@ -250,7 +258,8 @@ def _decode_content(
     decoded = []
     for part, size in faces:
         part = part if part.mode == MODES[channels] else part.convert(MODES[channels])
-        pixels = to_pixels(crop_image(part, (width, height), crop, background))
+        where = area if align == "none" else None
+        pixels = to_pixels(crop_image(part, (width, height), crop, background, where))
         # In pixels of the file, which may have been decoded at a reduced size.
         sides = [side * a / b for side, a, b in zip(size, original, image.size, strict=True)]
         decoded.append((pixels, (max(1, round(sides[0])), max(1, round(sides[1])))))
@@ -262,8 +271,10 @@ def _measure_contrast(pixels: np.ndarray) -> float:
     step = max(1, min(pixels.shape[:2]) // CONTRAST_SIDE)
     part = pixels[::step, ::step]
     grounds = [to_rgb(part, color) for color in (WHITE, BLACK)] if part.shape[2] == 4 else [part]
-    ranges = [np.quantile(levels, (0.02, 0.98)) for levels in grounds]
-    return float(max(high - low for low, high in ranges))
+    # np.quantile would take ten times as long.
+    ranges = [np.sort(levels, axis=None, kind="stable") for levels in grounds]
+    rest = ranges[0].size // 50
+    return max(float(levels[-1 - rest]) - float(levels[rest]) for levels in ranges)
 
 
 def _read(path: Path) -> bytes:
@@ -276,6 +287,9 @@ def _read(path: Path) -> bytes:
 def _open(content: bytes, formats: tuple[str, ...] | None) -> Image.Image:
     """Open an image of any size, which `_reduce` judges."""
     names = [name for name in supported_formats() if formats is None or name in formats]
+    if content.startswith(JPEG_START):
+        # Pillow tries one format after the other.
+        names.sort(key=lambda name: name != "JPEG")
     try:
         return Image.open(io.BytesIO(content), formats=names)
     except Image.DecompressionBombError:
@@ -292,7 +306,7 @@ def _open(content: bytes, formats: tuple[str, ...] | None) -> Image.Image:
 
 def _reduce(
     image: Image.Image, content: bytes, size: tuple[int, int], align: Align, max_pixels: float
-) -> None:
+) -> Box:
     """Choose the scale at which an opened image is decoded, if its format has several.
 
     Args:
@@ -301,6 +315,10 @@ def _reduce(
         size: Width and height to which it will be cropped and resized, once it is upright.
         align: Whether faces will be aligned before.
         max_pixels: Maximum number of pixels to decode.
+
+    Returns:
+        The part of the decoded image that shows the whole image: the last row and column may
+        average squares of pixels that lie partly beyond its edge.
 
     Raises:
         Rejection: It is too small, or too large even so.
@@ -311,26 +329,33 @@ def _reduce(
     pixels = image.width * image.height
     if pixels > max(MAX_PROGRESSIVE_PIXELS, 2 * max_pixels) and _is_progressive(image, content):
         raise _too_large(pixels, max(MAX_PROGRESSIVE_PIXELS, 2 * max_pixels), "progressive ")
-    if image.format in ("JPEG", "MPO") and content.count(b"\xff\xda") > MAX_SCANS:
+    if _is_progressive(image, content) and content.count(b"\xff\xda") > MAX_SCANS:
         raise Rejection(f"a JPEG of more than {MAX_SCANS} scans: save it again")
     # Of other formats, the EXIF header may come last, and they can't be reduced.
     is_lying = image.format in ("JPEG", "MPO") and _find_rotation(image) in SWAPPING
-    width, height = size[::-1] if is_lying else size
-    draft = (width * DRAFT_FACTOR, height * DRAFT_FACTOR)
+    wanted = size[::-1] if is_lying else size
+    # How many times as large as the target the image is.
+    factor = min(side / least for side, least in zip(image.size, wanted, strict=True))
     if align != "none":
         side = FACE_DRAFT if align == "faces" else GROUP_DRAFT
-        scale = side * max(1, max(size) / FACE_SIDE) / max(image.size)
-        draft = (math.ceil(image.width * scale), math.ceil(image.height * scale))
+        factor = max(image.size) / (side * max(1, max(size) / FACE_SIDE))
     if isinstance(image, Jpeg2KImageFile) and pixels > max_pixels:
-        factor = min(width // wanted for width, wanted in zip(image.size, draft, strict=True))
-        levels = min(JPEG_2000_LEVELS, max(factor, 1).bit_length() - 1)
+        factor /= JPEG_2000_FACTOR if align == "none" else 1
+        levels = min(JPEG_2000_LEVELS, max(int(factor), 1).bit_length() - 1)
         image.reduce = levels
         pixels >>= 2 * levels
+        area: Box = (0, 0, *image.size)
     else:
-        image.draft("RGB", draft)
+        if isinstance(image, JpegImageFile):
+            # Pillow would copy the file in pieces of 64 KiB.
+            image.decodermaxblock = len(content)
+        scale = next(scale for scale, least in JPEG_SCALES.items() if factor >= least)
+        drafted = image.draft("RGB", (image.width // scale, image.height // scale))
+        area = drafted[1] if drafted else (0, 0, *image.size)
         pixels = image.width * image.height
     if pixels > max_pixels:
         raise _too_large(pixels, max_pixels)
+    return area
 
 
 def _is_progressive(image: Image.Image, content: bytes) -> bool:
