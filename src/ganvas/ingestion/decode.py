@@ -18,7 +18,7 @@ from ganvas.ingestion.color_conversion import MODES, Color, convert_color
 from ganvas.ingestion.cropping import Crop, crop_image, to_pixels
 from ganvas.ingestion.face_alignment import AlignedFace, align_face, align_faces
 from ganvas.ingestion.file_formats import check_whole_image, explain_unreadable, supported_formats
-from ganvas.ingestion.file_reading import UNREADABLE, read_file
+from ganvas.ingestion.file_reading import explain_error, read_file
 from ganvas.ingestion.rejection import Rejection
 from ganvas.ingestion.resizing import Box, transpose_box
 from ganvas.ingestion.sample_depth import load_8_bits
@@ -101,6 +101,7 @@ def decode_image(
     align: Align = "none",
     max_pixels: float = MAX_PIXELS,
     background: Color = WHITE,
+    content: bytes | None = None,
 ) -> DecodedImage:
     """Read one image file, rotate it upright, crop it to an aspect ratio and resize it.
 
@@ -117,6 +118,7 @@ def decode_image(
         max_pixels: Maximum number of pixels to decode, see `decode_content`.
         background: Color behind transparent parts of gray and RGB images and behind padding, and
             that of fully transparent pixels.
+        content: Content of the file, if it has been read.
 
     Raises:
         Rejection: The file can't be read or decoded, or has no face; the message is the reason.
@@ -126,7 +128,8 @@ def decode_image(
         >>> decode_image(Path("photo.jpg"), shape=(96, 64, 3), crop="smart").pixels.shape
         (96, 64, 3)
     """
-    return _decode_file(path, shape, crop, align, max_pixels, background)[0]
+    content = _read(path) if content is None else content
+    return _decode_file(content, shape, crop, align, max_pixels, background)[0]
 
 
 def decode_faces(
@@ -135,6 +138,7 @@ def decode_faces(
     crop: Crop = "center",
     max_pixels: float = MAX_PIXELS,
     background: Color = WHITE,
+    content: bytes | None = None,
 ) -> list[DecodedImage]:
     """Read one image file like `decode_image`, and align each of its faces.
 
@@ -146,6 +150,7 @@ def decode_faces(
         crop: Part of the aligned images to keep.
         max_pixels: Maximum number of pixels to decode, see `decode_content`.
         background: Color behind transparent parts and padding.
+        content: Content of the file, if it has been read.
 
     Returns:
         One image a face, from left to right, see `align_faces`; at least one.
@@ -154,13 +159,13 @@ def decode_faces(
         Rejection: The file can't be read or decoded, or has no face; the message is the reason.
         GanvasError: The face detector is not installed.
     """
-    return _decode_file(path, shape, crop, "all_faces", max_pixels, background)
+    content = _read(path) if content is None else content
+    return _decode_file(content, shape, crop, "all_faces", max_pixels, background)
 
 
 def _decode_file(
-    path: Path, shape: Shape, crop: Crop, align: Align, max_pixels: float, background: Color
+    content: bytes, shape: Shape, crop: Crop, align: Align, max_pixels: float, background: Color
 ) -> list[DecodedImage]:
-    content = _read(path)
     try:
         images, is_guess = _decode_content(
             content, shape, crop, align, None, max_pixels, background
@@ -281,7 +286,7 @@ def _read(path: Path) -> bytes:
     try:
         return read_file(path)
     except OSError as error:
-        raise Rejection(f"{UNREADABLE}: {error.strerror or error}") from error
+        raise explain_error(error) from error
 
 
 def _open(content: bytes, formats: tuple[str, ...] | None) -> Image.Image:

@@ -19,7 +19,7 @@ from ganvas.ingestion.decode import (
     decode_image,
 )
 from ganvas.ingestion.encoded_shards import EncodedImages, encode_pixels
-from ganvas.ingestion.file_reading import UNREADABLE, read_file
+from ganvas.ingestion.file_reading import UNREADABLE, read_file, read_files
 from ganvas.ingestion.rejection import NoAnswer, Rejection
 from ganvas.ingestion.storage import Storage
 
@@ -92,9 +92,10 @@ def make_chunk(task: ChunkTask) -> None:
     images = _Images(task.storage, len(task.paths), options.shape)
     results, files, sizes = [], [], []
     unanswered = 0
-    for file, path in enumerate(task.paths):
+    contents = read_files([options.raw / path for path in task.paths])
+    for file, (path, content) in enumerate(zip(task.paths, contents, strict=True)):
         try:
-            decoded = _decode(options.raw / path, options)
+            decoded = _decode(options.raw / path, content, options)
         except Rejection as rejection:
             results.append(("", str(rejection), ""))
             files.append(file)
@@ -155,12 +156,14 @@ class _Images:
         }
 
 
-def _decode(path: Path, options: DecodeOptions) -> list[DecodedImage]:
+def _decode(path: Path, content: bytes | Rejection, options: DecodeOptions) -> list[DecodedImage]:
+    if isinstance(content, Rejection):
+        raise content
     if options.align == "all_faces":
         return decode_faces(
-            path, options.shape, options.crop, options.max_pixels, options.background
+            path, options.shape, options.crop, options.max_pixels, options.background, content
         )
-    return [decode_image(path, *options[1:])]
+    return [decode_image(path, *options[1:], content)]
 
 
 def has_recovered(results: pd.DataFrame, raw: Path) -> bool:
