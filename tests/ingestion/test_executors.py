@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -64,6 +65,17 @@ def test_a_single_task_starts_no_process(tmp_path):
         Job(tmp_path, 0)
     ]
     assert processes(tmp_path) == {os.getpid()}
+
+
+def meet(barrier: threading.Barrier) -> None:
+    barrier.wait(30)
+
+
+def test_threads_run_tasks_at_the_same_time_in_this_process():
+    # No thread could pass it alone, and no barrier can be sent to another process.
+    barrier = threading.Barrier(2)
+    options = ExecutorOptions(workers=2, threads=True)
+    assert len(list(run_tasks(meet, [barrier] * 4, options))) == 4
 
 
 def test_without_tasks_nothing_runs():

@@ -263,11 +263,14 @@ def test_the_work_folder_of_another_source_is_deleted(raw, tmp_path, monkeypatch
 
 
 @pytest.mark.slow
-def test_bytes_do_not_depend_on_the_executor(raw, tmp_path):
+def test_bytes_do_not_depend_on_the_executor(raw, tmp_path, monkeypatch):
     pack_all(raw, tmp_path / "one")
+    pack_all(raw, tmp_path / "threads", workers=2)
+    monkeypatch.setattr("ganvas.ingestion.packing.SMALL_FILES", 0)
     pack_all(raw, tmp_path / "processes", workers=3)
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
         pack_all(raw, tmp_path / "cluster", scheduler=cluster.scheduler_address)
+    assert contents(tmp_path / "threads") == contents(tmp_path / "one")
     assert contents(tmp_path / "processes") == contents(tmp_path / "one")
     assert contents(tmp_path / "cluster") == contents(tmp_path / "one")
     for workers in (1, 2):
@@ -281,6 +284,8 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, sys.argv[1])
     import test_pack_job
+    from ganvas.ingestion import packing
+    packing.SMALL_FILES = 0
     test_pack_job.pack_job.SHARD_SIZE, test_pack_job.pack_job.CHUNK_SIZE = 8, 3
     test_pack_job.pack_all(Path(sys.argv[2]), Path(sys.argv[3]), storage=sys.argv[4], workers=2)
 """

@@ -353,3 +353,18 @@ def test_an_unchanged_collection_of_an_earlier_version_is_kept_and_gets_its_para
     monkeypatch.setattr(pack_worker, "decode_image", lambda *_: pytest.fail("decoded again"))
     assert pack_all(raw, tmp_path / "packed").index.equals(before)
     assert read_manifest(tmp_path / "packed") == old | {"parameters": manifest["parameters"]}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "align", "expected"),
+    [
+        ([200_000] * 400, "none", True),
+        ([200_000] * 400, "faces", False),
+        ([200_000] * 5000, "none", False),
+        ([5_000_000] * 400, "none", False),
+        ([200_000] * 399 + [20_000_000], "none", False),
+    ],
+)
+def test_small_sources_are_decoded_without_processes(sizes, align, expected):
+    records = pd.DataFrame({"bytes": sizes})
+    assert packing._is_small(records, PackParams(align=align)) == expected

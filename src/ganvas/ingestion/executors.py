@@ -37,10 +37,13 @@ class ExecutorOptions(NamedTuple):
     Attributes:
         scheduler: Address of a Dask scheduler, such as tcp://10.0.0.1:8786; None: this machine.
         workers: Processes on this machine; None: one per core that it may use.
+        threads: Whether the workers are threads of this process, which start at once, and end with
+            it if one of them crashes.
     """
 
     scheduler: str | None = None
     workers: int | None = None
+    threads: bool = False
 
 
 def run_tasks(
@@ -107,8 +110,8 @@ def _open_executor(
     workers = min(options.workers or count_cpus(), tasks)
     # Starting a process takes a second, so one worker is a thread. But not after a crash, since
     # the task that crashed a process would crash this one too.
-    in_process = workers == 1 and not crashes
-    executor = ThreadPoolExecutor(1) if in_process else _open_process_pool(workers)
+    in_process = (options.threads or workers == 1) and not crashes
+    executor = ThreadPoolExecutor(workers) if in_process else _open_process_pool(workers)
     try:
         yield executor, workers
     finally:

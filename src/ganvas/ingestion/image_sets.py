@@ -43,6 +43,8 @@ logger = logging.getLogger(__name__)
 ARRAY_NAMES = ("images", "arr_0")
 # Bytes of an .npz file that are read at once.
 BLOCK_BYTES = 2**25
+# Files that are decoded before a process would have started.
+THREADED_FILES = 256
 # Pillow's modes of one channel.
 GRAY_MODES = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
 ARRAY_SHAPE = "(N, H, W, C), C = 1, 3 or 4"
@@ -369,7 +371,8 @@ def _decode(source: FolderSource, paths: list[str], options: SetOptions) -> Imag
             )
             for start in range(0, len(paths), chunk)
         ]
-        running = run_tasks(make_chunk, tasks, ExecutorOptions(None, options.workers))
+        threads = len(paths) <= THREADED_FILES
+        running = run_tasks(make_chunk, tasks, ExecutorOptions(None, options.workers, threads))
         for _ in track(running, f"Reading {source.folder.name}", total=len(tasks)):
             pass
         for task in tasks:

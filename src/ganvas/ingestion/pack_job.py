@@ -187,7 +187,9 @@ def _plan_shards(
         end = min(start + shard_size, len(paths))
         bounds = pairwise([*range(start, end, chunk_size), end])
         tasks = [
-            ChunkTask(chunks / f"{first:09d}.npz", tuple(paths[first:last]), options, storage)
+            ChunkTask(
+                chunks / f"{first:09d}-{last:09d}.npz", tuple(paths[first:last]), options, storage
+            )
             for first, last in bounds
         ]
         images = work / "whole" / name.format(number)

@@ -25,7 +25,7 @@ from ganvas.ingestion.storage import Storage
 
 # Files per chunk, of large images fewer: enough to outweigh the overhead of a task, few enough to
 # bound the memory of a worker and the work lost when it is killed.
-CHUNK_SIZE = 256
+CHUNK_SIZE = 64
 # Types of the columns of a table of results.
 RESULT_TYPES = {
     "path": "str",

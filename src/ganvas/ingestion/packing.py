@@ -65,7 +65,9 @@ from ganvas.ingestion.storage import (
 
 logger = logging.getLogger(__name__)
 
-# Part of the fingerprint; increase it when the same input would be packed to other bytes.
+# Part of the fingerprint; increase it when the same input would be packed to other images. Levels
+# that differ by the error of resampling don't count: earlier collections are as good, and their
+# runs can be resumed only as long as they stay.
 FORMAT_VERSION = 3
 # Column of the index that counts the faces of a file.
 FACE_NUMBER = "face_number"
@@ -74,6 +76,9 @@ ORIGINAL_SIZE = ["original_width", "original_height"]
 # Parameters of later versions, which are part of fingerprints only where they are set, so that
 # collections of earlier versions keep theirs.
 LATER_PARAMS = {"channels", "background"}
+# A source of fewer files and bytes, none of which is large, is decoded in two or three seconds a
+# core, which starting a process takes too.
+SMALL_FILES, SMALL_BYTES, LARGE_FILE = 4096, 2**29, 2**23
 # Parameters that do not change the images, so they are not part of the fingerprint.
 EXECUTION_PARAMS = {"storage", "max_rejected_share", "workers", "scheduler"}
 
@@ -316,6 +321,17 @@ def _fingerprint(records: pd.DataFrame, params: PackParams) -> str:
     return state.hexdigest()
 
 
+def _is_small(records: pd.DataFrame, params: PackParams) -> bool:
+    """Return whether starting processes would take longer than they save.
+
+    Pillow decodes without holding Python's lock. Large files need the memory, and alignment the
+    time, for which processes are better: if one is killed, it is replaced.
+    """
+    sizes = records["bytes"]
+    is_small = len(sizes) <= SMALL_FILES and sizes.sum() <= SMALL_BYTES
+    return bool(is_small and sizes.max() <= LARGE_FILE and params.align == "none")
+
+
 def _pack_files(
     records: pd.DataFrame, raw: Path, work: Path, params: PackParams, storage: Storage
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -337,7 +353,7 @@ def _pack_files(
         max_pixels,
         read_color(params.background),
     )
-    executor_options = ExecutorOptions(params.scheduler, params.workers)
+    executor_options = ExecutorOptions(params.scheduler, params.workers, _is_small(records, params))
     results = None
     shards = pack_shards(records["path"], decode_options, work, executor_options, storage)
     for results in shards:
