@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 WIDTHS = {"latent": 6, "generator_width": 2, "projection": 4, "head_width": 4, "pixel_width": 2}
 
 
-def build(seed: int, **widths: int) -> keras.Model:
+def build(seed: int, **widths: int | str) -> keras.Model:
     """Build a discriminator with a frozen backbone."""
     keras.utils.set_random_seed(seed)
     return build_projected(ProjectedParams(**WIDTHS | widths), (32, 32, 3)).discriminator
@@ -57,6 +57,26 @@ def test_a_matching_frozen_backbone_alone_is_rejected(saved):
     target = build(1, projection=8, head_width=8, pixel_width=4)
     with pytest.raises(GanvasError, match=r"No layer of .* fits the discriminator: .*\.$"):
         load_matching_weights(target, saved[0])
+
+
+def test_a_pretrained_backbone_is_not_replaced_by_another(saved):
+    target = build(1, backbone="efficientnet_lite1")
+    before = target.get_layer("backbone").get_weights()
+    load_matching_weights(target, saved[0])
+    for a, b in zip(target.get_layer("backbone").get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    # The heads have the same shapes on both.
+    for a, b in zip(*(x.get_layer("heads").get_weights() for x in (target, saved[1])), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_another_number_of_channels_leaves_the_layers_at_the_image_anew(saved, caplog):
+    keras.utils.set_random_seed(1)
+    target = build_projected(ProjectedParams(**WIDTHS), (32, 32, 4)).discriminator
+    with caplog.at_level(logging.INFO):
+        load_matching_weights(target, saved[0])
+    assert "The discriminator starts from 12 of 13 layers" in caplog.text
+    assert caplog.messages[-1].startswith("Starting anew: ") and "×4×2" in caplog.messages[-1]
 
 
 def test_the_prior_of_a_saved_generator_is_left_out(tmp_path, caplog):

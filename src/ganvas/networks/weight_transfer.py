@@ -19,8 +19,9 @@ def load_matching_weights(network: keras.Model, folder: Path) -> None:
 
     Layers are matched in their order. A network of another size or with classes has more or fewer
     layers: then as many as possible are matched, see `match_layers`. What is taken and what starts
-    anew is logged. Frozen layers are copied too, but not counted, since some are equal in all runs.
-    A generator's latent prior is left out: it belongs to the images of its run.
+    anew is logged. Frozen layers are copied too, but not counted. Left out are a discriminator's
+    backbone, whose pretrained weights are those of its name, and a generator's latent prior, which
+    belongs to the images of its run.
 
     Args:
         network: The network whose weights are set.
@@ -151,11 +152,11 @@ def _describe_layer(layer: keras.Layer) -> str:
 
 
 def _list_layers(network: keras.Model) -> list[keras.Layer]:
-    """List the layers with weights, those of nested models included."""
+    """List the layers with weights, those of nested models included, but for the backbone."""
     layers: list[keras.Layer] = []
     for layer in network.layers:
         if isinstance(layer, keras.Model):
-            layers += _list_layers(layer)
+            layers += _list_layers(layer) if layer.name != "backbone" else []
         elif layer.weights:
             layers.append(layer)
     return layers
