@@ -4,7 +4,6 @@ import pytest
 
 from ganvas.base_params import check_params
 from ganvas.errors import GanvasError
-from ganvas.networks.config import BACKBONE
 from ganvas.pipelines.train.params import KID_EXTRACTOR
 from ganvas.project_params import ProjectParams
 from projects import load_config
@@ -65,7 +64,17 @@ def test_the_backbone_of_the_discriminator_can_not_be_the_feature_extractor():
     # Epochs are compared by another network, for every discriminator.
     raw["train"]["kid_validation"]["interval"] = 5
     check_params(ProjectParams, raw)
-    assert KID_EXTRACTOR != BACKBONE
+
+
+def test_the_chosen_backbone_excludes_the_same_network_for_metrics_and_for_selection():
+    lite1 = {"network__projected__backbone": KID_EXTRACTOR}
+    check_with(**lite1, evaluate__extractor="efficientnet_lite0")
+    with pytest.raises(GanvasError, match=r"backbone is efficientnet_lite1, and evaluate\.extract"):
+        check_with(**lite1, evaluate__extractor="efficientnet_lite1")
+    with pytest.raises(GanvasError, match=r"network\.projected\.backbone=efficientnet_lite0, or "):
+        check_with(**lite1, train__kid_validation__interval=5)
+    # Networks without a backbone ignore it.
+    check_with(**lite1, network__name="r3gan", train__kid_validation__interval=5)
 
 
 def test_the_network_that_selects_the_best_epoch_can_not_be_the_feature_extractor():
@@ -132,4 +141,15 @@ def test_widths_that_do_not_fit_the_size_are_refused_before_a_run():
     widths = {"network__dcgan__discriminator_widths": [8, 16]}
     with pytest.raises(GanvasError, match="images of 64 pixels need 4 widths"):
         check_with(network__name="dcgan", **widths)
+    with pytest.raises(
+        GanvasError, match=r"64×96 pixels .*, for feature maps of sizes 32×48, 16×24"
+    ):
+        check_with(network__name="dcgan", ingest__size=[96, 64], **widths)
     check_with(network__name="projected", **widths)
+
+
+def test_a_scale_of_the_backbone_that_does_not_fit_the_size_is_refused_before_a_run():
+    scale = {"network__projected__input_upscale": 0.5}
+    check_with(ingest__size=[512, 384], **scale)
+    with pytest.raises(GanvasError, match=r"480×480 pixels would be 240×240 .*; set 1, 2, 4 or 8"):
+        check_with(ingest__size=480, **scale)

@@ -7,7 +7,6 @@ from pydantic import model_validator
 from ganvas.base_params import Params
 from ganvas.image_shape import check_network_size
 from ganvas.networks import NETWORKS, NetworkParams
-from ganvas.networks.config import BACKBONE, DcganParams
 from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.pipelines.export.params import ExportParams
 from ganvas.pipelines.fetch.params import FetchParams
@@ -46,11 +45,18 @@ class ProjectParams(Params):
                 "selects the best epoch, so metrics would be biased: set "
                 "evaluate.extractor=efficientnet_lite2, or train.kid_validation.interval=null"
             )
-        if self.network.name == "projected" and self.evaluate.extractor == BACKBONE:
+        name, backbone = self.network.name, getattr(self.network.chosen, "backbone", None)
+        if backbone and self.evaluate.extractor == backbone:
             raise ValueError(
-                f"network.name is projected, whose discriminator's backbone is {BACKBONE}, and "
+                f"network.name is {name}, whose discriminator's backbone is {backbone}, and "
                 "evaluate.extractor is the same network, so metrics would be biased: set "
                 "evaluate.extractor=efficientnet_lite2"
+            )
+        if kid_validation and backbone == KID_EXTRACTOR:
+            raise ValueError(
+                f"network.{name}.backbone is {backbone}, by which train.kid_validation selects the "
+                f"best epoch, so the choice would be biased: set network.{name}.backbone="
+                "efficientnet_lite0, or train.kid_validation.interval=null"
             )
         return self
 
@@ -58,14 +64,15 @@ class ProjectParams(Params):
     def _check_training_of_the_network(self) -> "ProjectParams":
         """Check what only some networks use, or can't be trained with."""
         network = self.network.chosen
-        check_network_size(*self.ingest.image_shape[:2])
+        size = self.ingest.image_shape[:2]
+        check_network_size(*size)
         if NETWORKS[self.network.name].anchored:
             self.train.check_anchors()
         # A network of one's own needs no such property: training checks its layers too.
         if getattr(network, "discriminator_has_batch_norm", False):
             self.train.penalty.check_batch_norm()
-        if isinstance(network, DcganParams):
-            network.check_size(*self.ingest.image_shape[:2])
+        if check_size := getattr(network, "check_size", None):
+            check_size(*size)
         return self
 
     def choices(self) -> dict[str, str]:

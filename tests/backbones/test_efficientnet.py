@@ -117,7 +117,7 @@ def test_the_pyramid_has_the_feature_maps_of_the_whole_network(variant, monkeypa
     consumers = [f"blocks.{number}.expand_conv" for number in starts] + ["conv_head"]
     whole = keras.Model(network.input, [network.get_layer(name).input for name in consumers])
     images = np.stack([draw_pattern(side), draw_pattern(side)[::-1]])
-    pyramid = build_pyramid(variant, side)
+    pyramid = build_pyramid(variant, (side, side, 3))
     assert pyramid.trainable_weights == []
     maps = pyramid.predict_on_batch(images / 127.5 - 1)
     assert [x.shape[1] for x in maps] == [16, 8, 4, 2]

@@ -3,9 +3,12 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from pydantic import ValidationError
 
 from ganvas.networks.projected_gan import ProjectedParams, build_projected
+from ganvas.training.adversary import Adversary
+from ganvas.training.config import TrainParams
 
 pytestmark = pytest.mark.slow
 
@@ -93,6 +96,55 @@ def test_max_width_limits_the_generator():
     assert widths == [32, 32, 32, 16, 8, 3]
 
 
-def test_input_upscale_must_be_a_power_of_two():
+def test_images_are_averaged_for_the_backbone_alone(images):
+    averaged, smaller = build(input_upscale=0.5), build(side=32)
+    means = images.reshape(2, 32, 2, 32, 2, 3).mean(axis=(2, 4))
+    first, second = (next(submodels(networks)) for networks in (averaged, smaller))
+    maps = first(images)
+    np.testing.assert_array_equal(maps[0], images)
+    for a, b in zip(maps[1:], second(means)[1:], strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+    assert averaged.discriminator(images).shape == (2, 80)
+
+
+def test_input_upscale_is_a_power_of_two_and_whole_numbers_stay_whole():
     with pytest.raises(ValidationError, match="1, 2, 4 or 8"):
         ProjectedParams(input_upscale=3)
+    assert repr(ProjectedParams(input_upscale=2.0).input_upscale) == "2"
+
+
+@pytest.fixture(scope="module")
+def transparent():
+    keras.utils.set_random_seed(0)
+    return build_projected(ProjectedParams(**NARROW), (96, 64, 4))
+
+
+def test_the_backbone_sees_transparent_images_on_random_backgrounds_in_training(transparent):
+    adversary = Adversary(transparent.discriminator, TrainParams())
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 96, 64, 4)).astype(np.float32)
+    weights = transparent.discriminator.get_weights()
+    logits = []
+    for _ in range(2):
+        # Each forward pass updates the vectors of spectral norm.
+        transparent.discriminator.set_weights(weights)
+        logits.append(np.asarray(adversary.forward(images, None).logits))
+    first, second = logits
+    # Five heads of 6×4 logits: that on the image itself sees no background.
+    assert first.shape == (2, 120)
+    np.testing.assert_allclose(first[:, :24], second[:, :24], atol=1e-5)
+    assert (np.abs(first - second)[:, 24:] > 1e-4).mean() > 0.9
+    # Afterwards it is the same each time.
+    backbone, _ = submodels(transparent)
+    for a, b in zip(backbone(images), backbone(images), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_backbone_has_a_gradient_by_alpha(transparent):
+    backbone, _ = submodels(transparent)
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 96, 64, 4)).astype(np.float32)
+    images = tf.constant(images)
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        total = tf.reduce_sum(backbone(images, training=True)[1] ** 2)
+    by_channel = np.abs(tape.gradient(total, images)).mean(axis=(0, 1, 2))
+    assert by_channel[3] > 0.1 * by_channel[:3].mean() > 0

@@ -121,7 +121,7 @@ def assert_constant_weights_change_nothing(
 
 @pytest.mark.slow
 def test_the_backbone_with_constant_weights_agrees_with_itself():
-    backbone = build_pyramid("lite0", 32)
+    backbone = build_pyramid("lite0", (32, 32, 3))
     images = np.random.default_rng(0).uniform(-1, 1, (3, 32, 32, 3)).astype(np.float32)
     constant = assert_constant_weights_change_nothing(backbone, images, 1e-4)
     plain = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)

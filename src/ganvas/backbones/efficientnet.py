@@ -19,6 +19,7 @@ import numpy as np
 from keras import KerasTensor, layers
 
 from ganvas.backbones.precision import dtype_policy
+from ganvas.backbones.rgb_input import to_rgb
 from ganvas.backbones.state_dict import assign_weights, kernel_axes, read_state_dict
 from ganvas.errors import GanvasError
 
@@ -119,38 +120,44 @@ def build_efficientnet(variant: Variant, weights: dict[str, np.ndarray]) -> kera
     return network
 
 
-def build_pyramid(variant: Variant, side: int, input_upscale: int = 1) -> keras.Model:
+def build_pyramid(
+    variant: Variant, image_shape: tuple[int, int, int], input_upscale: float = 1
+) -> keras.Model:
     """Build a frozen backbone that returns feature maps of four sizes, for a discriminator.
 
     Batch normalization is folded into the convolutions before it, with equal maps as result.
 
     Args:
         variant: The scale of the network.
-        side: Side S of the images, a multiple of 32; it may differ from the training size, since
-            the filters respond to edges and textures at any size.
-        input_upscale: Factor by which images are upsampled first.
+        image_shape: (H, W, C) of the images; H and W times `input_upscale` must be multiples of 32.
+            They may differ from the training size, since the filters respond to edges and textures
+            at any size. C is 3, or 1 or 4, for which see `ganvas.backbones.rgb_input`.
+        input_upscale: Factor of both sides: above 1 images are upsampled first, below 1 averaged
+            over squares of as many pixels.
 
     Returns:
-        A network from images (N, S, S, 3) in [-1, 1] to four feature maps, of sides S / 4, S / 8,
-        S / 16 and S / 32, times `input_upscale`.
+        A network from images (N, H, W, C) in [-1, 1] to four feature maps, of sides H / 4 and
+        W / 4, H / 8 and W / 8, … and H / 32 and W / 32, times `input_upscale`.
 
     Raises:
         GanvasError: The weights aren't installed.
 
     Example:
-        >>> [tuple(x.shape) for x in build_pyramid("lite0", 64)(np.zeros((1, 64, 64, 3)))]
+        >>> [tuple(x.shape) for x in build_pyramid("lite0", (64, 64, 3))(np.zeros((1, 64, 64, 3)))]
         [(1, 16, 16, 24), (1, 8, 8, 40), (1, 4, 4, 112), (1, 2, 2, 320)]
     """
     weights = _rename(load_weights(variant))
-    images = keras.Input((side, side, 3), name="images")
-    x = images
+    images = keras.Input(image_shape, name="images")
+    x = to_rgb(images)
+    if input_upscale < 1:
+        x = layers.AveragePooling2D(round(1 / input_upscale))(x)
     if input_upscale > 1:
         x = layers.UpSampling2D(input_upscale, interpolation="bilinear")(x)
     # From [-1, 1] to the whole network's scale of [0, 255].
     x = layers.Rescaling(127.5 / 128, offset=0.5 / 128)(x)
     # The last block of each size overwrites the earlier ones.
     maps = {x.shape[1]: x for x in _block_outputs(x, SCALES[variant], folded=True)}
-    outputs = [maps[side * input_upscale // stride] for stride in (4, 8, 16, 32)]
+    outputs = [maps[int(image_shape[0] * input_upscale) // stride] for stride in (4, 8, 16, 32)]
     pyramid = keras.Model(images, outputs, name=f"pyramid_{variant}")
     for layer in pyramid.layers:
         if layer.weights:

@@ -18,7 +18,7 @@ class Network(NamedTuple):
     Attributes:
         params: The model of its parameters, each with a default.
         builder: `module:function`, which is imported when the network is built. The function takes
-            such parameters, the image shape (H, W, 3) and the number of classes, 0 for
+            such parameters, the image shape (H, W, C) and the number of classes, 0 for
             unconditional networks, and returns `GanNetworks`.
         always_conditional: Whether the network is always class-conditional.
         anchored: Whether its discriminator has a pretrained backbone, and so `train.anchor` counts.
@@ -92,7 +92,8 @@ def build(
 
     Args:
         params: Name and parameters of the network.
-        image_shape: (H, W, 3) of the images.
+        image_shape: (H, W, C) of the images, with C = 1, 3 or 4 and sides for which
+            `ganvas.image_shape.can_train` is true.
         classes: Number of classes K; 0 builds an unconditional network.
         precision: Name of Keras's dtype policy; weights are float32 in any.
 

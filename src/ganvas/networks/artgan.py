@@ -9,16 +9,17 @@ active in the generator's update.
 
 from collections.abc import Iterable
 from functools import reduce
+from math import prod
 from typing import Any
 
 import keras
 from keras import KerasTensor, layers, ops
 
 from ganvas.errors import GanvasError
+from ganvas.image_shape import count_doublings, smallest_map
 from ganvas.networks.config import ArtganParams
 from ganvas.networks.gan_networks import GanNetworks
 
-FIRST_SIDE, FEATURE_SIDE = 4, 8
 DROPOUT = {"original": 0.0, "improved": 0.2}
 NOISE = {"original": 0.0, "improved": 0.05}
 
@@ -33,7 +34,7 @@ def build_artgan(
 
     Args:
         params: Variant and widths.
-        image_shape: (H, W, 3) with H == W, a power of two, 32 or more.
+        image_shape: (H, W, C) with sides for which `ganvas.image_shape.can_train` is true.
         classes: Number of classes K, at least 1.
 
     Raises:
@@ -58,8 +59,9 @@ def _build_original(
 ) -> GanNetworks:
     latent, labels, x = _generator_inputs(params, classes)
     # zNet
+    size = smallest_map(*image_shape[:2])
     x = layers.Reshape((1, 1, x.shape[-1]))(x)
-    x = _apply_layers(_transposed_conv_block(8 * params.width, FIRST_SIDE, padding="valid"), x)
+    x = _apply_layers(_transposed_conv_block(8 * params.width, size, padding="valid"), x)
     x = _apply_layers(_transposed_conv_block(4 * params.width, 4, strides=2), x)
     # The decoder's layers, shared by generator and decoder
     decoder_layers = list(_decoder_layers(params, image_shape))
@@ -74,15 +76,15 @@ def _build_original(
 def _decoder_layers(
     params: ArtganParams, image_shape: tuple[int, int, int]
 ) -> Iterable[keras.Layer]:
-    """Yield the layers from features of side 8 to images."""
-    side, _, channels = image_shape
+    """Yield the layers from features, of twice the smallest maps' sides, to images."""
+    stages = count_doublings(*image_shape[:2]) - 2
     dropout = DROPOUT["original"] if params.dropout is None else params.dropout
-    for width in _stage_widths(params.width, side // FEATURE_SIDE // 2, 4 * params.width):
+    for width in _stage_widths(params.width, stages, 4 * params.width):
         yield from _transposed_conv_block(width, 4, strides=2)
         if dropout:
             yield layers.Dropout(dropout)
     yield from _transposed_conv_block(params.width, 3)
-    yield layers.Conv2DTranspose(channels, 4, strides=2, padding="same", **_normal_init())
+    yield layers.Conv2DTranspose(image_shape[2], 4, strides=2, padding="same", **_normal_init())
     # The paper's images are in [0, 1].
     yield layers.Activation("sigmoid", dtype="float32")
     yield layers.Rescaling(2.0, offset=-1.0, dtype="float32")
@@ -97,8 +99,8 @@ def _build_original_discriminator(
     x = layers.Conv2D(params.width, 4, strides=2, padding="same", **_normal_init())(x)
     x = layers.LeakyReLU(0.2)(x)
     x = _apply_layers(_conv_block(params.width, 3), x)
-    scale = image_shape[0] // FEATURE_SIDE // 2
-    widths = _stage_widths(2 * params.width, scale, 4 * params.width)[::-1]
+    stages = count_doublings(*image_shape[:2]) - 2
+    widths = _stage_widths(2 * params.width, stages, 4 * params.width)[::-1]
     # The decoder needs as many channels as zNet has, for small images too.
     for width in [*widths[:-1], 4 * params.width]:
         x = _apply_layers(_conv_block(width, 4, strides=2), x)
@@ -117,19 +119,19 @@ def _build_original_discriminator(
 def _build_improved(
     params: ArtganParams, image_shape: tuple[int, int, int], classes: int
 ) -> GanNetworks:
-    side, _, channels = image_shape
+    size, doublings = smallest_map(*image_shape[:2]), count_doublings(*image_shape[:2])
     latent, labels, x = _generator_inputs(params, classes)
-    x = layers.Dense(4 * params.width * FIRST_SIDE**2, use_bias=False, **_normal_init())(x)
+    x = layers.Dense(4 * params.width * prod(size), use_bias=False, **_normal_init())(x)
     x = layers.LeakyReLU(0.2)(_batch_norm()(x))
-    x = layers.Reshape((FIRST_SIDE, FIRST_SIDE, 4 * params.width))(x)
-    widths = _stage_widths(params.width // 4, 2 * side // FIRST_SIDE, 4 * params.width)
+    x = layers.Reshape((*size, 4 * params.width))(x)
+    widths = _stage_widths(params.width // 4, doublings + 1, 4 * params.width)
     for number, width in enumerate(widths, start=1):
         x = _apply_layers(_upsample_block(width), x)
         if number == len(widths) - 1:
             x = _apply_layers(_conv_block(width, 3), x)
-    x = layers.Conv2D(channels, 3, padding="same", use_bias=False, **_normal_init())(x)
+    x = layers.Conv2D(image_shape[2], 3, padding="same", use_bias=False, **_normal_init())(x)
     x = layers.Activation("tanh", dtype="float32")(x)
-    # The last maps have twice the image's side and are average-pooled.
+    # The last maps have twice the image's sides and are average-pooled.
     images = layers.AveragePooling2D(3, strides=2, padding="same", dtype="float32")(x)
     generator = keras.Model([latent, labels], images, name="generator")
     return GanNetworks(generator, _build_improved_discriminator(params, image_shape, classes))
@@ -139,23 +141,23 @@ def _build_improved_discriminator(
     params: ArtganParams, image_shape: tuple[int, int, int], classes: int
 ) -> keras.Model:
     """Build the improved discriminator, which contains a decoder."""
-    side, _, channels = image_shape
+    doublings = count_doublings(*image_shape[:2])
     dropout = DROPOUT["improved"] if params.dropout is None else params.dropout
     images = keras.Input(image_shape, name="images")
     strided = layers.Conv2D(
         params.width, 3, strides=2, padding="same", use_bias=False, **_normal_init()
     )
     x = layers.LeakyReLU(0.2)(strided(_add_noise(params, images)))
-    for number in range(1, (side // FIRST_SIDE).bit_length() - 2):
+    for number in range(1, doublings - 1):
         width = min(params.width << number, 4 * params.width)
         x = _apply_layers(_conv_block(width, 3, strides=2), layers.Dropout(dropout)(x))
     x = _apply_layers(_conv_block(x.shape[-1], 3), x)
     x = _apply_layers(_conv_block(8 * params.width, 3, strides=2), layers.Dropout(dropout)(x))
     class_logits = layers.Dense(classes, dtype="float32", **_normal_init())(layers.Flatten()(x))
     x = _apply_layers(_conv_block(4 * params.width, 3), x)
-    for width in _stage_widths(params.width // 4, side // FIRST_SIDE, 4 * params.width):
+    for width in _stage_widths(params.width // 4, doublings, 4 * params.width):
         x = _apply_layers(_upsample_block(width), x)
-    x = layers.Conv2D(channels, 3, padding="same", use_bias=False, **_normal_init())(x)
+    x = layers.Conv2D(image_shape[2], 3, padding="same", use_bias=False, **_normal_init())(x)
     reconstruction = layers.Activation("tanh", dtype="float32", name="reconstruction")(x)
     outputs = {
         # A tuple, since Keras 3.8 takes no integer together with keepdims.
@@ -182,9 +184,8 @@ def _add_noise(params: ArtganParams, images: KerasTensor) -> KerasTensor:
     return layers.GaussianNoise(noise)(images) if noise else images
 
 
-def _stage_widths(last: int, scale: int, max_width: int) -> list[int]:
-    """Return the widths of log2(scale) stages, halved at each stage, to `last` at the end."""
-    count = scale.bit_length() - 1
+def _stage_widths(last: int, count: int, max_width: int) -> list[int]:
+    """Return the widths of stages, halved at each stage, to `last` at the end."""
     return [min(last << (count - 1 - number), max_width) for number in range(count)]
 
 
@@ -193,7 +194,7 @@ def _apply_layers(sequence: Iterable[keras.Layer], x: KerasTensor) -> KerasTenso
 
 
 def _transposed_conv_block(
-    width: int, kernel: int, padding: str = "same", **options: Any
+    width: int, kernel: int | tuple[int, int], padding: str = "same", **options: Any
 ) -> list[keras.Layer]:
     convolution = layers.Conv2DTranspose(
         width, kernel, padding=padding, use_bias=False, **options, **_normal_init()

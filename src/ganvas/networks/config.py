@@ -6,24 +6,26 @@ seconds to import.
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
+from ganvas.image_shape import LARGEST, STEP, count_doublings, describe_size
 
 Widths = list[Annotated[int, Field(ge=1, le=4096)]]
-# The backbone of Projected GAN's discriminator; not allowed as extractor of metrics, see
-# `ganvas.project_params`.
-BACKBONE = "efficientnet_lite0"
-# Sides of R3GAN's feature maps.
-FIRST_SIDE, LARGEST_SIDE = 4, 256
+# Halvings of the image at which DCGAN's channels stop to double: those of 256 pixels.
+DOUBLED_HALVINGS = 6
+# Factors of the sides of images for a backbone.
+INPUT_SCALES = (0.25, 0.5, 1, 2, 4, 8)
+INPUT_SCALE_TEXT = "0.25, 0.5, 1, 2, 4 or 8"
 
 
 class ArtganParams(Params):
     """Parameters of ArtGAN.
 
-    At 64 pixels a width of 128 is the paper's network. Larger sides have more stages, at most four
-    times as wide; smaller sides have fewer.
+    At 64 pixels a width of 128 is the paper's network. Larger images have more stages, at most four
+    times as wide; smaller ones have fewer.
     """
 
     variant: Literal["original", "improved"] = "original"
@@ -42,6 +44,9 @@ class ArtganParams(Params):
 class DcganParams(Params):
     """Parameters of DCGAN.
 
+    Channels double at each halving of the image, down to a 64th of its sides: the maps of 4 pixels
+    at 256. Those of larger images have no more, unless `max_width` is lower still.
+
     Spectral normalization is Keras's layer: it divides the kernels at each training step, without
     a gradient through the singular value; batch norms stay, so that the network as a whole is not
     1-Lipschitz. The class embedding beside the latent is needed because conditional batch norm
@@ -50,6 +55,7 @@ class DcganParams(Params):
 
     latent: int = Field(100, ge=1, le=4096)
     smallest_side: Literal[4, 8] = 4
+    max_width: int | None = Field(None, ge=1, le=4096)
     generator_width: int = Field(64, ge=1, le=512)
     generator_widths: Widths | None = None
     discriminator_width: int = Field(64, ge=1, le=512)
@@ -80,48 +86,60 @@ class DcganParams(Params):
         Raises:
             GanvasError: One is too short or too long.
         """
-        self.list_generator_widths(min(height, width))
-        self.list_discriminator_widths(min(height, width))
+        self.list_generator_widths(height, width)
+        self.list_discriminator_widths(height, width)
 
-    def list_generator_widths(self, side: int) -> list[int]:
-        """Return the channels of the generator's feature maps for images of a side, in its order.
+    def list_generator_widths(self, height: int, width: int) -> list[int]:
+        """Return the channels of the generator's feature maps for images of a size, in its order.
 
         Example:
-            >>> DcganParams(generator_width=32).list_generator_widths(64)
+            >>> DcganParams(generator_width=32).list_generator_widths(64, 64)
             [256, 128, 64, 32]
         """
         # An output convolution follows maps at full size.
-        largest = side // 2 if self.output_convolution is None else side
-        sides = self._sides(largest)
+        first = 1 if self.output_convolution is None else 0
+        halvings = range(count_doublings(height, width, self.smallest_side), first - 1, -1)
         if self.generator_widths is None:
-            return [self.generator_width * largest // s for s in sides]
-        return _check_widths("generator_widths", self.generator_widths, sides, side)
+            return self._double(self.generator_width, halvings, first)
+        return _check_widths("generator_widths", self.generator_widths, height, width, halvings)
 
-    def list_discriminator_widths(self, side: int) -> list[int]:
-        """Return the channels of the discriminator's feature maps, from half the side on."""
-        sides = self._sides(side // 2)[::-1]
+    def list_discriminator_widths(self, height: int, width: int) -> list[int]:
+        """Return the channels of the discriminator's feature maps, from half the size on."""
+        halvings = range(1, count_doublings(height, width, self.smallest_side) + 1)
         if self.discriminator_widths is None:
-            return [self.discriminator_width * sides[0] // s for s in sides]
-        return _check_widths("discriminator_widths", self.discriminator_widths, sides, side)
+            return self._double(self.discriminator_width, halvings, 1)
+        widths = self.discriminator_widths
+        return _check_widths("discriminator_widths", widths, height, width, halvings)
 
-    def _sides(self, largest: int) -> list[int]:
-        """Return the sides of the feature maps, from the smallest to the largest."""
-        doublings = (largest // self.smallest_side).bit_length()
-        return [self.smallest_side << depth for depth in range(doublings)]
+    def _double(self, width: int, halvings: range, first: int) -> list[int]:
+        """Return a width of maps halved `first` times, doubled for those halved more often."""
+        widths = [width << min(n, DOUBLED_HALVINGS) - first for n in halvings]
+        return widths if self.max_width is None else [min(w, self.max_width) for w in widths]
 
 
-def _check_widths(name: str, widths: list[int], sides: list[int], side: int) -> list[int]:
-    if len(widths) == len(sides):
+def _check_widths(
+    name: str, widths: list[int], height: int, width: int, halvings: range
+) -> list[int]:
+    if len(widths) == len(halvings):
         return widths
+    maps = [(height >> n, width >> n) for n in halvings]
+    if height == width:
+        what, sizes = f"images of {height} pixels", f"sides {', '.join(str(h) for h, _ in maps)}"
+    else:
+        what = f"images of {describe_size(height, width)} pixels"
+        sizes = f"sizes {', '.join(describe_size(*size) for size in maps)}"
     raise GanvasError(
-        f"Parameter 'network.dcgan.{name}' can't be {widths}: images of {side} pixels need "
-        f"{len(sides)} widths, for feature maps of sides {', '.join(map(str, sides))}; list as "
-        "many in this order, or set null for widths that double at each halving of the side."
+        f"Parameter 'network.dcgan.{name}' can't be {widths}: {what} need {len(maps)} widths, for "
+        f"feature maps of {sizes}; list as many in this order, or set null for widths that double "
+        "at each halving of the side."
     )
 
 
 class ProjectedParams(Params):
-    """Parameters of Projected GAN; the cost of `input_upscale` grows with its square."""
+    """Parameters of Projected GAN; the cost of `input_upscale` grows with its square.
+
+    The backbone is not allowed as extractor of metrics, see `ganvas.project_params`.
+    """
 
     latent: int = Field(100, ge=1, le=4096)
     generator_width: int = Field(32, ge=1, le=512)
@@ -131,7 +149,35 @@ class ProjectedParams(Params):
     projection: int = Field(64, ge=1, le=1024)
     head_width: int = Field(64, ge=1, le=1024)
     pixel_width: int = Field(24, ge=1, le=512)
-    input_upscale: Literal[1, 2, 4, 8] = 1
+    backbone: Literal["efficientnet_lite0", "efficientnet_lite1"] = "efficientnet_lite0"
+    input_upscale: int | float = Field(1, description=INPUT_SCALE_TEXT)
+
+    @field_validator("input_upscale")
+    @classmethod
+    def _check_scale(cls, value: float) -> float:
+        if value not in INPUT_SCALES:
+            rule = f"it must be one of {INPUT_SCALE_TEXT}"
+            raise PydanticCustomError("input_scale", "{rule}", {"rule": rule})
+        # Runs are identified by whole numbers.
+        return value if value < 1 else int(value)
+
+    def check_size(self, height: int, width: int) -> None:
+        """Check that the backbone's coarsest maps have whole sides for images of a size.
+
+        Raises:
+            GanvasError: They don't.
+        """
+        *allowed, last = (
+            scale for scale in INPUT_SCALES if not (height * scale % STEP or width * scale % STEP)
+        )
+        if self.input_upscale not in (*allowed, last):
+            scaled = (int(side * self.input_upscale) for side in (height, width))
+            raise GanvasError(
+                f"Parameter 'network.projected.input_upscale' can't be {self.input_upscale}: "
+                f"images of {describe_size(height, width)} pixels would be "
+                f"{describe_size(*scaled)} for the backbone, whose input must have sides that are "
+                f"multiples of {STEP}; set {', '.join(map(str, allowed))} or {last}."
+            )
 
 
 class R3ganParams(Params):
@@ -162,7 +208,7 @@ class R3ganParams(Params):
                     f"group_width ({self.group_width}), or less, and {width} × {self.expansion} is "
                     "neither: change one of the four"
                 )
-        for width in self.stage_widths(LARGEST_SIDE):
+        for width in self.stage_widths(LARGEST, LARGEST):
             expanded = width * self.expansion
             if expanded % self.count_groups(expanded):
                 raise ValueError(
@@ -171,10 +217,15 @@ class R3ganParams(Params):
                     "(group_width) or a little more: change width, expansion or group_width"
                 )
 
-    def stage_widths(self, side: int) -> list[int]:
-        """Return the channels of the feature maps, from the smallest side to the largest."""
-        doublings = range((side // FIRST_SIDE).bit_length())
-        return [min(self.width << depth, self.max_width) for depth in doublings][::-1]
+    def stage_widths(self, height: int, width: int) -> list[int]:
+        """Return the channels of the feature maps for images of a size, from the smallest map on.
+
+        Example:
+            >>> R3ganParams(width=96).stage_widths(256, 256)
+            [768, 768, 768, 768, 384, 192, 96]
+        """
+        halvings = range(count_doublings(height, width), -1, -1)
+        return [min(self.width << n, self.max_width) for n in halvings]
 
     def count_groups(self, channels: int) -> int:
         """Return the number of groups of a convolution of so many channels."""

@@ -9,11 +9,13 @@ With classes, a class embedding is concatenated to the latent, as in BigGAN (Bro
 and the discriminator is a projection discriminator (Miyato and Koyama, arXiv 1802.05637).
 """
 
+from math import prod
 from typing import Any
 
 import keras
 from keras import KerasTensor, layers
 
+from ganvas.image_shape import smallest_map
 from ganvas.networks.conditioning import class_embedding, class_norm, projection_logit
 from ganvas.networks.config import DcganParams
 from ganvas.networks.gan_networks import GanNetworks
@@ -22,15 +24,15 @@ from ganvas.networks.gan_networks import GanNetworks
 def build_dcgan(
     params: DcganParams, image_shape: tuple[int, int, int], classes: int = 0
 ) -> GanNetworks:
-    """Build generator and discriminator for square images; see `GanNetworks`.
+    """Build generator and discriminator; see `GanNetworks`.
 
     Args:
         params: Widths, sizes and kinds of layers.
-        image_shape: (H, W, channels) with H == W, a power of two, 32 or more.
+        image_shape: (H, W, C) with sides for which `ganvas.image_shape.can_train` is true.
         classes: Number of classes K; 0 builds unconditional networks.
 
     Raises:
-        GanvasError: A list of widths is too short or too long for the side.
+        GanvasError: A list of widths is too short or too long for the size.
 
     Example:
         >>> networks = build_dcgan(DcganParams(), (64, 64, 3))
@@ -46,12 +48,13 @@ def build_dcgan(
 def _build_generator(
     params: DcganParams, image_shape: tuple[int, int, int], classes: int
 ) -> keras.Model:
-    side, _, channels = image_shape
-    widths = params.list_generator_widths(side)
+    size, channels = image_shape[:2], image_shape[2]
+    first_map = smallest_map(*size, params.smallest_side)
+    first_width, *widths = params.list_generator_widths(*size)
     latent = keras.Input((params.latent,), name="latent")
     labels = keras.Input((classes,), name="classes") if classes else None
-    x = _stem(params, widths[0], latent, labels)
-    for width in widths[1:]:
+    x = _stem(params, first_map, first_width, latent, labels)
+    for width in widths:
         x = _upsample(params, width)(x)
         x = _norm_and_activation(params, x, labels)
     if params.output_convolution is None:
@@ -70,7 +73,7 @@ def _build_discriminator(
 ) -> keras.Model:
     images = keras.Input(image_shape, name="images")
     x = images
-    for depth, width in enumerate(params.list_discriminator_widths(image_shape[0])):
+    for depth, width in enumerate(params.list_discriminator_widths(*image_shape[:2])):
         strided = layers.Conv2D(
             width, params.kernel, strides=2, padding="same", **_kernel_options(params)
         )
@@ -90,10 +93,14 @@ def _build_discriminator(
 
 
 def _stem(
-    params: DcganParams, width: int, latent: KerasTensor, labels: KerasTensor | None
+    params: DcganParams,
+    size: tuple[int, int],
+    width: int,
+    latent: KerasTensor,
+    labels: KerasTensor | None,
 ) -> KerasTensor:
-    """Map latents (N, Z) to the first feature maps, (N, s, s, width)."""
-    x, side = latent, params.smallest_side
+    """Map latents (N, Z) to the first feature maps, (N, *size, width)."""
+    x = latent
     if labels is not None:
         # On the latent's scale, N(0, 1).
         standard = keras.initializers.RandomNormal(stddev=1.0)
@@ -101,11 +108,11 @@ def _stem(
         x = layers.Concatenate()([x, embedding(labels)])
     if params.stem == "convolution":
         x = layers.Reshape((1, 1, x.shape[-1]))(x)
-        x = layers.Conv2DTranspose(width, side, **_kernel_options(params))(x)
+        x = layers.Conv2DTranspose(width, size, **_kernel_options(params))(x)
         return _norm_and_activation(params, x, labels) if params.stem_activation else x
-    x = layers.Dense(side * side * width, **_kernel_options(params))(x)
+    x = layers.Dense(prod(size) * width, **_kernel_options(params))(x)
     x = _norm_and_activation(params, x, labels) if params.stem_activation else x
-    return layers.Reshape((side, side, width))(x)
+    return layers.Reshape((*size, width))(x)
 
 
 def _norm_and_activation(
@@ -129,7 +136,7 @@ def _head(params: DcganParams, x: KerasTensor) -> KerasTensor:
     if params.head == "dense":
         dense = layers.Dense(1, dtype="float32", **_kernel_options(params))
         return _spectral_norm(params, dense)(x)
-    convolution = layers.Conv2D(1, params.smallest_side, **_kernel_options(params))
+    convolution = layers.Conv2D(1, x.shape[1:3], **_kernel_options(params))
     return layers.Flatten(dtype="float32")(_spectral_norm(params, convolution)(x))
 
 

@@ -11,8 +11,10 @@ class GanNetworks(NamedTuple):
     Labels are (N, K): one-hot in training, or mixtures of classes whose weights sum to 1.
 
     Attributes:
-        generator: Latents (N, Z) to images (N, H, W, 3), float32 in [-1, 1]; values outside are
-            clipped when images are saved. Latents are standard normal, or with anchors of the
+        generator: Latents (N, Z) to images (N, H, W, C), float32 in [-1, 1]; values outside are
+            clipped when images are saved. C is 1 (gray), 3 (RGB) or 4 (RGB and straight alpha, of
+            which -1 is transparent). H and W need not be equal, nor powers of two; see
+            `ganvas.image_shape`. Latents are standard normal, or with anchors of the
             distribution that `ganvas.networks.latent_prior` maps N(0, I) to. A conditional
             generator has the inputs [latent, classes].
         discriminator: Images to logits (N, 1), float32, positive for real, or (N, M) with M logits
@@ -21,7 +23,7 @@ class GanNetworks(NamedTuple):
             `softmax_classes` (N, K): class logits of a softmax;
             `sigmoid_classes` (N, K): class logits of K sigmoids, whose targets for generated
             images are all 0;
-            `reconstruction` (N, H, W, 3): the reconstructed input;
+            `reconstruction` (N, H, W, C): the reconstructed input;
             `features` (N, h, w, c): input of `decoder`.
             A conditional discriminator has the inputs [images, classes]. One with a pretrained
             backbone consists of two models: `backbone`, from images to a list of the images and the

@@ -1,50 +1,58 @@
 """Projected GAN: a discriminator on features of a pretrained network (Sauer et al., 2111.01007).
 
-Images pass through a frozen EfficientNet-Lite0, whose feature maps of four sizes are mixed across
+Images pass through a frozen EfficientNet-Lite, whose feature maps of four sizes are mixed across
 channels and scales by random, untrained convolutions. On each mixture is a small head with spectral
 norm, which has a logit per part of the image. The pretrained features make training converge after
 far fewer images. They hardly represent colors and noise, so one more head takes the image itself.
 The generator is in `ganvas.networks.self_modulated`.
 
-Metrics must not use the extractor efficientnet_lite0 for such a generator, which was optimized on
-its features.
+Metrics must not use the backbone as extractor for such a generator, which was optimized on its
+features.
 """
+
+from math import ceil
 
 import keras
 from keras import KerasTensor, layers
 
-from ganvas.backbones.efficientnet import build_pyramid
+from ganvas.backbones.efficientnet import Variant, build_pyramid
+from ganvas.image_shape import count_doublings
 from ganvas.networks.conditioning import class_embedding, projection_logit
 from ganvas.networks.config import ProjectedParams
 from ganvas.networks.gan_networks import GanNetworks
 from ganvas.networks.self_modulated import build_self_modulated
 
-# Each head has GRID × GRID logits.
+# The shorter side of each head's grid of logits is this, or one or two more.
 GRID = 4
+VARIANTS: dict[str, Variant] = {"efficientnet_lite0": "lite0", "efficientnet_lite1": "lite1"}
 
 
 def build_projected(
     params: ProjectedParams, image_shape: tuple[int, int, int], classes: int = 0
 ) -> GanNetworks:
-    """Build generator and discriminator for square images; see `GanNetworks`.
+    """Build generator and discriminator; see `GanNetworks`.
 
-    The discriminator has 80 logits, 16 of each of five heads.
+    Each of the discriminator's five heads has a grid of logits, whose sides are those of the image,
+    halved until the shorter one is 4 to 6: 4×4 for squares of a power of two, so 80 in all, and 6×4
+    for images of height 96 and width 64, so 120.
 
     Args:
         params: Widths and mixing.
-        image_shape: (H, W, 3) with H == W, a power of two, 32 or more.
+        image_shape: (H, W, C) with sides for which `ganvas.image_shape.can_train` is true. The
+            backbone sees gray and transparent images as RGB, see `ganvas.backbones.rgb_input`; the
+            head on the image sees all channels.
         classes: Number of classes K; 0 builds unconditional networks.
 
     Raises:
-        GanvasError: The pretrained weights aren't installed.
+        GanvasError: The pretrained weights aren't installed, or `input_upscale` doesn't fit.
 
     Example:
         >>> networks = build_projected(ProjectedParams(), (64, 64, 3), classes=10)
         >>> networks.discriminator.output_shape
         (None, 80)
     """
-    # From maps of side 4 to half the image's.
-    halvings = range((image_shape[0] // 4).bit_length() - 2, -1, -1)
+    # From the smallest maps to those of half the image's sides.
+    halvings = range(count_doublings(*image_shape[:2]) - 1, -1, -1)
     widths = [min(params.generator_width << n, params.max_width) for n in halvings]
     return GanNetworks(
         build_self_modulated(image_shape, params.latent, widths, params.kernel, classes),
@@ -55,7 +63,9 @@ def build_projected(
 def _build_discriminator(
     params: ProjectedParams, image_shape: tuple[int, int, int], classes: int
 ) -> keras.Model:
-    pyramid = build_pyramid("lite0", image_shape[0], params.input_upscale)
+    params.check_size(*image_shape[:2])
+    variant = VARIANTS[params.backbone]
+    pyramid = build_pyramid(variant, image_shape, params.input_upscale)
     backbone = keras.Model(pyramid.input, [pyramid.input, *pyramid.outputs], name="backbone")
     backbone.trainable = False
     images = keras.Input(image_shape, name="images")
@@ -101,23 +111,24 @@ def _random_convolution(params: ProjectedParams, kernel: int) -> keras.Layer:
 
 
 def _pixel_head(params: ProjectedParams, x: KerasTensor) -> KerasTensor:
-    """Map images to GRID² logits, (N, 16)."""
+    """Map images to a grid of logits, (N, M)."""
     width = params.pixel_width
-    while x.shape[1] > GRID:
+    while _exceeds_grid(x):
         x = layers.LeakyReLU(0.2)(_spectral_conv(width, 4, 2)(x))
         width = 2 * params.pixel_width
     return layers.Flatten(dtype="float32")(_spectral_conv(1, 3)(x))
 
 
 def _head(params: ProjectedParams, x: KerasTensor, labels: KerasTensor | None) -> KerasTensor:
-    """Map a feature map to GRID² logits, (N, 16)."""
-    while x.shape[1] > GRID:
+    """Map a feature map to a grid of logits, (N, M)."""
+    while _exceeds_grid(x):
         x = layers.LeakyReLU(0.2)(_spectral_conv(params.head_width, 4, 2)(x))
     x = layers.LeakyReLU(0.2)(_spectral_conv(params.head_width, 3)(x))
     logits = _spectral_conv(1, 3)(x)
-    if x.shape[1] < GRID:
+    repeats = ceil(GRID / min(x.shape[1:3]))
+    if repeats > 1:
         # The logits of coarse maps are repeated, to weigh as much as those of fine maps.
-        logits = layers.UpSampling2D(GRID // x.shape[1])(logits)
+        logits = layers.UpSampling2D(repeats)(logits)
     logits = layers.Flatten(dtype="float32")(logits)
     if labels is None:
         return logits
@@ -126,6 +137,14 @@ def _head(params: ProjectedParams, x: KerasTensor, labels: KerasTensor | None) -
         dtype="float32",
     )
     return layers.Add(dtype="float32")([logits, projection_logit(x, labels, embedding)])
+
+
+def _exceeds_grid(x: KerasTensor) -> bool:
+    """Return whether maps (N, h, w, C) still have `GRID` rows and columns when they are halved.
+
+    Odd sides are rounded up, so that the maps of all heads are halved to the same grid.
+    """
+    return min(x.shape[1:3]) >= 2 * GRID - 1
 
 
 def _spectral_conv(channels: int, kernel: int, stride: int = 1) -> keras.Layer:

@@ -7,14 +7,15 @@ penalties, R1 and R2, are parameters of `train`; the defaults here are the paper
 pixels.
 """
 
-from math import sqrt
+from math import prod, sqrt
 from typing import Any
 
 import keras
 from keras import KerasTensor, layers
 
+from ganvas.image_shape import smallest_map
 from ganvas.networks.conditioning import class_embedding
-from ganvas.networks.config import FIRST_SIDE, R3ganParams
+from ganvas.networks.config import R3ganParams
 from ganvas.networks.gan_networks import GanNetworks
 
 SLOPE = 0.2
@@ -23,13 +24,13 @@ SLOPE = 0.2
 def build_r3gan(
     params: R3ganParams, image_shape: tuple[int, int, int], classes: int = 0
 ) -> GanNetworks:
-    """Build generator and discriminator for square images; see `GanNetworks`.
+    """Build generator and discriminator; see `GanNetworks`.
 
     No activation limits the generator's images to [-1, 1].
 
     Args:
         params: Widths and depths.
-        image_shape: (H, W, channels) with H == W, a power of two, 8 or more.
+        image_shape: (H, W, C) with sides for which `ganvas.image_shape.can_train` is true.
         classes: Number of classes K; 0 builds unconditional networks.
 
     Raises:
@@ -51,7 +52,7 @@ def _build_generator(
     params: R3ganParams, image_shape: tuple[int, int, int], classes: int
 ) -> keras.Model:
     latent = inputs = keras.Input((params.latent,), name="latent")
-    widths = params.stage_widths(image_shape[0])
+    widths, size = params.stage_widths(*image_shape[:2]), smallest_map(*image_shape[:2])
     x = latent
     if classes:
         labels = keras.Input((classes,), name="classes")
@@ -62,11 +63,11 @@ def _build_generator(
     # Each channel starts as a learned pattern, multiplied by a projection of the latent.
     x = layers.EinsumDense(
         "nc,pc->npc",
-        (FIRST_SIDE**2, widths[0]),
+        (prod(size), widths[0]),
         kernel_initializer=keras.initializers.RandomNormal(stddev=1.0),
         name="basis",
     )(x)
-    x = layers.Reshape((FIRST_SIDE, FIRST_SIDE, widths[0]))(x)
+    x = layers.Reshape((*size, widths[0]))(x)
     x = _residual_blocks(params, len(widths), x)
     for width in widths[1:]:
         x = _match_width(x, width)
@@ -80,16 +81,17 @@ def _build_discriminator(
     params: R3ganParams, image_shape: tuple[int, int, int], classes: int
 ) -> keras.Model:
     images = inputs = keras.Input(image_shape, name="images")
-    widths = params.stage_widths(image_shape[0])[::-1]
+    widths = params.stage_widths(*image_shape[:2])[::-1]
     x = _conv1x1(widths[0], _he_normal())(images)
     x = _residual_blocks(params, len(widths), x)
     for width in widths[1:]:
         x = layers.AveragePooling2D(2)(_blur(x))
         x = _residual_blocks(params, len(widths), _match_width(x, width))
     # VarianceScaling would count all channels in the fan-in of a depthwise kernel.
-    pattern = keras.initializers.RandomNormal(stddev=1 / FIRST_SIDE)
+    size = x.shape[1:3]
+    pattern = keras.initializers.RandomNormal(stddev=1 / sqrt(prod(size)))
     basis = layers.DepthwiseConv2D(
-        FIRST_SIDE, use_bias=False, depthwise_initializer=pattern, dtype="float32", name="basis"
+        size, use_bias=False, depthwise_initializer=pattern, dtype="float32", name="basis"
     )
     x = layers.Flatten(dtype="float32")(basis(x))
     features = layers.Dense(

@@ -26,9 +26,9 @@ def build_self_modulated(
     """Build the generator.
 
     Args:
-        image_shape: (H, W, channels) with H == W.
+        image_shape: (H, W, channels), with sides that the number of widths can halve.
         latent: Length Z of a latent.
-        widths: Channels of the feature maps, from side 4 to half the image's.
+        widths: Channels of the feature maps, from the smallest to those of half the image's sides.
         kernel: Kernel size of the transposed convolutions.
         classes: Number of classes K; 0 for an unconditional generator.
 
@@ -50,7 +50,8 @@ def build_self_modulated(
         code = layers.Concatenate()([latents, embedding(labels)])
 
     x = layers.Reshape((1, 1, code.shape[-1]))(code)
-    x = layers.Conv2DTranspose(widths[0], 4, use_bias=False, kernel_initializer=_normal())(x)
+    size = tuple(side >> len(widths) for side in image_shape[:2])
+    x = layers.Conv2DTranspose(widths[0], size, use_bias=False, kernel_initializer=_normal())(x)
     channels = [*widths[1:], image_shape[-1]]
     for position, width in enumerate(channels):
         x = layers.ReLU()(_modulate(x, code))

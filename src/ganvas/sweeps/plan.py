@@ -17,6 +17,7 @@ from ganvas.model_versions import read_recorded_version
 from ganvas.pipelines.train.params import (
     IDENTITY,
     LATER_IDENTITY,
+    identifying_network,
     identifying_parameters,
     run_parameters,
 )
@@ -295,9 +296,8 @@ def _is_extractor(name: str, extractor: str | None) -> bool:
 
 def _has_checkpoint(folder: Path, values: dict[str, Any], params: ProjectParams) -> bool:
     """Return whether a run of these parameters has a checkpoint, whatever its images are."""
-    network = {"name": params.network.name} | params.network.chosen.model_dump()
     wanted = {
-        "network": network,
+        "network": identifying_network(params.network),
         "train": identifying_parameters(params.train),
         "size": params.ingest.size,
         "crop": params.ingest.crop,

@@ -67,6 +67,10 @@ def test_runs_of_earlier_versions_keep_their_identity():
     # The folder of this run's checkpoints since version 0.1. A parameter that identifies a run must
     # be left out of its identity where it has its default: see LATER_IDENTITY.
     assert hashlib.blake2b(text, digest_size=6).hexdigest() == "d8ef92c90e6a"
+    # The same of networks' parameters: see LATER_NETWORK_IDENTITY.
+    projected = make_identity(network={"name": "projected"})["network"]
+    text = json.dumps(projected, sort_keys=True).encode()
+    assert hashlib.blake2b(text, digest_size=6).hexdigest() == "f38026168191"
 
 
 def test_other_images_networks_and_training_parameters_start_a_new_run():
@@ -78,6 +82,7 @@ def test_other_images_networks_and_training_parameters_start_a_new_run():
         {"ingest": {"align": "faces"}},
     ]
     changes += [{"network": {"name": "r3gan"}}, {"network": {"dcgan": {"latent": 7}}}]
+    changes += [{"network": {"dcgan": {"max_width": 64}}}]
     assert [change for change in changes if make_identity(**change) == make_identity()] == []
 
 

@@ -28,7 +28,12 @@ from ganvas.keras_types import Model
 from ganvas.memory_limit import read_memory_limit
 from ganvas.networks import NETWORKS, NetworkParams, build
 from ganvas.pipelines.ingest.params import IngestParams
-from ganvas.pipelines.train.params import SWEEP_VALUES, identifying_parameters, run_parameters
+from ganvas.pipelines.train.params import (
+    SWEEP_VALUES,
+    identifying_network,
+    identifying_parameters,
+    run_parameters,
+)
 from ganvas.project_folder import resolve_path
 from ganvas.recorded_command import set_params
 from ganvas.training.config import TrainParams
@@ -296,7 +301,7 @@ def run_identity(
         }
         # Later than the others: runs of earlier versions keep their identity, and are resumed.
         | ingest.model_dump(mode="json", include=LATER_PARAMS, exclude_defaults=True),
-        "network": {"name": network.name} | network.chosen.model_dump(),
+        "network": identifying_network(network),
         "train": identifying_parameters(params),
     }
 

@@ -10,8 +10,8 @@ from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.redaction import redact
 from ganvas.training.config import TrainParams
 
-# The feature extractor of train.kid_validation. No discriminator has it as backbone, and the
-# evaluation refuses it: by the features of that no epoch may be selected.
+# The feature extractor of train.kid_validation. A discriminator with it as backbone excludes
+# this, as does the evaluation by it: by the features of either no epoch may be selected.
 KID_EXTRACTOR = "efficientnet_lite1"
 # Environment variable that names the file to which a run writes its progress after each epoch, for
 # the sweep that has started it.
@@ -41,6 +41,7 @@ IDENTITY = {
 # The same, of later versions: the identity has them only where they are set, so that runs of
 # earlier versions keep theirs, and are resumed.
 LATER_IDENTITY = {"flip_vertically", "rotate_quarters"}
+LATER_NETWORK_IDENTITY = {"dcgan": {"max_width"}, "projected": {"backbone", "generator"}}
 
 
 def identifying_parameters(params: TrainParams) -> dict[str, Any]:
@@ -54,6 +55,22 @@ def identifying_parameters(params: TrainParams) -> dict[str, Any]:
         mode="json", include=LATER_IDENTITY, exclude_defaults=True
     )
     return params.model_dump(mode="json", include=IDENTITY) | later
+
+
+def identifying_network(network: NetworkParams) -> dict[str, Any]:
+    """Return the name and the parameters of a network that identify a run, in JSON's types.
+
+    Example:
+        >>> "max_width" in identifying_network(NetworkParams(name="dcgan"))
+        False
+    """
+    later = LATER_NETWORK_IDENTITY.get(network.name, set())
+    first: dict[str, Any] = network.chosen.model_dump(exclude=later)
+    return (
+        {"name": network.name}
+        | first
+        | network.chosen.model_dump(include=later, exclude_defaults=True)
+    )
 
 
 def run_parameters(
