@@ -148,3 +148,13 @@ def test_the_backbone_has_a_gradient_by_alpha(transparent):
         total = tf.reduce_sum(backbone(images, training=True)[1] ** 2)
     by_channel = np.abs(tape.gradient(total, images)).mean(axis=(0, 1, 2))
     assert by_channel[3] > 0.1 * by_channel[:3].mean() > 0
+
+
+def test_the_generator_of_fastgan_has_two_convolutions_at_each_side_and_unit_latents():
+    networks = build(generator="fastgan", generator_width=2, max_width=12)
+    norms = [x for x in networks.generator.layers if isinstance(x, keras.layers.BatchNormalization)]
+    assert [x.output.shape[3] // 2 for x in norms] == [12, 12, 12, 8, 8, 4, 4, 4, 4]
+    latents = np.random.default_rng(0).standard_normal((2, 6), dtype=np.float32)
+    images = networks.generator(latents)
+    assert images.shape == (2, 64, 64, 3)
+    np.testing.assert_allclose(networks.generator(3 * latents), images, atol=1e-6)

@@ -142,6 +142,7 @@ class ProjectedParams(Params):
     """
 
     latent: int = Field(100, ge=1, le=4096)
+    generator: Literal["dcgan", "fastgan"] = "dcgan"
     generator_width: int = Field(32, ge=1, le=512)
     max_width: int = Field(512, ge=1, le=4096)
     kernel: int = Field(4, ge=3, le=7)

@@ -4,7 +4,8 @@ Images pass through a frozen EfficientNet-Lite, whose feature maps of four sizes
 channels and scales by random, untrained convolutions. On each mixture is a small head with spectral
 norm, which has a logit per part of the image. The pretrained features make training converge after
 far fewer images. They hardly represent colors and noise, so one more head takes the image itself.
-The generator is in `ganvas.networks.self_modulated`.
+The generator is in `ganvas.networks.self_modulated`, or the one of the paper's code, in
+`ganvas.networks.fastgan`.
 
 Metrics must not use the backbone as extractor for such a generator, which was optimized on its
 features.
@@ -19,6 +20,7 @@ from ganvas.backbones.efficientnet import Variant, build_pyramid
 from ganvas.image_shape import count_doublings
 from ganvas.networks.conditioning import class_embedding, projection_logit
 from ganvas.networks.config import ProjectedParams
+from ganvas.networks.fastgan import build_fastgan_generator
 from ganvas.networks.gan_networks import GanNetworks
 from ganvas.networks.self_modulated import build_self_modulated
 
@@ -55,8 +57,24 @@ def build_projected(
     halvings = range(count_doublings(*image_shape[:2]) - 1, -1, -1)
     widths = [min(params.generator_width << n, params.max_width) for n in halvings]
     return GanNetworks(
-        build_self_modulated(image_shape, params.latent, widths, params.kernel, classes),
+        _build_generator(params, image_shape, widths, classes),
         _build_discriminator(params, image_shape, classes),
+    )
+
+
+def _build_generator(
+    params: ProjectedParams, image_shape: tuple[int, int, int], widths: list[int], classes: int
+) -> keras.Model:
+    if params.generator == "dcgan":
+        return build_self_modulated(image_shape, params.latent, widths, params.kernel, classes)
+    return build_fastgan_generator(
+        image_shape,
+        params.latent,
+        params.generator_width,
+        classes,
+        max_width=params.max_width,
+        comp_every=1,
+        unit_latents=True,
     )
 
 
