@@ -11,7 +11,7 @@ from ganvas.training.config import AugmentParams, LossParams, PenaltyParams, Tra
 from ganvas.training.losses import make_loss
 
 
-@pytest.mark.parametrize("name", ["hinge", "wasserstein", "relativistic"])
+@pytest.mark.parametrize("name", ["wasserstein", "relativistic"])
 def test_label_smoothing_is_refused_for_losses_without_labels(name):
     class Train(Params):
         loss: LossParams = LossParams()
@@ -21,7 +21,7 @@ def test_label_smoothing_is_refused_for_losses_without_labels(name):
         check_params(Train, {"loss": {"name": name, "label_smoothing": 0.1}})
     assert str(error.value) == (
         f"Parameter 'loss.label_smoothing' can't be 0.1: the {name} loss has no labels to change; "
-        "set 0, or use non_saturating or least_squares."
+        "set 0, or use non_saturating, hinge or least_squares."
     )
 
 
@@ -52,7 +52,8 @@ def test_the_decision_threshold_is_the_midpoint_of_a_perfect_discriminators_logi
     fake = logits[np.argmin([float(loss(np.full((4000, 1), real), x)) for x in constants])]
     assert params.decision_threshold == pytest.approx((real + fake) / 2, abs=0.03)
     assert LossParams(name="least_squares").decision_threshold == 0.5
-    assert LossParams(name="hinge").decision_threshold == 0
+    assert LossParams(name="hinge", label_noise=0.2).decision_threshold == 0
+    assert LossParams(name="hinge", label_smoothing=0.2).decision_threshold == -0.1
     assert LossParams(name="non_saturating").decision_threshold == 0
     assert LossParams(name="relativistic").decision_threshold is None
 

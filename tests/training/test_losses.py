@@ -148,6 +148,13 @@ def test_label_smoothing_changes_the_labels_of_real_images_only():
     assert loss.generator is LOSSES["least_squares"].generator
 
 
+def test_lower_labels_make_the_margins_of_the_hinge_loss_smaller():
+    labels = np.array([0.8, 0.9]), np.array([-0.2, 0.0])
+    real, fake = np.array([0.85, -3.0]), np.array([-0.7, 2.0])
+    loss = float(LOSSES["hinge"].discriminator(*float32(real, fake, *labels)))
+    assert loss == pytest.approx((0.0 + 3.9) / 2 + (0.1 + 3.0) / 2, rel=1e-6)
+
+
 def test_label_noise_lowers_each_label_independently():
     zeros = np.zeros((20_000, 1), np.float32)
     labels = []

@@ -12,7 +12,7 @@ from ganvas.base_params import Params
 MIN_BATCH = 2
 AugmentOperation = Literal["color", "translation", "cutout"]
 # Losses with labels, which can be smoothed or noisy.
-LOSSES_WITH_LABELS = ("non_saturating", "least_squares")
+LOSSES_WITH_LABELS = ("non_saturating", "hinge", "least_squares")
 # Losses that are negative log-likelihoods, and so in nats.
 LOSSES_IN_NATS = ("non_saturating", "relativistic")
 
@@ -33,7 +33,8 @@ class LossParams(Params):
     def _refuse_without_labels(cls, value: float, info: ValidationInfo) -> float:
         name = info.data.get("name", LOSSES_WITH_LABELS[0])
         if value and name not in LOSSES_WITH_LABELS:
-            allowed = " or ".join(LOSSES_WITH_LABELS)
+            *first, last = LOSSES_WITH_LABELS
+            allowed = f"{', '.join(first)} or {last}"
             rule = f"the {name} loss has no labels to change; set 0, or use {allowed}"
             raise PydanticCustomError("no_labels", "{rule}", {"rule": rule})
         return value
@@ -42,16 +43,17 @@ class LossParams(Params):
     def decision_threshold(self) -> float | None:
         """The logit above which the discriminator classifies an image as real.
 
-        It is the midpoint of the smoothed and noisy labels: taken directly for least squares,
-        through the inverse sigmoid for the cross-entropy. None: only differences of logits have a
-        meaning (wasserstein, relativistic).
+        It is the midpoint of the smoothed and noisy labels: taken directly for least squares and
+        hinge, through the inverse sigmoid for the cross-entropy. None: only differences of logits
+        have a meaning (wasserstein, relativistic).
         """
         midpoint = (1 - self.label_smoothing - self.label_noise) / 2
         if self.name == "least_squares":
             return midpoint
         if self.name == "non_saturating":
             return math.log(midpoint / (1 - midpoint))
-        return 0.0 if self.name == "hinge" else None
+        # Noise lowers both margins alike.
+        return -self.label_smoothing / 2 if self.name == "hinge" else None
 
 
 class PenaltyParams(Params):

@@ -62,13 +62,25 @@ def non_saturating_generator_loss(
     return ops.mean(ops.softplus(-fake))
 
 
-def hinge_discriminator_loss(real_logits: KerasTensor, fake_logits: KerasTensor) -> KerasTensor:
-    """Compute max(0, 1 - D(x)) + max(0, 1 + D(G(z))).
+def hinge_discriminator_loss(
+    real_logits: KerasTensor,
+    fake_logits: KerasTensor,
+    real_labels: Labels = 1.0,
+    fake_labels: Labels = 0.0,
+) -> KerasTensor:
+    """Compute max(0, b - D(x)) + max(0, 1 + a + D(G(z))) with labels b = 1 and a = 0.
 
-    From Lim and Ye (arXiv 1705.02894), as in SNGAN (Miyato et al., arXiv 1802.05957).
+    From Lim and Ye (arXiv 1705.02894), as in SNGAN (Miyato et al., arXiv 1802.05957). Lower labels
+    make both margins smaller, as label noise does in FastGAN's code.
+
+    Args:
+        real_logits: Logits of real images.
+        fake_logits: Logits of generated images.
+        real_labels: b, a scalar or of the logits' shape.
+        fake_labels: a, likewise.
     """
     real, fake = _to_float32(real_logits, fake_logits)
-    return ops.mean(ops.relu(1 - real)) + ops.mean(ops.relu(1 + fake))
+    return ops.mean(ops.relu(real_labels - real)) + ops.mean(ops.relu(1 + fake_labels + fake))
 
 
 def hinge_generator_loss(real_logits: KerasTensor | None, fake_logits: KerasTensor) -> KerasTensor:
