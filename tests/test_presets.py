@@ -21,8 +21,8 @@ from ganvas.presets import split_names
 from ganvas.project_params import ProjectParams
 from projects import load_config, make_loader, read_option, write_parameters
 
-PRESETS = ["artworks", "celeba", "faces", "gpu", "keras_faces", "r3gan", "wikiart"]
-TRAINING = {"gpu", "r3gan"}
+PRESETS = ["artworks", "celeba", "faces", "fastgan", "gpu", "keras_faces", "r3gan", "wikiart"]
+TRAINING = {"fastgan", "gpu", "r3gan"}
 
 
 def add_preset(project: Path, name: str, params: dict[str, object]) -> None:

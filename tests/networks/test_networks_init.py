@@ -37,8 +37,10 @@ KINDS = {
     "artgan_softmax": {"artgan": {"latent": 6, "width": 4, "class_loss": "softmax"}},
     "artgan_improved": {"artgan": {"latent": 6, "width": 4, "variant": "improved"}},
     "r3gan": {"r3gan": R3GAN},
+    "fastgan": {"fastgan": NARROW | {"class_embedding": 4}},
     "projected": {"projected": PROJECTED},
     "projected_by_itself": {"projected": PROJECTED | {"mixing": "across_channels"}},
+    "projected_fastgan": {"projected": PROJECTED | {"generator": "fastgan"}},
     "projected_unmixed": {"projected": PROJECTED | {"mixing": "none"}},
 }
 CASES = [

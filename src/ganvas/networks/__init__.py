@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 from pydantic import Field, create_model, model_validator
 
 from ganvas.base_params import Params
-from ganvas.networks.config import ArtganParams, DcganParams, ProjectedParams, R3ganParams
+from ganvas.networks.config import (
+    ArtganParams,
+    DcganParams,
+    FastganParams,
+    ProjectedParams,
+    R3ganParams,
+)
 
 if TYPE_CHECKING:
     from ganvas.networks.gan_networks import GanNetworks
@@ -34,6 +40,7 @@ class Network(NamedTuple):
 NETWORKS = {
     "artgan": Network(ArtganParams, "ganvas.networks.artgan:build_artgan", always_conditional=True),
     "dcgan": Network(DcganParams, "ganvas.networks.dcgan:build_dcgan"),
+    "fastgan": Network(FastganParams, "ganvas.networks.fastgan:build_fastgan"),
     "projected": Network(
         ProjectedParams, "ganvas.networks.projected_gan:build_projected", anchored=True
     ),

@@ -181,6 +181,20 @@ class ProjectedParams(Params):
             )
 
 
+class FastganParams(Params):
+    """Parameters of FastGAN; widths of 64 are the paper's networks."""
+
+    latent: int = Field(256, ge=1, le=4096)
+    generator_width: int = Field(64, ge=1, le=512)
+    discriminator_width: int = Field(64, ge=2, le=512, multiple_of=2)
+    class_embedding: int = Field(64, ge=1, le=1024)
+
+    @property
+    def discriminator_has_batch_norm(self) -> bool:
+        """Whether the discriminator has batch norm, which excludes gradient penalties."""
+        return True
+
+
 class R3ganParams(Params):
     """Parameters of R3GAN.
 

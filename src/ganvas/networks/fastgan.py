@@ -2,31 +2,83 @@
 
 The generator doubles its feature maps by convolutions with gated linear units. Skip-layer
 excitation scales the channels of large maps by small ones, 16 times smaller in side, so that the
-path from the latent to fine detail is short. Kernels have spectral norm, in the generator too.
+path from the latent to fine detail is short. The discriminator classifies an image and a small
+version of it. Decoders reconstruct real images from its feature maps, a loss that keeps these maps
+from describing only what distinguishes the few real images (`ganvas.training.reconstruction`).
+Kernels have spectral norm, in both networks.
 
 Sizes and widths are those of the authors' code, odegeasslbc/FastGAN-pytorch, which builds networks
-for 256, 512 and 1024 pixels. Here the layers of larger maps are left out for smaller images, and
-the first map has the sides of `ganvas.image_shape.smallest_map`, 4×4 for squares of a power of two.
-Other differences to that code:
+for 256, 512 and 1024 pixels. For smaller images the layers of larger maps are left out, and the
+small version, of 128 pixels from 256 on, has half the image's sides. The first map has the sides of
+`ganvas.image_shape.smallest_map`, 4×4 for squares of a power of two; for other shapes all maps are
+multiples of it. Other differences to that code:
 
 - Noise is injected in training only, so that a latent always generates the same image.
 - Images pass through tanh at every size; there at 1024 pixels only.
 - Spectral normalization is Keras's layer, which divides the kernels at each training step, without
   a gradient through the singular value.
-- With classes, a class embedding is concatenated to the latent, and batch norms are conditional;
-  the code has no classes.
+- The widths of the decoders are proportional to the discriminator's, equal to theirs at 64.
+- With classes, a class embedding is concatenated to the latent, the generator's batch norms are
+  conditional, and the discriminator is a projection discriminator (Miyato and Koyama, arXiv
+  1802.05637). The code has no classes.
 """
+
+from typing import NamedTuple
 
 import keras
 from keras import KerasTensor, layers, ops
 
 from ganvas.image_shape import count_doublings, smallest_map
-from ganvas.networks.conditioning import class_embedding, class_norm
+from ganvas.networks.conditioning import class_embedding, class_norm, projection_logit
+from ganvas.networks.config import FastganParams
+from ganvas.networks.gan_networks import GanNetworks
 
 # Channels of the generator's maps by their side, as multiples of its width.
 GENERATOR_WIDTHS = {4: 16, 8: 8, 16: 4, 32: 2, 64: 2, 128: 1, 256: 1 / 2, 512: 1 / 4, 1024: 1 / 8}
 # A map excites the one that is doubled this many times more; only the first maps do.
 EXCITED_AFTER, EXCITING_MAPS = 4, 4
+# Likewise of the discriminator's maps; those of the small image have half as many channels.
+DISCRIMINATOR_WIDTHS = {side: 64 / side for side in GENERATOR_WIDTHS}
+# A map of the discriminator excites the one that is halved this many times more.
+EXCITED_AFTER_HALVINGS = 3
+# How often the smallest map is doubled for the largest map that the discriminator's blocks halve,
+# 256 pixels for squares, and for small images and reconstructions, 128 pixels.
+BLOCKS_FROM, SMALL_IMAGE = 6, 5
+
+
+def build_fastgan(
+    params: FastganParams, image_shape: tuple[int, int, int], classes: int = 0
+) -> GanNetworks:
+    """Build generator and discriminator; see `GanNetworks`.
+
+    Each of the discriminator's two grids of logits has 5×5 for squares of a power of two.
+
+    Args:
+        params: Widths.
+        image_shape: (H, W, channels), which `ganvas.image_shape.can_train`.
+        classes: Number of classes K; 0 builds unconditional networks.
+
+    Example:
+        >>> networks = build_fastgan(FastganParams(generator_width=8), (64, 64, 3))
+        >>> [output.shape for output in networks.training_generator.outputs]
+        [(None, 64, 64, 3), (None, 32, 32, 3)]
+    """
+    grown = _grow(
+        image_shape,
+        params.latent,
+        params.generator_width,
+        classes,
+        embedding_width=params.class_embedding,
+    )
+    images = _to_images(grown.maps[-1], image_shape[2], kernel=3)
+    small_images = _to_images(grown.maps[_small_depth(image_shape)], image_shape[2], kernel=1)
+    return GanNetworks(
+        keras.Model(grown.inputs, images, name="generator"),
+        _build_discriminator(params, image_shape, classes),
+        training_generator=keras.Model(
+            grown.inputs, [images, small_images], name="training_generator"
+        ),
+    )
 
 
 def build_fastgan_generator(
@@ -61,6 +113,42 @@ def build_fastgan_generator(
         >>> generator(keras.ops.zeros((2, 256))).shape
         TensorShape([2, 64, 64, 3])
     """
+    grown = _grow(
+        image_shape,
+        latent,
+        width,
+        classes,
+        max_width=max_width,
+        embedding_width=embedding_width,
+        comp_every=comp_every,
+        unit_latents=unit_latents,
+    )
+    images = _to_images(grown.maps[-1], image_shape[2], kernel=3)
+    return keras.Model(grown.inputs, images, name="generator")
+
+
+# --- Generator --------------------------------------------------------------------------------
+
+
+class _Grown(NamedTuple):
+    """The generator's inputs and its maps, from the smallest to one of the image's size."""
+
+    inputs: KerasTensor | list[KerasTensor]
+    maps: list[KerasTensor]
+
+
+def _grow(
+    image_shape: tuple[int, int, int],
+    latent: int,
+    width: int,
+    classes: int,
+    *,
+    embedding_width: int,
+    max_width: int | None = None,
+    comp_every: int = 2,
+    unit_latents: bool = False,
+) -> _Grown:
+    """Build the generator without its last layer; see `build_fastgan_generator`."""
     latents = keras.Input((latent,), name="latent")
     labels = keras.Input((classes,), name="classes") if classes else None
     code = latents
@@ -72,13 +160,10 @@ def build_fastgan_generator(
         embedding = class_embedding(embedding_width, standard, name="class_embedding")
         code = layers.Concatenate()([code, embedding(labels)])
 
-    height, width_in_pixels, channels = image_shape
-    first = smallest_map(height, width_in_pixels)
-    limit = max_width or 16 * width
-    widths = [
-        max(min(int(multiple * width), limit), 1)
-        for multiple in _multiples(GENERATOR_WIDTHS, height, width_in_pixels)
-    ]
+    widths = _list_widths(GENERATOR_WIDTHS, width, image_shape)
+    if max_width is not None:
+        widths = [min(map_width, max_width) for map_width in widths]
+    first = smallest_map(*image_shape[:2])
     maps = [_first_map(code, first, widths[0], labels)]
     for depth, map_width in enumerate(widths[1:], start=1):
         x = _double(maps[-1], map_width, labels, is_comp=(depth - 1) % comp_every == 0)
@@ -86,17 +171,7 @@ def build_fastgan_generator(
         if 0 <= source < EXCITING_MAPS:
             x = _excite(x, maps[source], first)
         maps.append(x)
-    images = _to_images(maps[-1], channels, kernel=3)
-    return keras.Model(latents if labels is None else [latents, labels], images, name="generator")
-
-
-def _multiples(table: dict[int, float], height: int, width: int) -> list[float]:
-    """Return a table's values for the maps from the smallest to one of the image's size.
-
-    Sides between two powers of two count as the lower one.
-    """
-    side, doublings = min(smallest_map(height, width)), count_doublings(height, width)
-    return [table[1 << (side << depth).bit_length() - 1] for depth in range(doublings + 1)]
+    return _Grown(latents if labels is None else [latents, labels], maps)
 
 
 def _first_map(
@@ -119,14 +194,10 @@ def _double(x: KerasTensor, width: int, labels: KerasTensor | None, is_comp: boo
 
 def _norm_and_gate(x: KerasTensor, labels: KerasTensor | None) -> KerasTensor:
     """Normalize (N, h, w, 2 C), and multiply half of the channels by the other half's sigmoid."""
-    gamma = keras.initializers.RandomNormal(mean=1.0, stddev=0.02)
-    # PyTorch's momentum .1 is Keras's .9.
-    options = {"momentum": 0.9, "epsilon": 1e-5}
     if labels is None:
-        x = layers.BatchNormalization(gamma_initializer=gamma, **options)(x)
+        x = _batch_norm()(x)
     else:
-        norm = layers.BatchNormalization(scale=False, center=False, **options)
-        x = class_norm(x, labels, norm, gamma)
+        x = class_norm(x, labels, _batch_norm(scale=False, center=False), _gamma_initializer())
     width = x.shape[-1] // 2
     return layers.Multiply()([x[..., :width], layers.Activation("sigmoid")(x[..., width:])])
 
@@ -136,6 +207,154 @@ def _add_noise(x: KerasTensor) -> KerasTensor:
     noise = layers.GaussianNoise(1.0)(ops.zeros_like(x[..., :1]))
     factor = layers.Conv2D(1, 1, use_bias=False, kernel_initializer="zeros")
     return layers.Add()([x, factor(noise)])
+
+
+# --- Discriminator ----------------------------------------------------------------------------
+
+
+def _build_discriminator(
+    params: FastganParams, image_shape: tuple[int, int, int], classes: int
+) -> keras.Model:
+    encoder = _build_encoder(params, image_shape, classes)
+    decoders = _build_decoders(params, image_shape, encoder)
+    images = keras.Input(image_shape, name="images")
+    factor = image_shape[0] // encoder.inputs[1].shape[1]
+    # Every so many pixels, as the code's nearest-neighbor interpolation.
+    small_images = layers.AveragePooling2D(1, strides=factor)(images)
+    labels = [keras.Input((classes,), name="classes")] if classes else []
+    outputs = encoder([images, small_images, *labels])
+    decoded = decoders(
+        [outputs["features"], outputs["small_features"], first_quarter(outputs["middle_features"])]
+    )
+    names = ("decoded", "decoded_small", "decoded_quarter")
+    return keras.Model(
+        [images, *labels] if classes else images,
+        {"logits": outputs["logits"], **dict(zip(names, decoded, strict=True))},
+        name="discriminator",
+    )
+
+
+def first_quarter(x: KerasTensor) -> KerasTensor:
+    """Return the top left quarter of maps (N, h, w, C)."""
+    return x[:, : x.shape[1] // 2, : x.shape[2] // 2]
+
+
+def _build_encoder(
+    params: FastganParams, image_shape: tuple[int, int, int], classes: int
+) -> keras.Model:
+    """Build the model from both images to logits and the maps that are decoded."""
+    small_factor = 1 << count_doublings(*image_shape[:2]) - _small_depth(image_shape)
+    height, width, channels = image_shape
+    small_shape = (height // small_factor, width // small_factor, channels)
+    images = keras.Input(image_shape, name="images")
+    small_images = keras.Input(small_shape, name="small_images")
+    labels = keras.Input((classes,), name="classes") if classes else None
+    features, middle, logits = _encode(params, images, labels)
+    small_features, small_logits = _encode_small(params, small_images, labels)
+    outputs = {
+        "logits": layers.Concatenate(dtype="float32")([logits, small_logits]),
+        "features": features,
+        "middle_features": middle,
+        "small_features": small_features,
+    }
+    inputs = [images, small_images] if labels is None else [images, small_images, labels]
+    return keras.Model(inputs, outputs, name="encoder")
+
+
+def _encode(
+    params: FastganParams, images: KerasTensor, labels: KerasTensor | None
+) -> tuple[KerasTensor, KerasTensor, KerasTensor]:
+    """Map images to the last map, of twice the smallest one's sides, the one before, and logits."""
+    widths = _list_widths(DISCRIMINATOR_WIDTHS, params.discriminator_width, images.shape[1:])
+    first = smallest_map(*images.shape[1:3])
+    largest = len(widths) - 1
+    x = images
+    if largest <= BLOCKS_FROM:
+        x = layers.LeakyReLU(0.2)(_convolve(x, widths[largest], 3))
+    for depth in range(largest - 1, BLOCKS_FROM - 1, -1):
+        x = _convolve(x, widths[depth], 4, stride=2)
+        x = layers.LeakyReLU(0.2)(x if depth == largest - 1 else _batch_norm()(x))
+    start = min(largest, BLOCKS_FROM)
+    maps = {start: x}
+    for depth in range(start - 1, 0, -1):
+        x = _halve(x, widths[depth])
+        if depth + EXCITED_AFTER_HALVINGS in maps:
+            x = _excite(x, maps[depth + EXCITED_AFTER_HALVINGS], first)
+        maps[depth] = x
+    y = layers.LeakyReLU(0.2)(_batch_norm()(_convolve(x, 2 * widths[1], 1)))
+    return x, maps[2], _logits(y, x, labels)
+
+
+def _encode_small(
+    params: FastganParams, images: KerasTensor, labels: KerasTensor | None
+) -> tuple[KerasTensor, KerasTensor]:
+    """Map small images to a map of twice the smallest one's sides, and logits."""
+    widths = _list_widths(DISCRIMINATOR_WIDTHS, params.discriminator_width / 2, images.shape[1:])
+    *widths, width = widths[1:-1]
+    x = layers.LeakyReLU(0.2)(_convolve(images, width, 4, stride=2))
+    for width in reversed(widths):
+        x = layers.LeakyReLU(0.2)(_batch_norm()(_convolve(x, width, 4, stride=2)))
+    return x, _logits(x, x, labels)
+
+
+def _halve(x: KerasTensor, width: int) -> KerasTensor:
+    """Halve a map's sides by two convolutions, and by an average and one; return the mean."""
+    y = layers.LeakyReLU(0.2)(_batch_norm()(_convolve(x, width, 4, stride=2)))
+    y = layers.LeakyReLU(0.2)(_batch_norm()(_convolve(y, width, 3)))
+    short = _batch_norm()(_convolve(layers.AveragePooling2D(2)(x), width, 1))
+    return layers.Average()([y, layers.LeakyReLU(0.2)(short)])
+
+
+def _logits(x: KerasTensor, features: KerasTensor, labels: KerasTensor | None) -> KerasTensor:
+    """Map (N, h, w, C) to a logit for each patch of 4×4; with labels add a projection."""
+    logits = layers.Flatten(dtype="float32")(_convolve(x, 1, 4, padding="valid"))
+    if labels is None:
+        return logits
+    means = layers.GlobalAveragePooling2D(keepdims=True, dtype="float32")(features)
+    glorot = keras.initializers.GlorotUniform()
+    embedding = _spectral_norm(class_embedding(features.shape[-1], glorot, dtype="float32"))
+    return layers.Add(dtype="float32")([logits, projection_logit(means, labels, embedding)])
+
+
+def _build_decoders(
+    params: FastganParams, image_shape: tuple[int, int, int], encoder: keras.Model
+) -> keras.Model:
+    """Build the model from the last maps and a quarter of the one before to three images."""
+    outputs = encoder.output
+    sources = [outputs["features"], outputs["small_features"], outputs["middle_features"]]
+    height, width = sources[0].shape[1:3]
+    maps = [keras.Input((height, width, x.shape[-1]), dtype=x.dtype) for x in sources]
+    depth = min(SMALL_IMAGE, count_doublings(*image_shape[:2]))
+    widths = _list_widths(GENERATOR_WIDTHS, params.discriminator_width / 2, image_shape)
+    decoded = []
+    for x in maps:
+        for width in widths[2 : depth + 1]:
+            x = _double(x, width, None, is_comp=False)
+        decoded.append(_to_images(x, image_shape[2], kernel=3))
+    return keras.Model(maps, decoded, name="decoders")
+
+
+# --- Both -------------------------------------------------------------------------------------
+
+
+def _small_depth(image_shape: tuple[int, int, int]) -> int:
+    """Return how often the smallest map is doubled to the sides of the small image."""
+    return min(SMALL_IMAGE, count_doublings(*image_shape[:2]) - 1)
+
+
+def _list_widths(
+    table: dict[int, float], width: float, image_shape: tuple[int, int, int]
+) -> list[int]:
+    """Return the channels of the maps, from the smallest to one of the image's size.
+
+    Args:
+        table: Multiples of the width by the shorter side; a side between two counts as the lower.
+        width: The width.
+        image_shape: (H, W, channels).
+    """
+    side, doublings = min(smallest_map(*image_shape[:2])), count_doublings(*image_shape[:2])
+    sides = [1 << (side << depth).bit_length() - 1 for depth in range(doublings + 1)]
+    return [max(int(table[side] * width), 1) for side in sides]
 
 
 def _excite(x: KerasTensor, source: KerasTensor, first: tuple[int, int]) -> KerasTensor:
@@ -169,6 +388,17 @@ def _spectral_norm(layer: keras.Layer) -> keras.Layer:
     # Keras's wrapper overwrites the kernel by the divided kernel in the wrapper's own dtype: half
     # precision would round the weights at each step and lose small updates.
     return layers.SpectralNormalization(layer, dtype="float32")
+
+
+def _batch_norm(**options: bool) -> keras.Layer:
+    # PyTorch's momentum .1 is Keras's .9.
+    return layers.BatchNormalization(
+        momentum=0.9, epsilon=1e-5, gamma_initializer=_gamma_initializer(), **options
+    )
+
+
+def _gamma_initializer() -> keras.Initializer:
+    return keras.initializers.RandomNormal(mean=1.0, stddev=0.02)
 
 
 def _normal_kernel() -> dict[str, keras.Initializer]:

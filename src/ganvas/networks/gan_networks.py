@@ -29,15 +29,28 @@ class GanNetworks(NamedTuple):
             backbone consists of two models: `backbone`, from images to a list of the images and the
             backbone's feature maps, and `heads`, from this list, with labels at its end, to
             logits.
+            One that reconstructs real images consists of `encoder`, from images, small versions of
+            them and labels to a dict of `logits`, `features`, `small_features` and
+            `middle_features`, and `decoders`, from the first two maps and a quarter of the last to
+            three images; see `ganvas.training.reconstruction`.
         decoder: `features` of real images to reconstructions of these images, of layers shared
             with the generator, which is trained by the reconstruction loss; None for most networks.
+        training_generator: The generator with small versions of its images as second output, for
+            such a discriminator. It shares the generator's layers, and is trained in its place;
+            None for most networks.
     """
 
     generator: Model
     discriminator: Model
     decoder: Model | None = None
+    training_generator: Model | None = None
 
 
 def has_pretrained_backbone(discriminator: Model) -> bool:
     """Return whether a discriminator consists of `backbone` and `heads`; see `GanNetworks`."""
     return "backbone" in {layer.name for layer in discriminator.layers}
+
+
+def reconstructs_real_images(discriminator: Model) -> bool:
+    """Return whether a discriminator consists of `encoder` and `decoders`; see `GanNetworks`."""
+    return "decoders" in {layer.name for layer in discriminator.layers}

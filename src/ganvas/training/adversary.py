@@ -103,7 +103,7 @@ class Adversary:
     keep_orientation_every: int | None = None
 
     def __init__(self, discriminator: keras.Model, params: TrainParams) -> None:
-        _refuse_penalty_with_batch_norm(discriminator, params)
+        refuse_penalty_with_batch_norm(discriminator, params)
         self.params = params
         self.discriminator = discriminator
         self.fused_discriminator = with_fused_norms(discriminator)
@@ -185,16 +185,19 @@ class Adversary:
 
     def forward(self, images: tf.Tensor, labels: tf.Tensor | None) -> DiscriminatorOutput:
         """Augment images (N, H, W, C) in [-1, 1] if set, and run the discriminator on them."""
-        augmented = images
-        if self.params.augment.name != "none":
-            policy = self.params.augment.policy
-            augmented = augment(images, policy, self.augment_probability, self.seed)
+        augmented = self._augment(images)
         outputs = self.fused_discriminator(
             [augmented, labels] if self.is_conditional else augmented, training=True
         )
         outputs = dict(outputs) if isinstance(outputs, dict) else {"logits": outputs}
         outputs = {name: ops.cast(value, "float32") for name, value in outputs.items()}
         return DiscriminatorOutput(outputs.pop("logits"), outputs, images, augmented, labels)
+
+    def _augment(self, images: tf.Tensor) -> tf.Tensor:
+        if self.params.augment.name == "none":
+            return images
+        policy = self.params.augment.policy
+        return augment(images, policy, self.augment_probability, self.seed)
 
     def compute_losses(
         self, real: DiscriminatorOutput, fake: DiscriminatorOutput, step: tf.Tensor
@@ -321,7 +324,7 @@ def state_variable(
     return keras.Variable(value, trainable=False, dtype=dtype, name=name, aggregation=aggregation)
 
 
-def _refuse_penalty_with_batch_norm(discriminator: keras.Model, params: TrainParams) -> None:
+def refuse_penalty_with_batch_norm(discriminator: keras.Model, params: TrainParams) -> None:
     """Refuse gradient penalties with batch norm; `ProjectParams` has refused most already."""
     if any(isinstance(layer, layers.BatchNormalization) for layer in discriminator.layers):
         try:

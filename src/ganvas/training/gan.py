@@ -46,9 +46,12 @@ SCORES = ("loss_g", "loss_d", "real_score", "fake_score")
 
 
 class GeneratedBatch(NamedTuple):
-    """Generated images (N, H, W, C), with the tape that recorded the generator's forward pass."""
+    """Generated images (N, H, W, C), with the tape that recorded the generator's forward pass.
 
-    images: tf.Tensor
+    With a `training_generator` the images are a list, as its outputs.
+    """
+
+    images: tf.Tensor | list[tf.Tensor]
     tape: tf.GradientTape
 
 
@@ -97,7 +100,9 @@ class GAN(keras.Model):
         prior: LatentPrior | None = None,
     ) -> None:
         super().__init__(name="gan")
-        self.generator, self.discriminator, decoder = GanNetworks(*networks)
+        networks = GanNetworks(*networks)
+        self.generator, self.discriminator, decoder, training_generator = networks
+        self.training_generator = training_generator or self.generator
         self.has_ema = ema_generator is not self.generator
         if self.has_ema:
             ema_generator.set_weights(self.generator.get_weights())
@@ -108,7 +113,7 @@ class GAN(keras.Model):
             check_quarter_turns(*self.generator.output_shape[1:3])
         _check_micro_batches(networks, params)
         self.adversary = adversary or Adversary(self.discriminator, params)
-        self.fused_generator = with_fused_norms(self.generator)
+        self.fused_generator = with_fused_norms(self.training_generator)
         # Batch norm's moving averages belong to the generator, and must follow its images alone.
         self.fused_decoder = decoder and with_fused_norms(decoder, update_statistics=False)
         self.ada_sign_sum = state_variable("ada_sign_sum", 0.0)
@@ -126,7 +131,7 @@ class GAN(keras.Model):
         super().compile(**{"jit_compile": False} | options)
         self.generator_optimizer = generator_optimizer
         self.discriminator_optimizer = discriminator_optimizer
-        generator_optimizer.build(self.generator.trainable_variables)
+        generator_optimizer.build(self.training_generator.trainable_variables)
         discriminator_optimizer.build(self.discriminator.trainable_variables)
         self.adversary.compile(generator_optimizer, discriminator_optimizer)
 
@@ -213,7 +218,7 @@ class GAN(keras.Model):
             by_weights, decoder_loss = self._generator_gradients(generated, adversarial)
             total = _add(total, by_weights)
             losses.append(adversarial.loss_g + decoder_loss)
-        self._update_weights(self.generator, total)
+        self._update_weights(self.training_generator, total)
         return result._replace(loss_g=ops.mean(ops.stack(losses)))
 
     def _update_simultaneous(self, micro_batches: list[MicroBatch]) -> StepResult:
@@ -230,20 +235,21 @@ class GAN(keras.Model):
             total_g = _add(total_g, by_weights)
             results.append(adversarial._replace(loss_g=adversarial.loss_g + decoder_loss))
         self._update_weights(self.discriminator, total_d)
-        self._update_weights(self.generator, total_g)
+        self._update_weights(self.training_generator, total_g)
         return _merge(results)
 
     def _generate(self, batch: MicroBatch) -> GeneratedBatch:
         inputs = batch.latents if batch.fake_labels is None else [batch.latents, batch.fake_labels]
         with tf.GradientTape() as tape:
-            images = ops.cast(self.fused_generator(inputs, training=True), "float32")
+            outputs = self.fused_generator(inputs, training=True)
+            images = tf.nest.map_structure(lambda x: ops.cast(x, "float32"), outputs)
         return GeneratedBatch(images, tape)
 
     def _generator_gradients(
         self, generated: GeneratedBatch, adversarial: AdversarialGradients
     ) -> tuple[Gradients, tf.Tensor]:
         """Backpropagate the images' gradient to the generator's weights; add the decoder's loss."""
-        variables = self.generator.trainable_variables
+        variables = self.training_generator.trainable_variables
         gradients = generated.tape.gradient(
             generated.images, variables, output_gradients=adversarial.image_gradient
         )
@@ -263,7 +269,7 @@ class GAN(keras.Model):
 
     def _update_weights(self, network: keras.Model, total: Gradients) -> None:
         """Update a network by the mean of the micro-batches' gradients, given their sum."""
-        is_generator = network is self.generator
+        is_generator = network is self.training_generator
         optimizer = self.generator_optimizer if is_generator else self.discriminator_optimizer
         count = self.params.gradient_accumulation_steps
         mean = [gradient / count for gradient in total] if count > 1 else total
@@ -315,8 +321,15 @@ class GAN(keras.Model):
         Constant learning rates are not among them: they may change when training resumes.
         """
         adversary = self.adversary
+        own = {id(variable) for variable in self.generator.variables}
         return {
             "generator": self.generator.variables,
+            # Those of outputs that the saved generator doesn't have.
+            "training_generator": [
+                variable
+                for variable in self.training_generator.variables
+                if id(variable) not in own
+            ],
             "discriminator": self.discriminator.variables,
             "ema_generator": self.ema_weights if self.has_ema else [],
             "generator_optimizer": variables_without_learning_rate(self.generator_optimizer),

@@ -14,10 +14,11 @@ import keras
 import pandas as pd
 
 from ganvas.errors import GanvasError
-from ganvas.networks.gan_networks import GanNetworks
+from ganvas.networks.gan_networks import GanNetworks, reconstructs_real_images
 from ganvas.networks.sampling import latent_dim
 from ganvas.progress import format_duration
 from ganvas.stop_signals import end_after_saving, on_signal
+from ganvas.training.adversary import Adversary
 from ganvas.training.callbacks import (
     CheckpointSaver,
     Diverged,
@@ -50,6 +51,7 @@ from ganvas.training.kept_epochs import write_select_command
 from ganvas.training.latent_anchoring import AnchoredAdversary, uses_anchors, with_anchors
 from ganvas.training.optimizers import make_optimizer
 from ganvas.training.progress_logger import ProgressLogger
+from ganvas.training.reconstruction import ReconstructingAdversary
 
 logger = logging.getLogger(__name__)
 
@@ -160,9 +162,7 @@ def build_gan(
         params: Parameters of training.
         steps: Steps an epoch.
     """
-    anchored = uses_anchors(networks.discriminator, params)
-    adversary = AnchoredAdversary(networks.discriminator, params) if anchored else None
-    gan = GAN(networks, ema_generator, params, adversary, data.prior)
+    gan = GAN(networks, ema_generator, params, _make_adversary(networks, params), data.prior)
     gan.compile(
         make_optimizer(params, params.generator_learning_rate, steps),
         make_optimizer(
@@ -172,6 +172,14 @@ def build_gan(
         steps_per_execution=params.steps_per_execution,
     )
     return gan
+
+
+def _make_adversary(networks: GanNetworks, params: TrainParams) -> Adversary:
+    discriminator = networks.discriminator
+    if uses_anchors(discriminator, params):
+        return AnchoredAdversary(discriminator, params)
+    kind = ReconstructingAdversary if reconstructs_real_images(discriminator) else Adversary
+    return kind(discriminator, params)
 
 
 def restore_checkpoint(

@@ -52,6 +52,7 @@ NETWORK_TITLES = {
     "dcgan": "DCGAN",
     "projected": "Projected GAN",
     "r3gan": "R3GAN",
+    "fastgan": "FastGAN",
 }
 # Groups of parameters that have a branch for each choice of `name`.
 CHOICES = ("ingest.source", "network", "train.optimizer")
