@@ -40,7 +40,8 @@ def preview_grid(images: np.ndarray, columns: int) -> ImagePreview:
 
 def read_image(file: Path) -> np.ndarray:
     """Read an image as uint8 of shape (H, W, C): gray (C = 1), RGB (3) or RGB with alpha (4)."""
-    with Image.open(file) as image:
+    with Image.open(file) as opened:
+        image: Image.Image = opened
         if image.mode not in ("L", "RGB", "RGBA"):
             image = image.convert("RGBA" if image.has_transparency_data else "RGB")
         return np.asarray(image).reshape(image.height, image.width, -1)
