@@ -99,5 +99,5 @@ def networks() -> tuple[keras.Model, keras.Model]:
     """A generator and a discriminator for 32×32 pixels, as narrow as they go."""
     keras.utils.set_random_seed(0)
     params = DcganParams(latent=6, generator_width=2, discriminator_width=2)
-    generator, discriminator, _ = build_dcgan(params, (32, 32, 3))
+    generator, discriminator, *_ = build_dcgan(params, (32, 32, 3))
     return generator, discriminator

@@ -86,7 +86,7 @@ def images(count: int = 3, side: int = 32) -> np.ndarray:
 @pytest.mark.slow
 @pytest.mark.parametrize(("variant", "table"), [("original", ORIGINAL), ("improved", IMPROVED)])
 def test_layers_are_those_of_the_papers_table(variant, table):
-    generator, discriminator, _ = build(64, 27, variant=variant, width=128, latent=100)
+    generator, discriminator, *_ = build(64, 27, variant=variant, width=128, latent=100)
     assert describe(generator) == table["generator"]
     # Keras lists the layers of a branching network by depth.
     assert sorted(map(str, describe(discriminator))) == sorted(map(str, table["discriminator"]))
@@ -94,7 +94,7 @@ def test_layers_are_those_of_the_papers_table(variant, table):
 
 @pytest.mark.slow
 def test_parameter_counts_of_the_original():
-    generator, discriminator, decoder = build(64, 27, width=128, latent=100)
+    generator, discriminator, decoder, _ = build(64, 27, width=128, latent=100)
     widths = [127, 1024, 512, 256, 128, 128, 3]
     kernels = sum(
         a * b * k * k for a, b, k in zip(widths, widths[1:], (4, 4, 4, 4, 3, 4), strict=False)
@@ -114,7 +114,7 @@ def test_parameter_counts_of_the_original():
 
 @pytest.mark.slow
 def test_parameter_counts_of_the_improved_variant():
-    generator, discriminator, decoder = build(64, 27, variant="improved", width=128, latent=100)
+    generator, discriminator, decoder, _ = build(64, 27, variant="improved", width=128, latent=100)
     widths = [512, 512, 256, 128, 64, 64, 32, 3]
     kernels = 9 * sum(a * b for a, b in pairwise(widths))
     norms = 4 * (8192 + sum(widths[1:-1]))
@@ -130,7 +130,7 @@ def test_parameter_counts_of_the_improved_variant():
 @pytest.mark.parametrize("variant", ["original", "improved"])
 @pytest.mark.parametrize("side", [32, 64, 128, 256])
 def test_shapes_at_every_side(variant, side):
-    generator, discriminator, decoder = build(side, variant=variant)
+    generator, discriminator, decoder, _ = build(side, variant=variant)
     generated = generator(sample_inputs(generator, 2))
     assert generated.shape == (2, side, side, 3)
     assert np.abs(generated).max() <= 1
@@ -145,7 +145,7 @@ def test_shapes_at_every_side(variant, side):
 
 
 def test_the_generator_consists_of_znet_and_the_decoder():
-    generator, _, decoder = build()
+    generator, _, decoder, _ = build()
     inputs = sample_inputs(generator)
     first = decoder.layers[1]
     features = keras.Model(generator.inputs, generator.get_layer(first.name).input)(inputs)
@@ -166,7 +166,7 @@ def raw_outputs(discriminator: keras.Model, inputs: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("real", [True, False])
 def test_sigmoid_outputs_have_the_loss_of_the_paper(real):
-    _, discriminator, _ = build()
+    _, discriminator, *_ = build()
     raw = raw_outputs(discriminator, images())
     labels = np.arange(3) if real else np.full(3, K)
     targets, p = one_hot(labels, K + 1), 1 / (1 + np.exp(-raw))
@@ -181,7 +181,7 @@ def test_sigmoid_outputs_have_the_loss_of_the_paper(real):
 
 @pytest.mark.parametrize("real", [True, False])
 def test_softmax_outputs_have_the_cross_entropy_of_k_plus_1_classes(real):
-    _, discriminator, _ = build(class_loss="softmax")
+    _, discriminator, *_ = build(class_loss="softmax")
     raw = raw_outputs(discriminator, images())
     labels = np.arange(3) if real else np.full(3, K)
     expected = np.log(np.exp(raw).sum(axis=1)) - raw[np.arange(3), labels]
@@ -194,7 +194,7 @@ def test_softmax_outputs_have_the_cross_entropy_of_k_plus_1_classes(real):
 
 
 def test_the_improved_logit_is_the_logsumexp_of_its_class_logits():
-    _, discriminator, _ = build(variant="improved")
+    _, discriminator, *_ = build(variant="improved")
     outputs = discriminator(images())
     expected = np.log(np.exp(np.asarray(outputs["softmax_classes"])).sum(axis=1, keepdims=True))
     np.testing.assert_allclose(outputs["logits"], expected, rtol=1e-5)
@@ -213,7 +213,7 @@ def test_the_improved_variants_latent_is_uniform():
 
 @pytest.mark.parametrize("variant", ["original", "improved"])
 def test_noise_and_dropout_are_active_only_in_training(variant):
-    generator, discriminator, _ = build(variant=variant, noise=0.3, dropout=0.5)
+    generator, discriminator, *_ = build(variant=variant, noise=0.3, dropout=0.5)
     kinds = {type(layer) for network in (generator, discriminator) for layer in network.layers}
     assert {layers.GaussianNoise, layers.Dropout} <= kinds
     logits = [np.asarray(discriminator(images())["logits"]) for _ in range(2)]
@@ -233,7 +233,7 @@ def test_an_image_of_a_class_mixture_is_between_those_of_the_classes():
 def test_outputs_are_float32_in_half_precision(variant):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        generator, discriminator, _ = build(variant=variant)
+        generator, discriminator, *_ = build(variant=variant)
     finally:
         keras.config.set_dtype_policy("float32")
     outputs = discriminator(images())

@@ -16,7 +16,7 @@ def count_trainable(model: keras.Model) -> int:
 
 
 def test_parameter_counts_are_those_of_the_original():
-    generator, discriminator, decoder = build_dcgan(DcganParams(), (64, 64, 3))
+    generator, discriminator, decoder, _ = build_dcgan(DcganParams(), (64, 64, 3))
     assert decoder is None
     # nz·8w·16 + 8w·4w·16 + 4w·2w·16 + 2w·w·16 + w·3·16, and two per normalized channel.
     widths = [512, 256, 128, 64]
@@ -30,7 +30,7 @@ def test_parameter_counts_are_those_of_the_original():
 
 def test_initial_weights_follow_the_paper():
     keras.utils.set_random_seed(0)
-    generator, discriminator, _ = build_dcgan(DcganParams(), (64, 64, 3))
+    generator, discriminator, *_ = build_dcgan(DcganParams(), (64, 64, 3))
     for model in (generator, discriminator):
         for layer in model.layers:
             if hasattr(layer, "kernel"):
@@ -66,7 +66,7 @@ def largest_singular_values(model: keras.Model) -> list[float]:
 
 
 def test_spectral_norm_is_only_in_the_discriminator(spectral_networks, networks):
-    generator, discriminator, _ = spectral_networks
+    generator, discriminator, *_ = spectral_networks
     plain = build_dcgan(DcganParams(discriminator_width=4, kernel=3), (32, 32, 3)).discriminator
     assert count_trainable(discriminator) == count_trainable(plain)
     assert len(largest_singular_values(discriminator)) == 4
@@ -75,7 +75,7 @@ def test_spectral_norm_is_only_in_the_discriminator(spectral_networks, networks)
 
 @pytest.mark.slow
 def test_training_keeps_the_largest_singular_values_at_1(spectral_networks, images):
-    generator, discriminator, _ = spectral_networks
+    generator, discriminator, *_ = spectral_networks
     assert max(largest_singular_values(discriminator)) < 0.5
     gan = GAN(spectral_networks, generator, TrainParams())
     latents = np.random.default_rng(0).standard_normal((4, generator.input_shape[1]), np.float32)

@@ -94,7 +94,7 @@ def randomize_weights(model: keras.Model) -> None:
 
 @pytest.mark.slow
 def test_parameter_counts_of_radfords_model(originals):
-    generator, discriminator, _ = originals["radford"]
+    generator, discriminator, *_ = originals["radford"]
     widths = [1024, 512, 256, 128, 3]
     kernels = 25 * sum(a * b for a, b in pairwise(widths))
     units = 4 * 4 * 1024
@@ -107,7 +107,7 @@ def test_parameter_counts_of_radfords_model(originals):
 
 @pytest.mark.slow
 def test_parameter_counts_of_keras_io(originals):
-    generator, discriminator, _ = originals["keras_io"]
+    generator, discriminator, *_ = originals["keras_io"]
     units = 8 * 8 * 128
     strided = sum((a * 16 + 1) * b for a, b in pairwise([128, 128, 256, 512]))
     expected = (128 + 1) * units + strided + (512 * 25 + 1) * 3
@@ -266,7 +266,7 @@ def test_dropout_is_active_only_in_training(head):
 @pytest.mark.parametrize("name", TINY)
 def test_shapes_at_every_side(name, side):
     for classes in (0, 3):
-        generator, discriminator, decoder = build_dcgan(TINY[name], (side, side, 3), classes)
+        generator, discriminator, decoder, _ = build_dcgan(TINY[name], (side, side, 3), classes)
         labels = ["classes"] if classes else []
         assert [x.name for x in generator.inputs] == ["latent", *labels]
         assert [x.name for x in discriminator.inputs] == ["images", *labels]

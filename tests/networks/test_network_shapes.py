@@ -43,7 +43,7 @@ def build_case(case: str):
     "case", [*list(CASES)[:-1], pytest.param("projected", marks=pytest.mark.slow)]
 )
 def test_networks_are_built_for_rectangles_of_any_channels(case):
-    generator, discriminator, decoder = networks = build_case(case)
+    generator, discriminator, decoder, _ = networks = build_case(case)
     shape = CASES[case][1]
     size = shape[:2]
     assert generator.output_shape == discriminator.inputs[0].shape == (None, *shape)
@@ -58,7 +58,7 @@ def test_networks_are_built_for_rectangles_of_any_channels(case):
 
 @pytest.mark.parametrize("case", ["dcgan", "dcgan_dense"])
 def test_images_and_logits_of_rectangles_can_be_computed(case):
-    generator, discriminator, _ = build_case(case)
+    generator, discriminator, *_ = build_case(case)
     images = generator(np.ones((2, 6), np.float32))
     assert images.shape == (2, *CASES[case][1])
     assert discriminator(images).shape == (2, 1)

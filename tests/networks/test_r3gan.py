@@ -81,7 +81,7 @@ def test_layers_are_those_of_the_paper(config):
 @pytest.mark.parametrize("side", [8, 32, 64, 128, 256])
 @pytest.mark.parametrize("classes", [0, 3])
 def test_shapes_at_every_side(side, classes):
-    generator, discriminator, decoder = build(side, classes)
+    generator, discriminator, decoder, _ = build(side, classes)
     labels = [np.eye(3, dtype=np.float32)[:2]] if classes else []
     assert len(generator.inputs) == len(discriminator.inputs) == 1 + len(labels)
     latents = np.zeros((2, 6), np.float32)

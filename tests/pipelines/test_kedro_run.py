@@ -350,7 +350,7 @@ def test_training_can_start_from_the_weights_of_another_run(project, kedro_run, 
 def test_a_dry_run_reports_sizes_and_saves_nothing(project, kedro_run, monkeypatch):
     result = kedro_run("--pipelines=train", train__dry_run="true", train__epochs=10)
     assert result.exit_code == 0 and "Traceback" not in result.output
-    generator, discriminator, _ = build(
+    generator, discriminator, *_ = build(
         NetworkParams(dcgan={"latent": 6, "generator_width": 2, "discriminator_width": 2}),
         (32, 32, 3),
     )

@@ -7,7 +7,7 @@ import pytest
 
 from ganvas.base_params import flatten
 from ganvas.errors import GanvasError
-from ganvas.pipelines.train.params import IDENTITY
+from ganvas.pipelines.train.params import IDENTITY, identifying_network
 from ganvas.sweeps.plan import (
     Settings,
     _flatten,
@@ -94,7 +94,7 @@ def test_a_run_with_a_checkpoint_resumes(settings):
     params = plan_run(settings, SEED).params
     identity = {
         "data": {"images": "0", "size": 32, "crop": "center", "align": "none"},
-        "network": {"name": "dcgan"} | params.network.dcgan.model_dump(),
+        "network": identifying_network(params.network),
         "train": params.train.model_dump(mode="json", include=IDENTITY),
     }
     folder = settings.root / "data/06_models/sample/dcgan/checkpoints/0123"

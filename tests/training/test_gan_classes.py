@@ -97,7 +97,7 @@ def original_artgan_step(
     networks: GanNetworks, batch: Batch
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The step of arXiv 1702.03410: binary cross-entropies of K + 1 sigmoids, and the decoder's."""
-    generator, discriminator, decoder = networks
+    generator, discriminator, decoder, _ = networks
     (dense,) = [layer for layer in discriminator.layers if isinstance(layer, layers.Dense)]
     classifier = keras.Model(discriminator.input, [dense.output, discriminator.output["features"]])
     real, fake_labels = to_unit_range(batch[0]), one_hot(batch[3], NUM_CLASSES)
@@ -128,7 +128,7 @@ def improved_artgan_step(
     networks: GanNetworks, batch: Batch
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The step of arXiv 1708.09533, its losses as the authors' code has them."""
-    generator, discriminator, _ = networks
+    generator, discriminator, *_ = networks
     real, fake_labels = to_unit_range(batch[0]), one_hot(batch[3], NUM_CLASSES)
     cross_entropy = keras.losses.CategoricalCrossentropy(from_logits=True)
 
@@ -226,7 +226,7 @@ def test_a_projection_discriminator_gets_real_labels_and_target_classes(simultan
     fake_labels = tf.constant(one_hot(batch[3], NUM_CLASSES))
     latents = tf.constant(batch[1])
     networks = make_dcgan(discriminator_norm="none")
-    generator, discriminator, _ = networks
+    generator, discriminator, *_ = networks
 
     def forward_fake() -> tf.Tensor:
         images = generator([latents, fake_labels], training=True)

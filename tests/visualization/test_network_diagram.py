@@ -11,6 +11,7 @@ from ganvas.visualization.network_diagram import draw_networks, find_blocks
 NARROW = {
     "artgan": {"width": 8},
     "dcgan": {"generator_width": 4, "discriminator_width": 4},
+    "fastgan": {"generator_width": 4, "discriminator_width": 4},
     "projected": {"generator_width": 8, "projection": 8, "head_width": 8, "pixel_width": 4},
     "r3gan": {"width": 8, "max_width": 32, "blocks": 2},
 }
