@@ -12,7 +12,6 @@ from ganvas.arrays import (
     SelectedImages,
     allocate,
     limit_count,
-    read_batches,
     take,
 )
 from ganvas.errors import GanvasError
@@ -46,20 +45,6 @@ def test_fewer_large_images_are_held_at_once():
     assert limit_count(256, (256, 256, 4)) == limit_count(256, (32, 32, 1)) == 256
     assert limit_count(256, (1024, 1024, 4)) == 16
     assert limit_count(1, (1024, 1024, 4)) == 1
-
-
-def test_batches_are_all_images_in_order():
-    images = Counted(ALL)
-    assert np.array_equal(np.concatenate(list(read_batches(images))), ALL)
-    assert images.most == 64
-    assert not list(read_batches(ALL[:0]))
-
-
-def test_selected_images_are_read_in_batches():
-    images, positions = Counted(ALL), np.arange(599, -1, -2)
-    selected = SelectedImages(images, positions)
-    assert np.array_equal(np.concatenate(list(read_batches(selected, 50))), ALL[positions])
-    assert images.most == 50
 
 
 @pytest.mark.parametrize(

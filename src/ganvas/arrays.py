@@ -3,7 +3,7 @@
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -142,14 +142,3 @@ def limit_count(count: int, shape: Sequence[int]) -> int:
         (256, 21)
     """
     return max(1, min(count, count * SMALL_IMAGE // math.prod(shape)))
-
-
-def read_batches(images: Images, count: int = 64) -> Iterator[np.ndarray]:
-    """Yield all images in order, `count` at a time: a collection's may not fit into memory.
-
-    Example:
-        >>> [len(batch) for batch in read_batches(np.zeros((5, 8, 8, 3), np.uint8), 2)]
-        [2, 2, 1]
-    """
-    for start in range(0, len(images), count):
-        yield images[start : start + count]

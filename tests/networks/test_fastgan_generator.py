@@ -118,7 +118,7 @@ def test_small_maps_scale_the_channels_of_maps_16_times_as_large():
     first, second = find_layers(generator, layers.SpectralNormalization)[-3:-1]
     model = keras.Model(generator.inputs, [source, factors])
     small, computed = map(np.asarray, model(draw_inputs(generator)))
-    hidden = np.einsum("nhwc,hwcd->nd", small, np.asarray(first.layer.kernel))
+    hidden = np.einsum("nhwc,hwck->nk", small, np.asarray(first.layer.kernel))
     hidden = hidden / (1 + np.exp(-hidden))
     expected = 1 / (1 + np.exp(-hidden @ np.asarray(second.layer.kernel)[0, 0]))
     np.testing.assert_allclose(computed[:, 0, 0], expected, atol=1e-6)

@@ -33,8 +33,6 @@ SPLITS = MIN_IMAGES = 10
 WITHOUT_BIAS = ("kernel_distance", "precision", "density", "diversity")
 # The kernel distance is unbiased for any number, but too noisy below this one.
 MIN_CLASS_IMAGES = 30
-# Images that are blurred at a time, a multiple of the batches whose features are computed.
-DEGRADED = 64
 
 
 class Features(NamedTuple):
