@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from ganvas.arrays import ConvertedImages
 from ganvas.metrics import nearest_neighbors, pairwise
 from ganvas.metrics.nearest_neighbors import find_nearest_features, find_nearest_images
 
@@ -26,6 +27,26 @@ def test_a_copy_is_found_at_distance_zero():
     images = np.random.default_rng(1).integers(0, 256, (9, 16, 16, 3), dtype=np.uint8)
     nearest, distances = find_nearest_images(images[[4]], images, np.arange(9))
     assert nearest.tolist() == [4] and distances.tolist() == [0.0]
+
+
+def test_large_images_are_averaged_and_queries_only_once(monkeypatch):
+    monkeypatch.setattr(nearest_neighbors, "MAX_PIXELS", 8 * 12)
+    monkeypatch.setattr(nearest_neighbors, "CHUNK", 2)
+    rng, converted = np.random.default_rng(2), []
+    images = rng.integers(0, 256, (7, 16, 24, 1), dtype=np.uint8)
+    queries = rng.integers(0, 256, (3, 16, 24, 1), dtype=np.uint8)
+
+    def convert(pixels):
+        converted.append(len(pixels))
+        return pixels
+
+    source = ConvertedImages(queries, convert)
+    nearest, distances = find_nearest_images(source, images, np.arange(7))
+    assert sum(converted) <= 1 + len(queries) + 1  # Two images of zeros tell the shape.
+    means = [np.rint(x.reshape(-1, 8, 2, 12, 2).mean((2, 4))) for x in (queries, images)]
+    naive = np.sqrt(((means[0][:, None] - means[1][None]) ** 2).mean((2, 3)))
+    np.testing.assert_array_equal(nearest, naive.argmin(1))
+    np.testing.assert_allclose(distances, naive.min(1))
 
 
 def test_distances_are_in_gray_levels():

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ganvas.arrays import ConvertedImages, Images
+from ganvas.arrays import ConvertedImages, Images, take
 from ganvas.metrics.pairwise import in_chunks, squared_distances
 
 # Images of each side that are compared at once, fewer if they would take more bytes as floats.
@@ -57,6 +57,9 @@ def find_nearest_images(
             ConvertedImages(side, lambda pixels: _average(pixels, factor))
             for side in (queries, images)
         )
+    if not isinstance(queries, np.ndarray):
+        # The search reads queries again and again; they are decoded and converted only once.
+        queries = take(queries, np.arange(len(queries)))
     nearest = _search(queries, images, positions)
     distances = np.zeros(len(queries))
     for number, position in enumerate(nearest):
