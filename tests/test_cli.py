@@ -132,6 +132,19 @@ def test_size_and_channels_are_parameters_of_the_run(project, monkeypatch):
     assert params["ingest.dataset"] == "art-64x96-gray"
 
 
+def test_channels_among_the_parameters_take_the_place_of_those_that_suit(project, monkeypatch):
+    passed = []
+    monkeypatch.setattr(ganvas.cli.run, "callback", lambda **options: passed.append(options))
+    (project / "lines").mkdir()
+    for number in range(20):
+        Image.new("L", (40, 30), number).save(project / "lines" / f"{number}.png")
+    assert train(project, "lines", "--params=ingest.channels=rgb").exit_code == 0
+    params = flatten(passed[0]["params"])
+    assert params["ingest.channels"] == "rgb" and params["ingest.dataset"] == "lines"
+    result = train(project, "lines", "--channels=gray", "--params=ingest.channels=rgb")
+    assert "--params can't have ingest.channels beside --channels" in result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

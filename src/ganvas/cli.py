@@ -168,7 +168,7 @@ def train(
         labels=labels,
         steps=steps,
         minutes=minutes,
-        preset=loader.preset_parameters(),
+        preset=loader.preset_parameters() | _find_channels(params, channels),
     )
     chosen, reasons = _join_choices(choices, params)
     load_catalog(env, _read(chosen.removeprefix("--params=")), conf_source)
@@ -203,6 +203,18 @@ def _join_choices(choices: Sequence["Choice"], params: str) -> tuple[str, list[s
     chosen = {key: value for key, value in chosen.items() if key not in overridden}
     reasons = [choice.reason for choice in choices if not overridden & choice.params.keys()]
     return ",".join([join_params(chosen), *items]), reasons
+
+
+def _find_channels(params: str, channels: Channels | None) -> dict[str, Any]:
+    """Return the channels that `--params` sets, after which no dataset is to be named otherwise."""
+    chosen = _read(params).get("ingest", {})
+    if not isinstance(chosen, dict) or "channels" not in chosen:
+        return {}
+    if channels is not None:
+        raise GanvasError(
+            "--params can't have ingest.channels beside --channels: leave one of them out."
+        )
+    return {"ingest.channels": chosen["channels"]}
 
 
 def _find_root(metadata: ProjectMetadata | None) -> Path:
