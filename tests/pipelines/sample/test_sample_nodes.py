@@ -1,6 +1,7 @@
 """Which classes are sampled, and how the samples are arranged."""
 
 import json
+import math
 
 import keras
 import numpy as np
@@ -100,6 +101,10 @@ def test_stretched_samples_get_back_their_aspect_ratio(tmp_path, caplog):
     params = SampleParams(count=1, unstretch=True)
     with pytest.raises(GanvasError, match=r"sample\.unstretch=true needs .* none recorded"):
         generate_samples(generator, classes, tmp_path, params)
+    for damaged in (0, -1.5, math.nan):
+        (tmp_path / MANIFEST).write_text(json.dumps({"aspect": damaged}))
+        with pytest.raises(GanvasError, match="none recorded"):
+            generate_samples(generator, classes, tmp_path, params)
     (tmp_path / MANIFEST).write_text(json.dumps({"aspect": 1.5}))
     ((_, image),) = generate_samples(generator, classes, tmp_path, params)
     assert image.shape == (64, 96, 4)

@@ -82,7 +82,7 @@ def _find_aspect(folder: Path, params: SampleParams) -> float | None:
                 aspect,
             )
         return None
-    if not isinstance(aspect, int | float):
+    if not isinstance(aspect, int | float) or not 0 < aspect < math.inf:
         raise GanvasError(
             f"sample.unstretch=true needs the aspect ratio of images before they were stretched, "
             f"and {folder} has none recorded: set it to false, or pack the collection by "
