@@ -176,6 +176,13 @@ def test_an_icon_that_is_listed_first_does_not_decide_the_size(folder, tmp_path)
     assert "0.png" in set(read(folder, tmp_path).rejected["path"])
 
 
+def test_a_photo_that_is_stored_lying_has_its_upright_size(folder, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (48, 32)).save(folder / "0.jpg", exif=exif)
+    assert open_image_set(folder, tmp_path, KEY).size == (32, 48)
+
+
 def test_damaged_files_are_listed_and_too_many_stop(folder, tmp_path):
     (folder / "hills/0.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     images = read(folder, tmp_path)

@@ -237,7 +237,7 @@ def _decode_content(
         area = _reduce(source, content, (width, height), align, max_pixels)
         loaded, is_guess = load_8_bits(source, lambda: _open(content, formats))
         # Profile and orientation are those of the file, which a scaled image has not.
-        method = _find_rotation(source)
+        method = find_rotation(source)
         upright = loaded
         if method is not None:
             upright, area = loaded.transpose(method), transpose_box(area, loaded.size, method)
@@ -337,7 +337,7 @@ def _reduce(
     if _is_progressive(image, content) and content.count(b"\xff\xda") > MAX_SCANS:
         raise Rejection(f"a JPEG of more than {MAX_SCANS} scans: save it again")
     # Of other formats, the EXIF header may come last, and they can't be reduced.
-    is_lying = image.format in ("JPEG", "MPO") and _find_rotation(image) in SWAPPING
+    is_lying = image.format in ("JPEG", "MPO") and find_rotation(image) in SWAPPING
     wanted = size[::-1] if is_lying else size
     # How many times as large as the target the image is.
     factor = min(side / least for side, least in zip(image.size, wanted, strict=True))
@@ -382,7 +382,7 @@ def _too_large(pixels: float, most: float, kind: str = "") -> Rejection:
     )
 
 
-def _find_rotation(image: Image.Image) -> Image.Transpose | None:
+def find_rotation(image: Image.Image) -> Image.Transpose | None:
     """Return what rotates an image upright by its EXIF header; an unreadable one is ignored.
 
     Pillow's `exif_transpose` also rewrites the EXIF, which fails on malformed tags.

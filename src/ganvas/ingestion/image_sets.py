@@ -23,7 +23,7 @@ from ganvas.errors import GanvasError
 from ganvas.ingestion.archives import find_images, is_archive, unpack, was_unpacked
 from ganvas.ingestion.color_conversion import MODES, Color, convert_color
 from ganvas.ingestion.cropping import Crop, crop_image, to_image, to_pixels
-from ganvas.ingestion.decode import MIN_SIDE
+from ganvas.ingestion.decode import MIN_SIDE, SWAPPING, find_rotation
 from ganvas.ingestion.executors import ExecutorOptions, run_tasks
 from ganvas.ingestion.file_index import first_folder, keep_image_files, scan
 from ganvas.ingestion.pack_worker import (
@@ -74,8 +74,8 @@ class FolderSource(NamedTuple):
         folder: The folder.
         paths: The files below it that may be images, sorted.
         skipped: Table of the others.
-        size: Width and height of the first file that can be opened and is large enough to be used;
-            (0, 0) if there is none.
+        size: Width and height of the first file that can be opened and is large enough to be used,
+            upright; (0, 0) if there is none.
         channels: Its channels: 1 of gray images, 4 of those with alpha, 3 of others.
     """
 
@@ -217,7 +217,9 @@ def _find_shape(folder: Path, paths: list[str]) -> tuple[tuple[int, int], int]:
                 if min(image.size) >= MIN_SIDE:
                     is_gray = image.mode in GRAY_MODES
                     channels = 4 if image.has_transparency_data else 1 if is_gray else 3
-                    return image.size, channels
+                    # Cameras store upright photos lying, with an EXIF orientation.
+                    is_lying = find_rotation(image) in SWAPPING
+                    return image.size[::-1] if is_lying else image.size, channels
         # Pillow raises all kinds of errors on damaged files; decoding explains them.
         except Exception:
             continue
