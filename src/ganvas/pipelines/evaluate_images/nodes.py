@@ -1,6 +1,7 @@
 """Nodes that evaluate images without their generator."""
 
 import logging
+import math
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -97,11 +98,12 @@ def read_images(
 def choose_shape(source: Source, other: Source) -> tuple[int, int, int]:
     """Return the shape (H, W, C) in which the images of two sets are compared.
 
-    It is that of the first image of each, if they agree. Otherwise the images become squares of the
-    shorter side of the first set, or RGB. The longer side has 1,024 pixels at most.
+    It is that of the first image of `source`, if the first one of `other` has the same aspect ratio
+    within 1 % and the same channels. Otherwise the images become squares of the shorter side of the
+    first set, or RGB. The longer side has 1,024 pixels at most.
     """
     width, height = source.size
-    if source.size != other.size:
+    if not math.isclose(width / height, other.size[0] / max(1, other.size[1]), rel_tol=0.01):
         width = height = min(source.size)
     scale = min(1, MAX_SIDE / max(width, height))
     channels = source.channels if source.channels == other.channels else 3
