@@ -148,7 +148,7 @@ def test_equal_colors_are_written_alike():
 
 
 @pytest.mark.parametrize(
-    "color", ["whiteish", "#12345", "#11223344", 255, None, "", "rgba(1,2,3,4)"]
+    "color", ["whiteish", "#12345", "#11223344", 255, None, "", "rgba(1,2,3,4)", "rgb(300,0,0)"]
 )
 def test_other_colors_are_refused(color):
     with pytest.raises(ValueError, match="it must be a color: a name such as white, or #rrggbb"):

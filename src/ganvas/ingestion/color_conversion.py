@@ -32,6 +32,9 @@ def check_color(text: Any) -> str:
         raise ValueError(f"it must be {COLOR_TEXT}") from error
     if len(color) != 3:
         raise ValueError(f"it must be {COLOR_TEXT}, without transparency")
+    # Pillow reads rgb(300, 0, 0) as it is.
+    if max(color) > 255:
+        raise ValueError(f"it must be {COLOR_TEXT}, with levels up to 255")
     return "white" if color == WHITE else "#{:02x}{:02x}{:02x}".format(*color)
 
 
