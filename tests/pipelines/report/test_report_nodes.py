@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ganvas.errors import GanvasError
 from ganvas.ingestion.collection import Collection
 from ganvas.pipelines.report import nodes
 from ganvas.pipelines.report.nodes import (
@@ -55,6 +56,13 @@ def test_each_class_is_beside_its_own_images(generator):
     # The second halves of the images: no two of the 24 have the same latent.
     cells = split_grid(sheet[22:, -8 * 10 - 2 :], 8, 8)[:, :, 0, 4, 0]
     assert len(np.unique(cells)) > 20
+
+
+def test_a_collection_that_was_packed_again_in_another_shape_is_refused(generator):
+    collection = make_collection("cab", "train", [1, 2, 3])
+    other = collection._replace(images=np.zeros((3, 32, 64, 1), np.uint8))
+    with pytest.raises(GanvasError, match=r"set ingest\.size to 8 and ingest\.channels to rgb"):
+        make_class_sheets(generator, CLASS_LIST, other, ReportParams())
 
 
 def test_real_images_are_of_the_validation_split_and_in_rows_by_class():

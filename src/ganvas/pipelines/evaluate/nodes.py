@@ -69,7 +69,7 @@ def generate_for_evaluation(
     Raises:
         GanvasError: The generator's image size, channels or classes differ from the collection's.
     """
-    _check_shapes(tuple(generator.output_shape[1:]), tuple(collection.images.shape[1:]))
+    check_shapes(generator, collection)
     logger.info(
         "Generating %s images (evaluate.count). %s",
         f"{params.count:,}",
@@ -308,8 +308,13 @@ def _generate(
     return generate_images(generator, latents, one_hot_labels), target_classes
 
 
-def _check_shapes(generated: tuple[int, ...], packed: tuple[int, ...]) -> None:
-    """Check that images of the generator can be compared with those of the collection."""
+def check_shapes(generator: Model, collection: Collection) -> None:
+    """Check that images of the generator can be compared with those of the collection.
+
+    Raises:
+        GanvasError: They have another size or other channels.
+    """
+    generated, packed = tuple(generator.output_shape[1:]), tuple(collection.images.shape[1:])
     if generated == packed:
         return
     height, width, channels = generated

@@ -25,6 +25,7 @@ from ganvas.networks.sampling import (
 )
 from ganvas.pipelines.evaluate.memorization import COLUMNS as NEIGHBOR_COLUMNS
 from ganvas.pipelines.evaluate.metric_entry import name_run
+from ganvas.pipelines.evaluate.nodes import check_shapes
 from ganvas.pipelines.report.params import ReportParams
 from ganvas.pipelines.report.verdict import assess_run
 from ganvas.recorded_command import set_params
@@ -97,8 +98,11 @@ def make_class_sheets(
         Names and sheets; none without classes.
 
     Raises:
-        GanvasError: The collection has other classes than the generator.
+        GanvasError: The collection has other classes than the generator, or images of another
+            shape.
     """
+    # Packed again in another size after training and evaluation.
+    check_shapes(generator, collection)
     names = classes["names"]
     known = match_classes(collection.index, classes["column"], names)
     training = collection.shuffled("train")
