@@ -67,6 +67,7 @@ def test_training_changes_all_weights_and_a_restored_state_determines_the_next_s
         np.testing.assert_array_equal(array, end[name], err_msg=name)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_accumulated_gradients_in_half_precision_update_one_after_the_other():
     gan = make_gan("mixed_bfloat16", gradient_accumulation_steps=2, simultaneous_updates=False)
@@ -107,5 +108,10 @@ def test_quarters_are_cut_and_pixels_left_out_or_repeated():
 
 
 def test_gradient_penalties_are_refused():
+    encoder = keras.Sequential([keras.Input((2,)), keras.layers.BatchNormalization()])
+    encoder.name = "encoder"
+    images = keras.Input((2,))
     with pytest.raises(GanvasError, match="batch norm"):
-        make_gan(penalty={"r1": 1.0})
+        ReconstructingAdversary(
+            keras.Model(images, encoder(images)), TrainParams(penalty={"r1": 1.0})
+        )
