@@ -62,6 +62,7 @@ def test_runs_of_the_leaderboard_are_done(settings):
     for values, state in [
         ({"train.tensorboard": True}, "done"),
         ({"train.checkpoint.keep": 5, "ingest.workers": 1}, "done"),
+        ({"ingest.storage": "encoded"}, "done"),
         ({"train.kid_validation.interval": 1}, "done"),
         ({"train.kid_validation.interval": 1, "train.kid_validation.keep": "best"}, "new"),
         ({"train.epochs": 3}, "new"),
@@ -71,6 +72,15 @@ def test_runs_of_the_leaderboard_are_done(settings):
     ]:
         changed = settings._replace(params=settings.params | SEED | values)
         assert plan_run(changed, {}).state == state, values
+
+
+def test_runs_of_earlier_versions_are_done(settings):
+    recorded = _flatten(plan_run(settings, SEED).params)
+    for later in ("ingest.channels", "ingest.background", "ingest.storage"):
+        del recorded[later]
+    save_entry(settings, SEED, parameters=recorded)
+    assert plan_run(settings, SEED).state == "done"
+    assert plan_run(settings, SEED | {"ingest.channels": "gray"}).state == "new"
 
 
 @pytest.mark.parametrize(

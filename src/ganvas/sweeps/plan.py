@@ -14,6 +14,8 @@ from ganvas.errors import GanvasError
 from ganvas.ingestion.object_store import is_url
 from ganvas.ingestion.packing import LATER_PARAMS
 from ganvas.model_versions import read_recorded_version
+from ganvas.networks import NetworkParams
+from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.pipelines.train.params import (
     IDENTITY,
     LATER_IDENTITY,
@@ -30,7 +32,7 @@ from ganvas.visualization.report import list_parameters
 
 # Parameters of a run that don't determine its generator: where it works, and what it writes.
 WITHOUT_EFFECT = {
-    *("ingest.workers", "ingest.scheduler", "ingest.max_rejected_share"),
+    *("ingest.workers", "ingest.scheduler", "ingest.max_rejected_share", "ingest.storage"),
     *("train.resume", "train.dry_run", "train.tensorboard", "train.steps_per_execution"),
     *("train.snapshot_interval", "train.snapshot_rows", "train.snapshot_columns"),
     *("train.checkpoint.interval", "train.checkpoint.steps", "train.checkpoint.keep"),
@@ -243,6 +245,9 @@ def read_leaderboard(root: Path, catalog: dict[str, Any]) -> list[dict[str, Any]
 def find_entry(entries: Iterable[dict[str, Any]], params: ProjectParams) -> dict[str, Any] | None:
     """Return the newest entry of the leaderboard that a finished run of these parameters has."""
     wanted = _determining(_flatten(params), params.train)
+    # Runs of earlier versions don't record parameters of later ones, which have their defaults.
+    defaults = _list_defaults(params.network)
+    later = {key: defaults[key] for key in wanted.keys() & defaults.keys()}
     found = [
         entry
         for entry in entries
@@ -253,7 +258,7 @@ def find_entry(entries: Iterable[dict[str, Any]], params: ProjectParams) -> dict
         and entry.get("chosen_epoch") is None
         and not CHOSEN_EPOCH.search(entry["run"])
         and _is_extractor(entry.get("extractor", ""), params.evaluate.extractor)
-        and _determining(entry["parameters"], params.train) == wanted
+        and _determining(later | entry["parameters"], params.train) == wanted
     ]
     return max(found, key=lambda entry: entry["started"], default=None)
 
@@ -267,7 +272,16 @@ def _identify(params: ProjectParams) -> str:
 def _flatten(params: ProjectParams) -> dict[str, Any]:
     """Return the parameters as the leaderboard has them."""
     network = params.network.resolve_label(params.ingest.classes)
-    flat = list_parameters(run_parameters(params.ingest, network, params.train))
+    return _list_run(params.ingest, network, params.train)
+
+
+def _list_defaults(network: NetworkParams) -> dict[str, Any]:
+    """Return the defaults of the parameters of a network, as the leaderboard has them."""
+    return _list_run(IngestParams(), NetworkParams(name=network.name, label=None), TrainParams())
+
+
+def _list_run(ingest: IngestParams, network: NetworkParams, train: TrainParams) -> dict[str, Any]:
+    flat = list_parameters(run_parameters(ingest, network, train))
     return dict(json.loads(json.dumps(flat)))
 
 
