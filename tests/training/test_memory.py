@@ -11,7 +11,12 @@ from ganvas.errors import GanvasError
 from ganvas.networks import NetworkParams, build
 from ganvas.networks.gan_networks import GanNetworks
 from ganvas.training.config import TrainParams
-from ganvas.training.memory import check_memory, estimate_memory, measure_layers
+from ganvas.training.memory import (
+    _list_changes,
+    check_memory,
+    estimate_memory,
+    measure_layers,
+)
 
 ANCHORED = {"simultaneous_updates": True, "anchor": {"every": 2}}
 # (H, W, C) of images that take 96 KiB as floats.
@@ -128,5 +133,25 @@ def test_what_may_not_fit_is_a_warning(networks, caplog):
     assert check_memory(networks, params, limit=2 * need).total == pytest.approx(need, rel=1e-6)
     check_memory(networks, params, limit=None)
     assert not caplog.text
-    check_memory(networks, params, limit=int(1.1 * need))
-    assert "if it ends by a lack of memory, train." in caplog.text
+    # Estimates may be too high by a seventh: what may fit is not refused.
+    for limit in (1.1 * need, need / 1.14):
+        caplog.clear()
+        check_memory(networks, params, limit=int(limit))
+        assert "if it ends by a lack of memory, " in caplog.text
+    with pytest.raises(GanvasError, match="Training would need about"):
+        check_memory(networks, params, limit=int(need / 1.16))
+
+
+def test_micro_batches_of_one_image_are_not_advised_with_batch_normalization(networks):
+    images = keras.Input(SHAPE)
+    x = layers.BatchNormalization()(layers.Flatten()(layers.MaxPooling2D(8)(images)))
+    normed = networks._replace(discriminator=keras.Model(images, layers.Dense(1)(x)))
+
+    def find_fewest(networks):
+        params = TrainParams(batch_size=8)
+        changed = [
+            params.model_copy(update=changes) for changes in _list_changes(networks, params, 1)
+        ]
+        return min(each.batch_size // each.gradient_accumulation_steps for each in changed)
+
+    assert find_fewest(networks) == 1 and find_fewest(normed) == 2

@@ -36,8 +36,9 @@ IMAGE_COPIES = 8
 LARGEST_COPIES = 3
 # Forward passes whose outputs a gradient penalty keeps: of its own pass, and of its gradient.
 PENALTY_PASSES = 2
-# Share of the memory from which a warning is logged: estimates may be too low by a fifth.
-LIKELY_SHARE = 0.8
+# Share of the memory from which a warning is logged: estimates may be too low by a fifth. Only
+# above the other training is refused, since estimates may also be too high by a seventh.
+LIKELY_SHARE, CERTAIN_SHARE = 0.8, 1.15
 
 
 class LayerBytes(NamedTuple):
@@ -224,7 +225,7 @@ def check_memory(
         The estimate.
 
     Raises:
-        GanvasError: The estimate is above the limit, with what would fit.
+        GanvasError: The estimate is certainly above the limit, with what would fit.
     """
     estimate = estimate_memory(networks, params, replicas, gpu)
     if limit is None or estimate.total <= LIKELY_SHARE * limit:
@@ -232,7 +233,7 @@ def check_memory(
     holder = "the GPU has" if gpu else "this process may use"
     needs = f"about {format_bytes(estimate.total)} of memory, and {holder} {format_bytes(limit)}"
     remedy = _find_remedy(networks, params, limit, replicas, gpu)
-    if estimate.total > limit:
+    if estimate.total > CERTAIN_SHARE * limit:
         raise GanvasError(f"Training would need {needs}: {remedy}.")
     logger.warning("Training will need %s: if it ends by a lack of memory, %s.", needs, remedy)
     return estimate
@@ -266,10 +267,16 @@ def _list_changes(
     group = replicas
     if uses_anchors(networks.discriminator, params):
         group *= params.anchor.every or 1
+    # Of one image, batch normalization would erase vectors.
+    normed = any(
+        isinstance(layer, keras.layers.BatchNormalization)
+        for network in networks[:2]
+        for layer in network.layers
+    )
     batch = params.batch_size
     while batch >= max(MIN_BATCH, group):
         for steps in range(params.gradient_accumulation_steps, batch + 1):
-            if batch % (steps * group) == 0:
+            if batch % (steps * group) == 0 and not (normed and batch == steps * replicas):
                 changes = {"batch_size": batch, "gradient_accumulation_steps": steps}
                 yield {k: v for k, v in changes.items() if v != getattr(params, k)}
         batch //= 2
