@@ -99,6 +99,26 @@ def test_large_images_of_any_shape_are_compared_reduced_and_few_are_read_at_once
     assert len(read) == before
 
 
+def test_few_of_many_training_images_are_compared(monkeypatch):
+    read = []
+
+    def find(samples, images, positions):
+        read.append(positions)
+        return positions[:1].repeat(len(samples)), np.ones(len(samples))
+
+    monkeypatch.setattr(callbacks, "find_nearest_images", find)
+    count = callbacks.COMPARED_TRAINING + 50
+    images = np.zeros((count + 10, 8, 8, 3), np.uint8)
+    index = {"split": ["train"] * count + ["validation"] * 10, "hash": range(count + 10)}
+    collection = Collection(images, pd.DataFrame(index), pd.DataFrame())
+    data = TrainingSet(images, np.arange(count))
+    callbacks.make_diagnosis(collection, data, [], TrainParams(batch_size=2))
+    (positions,) = read
+    assert len(np.unique(positions)) == callbacks.COMPARED_TRAINING and positions.max() < count
+    # A sample of all of them, not the first ones.
+    assert positions.max() >= callbacks.COMPARED_TRAINING
+
+
 @pytest.fixture
 def classes():
     """Training images of four classes, 32 of each, and names of the classes."""

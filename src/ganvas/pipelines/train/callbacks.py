@@ -63,9 +63,11 @@ MIN_KID_IMAGES = 2
 REFERENCE_IMAGES = 64
 # Number of training images that are clustered where there are no classes.
 CLUSTERED_IMAGES = 512
-# Images of more pixels than this are compared at this many, and with so many training images at
-# most: reading all of a large collection after each epoch would take longer than the epoch.
-MAX_PIXELS, COMPARED_PIXELS, COMPARED_TRAINING = 128**2, 64**2, 2000
+# Images of more pixels than this are compared at this many.
+MAX_PIXELS, COMPARED_PIXELS = 128**2, 64**2
+# Training images that are compared with samples, at most: reading all of a large collection after
+# each epoch would take longer than the epoch.
+COMPARED_TRAINING = 2000
 # Large images that are read at once.
 READ = 16
 # Drawing curves takes part of a second, and an epoch of a small collection not much longer.
@@ -174,10 +176,10 @@ def make_diagnosis(
 ) -> Callable[[list[dict[str, Any]], np.ndarray | None], list[EarlyWarning]]:
     """Return the function that diagnoses a run by its scores and, if there are any, its samples."""
     training, images = collection.split("train"), reduce_large(collection.images)
-    searched, found = images, training
+    found = np.sort(np.random.default_rng(params.seed).permutation(training)[:COMPARED_TRAINING])
+    searched = images
     if isinstance(images, ReducedImages):
-        some = np.random.default_rng(params.seed).permutation(training)[:COMPARED_TRAINING]
-        searched, found = images[np.sort(some)], np.arange(len(some))
+        searched, found = images[found], np.arange(len(found))
 
     def distance_to_training(samples: np.ndarray) -> float:
         return float(find_nearest_images(samples, searched, found)[1].mean())
