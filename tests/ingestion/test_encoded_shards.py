@@ -91,6 +91,11 @@ def test_indexing_is_that_of_one_array(folder, key):
     assert images[key].dtype == np.uint8
 
 
+def test_stored_bytes_are_those_of_the_files(folder):
+    expected = sum(file.stat().st_size for file in folder.glob("*.webps"))
+    assert open_shards(folder).stored_bytes == expected > 0
+
+
 def test_bytes_do_not_depend_on_the_parts(folder, tmp_path):
     other = tmp_path / "other" / "images-00003.webps"
     write_encoded_shard(other, map(encode, np.split(ALL[8:], [1, 1, 9])), SHAPE)

@@ -143,6 +143,11 @@ class EncodedShard:
                 f"{file} has {size} bytes, but by its index {expected}: {PACK_AGAIN}."
             )
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the encoded images."""
+        return int(self._offsets[-1])
+
     def __len__(self) -> int:
         return self.shape[0]
 

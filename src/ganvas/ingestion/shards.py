@@ -36,6 +36,11 @@ class ShardedImages:
         self._starts = np.cumsum([0, *(len(shard) for shard in shards)])
         self.shape = (int(self._starts[-1]), *shards[0].shape[1:])
 
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes that the images take on disk."""
+        return sum(shard.nbytes for shard in self._shards)
+
     def __len__(self) -> int:
         return self.shape[0]
 

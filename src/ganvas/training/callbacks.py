@@ -270,11 +270,22 @@ class Snapshots(keras.callbacks.Callback):
         """Generate and save, if it is due."""
         number = epoch + 1
         self.images = None
-        if number % self.settings.snapshot_interval == 0 or number.bit_count() == 1:
+        if has_snapshot(number, self.settings):
             self.images = generate_images(
                 self.model.ema_generator, self.latents, self.one_hot_labels
             )
             self.save(self.model.run_state, number, self.images)
+
+
+def has_snapshot(epoch: int, params: TrainParams) -> bool:
+    """Return whether an epoch, from 1 on, has a snapshot.
+
+    Example:
+        >>> params = TrainParams(snapshot_interval=10)
+        >>> [epoch for epoch in range(1, 21) if has_snapshot(epoch, params)]
+        [1, 2, 4, 8, 10, 16, 20]
+    """
+    return epoch % params.snapshot_interval == 0 or epoch.bit_count() == 1
 
 
 class EarlyWarnings(keras.callbacks.Callback):

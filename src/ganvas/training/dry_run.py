@@ -9,15 +9,18 @@ import keras
 import tensorflow as tf
 
 from ganvas.disk_space import format_bytes, free_space
+from ganvas.grid_layout import label_rows
 from ganvas.image_shape import describe_size
 from ganvas.networks.sampling import (
     batch_size,
+    count_classes,
     cycle_classes,
     generate_images,
     latent_dim,
     sample_latents,
 )
 from ganvas.progress import format_duration
+from ganvas.training.callbacks import has_snapshot
 from ganvas.training.checkpoints import CheckpointStore, count_bytes
 from ganvas.training.config import TrainParams
 from ganvas.training.dataset import TrainingSet, draw_batches, make_dataset
@@ -29,6 +32,8 @@ from ganvas.training.memory import MemoryEstimate
 CHANNELS = {1: "gray", 3: "RGB", 4: "RGB with alpha"}
 # Training images whose latents are computed.
 EMBEDDED = 256
+# Pixels of an image on a grid, at most.
+GRID_PIXELS = 256**2
 # Images of which the time of generating others is estimated.
 EVALUATED = 1000
 
@@ -107,12 +112,30 @@ def _describe_disk(
     # The last few, the best and, while it is written, one more.
     files = params.checkpoint.keep + 1 + (params.kid_validation.keep == "best")
     files += sum(map(store.keeps, epochs[: -params.checkpoint.keep]))
+    # Arrays that aren't of a collection are as large as those of a raw one.
+    raw = prod(data.images.shape)
+    stored = getattr(data.images, "stored_bytes", raw)
+    encoded = "" if stored == raw else f" encoded, {format_bytes(raw)} decoded"
     return [
         f"packed images: {count:,} of {describe_size(height, width)} pixels, {CHANNELS[channels]}, "
-        f"{format_bytes(prod(data.images.shape))} if they aren't encoded",
+        f"{format_bytes(stored)}{encoded}",
         f"checkpoints: {format_bytes(size)} each, up to {format_bytes(files * size)} in all; "
         f"{format_bytes(free_space(store.folder))} of disk are free",
+        *_describe_snapshots(gan, params, epochs),
     ]
+
+
+def _describe_snapshots(gan: GAN, params: TrainParams, epochs: range) -> list[str]:
+    """Return what snapshots take at most; nothing if the number of epochs isn't known."""
+    count = sum(has_snapshot(epoch, params) for epoch in epochs)
+    if not count:
+        return []
+    rows, columns = params.snapshot_rows, params.snapshot_columns
+    samples = len(label_rows(count_classes(gan.generator), rows, columns))
+    # As on grids, where larger ones are reduced.
+    pixels = min(prod(gan.generator.output_shape[1:3]), GRID_PIXELS)
+    most = format_bytes(count * samples * pixels * 3)
+    return [f"snapshots: {count:,} of {samples} samples, up to {most} in all"]
 
 
 def _time_step(gan: GAN, data: TrainingSet, params: TrainParams) -> float:
