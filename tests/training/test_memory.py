@@ -127,6 +127,16 @@ def test_networks_that_are_too_large_by_themselves_are_refused(networks):
         check_memory(networks, TrainParams(batch_size=2), limit=10**6, gpu=True)
 
 
+def test_where_samples_take_the_memory_a_narrower_generator_is_advised(networks):
+    latent = keras.Input((4,))
+    x = layers.Reshape((96, 64, 1))(layers.Dense(96 * 64)(latent))
+    # 16 MB an image, and 64 at once.
+    x = layers.Conv2D(SHAPE[-1], 1)(layers.Conv2D(640, 1)(x))
+    wide = networks._replace(generator=keras.Model(latent, x))
+    with pytest.raises(GanvasError, match="generating 64 samples at once takes 1\\.0"):
+        check_memory(wide, TrainParams(batch_size=4), limit=int(1.5e9))
+
+
 def test_what_may_not_fit_is_a_warning(networks, caplog):
     params = TrainParams(batch_size=64)
     need = int(estimate_memory(networks, params).total)

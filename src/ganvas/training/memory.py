@@ -243,13 +243,23 @@ def _find_remedy(
     networks: GanNetworks, params: TrainParams, limit: int, replicas: int, gpu: bool
 ) -> str:
     """Return the smallest change of the batch that fits, or what else helps."""
+    fixed = estimate_memory(networks, params, replicas, gpu)
+    least = fixed
     for changes in _list_changes(networks, params, replicas):
         changed = params.model_copy(update=changes)
-        need = estimate_memory(networks, changed, replicas, gpu).total
-        if need <= LIKELY_SHARE * limit:
+        estimate = estimate_memory(networks, changed, replicas, gpu)
+        if estimate.total <= LIKELY_SHARE * limit:
             words = ",".join(f"train.{name}={value}" for name, value in changes.items())
-            return f"{words} would take about {format_bytes(need)}"
-    fixed = estimate_memory(networks, params, replicas, gpu)
+            return f"{words} would take about {format_bytes(estimate.total)}"
+        least = min(least, estimate, key=lambda each: each.total)
+    sampled = least.total - least.sampling + least.activations + least.gradients
+    if least.sampling > least.activations + least.gradients and sampled <= LIKELY_SHARE * limit:
+        # At a lower size more are generated at once, so it may need no less.
+        count = batch_size(*networks.generator.output_shape[1:3])
+        return (
+            f"generating {count} samples at once takes {format_bytes(least.sampling)} of it, so "
+            "set a narrower generator, such as half of its width in network.<name>"
+        )
     held = fixed.weights + fixed.optimizer + fixed.copies + fixed.gradients
     if held > LIKELY_SHARE * limit / 2:
         return (
