@@ -79,7 +79,7 @@ def test_what_a_step_keeps_depends_on_its_kind(networks):
     again = estimate(networks, resample_latents=True).activations
     assert simultaneous - again == 16 * min(made, judged)
     penalized = estimate(networks, penalty={"r1": 1.0}).activations
-    assert penalized - simultaneous == 16 * 2 * judged
+    assert penalized - simultaneous == 16 * judged
     assert estimate(networks, **ANCHORED).activations < simultaneous + 16 * 2 * judged
 
 
