@@ -28,7 +28,8 @@ def output_shapes(model: keras.Model) -> dict[int, tuple]:
     """Output shape of the last layer at each resolution, submodels left out."""
     shapes = {}
     for layer in model.layers:
-        shape = getattr(layer.output, "shape", ())
+        is_input = isinstance(layer, keras.layers.InputLayer)
+        shape = () if is_input else getattr(layer.output, "shape", ())
         # Feature maps padded for a blur have sides in between.
         if len(shape) == 4 and shape[1] in (2, 4, 8, 16, 32):
             shapes[shape[1]] = shape[1:]
