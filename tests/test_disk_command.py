@@ -76,6 +76,7 @@ def test_errors_are_one_sentence(data, disk):
         assert f"{option[:-1]} is empty" in error_sentence(disk("--temporary", "--delete", option))
 
 
+@pytest.mark.exhaustive
 def test_pruned_models_are_sampled_evaluated_and_resumed(project, kedro_run):
     stages = "--pipelines=train,evaluate,report"
     for epochs in (1, 2):

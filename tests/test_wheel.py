@@ -102,6 +102,7 @@ def test_the_default_run_in_an_empty_folder_produces_a_report(site, trained):
     assert sorted(path.name for path in folder.iterdir()) == ["conf-ganvas.tar.gz", "data"]
 
 
+@pytest.mark.exhaustive
 def test_one_pipeline_runs_with_unpacked_conf(site, trained, tmp_path):
     folder, _ = trained
     shutil.copytree(folder / "data", tmp_path / "data")

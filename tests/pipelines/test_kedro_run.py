@@ -220,6 +220,7 @@ def test_the_r3gan_preset_runs_through_the_default_pipeline(project, kedro_run):
     assert "<h1>sample · R3GAN · 32×32 pixels</h1>" in report.read_text()
 
 
+@pytest.mark.exhaustive
 def test_the_artworks_preset_uses_its_own_paths(project, kedro_run):
     kedro_run("--pipelines=ingest")
     params = {"ingest__source__path": "data/01_raw/sample"}

@@ -8,6 +8,7 @@ from unittest import mock
 
 import keras
 import numpy as np
+import pytest
 from click.testing import CliRunner
 from kedro.framework.cli.cli import KedroCLI
 
@@ -23,6 +24,7 @@ def run_command(project, command: str):
         return CliRunner().invoke(KedroCLI(project_path=project), [*words, "--pipelines=train"])
 
 
+@pytest.mark.exhaustive
 def test_the_command_of_the_warning_starts_from_the_weights_of_the_earlier_run(
     project, kedro_run, caplog
 ):

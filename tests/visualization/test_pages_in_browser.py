@@ -123,6 +123,7 @@ def test_headline_verdict_and_samples_are_seen_without_scrolling(window, tmp_pat
     assert min(sizes) >= 50
 
 
+@pytest.mark.exhaustive
 def test_a_dark_page_has_no_white_areas(window, tmp_path, page):
     browser, _ = window
     show(browser, tmp_path / "report.html", page, "dark")
