@@ -46,8 +46,8 @@ def test_files_are_read_in_order_and_ahead_of_their_use(tmp_path, monkeypatch):
     files = [tmp_path / str(number) for number in range(len(sizes))] + [tmp_path / "missing"]
     contents = read_files(files)
     assert next(contents) == bytes(300)
-    # The second and third fit into the space, whatever the caller does.
-    wait_until(lambda: len(reader_of(contents)._contents) == 2)
+    # The next three fit into the space, whatever the caller does.
+    wait_until(lambda: len(reader_of(contents)._contents) == 3)
     (tmp_path / "1").write_bytes(b"changed since")
     assert next(contents) == bytes([1]) * 300
     empty, *others, missing = contents
