@@ -14,6 +14,8 @@ from ganvas.errors import GanvasError
 SMALL_IMAGE = 256 * 256 * 4
 # Larger arrays are kept in a temporary file.
 MEMORY_BYTES = 2**28
+# Images that are converted at once, fewer of large ones.
+CONVERTED = 16
 # Bytes that `take` copies at once.
 COPY_BYTES = 2**24
 
@@ -55,10 +57,10 @@ class SelectedImages:
 
 
 class ConvertedImages:
-    """Images that are converted only when they are indexed.
+    """Images that are converted only when they are indexed, a few large ones at a time.
 
     Args:
-        images: uint8 of shape (N, H, W, C); may be memory-mapped.
+        images: uint8 of shape (N, H, W, C); may be those of a collection.
         convert: From uint8 (n, H, W, C) to uint8 (n, H', W', C').
 
     Example:
@@ -76,7 +78,13 @@ class ConvertedImages:
         return len(self._images)
 
     def __getitem__(self, key: slice | np.ndarray, /) -> np.ndarray:
-        return self._convert(np.asarray(self._images[key]))
+        positions = np.arange(len(self))[key]
+        converted = np.empty((len(positions), *self.shape[1:]), np.uint8)
+        step = limit_count(CONVERTED, self._images.shape[1:])
+        for start in range(0, len(positions), step):
+            part = slice(start, start + step)
+            converted[part] = self._convert(np.asarray(self._images[positions[part]]))
+        return converted
 
 
 def allocate(shape: tuple[int, ...], dtype: Any = np.uint8) -> np.ndarray:

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ganvas import arrays
 from ganvas.grid_layout import label_rows
 from ganvas.ingestion.collection import Collection
 from ganvas.metrics.feature_extractors import FeatureExtractor
@@ -88,7 +89,7 @@ def test_large_images_of_any_shape_are_compared_reduced_and_few_are_read_at_once
     data = TrainingSet(collection.images, np.arange(50))
     params = TrainParams(batch_size=2)
     diagnose = callbacks.make_diagnosis(collection, data, [], params)
-    assert 0 < max(len(x) for x in read) <= callbacks.READ
+    assert 0 < max(len(x) for x in read) <= arrays.CONVERTED
     rows = [make_row()]
     # Copies of training images are recognized, and are as diverse as these.
     assert names_of(diagnose(rows, images[:32])) == ["memorization"]

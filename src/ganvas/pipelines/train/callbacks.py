@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from ganvas.arrays import Images, SelectedImages
+from ganvas.arrays import ConvertedImages, Images, SelectedImages
 from ganvas.atomic_files import atomic_path, atomic_write
 from ganvas.grid_layout import describe_ignored_rows, find_rows, label_rows
 from ganvas.ingestion.collection import Collection
@@ -50,7 +51,7 @@ from ganvas.training.diagnostics import (
 from ganvas.visualization.curves import draw_curves
 from ganvas.visualization.image_grid import make_grid, write_png
 from ganvas.visualization.progress_strip import snapshot_file
-from ganvas.visualization.reduced_images import as_cells, reduce_images, reduced_size
+from ganvas.visualization.reduced_images import as_cells, reduce_images
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +69,6 @@ MAX_PIXELS, COMPARED_PIXELS = 128**2, 64**2
 # Training images that are compared with samples, at most: reading all of a large collection after
 # each epoch would take longer than the epoch.
 COMPARED_TRAINING = 2000
-# Large images that are read at once.
-READ = 16
 # Drawing curves takes part of a second, and an epoch of a small collection not much longer.
 SECONDS_BETWEEN_CURVES = 30
 
@@ -178,7 +177,7 @@ def make_diagnosis(
     training, images = collection.split("train"), reduce_large(collection.images)
     found = np.sort(np.random.default_rng(params.seed).permutation(training)[:COMPARED_TRAINING])
     searched = images
-    if isinstance(images, ReducedImages):
+    if images is not collection.images:
         searched, found = images[found], np.arange(len(found))
 
     def distance_to_training(samples: np.ndarray) -> float:
@@ -211,31 +210,6 @@ def make_diagnosis(
     return diagnose
 
 
-class ReducedImages:
-    """Large images, reduced to `COMPARED_PIXELS` when they are indexed, a few at a time.
-
-    Args:
-        images: uint8 of shape (N, H, W, C); may be memory-mapped or encoded.
-    """
-
-    def __init__(self, images: Images) -> None:
-        self._images = images
-        height, width, channels = images.shape[1:]
-        size = reduced_size(height, width, COMPARED_PIXELS)
-        self.shape = (len(images), *size, channels)
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def __getitem__(self, key: slice | np.ndarray, /) -> np.ndarray:
-        positions = np.arange(len(self))[key]
-        reduced = np.empty((len(positions), *self.shape[1:]), np.uint8)
-        for start in range(0, len(positions), READ):
-            part = slice(start, start + READ)
-            reduced[part] = reduce_images(self._images[positions[part]], COMPARED_PIXELS)
-        return reduced
-
-
 def reduce_large(images: Images) -> Images:
     """Return images as they are compared: those of more than `MAX_PIXELS` reduced.
 
@@ -243,7 +217,9 @@ def reduce_large(images: Images) -> Images:
         >>> reduce_large(np.zeros((2, 512, 256, 4), np.uint8)).shape
         (2, 90, 45, 4)
     """
-    return ReducedImages(images) if math.prod(images.shape[1:3]) > MAX_PIXELS else images
+    if math.prod(images.shape[1:3]) <= MAX_PIXELS:
+        return images
+    return ConvertedImages(images, partial(reduce_images, pixels=COMPARED_PIXELS))
 
 
 def make_class_measure(
