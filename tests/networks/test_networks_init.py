@@ -20,6 +20,7 @@ PRESET = yaml.safe_load((CONF / "keras_faces" / "parameters_train.yml").read_tex
 KERAS_IO = PRESET["network"]["dcgan"] | {"generator_widths": None, "discriminator_widths": None}
 NARROW = {"latent": 6, "generator_width": 2, "discriminator_width": 2}
 R3GAN = {"latent": 6, "width": 4, "max_width": 8, "group_width": 4, "blocks": 1}
+STYLEGAN2 = {"latent": 6, "style": 8, "channel_base": 128, "max_width": 8}
 PROJECTED = {
     "latent": 6,
     "generator_width": 2,
@@ -38,6 +39,7 @@ KINDS = {
     "artgan_improved": {"artgan": {"latent": 6, "width": 4, "variant": "improved"}},
     "r3gan": {"r3gan": R3GAN},
     "fastgan": {"fastgan": NARROW | {"class_embedding": 4}},
+    "stylegan2": {"stylegan2": STYLEGAN2},
     "projected": {"projected": PROJECTED},
     "projected_by_itself": {"projected": PROJECTED | {"mixing": "across_channels"}},
     "projected_fastgan": {"projected": PROJECTED | {"generator": "fastgan"}},

@@ -12,6 +12,7 @@ NARROW = {
     "artgan": {"width": 8},
     "dcgan": {"generator_width": 4, "discriminator_width": 4},
     "fastgan": {"generator_width": 4, "discriminator_width": 4},
+    "stylegan2": {"latent": 8, "style": 8, "channel_base": 128, "max_width": 8},
     "projected": {"generator_width": 8, "projection": 8, "head_width": 8, "pixel_width": 4},
     "r3gan": {"width": 8, "max_width": 32, "blocks": 2},
 }

@@ -12,6 +12,7 @@ from ganvas.networks.config import (
     FastganParams,
     ProjectedParams,
     R3ganParams,
+    Stylegan2Params,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ NETWORKS = {
         ProjectedParams, "ganvas.networks.projected_gan:build_projected", anchored=True
     ),
     "r3gan": Network(R3ganParams, "ganvas.networks.r3gan:build_r3gan"),
+    "stylegan2": Network(Stylegan2Params, "ganvas.networks.stylegan2:build_stylegan2"),
 }
 
 # The source's default label column.

@@ -4,7 +4,7 @@ They are apart from the networks, since parameters are validated by every comman
 seconds to import.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
@@ -245,3 +245,81 @@ class R3ganParams(Params):
     def count_groups(self, channels: int) -> int:
         """Return the number of groups of a convolution of so many channels."""
         return max(channels // self.group_width, 1)
+
+
+# StyleGAN2-ADA's configurations: mapping layers, channels × side, and images of a group.
+STYLEGAN2_CONFIGS: dict[str, dict[str, int]] = {
+    "stylegan2": {"mapping_layers": 8, "channel_base": 32768, "group": 4},
+    "paper256": {"mapping_layers": 8, "channel_base": 16384, "group": 8},
+    "paper512": {"mapping_layers": 8, "channel_base": 32768, "group": 8},
+    "paper1024": {"mapping_layers": 8, "channel_base": 32768, "group": 4},
+    "cifar": {"mapping_layers": 2, "channel_base": 32768, "group": 32},
+}
+
+
+class Stylegan2Params(Params):
+    """Parameters of StyleGAN2; those that are None are the configuration's.
+
+    `auto` is the configuration of StyleGAN2-ADA's code for any dataset: two mapping layers, and
+    half the channels below 512 pixels. Channels are `channel_base` divided by the side of the
+    feature map, and at most `max_width`.
+    """
+
+    config: Literal["auto", "stylegan2", "paper256", "paper512", "paper1024", "cifar"] = "auto"
+    latent: int = Field(512, ge=1, le=4096)
+    style: int = Field(512, ge=1, le=4096)
+    mapping_layers: int | None = Field(None, ge=1, le=16)
+    channel_base: int | None = Field(None, ge=64, le=131072)
+    max_width: int = Field(512, ge=1, le=4096)
+    group: int | None = Field(None, ge=1, le=1024)
+    architecture: Literal["residual", "plain"] | None = None
+    style_mixing: float | None = Field(None, ge=0, le=1)
+    half_precision_maps: int = Field(4, ge=0, le=16)
+    clamp: float | None = Field(None, gt=0)
+
+    def resolve(self, height: int, width: int) -> "ResolvedStylegan2Params":
+        """Return the parameters with the configuration's values in place of None.
+
+        Example:
+            >>> Stylegan2Params().resolve(256, 256).channel_base
+            16384
+        """
+        large = count_doublings(height, width) >= count_doublings(512, 512)
+        auto = {"mapping_layers": 2, "channel_base": 32768 if large else 16384, "group": 4}
+        cifar = self.config == "cifar"
+        values: dict[str, Any] = {
+            "architecture": "plain" if cifar else "residual",
+            "style_mixing": 0.0 if cifar else 0.9,
+        } | STYLEGAN2_CONFIGS.get(self.config, auto)
+        return ResolvedStylegan2Params(**values | self.model_dump(exclude_none=True))
+
+
+class ResolvedStylegan2Params(Stylegan2Params):
+    """Parameters of StyleGAN2 with the configuration's values."""
+
+    mapping_layers: int
+    channel_base: int
+    group: int
+    architecture: Literal["residual", "plain"]
+    style_mixing: float
+
+    def list_channels(self, height: int, width: int) -> list[int]:
+        """Return the channels of the feature maps, from the smallest map on.
+
+        Example:
+            >>> Stylegan2Params().resolve(256, 256).list_channels(256, 256)
+            [512, 512, 512, 512, 256, 128, 64]
+        """
+        halvings = range(count_doublings(height, width) + 1)
+        return [max(1, min(self.channel_base // (4 << n), self.max_width)) for n in halvings]
+
+    def map_dtype(self, doublings: int, largest: int) -> str:
+        """Return the dtype of maps that are doubled so often, of at most `largest` doublings.
+
+        Those of the largest sides have the dtype of Keras's policy, others, and the smallest map,
+        float32.
+        """
+        from keras.config import dtype_policy
+
+        is_half = doublings > max(largest - self.half_precision_maps, 0)
+        return dtype_policy().compute_dtype if is_half else "float32"

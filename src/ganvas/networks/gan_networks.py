@@ -54,3 +54,8 @@ def has_pretrained_backbone(discriminator: Model) -> bool:
 def reconstructs_real_images(discriminator: Model) -> bool:
     """Return whether a discriminator consists of `encoder` and `decoders`; see `GanNetworks`."""
     return "decoders" in {layer.name for layer in discriminator.layers}
+
+
+def is_style_based(generator: Model) -> bool:
+    """Return whether a generator has the parts of `ganvas.networks.stylegan2`."""
+    return {"mapping", "synthesis"} <= {layer.name for layer in generator.layers}
