@@ -122,7 +122,10 @@ class GanvasConfigLoader(OmegaConfigLoader):
     def __getitem__(self, key: str) -> dict[str, Any]:
         if key == "catalog":
             # Kedro does this before anything else.
-            choices = check_params(ProjectParams, self["parameters"]).choices()
+            params = check_params(ProjectParams, self["parameters"])
+            chosen = self._local_parameters() | flatten(self.runtime_params or {})
+            params.train.augment.check_chosen(chosen)
+            choices = params.choices()
             choices["command"] = self._command()
             OmegaConf.register_new_resolver("chosen", choices.__getitem__, replace=True)
         config = self._load(key)

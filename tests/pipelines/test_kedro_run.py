@@ -258,7 +258,7 @@ def test_every_training_option_works_in_a_run(project, kedro_run):
         network__dcgan__discriminator_norm="none",
         train__epochs=3,
         train__loss__name="hinge",
-        train__augment__name="ada",
+        train__augment__name="adaptive_diffaugment",
         train__ema_decay=0.9,
         train__penalty__r1=1.0,
         train__penalty__interval=2,

@@ -81,7 +81,7 @@ def test_augmentation_has_all_operations_by_default_and_is_checked():
 
 
 def test_ada_is_refused_for_losses_without_a_decision_threshold():
-    ada = {"name": "ada", "interval": 1, "speed": 100, "policy": ["translation"]}
+    ada = {"name": "adaptive_diffaugment", "interval": 1, "speed": 100, "policy": ["translation"]}
     with pytest.raises(ValidationError, match="which the relativistic loss does not have"):
         TrainParams(augment=ada, loss={"name": "relativistic"})
 

@@ -201,17 +201,17 @@ def test_the_ema_generator_begins_with_the_prior_and_training_does_not(has_ema):
 
 
 @pytest.mark.parametrize("simultaneous", [False, True])
-@pytest.mark.parametrize("name", ["diffaugment", "ada"])
+@pytest.mark.parametrize("name", ["diffaugment", "adaptive_diffaugment"])
 def test_both_networks_are_trained_on_augmented_images(name, simultaneous):
     networks, policy = build_smooth(), ("color", "translation", "cutout")
-    probability = {"diffaugment": 1.0, "ada": 0.5}[name]
+    probability = {"diffaugment": 1.0, "adaptive_diffaugment": 0.5}[name]
     seed = keras.random.SeedGenerator(3)
     reference = ReferenceStep(
         networks, augment=lambda images: augment(images, policy, probability, seed)
     )
     without = ReferenceStep(networks)
     gan = make_gan(networks, augment={"name": name}, simultaneous_updates=simultaneous)
-    if name == "ada":
+    if name == "adaptive_diffaugment":
         gan.adversary.augment_probability.assign(probability)
     expected = reference.update(draw_batch(), simultaneous)
     without.update_alternating(draw_batch())

@@ -18,7 +18,10 @@ from reference_step import (
 
 def test_adaptive_augmentation_starts_without_any():
     networks = build_smooth()
-    reference, gan = ReferenceStep(networks), make_gan(networks, augment={"name": "ada"})
+    reference, gan = (
+        ReferenceStep(networks),
+        make_gan(networks, augment={"name": "adaptive_diffaugment"}),
+    )
     expected = reference.update_alternating(draw_batch())
     assert run_step(gan, draw_batch()) == pytest.approx(expected, rel=1e-5)
     assert_close(weights_of(*networks), weights_of(*reference.networks))
@@ -32,7 +35,7 @@ def run_ada(start: float, num_positive: list[int], discriminator_steps: int = 1)
         num_positive: For each step, the number of its 10 images with logits above 0.
         discriminator_steps: How often each step has these images.
     """
-    ada = {"name": "ada", "interval": 4, "speed": 400, "policy": ["translation"]}
+    ada = {"name": "adaptive_diffaugment", "interval": 4, "speed": 400, "policy": ["translation"]}
     gan = make_gan(
         build_brightness(),
         learning_rates=(0.0, 0.0),
@@ -80,7 +83,7 @@ def test_the_probability_stays_between_0_and_1():
 
 
 def test_the_signs_are_taken_at_the_decision_threshold_of_the_loss():
-    ada = {"name": "ada", "interval": 1, "speed": 100, "policy": ["translation"]}
+    ada = {"name": "adaptive_diffaugment", "interval": 1, "speed": 100, "policy": ["translation"]}
     gray = np.full((10, SIDE, SIDE, 3), 178, np.uint8)  # Logits of 0.4.
     for loss, direction in (("least_squares", 0.4), ("hinge", 0.6)):
         gan = make_gan(build_brightness(), (0.0, 0.0), augment=ada, loss={"name": loss})

@@ -18,7 +18,12 @@ from reference_step import (
 )
 
 ALL_STATEFUL = {
-    "augment": {"name": "ada", "interval": 3, "speed": 100, "policy": ["color", "cutout"]},
+    "augment": {
+        "name": "adaptive_diffaugment",
+        "interval": 3,
+        "speed": 100,
+        "policy": ["color", "cutout"],
+    },
     "ema_decay": 0.9,
     "gradient_accumulation_steps": 2,
     "flip": True,

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eager")]
 
 DEFAULTS = {"epochs": 4, "batch_size": 8, "snapshot_rows": 1}
 ALL_STATEFUL = {
-    "augment": {"name": "ada", "speed": 100},
+    "augment": {"name": "adaptive_diffaugment", "speed": 100},
     "ema_decay": 0.9,
     "gradient_accumulation_steps": 2,
     "flip": True,

@@ -7,7 +7,8 @@ import tensorflow as tf
 from keras import layers, ops
 
 from ganvas.errors import GanvasError
-from ganvas.training.augmentation import augment
+from ganvas.training.ada import ada_alike
+from ganvas.training.augmentation import augment_alike
 from ganvas.training.config import TrainParams
 from ganvas.training.distribution import make_seed_generator
 from ganvas.training.fused_ops import with_fused_norms
@@ -110,8 +111,9 @@ class Adversary:
         self.is_conditional = len(discriminator.inputs) == 2
         self.seed = make_seed_generator(params.seed)
         self.adversarial_loss = make_loss(params.loss, self.seed)
-        always = params.augment.name == "diffaugment"
-        self.augment_probability = state_variable("augment_probability", 1.0 if always else 0.0)
+        self.augment_probability = state_variable(
+            "augment_probability", params.augment.initial_probability
+        )
         self.real_logits_ema = state_variable("real_logits_ema", 0.0, aggregation="mean")
         self.fake_logits_ema = state_variable("fake_logits_ema", 0.0, aggregation="mean")
 
@@ -185,7 +187,7 @@ class Adversary:
 
     def forward(self, images: tf.Tensor, labels: tf.Tensor | None) -> DiscriminatorOutput:
         """Augment images (N, H, W, C) in [-1, 1] if set, and run the discriminator on them."""
-        augmented = self._augment(images)
+        (augmented,) = self.augment_alike([images])
         outputs = self.fused_discriminator(
             [augmented, labels] if self.is_conditional else augmented, training=True
         )
@@ -193,11 +195,14 @@ class Adversary:
         outputs = {name: ops.cast(value, "float32") for name, value in outputs.items()}
         return DiscriminatorOutput(outputs.pop("logits"), outputs, images, augmented, labels)
 
-    def _augment(self, images: tf.Tensor) -> tf.Tensor:
-        if self.params.augment.name == "none":
-            return images
-        policy = self.params.augment.policy
-        return augment(images, policy, self.augment_probability, self.seed)
+    def augment_alike(self, batches: list[tf.Tensor]) -> list[tf.Tensor]:
+        """Augment batches (N, H, W, C) if set, the i-th image of each in the same way."""
+        params = self.params.augment
+        if params.name == "none":
+            return batches
+        if params.name == "ada":
+            return ada_alike(batches, params.set, self.augment_probability, self.seed)
+        return augment_alike(batches, params.policy, self.augment_probability, self.seed)
 
     def compute_losses(
         self, real: DiscriminatorOutput, fake: DiscriminatorOutput, step: tf.Tensor

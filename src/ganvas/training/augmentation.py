@@ -1,4 +1,4 @@
-"""Differentiable augmentation of the discriminator's input: DiffAugment and ADA.
+"""DiffAugment: differentiable augmentation of the discriminator's input; ADA's probability.
 
 Applied to real and generated images alike, and to the discriminator's input alone, it keeps the
 discriminator from memorizing a small dataset without leaking into the generated images (Zhao et

@@ -231,7 +231,7 @@ class HistoryLogger(keras.callbacks.Callback):
             "seconds": seconds,
             "images_per_second": self.counter.step * self.images_per_step / seconds,
         }
-        if self.model.params.augment.name == "ada":
+        if self.model.params.augment.is_adaptive:
             row["augment_probability"] = float(self.model.adversary.augment_probability.numpy())
         self.run_state.rows.append(row)
 

@@ -1,16 +1,27 @@
 """Typed parameters of training; `conf/base/parameters_train.yml` documents their meaning."""
 
 import math
+from collections.abc import Collection
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from ganvas.base_params import Params
+from ganvas.errors import GanvasError
 
 # The smallest batch: statistics such as the mean distance of images need two.
 MIN_BATCH = 2
 AugmentOperation = Literal["color", "translation", "cutout"]
+AdaSet = Literal[
+    "blit", "geom", "color", "filter", "noise", "cutout", "bg", "bgc", "bgcf", "bgcfn", "bgcfnc"
+]
+# Parameters that count for each augmentation, besides its name.
+AUGMENT_PARAMETERS: dict[str, set[str]] = {
+    "diffaugment": {"policy"},
+    "adaptive_diffaugment": {"policy", "target", "speed", "interval"},
+    "ada": {"set", "probability", "target", "speed", "interval"},
+}
 # Losses with labels, which can be smoothed or noisy.
 LOSSES_WITH_LABELS = ("non_saturating", "hinge", "least_squares")
 # Losses that are negative log-likelihoods, and so in nats.
@@ -93,13 +104,71 @@ class AnchorParams(Params):
 
 
 class AugmentParams(Params):
-    """Augmentation of the discriminator's input; see `ganvas.training.augmentation`."""
+    """Augmentation of the discriminator's input: `ganvas.training.augmentation` and `.ada`."""
 
-    name: Literal["none", "diffaugment", "ada"] = "none"
+    name: Literal["none", "diffaugment", "adaptive_diffaugment", "ada"] = "none"
     policy: tuple[AugmentOperation, ...] = Field(("color", "translation", "cutout"), min_length=1)
+    set: AdaSet = "bgc"
+    probability: float | None = Field(None, ge=0, le=1)
     target: float = Field(0.6, gt=0, lt=1)
     speed: int = Field(500_000, ge=1)
     interval: int = Field(4, ge=1)
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether training adapts the probability of each operation."""
+        return self.name in ("adaptive_diffaugment", "ada") and self.probability is None
+
+    @property
+    def initial_probability(self) -> float:
+        """The probability with which training starts, which is constant if it isn't adaptive."""
+        if self.probability is not None:
+            return self.probability
+        return 1.0 if self.name == "diffaugment" else 0.0
+
+    def check_chosen(self, keys: Collection[str]) -> None:
+        """Refuse parameters that were chosen, but count for another augmentation alone.
+
+        Presets and conf/base may have them: they are overridden with the name. So this is no
+        validator.
+
+        Args:
+            keys: Dotted keys of all parameters that conf/local and the command set.
+
+        Raises:
+            GanvasError: One of them has no effect.
+        """
+        if self.name == "none":
+            return
+        used = AUGMENT_PARAMETERS[self.name]
+        if self.probability is not None:
+            used = used - {"target", "speed", "interval"}
+        for name in type(self).model_fields:
+            key = f"train.augment.{name}"
+            if name == "name" or name in used or key not in keys:
+                continue
+            if name in ("target", "speed", "interval") and self.probability is not None:
+                why = f"with train.augment.probability={self.probability:g}, which is constant"
+                advice = "leave it out, or set train.augment.probability=null"
+            else:
+                why = f"with train.augment.name={self.name}"
+                users = [other for other, used in AUGMENT_PARAMETERS.items() if name in used]
+                advice = f"leave it out, or set train.augment.name={' or '.join(users)}"
+            earlier = (
+                " (what was called ada in earlier versions is adaptive_diffaugment)"
+                if self.name == "ada" and name == "policy"
+                else ""
+            )
+            raise GanvasError(f"Parameter '{key}' has no effect {why}{earlier}: {advice}.")
+
+    @model_validator(mode="after")
+    def _check_probability(self) -> "AugmentParams":
+        if self.probability is not None and self.name != "ada":
+            raise ValueError(
+                f"probability={self.probability:g} needs name=ada, and the name is {self.name}: "
+                "set train.augment.probability=null, or train.augment.name=ada"
+            )
+        return self
 
 
 class ScheduleParams(Params):
@@ -291,10 +360,13 @@ class TrainParams(Params):
 
     @model_validator(mode="after")
     def _check_augment(self) -> "TrainParams":
-        if self.augment.name == "ada" and self.loss.decision_threshold is None:
+        name = self.augment.name
+        if self.augment.is_adaptive and self.loss.decision_threshold is None:
+            fixed = "train.augment.probability" if name == "ada" else "diffaugment"
             raise ValueError(
-                "train.augment.name=ada counts real images on both sides of a decision threshold, "
-                f"which the {self.loss.name} loss does not have: set diffaugment, or another loss"
+                f"train.augment.name={name} counts real images on both sides of a decision "
+                f"threshold, which the {self.loss.name} loss does not have: set {fixed}, or "
+                "another loss"
             )
         return self
 

@@ -162,7 +162,7 @@ class GAN(keras.Model):
         else:
             result = self._update_alternating(micro_batches)
 
-        # 4. Batch norm statistics, EMA, ADA's probability and the means over the epoch.
+        # 4. Batch norm statistics, EMA, augmentation's probability and the means over the epoch.
         sync_batch_norm_statistics([self.generator, self.discriminator])
         self._update_ema()
         self._update_augment_probability(result.real_logits)
@@ -286,12 +286,12 @@ class GAN(keras.Model):
             ema.assign(moving_average(ema, weight, decay))
 
     def _update_augment_probability(self, real_logits: tf.Tensor) -> None:
-        """Update ADA's probability every `augment.interval` steps, from the logits in between."""
+        """Update an adaptive probability every `interval` steps, from the logits in between."""
         params = self.params.augment
-        if params.name != "ada":
+        if not params.is_adaptive:
             return
         threshold = self.params.loss.decision_threshold
-        assert threshold is not None, "TrainParams refuses ada without a threshold"
+        assert threshold is not None, "TrainParams refuses it without a threshold"
         (sign_mean,) = mean_over_replicas([ops.mean(ops.sign(real_logits - threshold))])
         sign_sum = self.ada_sign_sum + sign_mean / params.interval
         is_due = (self.steps + 1) % params.interval == 0

@@ -33,7 +33,6 @@ from ganvas.training.adversary import (
     DiscriminatorOutput,
     MicroBatch,
 )
-from ganvas.training.augmentation import augment_alike
 from ganvas.training.config import TrainParams
 from ganvas.training.dataset import TrainingSet
 from ganvas.training.fused_ops import with_constant_weights
@@ -258,7 +257,7 @@ class AnchoredAdversary(Adversary):
         # Backbone features of both kinds of images, augmented alike, and the pixel loss.
         with tf.GradientTape() as image_tape:
             image_tape.watch(generated)
-            real_augmented, fake_augmented = self._augment_alike(batch.images, generated)
+            real_augmented, fake_augmented = self.augment_alike([batch.images, generated])
             seeds = [tf.identity(seed.state.value) for seed in self.seeds]
             fake_maps = self.backbone(fake_augmented, training=True)
             coarse = [_average_over_grid(x, COARSE_SIDE) for x in (generated, batch.images)]
@@ -297,13 +296,6 @@ class AnchoredAdversary(Adversary):
         )
         weight_gradients = map_tape.gradient(scaled_d, self.discriminator.trainable_variables)
         return AdversarialGradients(weight_gradients, image_gradient, loss_d, loss_g, real, fake)
-
-    def _augment_alike(self, real: tf.Tensor, generated: tf.Tensor) -> list[tf.Tensor]:
-        """Augment a real image and its reconstruction in the same way."""
-        params = self.params.augment
-        if params.name == "none":
-            return [real, generated]
-        return augment_alike([real, generated], params.policy, self.augment_probability, self.seed)
 
     def _run_heads(
         self, batch: MicroBatch, real_maps: list[tf.Tensor], fake_maps: list[tf.Tensor]

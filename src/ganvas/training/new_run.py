@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ganvas.base_params import flatten
+from ganvas.base_params import flatten, with_present_names
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ def describe_differences(
         >>> describe_differences(earlier, {"train": {"batch_size": 32}}, {})
         ['train.batch_size 16, then 32']
     """
-    before, after = flatten(earlier.identity or {}), flatten(identity)
+    before, after = (with_present_names(flatten(x)) for x in (earlier.identity or {}, identity))
     changed = _changed_keys(earlier.identity or {}, identity)
     if "network.name" in changed:
         # Two networks have other parameters.
@@ -180,7 +180,7 @@ def _summarize(differences: list[str]) -> str:
 
 def _changed_keys(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """List the dotted keys whose values differ; of one that only one of both has, too."""
-    before, after = flatten(old), flatten(new)
+    before, after = with_present_names(flatten(old)), with_present_names(flatten(new))
     keys = dict.fromkeys([*after, *before])
     return [key for key in keys if before.get(key, UNSET) != after.get(key, UNSET)]
 

@@ -58,10 +58,10 @@ class ReconstructingAdversary(Adversary):
         """
         is_real = not isinstance(images, list)
         if is_real:
-            large = self._augment(images)
+            (large,) = self.augment_alike([images])
             augmented = [large, _shrink(large, self.encoder.inputs[1].shape)]
         else:
-            augmented = [self._augment(x) for x in images]
+            augmented = [x for image in images for x in self.augment_alike([image])]
         inputs = [*augmented, labels] if self.is_conditional else augmented
         outputs = self.encoder(inputs, training=True)
         logits = ops.cast(outputs["logits"], "float32")

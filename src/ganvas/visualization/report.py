@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import plotly.io
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from ganvas.base_params import flatten
+from ganvas.base_params import flatten, with_present_names
 from ganvas.grid_layout import MAX_CLASS_ROWS, divide_rows
 from ganvas.recorded_command import set_params
 from ganvas.redaction import MASK, redact
@@ -380,11 +380,13 @@ def _describe_parts(parts: list[dict[str, Any]]) -> str:
 def list_parameters(tree: dict[str, Any]) -> dict[str, Any]:
     """Flatten a tree of parameters to dotted keys, with "none" in place of None, "***" of secrets.
 
+    Values have the names that they have in this version.
+
     Example:
         >>> list_parameters({"train": {"seed": 0, "max_minutes": None}})
         {'train.seed': 0, 'train.max_minutes': 'none'}
     """
-    flat = redact(flatten(tree))
+    flat = redact(with_present_names(flatten(tree)))
     return {key: "none" if value is None else value for key, value in flat.items()}
 
 

@@ -19,7 +19,7 @@ NEW_RUN = [
     {"batch_size": 32},
     {"loss": {"name": "hinge"}},
     {"penalty": {"r1": 1.0}},
-    {"augment": {"name": "ada"}},
+    {"augment": {"name": "adaptive_diffaugment"}},
     {"flip": True},
     {"flip_vertically": True},
     {"rotate_quarters": True},

@@ -8,7 +8,7 @@ from typing import Any
 from ganvas.networks import NetworkParams
 from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.redaction import redact
-from ganvas.training.config import TrainParams
+from ganvas.training.config import AugmentParams, TrainParams
 
 # The feature extractor of train.kid_validation. A discriminator with it as backbone excludes
 # this, as does the evaluation by it: by the features of either no epoch may be selected.
@@ -54,7 +54,25 @@ def identifying_parameters(params: TrainParams) -> dict[str, Any]:
     later: dict[str, Any] = params.model_dump(
         mode="json", include=LATER_IDENTITY, exclude_defaults=True
     )
-    return params.model_dump(mode="json", include=IDENTITY) | later
+    identity: dict[str, Any] = params.model_dump(mode="json", include=IDENTITY) | later
+    return identity | {"augment": identifying_augmentation(params.augment)}
+
+
+def identifying_augmentation(params: AugmentParams) -> dict[str, Any]:
+    """Return the parameters of augmentation that identify a run, in JSON's types.
+
+    Example:
+        >>> identifying_augmentation(AugmentParams(name="ada", probability=0.2))
+        {'name': 'ada', 'set': 'bgc', 'probability': 0.2}
+    """
+    if params.name == "ada":
+        keys = {"name", "set"} | (
+            {"target", "speed", "interval"} if params.is_adaptive else {"probability"}
+        )
+        return params.model_dump(mode="json", include=keys)
+    # As earlier versions wrote it, whose runs are resumed; they called adaptive_diffaugment ada.
+    name = "ada" if params.name == "adaptive_diffaugment" else params.name
+    return params.model_dump(mode="json", exclude={"set", "probability"}) | {"name": name}
 
 
 def identifying_network(network: NetworkParams) -> dict[str, Any]:
