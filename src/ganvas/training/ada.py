@@ -63,6 +63,7 @@ def ada_alike(
     transforms: AdaSet,
     probability: float | KerasTensor,
     seed: keras.random.SeedGenerator,
+    static_shapes: bool = False,
 ) -> list[KerasTensor]:
     """Augment as `ada` does, with the same random numbers for the i-th image of each batch.
 
@@ -71,6 +72,7 @@ def ada_alike(
         transforms: As for `ada`.
         probability: As for `ada`.
         seed: As for `ada`.
+        static_shapes: Whether XLA compiles it, which requires static shapes; slower.
     """
     groups = list_groups(transforms)
     dtype, first = batches[0].dtype, batches[0]
@@ -78,7 +80,7 @@ def ada_alike(
     batches = [ops.cast(images, "float32") for images in batches]
     if groups & {"blit", "geom"}:
         motion = draw_motion(count, probability, seed, groups, is_square=_is_square(first))
-        batches = [move(images, motion) for images in batches]
+        batches = [move(images, motion, static_shapes) for images in batches]
     if "color" in groups:
         color = draw_color_change(count, probability, seed)
         batches = [change_color(images, color) for images in batches]

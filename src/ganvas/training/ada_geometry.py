@@ -110,41 +110,49 @@ def draw_motion(
     )
 
 
-def move(images: KerasTensor, motion: Motion) -> KerasTensor:
+def move(images: KerasTensor, motion: Motion, static_shapes: bool = False) -> KerasTensor:
     """Flip, turn, shift, scale, rotate, stretch and shift again.
 
     Args:
         images: (N, H, W, C), float32. Beyond their reflection is 0, and alpha -1.
         motion: The draws.
+        static_shapes: Whether no shape may depend on the draws, as XLA requires: the same result,
+            but slower, since images are then always continued as far as they could be.
     """
     matrix = inverse_matrices(motion, *images.shape[1:3])
     # Resampling changes nothing but roundings if no image is moved, as while the probability is 0.
     is_moved = ops.any(matrix != ops.eye(2, 3))
-    return ops.cond(is_moved, lambda: resample(images, matrix), lambda: images)
+    return ops.cond(is_moved, lambda: resample(images, matrix, static_shapes), lambda: images)
 
 
-def resample(images: KerasTensor, matrix: KerasTensor) -> KerasTensor:
+def resample(images: KerasTensor, matrix: KerasTensor, static_shapes: bool = False) -> KerasTensor:
     """Resample images (N, H, W, C) by the maps of `inverse_matrices`."""
     height, width, channels = images.shape[1:]
-    # 1. How far the images are continued, for all of the batch.
-    margins = find_margins(matrix, height, width)
+    # 1. How far the images are continued: all of a batch alike.
+    left, top, right, bottom = ops.unstack(find_margins(matrix, height, width), 4)
     # 2. Reflect and upsample: columns, then rows.
     if channels == RGBA:
         images = images - ops.convert_to_tensor(TRANSPARENT)
-    up_x = upsampling_matrix(width, margins[0], margins[2])
-    up_y = upsampling_matrix(height, margins[1], margins[3])
+    up_x, up_y = upsampling_matrix(width, left, right), upsampling_matrix(height, top, bottom)
+    if not static_shapes:
+        up_x = up_x[2 * (width - 1 - left) : 2 * (2 * width - 1 + right)]
+        up_y = up_y[2 * (height - 1 - top) : 2 * (2 * height - 1 + bottom)]
+    # A ring of zeros, of which all samples are that are further outside.
+    up_x, up_y = (ops.pad(up, ((1, 1), (0, 0))) for up in (up_x, up_y))
     large = _map_rows(_map_columns(images, up_x), up_y)
     # 3. Sample, on a grid of twice the image's size and its border.
     rows, columns = 2 * (height + 2 * BORDER), 2 * (width + 2 * BORDER)
     x, y = sample_positions(matrix, height, width)
-    sampled = ops.reshape(sample_bilinearly(large, x, y), (-1, rows, columns, channels))
+    x0 = width + 2 * (width - 1 if static_shapes else left)
+    y0 = height + 2 * (height - 1 if static_shapes else top)
+    sampled = sample_bilinearly(large, x, y, x0, y0)
+    sampled = ops.reshape(sampled, (-1, rows, columns, channels))
     # 4. Downsample.
-    small = _map_columns(
-        _map_rows(sampled, downsampling_matrix(height)), downsampling_matrix(width)
-    )
+    small = _map_rows(sampled, downsampling_matrix(height))
+    small = _map_columns(small, downsampling_matrix(width))
     if channels == RGBA:
         small = small + ops.convert_to_tensor(TRANSPARENT)
-    return small
+    return ops.reshape(small, (-1, height, width, channels))
 
 
 def inverse_matrices(motion: Motion, height: int, width: int) -> KerasTensor:
@@ -186,10 +194,10 @@ def _compose(a: list[KerasTensor], b: list[KerasTensor]) -> list[KerasTensor]:
 
 
 def find_margins(matrix: KerasTensor, height: int, width: int) -> KerasTensor:
-    """Return how many pixels the images are continued to the left, top, right and bottom, (4,).
+    """Return how many pixels the images are continued to the left, top, right and bottom.
 
-    As many as the corners of any image of the batch and the filters need, at most the side less
-    one.
+    (4,), int32. As many as the corners of any image of the batch and the filters need, at most the
+    side less one.
     """
     x, y = (width - 1) / 2, (height - 1) / 2
     corners = ops.convert_to_tensor([[-x, x, x, -x], [-y, -y, y, y], [1.0] * 4], "float32")
@@ -197,7 +205,7 @@ def find_margins(matrix: KerasTensor, height: int, width: int) -> KerasTensor:
     needed = ops.concatenate([ops.max(-reached, axis=(0, 2)), ops.max(reached, axis=(0, 2))])
     needed = needed + ops.convert_to_tensor([2 * BORDER - x, 2 * BORDER - y] * 2, "float32")
     limits = ops.convert_to_tensor([width - 1, height - 1] * 2, "float32")
-    return ops.ceil(ops.clip(needed, 0.0, limits))
+    return ops.cast(ops.ceil(ops.clip(needed, 0.0, limits)), "int32")
 
 
 def upsampling_matrix(side: int, before: KerasTensor, after: KerasTensor) -> KerasTensor:
@@ -212,7 +220,7 @@ def upsampling_matrix(side: int, before: KerasTensor, after: KerasTensor) -> Ker
         (2 (3 S - 2), S): room for S - 1 pixels on both sides; zeros where the axis isn't continued.
     """
     reflect, upsample = _upsampling_parts(side)
-    pixel = ops.arange(len(reflect), dtype="float32") - (side - 1)
+    pixel = ops.arange(len(reflect), dtype="int32") - (side - 1)
     inside = ops.cast((pixel >= -before) & (pixel < side + after), "float32")
     doubled = ops.repeat(inside, 2)
     reflect, upsample = ops.convert_to_tensor(reflect), ops.convert_to_tensor(upsample)
@@ -252,9 +260,9 @@ def _map_columns(images: KerasTensor, matrix: KerasTensor) -> KerasTensor:
 
 def _map_rows(images: KerasTensor, matrix: KerasTensor) -> KerasTensor:
     """Apply a linear map (M, H) to the columns of images (N, H, W, C): (N, M, W, C)."""
-    height, width, channels = images.shape[1:]
+    _, height, width, channels = ops.shape(images)
     flat = ops.matmul(matrix, ops.reshape(images, (-1, height, width * channels)))
-    return ops.reshape(flat, (-1, matrix.shape[0], width, channels))
+    return ops.reshape(flat, (-1, ops.shape(matrix)[0], width, channels))
 
 
 def sample_positions(
@@ -262,8 +270,8 @@ def sample_positions(
 ) -> tuple[KerasTensor, KerasTensor]:
     """Return where in the upsampled image each sample is, (N, samples) of columns and of rows.
 
-    In pixels of the upsampled image, from that at its center, or left of and above it: float32
-    is the more precise the smaller numbers are.
+    In pixels of the upsampled image, from the image's center or half a pixel before it: float32 is
+    more precise for small numbers.
     """
     rows, columns = 2 * (height + 2 * BORDER), 2 * (width + 2 * BORDER)
     # The coordinates of samples in the result, from its center; an upsampled pixel is half of one.
@@ -275,33 +283,39 @@ def sample_positions(
     return x, y
 
 
-def sample_bilinearly(images: KerasTensor, x: KerasTensor, y: KerasTensor) -> KerasTensor:
-    """Return values of images at fractional positions, zero outside.
+def sample_bilinearly(
+    images: KerasTensor,
+    x: KerasTensor,
+    y: KerasTensor,
+    x0: int | KerasTensor = 0,
+    y0: int | KerasTensor = 0,
+) -> KerasTensor:
+    """Return values of images at fractional positions, outside those of their borders.
 
     Args:
         images: (N, H, W, C).
-        x: Columns, counted from W // 2 - 1, (N, M).
-        y: Rows, counted from H // 2 - 1, (N, M).
+        x: Columns, counted from the column x0, (N, M).
+        y: Rows, counted from the row y0, (N, M).
+        x0: A column.
+        y0: A row.
 
     Returns:
         (N, M, C).
     """
-    height, width, channels = images.shape[1:]
-    middle_x, middle_y = width // 2 - 1, height // 2 - 1
-    # One pixel outside is as good as many, and keeps indices small.
-    x = ops.clip(x, -1.0 - middle_x, float(width - middle_x))
-    y = ops.clip(y, -1.0 - middle_y, float(height - middle_y))
-    left, top = ops.floor(x), ops.floor(y)
-    right_share, lower_share = x - left, y - top
-    left, top = ops.cast(left, "int32") + middle_x, ops.cast(top, "int32") + middle_y
-    flat = ops.reshape(images, (-1, channels))
-    first = ops.arange(ops.shape(images)[0], dtype="int32")[:, None] * (height * width)
-    total = 0.0
-    for row, row_weight in ((top, 1 - lower_share), (top + 1, lower_share)):
-        for column, weight in ((left, 1 - right_share), (left + 1, right_share)):
-            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-            weight = ops.where(inside, row_weight * weight, 0.0)
-            i, j = ops.clip(row, 0, height - 1), ops.clip(column, 0, width - 1)
-            pixels = ops.take(flat, first + i * width + j, axis=0)
-            total = total + weight[..., None] * pixels
-    return total
+    _, height, width, channels = ops.shape(images)
+    x, y = _clip(x, -x0, width - 1 - x0), _clip(y, -y0, height - 1 - y0)
+    # The left and upper neighbors; at the last column and row all of the weight is on the other.
+    left = ops.minimum(ops.cast(ops.floor(x), "int32"), width - 2 - x0)
+    top = ops.minimum(ops.cast(ops.floor(y), "int32"), height - 2 - y0)
+    right_share = (x - ops.cast(left, "float32"))[..., None]
+    lower_share = (y - ops.cast(top, "float32"))[..., None]
+    first = ops.arange(ops.shape(images)[0], dtype="int32")[:, None] * height
+    index = (first + top + y0) * width + left + x0
+    pixels = ops.reshape(images, (-1, channels))
+    a, b, c, d = (ops.take(pixels, index + step, axis=0) for step in (0, 1, width, width + 1))
+    upper, lower = a + right_share * (b - a), c + right_share * (d - c)
+    return upper + lower_share * (lower - upper)
+
+
+def _clip(x: KerasTensor, low: int | KerasTensor, high: int | KerasTensor) -> KerasTensor:
+    return ops.clip(x, ops.cast(low, "float32"), ops.cast(high, "float32"))

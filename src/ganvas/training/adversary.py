@@ -201,7 +201,8 @@ class Adversary:
         if params.name == "none":
             return batches
         if params.name == "ada":
-            return ada_alike(batches, params.set, self.augment_probability, self.seed)
+            static = self.params.jit_compile
+            return ada_alike(batches, params.set, self.augment_probability, self.seed, static)
         return augment_alike(batches, params.policy, self.augment_probability, self.seed)
 
     def compute_losses(
