@@ -37,6 +37,7 @@ LAYERS = [
         "saved_json",
         "file_lock",
         "arrays",
+        "augment_names",
         "channels",
         "grid_layout",
         "image_shape",

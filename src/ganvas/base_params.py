@@ -130,23 +130,6 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def with_present_names(flat: dict[str, Any]) -> dict[str, Any]:
-    """Return recorded parameters of any version with the present names of their values.
-
-    Args:
-        flat: Parameters with dotted keys, as a run of this or an earlier version recorded them.
-
-    Example:
-        >>> with_present_names({"train.augment.name": "ada", "train.augment.policy": ["color"]})
-        {'train.augment.name': 'adaptive_diffaugment', 'train.augment.policy': ['color']}
-    """
-    # Before there was ADA's set of transforms, ada was the name of DiffAugment with ADA's
-    # probability.
-    if flat.get("train.augment.name") == "ada" and "train.augment.set" not in flat:
-        return flat | {"train.augment.name": "adaptive_diffaugment"}
-    return flat
-
-
 def find_text_keys(model: type[Params]) -> set[str]:
     """Return the dotted keys whose values may be any text, or a list of texts.
 

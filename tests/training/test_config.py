@@ -80,10 +80,53 @@ def test_augmentation_has_all_operations_by_default_and_is_checked():
             AugmentParams(**invalid)
 
 
+def test_the_probability_is_adaptive_or_constant_by_the_name():
+    probabilities = {
+        "none": (False, 0.0),
+        "diffaugment": (False, 1.0),
+        "adaptive_diffaugment": (True, 0.0),
+        "ada": (True, 0.0),
+    }
+    for name, expected in probabilities.items():
+        params = AugmentParams(name=name)
+        assert (params.is_adaptive, params.initial_probability) == expected
+    fixed = AugmentParams(name="ada", probability=0.2)
+    assert (fixed.is_adaptive, fixed.initial_probability) == (False, 0.2)
+    for name in ("none", "diffaugment", "adaptive_diffaugment"):
+        with pytest.raises(GanvasError, match=f"probability=0.2 needs name=ada.*is {name}"):
+            check_params(AugmentParams, {"name": name, "probability": 0.2})
+
+
+@pytest.mark.parametrize(
+    ("params", "chosen", "words"),
+    [
+        ({"name": "ada"}, "policy", "name=ada .what earlier versions called ada is adaptive_diff"),
+        ({"name": "diffaugment"}, "set", "name=diffaugment: leave it out, or .*name=ada"),
+        ({"name": "diffaugment"}, "target", "name=adaptive_diffaugment or ada"),
+        ({"name": "adaptive_diffaugment"}, "set", "name=adaptive_diffaugment: leave it out"),
+        ({"name": "ada", "probability": 0.3}, "speed", "probability=0.3, which is constant"),
+    ],
+)
+def test_chosen_parameters_of_other_augmentations_are_refused(params, chosen, words):
+    augment = AugmentParams(**params)
+    augment.check_chosen({"train.augment.name", "train.epochs", "train.loss.name"})
+    with pytest.raises(GanvasError, match=f"'train.augment.{chosen}' has no effect.*{words}"):
+        augment.check_chosen({"train.augment.name", f"train.augment.{chosen}"})
+
+
+def test_chosen_parameters_that_count_are_allowed():
+    AugmentParams(name="ada").check_chosen({"train.augment.set", "train.augment.target"})
+    AugmentParams(name="ada", probability=0).check_chosen({"train.augment.probability"})
+    AugmentParams(name="adaptive_diffaugment").check_chosen({"train.augment.policy"})
+    AugmentParams(name="none").check_chosen({"train.augment.policy", "train.augment.set"})
+
+
 def test_ada_is_refused_for_losses_without_a_decision_threshold():
     ada = {"name": "adaptive_diffaugment", "interval": 1, "speed": 100, "policy": ["translation"]}
     with pytest.raises(ValidationError, match="which the relativistic loss does not have"):
         TrainParams(augment=ada, loss={"name": "relativistic"})
+    fixed = {"name": "ada", "probability": 0.2}
+    assert TrainParams(augment=fixed, loss={"name": "relativistic"}).augment.probability == 0.2
 
 
 def test_resampled_latents_exclude_simultaneous_updates():

@@ -49,6 +49,12 @@ def start(parent: Path, identity: dict, images: int | None = 33, resume: bool = 
             "no sweep, then a sweep over train.epochs",
         ),
         ({"train": {"rotate_quarters": True}}, 33, "train.rotate_quarters unset, then true"),
+        # As the identity has adaptive_diffaugment, in every version.
+        (
+            {"train": {"augment": {"name": "ada"}}},
+            33,
+            "train.augment.name unset, then adaptive_diffaugment",
+        ),
     ],
 )
 def test_a_difference_is_named_in_words(tmp_path, groups, images, words):

@@ -9,7 +9,7 @@ from kedro.io import DatasetError
 from kedro_datasets._typing import TablePreview
 from kedro_datasets.partitions import PartitionedDataset
 
-from ganvas.base_params import with_present_names
+from ganvas.augment_names import with_present_names
 from ganvas.datasets.atomic import preview_table
 from ganvas.datasets.preview import empty_until_made
 from ganvas.datasets.unreadable import explain_unreadable_file, find_cause

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from ganvas.augment_names import PARAMETERS, list_used
 from ganvas.base_params import Params
 from ganvas.errors import GanvasError
 
@@ -16,12 +17,6 @@ AugmentOperation = Literal["color", "translation", "cutout"]
 AdaSet = Literal[
     "blit", "geom", "color", "filter", "noise", "cutout", "bg", "bgc", "bgcf", "bgcfn", "bgcfnc"
 ]
-# Parameters that count for each augmentation, besides its name.
-AUGMENT_PARAMETERS: dict[str, set[str]] = {
-    "diffaugment": {"policy"},
-    "adaptive_diffaugment": {"policy", "target", "speed", "interval"},
-    "ada": {"set", "probability", "target", "speed", "interval"},
-}
 # Losses with labels, which can be smoothed or noisy.
 LOSSES_WITH_LABELS = ("non_saturating", "hinge", "least_squares")
 # Losses that are negative log-likelihoods, and so in nats.
@@ -138,28 +133,27 @@ class AugmentParams(Params):
         Raises:
             GanvasError: One of them has no effect.
         """
-        if self.name == "none":
-            return
-        used = AUGMENT_PARAMETERS[self.name]
-        if self.probability is not None:
-            used = used - {"target", "speed", "interval"}
+        used = list_used(self.name, self.probability)
         for name in type(self).model_fields:
             key = f"train.augment.{name}"
-            if name == "name" or name in used or key not in keys:
+            if name == "name" or name in used or key not in keys or self.name == "none":
                 continue
-            if name in ("target", "speed", "interval") and self.probability is not None:
-                why = f"with train.augment.probability={self.probability:g}, which is constant"
-                advice = "leave it out, or set train.augment.probability=null"
-            else:
-                why = f"with train.augment.name={self.name}"
-                users = [other for other, used in AUGMENT_PARAMETERS.items() if name in used]
-                advice = f"leave it out, or set train.augment.name={' or '.join(users)}"
+            if name in PARAMETERS[self.name]:
+                raise GanvasError(
+                    f"Parameter '{key}' has no effect with train.augment.probability="
+                    f"{self.probability:g}, which is constant: leave it out, or set "
+                    "train.augment.probability=null."
+                )
+            others = [other for other, names in PARAMETERS.items() if name in names]
             earlier = (
-                " (what was called ada in earlier versions is adaptive_diffaugment)"
-                if self.name == "ada" and name == "policy"
+                " (what earlier versions called ada is adaptive_diffaugment now)"
+                if self.name == "ada"
                 else ""
             )
-            raise GanvasError(f"Parameter '{key}' has no effect {why}{earlier}: {advice}.")
+            raise GanvasError(
+                f"Parameter '{key}' has no effect with train.augment.name={self.name}{earlier}: "
+                f"leave it out, or set train.augment.name={' or '.join(others)}."
+            )
 
     @model_validator(mode="after")
     def _check_probability(self) -> "AugmentParams":

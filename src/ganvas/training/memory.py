@@ -18,6 +18,7 @@ from ganvas.disk_space import format_bytes
 from ganvas.errors import GanvasError
 from ganvas.networks.gan_networks import GanNetworks
 from ganvas.networks.sampling import batch_size
+from ganvas.training.ada import list_groups
 from ganvas.training.config import MIN_BATCH, TrainParams
 from ganvas.training.latent_anchoring import uses_anchors
 
@@ -32,6 +33,8 @@ GRAPH_BYTES = 2.5e6
 IN_PLACE = ("InputLayer", "Reshape", "Flatten", "ReLU", "Activation", "Add", "Dropout")
 # Copies of the images of a batch: real and generated ones, augmented, and their gradients.
 IMAGE_COPIES = 8
+# Copies more where ADA moves images: upsampled by 2, and continued up to three times the sides.
+ADA_COPIES = 90
 # Outputs and gradients of the largest layer that backpropagation has at once.
 LARGEST_COPIES = 3
 # Forward passes whose outputs a gradient penalty keeps: R3GAN's peaks with R1 and R2 were measured,
@@ -109,6 +112,8 @@ def estimate_memory(
     largest = max(made.largest, judged.largest)
     per_image = _kept_in_a_step(networks, params, made, judged)
     per_image += IMAGE_COPIES * image + LARGEST_COPIES * largest
+    if params.augment.name == "ada" and list_groups(params.augment.set) & {"blit", "geom"}:
+        per_image += ADA_COPIES * image
     # Batches wait in uint8, a few at a time.
     waiting = 4 * params.images_per_step * image / FLOAT32
 

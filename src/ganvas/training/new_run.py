@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ganvas.base_params import flatten, with_present_names
+from ganvas.augment_names import with_present_names
+from ganvas.base_params import flatten
 
 logger = logging.getLogger(__name__)
 

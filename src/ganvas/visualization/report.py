@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 import plotly.io
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from ganvas.base_params import flatten, with_present_names
+from ganvas.augment_names import keep_used, with_present_names
+from ganvas.base_params import flatten
 from ganvas.grid_layout import MAX_CLASS_ROWS, divide_rows
 from ganvas.recorded_command import set_params
 from ganvas.redaction import MASK, redact
@@ -393,7 +394,8 @@ def list_parameters(tree: dict[str, Any]) -> dict[str, Any]:
 def used_parameters(tree: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters that a run used: of each group of `CHOICES`, the chosen branch alone.
 
-    Parameters that are None, which switch nothing on, are left out.
+    Parameters that are None, which switch nothing on, are left out, and those of other
+    augmentations.
 
     Example:
         >>> network = {"name": "dcgan", "label": None, "dcgan": {"kernel": 5}, "r3gan": {"x": 1}}
@@ -402,6 +404,7 @@ def used_parameters(tree: dict[str, Any]) -> dict[str, Any]:
     """
 
     def keep(branch: dict[str, Any], path: str) -> dict[str, Any]:
+        branch = keep_used(branch) if path == "train.augment" else branch
         chosen = branch.get("name") if path in CHOICES else None
         kept = {}
         for key, value in branch.items():

@@ -73,6 +73,23 @@ def test_runs_of_earlier_versions_keep_their_identity():
     assert hashlib.blake2b(text, digest_size=6).hexdigest() == "f38026168191"
 
 
+def test_what_was_called_ada_keeps_its_identity_and_the_new_ada_has_another():
+    adaptive = make_identity(train={"augment": {"name": "adaptive_diffaugment"}})
+    policy = ["color", "translation", "cutout"]
+    numbers = {"target": 0.6, "speed": 500_000, "interval": 4}
+    assert adaptive["train"]["augment"] == {"name": "ada", "policy": policy} | numbers
+    text = json.dumps(adaptive, sort_keys=True).encode()
+    # The folder of the checkpoints of a run that an earlier version trained with name=ada.
+    assert hashlib.blake2b(text, digest_size=6).hexdigest() == "4c2284722f06"
+    ada = [
+        make_identity(train={"augment": {"name": "ada"} | other})["train"]["augment"]
+        for other in ({}, {"set": "bg"}, {"probability": 0.1}, {"target": 0.5})
+    ]
+    assert ada[0] == {"name": "ada", "set": "bgc"} | numbers
+    assert ada[2] == {"name": "ada", "set": "bgc", "probability": 0.1}
+    assert len({json.dumps(x) for x in [*ada, adaptive["train"]["augment"]]}) == 5
+
+
 def test_other_images_networks_and_training_parameters_start_a_new_run():
     changes = [{"train": params} for params in NEW_RUN]
     changes += [{"index": INDEX.assign(**columns)} for columns in OTHER_DATA] + [{"column": None}]
