@@ -142,3 +142,15 @@ def test_the_old_name_of_by_profile_is_refused_with_the_new_one():
         GanvasError, match=r"\$\{by_device:16,64\} .* called \$\{by_profile:16,64\}"
     ):
         by_device(16, 64)
+
+
+def test_parameters_of_another_augmentation_are_refused_where_they_were_chosen(tmp_path):
+    project = make_project(tmp_path)
+    # conf/base and presets have them.
+    for name in ("ada", "adaptive_diffaugment", "none"):
+        load_config("catalog", None, {"train": {"augment": {"name": name}}}, project)
+    load_config("catalog", "fastgan", {"train": {"augment": {"name": "ada"}}}, project)
+    write_parameters(project / "conf/local/parameters.yml", {"train.augment.policy": ["cutout"]})
+    load_config("catalog", None, None, project)
+    with pytest.raises(GanvasError, match=r"'train\.augment\.policy' has no effect"):
+        load_config("catalog", None, {"train": {"augment": {"name": "ada"}}}, project)

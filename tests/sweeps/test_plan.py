@@ -83,6 +83,16 @@ def test_runs_of_earlier_versions_are_done(settings):
     assert plan_run(settings, SEED | {"ingest.channels": "gray"}).state == "new"
 
 
+def test_what_was_called_ada_is_done_as_adaptive_diffaugment(settings):
+    ada, adaptive = ({"train.augment.name": name} for name in ("ada", "adaptive_diffaugment"))
+    recorded = _flatten(plan_run(settings, adaptive).params) | ada
+    for later in ("train.augment.set", "train.augment.probability"):
+        del recorded[later]
+    save_entry(settings, adaptive, parameters=recorded)
+    assert plan_run(settings, adaptive).state == "done"
+    assert plan_run(settings, ada).state == "new"
+
+
 @pytest.mark.parametrize(
     "changed",
     [

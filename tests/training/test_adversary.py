@@ -9,6 +9,8 @@ import tensorflow as tf
 from keras import layers
 
 from ganvas.errors import GanvasError
+from ganvas.training.adversary import Adversary
+from ganvas.training.config import TrainParams
 from ganvas.training.losses import AdversarialLoss
 from reference_step import (
     TEXTBOOK_LOSS,
@@ -179,3 +181,15 @@ def test_lecam_begins_at_its_start_and_its_averages_follow_the_logits():
         assert emas == pytest.approx(averages.tolist(), rel=1e-4, abs=1e-6)
         assert_close(weights_of(*networks), weights_of(*reference.networks))
         assert differ(weights_of(*networks), weights_of(*without.networks)) == (step >= 2)
+
+
+@pytest.mark.parametrize("name", ["none", "diffaugment", "adaptive_diffaugment", "ada"])
+def test_batches_are_augmented_alike_by_each_augmentation(name):
+    params = TrainParams(augment={"name": name}, batch_size=4)
+    adversary = Adversary(build_dense_discriminator(), params)
+    if params.augment.is_adaptive:
+        adversary.augment_probability.assign(0.9)
+    images = tf.random.stateless_uniform((4, 4, 4, 3), (0, 1), -1, 1)
+    first, second = adversary.augment_alike([images, images])
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(np.any(first != images), name != "none")
