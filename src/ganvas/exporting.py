@@ -20,7 +20,8 @@ import numpy as np
 
 from ganvas.errors import GanvasError
 from ganvas.extras import install_command
-from ganvas.networks.sampling import as_inputs, batch_size, cycle_classes, sample_latents
+from ganvas.networks.batches import as_inputs, batch_size
+from ganvas.networks.sampling import cycle_classes, sample_latents
 
 # Seed of the latents on which files are compared with the generator.
 SEED = 0

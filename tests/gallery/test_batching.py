@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from ganvas.gallery.batching import BatchedGenerator, BusyError, RequestTimeoutError
+from ganvas.networks.batches import BATCH
 from ganvas.networks.dcgan import DcganParams, build_dcgan
-from ganvas.networks.sampling import BATCH, generate_images, sample_latents
+from ganvas.networks.sampling import generate_images, sample_latents
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from ganvas.networks.dcgan import DcganParams, build_dcgan
-from ganvas.networks.sampling import generate_images, sample_latents, slerp, to_float, to_uint8
+from ganvas.networks.sampling import generate_images, sample_latents, slerp
 
 
 def test_an_image_depends_only_on_its_seed_and_number(networks):
@@ -25,16 +25,6 @@ def test_generated_images_agree_with_the_generators_output(networks):
     latents = sample_latents(generator, 70, seed=0)
     expected = (np.asarray(generator(latents, training=False)) + 1) * 127.5
     assert np.abs(generate_images(generator, latents) - expected).max() <= 0.5 + 1e-3
-
-
-def test_uint8_to_float_conversion_is_invertible():
-    levels = np.arange(256, dtype=np.uint8)
-    np.testing.assert_array_equal(to_uint8(to_float(levels)), levels)
-    assert to_float(levels)[[0, -1]].tolist() == [-1, 1]
-
-
-def test_values_outside_the_range_are_clipped():
-    assert to_uint8(np.array([-1.2, 1.2])).tolist() == [0, 255]
 
 
 @pytest.mark.slow
@@ -75,6 +65,15 @@ def test_slerp_is_linear_between_parallel_or_opposite_latents(factor):
 
 def test_truncation_scales_latents(networks):
     generator, _ = networks
-    full, half = sample_latents(generator, 4, 1), sample_latents(generator, 4, 1, truncation=0.5)
-    np.testing.assert_array_equal(half, full / 2)
-    assert half.dtype == np.float32
+    latents, factors = sample_latents(generator, 4, 1), np.float32([0.5, 1, 2, 0.7])
+    truncated = generate_images(generator, latents, truncation=factors)
+    expected = generate_images(generator, latents * factors[:, None])
+    np.testing.assert_array_equal(truncated, expected)
+    half = generate_images(generator, latents, truncation=0.5)
+    np.testing.assert_array_equal(half, generate_images(generator, latents / 2))
+
+
+def test_truncation_is_one_number_or_one_for_each_image(networks):
+    generator, _ = networks
+    with pytest.raises(ValueError, match="broadcast"):
+        generate_images(generator, sample_latents(generator, 4, 1), truncation=np.ones(3))

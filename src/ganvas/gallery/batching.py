@@ -10,7 +10,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from ganvas.networks.sampling import BATCH, batch_size, generate_images
+from ganvas.networks.batches import BATCH, batch_size
+from ganvas.networks.sampling import generate_images
 
 # Pending requests; at 64 images each, several seconds of work on two CPU cores.
 MAX_PENDING = 24

@@ -27,6 +27,7 @@ from ganvas.gallery.recent_images import MAX_BLOCK, Block, RecentImages
 from ganvas.image_shape import CHANNEL_COUNTS, describe_size
 from ganvas.model_versions import is_in_future, newest_version, read_recorded_version
 from ganvas.networks import sampling
+from ganvas.networks.batches import batch_size
 from ganvas.plain_text import one_line
 
 logger = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ class LoadedModel:
 
     def __post_init__(self) -> None:
         # A block of large images is a whole batch.
-        self._block_size = min(sampling.batch_size(self.height, self.width), MAX_BLOCK)
+        self._block_size = min(batch_size(self.height, self.width), MAX_BLOCK)
         block_bytes = self._block_size * self.height * self.width * self.channels
         self.recent = RecentImages(self._generate_block, block_bytes)
 

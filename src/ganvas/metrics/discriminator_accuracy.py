@@ -4,7 +4,7 @@ import numpy as np
 
 from ganvas.arrays import Images
 from ganvas.keras_types import Model
-from ganvas.networks.sampling import as_inputs, batch_size, to_float
+from ganvas.networks.batches import as_inputs, batch_size, to_float
 
 
 def compute_logits(

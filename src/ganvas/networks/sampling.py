@@ -4,13 +4,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ganvas.arrays import allocate
 from ganvas.keras_types import Model
+from ganvas.networks.batches import as_inputs, batch_size, join_batches, pad_rows, to_uint8
+from ganvas.networks.gan_networks import is_style_based
+from ganvas.networks.styles import (
+    class_mean_styles,
+    map_latents,
+    mean_styles,
+    synthesize_batches,
+    truncate,
+)
 
-# Batches of images up to so many pixels always have this size: float sums depend on the batch size,
-# so only then does an image depend on nothing but its seed and number.
-BATCH, BATCH_PIXELS = 64, 256**2
-# Latents of twice the usual length are already longer than any that training draws.
+# Latents of twice the usual length are already longer than any that training draws, and styles
+# twice as far from their mean farther than any.
 MAX_TRUNCATION = 2.0
 
 
@@ -36,27 +42,13 @@ def count_classes(generator: Model) -> int:
     return generator.inputs[1].shape[-1] if len(generator.inputs) > 1 else 0
 
 
-def batch_size(height: int, width: int) -> int:
-    """Return the size of all batches of images of a size: 64, fewer of those above 256×256 pixels.
-
-    Example:
-        >>> batch_size(64, 64), batch_size(512, 512), batch_size(1024, 1024)
-        (64, 16, 4)
-    """
-    return max(1, min(BATCH, BATCH * BATCH_PIXELS // (height * width)))
-
-
-def sample_latents(generator: Model, count: int, seed: int, truncation: float = 1.0) -> np.ndarray:
+def sample_latents(generator: Model, count: int, seed: int) -> np.ndarray:
     """Sample latents from N(0, 1), float32 of shape (count, Z).
 
     Args:
         generator: The generator that takes the latents.
         count: Number of latents; the first ones don't depend on it.
         seed: Random seed.
-        truncation: Factor of all latents, above 0 and at most `MAX_TRUNCATION`; below 1, images are
-            more typical and less varied, above 1 rarer and with more errors (cf. Brock et al.,
-            arXiv 1809.11096, and Karras et al., arXiv 1812.04948, who truncate in other ways).
-            Images with a class approach one image of that class, see `docs/glossary.md`.
 
     Example:
         >>> from ganvas.networks.dcgan import DcganParams, build_dcgan
@@ -66,8 +58,7 @@ def sample_latents(generator: Model, count: int, seed: int, truncation: float = 
         ((4, 64, 64, 3), dtype('uint8'))
     """
     shape = (count, latent_dim(generator))
-    latents = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
-    return latents * np.float32(truncation)
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
 
 
 def slerp(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
@@ -135,13 +126,12 @@ def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
     return (labels[:, None] == np.arange(classes)).astype(np.float32)
 
 
-def as_inputs(arrays: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
-    """Return the only array, or the list of several, as a Keras model takes its inputs."""
-    return arrays if len(arrays) > 1 else arrays[0]
-
-
 def generate_batches(
-    generator: Model, latents: np.ndarray, one_hot_labels: np.ndarray | None = None
+    generator: Model,
+    latents: np.ndarray,
+    one_hot_labels: np.ndarray | None = None,
+    truncation: float | np.ndarray = 1.0,
+    class_means: np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
     """Generate images from latents, batch by batch.
 
@@ -150,9 +140,20 @@ def generate_batches(
         latents: float32 of shape (N, Z).
         one_hot_labels: float32 of shape (N, K), one-hot or mixtures of classes; (N, 0) for an
             unconditional generator, which needs none.
+        truncation: One for all images or an array (N,), above 0 and at most `MAX_TRUNCATION`;
+            below 1, images are more typical and less varied, above 1 rarer and with more errors.
+            For style-based generators it is ψ, the factor of a style's distance from the mean
+            style of the image's class (Karras et al., arXiv 1812.04948). For all others, it is a
+            factor of the latents (cf. Brock et al., arXiv 1809.11096, who truncate in another way):
+            images with a class approach one image of that class, see `docs/glossary.md`.
+        class_means: Mean styles (K, W) of a conditional style-based generator; None computes
+            `ganvas.networks.styles.class_mean_styles`, which callers with many calls keep.
 
     Yields:
         uint8 of shape (n, H, W, C), n at most `batch_size(H, W)`, N images in all.
+
+    Raises:
+        ValueError: `truncation` is neither a number nor one for each image.
 
     Example:
         >>> from ganvas.networks.dcgan import DcganParams, build_dcgan
@@ -163,16 +164,31 @@ def generate_batches(
     """
     if one_hot_labels is None:
         one_hot_labels = np.zeros((len(latents), 0), np.float32)
+    factors = np.broadcast_to(np.asarray(truncation, np.float32), len(latents))
+    truncates_styles = is_style_based(generator) and bool((factors != 1).any())
+    if truncates_styles and class_means is None and count_classes(generator):
+        class_means = class_mean_styles(generator)
     size = batch_size(*generator.output_shape[1:3])
     for start in range(0, len(latents), size):
-        padded = [_pad(x[start : start + size], size) for x in (latents, one_hot_labels)]
-        inputs = as_inputs(padded[: len(generator.inputs)])
-        images = np.asarray(generator(inputs, training=False))
-        yield to_uint8(images[: len(latents) - start])
+        rows = slice(start, start + size)
+        batch, labels, psi = latents[rows], one_hot_labels[rows], factors[rows]
+        if truncates_styles:
+            styles = map_latents(generator, batch, labels)
+            means = mean_styles(generator, labels, class_means)
+            yield from synthesize_batches(generator, truncate(styles, means, psi))
+        else:
+            padded = [pad_rows(x, size) for x in (batch * psi[:, None], labels)]
+            inputs = as_inputs(padded[: len(generator.inputs)])
+            images = np.asarray(generator(inputs, training=False))
+            yield to_uint8(images[: len(batch)])
 
 
 def generate_images(
-    generator: Model, latents: np.ndarray, one_hot_labels: np.ndarray | None = None
+    generator: Model,
+    latents: np.ndarray,
+    one_hot_labels: np.ndarray | None = None,
+    truncation: float | np.ndarray = 1.0,
+    class_means: np.ndarray | None = None,
 ) -> np.ndarray:
     """Generate all images, uint8 of shape (N, H, W, C), at once; see `generate_batches`.
 
@@ -182,35 +198,11 @@ def generate_images(
         >>> from ganvas.networks.dcgan import DcganParams, build_dcgan
         >>> generator = build_dcgan(DcganParams(), (64, 64, 3), classes=10).generator
         >>> labels = one_hot(np.full(4, 7), classes=10)
-        >>> generate_images(generator, sample_latents(generator, 4, seed=0), labels).shape
+        >>> latents = sample_latents(generator, 4, seed=0)
+        >>> generate_images(generator, latents, labels, truncation=0.7).shape
         (4, 64, 64, 3)
     """
-    images, start = allocate((len(latents), *generator.output_shape[1:])), 0
-    for batch in generate_batches(generator, latents, one_hot_labels):
-        images[start : start + len(batch)] = batch
-        start += len(batch)
-    return images
-
-
-def _pad(rows: np.ndarray, count: int) -> np.ndarray:
-    return np.pad(rows, ((0, count - len(rows)), (0, 0)))
-
-
-def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Convert values in [-1, 1] to uint8 by rounding; values outside are clipped.
-
-    Example:
-        >>> to_uint8(np.array([-1.0, 0.0, 2.0])).tolist()
-        [0, 128, 255]
-    """
-    return np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8)
-
-
-def to_float(images: np.ndarray) -> np.ndarray:
-    """Convert uint8 images to float32 in [-1, 1], the inverse of `to_uint8`.
-
-    Example:
-        >>> to_float(np.array([0, 255], np.uint8)).tolist()
-        [-1.0, 1.0]
-    """
-    return images.astype(np.float32) / 127.5 - 1
+    shape = (len(latents), *generator.output_shape[1:])
+    return join_batches(
+        generate_batches(generator, latents, one_hot_labels, truncation, class_means), shape
+    )

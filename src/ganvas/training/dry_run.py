@@ -11,8 +11,8 @@ import tensorflow as tf
 from ganvas.disk_space import format_bytes, free_space
 from ganvas.grid_layout import label_rows
 from ganvas.image_shape import describe_size
+from ganvas.networks.batches import batch_size
 from ganvas.networks.sampling import (
-    batch_size,
     count_classes,
     cycle_classes,
     generate_images,

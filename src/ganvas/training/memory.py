@@ -16,8 +16,8 @@ import numpy as np
 
 from ganvas.disk_space import format_bytes
 from ganvas.errors import GanvasError
+from ganvas.networks.batches import batch_size
 from ganvas.networks.gan_networks import GanNetworks
-from ganvas.networks.sampling import batch_size
 from ganvas.training.ada import list_groups
 from ganvas.training.config import MIN_BATCH, TrainParams
 from ganvas.training.latent_anchoring import uses_anchors

@@ -10,7 +10,8 @@ from ganvas.grid_layout import label_rows
 from ganvas.ingestion.collection import Collection
 from ganvas.metrics.feature_extractors import FeatureExtractor
 from ganvas.metrics.kid import kernel_distance
-from ganvas.networks.sampling import generate_images, one_hot, sample_latents, to_float
+from ganvas.networks.batches import to_float
+from ganvas.networks.sampling import generate_images, one_hot, sample_latents
 from ganvas.pipelines.train import callbacks
 from ganvas.training.config import TrainParams
 from ganvas.training.dataset import TrainingSet

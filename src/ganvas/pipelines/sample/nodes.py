@@ -45,7 +45,7 @@ def generate_samples(
             ratio for `sample.unstretch`.
     """
     aspect = _find_aspect(folder, params)
-    latents = sample_latents(generator, params.count, params.seed, params.truncation)
+    latents = sample_latents(generator, params.count, params.seed)
     names = classes["names"]
     selected = select_classes(names, params.classes)
     if len(selected) > params.count:
@@ -58,7 +58,7 @@ def generate_samples(
             len(selected),
         )
     labels = np.resize(selected, params.count) if selected else np.zeros(params.count, int)
-    batches = generate_batches(generator, latents, one_hot(labels, len(names)))
+    batches = generate_batches(generator, latents, one_hot(labels, len(names)), params.truncation)
     images = (image for batch in batches for image in batch)
     numbered = enumerate(track(images, "Generating", total=params.count))
     # Not a generator function: Kedro would save such a node's images one by one.
