@@ -30,6 +30,16 @@ def divide_rows(classes: int, rows: int) -> np.ndarray:
     return np.repeat(np.arange(classes), rows // classes)
 
 
+def fill_rows(classes: int, rows: int) -> np.ndarray:
+    """Return the class of each row of a grid with a number of rows, int of shape (`rows`,).
+
+    Example:
+        >>> fill_rows(3, rows=4).tolist()
+        [0, 1, 2, 0]
+    """
+    return np.resize(divide_rows(classes, rows), rows)
+
+
 def label_rows(classes: int, rows: int, columns: int) -> np.ndarray:
     """Return the class of each image of a grid to generate, row by row: int of shape (n,).
 

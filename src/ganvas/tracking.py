@@ -42,7 +42,8 @@ TRAINING_TAG, COMMAND_TAG = "ganvas.training", "ganvas.command"
 # Artifact folders of the datasets that are logged as files.
 ARTIFACT_FOLDERS = {
     "report": "report epochs_page model_card metrics history training_summary",
-    "pictures": "curves sample_grid real_grid generated_grid latent_walk progress_strip neighbours",
+    "pictures": "curves sample_grid real_grid generated_grid latent_walk truncation_sweep "
+    "style_mixing progress_strip neighbours",
     "pictures/class_sheets": "class_sheets",
 }
 

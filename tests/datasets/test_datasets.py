@@ -9,7 +9,12 @@ from PIL import Image
 
 from ganvas.datasets.atomic import AtomicJSONDataset
 from ganvas.datasets.folder import FolderDataset, SnapshotsDataset
-from ganvas.datasets.images import AnimationDataset, ImageDataset, ImageFolderDataset
+from ganvas.datasets.images import (
+    AnimationDataset,
+    ImageDataset,
+    ImageFolderDataset,
+    OptionalImageDataset,
+)
 from ganvas.datasets.leaderboard import LeaderboardDataset
 from ganvas.datasets.packed_collection import CollectionDataset
 from ganvas.errors import GanvasError
@@ -31,6 +36,18 @@ def test_an_image_is_saved_loaded_and_previewed(tmp_path, images):
     np.testing.assert_array_equal(dataset.load(), images[0])
     preview = Image.open(io.BytesIO(base64.b64decode(dataset.preview())))
     np.testing.assert_array_equal(np.asarray(preview), images[0])
+
+
+def test_an_image_that_a_run_does_not_have_is_an_empty_array_and_no_file(tmp_path, images):
+    file = tmp_path / "table.png"
+    dataset = OptionalImageDataset(filepath=str(file))
+    assert dataset.load().size == 0 and dataset.preview() is None
+    dataset.save(images[0])
+    np.testing.assert_array_equal(dataset.load(), images[0])
+    np.testing.assert_array_equal(pixels(dataset.preview()), images[0])
+    # That of an earlier run doesn't stay.
+    dataset.save(dataset.load()[:0])
+    assert not file.exists() and dataset.load().size == 0
 
 
 def test_an_animation_is_saved_loaded_and_previewed(tmp_path, images):

@@ -10,6 +10,7 @@ from ganvas.networks.sampling import generate_images, one_hot, sample_latents
 from ganvas.networks.stylegan2 import build_stylegan2
 from ganvas.networks.styles import (
     class_mean_styles,
+    group_layers,
     map_latents,
     mean_style,
     mean_styles,
@@ -149,6 +150,15 @@ def test_styles_of_some_layers_are_replaced(generator):
     np.testing.assert_array_equal(images[1], images[2])
 
 
+def test_groups_of_layers_are_those_of_the_papers():
+    assert group_layers(18) == {
+        "coarse": range(4),
+        "middle": range(4, 8),
+        "fine": range(8, 18),
+    }
+    assert group_layers(6) == {"coarse": range(4), "middle": range(4, 6)}
+
+
 def test_noise_is_the_generators_own_or_new_or_none(generator):
     styles = map_latents(generator, latents_of(generator, 1)).repeat(70, axis=0)
     const, none, random = (synthesize(generator, styles, x) for x in ("const", "none", "random"))
@@ -156,7 +166,7 @@ def test_noise_is_the_generators_own_or_new_or_none(generator):
         np.testing.assert_array_equal(images, images[:1].repeat(70, axis=0))
     assert (random[1:] != random[:-1]).any(axis=(1, 2, 3)).all()
     np.testing.assert_array_equal(
-        synthesize(generator, styles[:2], "random", first=65), random[65:67]
+        synthesize(generator, styles[:2], "random", numbers=[65, 66]), random[65:67]
     )
     other = synthesize(generator, styles[:1], "random", seed=1)
     assert (other != random[:1]).any() and (const[0] != none[0]).any()

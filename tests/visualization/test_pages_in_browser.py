@@ -11,12 +11,14 @@ from ganvas.pipelines.evaluate.metric_entry import metric_entry
 from ganvas.visualization.contact_sheet import draw_neighbors, draw_sheets
 from ganvas.visualization.curves import plot_curves
 from ganvas.visualization.image_grid import make_grid
+from ganvas.visualization.image_tables import draw_style_mixing, draw_truncation_sweep
 from ganvas.visualization.report import ReportImages, render_report
 
 pytestmark = [needs_browser, pytest.mark.slow]
 
 NAMES = [f"A class with a long name, number {number}" for number in range(8)]
 OVERFLOW = "return document.documentElement.scrollWidth - window.innerWidth"
+TRUNCATIONS = [0, 0.25, 0.5, 0.7, 1, 1.25]
 # Right edges of everything that lies beyond the page, but for what is in a box that scrolls.
 CUT_OFF = """return [...document.querySelectorAll("main *")].filter(
   e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll, #curves")).length"""
@@ -61,6 +63,10 @@ def report(training, history):
         sheets=list(sheets),
         sheet_columns=(3, 8),
         interpolation=grid(9, rows=4, gap=0),
+        sweep=draw_truncation_sweep(images[:4, :6], TRUNCATIONS, NAMES[:4]),
+        truncations=TRUNCATIONS,
+        style_mixing=draw_style_mixing(images[0, :2], images[1, :6], {"coarse": images[:2, :6]}),
+        style_counts=(2, 6),
         neighbors=draw_neighbors(dict(zip(("made", "near", "nearest"), images, strict=False))),
         neighbor_columns=12,
         strip=dict.fromkeys((1, 2, 4, 8, 16, 30, 50, 70, 94), images[0, :4]),

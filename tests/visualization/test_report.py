@@ -15,6 +15,7 @@ from ganvas.pipelines.evaluate.metric_entry import metric_entry
 from ganvas.visualization.contact_sheet import draw_neighbors, draw_sheets
 from ganvas.visualization.curves import plot_curves
 from ganvas.visualization.image_grid import make_grid
+from ganvas.visualization.image_tables import draw_style_mixing, draw_truncation_sweep
 from ganvas.visualization.report import (
     ReportImages,
     render_report,
@@ -48,7 +49,19 @@ def make_images(level, *shape):
     return np.full((*shape, H, W, 3), level, np.uint8)
 
 
-def render(training, sheets=(), published=(), verdict=VERDICT, **changes):
+NONE = np.zeros((0, 0, 3), np.uint8)
+SWEEP = draw_truncation_sweep(make_images(45, 2, 3), [0, 0.5, 1], ["", ""])
+
+
+def render(
+    training,
+    sheets=(),
+    published=(),
+    verdict=VERDICT,
+    sweep=SWEEP,
+    style_mixing=NONE,
+    **changes,
+):
     names = (training | changes)["classes"]["names"]
     images = ReportImages(
         shape=(H, W),
@@ -60,6 +73,10 @@ def render(training, sheets=(), published=(), verdict=VERDICT, **changes):
         sheets=list(sheets),
         sheet_columns=(3, 2),
         interpolation=make_grid(make_images(40, 2 * 5), 5, gap=0),
+        sweep=sweep,
+        truncations=[0, 0.5, 1],
+        style_mixing=style_mixing,
+        style_counts=(1, 2),
         neighbors=draw_neighbors({"generated": make_images(50, 3), "near": make_images(60, 3)}),
         neighbor_columns=12,
         strip={1: make_images(70, 2), 9: make_images(80, 2)},
@@ -104,7 +121,7 @@ def find_rows(page):
 def test_images_are_embedded_unchanged_and_in_order(training):
     pairs = ([20] * 2 + [30] * 2) * 2
     neighbors = [50, 60] * 3
-    expected = [10] * 6 + pairs + [40] * 10 + neighbors + [70] * 2 + [80] * 2 + [90]
+    expected = [10] * 6 + pairs + [40] * 10 + [45] * 6 + neighbors + [70] * 2 + [80] * 2 + [90]
     assert find_cells(render(training)) == expected
 
 
@@ -113,6 +130,29 @@ def test_without_classes_one_block_of_real_images_is_beside_one_of_generated_one
     pairs = [20] * 4 + [30] * 4
     assert find_cells(page)[6:14] == pairs
     assert "<b>Op</b>" not in page and "per class" not in page
+
+
+def test_a_sweep_names_its_truncations_and_classes(training):
+    section = render(training).partition("<h2>Truncation</h2>")[2].partition("</section>")[0]
+    assert re.findall(r"<small>(.*?)</small>", section) == ["0", "0.5", "1"]
+    assert re.findall(r"<b>(.*?)</b>", section) == ["", "Op", "Pop"]
+    assert "multiplied by the truncation" in section
+
+
+def test_a_style_mixing_table_has_its_sources_on_the_margins(training):
+    tables = {"coarse": make_images(130, 1, 2), "middle": make_images(140, 1, 2)}
+    mixing = draw_style_mixing(make_images(110, 1), make_images(120, 2), tables)
+    page = render(training, style_mixing=mixing)
+    section = page.partition("<h2>Style mixing</h2>")[2].partition("</section>")[0]
+    assert find_cells(section) == [120, 120, 110, 130, 130, 110, 140, 140]
+    assert re.findall(r"<b>(.*?)</b>", section) == ["", "coarse", "middle"]
+    assert "mean style of its style by truncation" in page
+
+
+@pytest.mark.parametrize("table", [NONE, np.zeros((50, 50, 3), np.uint8)])
+def test_a_page_without_tables_or_with_others_has_no_section_for_them(training, table):
+    page = render(training, sweep=table, style_mixing=table)
+    assert "<h2>Truncation" not in page and "<h2>Style mixing" not in page
 
 
 def test_the_page_loads_nothing_from_elsewhere(training):

@@ -88,6 +88,24 @@ class ImageDataset(AbstractDataset[np.ndarray, np.ndarray]):
         return {"filepath": str(self._file)}
 
 
+class OptionalImageDataset(ImageDataset):
+    """A PNG file of an image that not every run has.
+
+    An array without pixels is saved as no file, and loaded where there is none.
+    """
+
+    def load(self) -> np.ndarray:
+        """Read the pixels."""
+        return super().load() if self._exists() else np.zeros((0, 0, 3), np.uint8)
+
+    def save(self, data: np.ndarray) -> None:
+        """Write the pixels, or remove the file of an earlier run."""
+        if data.size:
+            super().save(data)
+        else:
+            self._file.unlink(missing_ok=True)
+
+
 class AnimationDataset(ImageDataset):
     """An animated WebP file of frames, uint8 of shape (n, H, W, 3), with lossy compression.
 

@@ -8,7 +8,7 @@ layer, as the generator itself does. So truncation of 1 is always the generator'
 Batches are padded to a constant size, so an image depends on nothing but its styles and noise.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -17,6 +17,8 @@ from ganvas.keras_types import Model
 from ganvas.networks.batches import as_inputs, batch_size, join_batches, pad_rows, to_uint8
 
 Noise = Literal["const", "random", "none"]
+# First layers of the groups of the papers, whose maps have up to 8×8, up to 32×32 and more pixels.
+GROUPS = {"coarse": 0, "middle": 4, "fine": 8}
 # Latents of which a class's mean style is computed: its error is 1/32 of the styles' deviation.
 MEAN_LATENTS = 1024
 
@@ -32,6 +34,21 @@ def count_layers(generator: Model) -> int:
         10
     """
     return generator.get_layer("synthesis").inputs[0].shape[1]
+
+
+def group_layers(count: int) -> dict[str, range]:
+    """Return the groups of `count` layers, as in the papers, without those that have none.
+
+    Example:
+        >>> group_layers(10)
+        {'coarse': range(0, 4), 'middle': range(4, 8), 'fine': range(8, 10)}
+    """
+    stops = [*list(GROUPS.values())[1:], count]
+    groups = {
+        name: range(start, min(stop, count))
+        for (name, start), stop in zip(GROUPS.items(), stops, strict=True)
+    }
+    return {name: layers for name, layers in groups.items() if layers}
 
 
 def map_latents(
@@ -154,12 +171,12 @@ def mix_styles(coarse: np.ndarray, fine: np.ndarray, layers: Collection[int]) ->
     """Replace the styles of some layers by those of other images (arXiv 1812.04948).
 
     Args:
-        coarse: (N, L, W), styles of the other layers.
-        fine: (N, L, W), styles of `layers`.
+        coarse: (…, L, W), styles of the other layers.
+        fine: (…, L, W), styles of `layers`; its first axes and those of `coarse` are broadcast.
         layers: Numbers of the layers to replace, from 0, the coarsest, to L - 1.
 
     Returns:
-        (N, L, W).
+        (…, L, W).
 
     Raises:
         ValueError: There is no such layer.
@@ -169,7 +186,7 @@ def mix_styles(coarse: np.ndarray, fine: np.ndarray, layers: Collection[int]) ->
         >>> mix_styles(a, b, range(2, 3)).ravel().tolist()
         [0.0, 0.0, 1.0]
     """
-    count = coarse.shape[1]
+    count = coarse.shape[-2]
     if not set(layers) <= set(range(count)):
         raise ValueError(f"layers must be within 0 and {count - 1}")
     replaced = np.isin(np.arange(count), list(layers))
@@ -181,7 +198,7 @@ def synthesize_batches(
     styles: np.ndarray,
     noise: Noise = "const",
     seed: int = 0,
-    first: int = 0,
+    numbers: Sequence[int] | np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
     """Generate images from styles, batch by batch.
 
@@ -191,7 +208,7 @@ def synthesize_batches(
         noise: `const`, the generator's own noise, the same in all images; `random`, new noise for
             each image; `none`.
         seed: Random seed of random noise, which depends on it and on the image's number alone.
-        first: Number of the first image.
+        numbers: Numbers of the images (N,), from 0; None: 0 to N - 1.
 
     Yields:
         uint8 of shape (n, H, W, C), n at most `batch_size(H, W)`, N images in all.
@@ -199,6 +216,7 @@ def synthesize_batches(
     synthesis = generator.get_layer("synthesis")
     if styles.ndim == 2:
         styles = repeat_styles(generator, styles)
+    numbers = range(len(styles)) if numbers is None else numbers
     mean = mean_style(generator)
     stored = np.asarray(generator.get_layer("truncation").kernel)
     size = batch_size(*generator.output_shape[1:3])
@@ -211,7 +229,7 @@ def synthesize_batches(
     for start in range(0, len(styles), size):
         batch = styles[start : start + size]
         if noise == "random":
-            drawn = [_draw_noise(shapes, seed, first + start + i) for i in range(len(batch))]
+            drawn = [_draw_noise(shapes, seed, x) for x in numbers[start : start + size]]
             noises = [pad_rows(np.stack(maps), size) for maps in zip(*drawn, strict=True)]
         # The formula of the generator, so that results are equal bit by bit.
         truncated = mean + stored * (pad_rows(batch, size) - mean)
@@ -221,7 +239,7 @@ def synthesize_batches(
 
 def _draw_noise(shapes: list[tuple[int, ...]], seed: int, number: int) -> list[np.ndarray]:
     # The third number makes it independent of latents of the same seed.
-    rng = np.random.default_rng([seed, number, 3])
+    rng = np.random.default_rng([seed, int(number), 3])
     return [rng.standard_normal(shape, dtype=np.float32) for shape in shapes]
 
 
@@ -230,7 +248,7 @@ def synthesize(
     styles: np.ndarray,
     noise: Noise = "const",
     seed: int = 0,
-    first: int = 0,
+    numbers: Sequence[int] | np.ndarray | None = None,
 ) -> np.ndarray:
     """Generate all images, uint8 of shape (N, H, W, C), at once; see `synthesize_batches`.
 
@@ -244,5 +262,5 @@ def synthesize(
         >>> synthesize(generator, truncate(styles, mean, psi=0.7), noise="none").shape
         (2, 64, 64, 3)
     """
-    batches = synthesize_batches(generator, styles, noise, seed, first)
+    batches = synthesize_batches(generator, styles, noise, seed, numbers)
     return join_batches(batches, (len(styles), *generator.output_shape[1:]))

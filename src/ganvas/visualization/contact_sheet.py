@@ -40,7 +40,7 @@ def draw_sheets(
     padded = [pad_row(as_cells(images), columns) for images in real]
     for start in range(0, len(names), rows):
         part = slice(start, start + rows)
-        yield _draw_rows(names[part], {"real": padded[part], "generated": generated[part]})
+        yield draw_rows(names[part], {"real": padded[part], "generated": generated[part]})
 
 
 def draw_neighbors(rows: dict[str, np.ndarray]) -> np.ndarray:
@@ -56,7 +56,7 @@ def draw_neighbors(rows: dict[str, np.ndarray]) -> np.ndarray:
         >>> images = np.zeros((5, 32, 32, 3), np.uint8)
         >>> sheet = draw_neighbors({"generated": images, "nearest in pixels": images})
     """
-    return _draw_rows(list(rows), {"": list(rows.values())})
+    return draw_rows(list(rows), {"": list(rows.values())})
 
 
 def split_sheet(
@@ -106,8 +106,21 @@ def _font_size(height: int, width: int) -> int:
     return max(11, min(height, width) // 5)
 
 
-def _draw_rows(names: list[str], blocks: dict[str, list[np.ndarray]]) -> np.ndarray:
-    """Draw rows of images with labels on their left, in blocks side by side under headings."""
+def draw_rows(names: list[str], blocks: dict[str, list[np.ndarray]]) -> np.ndarray:
+    """Draw rows of images with labels on their left, in blocks side by side under headings.
+
+    Args:
+        names: Label of each row; may be empty texts.
+        blocks: For each heading, the images of each row, uint8 of shape (n, H, W, C), n the same
+            for all rows of a block. They are shown as by `as_cells`.
+
+    Returns:
+        uint8 of shape (H', W', 3).
+
+    Example:
+        >>> images = np.zeros((2, 5, 32, 32, 3), np.uint8)
+        >>> sheet = draw_rows(["Op", "Pop"], {"generated": list(images)})
+    """
     height, width = reduced_size(*next(iter(blocks.values()))[0].shape[1:3])
     size = _font_size(height, width)
     labels = [fit_label(name, size, 4 * width) for name in names]

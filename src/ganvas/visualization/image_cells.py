@@ -13,8 +13,15 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ganvas.channels import to_display
+from ganvas.grid_layout import fill_rows
+from ganvas.networks.styles import GROUPS
 from ganvas.visualization.contact_sheet import split_sheet
 from ganvas.visualization.image_grid import WHITE, encode_png, split_grid
+from ganvas.visualization.image_tables import (
+    name_columns,
+    split_style_mixing,
+    split_truncation_sweep,
+)
 from ganvas.visualization.reduced_images import as_pillow, reduce_images
 
 # Most images side by side on a phone.
@@ -127,6 +134,22 @@ class ImageTable(NamedTuple):
     shape: tuple[int, int]
 
 
+class ImageMatrix(NamedTuple):
+    """Rows of images under headings of single columns, which a page doesn't wrap.
+
+    Attributes:
+        rows: Label and images of each row; an empty text in place of a data URI is an empty place.
+        headings: Titles of the columns; empty: none.
+        shape: H and W of an image in pixels.
+        has_margin: Whether the first row and the first column are apart from the others.
+    """
+
+    rows: list[tuple[str, list[str]]]
+    headings: list[str]
+    shape: tuple[int, int]
+    has_margin: bool
+
+
 class ImageStack(NamedTuple):
     """Images below each other, such as those of one epoch."""
 
@@ -220,6 +243,67 @@ def tabulate_sheet(
         if len(blocks[0]) == len(labels):
             return tabulate_blocks(blocks, labels, ["Real", "Generated"], encoding)
     return None
+
+
+def tabulate_sweep(
+    sweep: np.ndarray,
+    shape: tuple[int, int],
+    truncations: Sequence[float],
+    names: list[str],
+    encoding: CellEncoding = PNG,
+) -> ImageMatrix | None:
+    """Return the rows of a truncation sweep.
+
+    Args:
+        sweep: A table of `draw_truncation_sweep`.
+        shape: H and W of the images that it was made of.
+        truncations: Truncation of each column.
+        names: Names of all classes, of which each row has the one of `fill_rows`.
+        encoding: How the images are encoded.
+
+    Returns:
+        The rows; None if the table is laid out in another way.
+    """
+    images = split_truncation_sweep(sweep, shape, len(truncations))
+    if images is None:
+        return None
+    labels = [names[row] if names else "" for row in fill_rows(len(names), len(images))]
+    rows = [[encoding.uri(image) for image in row] for row in images]
+    headings = name_columns(truncations)
+    shown = images.shape[2], images.shape[3]
+    return ImageMatrix(list(zip(labels, rows, strict=True)), headings, shown, has_margin=False)
+
+
+def tabulate_mixing(
+    table: np.ndarray, shape: tuple[int, int], counts: tuple[int, int], encoding: CellEncoding = PNG
+) -> ImageMatrix | None:
+    """Return the rows of a style-mixing table.
+
+    Args:
+        table: A table of `draw_style_mixing`, of the first groups of layers or all.
+        shape: H and W of the images that it was made of.
+        counts: Images on the left, for each group, and on top.
+        encoding: How the images are encoded.
+
+    Returns:
+        The rows, the first of each group with its name; None if the table is laid out in another
+        way.
+    """
+    parts = split_style_mixing(table, shape, counts[1])
+    if parts is None:
+        return None
+    left, right = parts
+    groups, rest = divmod(len(left) - 1, counts[0])
+    if rest or groups > len(GROUPS):
+        return None
+    labels = [""]
+    for name in list(GROUPS)[:groups]:
+        labels += [name] + [""] * (counts[0] - 1)
+    rows = [[encoding.uri(image) for image in row] for row in np.concatenate(parts, axis=1)]
+    # The corner has no image.
+    rows[0][0] = ""
+    shown = right.shape[2], right.shape[3]
+    return ImageMatrix(list(zip(labels, rows, strict=True)), [], shown, has_margin=True)
 
 
 def stack_neighbors(

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from ganvas.augment_names import keep_used, with_present_names
 from ganvas.base_params import flatten
-from ganvas.grid_layout import MAX_CLASS_ROWS, divide_rows
+from ganvas.grid_layout import MAX_CLASS_ROWS, divide_rows, fill_rows
 from ganvas.recorded_command import set_params
 from ganvas.redaction import MASK, redact
 from ganvas.visualization.contact_sheet import ROWS
@@ -28,7 +28,9 @@ from ganvas.visualization.image_cells import (
     stack_neighbors,
     tabulate_blocks,
     tabulate_grid,
+    tabulate_mixing,
     tabulate_sheet,
+    tabulate_sweep,
     whole_uri,
 )
 from ganvas.visualization.image_grid import encode_film, split_grid
@@ -91,6 +93,11 @@ class ReportImages(NamedTuple):
         sheets: Sheets of real and generated images by class; empty without classes.
         sheet_columns: Real images in a row of a sheet at most, and generated ones.
         interpolation: Grid of interpolations between latents, without gaps.
+        sweep: Table of the same latents at several truncations; without pixels if there is none.
+        truncations: Truncation of each column.
+        style_mixing: Table of images with the styles of two; without pixels if the network has no
+            styles.
+        style_counts: Images on the left of that table, for each group of layers, and on top.
         neighbors: Sheet of generated images above their nearest training images.
         neighbor_columns: Generated images on it at most.
         strip: Images of the same latents by epoch, of shape (n, H, W, 3).
@@ -107,6 +114,10 @@ class ReportImages(NamedTuple):
     sheets: list[np.ndarray]
     sheet_columns: tuple[int, int]
     interpolation: np.ndarray
+    sweep: np.ndarray
+    truncations: list[float]
+    style_mixing: np.ndarray
+    style_counts: tuple[int, int]
     neighbors: np.ndarray
     neighbor_columns: int
     strip: dict[int, np.ndarray]
@@ -206,9 +217,14 @@ def _tabulate_images(
     if names:
         samples = divide_rows(len(names), min(len(names), MAX_CLASS_ROWS)).tolist()
         pairs = divide_rows(len(names), len(generated)).tolist()
-        ways = np.resize(divide_rows(len(names), count), count).tolist()
+        ways = fill_rows(len(names), count).tolist()
     else:
         samples, pairs, ways = [], [], []
+    sweep = mixing = None
+    if images.sweep.size:
+        sweep = tabulate_sweep(images.sweep, shape, images.truncations, names, encoding)
+    if images.style_mixing.size:
+        mixing = tabulate_mixing(images.style_mixing, shape, images.style_counts, encoding)
     table = tabulate_grid(images.samples, shape, [names[row] for row in samples], encoding)
     return {
         "samples": table,
@@ -220,6 +236,8 @@ def _tabulate_images(
         "interpolation": tabulate_blocks(
             [interpolation], [names[row] for row in ways] or [""] * count, [], encoding
         ),
+        "sweep": sweep,
+        "mixing": mixing,
         "sheets": sheets,
         # Those that are laid out in another way, as of earlier versions.
         "whole_sheets": [

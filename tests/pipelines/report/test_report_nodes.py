@@ -7,6 +7,10 @@ import pytest
 
 from ganvas.errors import GanvasError
 from ganvas.ingestion.collection import Collection
+from ganvas.networks.config import Stylegan2Params
+from ganvas.networks.sampling import sample_latents
+from ganvas.networks.stylegan2 import build_stylegan2
+from ganvas.networks.styles import map_latents, mix_styles, repeat_styles, synthesize
 from ganvas.pipelines.report import nodes
 from ganvas.pipelines.report.nodes import (
     make_class_sheets,
@@ -14,9 +18,12 @@ from ganvas.pipelines.report.nodes import (
     make_interpolation_grid,
     make_real_grid,
     make_samples,
+    make_style_mixing,
+    make_truncation_sweep,
 )
 from ganvas.pipelines.report.params import ReportParams
 from ganvas.visualization.image_grid import split_grid
+from ganvas.visualization.image_tables import split_style_mixing, split_truncation_sweep
 
 # The gray of each class's real images, and of its generated ones.
 LEVELS = {"a": (10, 64), "b": (20, 128), "c": (30, 191)}
@@ -96,6 +103,46 @@ def test_each_interpolation_is_within_one_class(generator):
     firsts = cells[:, 0, :, 0, 0]
     assert (firsts == firsts[:, :1]).all()
     assert firsts[:, 0].tolist() == [64, 128, 191, 64]
+
+
+def test_each_row_of_a_sweep_is_one_latent_of_one_class(generator):
+    params = ReportParams(truncations=[-1, 0, 0.5, 1])
+    sweep = make_truncation_sweep(generator, CLASS_LIST, params)
+    cells = split_truncation_sweep(sweep, (8, 8), 4)
+    assert cells.shape == (4, 4, 8, 8, 3)
+    classes, grays = cells[:, :, 0, 0, 0], cells[:, :, 0, 4, 0].astype(int)
+    assert (classes == classes[:, :1]).all() and classes[:, 0].tolist() == [64, 128, 191, 64]
+    # tanh of a latent times the truncation.
+    values = np.arctanh(np.clip(grays / 127.5 - 1, -0.999, 0.999))
+    assert (grays[:, 1] == 128).all() and len(np.unique(grays[:, 3])) == 4
+    np.testing.assert_allclose(values[:, 2], values[:, 3] / 2, atol=0.05)
+    np.testing.assert_allclose(values[:, 0], -values[:, 3], atol=0.05)
+
+
+def test_truncations_are_different_numbers():
+    for wrong in ([], [0.5, 0.5], [3]):
+        with pytest.raises(ValueError, match="truncations"):
+            ReportParams(truncations=wrong)
+
+
+def test_a_network_without_styles_has_no_style_mixing_table(generator):
+    assert make_style_mixing(generator, ReportParams()).size == 0
+
+
+def test_mixed_images_have_the_layers_of_their_groups_from_the_top():
+    keras.utils.set_random_seed(0)
+    network = Stylegan2Params(channel_base=128, max_width=8, latent=6, style=8, mapping_layers=2)
+    generator = build_stylegan2(network, (32, 32, 3)).generator
+    table = make_style_mixing(generator, ReportParams(style_rows=2, style_columns=3))
+    left, right = split_style_mixing(table, (32, 32), 3)
+    # Images of 32×32 pixels have coarse and middle layers.
+    assert left.shape[:2] == (5, 1) and right.shape[:2] == (5, 3)
+    np.testing.assert_array_equal(left[1:3], left[3:5])
+    styles = repeat_styles(generator, map_latents(generator, sample_latents(generator, 5, 1 + 4)))
+    np.testing.assert_array_equal(synthesize(generator, styles)[2:], right[0])
+    for row, layers in ((1, range(4)), (3, range(4, 8))):
+        mixed = mix_styles(styles[:1], styles[2:], layers)
+        np.testing.assert_array_equal(right[row], synthesize(generator, mixed))
 
 
 @pytest.mark.parametrize(("most", "count"), [(2**26, 6), (4 * 128 * 128, 4)])

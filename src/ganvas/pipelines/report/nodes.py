@@ -11,17 +11,32 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ganvas.errors import GanvasError
-from ganvas.grid_layout import describe_ignored_rows, divide_rows, find_rows, label_rows
+from ganvas.grid_layout import (
+    describe_ignored_rows,
+    divide_rows,
+    fill_rows,
+    find_rows,
+    label_rows,
+)
 from ganvas.ingestion.class_labels import match_classes
 from ganvas.ingestion.collection import Collection, count_reasons
 from ganvas.keras_types import Model
+from ganvas.networks.gan_networks import is_style_based
 from ganvas.networks.sampling import (
     count_classes,
+    cycle_classes,
     generate_images,
     latent_dim,
     one_hot,
     sample_latents,
     slerp,
+)
+from ganvas.networks.styles import (
+    group_layers,
+    map_latents,
+    mix_styles,
+    repeat_styles,
+    synthesize,
 )
 from ganvas.pipelines.evaluate.memorization import COLUMNS as NEIGHBOR_COLUMNS
 from ganvas.pipelines.evaluate.metric_entry import name_run
@@ -41,6 +56,8 @@ from ganvas.visualization.curves import draw_curves, plot_curves
 from ganvas.visualization.epochs_page import EpochRow, render_epochs
 from ganvas.visualization.image_cells import LOSSLESS_PIXELS
 from ganvas.visualization.image_grid import make_grid, make_grid_of_rows
+from ganvas.visualization.image_tables import draw_style_mixing, draw_truncation_sweep
+from ganvas.visualization.label_fonts import replace_undrawable
 from ganvas.visualization.model_card import render_card
 from ganvas.visualization.progress_strip import collect_frames, draw_strip, read_strip
 from ganvas.visualization.reduced_images import as_cells
@@ -52,6 +69,7 @@ logger = logging.getLogger(__name__)
 PAIRED_COLUMNS, PAIRED_ROWS, PAIRED_CLASSES = 6, 6, 8
 SHEET_GENERATED, SHEET_REAL = 8, 3
 INTERPOLATIONS, INTERPOLATION_STEPS = 4, 9
+SWEEP_ROWS = 4
 # Folder of files at full size, beside the report, and pixels of all together.
 FULL_SIZE = "full_size"
 FULL_SIZE_PIXELS = 2**26
@@ -83,10 +101,46 @@ def make_interpolation_grid(generator: Model, params: ReportParams) -> np.ndarra
     ends = sample_latents(generator, 2 * INTERPOLATIONS, params.seed + 2)
     latents = slerp(ends[:INTERPOLATIONS], ends[INTERPOLATIONS:], INTERPOLATION_STEPS)
     classes = count_classes(generator)
-    rows = np.resize(divide_rows(classes, INTERPOLATIONS), INTERPOLATIONS)
+    rows = fill_rows(classes, INTERPOLATIONS)
     one_hot_labels = one_hot(np.repeat(rows, INTERPOLATION_STEPS), classes)
     images = generate_images(generator, latents.reshape(-1, latents.shape[-1]), one_hot_labels)
     return make_grid(as_cells(images), INTERPOLATION_STEPS, gap=0)
+
+
+def make_truncation_sweep(
+    generator: Model, classes: dict[str, Any], params: ReportParams
+) -> np.ndarray:
+    """Draw a table of latents at several truncations, a row and a class each."""
+    names, columns = classes["names"], len(params.truncations)
+    rows = fill_rows(len(names), SWEEP_ROWS)
+    latents = sample_latents(generator, SWEEP_ROWS, params.seed + 3).repeat(columns, axis=0)
+    one_hot_labels = one_hot(rows.repeat(columns), len(names))
+    truncations = np.tile(np.float32(params.truncations), SWEEP_ROWS)
+    images = generate_images(generator, latents, one_hot_labels, truncations)
+    table = images.reshape(SWEEP_ROWS, columns, *images.shape[1:])
+    labels = [replace_undrawable(names)[row] for row in rows] if names else [""] * SWEEP_ROWS
+    return draw_truncation_sweep(table, params.truncations, labels)
+
+
+def make_style_mixing(generator: Model, params: ReportParams) -> np.ndarray:
+    """Draw a table of images with the styles of two; an empty array without styles.
+
+    With classes, images on the margins have the classes in turn.
+    """
+    if not is_style_based(generator):
+        return np.zeros((0, 0, 3), np.uint8)
+    count = params.style_rows + params.style_columns
+    latents = sample_latents(generator, count, params.seed + 4)
+    labels = cycle_classes(generator, count)
+    styles = repeat_styles(generator, map_latents(generator, latents, labels))
+    rows, columns = np.split(styles, [params.style_rows])
+    groups = group_layers(styles.shape[1])
+    mixed = [mix_styles(rows[:, None], columns, layers) for layers in groups.values()]
+    parts = [styles, *(x.reshape(-1, *styles.shape[1:]) for x in mixed)]
+    images = synthesize(generator, np.concatenate(parts))
+    shape = (len(groups), len(rows), len(columns), *images.shape[1:])
+    tables = dict(zip(groups, images[count:].reshape(shape), strict=True))
+    return draw_style_mixing(images[: len(rows)], images[len(rows) : count], tables)
 
 
 def make_class_sheets(
@@ -193,6 +247,8 @@ def write_report(
     class_sheets: dict[str, Callable[[], np.ndarray]],
     neighbors: np.ndarray,
     latent_walk: np.ndarray,
+    truncation_sweep: np.ndarray,
+    style_mixing: np.ndarray,
     metrics: dict[str, Any],
     training_summary: dict[str, Any],
     collection: Collection,
@@ -215,6 +271,10 @@ def write_report(
         sheets=[load() for load in class_sheets.values()],
         sheet_columns=(SHEET_REAL, SHEET_GENERATED),
         interpolation=latent_walk,
+        sweep=truncation_sweep,
+        truncations=params.truncations,
+        style_mixing=style_mixing,
+        style_counts=(params.style_rows, params.style_columns),
         neighbors=neighbors,
         neighbor_columns=NEIGHBOR_COLUMNS,
         strip=read_strip(

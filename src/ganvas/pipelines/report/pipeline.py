@@ -51,6 +51,18 @@ def create_pipeline() -> Pipeline:
                 outputs="latent_walk",
                 name="make_interpolation_grid",
             ),
+            Node(
+                nodes.make_truncation_sweep,
+                inputs=["generator", "class_list", "params:report"],
+                outputs="truncation_sweep",
+                name="make_truncation_sweep",
+            ),
+            Node(
+                nodes.make_style_mixing,
+                inputs=["generator", "params:report"],
+                outputs="style_mixing",
+                name="make_style_mixing",
+            ),
             Node(nodes.draw_history, inputs="history", outputs="curves", name="draw_history"),
             Node(nodes.plot_history, inputs="history", outputs="curves_plot", name="plot_history"),
             Node(
@@ -67,6 +79,8 @@ def create_pipeline() -> Pipeline:
                     "class_sheets",
                     "neighbours",
                     "latent_walk",
+                    "truncation_sweep",
+                    "style_mixing",
                     "metrics",
                     "training_summary",
                     "collection",

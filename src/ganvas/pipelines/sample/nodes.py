@@ -14,16 +14,32 @@ from ganvas.grid_layout import find_rows
 from ganvas.ingestion.collection import read_manifest
 from ganvas.ingestion.cropping import unstretch
 from ganvas.keras_types import Model
-from ganvas.networks.sampling import generate_batches, one_hot, sample_latents
+from ganvas.networks.gan_networks import is_style_based
+from ganvas.networks.sampling import count_classes, generate_batches, one_hot, sample_latents
+from ganvas.networks.styles import (
+    GROUPS,
+    class_mean_styles,
+    count_layers,
+    group_layers,
+    map_latents,
+    mean_styles,
+    mix_styles,
+    repeat_styles,
+    synthesize_batches,
+    truncate,
+)
 from ganvas.pipelines.sample.params import SampleParams
 from ganvas.progress import track
 from ganvas.visualization.image_grid import make_grid_of_rows
+from ganvas.visualization.image_tables import draw_style_mixing
 from ganvas.visualization.reduced_images import as_cells
 
 logger = logging.getLogger(__name__)
 
 # Name of the dataset `samples_grid` among the files of `samples`.
 GRID = "grid"
+# Images whose styles are computed at once.
+STYLES = 1024
 
 
 def generate_samples(
@@ -45,30 +61,176 @@ def generate_samples(
             ratio for `sample.unstretch`.
     """
     aspect = _find_aspect(folder, params)
-    latents = sample_latents(generator, params.count, params.seed)
+    _check_styles(generator, params)
     names = classes["names"]
     selected = select_classes(names, params.classes)
-    if len(selected) > params.count:
-        logger.warning(
-            "sample.count=%d images show the first %d of %d classes: set sample.count to %d or "
-            "more for an image of each.",
-            params.count,
-            params.count,
-            len(selected),
-            len(selected),
-        )
-    labels = np.resize(selected, params.count) if selected else np.zeros(params.count, int)
-    batches = generate_batches(generator, latents, one_hot(labels, len(names)), params.truncation)
-    images = (image for batch in batches for image in batch)
-    numbered = enumerate(track(images, "Generating", total=params.count))
+    if params.style_mixing.rows:
+        made = _mix_samples(generator, names, selected, params)
+    else:
+        if len(selected) > params.count:
+            logger.warning(
+                "sample.count=%d images show the first %d of %d classes: set sample.count to %d or "
+                "more for an image of each.",
+                params.count,
+                params.count,
+                len(selected),
+                len(selected),
+            )
+        made = _sample(generator, names, selected, params)
     # Not a generator function: Kedro would save such a node's images one by one.
     return (
-        (
-            f"seed{params.seed}_{number:06d}{_suffix(names, labels[number])}",
-            image if aspect is None else unstretch(image[None], aspect)[0],
-        )
-        for number, image in numbered
+        (name, image if aspect is None else unstretch(image[None], aspect)[0])
+        for name, image in made
     )
+
+
+def _check_styles(generator: Model, params: SampleParams) -> None:
+    """Raise an error if parameters need styles of layers that the generator doesn't have."""
+    if is_style_based(generator):
+        layers, cutoff = count_layers(generator), params.truncation_cutoff
+        if cutoff is not None and cutoff > layers:
+            raise GanvasError(
+                f"sample.truncation_cutoff={cutoff} is more than the {layers} layers of this "
+                f"generator: set it to {layers} or less, or to null."
+            )
+        if params.style_mixing.rows:
+            select_layers(params.style_mixing.layers, layers)
+        return
+    default = SampleParams()
+    for name in ("truncation_cutoff", "truncation_mean", "noise", "style_mixing"):
+        if getattr(params, name) != getattr(default, name):
+            raise GanvasError(
+                f"sample.{name} needs a generator with styles, as of network.name=stylegan2, and "
+                "this one has none: leave the parameter out."
+            )
+
+
+def _sample(
+    generator: Model, names: list[str], selected: list[int], params: SampleParams
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Generate images in order, with their names."""
+    latents = sample_latents(generator, params.count, params.seed)
+    labels = _class_of(np.arange(params.count), selected)
+    one_hot_labels = one_hot(labels, len(names))
+    batches = (
+        _generate_from_styles(generator, latents, one_hot_labels, params)
+        if is_style_based(generator)
+        else generate_batches(generator, latents, one_hot_labels, params.truncation)
+    )
+    images = (image for batch in batches for image in batch)
+    for number, image in enumerate(track(images, "Generating", total=params.count)):
+        yield _name_sample(number, names, selected, params), image
+
+
+def _class_of(numbers: np.ndarray, selected: list[int]) -> np.ndarray:
+    """Return the class of samples by their numbers, in turn; 0 without classes."""
+    return np.array(selected)[numbers % len(selected)] if selected else np.zeros_like(numbers)
+
+
+def _name_sample(number: int, names: list[str], selected: list[int], params: SampleParams) -> str:
+    name = f"seed{params.seed}_{number:06d}"
+    return name + (_suffix(names, _class_of(np.array(number), selected)) if names else "")
+
+
+def _generate_from_styles(
+    generator: Model, latents: np.ndarray, one_hot_labels: np.ndarray, params: SampleParams
+) -> Iterator[np.ndarray]:
+    """Generate images of a style-based generator; yield them batch by batch."""
+    means = _find_means(generator, params)
+    # A few at a time, since all styles of all layers may not fit into memory.
+    for start in range(0, len(latents), STYLES):
+        rows = slice(start, start + STYLES)
+        styles = _make_styles(generator, latents[rows], one_hot_labels[rows], means, params)
+        numbers = range(start, start + len(styles))
+        yield from synthesize_batches(generator, styles, params.noise, params.seed, numbers)
+
+
+def _find_means(generator: Model, params: SampleParams) -> np.ndarray | None:
+    """Return the mean styles of classes; None: that of all images, or none is needed."""
+    by_class = params.truncation_mean == "class" and params.truncation != 1
+    return class_mean_styles(generator) if by_class and count_classes(generator) else None
+
+
+def _make_styles(
+    generator: Model,
+    latents: np.ndarray,
+    one_hot_labels: np.ndarray,
+    class_means: np.ndarray | None,
+    params: SampleParams,
+) -> np.ndarray:
+    """Return truncated styles of each layer, (N, L, W)."""
+    styles = repeat_styles(generator, map_latents(generator, latents, one_hot_labels))
+    means = mean_styles(generator, one_hot_labels, class_means)
+    return truncate(styles, means, params.truncation, params.truncation_cutoff)
+
+
+def _mix_samples(
+    generator: Model, names: list[str], selected: list[int], params: SampleParams
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Generate samples of the given numbers, and images with the styles of two; with their names.
+
+    Noise of a mixed image is that of its row's sample.
+    """
+    mixing = params.style_mixing
+    numbers = list(dict.fromkeys([*mixing.rows, *mixing.columns]))
+    latents = sample_latents(generator, max(numbers) + 1, params.seed)[numbers]
+    one_hot_labels = one_hot(_class_of(np.array(numbers), selected), len(names))
+    means = _find_means(generator, params)
+    styles = _make_styles(generator, latents, one_hot_labels, means, params)
+    by_number = dict(zip(numbers, styles, strict=True))
+    layers = select_layers(mixing.layers, styles.shape[1])
+    rows, columns = (
+        np.array([by_number[x] for x in part]) for part in (mixing.rows, mixing.columns)
+    )
+    pairs = [(row, column) for row in mixing.rows for column in mixing.columns]
+    mixed = mix_styles(rows[:, None], columns, layers).reshape(-1, *styles.shape[1:])
+    labels = [_name_sample(x, names, selected, params) for x in numbers]
+    labels += [_name_mixed(row, column, names, selected, params) for row, column in pairs]
+    batches = synthesize_batches(
+        generator,
+        np.concatenate([styles, mixed]),
+        params.noise,
+        params.seed,
+        [*numbers, *(row for row, _ in pairs)],
+    )
+    images = (image for batch in batches for image in batch)
+    tracked = track(images, "Generating", total=len(labels))
+    yield from zip(labels, tracked, strict=True)
+
+
+def _name_mixed(
+    row: int, column: int, names: list[str], selected: list[int], params: SampleParams
+) -> str:
+    return f"{_name_sample(row, names, selected, params)}_with_{column:06d}"
+
+
+def select_layers(text: str, count: int) -> range:
+    """Return the layers of a name, a number or a range of `sample.style_mixing.layers`.
+
+    Args:
+        text: Such as `fine`, `5` or `0-6`, both ends included.
+        count: Number of layers of the generator.
+
+    Raises:
+        GanvasError: The generator lacks some or all of them.
+    """
+    groups = group_layers(count)
+    if text in groups:
+        return groups[text]
+    if text in GROUPS:
+        allowed = ", ".join(f"{name} ({x[0]}-{x[-1]})" for name, x in groups.items())
+        raise GanvasError(
+            f"sample.style_mixing.layers={text}: this generator has no such layers, but "
+            f"{allowed}: choose among them."
+        )
+    first, _, last = text.partition("-")
+    layers = range(int(first), int(last or first) + 1)
+    if not layers or layers[-1] >= count:
+        raise GanvasError(
+            f"sample.style_mixing.layers={text} is no range of layers of this generator, which "
+            f"are 0 to {count - 1}: choose a first and a last one among them."
+        )
+    return layers
 
 
 def _find_aspect(folder: Path, params: SampleParams) -> float | None:
@@ -114,7 +276,7 @@ def select_classes(names: list[str], requested: str | list[str] | None) -> list[
 
 
 def _suffix(names: list[str], label: int) -> str:
-    return "_" + re.sub(r"[^\w-]+", "-", names[label]) if names else ""
+    return "_" + re.sub(r"[^\w-]+", "-", names[label])
 
 
 def make_samples_grid(
@@ -122,10 +284,14 @@ def make_samples_grid(
 ) -> np.ndarray:
     """Arrange samples in a grid; with classes, each row is of one class, see `find_rows`.
 
+    Mixed samples are in a table with the samples that they are mixed of on its margins.
+
     Returns:
         uint8 of shape (H', W', 3). Large images are scaled down, and transparent ones are on a
         checkerboard.
     """
+    if params.style_mixing.rows:
+        return _make_mixing_table(samples, classes["names"], params)
     # The grid of an earlier run is in the same folder.
     names = sorted(samples.keys() - {GRID})
     # Samples have the classes in turn.
@@ -139,3 +305,23 @@ def make_samples_grid(
             for row in rows
         ]
     )
+
+
+def _make_mixing_table(
+    samples: dict[str, Callable[[], np.ndarray]], names: list[str], params: SampleParams
+) -> np.ndarray:
+    selected, mixing = select_classes(names, params.classes), params.style_mixing
+
+    def load(numbers: list[int]) -> np.ndarray:
+        found = (samples[_name_sample(x, names, selected, params)] for x in numbers)
+        return np.concatenate([as_cells(read()[None]) for read in found])
+
+    mixed = [
+        as_cells(samples[_name_mixed(row, column, names, selected, params)]()[None])
+        for row in mixing.rows
+        for column in mixing.columns
+    ]
+    cells = np.concatenate(mixed).reshape(
+        len(mixing.rows), len(mixing.columns), *mixed[0].shape[1:]
+    )
+    return draw_style_mixing(load(mixing.rows), load(mixing.columns), {mixing.layers: cells})

@@ -1,11 +1,36 @@
 """Parameters of sampling."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from ganvas.base_params import Params
 from ganvas.networks.sampling import MAX_TRUNCATION
+from ganvas.networks.styles import GROUPS, Noise
+
+Numbers = Annotated[list[Annotated[int, Field(ge=0, lt=1_000_000)]], Field(max_length=64)]
+# In words too, since a pattern explains nothing.
+LAYERS = f"{', '.join(GROUPS)}, a number or a range of layers such as 0-6"
+
+
+class StyleMixingParams(Params):
+    """Samples to mix by their styles, see `ganvas.networks.styles.mix_styles`."""
+
+    rows: Numbers = Field(default_factory=list)
+    columns: Numbers = Field(default_factory=list)
+    layers: str = Field(
+        "middle",
+        pattern=rf"^({'|'.join(GROUPS)}|[0-9]+(-[0-9]+)?)$",
+        description=LAYERS,
+    )
+
+    @model_validator(mode="after")
+    def _check_both(self) -> "StyleMixingParams":
+        if bool(self.rows) != bool(self.columns):
+            raise ValueError(
+                "style mixing needs numbers of samples in both rows and columns, or in none"
+            )
+        return self
 
 
 class SampleParams(Params):
@@ -14,6 +39,10 @@ class SampleParams(Params):
     count: int = Field(64, ge=1, le=1_000_000)
     seed: int = Field(0, ge=0)
     truncation: float = Field(1.0, gt=0, le=MAX_TRUNCATION)
+    truncation_cutoff: int | None = Field(None, ge=1)
+    truncation_mean: Literal["class", "global"] = "class"
+    noise: Noise = "const"
+    style_mixing: StyleMixingParams = Field(default_factory=StyleMixingParams)
     classes: str | Annotated[list[str], Field(min_length=1)] | None = None
     unstretch: bool = False
     grid: int = Field(64, ge=1, le=4096)
