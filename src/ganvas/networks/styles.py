@@ -17,7 +17,7 @@ from ganvas.keras_types import Model
 from ganvas.networks.batches import as_inputs, batch_size, join_batches, pad_rows, to_uint8
 
 Noise = Literal["const", "random", "none"]
-# First layers of the groups of the papers, whose maps have up to 8×8, up to 32×32 and more pixels.
+# First layers of the groups of the papers, whose maps have up to about 8×8, 32×32 and more pixels.
 GROUPS = {"coarse": 0, "middle": 4, "fine": 8}
 # Latents of which a class's mean style is computed: its error is 1/32 of the styles' deviation.
 MEAN_LATENTS = 1024
