@@ -115,7 +115,7 @@ def make_truncation_sweep(
     rows = fill_rows(len(names), SWEEP_ROWS)
     latents = sample_latents(generator, SWEEP_ROWS, params.seed + 3).repeat(columns, axis=0)
     one_hot_labels = one_hot(rows.repeat(columns), len(names))
-    truncations = np.tile(np.float32(params.truncations), SWEEP_ROWS)
+    truncations = np.tile(np.array(params.truncations, np.float32), SWEEP_ROWS)
     images = generate_images(generator, latents, one_hot_labels, truncations)
     table = images.reshape(SWEEP_ROWS, columns, *images.shape[1:])
     labels = [replace_undrawable(names)[row] for row in rows] if names else [""] * SWEEP_ROWS

@@ -129,7 +129,7 @@ def _class_of(numbers: np.ndarray, selected: list[int]) -> np.ndarray:
 
 def _name_sample(number: int, names: list[str], selected: list[int], params: SampleParams) -> str:
     name = f"seed{params.seed}_{number:06d}"
-    return name + (_suffix(names, _class_of(np.array(number), selected)) if names else "")
+    return name + (_suffix(names, int(_class_of(np.array(number), selected))) if names else "")
 
 
 def _generate_from_styles(
