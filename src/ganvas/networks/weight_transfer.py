@@ -10,6 +10,7 @@ import numpy as np
 from ganvas.errors import GanvasError
 from ganvas.model_versions import newest_version
 from ganvas.networks.latent_prior import remove_prior
+from ganvas.networks.stylegan2_transfer import copy_named_weights, has_named_weights
 
 logger = logging.getLogger(__name__)
 
@@ -17,11 +18,12 @@ logger = logging.getLogger(__name__)
 def load_matching_weights(network: keras.Model, folder: Path) -> None:
     """Copy the weights of a saved network, layer by layer where kind and shapes match.
 
-    Layers are matched in their order. A network of another size or with classes has more or fewer
-    layers: then as many as possible are matched, see `match_layers`. What is taken and what starts
-    anew is logged. Frozen layers are copied too, but not counted. Left out are a discriminator's
-    backbone, whose pretrained weights are those of its name, and a generator's latent prior, which
-    belongs to the images of its run.
+    Layers are matched in their order, but for StyleGAN2, whose layers have names, see
+    `ganvas.networks.stylegan2_transfer`. A network of another size or with classes has more or
+    fewer layers: then as many as possible are matched, see `match_layers`. What is taken and what
+    starts anew is logged. Frozen layers are copied too, but not counted. Left out are a
+    discriminator's backbone, whose pretrained weights are those of its name, and a generator's
+    latent prior, which belongs to the images of its run.
 
     Args:
         network: The network whose weights are set.
@@ -58,6 +60,9 @@ def copy_matching_weights(network: keras.Model, saved: keras.Model, where: str) 
     Raises:
         GanvasError: No trainable layer matches.
     """
+    if has_named_weights(network) and has_named_weights(saved):
+        copy_named_weights(network, saved, where)
+        return
     layers, sources = _list_layers(network), _list_layers(saved)
     taken = set()
     for position, source in match_layers(layers, sources):
