@@ -71,6 +71,12 @@ class ProjectParams(Params):
         # A network of one's own needs no such property: training checks its layers too.
         if getattr(network, "discriminator_has_batch_norm", False):
             self.train.penalty.check_batch_norm()
+        frozen = getattr(network, "freeze_layers", 0)
+        if frozen and self.train.weights_from is None:
+            raise ValueError(
+                f"network.{self.network.name}.freeze_layers={frozen} would keep random weights: "
+                "set train.weights_from to the model that training starts from, or freeze_layers=0"
+            )
         if check_size := getattr(network, "check_size", None):
             check_size(*size)
         return self

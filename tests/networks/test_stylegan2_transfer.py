@@ -212,3 +212,18 @@ def test_layers_are_described_by_blocks():
         "fc1 of the mapping network, block 8, block 32, const of block 4"
     )
     assert describe_layers(layers, {"truncation"}) == ""
+
+
+def test_the_first_layers_after_the_image_are_frozen(full):
+    frozen = build(16, freeze_layers=5).discriminator
+    copy_matching_weights(frozen, full.discriminator, "full")
+    kept = {weight.path.split("/")[0] for weight in frozen.non_trainable_weights}
+    # As the original counts: fromrgb, conv0, conv1 and skip, then conv0 of the next block.
+    layers = [f"b16_{part}" for part in ("fromrgb", "conv0", "conv1")] + ["b8_conv0"]
+    expected = {f"{layer}_{kind}" for layer in layers for kind in ("weight", "bias")}
+    assert kept == expected | {"b16_skip_weight"}
+    for a, b in zip(frozen.get_weights(), full.discriminator.get_weights(), strict=True):
+        assert a.shape == b.shape
+    plain = build(16, freeze_layers=64, architecture="plain").discriminator
+    trained = {weight.path.split("_")[0] for weight in plain.trainable_weights}
+    assert trained == {"b4"}

@@ -276,6 +276,7 @@ class Stylegan2Params(Params):
     style_mixing: float | None = Field(None, ge=0, le=1)
     half_precision_maps: int = Field(4, ge=0, le=16)
     clamp: float | None = Field(None, gt=0)
+    freeze_layers: int = Field(0, ge=0, le=64)
 
     def resolve(self, height: int, width: int) -> "ResolvedStylegan2Params":
         """Return the parameters with the configuration's values in place of None.

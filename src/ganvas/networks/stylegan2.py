@@ -19,6 +19,7 @@ uses by name:
 - `synthesis`: styles (N, L, W) and a list of noise (N or 1, h, w, 1) to images (N, H, W, C).
 """
 
+import re
 from math import sqrt
 
 import keras
@@ -41,6 +42,8 @@ from ganvas.networks.gan_networks import GanNetworks
 from ganvas.networks.style_mixing import MixStyles, NormalLike
 
 MAPPING_MULTIPLIER = 0.01
+# Names of layers with weights of a block.
+BLOCK = re.compile(r"b\d+_")
 # Layers of the discriminator's mapping of classes.
 CLASS_LAYERS = 8
 
@@ -66,9 +69,11 @@ def build_stylegan2(
     resolved = params.resolve(*image_shape[:2])
     mapping = _build_mapping(resolved, classes)
     synthesis = _build_synthesis(resolved, image_shape)
+    discriminator = _build_discriminator(resolved, image_shape, classes)
+    _freeze(discriminator, resolved.freeze_layers)
     return GanNetworks(
         _build_generator(mapping, synthesis),
-        _build_discriminator(resolved, image_shape, classes),
+        discriminator,
         training_generator=_build_training_generator(mapping, synthesis, resolved),
     )
 
@@ -227,3 +232,18 @@ def _build_discriminator(
         embedded = _mapping_layer(one, embedded, channels[0], f"mapping_fc{number}")
     logits = ops.sum(features * embedded, axis=1, keepdims=True) / sqrt(channels[0])
     return keras.Model([inputs, labels], logits, name="discriminator")
+
+
+def _freeze(discriminator: keras.Model, count: int) -> None:
+    """Freeze the first layers after the image (Freeze-D, arXiv 2002.10964).
+
+    They are counted as in the original: `fromrgb`, `conv0`, `conv1` and `skip` of the largest
+    block, then of the smaller ones; those of the last block, of 4 pixels, are always trained.
+    """
+    names = {layer.name for layer in discriminator.layers}
+    sides = sorted({int(name[1:].partition("_")[0]) for name in names if BLOCK.match(name)})
+    parts = ("fromrgb", "conv0", "conv1", "skip")
+    order = [f"b{side}_{part}" for side in reversed(sides[1:]) for part in parts]
+    frozen = [name for name in order if f"{name}_weight" in names][:count]
+    for name in {f"{name}_{kind}" for name in frozen for kind in ("weight", "bias")} & names:
+        discriminator.get_layer(name).trainable = False
