@@ -12,7 +12,7 @@ SRC = ROOT / "src"
 # layer, only what WITHIN_LAYER names.
 LAYERS = [
     {"__main__", "settings", "pipeline_registry", "cli"},
-    {"kedro_commands", "disk_command", "epochs_command", "sweeps"},
+    {"kedro_commands", "disk_command", "epochs_command", "import_command", "sweeps"},
     {"run_options"},
     {"config_loader", "hooks", "own_images", "command_errors"},
     {"log_lines"},
@@ -57,6 +57,7 @@ KEDRO |= {
     "run_options",
     "disk_command",
     "epochs_command",
+    "import_command",
     "sweeps",
 }
 

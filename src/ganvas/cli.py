@@ -20,6 +20,7 @@ from ganvas.disk_command import disk
 from ganvas.epochs_command import epochs
 from ganvas.errors import GanvasError
 from ganvas.image_shape import Channels, parse_size
+from ganvas.import_command import import_stylegan2
 from ganvas.kedro_commands import replace_commands
 from ganvas.redaction import redact
 from ganvas.run_options import (
@@ -73,6 +74,7 @@ cli.help = inspect.cleandoc(cli.help or "")
 cli.add_command(run)
 cli.add_command(disk)
 cli.add_command(epochs)
+cli.add_command(import_stylegan2)
 cli.add_command(sweep)
 # Kedro would list its own beside it in `kedro --help`.
 project_commands.lazy_subcommands.pop("run", None)
