@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from ganvas.training import gpu
+
 CODE = """
 import sys
 from ganvas.errors import GanvasError
@@ -45,3 +47,14 @@ def test_missing_devices_are_refused_before_tensorflow_is_imported(choice, confi
         check=True,
     )
     assert message in done.stdout and done.stdout.count("\n") == bool(message)
+
+
+def test_full_float32_is_restored_after_an_error():
+    import tensorflow as tf
+
+    enabled = tf.config.experimental.tensor_float_32_execution_enabled
+    before = enabled()
+    with pytest.raises(ValueError, match="wrong"), gpu.full_float32():
+        assert before and not enabled()
+        raise ValueError("wrong")
+    assert enabled() == before

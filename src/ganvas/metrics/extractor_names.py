@@ -58,3 +58,19 @@ def metric_names(extractor: str) -> tuple[str, str, str]:
     if extractor == "InceptionV3":
         return "FID-keras", "KID-keras", "IS-keras"
     return f"FD-{extractor}", f"KD-{extractor}", f"IS-{extractor}"
+
+
+def choose_map_extractor(extractor: str) -> str:
+    """Return the network whose feature maps the perceptual path length compares.
+
+    It is the evaluation's, which is never a discriminator's backbone, or where that one's maps are
+    not known efficientnet_lite2, which can't be a backbone.
+
+    Args:
+        extractor: Name of the evaluation's feature extractor.
+
+    Example:
+        >>> choose_map_extractor("efficientnet_lite0"), choose_map_extractor("inception")
+        ('efficientnet_lite0', 'efficientnet_lite2')
+    """
+    return extractor if extractor in PACKAGED else "efficientnet_lite2"

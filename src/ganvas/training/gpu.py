@@ -2,6 +2,8 @@
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ganvas.errors import GanvasError
 from ganvas.quiet_tensorflow import may_have_gpu
@@ -20,6 +22,24 @@ def has_gpu() -> bool:
     import tensorflow as tf
 
     return bool(tf.config.get_visible_devices("GPU"))
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Compute with all bits of float32, and restore the setting at the end.
+
+    By default TensorFlow rounds the factors of float32 products to the 10 bits of TF32 on GPUs that
+    have it, which is enough for images, but not for small differences of them.
+    """
+    import tensorflow as tf
+
+    setting = tf.config.experimental
+    before = setting.tensor_float_32_execution_enabled()
+    setting.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        setting.enable_tensor_float_32_execution(before)
 
 
 def read_gpu_memory() -> int | None:

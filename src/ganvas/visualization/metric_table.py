@@ -52,6 +52,11 @@ STYLES = {
     "class_agreement": MetricStyle(DIVERSITY, HIGHER),
     "class_score": MetricStyle(DIVERSITY, HIGHER),
     "faces": MetricStyle(DIVERSITY, HIGHER),
+    # Of images that are all alike it is 0.
+    "perceptual_path_length_w_end": MetricStyle(DIVERSITY, LOWER),
+    "perceptual_path_length_w_full": MetricStyle(DIVERSITY, LOWER),
+    "perceptual_path_length_z_end": MetricStyle(DIVERSITY, LOWER),
+    "perceptual_path_length_z_full": MetricStyle(DIVERSITY, LOWER),
     # Far below real: copies. Far above: images unlike any real one.
     "nearest_training_distance": MetricStyle(TRAINING, AS_REAL),
     "nearest_training_features": MetricStyle(TRAINING, AS_REAL),

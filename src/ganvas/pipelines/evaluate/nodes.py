@@ -300,12 +300,23 @@ def _generate(
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Generate images of classes drawn with the frequencies of the training set."""
+    target_classes, one_hot_labels = draw_classes(collection, class_list, count, seed)
+    latents = sample_latents(generator, count, seed)
+    return generate_images(generator, latents, one_hot_labels), target_classes
+
+
+def draw_classes(
+    collection: Collection, class_list: dict[str, Any], count: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw classes with the frequencies of the training set: numbers (N,), and one-hot (N, K).
+
+    Raises:
+        GanvasError: The collection's classes differ from the generator's.
+    """
     classes = match_classes(collection.index, class_list["column"], class_list["names"])
     training = classes.in_split(collection.split("train"))
     target_classes = sample_labels(classes.labels[training], count, seed)
-    one_hot_labels = one_hot(target_classes, len(classes.names))
-    latents = sample_latents(generator, count, seed)
-    return generate_images(generator, latents, one_hot_labels), target_classes
+    return target_classes, one_hot(target_classes, len(classes.names))
 
 
 def check_shapes(generator: Model, collection: Collection) -> None:

@@ -32,6 +32,8 @@ class EvaluateParams(Params):
     protocol: Literal["halves", "all"] = "halves"
     parzen: int = Field(0, ge=0, le=100_000)
     faces: int = Field(0, ge=0, le=100_000)
+    path_pairs: int = Field(0, ge=0, le=100_000)
+    path_sampling: Literal["end", "full"] = "end"
     images: Annotated[str, AfterValidator(_check_local)] | None = Field(None, min_length=1)
     against: Annotated[str, AfterValidator(_check_local)] | None = Field(None, min_length=1)
 
@@ -41,6 +43,15 @@ class EvaluateParams(Params):
             raise ValueError(
                 f"extractor is inception, which needs its published file {INCEPTION_FILE}: "
                 "download it and set weights to its path"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_path_pairs(self) -> "EvaluateParams":
+        if self.path_pairs and not self.extractor:
+            raise ValueError(
+                f"path_pairs is {self.path_pairs}, but extractor is null, and the perceptual path "
+                "length compares features: set extractor to efficientnet_lite2, or path_pairs to 0"
             )
         return self
 

@@ -18,6 +18,7 @@ from ganvas.pipelines.evaluate.nodes import (
     measure_likelihood,
     summarize_history,
 )
+from ganvas.pipelines.evaluate.path_length import measure_path_length
 from ganvas.pipelines.evaluate.pyramid_metrics import measure_sliced_wasserstein
 
 
@@ -112,6 +113,12 @@ def create_pipeline() -> Pipeline:
                 name="measure_likelihood",
             ),
             Node(
+                measure_path_length,
+                inputs=["generator", "collection", "class_list", "params:evaluate"],
+                outputs="path_length_metrics",
+                name="measure_path_length",
+            ),
+            Node(
                 join_metrics,
                 inputs=[
                     "training_summary",
@@ -121,6 +128,7 @@ def create_pipeline() -> Pipeline:
                     "class_metrics",
                     "face_metrics",
                     "likelihood_metrics",
+                    "path_length_metrics",
                     "memorization_metrics",
                     "discriminator_metrics",
                     "history_metrics",
