@@ -9,6 +9,8 @@ from keras import layers
 from ganvas.errors import GanvasError
 from ganvas.ingestion.collection import Collection
 from ganvas.metrics import class_consistency
+from ganvas.networks.config import Stylegan2Params
+from ganvas.networks.stylegan2 import build_stylegan2
 from ganvas.pipelines.evaluate.diversity import measure_class_diversity
 from ganvas.pipelines.evaluate.feature_metrics import (
     extract_features,
@@ -66,28 +68,58 @@ def extractor(tmp_path_factory):
     return str(file)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("shape", SHAPES)
-def test_every_metric_is_computed_and_says_what_was_compared(shape, extractor, monkeypatch):
-    monkeypatch.setattr(class_consistency, "STEPS", 10)
-    collection, generator = make_collection(shape), make_generator(shape)
-    params = EvaluateParams(count=40, real=60, extractor=extractor, parzen=20)
-    generated, classes = generate_for_evaluation(generator, collection, CLASS_LIST, params)
-    assert generated.shape == (40, *shape)
+def evaluate(generator, discriminator, collection, class_list, params):
+    """Return all metrics, the generated images with their classes and features, and the sheet."""
+    generated, classes = generate_for_evaluation(generator, collection, class_list, params)
     features = extract_features(generated, collection, params)
-    summary = {"parameters": {"train": {"loss": {"name": "hinge"}}}}
     nearest, sheet = find_nearest_training_images(generated, features, collection)
     metrics = {
         **measure_distances(features, params),
         **measure_sliced_wasserstein(generated, features, collection, params),
         **nearest,
-        **measure_classes(features, classes, collection, CLASS_LIST, params),
-        **measure_class_diversity(generated, classes, features, collection, CLASS_LIST, params),
-        **measure_likelihood(generator, collection, CLASS_LIST, params),
+        **measure_classes(features, classes, collection, class_list, params),
+        **measure_class_diversity(generated, classes, features, collection, class_list, params),
+        **measure_likelihood(generator, collection, class_list, params),
         **measure_discriminator_accuracy(
-            make_discriminator(shape), generated, classes, collection, CLASS_LIST, summary
+            discriminator,
+            generated,
+            classes,
+            collection,
+            class_list,
+            {"parameters": {"train": {"loss": {"name": "hinge"}}}},
         ),
     }
+    return metrics, generated, classes, features, sheet
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("classes", [0, 2])
+def test_stylegan2_is_evaluated_by_every_metric(classes, extractor, monkeypatch):
+    monkeypatch.setattr(class_consistency, "STEPS", 10)
+    narrow = Stylegan2Params(channel_base=128, max_width=8, latent=4, style=4)
+    generator, discriminator, *_ = build_stylegan2(narrow, (32, 32, 3), classes)
+    # No activation limits images to [-1, 1].
+    bias = generator.get_layer("synthesis").get_layer("b32_torgb_bias")
+    bias.set_weights([np.full(bias.kernel.shape, 2.0, np.float32)])
+    params = EvaluateParams(count=40, real=60, extractor=extractor, parzen=20)
+    class_list = CLASS_LIST if classes else {"column": None, "names": []}
+    metrics, generated, *_ = evaluate(
+        generator, discriminator, make_collection((32, 32, 3)), class_list, params
+    )
+    assert len(metrics) == (17 if classes else 16)
+    assert all(np.isfinite(metric["value"]) for metric in metrics.values())
+    assert generated.max() == 255 and generated.mean() > 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_metric_is_computed_and_says_what_was_compared(shape, extractor, monkeypatch):
+    monkeypatch.setattr(class_consistency, "STEPS", 10)
+    params = EvaluateParams(count=40, real=60, extractor=extractor, parzen=20)
+    metrics, generated, classes, features, sheet = evaluate(
+        make_generator(shape), make_discriminator(shape), make_collection(shape), CLASS_LIST, params
+    )
+    assert generated.shape == (40, *shape)
     assert len(metrics) == 17 and all(np.isfinite(metric["value"]) for metric in metrics.values())
     assert sheet.shape[2] == 3
     seen = metrics["frechet_distance"]["protocol"]
@@ -108,9 +140,9 @@ def test_every_metric_is_computed_and_says_what_was_compared(shape, extractor, m
     assert f"{height}×{width}" in metrics["sliced_wasserstein_distance"]["by_level"]
 
     history = pd.DataFrame({"epoch": [1], "seconds": [1.0]})
-    summary |= dict.fromkeys(("dataset", "network", "started"), "x")
+    summary = dict.fromkeys(("dataset", "network", "started"), "x")
     summary |= {"seconds": 1, "epochs": 1, "images_seen": 9, "versions": {"ganvas": "1"}}
-    summary["parameters"]["train"]["seed"] = 0
+    summary["parameters"] = {"train": {"seed": 0, "loss": {"name": "hinge"}}}
     _, grids = make_leaderboard_entry(metrics, summary, generated, classes, features, history)
     (grid,) = grids.values()
     assert grid.shape[2] == 3 and (grid.shape[0] - 2) % (height + 2) == 0
