@@ -8,6 +8,7 @@ from ganvas.pipelines.evaluate.feature_metrics import (
     measure_classes,
     measure_distances,
 )
+from ganvas.pipelines.evaluate.latent_paths import measure_path_length
 from ganvas.pipelines.evaluate.memorization import find_nearest_training_images
 from ganvas.pipelines.evaluate.nodes import (
     generate_for_evaluation,
@@ -18,7 +19,6 @@ from ganvas.pipelines.evaluate.nodes import (
     measure_likelihood,
     summarize_history,
 )
-from ganvas.pipelines.evaluate.path_length import measure_path_length
 from ganvas.pipelines.evaluate.pyramid_metrics import measure_sliced_wasserstein
 
 

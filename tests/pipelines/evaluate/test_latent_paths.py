@@ -15,8 +15,8 @@ from ganvas.metrics.perceptual_path_length import (
 from ganvas.networks.config import Stylegan2Params
 from ganvas.networks.sampling import one_hot, sample_labels
 from ganvas.networks.stylegan2 import build_stylegan2
+from ganvas.pipelines.evaluate.latent_paths import measure_path_length
 from ganvas.pipelines.evaluate.params import EvaluateParams
-from ganvas.pipelines.evaluate.path_length import measure_path_length
 from ganvas.visualization.metric_table import format_heading
 
 STYLES = ["Op", "Pop", "Pop", "Pop", ""]
