@@ -55,15 +55,27 @@ def save_model(models: Path, name: str, shape: tuple[int, int, int]) -> keras.Mo
         name: `<dataset>/<network>`.
         shape: Height, width and channels of its images.
     """
-    version = "2026-01-01T00.00.00.000Z"
     generator = build_generator(shape)
+    save_networks(models, name, generator, build_discriminator(shape))
+    return generator
+
+
+def save_networks(
+    models: Path,
+    name: str,
+    generator: keras.Model,
+    discriminator: keras.Model,
+    class_names: tuple[str, ...] = (),
+) -> None:
+    """Save networks as a run saves them, with the names of their classes."""
+    version = "2026-01-01T00.00.00.000Z"
+    classes = {"names": class_names, "column": "genre" if class_names else None}
     contents = {
         "generator.keras": generator.save,
-        "discriminator.keras": build_discriminator(shape).save,
-        "class_list.json": lambda file: file.write_text(json.dumps({"names": [], "column": None})),
+        "discriminator.keras": discriminator.save,
+        "class_list.json": lambda file: file.write_text(json.dumps(classes)),
     }
     for filename, save in contents.items():
         file = models / name / filename / version / filename
         file.parent.mkdir(parents=True)
         save(file)
-    return generator

@@ -10,8 +10,10 @@ import pytest
 
 from ganvas.gallery.batching import BatchedGenerator, BusyError, RequestTimeoutError
 from ganvas.networks.batches import BATCH
+from ganvas.networks.config import Stylegan2Params
 from ganvas.networks.dcgan import DcganParams, build_dcgan
-from ganvas.networks.sampling import generate_images, sample_latents
+from ganvas.networks.sampling import generate_images, one_hot, sample_latents
+from ganvas.networks.stylegan2 import build_stylegan2
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +28,7 @@ class BlockedGenerator:
 
     def __init__(self, generator):
         self.generator, self.inputs = generator, generator.inputs
-        self.output_shape = generator.output_shape
+        self.output_shape, self.layers = generator.output_shape, generator.layers
         self.batches, self.event = [], threading.Event()
 
     def __call__(self, latents, training):
@@ -48,16 +50,38 @@ def wait_for(condition):
 
 
 def test_pixels_do_not_depend_on_the_other_requests(generator):
-    latents = sample_latents(generator, 130, 0)
-    expected = generate_images(generator, latents)
+    latents, psi = sample_latents(generator, 130, 0), np.linspace(0.05, 2, 130)
+    expected = generate_images(generator, latents, truncation=psi)
     batcher = BatchedGenerator(generator)
     parts = np.array_split(np.random.default_rng(0).permutation(130), 17)
+
+    def generate(part):
+        return batcher.generate(latents[part], no_labels(len(part)), psi[part])
+
     with ThreadPoolExecutor(8) as pool:
-        results = list(
-            pool.map(lambda part: batcher.generate(latents[part], no_labels(len(part))), parts)
-        )
+        results = list(pool.map(generate, parts))
     for part, images in zip(parts, results, strict=True):
         np.testing.assert_array_equal(images, expected[part])
+
+
+def test_requests_of_different_truncation_of_styles_share_batches():
+    params = Stylegan2Params(latent=8, style=8, channel_base=256, max_width=8)
+    generator = build_stylegan2(params, (16, 16, 3), classes=3).generator
+    latents, labels = sample_latents(generator, 100, 0), one_hot(np.arange(100) % 3, 3)
+    # Whole requests without truncation, beside others with it.
+    psi = np.repeat([1.0, 0.3, 0.7, 1.0], 25).astype(np.float32)
+    parts = np.split(np.arange(100), 4)
+    expected = [generate_images(generator, latents[p], labels[p], psi[p]) for p in parts]
+    batcher, batches = BatchedGenerator(generator), []
+    run = batcher._run
+    batcher._run = lambda jobs: (batches.append(len(jobs)), run(jobs))
+    with ThreadPoolExecutor(4) as pool:
+        with batcher._lock:
+            jobs = [pool.submit(batcher.generate, latents[p], labels[p], psi[p]) for p in parts]
+            wait_for(lambda: batcher._jobs.qsize() == 4)
+        for job, images in zip(jobs, expected, strict=True):
+            np.testing.assert_array_equal(job.result(), images)
+    assert batches == [4]
 
 
 def test_waiting_requests_share_a_batch(generator):

@@ -5,13 +5,16 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import cached_property
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
 from ganvas.networks.batches import BATCH, batch_size
+from ganvas.networks.gan_networks import is_style_based
 from ganvas.networks.sampling import generate_images
+from ganvas.networks.styles import class_mean_styles
 
 # Pending requests; at 64 images each, several seconds of work on two CPU cores.
 MAX_PENDING = 24
@@ -46,6 +49,7 @@ def acquire(
 class _Job(NamedTuple):
     latents: np.ndarray
     labels: np.ndarray
+    truncation: np.ndarray
     images: Future[np.ndarray]
 
 
@@ -71,13 +75,19 @@ class BatchedGenerator:
         self._lock = threading.Lock()
 
     def generate(
-        self, latents: np.ndarray, labels: np.ndarray, timeout: float = TIMEOUT
+        self,
+        latents: np.ndarray,
+        labels: np.ndarray,
+        truncation: float | np.ndarray = 1.0,
+        timeout: float = TIMEOUT,
     ) -> np.ndarray:
         """Return the images, uint8 (n, H, W, C), of latents.
 
         Args:
             latents: float32 (n, Z).
             labels: Class weights, float32 (n, K), one-hot or a mixture.
+            truncation: That of all images, or of each one, (n,); requests of different ones share
+                batches.
             timeout: Seconds to wait for other requests.
 
         Raises:
@@ -85,7 +95,8 @@ class BatchedGenerator:
             RequestTimeoutError: The other requests took longer than `timeout`.
         """
         with acquire(self._slots, 0, BusyError):
-            job = _Job(latents, labels, Future())
+            psi = np.broadcast_to(np.asarray(truncation, np.float32), len(latents))
+            job = _Job(latents, labels, psi, Future())
             self._jobs.put(job)
             try:
                 with acquire(self._lock, timeout, RequestTimeoutError):
@@ -108,13 +119,18 @@ class BatchedGenerator:
                 jobs.append(job)
         return jobs
 
+    @cached_property
+    def _class_means(self) -> np.ndarray:
+        return class_mean_styles(self._generator)
+
     def _run(self, jobs: list[_Job]) -> None:
         try:
-            images = generate_images(
-                self._generator,
-                np.concatenate([job.latents for job in jobs]),
-                np.concatenate([job.labels for job in jobs]),
+            latents, labels, truncation = (
+                np.concatenate(rows) for rows in zip(*(job[:3] for job in jobs), strict=True)
             )
+            truncates_styles = is_style_based(self._generator) and (truncation != 1).any()
+            class_means = self._class_means if truncates_styles else None
+            images = generate_images(self._generator, latents, labels, truncation, class_means)
         # The error is raised in the thread of every request of this run.
         except Exception as error:
             for job in jobs:

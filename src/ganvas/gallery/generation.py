@@ -49,8 +49,9 @@ def generate_series(model: LoadedModel, request: GenerateRequest) -> GeneratedIm
         )
     numbers = range(request.first, request.first + request.count)
     labels = [model.class_index(request.class_name, number) for number in numbers]
-    latents = sample_latents(model.generator, numbers.stop, request.seed, request.truncation)
-    images = model.batcher.generate(latents[request.first :], model.one_hot(np.array(labels)))
+    latents = sample_latents(model.generator, numbers.stop, request.seed)[request.first :]
+    one_hot = model.one_hot(np.array(labels))
+    images = model.batcher.generate(latents, one_hot, request.truncation)
     return GeneratedImages(images, describe_series(model, request))
 
 
@@ -131,9 +132,13 @@ class Selection:
         generated = {}
         for key, group in by_model.items():
             model = self._models[key]
-            latents = [model.sample_latent(r.seed, r.number, r.truncation) for r in group]
+            latents = [model.sample_latent(r.seed, r.number) for r in group]
             labels = [model.class_index(r.class_name, r.number) for r in group]
-            images = model.batcher.generate(np.stack(latents), model.one_hot(np.array(labels)))
+            images = model.batcher.generate(
+                np.stack(latents),
+                model.one_hot(np.array(labels)),
+                np.array([r.truncation for r in group]),
+            )
             for request, image in zip(group, images, strict=True):
                 generated[request] = (image, describe_image(model, request))
         return [generated[request] for request in requests]
@@ -155,12 +160,13 @@ def generate_interpolation(model: LoadedModel, request: InterpolateRequest) -> G
     if steps > model.max_images:
         raise InvalidRequestError(f"steps: at most {_describe_most(model)}, not {steps}.")
     ends = (request.start, request.end)
-    latents = [model.sample_latent(end.seed, end.number, request.truncation) for end in ends]
+    latents = [model.sample_latent(end.seed, end.number) for end in ends]
     path = slerp(latents[0][None], latents[1][None], steps)[0]
     labels = np.array([model.class_index(end.class_name, end.number) for end in ends])
     first, last = model.one_hot(labels)
     weights = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
-    images = model.batcher.generate(path, (1 - weights) * first + weights * last)
+    mixed = (1 - weights) * first + weights * last
+    images = model.batcher.generate(path, mixed, request.truncation)
     metadata = _provenance(model) | {"truncation": request.truncation}
     for name, end in zip(("start", "end"), ends, strict=True):
         class_name = f", {end.class_name}" if end.class_name else ""

@@ -168,8 +168,8 @@ class LoadedModel:
     def _generate_block(self, block: Block) -> np.ndarray:
         stop = block.first + self._block_size
         labels = [self.class_index(block.class_name, k) for k in range(block.first, stop)]
-        latents = sampling.sample_latents(self.generator, stop, block.seed, block.truncation)
-        return self.batcher.generate(latents[block.first :], self.one_hot(np.array(labels)))
+        latents = sampling.sample_latents(self.generator, stop, block.seed)[block.first :]
+        return self.batcher.generate(latents, self.one_hot(np.array(labels)), block.truncation)
 
     def class_index(self, class_name: str | None, number: int = 0) -> int:
         """Return the index of a class; without a name, `number` modulo the number of classes.
@@ -186,9 +186,9 @@ class LoadedModel:
             )
         return self.class_names.index(class_name)
 
-    def sample_latent(self, seed: int, number: int, truncation: float = 1.0) -> np.ndarray:
+    def sample_latent(self, seed: int, number: int) -> np.ndarray:
         """Return latent `number` of a seed, as `kedro run --pipelines=sample` draws it: (Z,)."""
-        return sampling.sample_latents(self.generator, number + 1, seed, truncation)[number]
+        return sampling.sample_latents(self.generator, number + 1, seed)[number]
 
     def one_hot(self, labels: np.ndarray) -> np.ndarray:
         """Encode class indices (n,) as one-hot labels, float32 (n, K)."""

@@ -50,7 +50,8 @@ Truncation = Annotated[
     Field(
         ge=0.05,
         le=MAX_TRUNCATION,
-        description="Below 1: more typical, less varied images; above 1: rarer ones.",
+        description="Below 1: more typical, less varied images; above 1: rarer ones. A factor of "
+        "latents; for StyleGAN2, of the styles' distance to the mean style (of the class).",
     ),
 ]
 Name = Annotated[str | None, Field(max_length=MAX_NAME)]
