@@ -158,6 +158,32 @@ def test_the_example_code_of_the_card_generates_images(tmp_path, networks, train
     assert np.abs(tiles.astype(int) - expected).max() <= 1
 
 
+def test_the_card_of_stylegan2_shows_how_to_truncate(training):
+    def read_code(network):
+        page = render_card(METRICS, VERDICT, training | {"network": network}, (32, 32, 3), 6)
+        return re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0]
+
+    code = read_code("stylegan2")
+    lines = code[code.index("truncation = ") : code.index("latents = ")]
+
+    class Layers:
+        def get_layer(self, name):
+            return {"truncation": dense}[name]
+
+    dense = keras.layers.Dense(1)
+    dense.build((None, 10))
+    exec(lines.replace("1.0", "0.7"), {"np": np, "generator": Layers()})
+    np.testing.assert_allclose(dense.kernel, 0.7)
+    assert "truncation" not in read_code("dcgan")
+
+
+def test_the_license_of_weights_that_training_started_from_is_named(training):
+    tree = training["parameters"] | {"train": {"weights_from": "data/06_models/a|b"}}
+    page = render_card(METRICS, VERDICT, training | {"parameters": tree}, (32, 32, 3), 6)
+    assert "weights of `data/06_models/a\\|b`: their license counts as well" in page
+    assert "counts as well" not in render_card(METRICS, VERDICT, training, (32, 32, 3), 6)
+
+
 def test_names_are_text_and_never_markup(training):
     evil = [
         "<img src=x onerror=alert(1)>",

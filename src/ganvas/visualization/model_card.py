@@ -65,6 +65,7 @@ def render_card(
         title=describe_run(training, (height, width)),
         image=IMAGE_FILE,
         is_sample=is_sample,
+        weights_from=training["parameters"].get("train", {}).get("weights_from"),
         verdict=verdict,
         groups=group_metrics(metrics),
         protocol=common_protocol(metrics),

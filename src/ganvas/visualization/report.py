@@ -56,6 +56,7 @@ NETWORK_TITLES = {
     "projected": "Projected GAN",
     "r3gan": "R3GAN",
     "fastgan": "FastGAN",
+    "stylegan2": "StyleGAN2",
 }
 # Groups of parameters that have a branch for each choice of `name`.
 CHOICES = ("ingest.source", "network", "train.optimizer")
