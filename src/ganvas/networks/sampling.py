@@ -165,14 +165,15 @@ def generate_batches(
     if one_hot_labels is None:
         one_hot_labels = np.zeros((len(latents), 0), np.float32)
     factors = np.broadcast_to(np.asarray(truncation, np.float32), len(latents))
-    truncates_styles = is_style_based(generator) and bool((factors != 1).any())
-    if truncates_styles and class_means is None and count_classes(generator):
+    has_styles = is_style_based(generator)
+    is_truncated = bool((factors != 1).any())
+    if has_styles and is_truncated and class_means is None and count_classes(generator):
         class_means = class_mean_styles(generator)
     size = batch_size(*generator.output_shape[1:3])
     for start in range(0, len(latents), size):
         rows = slice(start, start + size)
         batch, labels, psi = latents[rows], one_hot_labels[rows], factors[rows]
-        if truncates_styles:
+        if has_styles:
             styles = map_latents(generator, batch, labels)
             means = mean_styles(generator, labels, class_means)
             yield from synthesize_batches(generator, truncate(styles, means, psi))

@@ -15,6 +15,7 @@ import numpy as np
 
 from ganvas.keras_types import Model
 from ganvas.networks.batches import as_inputs, batch_size, join_batches, pad_rows, to_uint8
+from ganvas.networks.freeing_call import call_freeing
 
 Noise = Literal["const", "random", "none"]
 # First layers of the groups of the papers, whose maps have up to about 8×8, 32×32 and more pixels.
@@ -233,7 +234,7 @@ def synthesize_batches(
             noises = [pad_rows(np.stack(maps), size) for maps in zip(*drawn, strict=True)]
         # The formula of the generator, so that results are equal bit by bit.
         truncated = mean + stored * (pad_rows(batch, size) - mean)
-        images = np.asarray(synthesis([truncated, *noises], training=False))
+        images = call_freeing(synthesis, [truncated, *noises])
         yield to_uint8(images[: len(batch)])
 
 
