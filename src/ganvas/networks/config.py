@@ -262,7 +262,8 @@ class Stylegan2Params(Params):
 
     `auto` is the configuration of StyleGAN2-ADA's code for any dataset: two mapping layers, and
     half the channels below 512 pixels. Channels are `channel_base` divided by the side of the
-    feature map, and at most `max_width`.
+    feature map, and at most `max_width`. As in that code, `clamp` is 256 in half precision, unless
+    it is set.
     """
 
     config: Literal["auto", "stylegan2", "paper256", "paper512", "paper1024", "cifar"] = "auto"
@@ -313,14 +314,3 @@ class ResolvedStylegan2Params(Stylegan2Params):
         """
         halvings = range(count_doublings(height, width) + 1)
         return [max(1, min(self.channel_base // (4 << n), self.max_width)) for n in halvings]
-
-    def map_dtype(self, doublings: int, largest: int) -> str:
-        """Return the dtype of maps that are doubled so often, of at most `largest` doublings.
-
-        Those of the largest sides have the dtype of Keras's policy, others, and the smallest map,
-        float32.
-        """
-        from keras.config import dtype_policy
-
-        is_half = doublings > max(largest - self.half_precision_maps, 0)
-        return dtype_policy().compute_dtype if is_half else "float32"

@@ -125,9 +125,9 @@ def convolution(
     if not halve:
         y = ops.conv(x, weight, padding="same")
     elif kernel == 1:
-        y = ops.conv(low_pass(x, padding=(1, 1), stride=2), weight)
+        y = ops.conv(low_pass(x, padding=1, stride=2), weight)
     else:
-        y = ops.conv(low_pass(x, padding=(2, 2)), weight, strides=2)
+        y = ops.conv(low_pass(x, padding=2), weight, strides=2)
     if bias:
         offset = make_weight(one, f"{name}_bias", (channels,), stddev=0)
         y = y + ops.cast(offset * total, x.dtype)
@@ -169,20 +169,19 @@ def modulated_convolution(
     scales = dense(one, style, fan_in, f"{name}_affine", bias=1.0)
     kernel = make_weight(one, f"{name}_weight", (3, 3, fan_in, channels))
     if x.dtype == "float16":
-        # Demodulation cancels any scale of kernel and style; these keep sums below float16's limit.
-        largest = ops.max(ops.abs(kernel), axis=(0, 1, 2), keepdims=True)
-        kernel = kernel / (largest * sqrt(9 * fan_in))
-        scales = scales / ops.max(ops.abs(scales), axis=1, keepdims=True)
+        # Demodulation cancels any scale of the styles; this one keeps sums below float16's limit.
+        largest = ops.max(ops.abs(scales), axis=1, keepdims=True) * ops.max(ops.abs(kernel))
+        scales = scales / ops.stop_gradient(largest * sqrt(9 * fan_in))
     squares = ops.sum(ops.square(kernel), axis=(0, 1))
     factors = ops.rsqrt(ops.matmul(ops.square(scales), squares) + 1e-8)
     x = x * ops.cast(scales[:, None, None, :], x.dtype)
     if double:
-        y, gain = _double_convolution(x, ops.cast(kernel, x.dtype)), 4 * ACTIVATION_GAIN
+        y = _double_convolution(x, kernel)
     else:
-        y, gain = ops.conv(x, ops.cast(kernel, x.dtype), padding="same"), ACTIVATION_GAIN
+        y = ops.conv(x, ops.cast(kernel, x.dtype), padding="same")
     strength = make_weight(one, f"{name}_noise_strength", (1,), stddev=0)
     offset = make_weight(one, f"{name}_bias", (channels,), stddev=0)
-    y = y * ops.cast(gain * factors[:, None, None, :], x.dtype)
+    y = y * ops.cast(ACTIVATION_GAIN * factors[:, None, None, :], x.dtype)
     y = y + ops.cast(noise * (ACTIVATION_GAIN * strength), x.dtype)
     y = ops.leaky_relu(y + ops.cast(ACTIVATION_GAIN * offset, x.dtype), SLOPE)
     return y if clamp is None else ops.clip(y, -clamp, clamp)
@@ -198,59 +197,83 @@ def to_image(
 ) -> KerasTensor:
     """Apply a modulated 1×1 convolution without demodulation: maps (N, H, W, C) to float32."""
     fan_in = x.shape[-1]
-    scales = dense(one, style, fan_in, f"{name}_affine", bias=1.0) / sqrt(fan_in)
+    scales = dense(one, style, fan_in, f"{name}_affine", bias=1.0)
     kernel = make_weight(one, f"{name}_weight", (1, 1, fan_in, channels))
     offset = make_weight(one, f"{name}_bias", (channels,), stddev=0)
-    x = x * ops.cast(scales[:, None, None, :], x.dtype)
-    y = ops.conv(x, ops.cast(kernel, x.dtype)) + ops.cast(offset, x.dtype)
-    y = y if clamp is None else ops.clip(y, -clamp, clamp)
-    return ops.cast(y, "float32")
+    gain = 1.0
+    if x.dtype == "float16":
+        # Large styles would make sums larger than float16's limit.
+        gain = ops.stop_gradient(ops.max(ops.abs(scales), axis=1, keepdims=True) + 1e-8)
+        scales, gain = scales / gain, gain[:, None, None, :]
+    x = x * ops.cast(scales[:, None, None, :] / sqrt(fan_in), x.dtype)
+    y = ops.cast(ops.conv(x, ops.cast(kernel, x.dtype)), "float32") * gain + offset
+    return y if clamp is None else ops.clip(y, -clamp, clamp)
 
 
 def _double_convolution(x: KerasTensor, kernel: KerasTensor) -> KerasTensor:
-    """Double the sides of (N, H, W, C) by zeros, convolve with a 3×3 kernel, and apply `low_pass`.
+    """Double the sides by zeros between pixels, convolve, and apply 4 × `low_pass`.
 
-    Even rows of the result see the kernel's rows 0 and 2, odd ones row 1, and columns likewise.
-    So there are four convolutions of the small map, whose results are interleaved: together as
-    many multiplications as a transposed convolution, which is no operation of Keras on its
-    symbolic tensors (3.15 mixes up its arguments there).
+    The filter [1, 3, 3, 1] is [1, 1] convolved with [1, 2, 1]. The first is applied to the kernel,
+    whose sides become 4. Then even rows of the result see the kernel's rows 0 and 2, odd ones 1 and
+    3, and columns likewise: four 2×2 kernels, which are one convolution of the small map with four
+    times the channels. `ops.conv_transpose` would take 9 multiplications instead of these 16, but
+    fails on Keras's symbolic tensors (in 3.15: it mixes up its arguments there).
+
+    Args:
+        x: (N, H, W, C).
+        kernel: (3, 3, C, D), float32.
+
+    Returns:
+        (N, 2 H, 2 W, D).
     """
+    height, width, channels = x.shape[1:]
+    outputs = kernel.shape[-1]
+    wide = kernel
+    for axis in (0, 1):
+        before, after = [[(0, 0)] * 4 for _ in range(2)]
+        before[axis], after[axis] = (1, 0), (0, 1)
+        wide = ops.pad(wide, before) + ops.pad(wide, after)
+    # (4, 4, C, D) to (2, 2, C, 4 D): the last axis has both rows and both columns of the result.
+    wide = ops.flip(ops.reshape(wide, (2, 2, 2, 2, channels, outputs)), axis=(0, 2))
+    wide = ops.reshape(ops.transpose(wide, (0, 2, 4, 1, 3, 5)), (2, 2, channels, 4 * outputs))
     x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    parts = [slice(0, 3, 2), slice(1, 2)]
-    rows = []
-    for i, row in enumerate(parts):
-        phases = [
-            ops.conv(x[:, i:, j:], ops.flip(kernel[row, column], axis=(0, 1)))
-            for j, column in enumerate(parts)
-        ]
-        rows.append(_interleave(phases, axis=2))
-    return low_pass(_interleave(rows, axis=1), padding=(1, 0))
+    y = ops.conv(x, ops.cast(wide, x.dtype))
+    # Place the results in rows and columns.
+    y = ops.transpose(ops.reshape(y, (-1, width + 1, 2, 2 * outputs)), (0, 2, 1, 3))
+    y = ops.reshape(y, (-1, 2 * height + 2, 2 * width + 2, outputs))
+    return _filter(y, (1, 2, 1))
 
 
-def _interleave(parts: list[KerasTensor], axis: int) -> KerasTensor:
-    """Return the first slices along an axis of (N, H, W, C) of each part, then the second ones."""
-    sides = list(parts[0].shape[1:])
-    sides[axis - 1] *= len(parts)
-    return ops.reshape(ops.stack(parts, axis=axis + 1), (-1, *sides))
+def low_pass(x: KerasTensor, padding: int, stride: int = 1) -> KerasTensor:
+    """Pad (N, H, W, C) with zeros and convolve with [1, 3, 3, 1] / 8 along both axes.
 
-
-def low_pass(x: KerasTensor, padding: tuple[int, int], stride: int = 1) -> KerasTensor:
-    """Pad (N, H, W, C) with zeros and convolve with [1, 3, 3, 1] / 8 along both axes."""
-    x = ops.pad(x, ((0, 0), padding, padding, (0, 0)))
-    # [1, 3, 3, 1] is [1, 1] three times: means of 2×2 pixels.
-    for step in (1, 1, stride):
-        x = ops.average_pool(x, 2, strides=step, padding="valid")
-    return x
+    Args:
+        x: Feature maps.
+        padding: Rows and columns of zeros on each side.
+        stride: Distance of the pixels to compute.
+    """
+    return _filter(x, (1, 3, 3, 1), padding, stride)
 
 
 def double_image(images: KerasTensor) -> KerasTensor:
-    """Double the sides of (N, H, W, C) by zeros between the pixels and the filter of `low_pass`."""
-    x = ops.repeat(ops.repeat(images, 2, axis=1), 2, axis=2)
-    # Repetition has convolved with [1, 1] already.
-    x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    for _ in range(2):
-        x = ops.average_pool(x, 2, strides=1, padding="valid")
-    return x
+    """Double the sides of (N, H, W, C) by zeros between the pixels and the filter of `low_pass`.
+
+    Its gain of 4 makes up for the zeros.
+    """
+    # Repeated pixels are convolved with [1, 1] already, and [1, 3, 3, 1] is [1, 1] by [1, 2, 1].
+    return _filter(ops.repeat(ops.repeat(images, 2, axis=1), 2, axis=2), (1, 2, 1), padding=1)
+
+
+def _filter(
+    x: KerasTensor, taps: tuple[int, ...], padding: int = 0, stride: int = 1
+) -> KerasTensor:
+    """Pad (N, H, W, C) with zeros and convolve each channel with taps of sum 1 along both axes."""
+    ones = ops.expand_dims(ops.ones_like(x[0, :1, :1]), -1)
+    column = ops.concatenate([ones * (tap / sum(taps)) for tap in taps], axis=0)
+    kernel = column * ops.swapaxes(column, 0, 1)
+    if padding:
+        x = ops.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    return ops.depthwise_conv(x, kernel, stride)
 
 
 def normalize(x: KerasTensor) -> KerasTensor:

@@ -46,6 +46,8 @@ MAPPING_MULTIPLIER = 0.01
 BLOCK = re.compile(r"b\d+_")
 # Layers of the discriminator's mapping of classes.
 CLASS_LAYERS = 8
+# Largest absolute value after a convolution in half precision.
+HALF_PRECISION_CLAMP = 256.0
 
 
 def build_stylegan2(
@@ -66,7 +68,7 @@ def build_stylegan2(
         >>> networks.generator(keras.ops.zeros((2, 64))).shape
         TensorShape([2, 64, 64, 3])
     """
-    resolved = params.resolve(*image_shape[:2])
+    resolved = _limit_values(params.resolve(*image_shape[:2]))
     mapping = _build_mapping(resolved, classes)
     synthesis = _build_synthesis(resolved, image_shape)
     discriminator = _build_discriminator(resolved, image_shape, classes)
@@ -76,6 +78,23 @@ def build_stylegan2(
         discriminator,
         training_generator=_build_training_generator(mapping, synthesis, resolved),
     )
+
+
+def _limit_values(params: ResolvedStylegan2Params) -> ResolvedStylegan2Params:
+    """Return the parameters with a limit of values in half precision."""
+    is_half = keras.config.dtype_policy().compute_dtype != "float32" and params.half_precision_maps
+    if params.clamp is not None or not is_half:
+        return params
+    return params.model_copy(update={"clamp": HALF_PRECISION_CLAMP})
+
+
+def _map_dtype(params: ResolvedStylegan2Params, doublings: int, largest: int) -> str:
+    """Return the dtype of maps that are doubled so often, of at most `largest` doublings.
+
+    Those of the largest sizes have the dtype of Keras's policy; others, and the smallest, float32.
+    """
+    is_half = doublings > max(largest - params.half_precision_maps, 0)
+    return keras.config.dtype_policy().compute_dtype if is_half else "float32"
 
 
 def _build_mapping(params: ResolvedStylegan2Params, classes: int) -> keras.Model:
@@ -125,7 +144,7 @@ def _build_synthesis(
     images = None
     for n, maps in enumerate(channels):
         side = 4 << n
-        x = ops.cast(x, params.map_dtype(n, doublings))
+        x = ops.cast(x, _map_dtype(params, n, doublings))
         if n:
             x = convolve(x, f"b{side}_conv0", maps, double=True)
         x = convolve(x, f"b{side}_conv1", maps, double=False)
@@ -198,7 +217,7 @@ def _build_discriminator(
     x = images
     for n in range(doublings, 0, -1):
         name = f"b{4 << n}"
-        x = ops.cast(x, params.map_dtype(n, doublings))
+        x = ops.cast(x, _map_dtype(params, n, doublings))
         if n == doublings:
             x = convolution(one, x, channels[n], 1, f"{name}_fromrgb", clamp=clamp)
         y = convolution(one, x, channels[n], 3, f"{name}_conv0", clamp=clamp)
