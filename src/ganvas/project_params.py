@@ -68,6 +68,8 @@ class ProjectParams(Params):
         check_network_size(*size)
         if NETWORKS[self.network.name].anchored:
             self.train.check_anchors()
+        if not NETWORKS[self.network.name].style_based:
+            self.train.check_without_styles()
         # A network of one's own needs no such property: training checks its layers too.
         if getattr(network, "discriminator_has_batch_norm", False):
             self.train.penalty.check_batch_norm()
@@ -79,7 +81,7 @@ class ProjectParams(Params):
             )
         if check_size := getattr(network, "check_size", None):
             check_size(*size)
-        return self
+        return self.model_copy(update={"train": self.train.resolve(*size)})
 
     def choices(self) -> dict[str, str]:
         """Return the values of `${chosen:…}` in the paths of conf/base/catalog_*.yml."""

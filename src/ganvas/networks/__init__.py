@@ -29,12 +29,14 @@ class Network(NamedTuple):
             unconditional networks, and returns `GanNetworks`.
         always_conditional: Whether the network is always class-conditional.
         anchored: Whether its discriminator has a pretrained backbone, and so `train.anchor` counts.
+        style_based: Whether its generator has styles, and so `train.path_length` counts.
     """
 
     params: type[Params]
     builder: str
     always_conditional: bool = False
     anchored: bool = False
+    style_based: bool = False
 
 
 # To add a network, write its file, its parameters in config.py and a line here.
@@ -46,7 +48,9 @@ NETWORKS = {
         ProjectedParams, "ganvas.networks.projected_gan:build_projected", anchored=True
     ),
     "r3gan": Network(R3ganParams, "ganvas.networks.r3gan:build_r3gan"),
-    "stylegan2": Network(Stylegan2Params, "ganvas.networks.stylegan2:build_stylegan2"),
+    "stylegan2": Network(
+        Stylegan2Params, "ganvas.networks.stylegan2:build_stylegan2", style_based=True
+    ),
 }
 
 # The source's default label column.

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection
-from typing import Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -13,6 +13,8 @@ from ganvas.errors import GanvasError
 
 # The smallest batch: statistics such as the mean distance of images need two.
 MIN_BATCH = 2
+# Gamma of R1 for each pixel of an image and each image of a batch: penalty.r1=auto.
+R1_RULE = 0.0002
 AugmentOperation = Literal["color", "translation", "cutout"]
 AdaSet = Literal[
     "blit", "geom", "color", "filter", "noise", "cutout", "bg", "bgc", "bgcf", "bgcfn", "bgcfnc"
@@ -65,13 +67,26 @@ class LossParams(Params):
 class PenaltyParams(Params):
     """Weights of the discriminator's regularization terms; 0 disables a term."""
 
-    r1: float = Field(0.0, ge=0)
+    r1: Annotated[float, Field(ge=0)] | Literal["auto"] = 0.0
     r2: float = Field(0.0, ge=0)
     wgan_gp: float = Field(0.0, ge=0)
     interval: int = Field(1, ge=1)
     lecam: float = Field(0.0, ge=0)
     lecam_decay: float = Field(0.99, ge=0, lt=1)
     lecam_start: int = Field(1000, ge=0)
+
+    def resolve(self, height: int, width: int, batch_size: int) -> Self:
+        """Return the penalties with a number in place of r1=auto: 0.0002 · H · W / batch size.
+
+        That is the rule of StyleGAN2-ADA's code (Karras et al., arXiv 2006.06676).
+
+        Example:
+            >>> PenaltyParams(r1="auto").resolve(64, 64, batch_size=16).r1
+            0.0512
+        """
+        if self.r1 != "auto":
+            return self
+        return self.model_copy(update={"r1": R1_RULE * height * width / batch_size})
 
     def check_batch_norm(self) -> None:
         """Refuse gradient penalties, which are per image, with batch norm, which mixes images.
@@ -86,6 +101,15 @@ class PenaltyParams(Params):
                     "discriminator: set network.name=r3gan, which has none, or dcgan with "
                     "network.dcgan.discriminator_norm=none, or set the penalty to 0"
                 )
+
+
+class PathLengthParams(Params):
+    """Path length regularization; see `ganvas.training.path_length`."""
+
+    weight: float = Field(0.0, ge=0)
+    interval: int = Field(4, ge=1)
+    decay: float = Field(0.01, gt=0, le=1)
+    batch_divisor: int = Field(2, ge=1)
 
 
 class AnchorParams(Params):
@@ -233,6 +257,7 @@ class TrainParams(Params):
     seed: int = Field(0, ge=0, lt=2**31)
     loss: LossParams = LossParams()
     penalty: PenaltyParams = PenaltyParams()
+    path_length: PathLengthParams = PathLengthParams()
     anchor: AnchorParams = AnchorParams()
     augment: AugmentParams = AugmentParams()
     flip: bool = False
@@ -241,6 +266,8 @@ class TrainParams(Params):
     optimizer: OptimizerParams = OptimizerParams()
     schedule: ScheduleParams = ScheduleParams()
     ema_decay: float = Field(0.0, ge=0, lt=1)
+    ema_images: float | None = Field(None, gt=0)
+    ema_ramp: float | None = Field(None, gt=0)
     discriminator_steps: int = Field(1, ge=1, le=100)
     gradient_accumulation_steps: int = Field(1, ge=1, le=1024)
     resample_latents: bool = False
@@ -264,6 +291,16 @@ class TrainParams(Params):
     def images_per_step(self) -> int:
         """Number of real images that a step takes."""
         return self.batch_size * self.discriminator_steps
+
+    @property
+    def has_ema(self) -> bool:
+        """Whether the generator's weights are averaged."""
+        return self.ema_decay > 0 or self.ema_images is not None
+
+    def resolve(self, height: int, width: int) -> Self:
+        """Return the parameters of training on images of a size, with a number for penalty.r1."""
+        penalty = self.penalty.resolve(height, width, self.batch_size)
+        return self.model_copy(update={"penalty": penalty})
 
     def total_steps(self, steps_per_epoch: int) -> int | None:
         """Return the number of steps of a whole run; None if minutes alone limit it.
@@ -344,6 +381,20 @@ class TrainParams(Params):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_ema(self) -> "TrainParams":
+        if self.ema_images is not None and self.ema_decay:
+            raise ValueError(
+                f"train.ema_images={self.ema_images:g} and train.ema_decay={self.ema_decay:g} both "
+                "set the decay of the EMA weights: set train.ema_decay=0, or train.ema_images=null"
+            )
+        if self.ema_ramp is not None and self.ema_images is None:
+            raise ValueError(
+                f"train.ema_ramp={self.ema_ramp:g} limits train.ema_images in the first steps, "
+                "which is null: set train.ema_images, or train.ema_ramp=null"
+            )
+        return self
+
     @field_validator("simultaneous_updates")
     @classmethod
     def _refuse_resampled_latents(cls, value: bool, info: ValidationInfo) -> bool:
@@ -396,6 +447,19 @@ class TrainParams(Params):
                 "train.distribute=none"
             )
         return None
+
+    def check_without_styles(self) -> None:
+        """Check what a network without styles can't be trained with.
+
+        Raises:
+            ValueError: There is path length regularization.
+        """
+        if self.path_length.weight:
+            raise ValueError(
+                f"train.path_length.weight={self.path_length.weight:g} regularizes the styles of a "
+                "style-based generator, and this network has none: set network.name=stylegan2, or "
+                "train.path_length.weight=0"
+            )
 
     def check_anchors(self) -> None:
         """Check that steps can have anchors, for a discriminator that uses them.

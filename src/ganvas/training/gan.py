@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from ganvas.errors import GanvasError
-from ganvas.networks.gan_networks import GanNetworks
+from ganvas.networks.gan_networks import GanNetworks, is_style_based
 from ganvas.networks.latent_prior import LatentPrior, add_prior
 from ganvas.training.adversary import (
     AdversarialGradients,
@@ -38,6 +38,8 @@ from ganvas.training.distribution import (
 from ganvas.training.fused_ops import with_fused_norms
 from ganvas.training.losses import moving_average, reconstruction_loss
 from ganvas.training.optimizers import variables_without_learning_rate
+from ganvas.training.path_length import path_length_penalty, path_lengths
+from ganvas.training.styled_generator import StyledImages, update_style_mean, with_styles
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +50,13 @@ SCORES = ("loss_g", "loss_d", "real_score", "fake_score")
 class GeneratedBatch(NamedTuple):
     """Generated images (N, H, W, C), with the tape that recorded the generator's forward pass.
 
-    With a `training_generator` the images are a list, as its outputs.
+    With a `training_generator` of several outputs the images are a list, as these. Those of a
+    style-based generator have styles too.
     """
 
     images: tf.Tensor | list[tf.Tensor]
     tape: tf.GradientTape
+    styled: StyledImages | None = None
 
 
 class StepResult(NamedTuple):
@@ -76,7 +80,7 @@ class GAN(keras.Model):
     Args:
         networks: Generator, discriminator and, for some networks, a decoder.
         ema_generator: A generator like the first, for the moving average of its weights; the
-            generator itself if `params.ema_decay` is 0.
+            generator itself if `params.has_ema` is false.
         params: Parameters of training.
         adversary: The discriminator with its losses; by default `Adversary`.
         prior: Maps the standard normal latents of `ema_generator`; see
@@ -113,7 +117,15 @@ class GAN(keras.Model):
             check_quarter_turns(*self.generator.output_shape[1:3])
         _check_micro_batches(networks, params)
         self.adversary = adversary or Adversary(self.discriminator, params)
-        self.fused_generator = with_fused_norms(self.training_generator)
+        self.is_style_based = is_style_based(self.generator)
+        if not self.is_style_based:
+            _refuse_path_length(params)
+        self.fused_generator = (
+            with_styles(self.training_generator, self.adversary.seed)
+            if self.is_style_based
+            else with_fused_norms(self.training_generator)
+        )
+        self.mean_path_length = state_variable("mean_path_length", 0.0)
         # Batch norm's moving averages belong to the generator, and must follow its images alone.
         self.fused_decoder = decoder and with_fused_norms(decoder, update_statistics=False)
         self.ada_sign_sum = state_variable("ada_sign_sum", 0.0)
@@ -163,7 +175,9 @@ class GAN(keras.Model):
             result = self._update_alternating(micro_batches)
 
         # 4. Batch norm statistics, EMA, augmentation's probability and the means over the epoch.
-        sync_batch_norm_statistics([self.generator, self.discriminator])
+        # The mean style is equal already, and constants must stay what they are.
+        own = [] if self.is_style_based else [self.generator]
+        sync_batch_norm_statistics([*own, self.discriminator])
         self._update_ema()
         self._update_augment_probability(result.real_logits)
         self.steps.assign_add(1)
@@ -203,7 +217,7 @@ class GAN(keras.Model):
         resample = self.params.resample_latents
         # Keeping the tapes of several micro-batches would take the memory of the whole batch.
         generate_again = len(micro_batches) > 1 or resample
-        losses = []
+        losses, updated = [], []
         total: Gradients = []
         for batch in micro_batches:
             batch = _wait_for(total, batch)
@@ -218,12 +232,13 @@ class GAN(keras.Model):
             by_weights, decoder_loss = self._generator_gradients(generated, adversarial)
             total = _add(total, by_weights)
             losses.append(adversarial.loss_g + decoder_loss)
-        self._update_weights(self.training_generator, total)
+            updated.append(generated)
+        self._update_generator(total, micro_batches, updated)
         return result._replace(loss_g=ops.mean(ops.stack(losses)))
 
     def _update_simultaneous(self, micro_batches: list[MicroBatch]) -> StepResult:
         """Update both networks by the gradients of one forward pass."""
-        results = []
+        results, updated = [], []
         total_d: Gradients = []
         total_g: Gradients = []
         for batch in micro_batches:
@@ -234,16 +249,19 @@ class GAN(keras.Model):
             total_d = _add(total_d, adversarial.weight_gradients)
             total_g = _add(total_g, by_weights)
             results.append(adversarial._replace(loss_g=adversarial.loss_g + decoder_loss))
+            updated.append(generated)
         self._update_weights(self.discriminator, total_d)
-        self._update_weights(self.training_generator, total_g)
+        self._update_generator(total_g, micro_batches, updated)
         return _merge(results)
 
     def _generate(self, batch: MicroBatch) -> GeneratedBatch:
         inputs = batch.latents if batch.fake_labels is None else [batch.latents, batch.fake_labels]
         with tf.GradientTape() as tape:
             outputs = self.fused_generator(inputs, training=True)
+            styled = StyledImages(*outputs) if self.is_style_based else None
+            outputs = styled.images if styled else outputs
             images = tf.nest.map_structure(lambda x: ops.cast(x, "float32"), outputs)
-        return GeneratedBatch(images, tape)
+        return GeneratedBatch(images, tape, styled)
 
     def _generator_gradients(
         self, generated: GeneratedBatch, adversarial: AdversarialGradients
@@ -267,6 +285,70 @@ class GAN(keras.Model):
         pairs = zip(gradients, tape.gradient(scaled_loss, variables), strict=True)
         return [a if b is None else a + b for a, b in pairs], loss
 
+    def _update_generator(
+        self, total: Gradients, micro_batches: list[MicroBatch], updated: list[GeneratedBatch]
+    ) -> None:
+        """Update the generator; of a style-based one the mean style too.
+
+        Args:
+            total: Sum of the micro-batches' gradients.
+            micro_batches: The micro-batches.
+            updated: What was generated from them.
+        """
+        if self.params.path_length.weight:
+            total = self._add_path_length(total, micro_batches)
+        self._update_weights(self.training_generator, total)
+        if self.is_style_based:
+            w = [generated.styled.w for generated in updated if generated.styled]
+            (mean,) = mean_over_replicas([ops.mean(ops.concatenate(w), axis=0)])
+            update_style_mean(self.generator.get_layer("style_mean").kernel, mean)
+
+    def _add_path_length(self, total: Gradients, micro_batches: list[MicroBatch]) -> Gradients:
+        """Add the gradients of path length regularization, lazily, and update the mean length."""
+        params = self.params.path_length
+        # The memory of the updates before is free by then.
+        with tf.control_dependencies(total):
+            is_due = tf.identity(self.steps % params.interval == 0)
+
+        def add() -> tuple[Gradients, tf.Tensor]:
+            gradients, means = total, []
+            for batch in micro_batches:
+                if means:
+                    batch = _wait_for(gradients, batch)
+                new, mean = self._path_length_gradients(batch)
+                gradients = _add(gradients, new)
+                means.append(mean)
+            return gradients, ops.mean(ops.stack(means))
+
+        gradients, mean = tf.cond(is_due, add, lambda: (total, tf.zeros(())))
+        (mean,) = mean_over_replicas([mean])
+        updated = moving_average(self.mean_path_length, mean, 1 - params.decay)
+        # Half precision may overflow in a step, which the optimizer then skips.
+        is_due = ops.logical_and(is_due, ops.isfinite(updated))
+        self.mean_path_length.assign(ops.where(is_due, updated, self.mean_path_length))
+        return gradients
+
+    def _path_length_gradients(self, batch: MicroBatch) -> tuple[Gradients, tf.Tensor]:
+        """Return gradients by the generator's weights, and the mean length, for part of a batch."""
+        params, seed = self.params.path_length, self.adversary.seed
+        count = ops.maximum(ops.shape(batch.latents)[0] // params.batch_divisor, 1)
+        latents = keras.random.normal((count, batch.latents.shape[1]), seed=seed)
+        labels = None if batch.fake_labels is None else batch.fake_labels[:count]
+
+        def generate() -> StyledImages:
+            inputs = latents if labels is None else [latents, labels]
+            return StyledImages(*self.fused_generator(inputs, training=True))
+
+        with tf.GradientTape() as tape:
+            lengths = path_lengths(generate, seed)
+            penalty, mean = path_length_penalty(lengths, self.mean_path_length, params.decay)
+            loss = self.generator_optimizer.scale_loss(params.interval * params.weight * penalty)
+        variables = self.training_generator.trainable_variables
+        gradients = tape.gradient(loss, variables)
+        # None: a bias that is added to images, which has no influence on lengths.
+        pairs = zip(gradients, variables, strict=True)
+        return [ops.zeros_like(v) if g is None else g for g, v in pairs], mean
+
     def _update_weights(self, network: keras.Model, total: Gradients) -> None:
         """Update a network by the mean of the micro-batches' gradients, given their sum."""
         is_generator = network is self.training_generator
@@ -279,11 +361,28 @@ class GAN(keras.Model):
         """Update the EMA of the generator's weights, batch norm's statistics included."""
         if not self.has_ema:
             return
-        step = ops.cast(self.steps, "float32")
-        # Without a ramp the random initial weights would dominate the average for long.
-        decay = ops.minimum(self.params.ema_decay, (1.0 + step) / (10.0 + step))
+        decay = self._ema_decay()
+        # A style-based generator's are constants, which an average would change by rounding, and
+        # the mean style, which is an average already.
+        copied = self.generator.non_trainable_weights if self.is_style_based else []
+        copied_ids = {id(weight) for weight in copied}
         for ema, weight in zip(self.ema_weights, self.generator.weights, strict=True):
-            ema.assign(moving_average(ema, weight, decay))
+            is_copied = id(weight) in copied_ids
+            ema.assign(weight if is_copied else moving_average(ema, weight, decay))
+
+    def _ema_decay(self) -> tf.Tensor:
+        """Return the decay of the EMA in this step: lower in the first ones.
+
+        Without that the random initial weights would dominate the average for long.
+        """
+        params = self.params
+        step = ops.cast(self.steps, "float32")
+        if params.ema_images is None:
+            return ops.minimum(params.ema_decay, (1.0 + step) / (10.0 + step))
+        half_life = ops.cast(params.ema_images, "float32")
+        if params.ema_ramp is not None:
+            half_life = ops.minimum(half_life, step * params.images_per_step * params.ema_ramp)
+        return ops.power(0.5, params.images_per_step / ops.maximum(half_life, 1e-8))
 
     def _update_augment_probability(self, real_logits: tf.Tensor) -> None:
         """Update an adaptive probability every `interval` steps, from the logits in between."""
@@ -326,9 +425,7 @@ class GAN(keras.Model):
             "generator": self.generator.variables,
             # Those of outputs that the saved generator doesn't have.
             "training_generator": [
-                variable
-                for variable in self.training_generator.variables
-                if id(variable) not in own
+                variable for variable in self.training_generator.weights if id(variable) not in own
             ],
             "discriminator": self.discriminator.variables,
             "ema_generator": self.ema_weights if self.has_ema else [],
@@ -345,10 +442,19 @@ class GAN(keras.Model):
                 adversary.seed.state,
             ],
             "metrics": [variable for metric in self.metrics for variable in metric.variables],
+            "path_length": [self.mean_path_length] if self.params.path_length.weight else [],
         }
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         """Skip Keras's symbolic build for several devices: everything is built already."""
+
+
+def _refuse_path_length(params: TrainParams) -> None:
+    """Refuse path length regularization of a generator without styles."""
+    try:
+        params.check_without_styles()
+    except ValueError as error:
+        raise GanvasError(f"{error}.") from error
 
 
 def _check_micro_batches(networks: GanNetworks, params: TrainParams) -> None:

@@ -285,12 +285,15 @@ def one_centered_penalty(gradient: KerasTensor) -> KerasTensor:
         >>> float(one_centered_penalty(np.zeros((5, 2, 2, 3))))
         1.0
     """
-    squares = _squared_norms(gradient)
+    return ops.mean(ops.square(safe_root(_squared_norms(gradient)) - 1))
+
+
+def safe_root(squares: KerasTensor) -> KerasTensor:
+    """Return square roots whose gradient is 0 at 0, where it would be infinite."""
     positive = squares > 0
-    # The root's derivative at 0 is infinite, and infinity times 0 would be NaN: never take the
-    # root there.
+    # Infinity times 0 would be NaN: never take the root there.
     roots = ops.sqrt(ops.where(positive, squares, 1.0))
-    return ops.mean(ops.square(ops.where(positive, roots, 0.0) - 1))
+    return ops.where(positive, roots, 0.0)
 
 
 def interpolate(

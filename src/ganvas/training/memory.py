@@ -122,12 +122,12 @@ def estimate_memory(
     moments = 2 if params.optimizer.name == "adam" else 1
     weights = weights_g + weights_d
     # Half precision takes float32 weights and copies of them, and a generator in float32.
-    has_ema = params.ema_decay > 0 or params.precision != "float32"
+    has_ema = params.has_ema or params.precision != "float32"
     weights += weights_g if has_ema else 0
     half = 0 if params.precision == "float32" else trained / 2
     # Of several micro-batches the sum, and those of the present one; the EMA's new values.
     gradients = trained * (2 if params.gradient_accumulation_steps > 1 else 1) + half
-    gradients += weights_g if params.ema_decay else 0
+    gradients += weights_g if params.has_ema else 0
     state = weights + moments * trained
     # The graph has a copy of the step for each micro-batch.
     graph = GRAPH_BYTES * (made.layers + judged.layers) * params.gradient_accumulation_steps

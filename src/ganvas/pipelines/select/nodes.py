@@ -85,6 +85,7 @@ def select_epoch(
     from ganvas.training.trainer import restore_checkpoint
 
     # 2. The networks with its weights.
+    params = params.resolve(*ingest.image_shape[:2])
     network = network.resolve_label(ingest.classes)
     classes = read_classes(collection.index, choose_column(network, collection))
     data = make_training_set(collection, classes)
@@ -124,7 +125,7 @@ def find_run(
     Raises:
         GanvasError: It has none.
     """
-    network = network.resolve_label(ingest.classes)
+    network, params = network.resolve_label(ingest.classes), params.resolve(*ingest.image_shape[:2])
     classes = read_classes(collection.index, choose_column(network, collection))
     identity = run_identity(collection, ingest, classes, network, params)
     folder = run_folder(checkpoints, identity)

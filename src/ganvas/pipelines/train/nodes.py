@@ -88,6 +88,7 @@ def train_gan(
 
     # 1. Images with their classes, and the devices to train on.
     network = network.resolve_label(ingest.classes)
+    params = params.resolve(*ingest.image_shape[:2])
     devices = _start_devices(network, params)
     classes = read_classes(collection.index, choose_column(network, collection))
     data = make_training_set(collection, classes)
@@ -241,7 +242,7 @@ def build_networks(
     networks = build(network, shape, data.num_classes, params.precision)
     if params.weights_from is not None:
         _load_weights(networks, resolve_path(params.weights_from))
-    same = not params.ema_decay and params.precision == "float32"
+    same = not params.has_ema and params.precision == "float32"
     return networks, networks.generator if same else build(
         network, shape, data.num_classes
     ).generator

@@ -40,7 +40,13 @@ IDENTITY = {
 }
 # The same, of later versions: the identity has them only where they are set, so that runs of
 # earlier versions keep theirs, and are resumed.
-LATER_IDENTITY = {"flip_vertically", "rotate_quarters"}
+LATER_IDENTITY = {
+    "ema_images",
+    "ema_ramp",
+    "flip_vertically",
+    "path_length",
+    "rotate_quarters",
+}
 LATER_NETWORK_IDENTITY = {"dcgan": {"max_width"}, "projected": {"backbone", "generator"}}
 
 
