@@ -9,6 +9,7 @@ from keras import layers
 
 from ganvas.errors import GanvasError
 from ganvas.networks import NetworkParams, build
+from ganvas.networks.equalized import convolution, make_one
 from ganvas.networks.gan_networks import GanNetworks
 from ganvas.training.config import TrainParams
 from ganvas.training.memory import (
@@ -59,6 +60,17 @@ def test_layer_outputs_are_added_up_submodels_included(networks):
     assert judged.kept == 4 * (2 * 48 * 32 * 8 + 1)
     half = measure_layers(build_networks("mixed_bfloat16").generator)
     assert 0.5 * made.kept < half.kept < 0.6 * made.kept
+
+
+def test_operations_count_by_what_their_gradients_read():
+    images = keras.Input((8, 8, 2))
+    one = make_one(images)
+    logits = convolution(one, images, 4, 3, "conv", halve=True)
+    measured = measure_layers(keras.Model(images, logits))
+    # The convolution and its activation: neither the low-pass filter nor the weights.
+    assert measured.kept == 4 * 2 * 4 * 4 * 4
+    # Input, kernel and biases.
+    assert measured.layers == 3
 
 
 def test_activations_grow_with_the_batch_and_fall_with_its_micro_batches(networks):

@@ -30,7 +30,11 @@ HOST_BYTES, GPU_BYTES = 900e6, 800e6
 # Graph and kernels of the step, for each layer of both networks.
 GRAPH_BYTES = 2.5e6
 # Layers whose output takes the memory of their input, or is no new array.
-IN_PLACE = ("InputLayer", "Reshape", "Flatten", "ReLU", "Activation", "Add", "Dropout")
+IN_PLACE = (
+    *("InputLayer", "Reshape", "Flatten", "ReLU", "Activation", "Add", "Dropout"),
+    # Operations of StyleGAN2's networks whose gradient reads neither their input nor their output.
+    *("Pad", "AveragePool", "Stack", "GetItem", "Cast"),
+)
 # Copies of the images of a batch: real and generated ones, augmented, and their gradients.
 IMAGE_COPIES = 8
 # Copies more where ADA moves images: upsampled by 2, and continued up to three times the sides.
@@ -40,6 +44,9 @@ LARGEST_COPIES = 3
 # Forward passes whose outputs a gradient penalty keeps: R3GAN's peaks with R1 and R2 were measured,
 # which are lower still.
 PENALTY_PASSES = 1
+# Forward passes of the generator whose outputs path length regularization keeps: of the images,
+# and of the gradient by their styles.
+PATH_LENGTH_PASSES = 3
 # Share of the memory from which a warning is logged: estimates may be too low by a fifth. Only
 # above the other training is refused, since estimates may also be too high by a seventh.
 LIKELY_SHARE, CERTAIN_SHARE = 0.8, 1.15
@@ -52,7 +59,7 @@ class LayerBytes(NamedTuple):
         kept: Of those that backpropagation reads again.
         all: Of all outputs, which generating images holds at once.
         largest: Of the largest output.
-        layers: Number of layers.
+        layers: Number of layers, without operations that are none.
     """
 
     kept: int
@@ -147,7 +154,7 @@ def _kept_in_a_step(
     networks: GanNetworks, params: TrainParams, made: LayerBytes, judged: LayerBytes
 ) -> float:
     """Return the bytes of layer outputs that a step keeps at once, for each image."""
-    penalties = sum(weight > 0 for weight in (params.penalty.r1, params.penalty.r2))
+    penalties = sum(bool(weight) for weight in (params.penalty.r1, params.penalty.r2))
     penalties += params.penalty.wgan_gp > 0
     # The discriminator's pass of real and generated images.
     updated = (2 + PENALTY_PASSES * penalties) * judged.kept
@@ -165,7 +172,10 @@ def _kept_in_a_step(
     again = params.gradient_accumulation_steps > 1 or params.resample_latents
     needs_real = bool(decoder) or params.loss.name == "relativistic"
     fooled = made.kept + (2 if needs_real else 1) * judged.kept + decoder
-    return max(updated + (0 if again else made.kept), fooled)
+    lengths = 0.0
+    if params.path_length.weight:
+        lengths = PATH_LENGTH_PASSES * made.kept / params.path_length.batch_divisor
+    return max(updated + (0 if again else made.kept), fooled, lengths)
 
 
 def measure_layers(model: keras.Model) -> LayerBytes:
@@ -177,16 +187,18 @@ def measure_layers(model: keras.Model) -> LayerBytes:
         1024
     """
     kept = total = largest = layers = 0
-    for name, size in _list_outputs(model):
-        layers += 1
-        total += size
+    for operation, size in _list_outputs(model):
+        name, is_layer = type(operation).__name__, isinstance(operation, keras.Layer)
+        layers += is_layer
+        # As an operation that is no layer, it returns the same array.
+        total += 0 if name == "Reshape" and not is_layer else size
         kept += 0 if name in IN_PLACE else size
         largest = max(largest, size)
     return LayerBytes(kept, total, largest, layers)
 
 
-def _list_outputs(model: keras.Model) -> Iterator[tuple[str, int]]:
-    """Yield the type of each layer call and the bytes of its outputs for one image."""
+def _list_outputs(model: keras.Model) -> Iterator[tuple[keras.Operation, int]]:
+    """Yield the layer or operation of each call and the bytes of its outputs for one image."""
     # Keras has no public access to calls; where a layer is shared, these are this model's alone.
     for nodes in model._nodes_by_depth.values():
         for node in nodes:
@@ -196,8 +208,10 @@ def _list_outputs(model: keras.Model) -> Iterator[tuple[str, int]]:
             size = sum(
                 prod(side or 1 for side in x.shape[1:]) * np.dtype(_as_numpy(x.dtype)).itemsize
                 for x in node.output_tensors
+                # Weights that are computed with have no batch dimension.
+                if x.shape and x.shape[0] is None
             )
-            yield type(node.operation).__name__, size
+            yield node.operation, size
 
 
 def _as_numpy(dtype: str) -> str:
