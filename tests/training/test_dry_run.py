@@ -50,3 +50,11 @@ def test_a_dry_run_reports_the_time_of_one_step_at_any_steps_per_execution(
     assert kept in report and not store.folder.exists()
     assert report.endswith(length)
     assert int(gan.steps) == 8
+
+
+def test_steps_with_lazy_regularization_count_by_their_share():
+    lazy = {"path_length": {"weight": 2.0, "interval": 4}, "penalty": {"r1": 1.0, "interval": 16}}
+    found = dry_run.list_kinds_of_steps(TrainParams(**lazy))
+    assert found == {1: 12 / 16, 4: 3 / 16, 16: 1 / 16}
+    assert dry_run.list_kinds_of_steps(TrainParams()) == {1: 1.0}
+    assert dry_run.list_kinds_of_steps(TrainParams(penalty={"r1": 1.0})) == {1: 1.0}

@@ -2,8 +2,10 @@
 
 import sys
 import time
+from collections import Counter
 from functools import partial
-from math import prod
+from itertools import pairwise
+from math import lcm, prod
 
 import keras
 import tensorflow as tf
@@ -34,6 +36,8 @@ CHANNELS = {1: "gray", 3: "RGB", 4: "RGB with alpha"}
 EMBEDDED = 256
 # Pixels of an image on a grid, at most.
 GRID_PIXELS = 256**2
+# Steps that are searched for kinds, at most.
+MAX_CYCLE = 10_000
 # Images of which the time of generating others is estimated.
 EVALUATED = 1000
 
@@ -45,7 +49,10 @@ def dry_run(
     memory: MemoryEstimate,
     store: CheckpointStore,
 ) -> str:
-    """Run two steps, or twice `steps_per_execution`, and estimate what a run would take.
+    """Run a few steps and estimate what a run would take.
+
+    These are two steps, or twice `steps_per_execution`; of lazy regularization one more of each
+    kind.
 
     Args:
         gan: The compiled GAN.
@@ -139,23 +146,46 @@ def _describe_snapshots(gan: GAN, params: TrainParams, epochs: range) -> list[st
 
 
 def _time_step(gan: GAN, data: TrainingSet, params: TrainParams) -> float:
-    """Return the seconds of a step, the second of two, as the first also compiles."""
+    """Return the mean seconds of a step, without the first one, which also compiles."""
     latent = latent_dim(gan.generator)
     # Of a few images, because embedding all takes long and is done once.
     few = max(EMBEDDED, params.images_per_step)
     data = data._replace(positions=data.positions[:few])
     data = with_anchors(data, gan.discriminator, latent, params)
     draw = partial(draw_batches, data, latent, params, (0, 0))
-    timer = _StepTimer()
+    kinds = list_kinds_of_steps(params) if params.steps_per_execution == 1 else {1: 1.0}
+    timer = _StepTimer(list(kinds))
     gan.fit(
         make_dataset(draw, SINGLE_DEVICE),
         steps_per_epoch=1,
-        epochs=2,
+        epochs=1 + len(kinds),
         verbose=0,
         shuffle=False,
         callbacks=[timer],
     )
-    return (timer.times[1] - timer.times[0]) / params.steps_per_execution
+    seconds = (after - before for before, after in pairwise(timer.times))
+    mean = sum(share * each for share, each in zip(kinds.values(), seconds, strict=True))
+    return mean / params.steps_per_execution
+
+
+def list_kinds_of_steps(params: TrainParams) -> dict[int, float]:
+    """Return a step of each kind, by which lazy regularization is due, and the share of its kind.
+
+    Example:
+        >>> list_kinds_of_steps(TrainParams(penalty={"r1": 1.0, "interval": 16}))
+        {1: 0.9375, 16: 0.0625}
+    """
+    penalty, paths = params.penalty, params.path_length
+    intervals = [penalty.interval] if penalty.r1 or penalty.r2 or penalty.wgan_gp else []
+    intervals += [paths.interval] if paths.weight else []
+    cycle = min(lcm(*intervals), MAX_CYCLE)
+    steps: dict[tuple[bool, ...], int] = {}
+    count: Counter[tuple[bool, ...]] = Counter()
+    for step in range(1, cycle + 1):
+        kind = tuple(step % interval == 0 for interval in intervals)
+        steps.setdefault(kind, step)
+        count[kind] += 1
+    return {step: count[kind] / cycle for kind, step in steps.items()}
 
 
 def _time_generating(gan: GAN) -> str:
@@ -187,14 +217,19 @@ def _estimate_run(params: TrainParams, steps: int, seconds: float) -> str:
 
 
 class _StepTimer(keras.callbacks.Callback):
-    def __init__(self) -> None:
+    """Records when each step ends; after the first the steps have given numbers."""
+
+    def __init__(self, numbers: list[int]) -> None:
         super().__init__()
+        self.numbers = iter(numbers)
         self.times: list[float] = []
 
     def on_train_batch_end(self, batch: int, logs: object = None) -> None:
         # Reading a value waits for the device.
         float(self.model.steps)
         self.times.append(time.monotonic())
+        if self.model.steps_per_execution == 1 and (number := next(self.numbers, None)):
+            self.model.steps.assign(number)
 
 
 def _name_device() -> str:
@@ -209,7 +244,7 @@ def _peak_memory() -> list[str]:
     lines = []
     if tf.config.get_visible_devices("GPU"):
         peak = tf.config.experimental.get_memory_info("GPU:0")["peak"]
-        lines.append(f"peak memory of the GPU's arrays in two steps: {format_bytes(peak)}")
+        lines.append(f"peak memory of the GPU's arrays in these steps: {format_bytes(peak)}")
     try:
         import resource
     except ImportError:
@@ -217,4 +252,4 @@ def _peak_memory() -> list[str]:
         return lines
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     size = peak if sys.platform == "darwin" else peak * 2**10
-    return [*lines, f"peak memory of this process in two steps: {format_bytes(size)}"]
+    return [*lines, f"peak memory of this process in these steps: {format_bytes(size)}"]
