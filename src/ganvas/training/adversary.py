@@ -105,7 +105,7 @@ class Adversary:
 
     def __init__(self, discriminator: keras.Model, params: TrainParams) -> None:
         refuse_penalty_with_batch_norm(discriminator, params)
-        self.params = params
+        self.params = params.resolve(*discriminator.inputs[0].shape[1:3])
         self.discriminator = discriminator
         self.fused_discriminator = with_fused_norms(discriminator)
         self.is_conditional = len(discriminator.inputs) == 2
@@ -303,6 +303,7 @@ class Adversary:
         params = self.params.penalty
         total = ops.zeros(())
         for gamma, output in ((params.r1, real), (params.r2, fake)):
+            assert not isinstance(gamma, str), "resolved in __init__"
             if gamma:
                 gradient = self._input_gradient(output.images, output.labels)
                 total += gamma / 2 * zero_centered_penalty(gradient)

@@ -84,7 +84,7 @@ class PenaltyParams(Params):
             >>> PenaltyParams(r1="auto").resolve(64, 64, batch_size=16).r1
             0.0512
         """
-        if self.r1 != "auto":
+        if not isinstance(self.r1, str):
             return self
         return self.model_copy(update={"r1": R1_RULE * height * width / batch_size})
 

@@ -88,7 +88,7 @@ def train_gan(
 
     # 1. Images with their classes, and the devices to train on.
     network = network.resolve_label(ingest.classes)
-    params = params.resolve(*ingest.image_shape[:2])
+    params = _resolve(params, ingest)
     devices = _start_devices(network, params)
     classes = read_classes(collection.index, choose_column(network, collection))
     data = make_training_set(collection, classes)
@@ -118,6 +118,17 @@ def train_gan(
     summary: dict[str, Any] = {"command": command, "held_out": len(collection.split("validation"))}
     summary |= summarize_run(result, data, classes, ingest, network, params)
     return result.generator, discriminator, summary["classes"], result.history, summary
+
+
+def _resolve(params: TrainParams, ingest: IngestParams) -> TrainParams:
+    """Return the parameters with a number for train.penalty.r1, and log it if it was auto."""
+    resolved = params.resolve(*ingest.image_shape[:2])
+    if resolved.penalty != params.penalty:
+        logger.info(
+            "train.penalty.r1=auto is %.4g for images of %d×%d pixels in batches of %d.",
+            *(resolved.penalty.r1, *ingest.image_shape[:2], params.batch_size),
+        )
+    return resolved
 
 
 def _start_devices(network: NetworkParams, params: TrainParams) -> Devices:
