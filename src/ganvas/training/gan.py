@@ -50,13 +50,13 @@ SCORES = ("loss_g", "loss_d", "real_score", "fake_score")
 class GeneratedBatch(NamedTuple):
     """Generated images (N, H, W, C), with the tape that recorded the generator's forward pass.
 
-    With a `training_generator` of several outputs the images are a list, as these. Those of a
-    style-based generator have styles too.
+    With a `training_generator` of several outputs the images are a list, as these. `w` has the
+    styles (N, W) of a style-based generator.
     """
 
     images: tf.Tensor | list[tf.Tensor]
     tape: tf.GradientTape
-    styled: StyledImages | None = None
+    w: tf.Tensor | None = None
 
 
 class StepResult(NamedTuple):
@@ -217,7 +217,7 @@ class GAN(keras.Model):
         resample = self.params.resample_latents
         # Keeping the tapes of several micro-batches would take the memory of the whole batch.
         generate_again = len(micro_batches) > 1 or resample
-        losses, updated = [], []
+        losses, styles = [], []
         total: Gradients = []
         for batch in micro_batches:
             batch = _wait_for(total, batch)
@@ -232,13 +232,13 @@ class GAN(keras.Model):
             by_weights, decoder_loss = self._generator_gradients(generated, adversarial)
             total = _add(total, by_weights)
             losses.append(adversarial.loss_g + decoder_loss)
-            updated.append(generated)
-        self._update_generator(total, micro_batches, updated)
+            styles.append(generated.w)
+        self._update_generator(total, micro_batches, styles)
         return result._replace(loss_g=ops.mean(ops.stack(losses)))
 
     def _update_simultaneous(self, micro_batches: list[MicroBatch]) -> StepResult:
         """Update both networks by the gradients of one forward pass."""
-        results, updated = [], []
+        results, styles = [], []
         total_d: Gradients = []
         total_g: Gradients = []
         for batch in micro_batches:
@@ -249,9 +249,9 @@ class GAN(keras.Model):
             total_d = _add(total_d, adversarial.weight_gradients)
             total_g = _add(total_g, by_weights)
             results.append(adversarial._replace(loss_g=adversarial.loss_g + decoder_loss))
-            updated.append(generated)
+            styles.append(generated.w)
         self._update_weights(self.discriminator, total_d)
-        self._update_generator(total_g, micro_batches, updated)
+        self._update_generator(total_g, micro_batches, styles)
         return _merge(results)
 
     def _generate(self, batch: MicroBatch) -> GeneratedBatch:
@@ -261,7 +261,7 @@ class GAN(keras.Model):
             styled = StyledImages(*outputs) if self.is_style_based else None
             outputs = styled.images if styled else outputs
             images = tf.nest.map_structure(lambda x: ops.cast(x, "float32"), outputs)
-        return GeneratedBatch(images, tape, styled)
+        return GeneratedBatch(images, tape, styled and styled.w)
 
     def _generator_gradients(
         self, generated: GeneratedBatch, adversarial: AdversarialGradients
@@ -286,21 +286,20 @@ class GAN(keras.Model):
         return [a if b is None else a + b for a, b in pairs], loss
 
     def _update_generator(
-        self, total: Gradients, micro_batches: list[MicroBatch], updated: list[GeneratedBatch]
+        self, total: Gradients, micro_batches: list[MicroBatch], styles: list[tf.Tensor | None]
     ) -> None:
         """Update the generator; of a style-based one the mean style too.
 
         Args:
             total: Sum of the micro-batches' gradients.
             micro_batches: The micro-batches.
-            updated: What was generated from them.
+            styles: Those of their images, (N, W) each; None for other generators.
         """
         if self.params.path_length.weight:
             total = self._add_path_length(total, micro_batches)
         self._update_weights(self.training_generator, total)
         if self.is_style_based:
-            w = [generated.styled.w for generated in updated if generated.styled]
-            (mean,) = mean_over_replicas([ops.mean(ops.concatenate(w), axis=0)])
+            (mean,) = mean_over_replicas([ops.mean(ops.concatenate(styles), axis=0)])
             update_style_mean(self.generator.get_layer("style_mean").kernel, mean)
 
     def _add_path_length(self, total: Gradients, micro_batches: list[MicroBatch]) -> Gradients:
