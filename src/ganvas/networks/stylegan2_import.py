@@ -31,8 +31,10 @@ FILTER = np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 64
 # A group of a whole batch, in the original's words: none.
 WHOLE_BATCH = 1024
 # What can go wrong while an archive is read that is none, or has been cut off or changed.
-UNREADABLE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
-UNREADABLE += (NotImplementedError, RuntimeError)
+UNREADABLE = (
+    *(OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error),
+    *(NotImplementedError, RuntimeError),
+)
 # Arguments of the original's networks that only choose how they are computed or trained.
 IGNORED = {"num_fp16_res", "fp16_channels_last", "freeze_layers", "w_avg_beta"}
 # The values of others that these networks have.

@@ -310,7 +310,8 @@ class GAN(keras.Model):
             is_due = tf.identity(self.steps % params.interval == 0)
 
         def add() -> tuple[Gradients, tf.Tensor]:
-            gradients, means = total, []
+            gradients = total
+            means: list[tf.Tensor] = []
             for batch in micro_batches:
                 if means:
                     batch = _wait_for(gradients, batch)
