@@ -80,6 +80,7 @@ def test_images_are_generated_and_training_starts_from_it(project, caplog):
     sample = read_options(result.output, "kedro run --pipelines=sample")
     training = read_options(result.output, "kedro run --env=stylegan2")
     assert training["train.weights_from"] == "data/06_models/face/stylegan2"
+    assert sample["network.label"] == "null"
     result = run_kedro(project, "--pipelines=sample", **{**sample, "sample.count": 4})
     assert result.exit_code == 0, result.output
     images = project / "data/07_model_output/face/stylegan2/samples"

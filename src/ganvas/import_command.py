@@ -225,9 +225,9 @@ def _describe(name: str, folder: str, imported: ImportedNetworks) -> list[str]:
     count = imported.networks.generator.count_params() / 1e6
     classes = imported.classes or "no"
     chosen: dict[str, Any] = {"ingest.dataset": name, "network.name": "stylegan2"}
-    training = {"ingest.size": height} | imported.list_parameters()
-    if imported.classes:
-        chosen["network.label"] = CLASS_COLUMN
+    training: dict[str, Any] = {"ingest.size": height} | imported.list_parameters()
+    # By default it is the label of the sample collection.
+    chosen["network.label"] = CLASS_COLUMN if imported.classes else None
     training["train.weights_from"] = folder
     return [
         f"Imported {one_line(imported.source)}: a generator of {height}×{width} pixels with "

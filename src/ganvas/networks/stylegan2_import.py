@@ -31,7 +31,7 @@ FILTER = np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 64
 # A group of a whole batch, in the original's words: none.
 WHOLE_BATCH = 1024
 # What can go wrong while an archive is read that is none, or has been cut off or changed.
-UNREADABLE = (
+UNREADABLE: tuple[type[Exception], ...] = (
     *(OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error),
     *(NotImplementedError, RuntimeError),
 )
@@ -197,7 +197,7 @@ def _read_params(config: dict[str, Any]) -> tuple[Stylegan2Params, tuple[int, in
             "and orig."
         )
     group = epilogue.get("mbstd_group_size", 4)
-    values = {
+    values: dict[str, Any] = {
         "latent": generator.get("z_dim"),
         "style": generator.get("w_dim"),
         "mapping_layers": mapping.get("num_layers", 8),
