@@ -35,9 +35,9 @@ class GanNetworks(NamedTuple):
             three images; see `ganvas.training.reconstruction`.
         decoder: `features` of real images to reconstructions of these images, of layers shared
             with the generator, which is trained by the reconstruction loss; None for most networks.
-        training_generator: The generator with small versions of its images as second output, for
-            such a discriminator. It shares the generator's layers, and is trained in its place;
-            None for most networks.
+        training_generator: What is trained in the generator's place, whose layers it shares: with
+            small versions of its images as second output, for such a discriminator, or with random
+            noise and mixed styles, in StyleGAN2. None for most networks.
     """
 
     generator: Model
