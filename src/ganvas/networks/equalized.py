@@ -233,14 +233,17 @@ def _double_convolution(x: KerasTensor, kernel: KerasTensor) -> KerasTensor:
         before, after = [[(0, 0)] * 4 for _ in range(2)]
         before[axis], after[axis] = (1, 0), (0, 1)
         wide = ops.pad(wide, before) + ops.pad(wide, after)
+        # Rows 2 and 3 see the pixel before.
+        first, second = ops.split(wide, 2, axis=axis)
+        wide = ops.concatenate([second, first], axis=axis)
     # (4, 4, C, D) to (2, 2, C, 4 D): the last axis has both rows and both columns of the result.
-    wide = ops.flip(ops.reshape(wide, (2, 2, 2, 2, channels, outputs)), axis=(0, 2))
+    wide = ops.reshape(wide, (2, 2, 2, 2, channels, outputs))
     wide = ops.reshape(ops.transpose(wide, (0, 2, 4, 1, 3, 5)), (2, 2, channels, 4 * outputs))
     x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     y = ops.conv(x, ops.cast(wide, x.dtype))
     # Place the results in rows and columns.
-    y = ops.transpose(ops.reshape(y, (-1, width + 1, 2, 2 * outputs)), (0, 2, 1, 3))
-    y = ops.reshape(y, (-1, 2 * height + 2, 2 * width + 2, outputs))
+    y = ops.reshape(y, (-1, height + 1, width + 1, 2, 2 * outputs))
+    y = ops.reshape(ops.transpose(y, (0, 1, 3, 2, 4)), (-1, 2 * height + 2, 2 * width + 2, outputs))
     return _filter(y, (1, 2, 1))
 
 
