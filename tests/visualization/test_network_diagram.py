@@ -31,8 +31,8 @@ def output_shapes(model: keras.Model) -> dict[int, tuple]:
     for layer in model.layers:
         is_input = isinstance(layer, keras.layers.InputLayer)
         shape = () if is_input else getattr(layer.output, "shape", ())
-        # Feature maps padded for a blur have sides in between.
-        if len(shape) == 4 and shape[1] in (2, 4, 8, 16, 32):
+        # Feature maps padded for a blur have sides in between, and kernels no axis of images.
+        if len(shape) == 4 and shape[0] is None and shape[1] in (2, 4, 8, 16, 32):
             shapes[shape[1]] = shape[1:]
     return shapes
 
