@@ -153,3 +153,20 @@ def test_a_scale_of_the_backbone_that_does_not_fit_the_size_is_refused_before_a_
     check_with(ingest__size=[512, 384], **scale)
     with pytest.raises(GanvasError, match=r"480×480 pixels would be 240×240 .*; set 1, 2, 4 or 8"):
         check_with(ingest__size=480, **scale)
+
+
+def test_path_lengths_are_regularized_for_networks_with_styles_alone():
+    raw = load_config("parameters")
+    raw["train"]["path_length"]["weight"] = 2
+    with pytest.raises(GanvasError, match=r"weight=2 regularizes .* network\.name=stylegan2"):
+        check_params(ProjectParams, raw)
+    raw["network"]["name"] = "stylegan2"
+    assert check_params(ProjectParams, raw).train.path_length.weight == 2
+
+
+def test_r1_auto_is_a_number_once_size_and_batch_are_known():
+    raw = load_config("parameters")
+    raw["network"]["name"] = "stylegan2"
+    raw["ingest"]["size"] = [64, 128]
+    raw["train"] |= {"batch_size": 32, "penalty": {"r1": "auto", "interval": 16}}
+    assert check_params(ProjectParams, raw).train.penalty.r1 == pytest.approx(0.0512)

@@ -34,8 +34,9 @@ LATENT = 6
 NARROW = {
     "dcgan": {"latent": LATENT, "discriminator_width": 8, "discriminator_norm": "none"},
     "projected": {"latent": LATENT, "projection": 4, "head_width": 4, "pixel_width": 2},
+    "stylegan2": {"latent": LATENT, "style": 5, "channel_base": 64, "max_width": 4},
 }
-SIDES = {"dcgan": 16, "projected": 32}
+SIDES = {"dcgan": 16, "projected": 32, "stylegan2": 8}
 
 
 def make_generator(side: int) -> keras.Model:
@@ -51,6 +52,8 @@ def make_generator(side: int) -> keras.Model:
 def make_networks(name: str) -> tuple[GanNetworks, keras.Model]:
     """Build the networks, and a generator for the EMA."""
     params, side = NetworkParams(name=name, **{name: NARROW[name]}), SIDES[name]
+    if name == "stylegan2":
+        return build(params, (side, side, 3)), build(params, (side, side, 3)).generator
     networks = GanNetworks(make_generator(side), build(params, (side, side, 3)).discriminator)
     return networks, make_generator(side)
 
@@ -61,12 +64,22 @@ class StepRecorder(keras.callbacks.Callback):
     def __init__(self, delay: float, stop_at: int | None) -> None:
         super().__init__()
         self.delay, self.stop_at, self.losses = delay, stop_at, []
+        self.unequal: list[str] = []
 
     def on_train_batch_end(self, batch, logs=None):
         self.losses.append([float(logs["loss_g"]), float(logs["loss_d"])])
         time.sleep(self.delay)
         if len(self.losses) == self.stop_at:
             signal.raise_signal(signal.SIGTERM)
+
+    def on_train_end(self, logs=None):
+        """List the variables that differ between the devices."""
+        strategy = self.model.distribute_strategy
+        for group, variables in self.model.state().items():
+            for variable in variables:
+                copies = strategy.experimental_local_results(variable.value)
+                if any((copies[0].numpy() != copy.numpy()).any() for copy in copies[1:]):
+                    self.unequal.append(f"{group}/{variable.path}")
 
 
 def probe_replicas(devices: Devices) -> dict[str, np.ndarray]:
@@ -130,7 +143,13 @@ def main(options: dict) -> None:
     named_weights = {f"weight_{i:03d}": array for i, array in enumerate(weights)}
     # A worker that has ended can't take part in reductions.
     probed = probe_replicas(devices) if devices.strategy and not options["stop_at"] else {}
-    np.savez(options["out"], losses=np.array(recorder.losses), **named_weights, **probed)
+    np.savez(
+        options["out"],
+        losses=np.array(recorder.losses),
+        unequal=recorder.unequal,
+        **named_weights,
+        **probed,
+    )
 
 
 if __name__ == "__main__":

@@ -241,3 +241,24 @@ def test_what_counts_only_after_the_end_is_reported(params, text):
     # In a longer run all of it counts.
     longer = TrainParams(**(params | {"epochs": 6, "max_steps": None}))
     assert longer.find_unused(steps_per_epoch=10) == []
+
+
+# As train.py of NVlabs/stylegan2-ada-pytorch computes gamma: resolution, batch size, gamma.
+@pytest.mark.parametrize(("side", "batch", "gamma"), [(256, 32, 0.4096), (1024, 32, 6.5536)])
+def test_r1_auto_is_the_rule_of_stylegan2_ada(side, batch, gamma):
+    params = TrainParams(batch_size=batch, penalty={"r1": "auto", "interval": 16})
+    assert params.resolve(side, side).penalty.r1 == pytest.approx(gamma)
+    # A wide image counts by its pixels; a number stays.
+    assert params.resolve(side // 2, side * 2).penalty.r1 == pytest.approx(gamma)
+    assert TrainParams(penalty={"r1": 3.0}).resolve(side, side).penalty.r1 == 3
+    with pytest.raises(GanvasError, match="it must be a number from 0 or auto"):
+        check_params(TrainParams, {"penalty": {"r1": "automatic"}})
+
+
+def test_the_ema_is_by_decay_or_by_images():
+    assert TrainParams(ema_images=1000).has_ema and TrainParams(ema_decay=0.9).has_ema
+    assert not TrainParams().has_ema
+    with pytest.raises(GanvasError, match=r"set train\.ema_decay=0, or train\.ema_images=null"):
+        check_params(TrainParams, {"ema_images": 1000, "ema_decay": 0.9})
+    with pytest.raises(GanvasError, match=r"set train\.ema_images, or train\.ema_ramp=null"):
+        check_params(TrainParams, {"ema_ramp": 0.05})

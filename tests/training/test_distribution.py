@@ -182,6 +182,29 @@ def test_the_default_network_trains_with_anchors_on_two_devices_and_two_workers(
 
 
 @pytest.mark.exhaustive
+def test_two_devices_train_stylegan2_with_equal_variables(tmp_path):
+    params = {
+        "epochs": 1,
+        "batch_size": 8,
+        "resample_latents": True,
+        "ema_images": 50,
+        "path_length": {"weight": 2.0, "interval": 2},
+        "penalty": {"r1": "auto", "interval": 3},
+        "snapshot_rows": 1,
+    }
+    options = {"network": "stylegan2", "params": params}
+    folders = [tmp_path / name for name in ("one", "two")]
+    (one,) = wait_for_results(folders[0], [launch_worker(folders[0], **options)])
+    (two,) = wait_for_results(
+        folders[1], [launch_worker(folders[1], distribute="mirrored", cpus=2, **options)]
+    )
+    assert len(two["losses"]) == 12 and np.isfinite(two["losses"]).all()
+    # Noise is 0 at first; later devices draw their own, and mix styles by themselves.
+    np.testing.assert_allclose(two["losses"][0], one["losses"][0], rtol=0.1)
+    assert not two["unequal"].size, two["unequal"]
+
+
+@pytest.mark.exhaustive
 def test_a_step_limit_ends_two_workers_at_its_step(tmp_path):
     # Within the second epoch, and between two checks whether a worker must stop.
     params = PARAMS | {"epochs": None, "max_steps": 8}
