@@ -94,7 +94,9 @@ def test_a_step_adds_the_gradient_of_path_lengths_at_intervals(params):
         trained_weights(gan), trained_weights(plain), gradients, strict=True
     ):
         expected = -RATE * INTERVAL * WEIGHT * gradient
-        np.testing.assert_allclose(with_it - without, expected, rtol=1e-3, atol=3e-6)
+        # Weights of the mapping network are about 100, of which float32 rounds the difference.
+        rounding = 3e-7 * max(10, np.abs(without).max())
+        np.testing.assert_allclose(with_it - without, expected, rtol=1e-3, atol=rounding)
     assert max(np.abs(gradient).max() for gradient in gradients) > 1e-3
     assert float(gan.mean_path_length) == pytest.approx(0.9 * 0.5 + 0.1 * mean, rel=1e-5)
     # The next step is not due.
