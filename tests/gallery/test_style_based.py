@@ -2,14 +2,22 @@
 
 import io
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 from ganvas.gallery.app import create_app
 from ganvas.gallery.model_store import ModelStore
+from ganvas.metrics.discriminator_accuracy import compute_logits, compute_logits_among
 from ganvas.networks.config import Stylegan2Params
-from ganvas.networks.sampling import one_hot, sample_latents, slerp
+from ganvas.networks.sampling import (
+    cycle_classes,
+    generate_images,
+    one_hot,
+    sample_latents,
+    slerp,
+)
 from ganvas.networks.stylegan2 import build_stylegan2
 from ganvas.networks.styles import class_mean_styles, map_latents, mean_style, synthesize, truncate
 from shaped_models import save_model, save_networks
@@ -87,6 +95,23 @@ def test_images_on_the_arc_between_two_latents_are_truncated(generators, client)
     labels = weights * one_hot(np.array([2]), 3) + (1 - weights) * one_hot(np.array([0]), 3)
     expected = truncate_styles(generator, path, labels, 0.6)
     assert np.abs(strip.astype(int) - np.concatenate(expected, axis=1)).max() <= 1
+
+
+def test_an_image_is_scored_among_generated_ones(generators, client):
+    # The discriminator compares the images of a batch, and an image alone has no deviation.
+    data, by_name = generators
+    images = [client.get("/api/picture", query_string={"model": BY_CLASS, "seed": 9})]
+    form = {"picture": (io.BytesIO(images[0].data), "a.png"), "model": BY_CLASS, "class": "Pop"}
+    score = client.post("/api/judge", data=form).json["score"]
+    (file,) = data.glob(f"06_models/{BY_CLASS}/discriminator.keras/*/*.keras")
+    discriminator = keras.models.load_model(file)
+    copies, labels = np.repeat(read(images[0])[None], 3, axis=0), np.eye(3, dtype=np.float32)
+    generator = by_name[BY_CLASS]
+    other_labels = cycle_classes(generator, 64)
+    others = generate_images(generator, sample_latents(generator, 64, 0), other_labels)
+    among = compute_logits_among(discriminator, copies, labels, others, other_labels)[1]
+    assert score == pytest.approx(among, abs=1e-4)
+    assert abs(score - compute_logits(discriminator, copies, labels)[1]) > 1e-3
 
 
 def test_all_pages_and_scores_of_a_mixed_gallery(client):

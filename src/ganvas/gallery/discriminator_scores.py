@@ -17,7 +17,9 @@ from ganvas.gallery.real_images import find_collection, validation_positions
 from ganvas.ingestion.class_labels import match_classes
 from ganvas.ingestion.collection import Collection
 from ganvas.ingestion.decode import decode_content
-from ganvas.metrics.discriminator_accuracy import compute_logits
+from ganvas.metrics.discriminator_accuracy import compute_logits, compute_logits_among
+from ganvas.networks.batches import batch_size
+from ganvas.networks.gan_networks import is_style_based
 from ganvas.networks.sampling import cycle_classes, generate_images, sample_latents
 
 logger = logging.getLogger(__name__)
@@ -70,8 +72,21 @@ class ScoreResult(NamedTuple):
 
 @dataclass
 class _References:
+    """A discriminator, and the scores of reference images.
+
+    Attributes:
+        discriminator: See `ganvas.networks.gan_networks.GanNetworks`.
+        generated: Scores of generated images.
+        others: Generated images, and `other_labels` their classes, among which an image is scored
+            if the discriminator compares the images of a batch; else empty.
+        collection: The collection of the real images, if there is one.
+        real: Scores of real images.
+    """
+
     discriminator: keras.Model
     generated: np.ndarray
+    others: np.ndarray
+    other_labels: np.ndarray
     collection: Collection | None = None
     real: np.ndarray = field(default_factory=lambda: np.empty(0))
 
@@ -163,7 +178,7 @@ class DiscriminatorScorer:
         with acquire(self._lock, timeout, RequestTimeoutError):
             references = self._get_references(model)
             images = np.repeat(image[None], len(classes), axis=0)
-            scores = compute_logits(references.discriminator, images, classes).tolist()
+            scores = _score_alone(references, images, classes).tolist()
         by_class = dict(zip(model.class_names, scores, strict=False))
         ranked = tuple(sorted(by_class.items(), key=lambda item: item[1], reverse=True))
         if class_name is None and ranked:
@@ -201,7 +216,10 @@ def _load_references(model: LoadedModel) -> _References:
         if fault := find_archive_fault(file):
             raise ValueError(fault)
         discriminator = keras.models.load_model(file, compile=False)
-        return _References(discriminator, compute_logits(discriminator, images, labels))
+        scores = compute_logits(discriminator, images, labels)
+        # StyleGAN2's discriminator sees the deviation of a batch: 0 for copies of an image.
+        kept = batch_size(model.height, model.width) if is_style_based(model.generator) else 0
+        return _References(discriminator, scores, images[:kept].copy(), labels[:kept])
     except MemoryError:
         raise
     except Exception as error:
@@ -209,6 +227,14 @@ def _load_references(model: LoadedModel) -> _References:
         raise NotFoundError(
             f"The discriminator of '{model.saved.name}' can't be loaded, so it can't score images."
         ) from error
+
+
+def _score_alone(references: _References, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the scores of images that are not a sample, such as copies of one: (n,)."""
+    if not len(references.others):
+        return compute_logits(references.discriminator, images, labels)
+    others = references.others, references.other_labels
+    return compute_logits_among(references.discriminator, images, labels, *others)
 
 
 def _count_references(model: LoadedModel) -> int:
