@@ -6,6 +6,7 @@ import sys
 
 import keras
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from ai_edge_litert.interpreter import Interpreter
@@ -13,9 +14,11 @@ from PIL import Image
 from tf2onnx.graph import Graph
 
 from ganvas.errors import GanvasError
-from ganvas.exporting import FORMATS, MANIFEST, export_generator
+from ganvas.exporting import FORMATS, MANIFEST, build_exported, export_generator
 from ganvas.networks import NetworkParams, build
+from ganvas.networks.batches import as_inputs, to_uint8
 from ganvas.networks.latent_prior import LatentPrior, add_prior
+from ganvas.networks.sampling import cycle_classes, generate_images, sample_latents
 from ganvas.pipelines.export.nodes import export_formats
 from ganvas.pipelines.export.params import ExportParams
 from shaped_models import build_generator
@@ -26,6 +29,7 @@ NETWORKS = {
     "r3gan": {"latent": 6, "width": 4, "max_width": 8, "group_width": 4, "class_embedding": 4},
     "fastgan": {"latent": 6, "generator_width": 4, "discriminator_width": 2, "class_embedding": 4},
     "projected": {"latent": 6, "generator_width": 8, "projection": 4, "head_width": 4},
+    "stylegan2": {"latent": 6, "style": 6, "channel_base": 512, "max_width": 16},
 }
 # Independent of `FORMATS`: calls the runtimes directly.
 RUN = {
@@ -72,6 +76,8 @@ def make_generator(name: str, classes: int) -> keras.Model:
         ("fastgan", 3),
         ("projected", 0),
         ("projected", 3),
+        ("stylegan2", 0),
+        ("stylegan2", 3),
     ],
 )
 def test_runtimes_generate_the_same_images_for_any_batch_size(tmp_path, form, name, classes):
@@ -89,6 +95,52 @@ def test_runtimes_generate_the_same_images_for_any_batch_size(tmp_path, form, na
         images = RUN[form](file, inputs)
         assert images.shape == (count, 32, 32, 3)
         assert np.abs(images - expected).max() <= 1e-3
+
+
+def sample_inputs(generator, count):
+    """Return latents, labels and truncation of so many images, by the names of a file's inputs."""
+    return {
+        "latent": sample_latents(generator, count, seed=5),
+        "classes": cycle_classes(generator, count),
+        "truncation": np.linspace(0.3, 1.8, count, dtype=np.float32)[:, None],
+    }
+
+
+@pytest.mark.parametrize(("name", "classes"), [("dcgan", 0), ("stylegan2", 0), ("stylegan2", 3)])
+def test_exported_generators_truncate_as_generated_images(name, classes):
+    generator = make_generator(name, classes)
+    latents, labels, psi = sample_inputs(generator, 4).values()
+    own = [latents, labels][: len(generator.inputs)]
+    for truncation, inputs, factors in (("input", [*own, psi], psi[:, 0]), (0.6, own, 0.6)):
+        exported = build_exported(generator, truncation)
+        images = to_uint8(np.asarray(exported(as_inputs(inputs))))
+        expected = generate_images(generator, latents, labels, factors).astype(int)
+        assert np.abs(images - expected).max() <= 1
+        whole = generate_images(generator, latents, labels).astype(int)
+        assert np.abs(whole - expected).max() > 5
+
+
+@pytest.mark.slow
+def test_files_of_stylegan2_have_truncation_as_input_and_weights_once(tmp_path):
+    params = {"latent": 6, "style": 16, "channel_base": 4096, "max_width": 64}
+    network = NetworkParams(name="stylegan2", stylegan2=params)
+    generator = build(network, (32, 32, 1), 3).generator
+    export_params = ExportParams(checked=2, truncation="input")
+    manifest = export_formats(generator, {"names": ["a", "b", "c"]}, tmp_path, export_params)
+    assert list(manifest["inputs"]) == ["latent", "classes", "truncation"]
+    inputs = sample_inputs(generator, 3)
+    latents, labels, psi = inputs.values()
+    expected = generate_images(generator, latents, labels, psi[:, 0]).astype(int)
+    for form, entry in manifest["files"].items():
+        images = to_uint8(RUN[form](tmp_path / entry["file"], inputs))
+        assert np.abs(images - expected).max() <= 1
+        # Neither the kernels before they are divided into parts, nor noise with all channels.
+        assert entry["bytes"] < 4 * generator.count_params() + 100_000
+    graph = onnx.load(tmp_path / "generator.onnx").graph
+    constants = {tensor.name for tensor in graph.initializer}
+    filters = [node.input[1] for node in graph.node if node.op_type == "Conv"]
+    assert len(filters) > 10 and constants.issuperset(filters)
+    assert {tensor.data_type for tensor in graph.initializer} <= {1, 6, 7}
 
 
 @pytest.mark.slow

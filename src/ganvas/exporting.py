@@ -12,16 +12,20 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from unittest.mock import patch
 
 import keras
 import numpy as np
+from keras import KerasTensor, ops
 
 from ganvas.errors import GanvasError
 from ganvas.extras import install_command
 from ganvas.networks.batches import as_inputs, batch_size
+from ganvas.networks.equalized import make_one
+from ganvas.networks.gan_networks import is_style_based
 from ganvas.networks.sampling import cycle_classes, sample_latents
+from ganvas.networks.styles import class_mean_styles
 
 # Seed of the latents on which files are compared with the generator.
 SEED = 0
@@ -29,6 +33,11 @@ SEED = 0
 CATCH_ERRORS = "TF2ONNX_CATCH_ERRORS"
 # File that describes the exported ones, which the catalog saves after them.
 MANIFEST = "export.json"
+# Name of the input for truncation, and what it is compared with from the first image to the last.
+TRUNCATION_INPUT, TRUNCATION_RANGE = "truncation", (0.5, 1.5)
+
+# A number for all images of a file, or a further input of the file.
+Truncation = float | Literal["input"]
 
 
 class Format(NamedTuple):
@@ -68,7 +77,12 @@ FORMATS = {
 
 
 def export_generator(
-    generator: keras.Model, formats: Sequence[str], folder: Path, checked: int, tolerance: float
+    generator: keras.Model,
+    formats: Sequence[str],
+    folder: Path,
+    checked: int,
+    tolerance: float,
+    truncation: Truncation = 1.0,
 ) -> dict[str, tuple[Path, float]]:
     """Export a generator, and check that every file generates the same images.
 
@@ -80,6 +94,7 @@ def export_generator(
             requested and the earlier manifest are removed, so that none of another generator stays.
         checked: Number of images to compare.
         tolerance: Maximum difference of any channel, of values in [-1, 1].
+        truncation: See `build_exported`.
 
     Returns:
         For each format, the file and the largest difference found.
@@ -99,7 +114,7 @@ def export_generator(
     unfinished = {name: files[name].with_name(f".partial.{files[name].name}") for name in runtimes}
     try:
         # Write and check all formats before any file is replaced.
-        differences = _write_all(generator, runtimes, unfinished, checked, tolerance)
+        differences = _write_all(generator, runtimes, unfinished, checked, tolerance, truncation)
         (folder / MANIFEST).unlink(missing_ok=True)
         for name, file in files.items():
             if name in unfinished:
@@ -118,13 +133,19 @@ def _write_all(
     files: dict[str, Path],
     checked: int,
     tolerance: float,
+    truncation: Truncation,
 ) -> dict[str, float]:
     """Write a file for each format; return its largest difference from the generator's images."""
     differences = {}
+    inputs = [sample_latents(generator, checked, SEED), cycle_classes(generator, checked)]
+    inputs = inputs[: len(generator.inputs)]
+    if truncation == "input":
+        inputs.append(np.linspace(*TRUNCATION_RANGE, checked, dtype=np.float32)[:, None])
+    expected = generator if truncation == 1 else build_exported(generator, truncation)
     for name, file in files.items():
-        _write(_replace_grouped_convolutions(generator), file, FORMATS[name].batch, name)
+        _write(build_exported(generator, truncation), file, FORMATS[name].batch, name)
         run = partial(FORMATS[name].run, runtimes[name], file)
-        differences[name] = _measure_difference(generator, run, checked)
+        differences[name] = _measure_difference(expected, run, inputs)
         # Not `>`, which NaN would pass.
         if not differences[name] <= tolerance:
             raise GanvasError(
@@ -136,20 +157,74 @@ def _write_all(
 
 
 def _measure_difference(
-    generator: keras.Model, run: Callable[[dict[str, np.ndarray]], np.ndarray], checked: int
+    generator: keras.Model,
+    run: Callable[[dict[str, np.ndarray]], np.ndarray],
+    inputs: list[np.ndarray],
 ) -> float:
     """Return the largest difference between a file's images and the generator's."""
-    latents, classes = sample_latents(generator, checked, SEED), cycle_classes(generator, checked)
     size = batch_size(*generator.output_shape[1:3])
     largest = 0.0
     # Batch by batch, since many large images may not fit into memory.
-    for start in range(0, checked, size):
-        inputs = [x[start : start + size] for x in (latents, classes)][: len(generator.inputs)]
-        expected = generator.predict(as_inputs(inputs), batch_size=size, verbose=0)
-        named = {tensor.name: x for tensor, x in zip(generator.inputs, inputs, strict=True)}
+    for start in range(0, len(inputs[0]), size):
+        batch = [x[start : start + size] for x in inputs]
+        expected = generator.predict(as_inputs(batch), batch_size=size, verbose=0)
+        named = {tensor.name: x for tensor, x in zip(generator.inputs, batch, strict=True)}
         # Of NaN, Python's `max` may return the other number.
         largest = float(np.maximum(largest, np.abs(run(named) - expected).max()))
     return largest
+
+
+def build_exported(generator: keras.Model, truncation: Truncation) -> keras.Model:
+    """Return a generator as it is exported: of truncated images, with the weights of the given one.
+
+    Args:
+        generator: See `ganvas.networks.gan_networks.GanNetworks`.
+        truncation: That of `ganvas.networks.sampling.generate_batches`: of style-based generators
+            the factor of the styles' distance to their mean, of others a factor of the latents. A
+            number, or "input": a further input `truncation` of shape (N, 1), the last one.
+    """
+    inputs = [keras.Input(x.shape[1:], name=x.name) for x in generator.inputs]
+    latents, *labels = inputs
+    factor: float | KerasTensor
+    if truncation == "input":
+        factor = keras.Input((1,), name=TRUNCATION_INPUT)
+        inputs.append(factor)
+    else:
+        factor = truncation
+    if is_style_based(generator):
+        images = _synthesize(generator, latents, labels, factor)
+    else:
+        plain = _replace_grouped_convolutions(generator)
+        if truncation == 1:
+            return plain
+        images = plain([latents * factor, *labels] if labels else latents * factor)
+    return keras.Model(inputs if len(inputs) > 1 else latents, images, name=generator.name)
+
+
+def _synthesize(
+    generator: keras.Model,
+    latents: KerasTensor,
+    labels: list[KerasTensor],
+    factor: float | KerasTensor,
+) -> KerasTensor:
+    """Return images of styles that are moved towards the mean, with classes that of the class."""
+    one = make_one(latents)
+    mapping, synthesis = generator.get_layer("mapping"), generator.get_layer("synthesis")
+    mean = generator.get_layer("style_mean")(one)
+    # A constant, since the input may have the name of this layer.
+    psi = np.asarray(generator.get_layer("truncation").kernel)
+    w = mapping([latents, *labels] if labels else latents)
+    if not (isinstance(factor, float) and factor == 1):
+        class_mean = ops.matmul(labels[0], class_mean_styles(generator)) if labels else mean
+        w = class_mean + factor * (w - class_mean)
+    # The stored ψ acts last, as in `ganvas.networks.styles`.
+    styles = mean + (ops.expand_dims(w, 1) - mean) * psi
+    # Also 1, but LiteRT's converter doesn't know: it would store the sum of noise and biases, with
+    # the channels of the feature maps, which is larger than all weights.
+    hidden_one = ops.cast(ops.square(ops.sum(latents)) >= 0, "float32")
+    names = [x.name.removeprefix("noise_") for x in synthesis.inputs[1:]]
+    noises = [generator.get_layer(f"{name}_noise_const")(one) * hidden_one for name in names]
+    return synthesis([styles, *noises])
 
 
 def _write(generator: keras.Model, file: Path, batch: int | None, name: str) -> None:
@@ -158,6 +233,9 @@ def _write(generator: keras.Model, file: Path, batch: int | None, name: str) -> 
         for tensor in generator.inputs
     ]
     signature = [specs] if len(specs) > 1 else specs
+    # Keras exports only models that have been called.
+    zeros = [np.zeros((1, *tensor.shape[1:]), np.float32) for tensor in generator.inputs]
+    generator.predict(as_inputs(zeros), verbose=0)
     with warnings.catch_warnings(), _graph_in_place() if name == "onnx" else nullcontext():
         # Keras warns of inputs passed as a tuple, tf2onnx of NumPy's names.
         warnings.simplefilter("ignore", UserWarning)
@@ -203,9 +281,6 @@ def _replace_grouped_convolutions(generator: keras.Model) -> keras.Model:
         if getattr(layer, "groups", 1) > 1:
             weights[0] = _ungroup_kernel(weights[0], layer.groups)
         plain.get_layer(layer.name).set_weights(weights)
-    # Keras exports only models that have been called.
-    zeros = [np.zeros((1, *tensor.shape[1:]), np.float32) for tensor in plain.inputs]
-    plain.predict(as_inputs(zeros), verbose=0)
     return plain
 
 

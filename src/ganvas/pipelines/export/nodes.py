@@ -26,9 +26,11 @@ def export_formats(
         GanvasError: A format's packages are missing, or its file generates other images.
     """
     # Keras takes seconds to import, and Kedro imports this module for every command.
-    from ganvas.exporting import FORMATS, SEED, export_generator
+    from ganvas.exporting import FORMATS, SEED, TRUNCATION_INPUT, export_generator
 
-    written = export_generator(generator, params.formats, folder, params.checked, params.tolerance)
+    written = export_generator(
+        generator, params.formats, folder, params.checked, params.tolerance, params.truncation
+    )
     files = {}
     for name, (file, difference) in written.items():
         logger.info("%s matches the generator within %.1e: %s", name, difference, file)
@@ -46,10 +48,16 @@ def export_formats(
             "values": "one-hot, or weights that add up to 1",
             "classes": classes["names"],
         }
+    if params.truncation == "input":
+        inputs[TRUNCATION_INPUT] = {
+            "shape": [None, 1],
+            "values": "1: none; below 1: more typical, less varied images",
+        }
     height, width, channels = generator.output_shape[1:]
     return {
         "files": files,
         "inputs": inputs,
+        "truncation": params.truncation,
         "output": {
             "shape": [None, height, width, channels],
             "height": height,
