@@ -21,8 +21,8 @@ from ganvas.presets import split_names
 from ganvas.project_params import ProjectParams
 from projects import load_config, make_loader, read_option, write_parameters
 
-PRESETS = ["artworks", "celeba", "faces", "fastgan", "gpu", "keras_faces", "r3gan", "wikiart"]
-TRAINING = {"fastgan", "gpu", "r3gan"}
+TRAINING = {"fastgan", "gpu", "r3gan", "stylegan2"}
+PRESETS = sorted({"artworks", "celeba", "faces", "keras_faces", "wikiart"} | TRAINING)
 
 
 def add_preset(project: Path, name: str, params: dict[str, object]) -> None:
