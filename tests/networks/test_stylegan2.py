@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from ganvas.networks import NetworkParams, build
+from ganvas.networks.batches import to_uint8
 from ganvas.networks.config import Stylegan2Params
 from ganvas.networks.gan_networks import GanNetworks, is_style_based
 from ganvas.networks.stylegan2 import build_stylegan2
+from ganvas.networks.styles import has_noise, map_latents, synthesize
 
 NARROW = Stylegan2Params(channel_base=128, max_width=8, latent=6, style=8, group=2)
 
@@ -205,3 +207,22 @@ def test_half_precision_is_near_float32_and_finite(precision):
     images = np.asarray(synthesis([styles, *noises]))
     assert np.isfinite(images).all() and np.ptp(images) > 1
     assert np.abs(images).max() <= 3 * 256
+
+
+def test_a_generator_without_noise_has_no_weights_for_it(tmp_path):
+    networks = build_stylegan2(NARROW.model_copy(update={"noise": False}), (16, 16, 3))
+    generator = networks.generator
+    assert not has_noise(generator)
+    assert has_noise(build_stylegan2(NARROW, (16, 16, 3)).generator)
+    assert not [w.path for w in generator.weights if "noise" in w.path]
+    latents = np.random.default_rng(0).standard_normal((3, 6)).astype(np.float32)
+    file = tmp_path / "generator.keras"
+    generator.save(file)
+    saved = keras.saving.load_model(file, safe_mode=True)
+    images = np.asarray(generator(latents))
+    assert np.ptp(images) > 1e-3
+    np.testing.assert_array_equal(saved(latents), images)
+    styles = map_latents(generator, latents)
+    np.testing.assert_array_equal(synthesize(generator, styles), to_uint8(images))
+    mixed = networks.training_generator(latents, training=True)
+    assert mixed.shape == images.shape

@@ -275,6 +275,7 @@ class Stylegan2Params(Params):
     group: int | None = Field(None, ge=1, le=1024)
     architecture: Literal["residual", "plain"] | None = None
     style_mixing: float | None = Field(None, ge=0, le=1)
+    noise: bool = True
     half_precision_maps: int = Field(4, ge=0, le=16)
     clamp: float | None = Field(None, gt=0)
     freeze_layers: int = Field(0, ge=0, le=64)

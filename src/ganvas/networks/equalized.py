@@ -142,7 +142,7 @@ def modulated_convolution(
     style: KerasTensor,
     channels: int,
     name: str,
-    noise: KerasTensor,
+    noise: KerasTensor | None,
     *,
     double: bool = False,
     clamp: float | None = None,
@@ -158,7 +158,7 @@ def modulated_convolution(
         style: (N, W).
         channels: Number of output channels.
         name: Prefix of its weights' names.
-        noise: (N or 1, H, W, 1), twice the sides with `double`.
+        noise: (N or 1, H, W, 1), twice the sides with `double`; None: no noise.
         double: Whether to double the sides, with a low-pass filter.
         clamp: Largest absolute value; None: no limit.
 
@@ -179,10 +179,11 @@ def modulated_convolution(
         y = _double_convolution(x, kernel)
     else:
         y = ops.conv(x, ops.cast(kernel, x.dtype), padding="same")
-    strength = make_weight(one, f"{name}_noise_strength", (1,), stddev=0)
     offset = make_weight(one, f"{name}_bias", (channels,), stddev=0)
     y = y * ops.cast(ACTIVATION_GAIN * factors[:, None, None, :], x.dtype)
-    y = y + ops.cast(noise * (ACTIVATION_GAIN * strength), x.dtype)
+    if noise is not None:
+        strength = make_weight(one, f"{name}_noise_strength", (1,), stddev=0)
+        y = y + ops.cast(noise * (ACTIVATION_GAIN * strength), x.dtype)
     y = ops.leaky_relu(y + ops.cast(ACTIVATION_GAIN * offset, x.dtype), SLOPE)
     return y if clamp is None else ops.clip(y, -clamp, clamp)
 

@@ -16,10 +16,12 @@ uses by name:
 - `style_mean`: kernel (1, W), the mean style, and `truncation`: kernel (1, L, 1), ψ for each layer
   of the synthesis network, 1 unless someone sets it.
 - `<layer>_noise_const`: kernels (1, h, w, 1), the noise of images that are not of training.
-- `synthesis`: styles (N, L, W) and a list of noise (N or 1, h, w, 1) to images (N, H, W, C).
+- `synthesis`: styles (N, L, W) and a list of noise (N or 1, h, w, 1), empty for a generator without
+  noise, to images (N, H, W, C).
 """
 
 import re
+from itertools import zip_longest
 from math import sqrt
 
 import keras
@@ -119,7 +121,10 @@ def _mapping_layer(one: KerasTensor, x: KerasTensor, units: int, name: str) -> K
 def _build_synthesis(
     params: ResolvedStylegan2Params, image_shape: tuple[int, int, int]
 ) -> keras.Model:
-    """Build the network from styles (N, L, W), and noise for each 3×3 convolution, to images."""
+    """Build the network from styles (N, L, W), and noise for each 3×3 convolution, to images.
+
+    Without noise its only input is [styles].
+    """
     *image_size, image_channels = image_shape
     (height, width), doublings = smallest_map(*image_size), count_doublings(*image_size)
     channels = params.list_channels(*image_size)
@@ -127,9 +132,10 @@ def _build_synthesis(
     noises = [
         keras.Input((height << n, width << n, 1), name=f"noise_{name}")
         for name, n in list_convolutions(doublings)
+        if params.noise
     ]
     one = make_one(styles)
-    used = iter(zip(noises, range(2 * doublings + 1), strict=True))
+    used = iter(zip_longest(noises, range(2 * doublings + 1)))
 
     def convolve(x: KerasTensor, name: str, width: int, double: bool) -> KerasTensor:
         noise, number = next(used)

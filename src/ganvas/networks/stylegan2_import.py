@@ -87,7 +87,7 @@ class ImportedNetworks(NamedTuple):
             exclude={"config", "style_mixing", "half_precision_maps", "freeze_layers"}
         )
         # Those that a preset, the profile or the size may set otherwise, whatever they are.
-        always = {"latent", "style", "mapping_layers", "max_width", "channel_base"}
+        always = {"latent", "style", "mapping_layers", "max_width", "channel_base", "noise"}
         return {"network.name": "stylegan2"} | {
             f"network.stylegan2.{key}": value
             for key, value in chosen.items()

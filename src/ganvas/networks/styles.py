@@ -37,6 +37,11 @@ def count_layers(generator: Model) -> int:
     return generator.get_layer("synthesis").inputs[0].shape[1]
 
 
+def has_noise(generator: Model) -> bool:
+    """Return whether a style-based generator adds noise to its feature maps."""
+    return len(generator.get_layer("synthesis").inputs) > 1
+
+
 def group_layers(count: int) -> dict[str, range]:
     """Return the groups of `count` layers, as in the papers, without those that have none.
 

@@ -20,6 +20,7 @@ from ganvas.networks.styles import (
     GROUPS,
     class_mean_styles,
     count_layers,
+    has_noise,
     group_layers,
     map_latents,
     mean_styles,
@@ -95,6 +96,11 @@ def _check_styles(generator: Model, params: SampleParams) -> None:
             )
         if params.style_mixing.rows:
             select_layers(params.style_mixing.layers, layers)
+        if params.noise != "const" and not has_noise(generator):
+            raise GanvasError(
+                f"sample.noise={params.noise} needs a generator with noise, and this one was trained "
+                "with network.stylegan2.noise=false: leave the parameter out."
+            )
         return
     default = SampleParams()
     for name in ("truncation_cutoff", "truncation_mean", "noise", "style_mixing"):
