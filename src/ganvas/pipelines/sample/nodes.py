@@ -98,8 +98,8 @@ def _check_styles(generator: Model, params: SampleParams) -> None:
             select_layers(params.style_mixing.layers, layers)
         if params.noise != "const" and not has_noise(generator):
             raise GanvasError(
-                f"sample.noise={params.noise} needs a generator with noise, and this one was trained "
-                "with network.stylegan2.noise=false: leave the parameter out."
+                f"sample.noise={params.noise} needs a generator with noise, and this one has none "
+                "(network.stylegan2.noise=false): leave the parameter out."
             )
         return
     default = SampleParams()
