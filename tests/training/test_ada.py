@@ -109,6 +109,14 @@ def test_probability_0_leaves_images_of_any_dtype_unchanged_but_for_filtering(ch
     np.testing.assert_allclose(ada(images, "bgcfnc", 0.0, make_seed()), images, atol=2e-6)
 
 
+def test_a_graph_resamples_no_image_that_is_not_moved():
+    seed, probability = make_seed(), tf.Variable(0.0)
+    augmented = tf.function(lambda images: ada(images, "bgc", probability, seed))
+    np.testing.assert_array_equal(augmented(IMAGES), IMAGES)
+    probability.assign(1.0)
+    assert np.abs(augmented(IMAGES) - IMAGES).max() > 0.1
+
+
 @pytest.mark.parametrize("channels", [1, 4])
 def test_images_of_any_channels_are_changed_alike_but_for_alpha(channels):
     images = RNG.uniform(-1, 1, (3, 24, 32, 1)).astype(np.float32)

@@ -74,6 +74,9 @@ class Motion(NamedTuple):
     offset: KerasTensor
 
 
+NEUTRAL = Motion(0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0)
+
+
 def draw_motion(
     count: int | KerasTensor,
     probability: float | KerasTensor,
@@ -121,7 +124,9 @@ def move(images: KerasTensor, motion: Motion, static_shapes: bool = False) -> Ke
     """
     matrix = inverse_matrices(motion, *images.shape[1:3])
     # Resampling changes nothing but roundings if no image is moved, as while the probability is 0.
-    is_moved = ops.any(matrix != ops.eye(2, 3))
+    # Asked of the draws, since the matrix has roundings in a graph.
+    pairs = zip(motion, NEUTRAL, strict=True)
+    is_moved = functools.reduce(ops.logical_or, [ops.any(draw != value) for draw, value in pairs])
     return ops.cond(is_moved, lambda: resample(images, matrix, static_shapes), lambda: images)
 
 
