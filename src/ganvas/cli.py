@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 run = copy.copy(kedro_run)
 run.callback = in_one_sentence(check_options(cast(Callable[..., Any], kedro_run.callback)))
 run.params = replace_callbacks(kedro_run.params)
-run.short_help = "Run the project's pipelines, by default all on a sample collection."
+run.short_help = "Run pipelines, by default all on a sample collection."
 replace_commands()
 
 

@@ -11,7 +11,7 @@ from ganvas.run_options import make_config_loader, read_params, refuse_empty
 _filled = in_one_sentence(refuse_empty(None))
 
 
-@click.command(short_help="List which epochs of a run are kept, and mark epochs to keep.")
+@click.command(short_help="List which epochs of a run are kept, and mark others.")
 @click.option(
     "--mark", multiple=True, type=click.IntRange(min=1), help="Epoch to keep for good; repeatable."
 )

@@ -67,6 +67,7 @@ def test_parameters_are_those_that_build_the_networks(imported):
         "network.stylegan2.mapping_layers": 2,
         "network.stylegan2.channel_base": 256,
         "network.stylegan2.max_width": 16,
+        "network.stylegan2.noise": True,
     }
 
 
@@ -145,7 +146,7 @@ def test_what_is_no_export_is_refused(tmp_path):
     assert refused(good[: len(good) // 2]).startswith("FILE is no complete .npz file")
     assert refused(b"\x80\x04pickle").startswith("FILE is no complete .npz file: it may be a")
     # A flipped bit in the configuration.
-    place = good.index(b"img_resolution")
+    place = good.index("img_resolution".encode("utf-32-le"))
     assert refused(good[:place] + b"X" + good[place + 1 :]).startswith(
         "FILE can't be read (Bad CRC"
     )

@@ -7,7 +7,7 @@ import pytest
 
 from ganvas.base_params import flatten
 from ganvas.errors import GanvasError
-from ganvas.pipelines.train.params import IDENTITY, identifying_network
+from ganvas.pipelines.train.params import identifying_network, identifying_parameters
 from ganvas.sweeps.plan import (
     Settings,
     _flatten,
@@ -115,7 +115,7 @@ def test_a_run_with_a_checkpoint_resumes(settings):
     identity = {
         "data": {"images": "0", "size": 32, "crop": "center", "align": "none"},
         "network": identifying_network(params.network),
-        "train": params.train.model_dump(mode="json", include=IDENTITY),
+        "train": identifying_parameters(params.train),
     }
     folder = settings.root / "data/06_models/sample/dcgan/checkpoints/0123"
     folder.mkdir(parents=True)

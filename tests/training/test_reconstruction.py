@@ -108,9 +108,9 @@ def test_quarters_are_cut_and_pixels_left_out_or_repeated():
 
 
 def test_gradient_penalties_are_refused():
-    encoder = keras.Sequential([keras.Input((2,)), keras.layers.BatchNormalization()])
+    encoder = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.BatchNormalization()])
     encoder.name = "encoder"
-    images = keras.Input((2,))
+    images = keras.Input((4, 4, 3))
     with pytest.raises(GanvasError, match="batch norm"):
         ReconstructingAdversary(
             keras.Model(images, encoder(images)), TrainParams(penalty={"r1": 1.0})

@@ -125,7 +125,8 @@ class GAN(keras.Model):
             if self.is_style_based
             else with_fused_norms(self.training_generator)
         )
-        self.mean_path_length = state_variable("mean_path_length", 0.0)
+        if params.path_length.weight:
+            self.mean_path_length = state_variable("mean_path_length", 0.0)
         # Batch norm's moving averages belong to the generator, and must follow its images alone.
         self.fused_decoder = decoder and with_fused_norms(decoder, update_statistics=False)
         self.ada_sign_sum = state_variable("ada_sign_sum", 0.0)
