@@ -13,7 +13,7 @@ from ganvas.training.config import TrainParams
 from ganvas.training.dataset import TrainingSet
 from ganvas.training.trainer import train
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eager")]
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive, pytest.mark.usefixtures("eager")]
 
 NARROW = Stylegan2Params(channel_base=64, max_width=4, latent=6, style=5, mapping_layers=2)
 # Three steps an epoch.
