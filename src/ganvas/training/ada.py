@@ -31,33 +31,6 @@ from ganvas.training.config import AdaSet
 LETTERS = {"b": "blit", "g": "geom", "c": "color", "f": "filter", "n": "noise"}
 
 
-def ada(
-    images: KerasTensor,
-    transforms: AdaSet,
-    probability: float | KerasTensor,
-    seed: keras.random.SeedGenerator,
-) -> KerasTensor:
-    """Apply each transform of a set to each image with a probability, independently.
-
-    Args:
-        images: (N, H, W, C) in [-1, 1], of any float dtype: gray (C = 1), RGB (3) or RGB with
-            alpha (4). N may be unknown.
-        transforms: Name of the set, such as "bgc".
-        probability: Probability of each transform for each image, a scalar.
-        seed: Source of all random numbers.
-
-    Returns:
-        Images of the same shape and dtype; values may leave [-1, 1].
-
-    Example:
-        >>> seed = keras.random.SeedGenerator(0)
-        >>> ada(keras.ops.zeros((4, 64, 64, 3)), "bgc", 0.5, seed).shape
-        TensorShape([4, 64, 64, 3])
-    """
-    (augmented,) = ada_alike([images], transforms, probability, seed)
-    return augmented
-
-
 def ada_alike(
     batches: list[KerasTensor],
     transforms: AdaSet,
@@ -65,14 +38,25 @@ def ada_alike(
     seed: keras.random.SeedGenerator,
     static_shapes: bool = False,
 ) -> list[KerasTensor]:
-    """Augment as `ada` does, with the same random numbers for the i-th image of each batch.
+    """Apply each transform of a set to each image with a probability, independently.
+
+    The i-th images of all batches are transformed by the same random numbers.
 
     Args:
-        batches: Batches of the same shape (N, H, W, C).
-        transforms: As for `ada`.
-        probability: As for `ada`.
-        seed: As for `ada`.
+        batches: Batches of the same shape (N, H, W, C) in [-1, 1], of any float dtype: gray
+            (C = 1), RGB (3) or RGB with alpha (4). N may be unknown.
+        transforms: Name of the set, such as "bgc".
+        probability: Probability of each transform for each image, a scalar.
+        seed: Source of all random numbers.
         static_shapes: Whether XLA compiles it, which requires static shapes; slower.
+
+    Returns:
+        Batches of the same shapes and dtypes; values may leave [-1, 1].
+
+    Example:
+        >>> seed = keras.random.SeedGenerator(0)
+        >>> ada_alike([keras.ops.zeros((4, 64, 64, 3))], "bgc", 0.5, seed)[0].shape
+        TensorShape([4, 64, 64, 3])
     """
     groups = list_groups(transforms)
     dtype, first = batches[0].dtype, batches[0]
