@@ -343,6 +343,16 @@ def test_a_run_that_was_cut_short_is_reproduced_by_its_steps(training, reason):
     assert reproduction_command(summary | {"ended_by": "steps"}) == command
 
 
+def test_the_command_of_an_earlier_run_has_the_present_name_of_its_augmentation(training):
+    command = "kedro run --params=train.augment.name=ada,train.seed=3"
+    parameters = {"train": {"augment": {"name": "ada", "policy": ["color"]}}}
+    earlier = training | {"command": command, "parameters": parameters, "ended_by": "steps"}
+    expected = "kedro run --params=train.augment.name=adaptive_diffaugment,train.seed=3"
+    assert reproduction_command(earlier) == expected
+    parameters = {"train": {"augment": {"name": "ada", "set": "bgc", "policy": ["color"]}}}
+    assert reproduction_command(earlier | {"parameters": parameters}) == command
+
+
 def test_a_command_with_a_list_keeps_it_when_it_is_limited(training):
     command = join_params({"train.augment.policy": ["color", "a, b"], "train.max_steps": 9})
     summary = training | {"ended_by": "time", "command": shlex.join(["kedro", "run", command])}

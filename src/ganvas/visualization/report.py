@@ -317,12 +317,31 @@ def reproduction_command(training: dict[str, Any]) -> str | None:
         >>> reproduction_command(training | {"steps": 500})
         'kedro run --params=train.seed=1,train.max_steps=500,train.max_minutes=null'
     """
+    command = recorded_command(training)
+    if command is None or "steps" not in training or training["ended_by"] not in CUT_SHORT:
+        return command
+    limits = {"train.max_steps": str(training["steps"]), "train.max_minutes": "null"}
+    return set_params(command, limits)
+
+
+def recorded_command(training: dict[str, Any]) -> str | None:
+    """Return the command of a run as this version understands it; None if there is no record.
+
+    What earlier versions called `ada` has another name now, and by the old one is another run.
+
+    Example:
+        >>> augment = {"name": "ada", "policy": ["color"]}
+        >>> training = {"command": "kedro run", "parameters": {"train": {"augment": augment}}}
+        >>> recorded_command(training)
+        'kedro run --params=train.augment.name=adaptive_diffaugment'
+    """
     # Runs of earlier versions have recorded passwords.
     command = redact(training.get("command"))
-    if command is None or "steps" not in training:
-        return None if command is None else str(command)
-    limits = {"train.max_steps": str(training["steps"]), "train.max_minutes": "null"}
-    return str(command if training["ended_by"] not in CUT_SHORT else set_params(command, limits))
+    if command is None:
+        return None
+    parameters, key = flatten(training.get("parameters", {})), "train.augment.name"
+    name = with_present_names(parameters).get(key)
+    return str(command) if name == parameters.get(key) else set_params(command, {key: name})
 
 
 def describe_presets(training: dict[str, Any]) -> str | None:

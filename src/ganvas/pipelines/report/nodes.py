@@ -44,7 +44,6 @@ from ganvas.pipelines.evaluate.nodes import check_shapes
 from ganvas.pipelines.report.params import ReportParams
 from ganvas.pipelines.report.verdict import assess_run
 from ganvas.recorded_command import set_params
-from ganvas.redaction import redact
 from ganvas.training.kept_epochs import (
     HIGHER_IS_BETTER,
     find_started,
@@ -61,7 +60,7 @@ from ganvas.visualization.label_fonts import replace_undrawable
 from ganvas.visualization.model_card import render_card
 from ganvas.visualization.progress_strip import collect_frames, draw_strip, read_strip
 from ganvas.visualization.reduced_images import as_cells
-from ganvas.visualization.report import ReportImages, render_report
+from ganvas.visualization.report import ReportImages, recorded_command, render_report
 
 logger = logging.getLogger(__name__)
 
@@ -332,11 +331,11 @@ def write_epochs_page(
 
 
 def _select_command(training_summary: dict[str, Any], epoch: int) -> str:
-    command = redact(training_summary.get("command"))
+    command = recorded_command(training_summary)
     if command is None:
         # Earlier versions recorded none.
         return write_select_command(epoch)
-    words = shlex.split(set_params(str(command), {"select.epoch": str(epoch)}))
+    words = shlex.split(set_params(command, {"select.epoch": str(epoch)}))
     words = [*words[:-1], "--pipelines=select,evaluate,report", words[-1]]
     return shlex.join(words)
 
