@@ -76,6 +76,17 @@ class _BaseNetworkParams(Params):
         self.chosen.check_if_chosen()
         return self
 
+    def limit_values(self, precision: str) -> Self:
+        """Return parameters of float32 networks that limit values as those of a precision do.
+
+        Args:
+            precision: Name of the dtype policy in which the network is trained.
+        """
+        chosen = self.chosen
+        if not isinstance(chosen, Stylegan2Params):
+            return self
+        return self.model_copy(update={self.name: chosen.limit_values(precision)})
+
     @property
     def folder(self) -> str:
         """Name of the folders of its models and metrics."""

@@ -4,7 +4,7 @@ They are apart from the networks, since parameters are validated by every comman
 seconds to import.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
@@ -16,6 +16,8 @@ from ganvas.image_shape import LARGEST, STEP, count_doublings, describe_size
 Widths = list[Annotated[int, Field(ge=1, le=4096)]]
 # Halvings of the image at which DCGAN's channels stop to double: those of 256 pixels.
 DOUBLED_HALVINGS = 6
+# Largest absolute value after a convolution of StyleGAN2 in half precision.
+HALF_PRECISION_CLAMP = 256.0
 # Factors of the sides of images for a backbone.
 INPUT_SCALES = (0.25, 0.5, 1, 2, 4, 8)
 INPUT_SCALE_TEXT = "0.25, 0.5, 1, 2, 4 or 8"
@@ -279,6 +281,20 @@ class Stylegan2Params(Params):
     half_precision_maps: int = Field(4, ge=0, le=16)
     clamp: float | None = Field(None, gt=0)
     freeze_layers: int = Field(0, ge=0, le=64)
+
+    def limit_values(self, precision: str) -> Self:
+        """Return the parameters with the limit of values that a precision needs.
+
+        Args:
+            precision: Name of Keras's dtype policy.
+
+        Example:
+            >>> Stylegan2Params().limit_values("mixed_float16").clamp
+            256.0
+        """
+        if precision == "float32" or self.clamp is not None or not self.half_precision_maps:
+            return self
+        return self.model_copy(update={"clamp": HALF_PRECISION_CLAMP})
 
     def resolve(self, height: int, width: int) -> "ResolvedStylegan2Params":
         """Return the parameters with the configuration's values in place of None.

@@ -1,6 +1,6 @@
 """The generator and discriminator that every network's file builds."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ganvas.keras_types import Model
 
@@ -59,3 +59,38 @@ def reconstructs_real_images(discriminator: Model) -> bool:
 def is_style_based(generator: Model) -> bool:
     """Return whether a generator has the parts of `ganvas.networks.stylegan2`."""
     return {"mapping", "synthesis"} <= {layer.name for layer in generator.layers}
+
+
+def align_weights(network: Model, other: Model) -> list[Any]:
+    """Return the weights of a network in the order of those of another with the same layers.
+
+    Keras orders weights by layers, and these by the graph, which has more operations in half
+    precision. Networks whose layers have other names are built alike, and so is their order.
+
+    Args:
+        network: The network whose weights are returned.
+        other: One with layers of the same names or, built alike in the same precision, of others.
+    """
+    named, names = _name_weights(network), _name_weights(other)
+    by_id = {id(weight): name for name, weight in names.items()}
+    if named.keys() != names.keys() or by_id.keys() != {id(weight) for weight in other.weights}:
+        return list(network.weights)
+    return [named[by_id[id(weight)]] for weight in other.weights]
+
+
+def copy_weights(source: Model, target: Model) -> None:
+    """Copy all weights of a network to another with the same layers, in any precision."""
+    for weight, value in zip(align_weights(target, source), source.get_weights(), strict=True):
+        weight.assign(value)
+
+
+def _name_weights(model: Model, path: tuple[str, ...] = ()) -> dict[tuple[Any, ...], Any]:
+    """Return weights by the names of their layers and of the models that these are in."""
+    named: dict[tuple[Any, ...], Any] = {}
+    for layer in model.layers:
+        at = (*path, layer.name)
+        if hasattr(layer, "layers"):
+            named |= _name_weights(layer, at)
+        else:
+            named |= {(*at, number): weight for number, weight in enumerate(layer.weights)}
+    return named

@@ -48,8 +48,6 @@ MAPPING_MULTIPLIER = 0.01
 BLOCK = re.compile(r"b\d+_")
 # Layers of the discriminator's mapping of classes.
 CLASS_LAYERS = 8
-# Largest absolute value after a convolution in half precision.
-HALF_PRECISION_CLAMP = 256.0
 
 
 def build_stylegan2(
@@ -70,7 +68,8 @@ def build_stylegan2(
         >>> networks.generator(keras.ops.zeros((2, 64))).shape
         TensorShape([2, 64, 64, 3])
     """
-    resolved = _limit_values(params.resolve(*image_shape[:2]))
+    precision = keras.config.dtype_policy().name
+    resolved = params.resolve(*image_shape[:2]).limit_values(precision)
     mapping = _build_mapping(resolved, classes)
     synthesis = _build_synthesis(resolved, image_shape)
     discriminator = _build_discriminator(resolved, image_shape, classes)
@@ -80,14 +79,6 @@ def build_stylegan2(
         discriminator,
         training_generator=_build_training_generator(mapping, synthesis, resolved),
     )
-
-
-def _limit_values(params: ResolvedStylegan2Params) -> ResolvedStylegan2Params:
-    """Return the parameters with a limit of values in half precision."""
-    is_half = keras.config.dtype_policy().compute_dtype != "float32" and params.half_precision_maps
-    if params.clamp is not None or not is_half:
-        return params
-    return params.model_copy(update={"clamp": HALF_PRECISION_CLAMP})
 
 
 def _map_dtype(params: ResolvedStylegan2Params, doublings: int, largest: int) -> str:

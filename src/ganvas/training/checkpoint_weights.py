@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from ganvas.errors import GanvasError
+from ganvas.networks.gan_networks import is_style_based
 from ganvas.networks.weight_transfer import copy_matching_weights
 from ganvas.training.checkpoints import (
     CHECKPOINT_FILES,
@@ -32,6 +33,7 @@ def load_checkpoint_weights(
     networks: Sequence[keras.Model],
     path: Path,
     rebuild: Callable[[dict[str, Any]], Sequence[keras.Model]],
+    precision: str = "float32",
 ) -> None:
     """Set the weights of generator and discriminator to those of a checkpoint.
 
@@ -44,6 +46,7 @@ def load_checkpoint_weights(
         path: A checkpoint, or a run's folder of checkpoints, whose last one is read.
         rebuild: Takes the identity of the checkpoint's run; returns its generator and
             discriminator. It may raise any error.
+        precision: Name of the dtype policy of the networks.
 
     Raises:
         GanvasError: The checkpoint can't be read, or nothing of it fits.
@@ -52,15 +55,26 @@ def load_checkpoint_weights(
     where = f"epoch {checkpoint.epoch}"
     where += f" and {checkpoint.step} steps" if checkpoint.step else ""
     rebuilt: Sequence[keras.Model] | None = None
+    # Keras orders the weights of a style-based network by its precision, too.
+    same_order = not is_style_based(networks[0]) or _read_precision(path, precision) == precision
     for position, network in enumerate(networks):
         arrays = {k: v for k, v in checkpoint.arrays.items() if k.startswith(f"{network.name}/")}
         try:
+            if not same_order:
+                raise ValueError("its weights have another order")
             write_variables({network.name: network.variables}, arrays)
             logger.info("The %s starts from its weights after %s in %s.", network.name, where, path)
         except ValueError:
             rebuilt = rebuilt or _rebuild(path, rebuild)
             _write_rebuilt(rebuilt[position], arrays, path)
             copy_matching_weights(network, rebuilt[position], f"{path}, after {where}")
+
+
+def _read_precision(path: Path, default: str) -> str:
+    """Return the precision of a checkpoint's run, or the default if it isn't recorded."""
+    folder = path if path.is_dir() else path.parent
+    recorded = (read_record(folder / IDENTITY_FILE) or {}).get("train")
+    return str(recorded.get("precision", default)) if isinstance(recorded, dict) else default
 
 
 def _read(path: Path) -> Checkpoint:

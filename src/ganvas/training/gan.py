@@ -12,7 +12,12 @@ import tensorflow as tf
 from keras import layers, ops
 
 from ganvas.errors import GanvasError
-from ganvas.networks.gan_networks import GanNetworks, is_style_based
+from ganvas.networks.gan_networks import (
+    GanNetworks,
+    align_weights,
+    copy_weights,
+    is_style_based,
+)
 from ganvas.networks.latent_prior import LatentPrior, add_prior
 from ganvas.training.adversary import (
     AdversarialGradients,
@@ -109,8 +114,8 @@ class GAN(keras.Model):
         self.training_generator = training_generator or self.generator
         self.has_ema = ema_generator is not self.generator
         if self.has_ema:
-            ema_generator.set_weights(self.generator.get_weights())
-        self.ema_weights = ema_generator.weights
+            copy_weights(self.generator, ema_generator)
+        self.ema_weights = align_weights(ema_generator, self.generator)
         self.ema_generator = ema_generator if prior is None else add_prior(ema_generator, prior)
         self.params = params
         if params.rotate_quarters:

@@ -95,7 +95,7 @@ def select_epoch(
     unloaded = params.model_copy(update={"weights_from": None})
     networks, ema_generator = build_networks(network, unloaded, data)
     result = restore_checkpoint(networks, ema_generator, data, params, checkpoint, message)
-    discriminator = to_float32(network, networks.discriminator, data)
+    discriminator = to_float32(network, params, networks.discriminator, data)
 
     # 3. The summary.
     changed |= dict.fromkeys(("select.epoch", "select.by"))

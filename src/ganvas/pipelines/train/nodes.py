@@ -114,7 +114,7 @@ def train_gan(
     if devices.is_chief:
         callbacks = make_callbacks(collection, data, classes.names, params, snapshots)
     result = train(networks, ema_generator, data, params, store, callbacks, devices)
-    discriminator = to_float32(network, networks.discriminator, data)
+    discriminator = to_float32(network, params, networks.discriminator, data)
     summary: dict[str, Any] = {"command": command, "held_out": len(collection.split("validation"))}
     summary |= summarize_run(result, data, classes, ingest, network, params)
     return result.generator, discriminator, summary["classes"], result.history, summary
@@ -252,20 +252,24 @@ def build_networks(
     shape = data.images.shape[1:]
     networks = build(network, shape, data.num_classes, params.precision)
     if params.weights_from is not None:
-        _load_weights(networks, resolve_path(params.weights_from))
+        _load_weights(networks, resolve_path(params.weights_from), params.precision)
     same = not params.has_ema and params.precision == "float32"
-    return networks, networks.generator if same else build(
-        network, shape, data.num_classes
-    ).generator
+    return networks, networks.generator if same else _build_float32(network, params, data).generator
 
 
-def _load_weights(networks: GanNetworks, path: Path) -> None:
+def _build_float32(network: NetworkParams, params: TrainParams, data: TrainingSet) -> GanNetworks:
+    """Build networks in float32 that compute what those of training do in its precision."""
+    limited = network.limit_values(params.precision)
+    return build(limited, data.images.shape[1:], data.num_classes)
+
+
+def _load_weights(networks: GanNetworks, path: Path, precision: str) -> None:
     """Set initial weights from the saved models or the checkpoints of another run."""
     from ganvas.networks.weight_transfer import load_matching_weights
     from ganvas.training.checkpoint_weights import has_checkpoints, load_checkpoint_weights
 
     if has_checkpoints(path):
-        load_checkpoint_weights(networks[:2], path, _rebuild_networks)
+        load_checkpoint_weights(networks[:2], path, _rebuild_networks, precision)
         return
     for model in networks[:2]:
         load_matching_weights(model, path)
@@ -278,13 +282,18 @@ def _rebuild_networks(identity: dict[str, Any]) -> GanNetworks:
     network = check_params(NetworkParams, {"name": name, name: chosen})
     channels = CHANNEL_COUNTS[data.get("channels", "rgb")]
     shape = (*height_and_width(data["size"]), channels)
-    return build(network, shape, len(data["classes"]))
+    precision = identity.get("train", {}).get("precision", "float32")
+    return build(network, shape, len(data["classes"]), precision)
 
 
-def to_float32(network: NetworkParams, discriminator: Model, data: TrainingSet) -> Model:
+def to_float32(
+    network: NetworkParams, params: TrainParams, discriminator: Model, data: TrainingSet
+) -> Model:
     """Return a copy of the discriminator that computes in float32, however it was trained."""
-    copy = build(network, data.images.shape[1:], data.num_classes).discriminator
-    copy.set_weights(discriminator.get_weights())
+    from ganvas.networks.gan_networks import copy_weights
+
+    copy = _build_float32(network, params, data).discriminator
+    copy_weights(discriminator, copy)
     return copy
 
 
