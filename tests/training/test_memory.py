@@ -9,8 +9,10 @@ from keras import layers
 
 from ganvas.errors import GanvasError
 from ganvas.networks import NetworkParams, build
+from ganvas.networks.config import Stylegan2Params
 from ganvas.networks.equalized import convolution, make_one
 from ganvas.networks.gan_networks import GanNetworks
+from ganvas.networks.stylegan2 import build_stylegan2
 from ganvas.training.config import TrainParams
 from ganvas.training.memory import (
     _list_changes,
@@ -137,6 +139,13 @@ def test_what_does_not_fit_is_refused_with_a_batch_that_does(networks, params):
 def test_networks_that_are_too_large_by_themselves_are_refused(networks):
     with pytest.raises(GanvasError, match=r"the GPU has 1 MB: .*(narrower|lower ingest\.size)"):
         check_memory(networks, TrainParams(batch_size=2), limit=10**6, gpu=True)
+
+
+def test_networks_with_styles_are_narrowed_by_parameters_that_they_have():
+    params = Stylegan2Params(channel_base=64, max_width=4, latent=6, style=5, mapping_layers=1)
+    networks = build_stylegan2(params, (8, 8, 3))
+    with pytest.raises(GanvasError, match=r"half of network\.stylegan2\.channel_base and"):
+        check_memory(networks, TrainParams(batch_size=2), limit=10**4, gpu=True)
 
 
 def test_where_samples_take_the_memory_a_narrower_generator_is_advised(networks):

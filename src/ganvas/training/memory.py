@@ -17,7 +17,7 @@ import numpy as np
 from ganvas.disk_space import format_bytes
 from ganvas.errors import GanvasError
 from ganvas.networks.batches import batch_size
-from ganvas.networks.gan_networks import GanNetworks
+from ganvas.networks.gan_networks import GanNetworks, is_style_based
 from ganvas.training.ada import list_groups
 from ganvas.training.config import MIN_BATCH, TrainParams
 from ganvas.training.latent_anchoring import uses_anchors
@@ -278,16 +278,23 @@ def _find_remedy(
         count = batch_size(*networks.generator.output_shape[1:3])
         return (
             f"generating {count} samples at once takes {format_bytes(least.sampling)} of it, so "
-            "set a narrower generator, such as half of its width in network.<name>"
+            f"set a narrower generator, such as half of {_width_parameter(networks)}"
         )
     held = fixed.weights + fixed.optimizer + fixed.copies + fixed.gradients
     if held > LIKELY_SHARE * limit / 2:
         return (
             f"the networks alone, of {_count_weights(networks):,} parameters, take "
             f"{format_bytes(held)} of it, so set narrower ones, such as half of "
-            "network.<name>.generator_width, or a lower ingest.size"
+            f"{_width_parameter(networks)}, or a lower ingest.size"
         )
     return "set a lower ingest.size, or narrower networks"
+
+
+def _width_parameter(networks: GanNetworks) -> str:
+    """Return the parameter of the networks' width, as far as it is known."""
+    if is_style_based(networks.generator):
+        return "network.stylegan2.channel_base and network.stylegan2.max_width"
+    return "network.<name>.generator_width"
 
 
 def _list_changes(
