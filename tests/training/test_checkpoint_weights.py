@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from ganvas.errors import GanvasError
+from ganvas.networks import NetworkParams
+from ganvas.networks import build as build_network
 from ganvas.networks.dcgan import DcganParams, build_dcgan
+from ganvas.networks.gan_networks import align_weights
 from ganvas.training.checkpoint_weights import has_checkpoints, load_checkpoint_weights
 from ganvas.training.checkpoints import Checkpoint, CheckpointStore, RunState, read_variables
 
@@ -60,6 +63,26 @@ def test_networks_start_from_a_given_checkpoint(run):
     assert not has_checkpoints(run[0].parent)
     load_checkpoint_weights(networks, file, rebuild)
     assert_equal_weights(networks, build(seed=1))
+
+
+def test_weights_of_stylegan2_are_taken_from_a_run_in_half_precision(tmp_path):
+    # Keras orders them in another way in each precision.
+    narrow = {"latent": 4, "style": 4, "channel_base": 64, "max_width": 4, "mapping_layers": 1}
+    params = NetworkParams(name="stylegan2", stylegan2=narrow)
+
+    def build_in(precision: str, seed: int) -> list[keras.Model]:
+        keras.utils.set_random_seed(seed)
+        return list(build_network(params, (8, 8, 3), 0, precision)[:2])
+
+    half, networks = build_in("mixed_float16", 0), build_in("float32", 1)
+    (tmp_path / "run.json").write_text(json.dumps({"train": {"precision": "mixed_float16"}}))
+    groups = {network.name: network.variables for network in half}
+    checkpoint = Checkpoint(1, 0, read_variables(groups), RunState().to_dict())
+    CheckpointStore(tmp_path, keep=1).save(checkpoint)
+    load_checkpoint_weights(networks, tmp_path, lambda _: build_in("mixed_float16", 2))
+    for ours, theirs in zip(networks, half, strict=True):
+        for a, b in zip(align_weights(ours, theirs), theirs.get_weights(), strict=True):
+            np.testing.assert_array_equal(a.numpy(), b)
 
 
 def test_networks_of_another_side_take_the_layers_that_both_have(run, caplog):
