@@ -69,8 +69,8 @@ def test_operations_count_by_what_their_gradients_read():
     one = make_one(images)
     logits = convolution(one, images, 4, 3, "conv", halve=True)
     measured = measure_layers(keras.Model(images, logits))
-    # The convolution and its activation: neither the low-pass filter nor the weights.
-    assert measured.kept == 4 * 2 * 4 * 4 * 4
+    # The low-pass filter, the convolution and its activation, but not the weights.
+    assert measured.kept == 4 * (9 * 9 * 2 + 2 * 4 * 4 * 4)
     # Input, kernel and biases.
     assert measured.layers == 3
 
