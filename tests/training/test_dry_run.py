@@ -21,7 +21,10 @@ pytestmark = pytest.mark.slow
         ({"epochs": 3}, "all 3 epochs: 24 s"),
         ({"epochs": 3, "max_minutes": 1.5}, "all 3 epochs: 24 s, train.max_minutes=1.5 at most"),
         ({"epochs": None, "max_steps": 48}, "all 48 steps, 12.0 epochs: 1 min 36 s"),
-        ({"epochs": None, "max_minutes": 1}, "1 minutes: about 30 steps, 7.5 epochs"),
+        (
+            {"epochs": None, "max_minutes": 1, "augment": {"name": "adaptive_diffaugment"}},
+            "1 minutes: about 30 steps, 7.5 epochs",
+        ),
     ],
     ids=str,
 )
@@ -49,6 +52,8 @@ def test_a_dry_run_reports_the_time_of_one_step_at_any_steps_per_execution(
     kept = f"checkpoints: {format_bytes(size)} each, up to {format_bytes(3 * size)} in all"
     assert kept in report and not store.folder.exists()
     assert report.endswith(length)
+    # As later in a run: the cost is that of augmented images.
+    assert (float(gan.adversary.augment_probability) > 0.4) == ("augment" in limits)
     assert int(gan.steps) == 8
 
 

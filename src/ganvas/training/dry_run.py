@@ -38,6 +38,8 @@ EMBEDDED = 256
 GRID_PIXELS = 256**2
 # Steps that are searched for kinds, at most.
 MAX_CYCLE = 10_000
+# Adaptive augmentation begins with the probability 0, and then takes less time than later on.
+TYPICAL_PROBABILITY = 0.5
 # Images of which the time of generating others is estimated.
 EVALUATED = 1000
 
@@ -155,6 +157,8 @@ def _time_step(gan: GAN, data: TrainingSet, params: TrainParams) -> float:
     draw = partial(draw_batches, data, latent, params, (0, 0))
     kinds = list_kinds_of_steps(params) if params.steps_per_execution == 1 else {1: 1.0}
     timer = _StepTimer(list(kinds))
+    if params.augment.is_adaptive:
+        gan.adversary.augment_probability.assign(TYPICAL_PROBABILITY)
     gan.fit(
         make_dataset(draw, SINGLE_DEVICE),
         steps_per_epoch=1,
