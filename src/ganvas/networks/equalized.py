@@ -234,9 +234,8 @@ def _double_convolution(x: KerasTensor, kernel: KerasTensor) -> KerasTensor:
         before, after = [[(0, 0)] * 4 for _ in range(2)]
         before[axis], after[axis] = (1, 0), (0, 1)
         wide = ops.pad(wide, before) + ops.pad(wide, after)
-        # Rows 2 and 3 see the pixel before.
-        first, second = ops.split(wide, 2, axis=axis)
-        wide = ops.concatenate([second, first], axis=axis)
+        # Rows 2 and 3 see the pixel before. In an exported file, a split would be no constant.
+        wide = ops.roll(wide, 2, axis=axis)
     # (4, 4, C, D) to (2, 2, C, 4 D): the last axis has both rows and both columns of the result.
     wide = ops.reshape(wide, (2, 2, 2, 2, channels, outputs))
     wide = ops.reshape(ops.transpose(wide, (0, 2, 4, 1, 3, 5)), (2, 2, channels, 4 * outputs))
