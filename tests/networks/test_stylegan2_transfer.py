@@ -106,6 +106,23 @@ def test_twice_the_size_begins_with_enlarged_images_and_their_logits(half, caplo
         assert np.count_nonzero(gradient) > 0.9 * gradient.size
 
 
+@pytest.mark.parametrize("noise", [True, False])
+def test_noise_that_one_of_two_networks_lacks_changes_no_image(noise, caplog):
+    source = train(build(8, noise=not noise)).generator
+    z = latents()
+    if not noise:
+        for layer in source.get_layer("synthesis").layers:
+            if layer.name.endswith("noise_strength"):
+                layer.kernel.assign(np.zeros((1, 1)))
+    target = build(8, noise=noise).generator
+    with caplog.at_level(logging.INFO):
+        copy_matching_weights(target, source, "other")
+    np.testing.assert_allclose(target(z), source(z), atol=1e-6)
+    assert caplog.messages == [
+        "The generator starts from other: mapping network, mean style, blocks 4 to 8."
+    ]
+
+
 def test_a_plain_discriminator_of_twice_the_size_begins_with_the_same_logits():
     source = train(build(8, architecture="plain")).discriminator
     target = build(16, architecture="plain").discriminator

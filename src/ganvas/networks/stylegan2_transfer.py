@@ -40,6 +40,7 @@ def copy_named_weights(network: keras.Model, saved: keras.Model, where: str) -> 
 
     - A mapping network of another depth is not taken: a part of it maps to no style. One with
       classes starts from one without as if there were no classes, and reversely.
+    - A generator with noise starts from one without, and generates the same images at first.
     - Blocks of the generator that start anew above others add nothing to the image at first, which
       so begins as that of the smaller blocks, enlarged.
     - The new first block of a discriminator of twice the size begins as a low-pass filter, so that
@@ -61,7 +62,7 @@ def copy_named_weights(network: keras.Model, saved: keras.Model, where: str) -> 
             "the same network.stylegan2.channel_base, max_width, latent and style."
         )
     for name, weight in weights.items():
-        if _layer_of(name) in taken:
+        if _layer_of(name) in taken and name in sources:
             weight.assign(sources[name])
     if "fc0" not in taken and _takes_latents(network, saved, weights, sources):
         _copy_latent_rows(weights["fc0_weight"], sources["fc0_weight"], network)
@@ -91,9 +92,14 @@ def _layer_of(name: str) -> str:
 
 
 def _choose_layers(weights: Weights, sources: Weights) -> set[str]:
-    """Return the layers whose weights all have equal shapes in both networks."""
+    """Return the layers whose weights all have equal shapes in both networks.
+
+    A strength of noise that the other network lacks begins at 0, which adds none either.
+    """
     fits = {
-        name: name in sources and sources[name].shape == weight.shape
+        name: sources[name].shape == weight.shape
+        if name in sources
+        else name.endswith("_noise_strength")
         for name, weight in weights.items()
     }
     taken = {_layer_of(name) for name in weights}
