@@ -108,6 +108,16 @@ def test_layers_that_a_generator_lacks_are_an_error_before_any_image(
         generate_samples(generator, CLASSES, tmp_path, SampleParams(**changes))
 
 
+def test_a_generator_without_noise_refuses_random_noise_alone(tmp_path):
+    params = Stylegan2Params(channel_base=64, max_width=4, latent=6, style=8, noise=False)
+    generator = build_stylegan2(params, (*SHAPE, 3), classes=2).generator
+    plain = sample(generator, tmp_path, count=2)
+    for name, image in sample(generator, tmp_path, count=2, noise="none").items():
+        np.testing.assert_array_equal(image, plain[name])
+    with pytest.raises(GanvasError, match="noise=random needs a generator with noise"):
+        sample(generator, tmp_path, count=2, noise="random")
+
+
 @pytest.mark.parametrize(
     "changes",
     [

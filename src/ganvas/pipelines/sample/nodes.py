@@ -96,9 +96,9 @@ def _check_styles(generator: Model, params: SampleParams) -> None:
             )
         if params.style_mixing.rows:
             select_layers(params.style_mixing.layers, layers)
-        if params.noise != "const" and not has_noise(generator):
+        if params.noise == "random" and not has_noise(generator):
             raise GanvasError(
-                f"sample.noise={params.noise} needs a generator with noise, and this one has none "
+                "sample.noise=random needs a generator with noise, and this one has none "
                 "(network.stylegan2.noise=false): leave the parameter out."
             )
         return
