@@ -32,7 +32,9 @@ def output_shapes(model: keras.Model) -> dict[int, tuple]:
         is_input = isinstance(layer, keras.layers.InputLayer)
         shape = () if is_input else getattr(layer.output, "shape", ())
         # Feature maps padded for a blur have sides in between, and kernels no axis of images.
-        if len(shape) == 4 and shape[0] is None and shape[1] in (2, 4, 8, 16, 32):
+        # StyleGAN2's parts of an image, of 3 channels, are no output of a block.
+        is_map = len(shape) == 4 and shape[0] is None and shape[3] != 3
+        if is_map and shape[1] in (2, 4, 8, 16, 32):
             shapes[shape[1]] = shape[1:]
     return shapes
 
@@ -57,11 +59,14 @@ def test_each_resolution_is_a_box_with_its_output_shape(name, classes):
     for model in networks[:2]:
         submodels = [layer for layer in model.layers if isinstance(layer, keras.Model)]
         labels = [box[0] for key, box in boxes.items() if key.startswith(model.name)]
-        for part in submodels or [model]:
-            expected = {
-                format_shape(shape) for side, shape in output_shapes(part).items() if side < 32
-            }
-            assert expected and expected <= set(labels), part.name
+        expected = {
+            format_shape(shape)
+            # A mapping of latents has no feature maps.
+            for part in submodels or [model]
+            for side, shape in output_shapes(part).items()
+            if side < 32
+        }
+        assert expected and expected <= set(labels), model.name
     first = boxes["generator0"], boxes["generator1"]
     inputs = {"latent": format_shape(networks.generator.inputs[0].shape[1:])} | (
         {"classes": str(classes)} if classes else {}
@@ -116,6 +121,33 @@ def test_frozen_layers_are_marked():
     assert ":::frozen" in draw_networks(networks) and "frozen" not in [
         line for line in draw_networks(build_networks("dcgan", 0)).splitlines() if ":::" in line
     ]
+
+
+def test_weights_that_are_tensors_belong_to_the_box_of_their_block():
+    networks = build_networks("stylegan2", 0)
+    found = {
+        model.name: [
+            (block.shape, block.layers, block.sources) for block in find_blocks(model)[1:-1]
+        ]
+        for model in networks[:2]
+    }
+    block = {"Dense": 3, "Conv2D": 3}
+    assert found["generator"] == [
+        # Styles of each layer, and a box for each size: affine layers and convolutions.
+        ((8, 8), {"Dense": 2}, [0]),
+        ((4, 4, 8), {"Dense": 2, "Conv2D": 2}, [1]),
+        ((8, 8, 8), block, [1, 2]),
+        ((16, 16, 8), block, [1, 3]),
+        ((32, 32, 4), block, [1, 4]),
+    ]
+    assert found["discriminator"] == [
+        ((16, 16, 8), {"Conv2D": 4}, [0]),
+        ((8, 8, 8), {"Conv2D": 3}, [1]),
+        ((4, 4, 8), {"Conv2D": 3}, [2]),
+        ((1,), {"Conv2D": 1, "Dense": 2}, [3]),
+    ]
+    for model in networks[:2]:
+        assert sum(block.parameters for block in find_blocks(model)) == model.count_params()
 
 
 def test_named_outputs_keep_their_names():

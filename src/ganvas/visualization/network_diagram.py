@@ -1,8 +1,10 @@
 """Network diagrams as Mermaid text, with a box for each resolution.
 
-The boxes are found in the built Keras models, so custom networks are drawn too.
+The boxes are found in the built Keras models, so custom networks are drawn too. Where weights are
+tensors, as in `ganvas.networks.equalized`, they belong to the operations that use them.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from math import prod
@@ -16,6 +18,8 @@ from ganvas.networks.gan_networks import GanNetworks
 HIDDEN_LAYERS = {"Flatten", "InputLayer", "Reshape", "Rescaling", "ZeroPadding2D"}
 # A space that doesn't wrap: Mermaid measures boxes before their font is loaded.
 SPACE = "\u00a0"
+# Start of the names of layers that are one box, where the weights of a block are tensors.
+BLOCK = re.compile(r"b\d+_")
 STYLES = [
     "classDef generator fill:#ffedd5,stroke:#c2410c,color:#431407",
     "classDef discriminator fill:#dbeafe,stroke:#1d4ed8,color:#1e293b",
@@ -25,12 +29,16 @@ STYLES = [
 
 
 class _Call(NamedTuple):
-    """A call of a layer: its output shape, the calls that produce its inputs, its submodel."""
+    """A call of a layer: its output shape, the calls that produce its inputs, its submodel.
+
+    `weights` are layers whose outputs are weights that this call uses.
+    """
 
     layer: keras.Operation
     shape: tuple[int | None, ...]
     sources: list[int]
     submodel: str
+    weights: tuple[keras.Layer, ...] = ()
 
 
 class Block(NamedTuple):
@@ -76,7 +84,7 @@ def find_blocks(model: keras.Model) -> list[Block]:
     Consecutive layers at one resolution are one block. Layers without weights, and those that
     output vectors to a single block, belong to the block that follows.
     """
-    calls, outputs = _list_calls(model)
+    calls, outputs = _attach_weights(*_list_calls(model))
     groups = _group_calls(calls, {call for _, call in outputs})
     members: dict[int, list[int]] = {}
     for number, group in enumerate(groups):
@@ -123,13 +131,14 @@ def _label(block: Block) -> str:
 
 def _make_block(calls: list[_Call], sources: list[int]) -> Block:
     # A layer may be called several times, and some calls are of plain operations.
-    unique = {id(call.layer): call.layer for call in calls}.values()
+    used = [layer for call in calls for layer in (*call.weights, call.layer)]
+    unique = {id(layer): layer for layer in used}.values()
     layers = [layer for layer in unique if isinstance(layer, keras.Layer)]
     weights = [weight for layer in layers for weight in layer.weights]
     names = [name for layer in layers for name in _type_names(layer) if name not in HIDDEN_LAYERS]
     first = calls[0].layer
     return Block(
-        _without_batch(calls[-1].shape),
+        _output_shape(calls),
         dict(Counter(names)),
         sum(prod(weight.shape) for weight in weights),
         bool(weights) and not any(layer.trainable_weights for layer in layers),
@@ -138,8 +147,24 @@ def _make_block(calls: list[_Call], sources: list[int]) -> Block:
     )
 
 
+def _output_shape(calls: list[_Call]) -> tuple[int, ...]:
+    """Return the shape of a block's last call; of a named one, of its maps with most channels."""
+    if not _block_name(calls):
+        return _without_batch(calls[-1].shape)
+    # A block of a generator with skip connections ends with its part of the image, enlarged.
+    last = _without_batch([call for call in calls if call.weights][-1].shape)
+    if len(last) != 3:
+        return last
+    shapes = [_without_batch(call.shape) for call in calls]
+    return max((shape for shape in shapes if shape[:-1] == last[:-1]), key=lambda shape: shape[-1])
+
+
 def _type_names(layer: keras.Layer) -> list[str]:
     """Return the type of a layer, after that of the layer it wraps."""
+    if _is_weight(layer):
+        # Biases and constants are parts of what uses them, as they are of Keras's layers.
+        kernel = {5: ["Conv2D"], 3: ["Dense"]}.get(len(layer.kernel.shape), [])
+        return kernel if layer.name.endswith("_weight") else []
     inner = _type_names(layer.layer) if isinstance(layer, keras.layers.Wrapper) else []
     # Abbreviated, because long words make wide boxes.
     name = type(layer).__name__.replace("Normalization", "Norm")
@@ -185,9 +210,79 @@ def _add_calls(
             calls.append(_Call(layer, node.output_tensors[0].shape, sources, submodel))
 
 
+def _is_weight(layer: keras.Operation) -> bool:
+    """Return whether a layer's output is a weight: that of the constant 1."""
+    return isinstance(layer, keras.layers.EinsumDense) and layer.input.shape == (1, 1)
+
+
+def _attach_weights(
+    calls: list[_Call], outputs: list[tuple[str, int]]
+) -> tuple[list[_Call], list[tuple[str, int]]]:
+    """Remove calls whose results have no batch axis; the calls that use them get their weights.
+
+    A weight that several calls use belongs to the first of them.
+    """
+    kept = {number for number, call in enumerate(calls) if not call.shape or call.shape[0] is None}
+    if len(kept) == len(calls):
+        return calls, outputs
+    index = {number: position for position, number in enumerate(sorted(kept))}
+    found: set[int] = set()
+    attached = []
+    for number in sorted(kept):
+        call = calls[number]
+        weights, pending = [], [source for source in call.sources if source not in kept]
+        while pending:
+            constant = pending.pop()
+            # What a constant is made of, such as the shape of a feature map, is no input.
+            if constant in kept or constant in found:
+                continue
+            found.add(constant)
+            layer = calls[constant].layer
+            weights += [layer] if isinstance(layer, keras.Layer) and layer.weights else []
+            pending += calls[constant].sources
+        sources = [index[source] for source in call.sources if source in kept]
+        attached.append(call._replace(sources=sources, weights=tuple(weights)))
+    return attached, [(name, index[number]) for name, number in outputs]
+
+
+def _block_name(calls: Iterable[_Call]) -> str:
+    """Return the start of the names of calls' weights, such as b8_; empty if they have none."""
+    matches = (BLOCK.match(layer.name) for call in calls for layer in call.weights)
+    return next((match[0] for match in matches if match), "")
+
+
+def _name_blocks(calls: list[_Call]) -> list[str]:
+    """Return the block of each call by its weights or, without any, those of what uses it."""
+    names = [_block_name([call]) for call in calls]
+    if not any(names):
+        return names
+    first = {name: names.index(name) for name in names}
+    users: list[set[int]] = [set() for _ in calls]
+    for number, call in enumerate(calls):
+        for source in call.sources:
+            users[source].add(number)
+
+    unnamed = [
+        number
+        for number, call in enumerate(calls)
+        if not names[number] and not isinstance(call.layer, keras.layers.InputLayer)
+    ]
+    for number in reversed(unnamed):
+        found = {names[user] for user in users[number]}
+        names[number] = found.pop() if len(found) == 1 else ""
+    # The last calls of a block are used by others too, and sums belong to the later block.
+    for number in unnamed:
+        found = {names[source] for source in calls[number].sources}
+        if not names[number] and found and "" not in found:
+            names[number] = max(found, key=first.__getitem__)
+    return names
+
+
 def _group_calls(calls: list[_Call], outputs: set[int]) -> list[int]:
     """Return the number of each call's group."""
-    groups = list(range(len(calls)))
+    names = _name_blocks(calls)
+    firsts = {name: names.index(name) for name in names if name}
+    groups = [firsts.get(name, number) for number, name in enumerate(names)]
 
     def merge(old: int, new: int) -> None:
         groups[:] = [new if group == old else group for group in groups]
@@ -195,10 +290,12 @@ def _group_calls(calls: list[_Call], outputs: set[int]) -> list[int]:
     # Join consecutive layers at one resolution.
     for number, call in enumerate(calls):
         for source in call.sources:
-            if _same_resolution(calls[source], call):
+            if names[number] == names[source] and _same_resolution(calls[source], call):
                 merge(groups[source], groups[number])
     # Merge groups without a separate box into their only consumer.
     for number in range(len(calls)):
+        if names[number]:
+            continue
         own = {member for member, group in enumerate(groups) if group == groups[number]}
         consumers = {
             groups[other]
@@ -222,4 +319,6 @@ def _joins_consumer(calls: list[_Call]) -> bool:
     if isinstance(calls[0].layer, keras.layers.InputLayer):
         return False
     feature_maps = any(len(call.shape) == 4 and call.shape[1] != 1 for call in calls)
-    return not feature_maps or not any(getattr(call.layer, "weights", None) for call in calls)
+    return not feature_maps or not any(
+        call.weights or getattr(call.layer, "weights", None) for call in calls
+    )
