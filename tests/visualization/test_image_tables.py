@@ -47,3 +47,12 @@ def test_transparent_images_are_on_a_checkerboard():
     clear = np.zeros((1, 1, 32, 32, 4), np.uint8)
     sweep = split_truncation_sweep(draw_truncation_sweep(clear, [1], [""]), (32, 32), 1)
     assert len(np.unique(sweep)) == 2
+
+
+def test_headings_fit_into_the_table():
+    rows, columns = np.full((1, 32, 32, 3), 90, np.uint8), np.full((6, 32, 32, 3), 90, np.uint8)
+    for count in (1, 6):
+        mixed = {"coarse": np.full((1, count, 32, 32, 3), 90, np.uint8)}
+        table = draw_style_mixing(rows, columns[:count], mixed)
+        # The last column of pixels beside a heading is white: nothing is cut off.
+        assert (table[:22, -1] == 255).all()

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ganvas.visualization.image_grid import GAP, WHITE, make_grid, pad_row, split_grid
-from ganvas.visualization.label_fonts import fit_label, make_label, replace_undrawable
+from ganvas.visualization.label_fonts import fit_label, replace_undrawable
 from ganvas.visualization.reduced_images import as_cells, reduced_size
 
 ROWS = 10
@@ -137,10 +137,11 @@ def draw_rows(names: list[str], blocks: dict[str, list[np.ndarray]]) -> np.ndarr
     sheet = Image.new("RGB", shape, (WHITE, WHITE, WHITE))
     draw = ImageDraw.Draw(sheet)
 
-    for left, heading, block in zip(lefts, blocks, strips, strict=True):
+    rights = [*lefts[1:], shape[0]]
+    for left, right, heading, block in zip(lefts, rights, blocks, strips, strict=True):
         for row, strip in enumerate(block):
             sheet.paste(Image.fromarray(strip), (left, top + row * step))
-        for text, font in make_label(heading, size).parts:
+        for text, font in fit_label(heading, size, right - left - GAP).parts:
             position = (left + GAP, top - size // 3)
             draw.text(position, text, fill=HEADING_COLOR, font=font, anchor="ls")
     for row, label in enumerate(labels):

@@ -8,7 +8,7 @@ from ganvas.visualization.contact_sheet import draw_rows, split_sheet
 from ganvas.visualization.image_grid import WHITE
 
 # Headings of the two parts of a style-mixing table.
-SOURCES, MIXED = "source", "with styles of the images in the first row"
+SOURCES, MIXED = "source", "with styles of the top row"
 
 
 def draw_truncation_sweep(
