@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from kedro.framework.cli.cli import KedroCLI
 
 from ganvas.gallery.model_store import ModelStore
-from ganvas.import_command import LICENSE
+from ganvas.import_command import LICENSE, _read_class_names
 from ganvas.networks.stylegan2_import import original_name
 from ganvas.networks.stylegan2_transfer import list_weights
 from projects import error_sentence, run_kedro
@@ -37,6 +37,12 @@ def test_wrong_arguments_are_one_sentence(shared_project, run, tmp_path):
     broken.write_bytes(write_export(tmp_path / "good.npz").read_bytes()[:9000])
     assert "is no complete .npz file" in error_sentence(run(str(broken)))
     assert not (shared_project / "data/06_models/broken").exists()
+
+
+def test_class_names_of_a_file_from_windows_have_no_byte_order_mark(tmp_path):
+    file = tmp_path / "names.txt"
+    file.write_bytes(b"\xef\xbb\xbfcat\r\nsea lion\r\n")
+    assert _read_class_names(file) == ["cat", "sea lion"]
 
 
 @pytest.mark.slow

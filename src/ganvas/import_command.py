@@ -128,7 +128,8 @@ def _check_free(root: Path, name: str, network: str) -> None:
 
 def _read_class_names(file: Path) -> list[str]:
     try:
-        names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+        # Editors on Windows begin a file with a byte order mark.
+        names = [line.strip() for line in file.read_text("utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise GanvasError(
             f"--classes={file} can't be read ({error}): it must be a text file with the name of "
