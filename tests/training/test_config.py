@@ -61,8 +61,7 @@ def test_the_decision_threshold_is_the_midpoint_of_a_perfect_discriminators_logi
 def test_penalties_are_off_by_default_and_checked():
     params = PenaltyParams()
     assert (params.r1, params.r2, params.wgan_gp, params.lecam) == (0, 0, 0, 0)
-    too_many = {"interval": 10**30}
-    for invalid in (too_many, {"r1": -1}, {"interval": 0}, {"lecam_decay": 1}, {"lecam_start": -1}):
+    for invalid in ({"r1": -1}, {"interval": 0}, {"lecam_decay": 1}, {"lecam_start": -1}):
         with pytest.raises(ValidationError):
             PenaltyParams(**invalid)
 
@@ -75,7 +74,6 @@ def test_augmentation_has_all_operations_by_default_and_is_checked():
         {"policy": ["blur"]},
         {"target": 1},
         {"speed": 0},
-        {"speed": 10**30},
         {"interval": 0},
     ):
         with pytest.raises(ValidationError):
