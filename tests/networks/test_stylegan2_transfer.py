@@ -81,7 +81,7 @@ def test_twice_the_size_begins_with_enlarged_images_and_their_logits(half, caplo
     small = half.generator(z)
     np.testing.assert_allclose(target.generator(z), double_image(small), atol=1e-5)
     x = images_of(16)
-    expected = logits(half.discriminator, low_pass(x, padding=(1, 1), stride=2))
+    expected = logits(half.discriminator, low_pass(x, padding=1, stride=2))
     np.testing.assert_allclose(logits(target.discriminator, x), expected, rtol=1e-4, atol=1e-5)
     assert caplog.messages == [
         "The generator starts from half: mapping network, mean style, blocks 4 to 8.",
@@ -128,7 +128,7 @@ def test_a_plain_discriminator_of_twice_the_size_begins_with_the_same_logits():
     target = build(16, architecture="plain").discriminator
     copy_matching_weights(target, source, "half")
     x = images_of(16)
-    expected = logits(source, low_pass(x, padding=(1, 1), stride=2))
+    expected = logits(source, low_pass(x, padding=1, stride=2))
     np.testing.assert_allclose(logits(target, x), expected, rtol=1e-4, atol=1e-5)
 
 
