@@ -177,3 +177,8 @@ def test_the_ema_by_images_is_that_of_stylegan2s_training_loop(ramp):
         images_so_far += batch_size
         for ema, expected in zip(gan.ema_weights, averages, strict=True):
             np.testing.assert_allclose(ema.numpy(), expected, atol=1e-6)
+
+
+def test_compilation_of_a_generator_with_styles_is_refused():
+    with pytest.raises(GanvasError, match=r"set train\.jit_compile=false"):
+        make_stylegan2(jit_compile=True)

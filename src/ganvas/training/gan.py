@@ -123,7 +123,9 @@ class GAN(keras.Model):
         _check_micro_batches(networks, params)
         self.adversary = adversary or Adversary(self.discriminator, params)
         self.is_style_based = is_style_based(self.generator)
-        if not self.is_style_based:
+        if self.is_style_based:
+            _refuse_compilation(params)
+        else:
             _refuse_path_length(params)
         self.fused_generator = (
             with_styles(self.training_generator, self.adversary.seed)
@@ -453,6 +455,15 @@ class GAN(keras.Model):
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         """Skip Keras's symbolic build for several devices: everything is built already."""
+
+
+def _refuse_compilation(params: TrainParams) -> None:
+    """Refuse XLA for a style-based generator, whose lazy regularization it can't compile."""
+    if params.jit_compile:
+        raise GanvasError(
+            "train.jit_compile=true can't be used with network.name=stylegan2, since XLA needs "
+            "shapes that the step computes as it runs: set train.jit_compile=false."
+        )
 
 
 def _refuse_path_length(params: TrainParams) -> None:
