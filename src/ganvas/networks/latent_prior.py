@@ -23,6 +23,8 @@ from keras import KerasTensor, layers, ops
 STEPS = 8
 # Anchors saved with a generator; more would only make its file larger.
 MAX_ANCHORS = 4096
+# Name of the layer whose output is a prior's latents.
+PRIOR_OUTPUT = "prior_scale"
 # Keeps the logarithm of a class weight of 0 finite.
 EPSILON = 1e-30
 
@@ -160,7 +162,7 @@ def _map_latents(
         logits = logits if log_weights is None else logits + log_weights
         center = expectation(softmax(logits))
         x = (s_end / s) * x + (end - t * s_end / s) * center
-    return layers.Rescaling(prior.scale.tolist(), dtype="float32", name="prior_scale")(x)
+    return layers.Rescaling(prior.scale.tolist(), dtype="float32", name=PRIOR_OUTPUT)(x)
 
 
 def _constant_dense(kernel: np.ndarray, bias: np.ndarray | None, name: str) -> layers.Dense:
