@@ -35,6 +35,7 @@ LAYERS = [
         "names",
         "atomic_files",
         "disk_space",
+        "saved_arrays",
         "saved_json",
         "file_lock",
         "arrays",

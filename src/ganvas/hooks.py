@@ -16,6 +16,7 @@ from ganvas.base_params import check_params
 from ganvas.command_line import write_command
 from ganvas.datasets.catalog import SUMMARY, check_versions, creating_pipeline
 from ganvas.datasets.equal_versions import drop_equal_version
+from ganvas.datasets.model_arrays import ModelArraysDataset
 from ganvas.errors import Finished, GanvasError
 from ganvas.file_lock import exclusive_lock, release_locks, waiting_lock
 from ganvas.ingestion.collection import use_collection
@@ -109,11 +110,14 @@ class GanvasHooks:
             )
 
     @hook_impl
-    def before_dataset_saved(self, dataset_name: str, data: Any) -> None:
+    def before_dataset_saved(self, dataset_name: str, data: Any, node: Node) -> None:
         """Record in training.json which version of the models it describes.
 
-        It is the last training's if the models, which were saved before, are equal to them.
+        It is the last training's if the models, which were saved before, are equal to them. Arrays
+        learn whether their generator is that of the node, which may be saved later.
         """
+        if isinstance(arrays := self._catalog.get(dataset_name), ModelArraysDataset):
+            arrays.is_saved_with_generator = "generator" in node.outputs
         if dataset_name == SUMMARY:
             data["version"] = self._version
             if self._version and self._saves_in_order:

@@ -135,6 +135,16 @@ def test_half_a_version_is_temporary(data):
     assert items(data, module.TEMPORARY) == []
 
 
+def test_arrays_beside_a_generator_belong_to_its_version(data):
+    before = items(data, module.VERSION)
+    for name in ("encoder.npz", "directions.npz"):
+        write(data / "06_models" / MODEL / name / version_name(0) / name, 500)
+    after = items(data, module.VERSION)
+    sizes = [(one.name, other.size - one.size) for one, other in zip(before, after, strict=True)]
+    assert dict(sizes)[version_name(0)] == 1000
+    assert sum(size for _, size in sizes) == 1000
+
+
 def test_recent_temporary_files_and_those_of_a_run_are_kept(data):
     fresh = data / "06_models" / MODEL / "checkpoints/000000000000/.epoch-1.npz.partial"
     write(fresh)

@@ -14,6 +14,7 @@ from kedro.io import (
 )
 from kedro.pipeline import Pipeline
 
+from ganvas.datasets.model_arrays import ModelArraysDataset
 from ganvas.datasets.unreadable import explain_unreadable, find_cause
 from ganvas.datasets.versions import NewestVersion
 from ganvas.errors import GanvasError
@@ -26,6 +27,7 @@ class GanvasCatalog(DataCatalog):
     """`DataCatalog` with these differences.
 
     - The newest version of a model is that of the last training, as training.json records it.
+    - Arrays that belong to a generator, such as its encoder, are those of its loaded version.
     - An error on loading is one sentence: which file, why, and which command creates it again.
     """
 
@@ -51,8 +53,10 @@ class GanvasCatalog(DataCatalog):
         fallback_to_runtime_pattern: bool = False,
         version: Version | None = None,
     ) -> AbstractDataset[Any, Any] | None:
-        """Return a dataset; models know the summary of the last training."""
+        """Return a dataset; models know the summary of the last training, arrays their model."""
         dataset = super().get(key, fallback_to_runtime_pattern, version)
+        if isinstance(dataset, ModelArraysDataset):
+            dataset.generator = cast(NewestVersion | None, self.get("generator"))
         if key in TRAINED and isinstance(dataset, NewestVersion):
             dataset.summary = super().get(SUMMARY)
         return dataset

@@ -14,6 +14,7 @@ from kedro.io.core import get_filepath_str
 
 from ganvas.datasets.atomic import AtomicSave
 from ganvas.datasets.catalog import TRAINED
+from ganvas.datasets.model_arrays import ModelArraysDataset
 from ganvas.model_versions import is_in_future
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,10 @@ def drop_equal_version(catalog: CatalogProtocol[Any, Any], version: str) -> str:
     except Exception as error:  # each store raises its own errors
         logger.debug("Version %s can't be compared with the new one: %s", earlier, error)
         return version
+    for name in catalog:
+        # A version saved by an earlier version of Ganvas has none of them.
+        if isinstance(arrays := catalog.get(name), ModelArraysDataset):
+            arrays.move(version, earlier)
     # The class list first: the gallery lists the versions that have one.
     for dataset in reversed(saved):
         try:

@@ -11,6 +11,9 @@ from ganvas.atomic_files import atomic_write
 from ganvas.errors import GanvasError
 from ganvas.model_versions import TIMESTAMP, choose_version, is_in_future, read_recorded_version
 
+# Files of each version of a model; every one has the first three.
+MODEL_FILES = ("class_list.json", "generator.keras", "discriminator.keras")
+OPTIONAL_FILES = ("encoder.npz", "directions.npz")
 # Versions that a user has marked, in the folder of the model; epochs likewise in that of a run.
 MARKED = "marked.json"
 # Bytes of a JSON file, far more than any of Ganvas has.
@@ -251,7 +254,7 @@ def list_versions(folder: Path) -> list[str]:
     """List the versions of a model of which any file exists, by their names."""
     names = {
         version.name
-        for file in ("generator.keras", "discriminator.keras", "class_list.json")
+        for file in (*MODEL_FILES, *OPTIONAL_FILES)
         for version in (folder / file).glob("*")
         if version.is_dir() and not (version.is_symlink() or version.parent.is_symlink())
     }

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from ganvas.base_params import flatten
 from ganvas.disk.references import (
     FINISHED,
+    MODEL_FILES,
+    OPTIONAL_FILES,
     Results,
     Run,
     entries_of,
@@ -35,7 +37,6 @@ SNAPSHOTS, SAMPLES, REPORT = "snapshots", "samples", "report"
 LEADERBOARD, TRACKING = "leaderboard", "MLflow"
 TEMPORARY, OTHER = "temporary", "other"
 
-MODEL_FILES = ("class_list.json", "generator.keras", "discriminator.keras")
 CHECKPOINT_NAME = re.compile(r"epoch-(\d+)-step-(\d+)\.npz")
 SNAPSHOT_NAME = re.compile(r"epoch_(\d+)\.png")
 # What processes leave when they are killed while they write, download or delete.
@@ -371,9 +372,9 @@ def _list_versions(
     versions = list_versions(folder)
     kept = find_kept_versions(folder, versions, summary, results, model)
     for version in versions:
-        paths = [folder / name / version for name in MODEL_FILES]
+        paths = [folder / name / version for name in (*MODEL_FILES, *OPTIONAL_FILES)]
         found = [path for path in paths if path in tree.sizes]
-        missing = [path.parent.name for path in paths if not (path / path.parent.name).exists()]
+        missing = [name for name in MODEL_FILES if not (folder / name / version / name).exists()]
         item = _make_item(tree, VERSION, model, version, *found, kept=kept.get(version, ""))
         item = replace(item, used=parse_version(version) or item.used)
         if any(path.is_symlink() or path.parent.is_symlink() for path in paths):
