@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 from ganvas.networks import NetworkParams, build
+from ganvas.networks.image_encoder import ImageEncoder, average_over_grid, encode
 from ganvas.networks.latent_prior import MAX_ANCHORS
 from ganvas.training import latent_anchoring
 from ganvas.training.config import TrainParams
@@ -96,6 +97,13 @@ def test_anchors_are_principal_components_of_the_differences_within_classes(imag
     if num_classes:
         np.testing.assert_array_equal(prior.labels, labels[POSITIONS])
         assert prior.num_classes == num_classes
+
+
+def test_the_encoder_finds_the_anchors_without_noise(images, data):
+    encoder = ImageEncoder("efficientnet_lite0", 1, (SIDE, SIDE, 3), (LATENT,), data.projection)
+    w = encode(encoder, images[POSITIONS])
+    expected = np.sqrt(1 - PARAMS.anchor.noise**2) * data.anchors
+    np.testing.assert_allclose(w, expected, atol=2e-3)
 
 
 @pytest.mark.slow
@@ -214,5 +222,5 @@ def test_anchors_of_any_shape_have_about_as_many_features(monkeypatch, shape):
     data = with_anchors(TrainingSet(images, np.arange(12)), discriminator, LATENT, PARAMS)
     assert data.anchors.shape == (12, LATENT) and np.isfinite(data.anchors).all()
     # Averages over cells, of which those at an end are smaller, keep the mean of constant images.
-    constant = latent_anchoring._average_over_grid(np.full((1, *shape), 0.25, np.float32), 8)
+    constant = average_over_grid(np.full((1, *shape), 0.25, np.float32), 8)
     np.testing.assert_allclose(constant, 0.25)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from ganvas.arrays import Images
 from ganvas.errors import GanvasError
+from ganvas.networks.image_encoder import FeatureProjection
 from ganvas.networks.latent_prior import LatentPrior
 from ganvas.training.config import MIN_BATCH, TrainParams, list_divisors
 from ganvas.training.distribution import Devices
@@ -28,6 +29,7 @@ class TrainingSet(NamedTuple):
         anchors: Latents of the training images, in the order of `positions`, float32 of shape
             (n, Z); None without anchors. See `ganvas.training.latent_anchoring`.
         prior: Distribution of the other latents; None without anchors.
+        projection: Map from an image's features to its anchor without noise; None without anchors.
     """
 
     images: Images
@@ -36,6 +38,7 @@ class TrainingSet(NamedTuple):
     num_classes: int = 0
     anchors: np.ndarray | None = None
     prior: LatentPrior | None = None
+    projection: FeatureProjection | None = None
 
 
 def count_steps(num_images: int, params: TrainParams) -> int:

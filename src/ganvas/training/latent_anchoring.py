@@ -25,6 +25,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from ganvas.arrays import Images
 from ganvas.networks.gan_networks import has_pretrained_backbone
+from ganvas.networks.image_encoder import FeatureProjection, average_over_grid, pool_features
 from ganvas.networks.latent_prior import MAX_ANCHORS, LatentPrior
 from ganvas.progress import track
 from ganvas.training.adversary import (
@@ -39,9 +40,6 @@ from ganvas.training.fused_ops import with_constant_weights
 
 logger = logging.getLogger(__name__)
 
-# Sides of the grids that feature maps and colors are averaged over; of rectangles, the sides of
-# square grids with about as many cells.
-FEATURE_GRID, COLOR_GRID = 4, 8
 # Weight of the colors beside each of the feature maps.
 COLOR_WEIGHT = 2.0
 # More images than this hardly change the principal components.
@@ -110,7 +108,8 @@ def with_anchors(
     if not np.array_equal(sample, data.positions):
         batches = _pool_features(backbone, data.images, data.positions)
     codes = np.concatenate([pca.transform(_join_blocks(blocks, scales)) for blocks in batches])
-    codes *= np.sqrt(latent / max(np.square(codes).sum(axis=1).mean(), EPSILON))
+    factor = np.sqrt(latent / max(np.square(codes).sum(axis=1).mean(), EPSILON))
+    codes *= factor
     anchors = np.zeros((len(data.positions), latent), np.float32)
     anchors[:, :count] = codes
     logger.info(
@@ -119,7 +118,23 @@ def with_anchors(
         len(data.positions),
         100 * pca.explained_variance_ratio_.sum(),
     )
-    return data._replace(anchors=anchors, prior=_make_prior(data, anchors, params, rng))
+    prior = _make_prior(data, anchors, params, rng)
+    projection = _make_projection(scales, pca, factor * math.sqrt(1 - prior.noise**2))
+    return data._replace(anchors=anchors, prior=prior, projection=projection)
+
+
+def _make_projection(scales: list[Scale], pca: PCA, factor: float) -> FeatureProjection:
+    """Return the map from features to the latents that the generator learned for them.
+
+    These are the anchors without noise: shrunk as `LatentPrior.add_noise` does, in `factor`.
+    """
+    return FeatureProjection(
+        np.concatenate([mean for mean, _ in scales]).astype(np.float32),
+        np.array([size for _, size in scales], np.float32),
+        np.array([len(mean) for mean, _ in scales]),
+        (factor * pca.components_.T).astype(np.float32),
+        (-factor * pca.components_ @ pca.mean_).astype(np.float32),
+    )
 
 
 def _make_prior(
@@ -180,22 +195,7 @@ def _pool_features(
     """Yield batches of blocks (n, values): pooled feature maps, then pooled colors."""
     size = min(BATCH, max(1, BATCH_PIXELS // math.prod(images.shape[1:3])))
     for start in track(range(0, len(positions), size), "Embedding training images"):
-        batch = images[positions[start : start + size]].astype(np.float32) / 127.5 - 1
-        maps = backbone.predict_on_batch(batch)[1:]
-        # Averages over many pixels would lose precision in half precision.
-        pooled = [_average_over_grid(x.astype(np.float32), FEATURE_GRID) for x in maps]
-        pooled.append(_average_over_grid(batch, COLOR_GRID))
-        yield [np.asarray(x).reshape(len(x), -1) for x in pooled]
-
-
-def _average_over_grid(maps: np.ndarray | tf.Tensor, grid: int) -> tf.Tensor:
-    """Average (N, H, W, C) over square cells, about `grid`² of them; coarser maps stay unchanged.
-
-    Where cells don't divide a side, those at its ends are smaller.
-    """
-    maps = ops.convert_to_tensor(maps)
-    cell = math.isqrt(maps.shape[1] * maps.shape[2]) // grid
-    return ops.average_pool(maps, cell, padding="same") if cell > 1 else maps
+        yield pool_features(backbone, images[positions[start : start + size]])
 
 
 def _measure_scales(blocks: list[np.ndarray]) -> list[Scale]:
@@ -260,7 +260,7 @@ class AnchoredAdversary(Adversary):
             real_augmented, fake_augmented = self.augment_alike([batch.images, generated])
             seeds = [tf.identity(seed.state.value) for seed in self.seeds]
             fake_maps = self.backbone(fake_augmented, training=True)
-            coarse = [_average_over_grid(x, COARSE_SIDE) for x in (generated, batch.images)]
+            coarse = [average_over_grid(x, COARSE_SIDE) for x in (generated, batch.images)]
             pixel_loss = self._anchored_difference(*coarse)
             pixel_loss = self.scale_loss_g(pixel_loss * self.params.anchor.pixels)
         # On the same random backgrounds, if images are transparent: features of a real image and of

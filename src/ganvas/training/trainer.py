@@ -15,6 +15,7 @@ import pandas as pd
 
 from ganvas.errors import GanvasError
 from ganvas.networks.gan_networks import GanNetworks, reconstructs_real_images
+from ganvas.networks.image_encoder import FeatureProjection
 from ganvas.networks.sampling import latent_dim
 from ganvas.progress import format_duration
 from ganvas.stop_signals import end_after_saving, on_signal
@@ -90,6 +91,8 @@ class TrainingResult(NamedTuple):
         steps: Number of steps, that is, of updates of the generator, in the whole run.
         images_seen: Number of real images shown to the discriminator in the whole run.
         run_state: Start, warnings, seconds, best epoch and parts.
+        projection: Map from an image's backbone features to the latent that the generator has
+            learned for it; None without anchors.
     """
 
     generator: keras.Model
@@ -99,6 +102,7 @@ class TrainingResult(NamedTuple):
     steps: int
     images_seen: int
     run_state: RunState
+    projection: FeatureProjection | None = None
 
 
 def train(
@@ -215,7 +219,7 @@ def restore_checkpoint(
     limit = _find_limit(params, run_state, done, steps) or "interrupted"
     reason: StopReason = "chosen" if chosen else limit
     message = _end_message(params, run_state, reason, chosen, done, steps)
-    return _make_result(gan, params, run_state, reason, message, done)
+    return _make_result(gan, data, params, run_state, reason, message, done)
 
 
 class _Run:
@@ -437,11 +441,14 @@ class _Run:
         message = _end_message(self.params, self.run_state, stop_reason, cause, steps, self.steps)
         if best is not None:
             message += f" The best epoch, {best.epoch}, is used."
-        return _make_result(self.gan, self.params, self.run_state, stop_reason, message, steps)
+        return _make_result(
+            self.gan, self.data, self.params, self.run_state, stop_reason, message, steps
+        )
 
 
 def _make_result(
     gan: GAN,
+    data: TrainingSet,
     params: TrainParams,
     run_state: RunState,
     stop_reason: StopReason,
@@ -450,7 +457,14 @@ def _make_result(
 ) -> TrainingResult:
     history, images_seen = pd.DataFrame(run_state.rows), steps * params.images_per_step
     return TrainingResult(
-        gan.ema_generator, history, stop_reason, message, steps, images_seen, run_state
+        gan.ema_generator,
+        history,
+        stop_reason,
+        message,
+        steps,
+        images_seen,
+        run_state,
+        data.projection,
     )
 
 

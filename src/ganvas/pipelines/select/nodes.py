@@ -18,8 +18,10 @@ from ganvas.networks import NetworkParams
 from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.pipelines.select.params import SelectParams
 from ganvas.pipelines.train.nodes import (
+    Arrays,
     build_networks,
     choose_column,
+    make_encoder,
     make_training_set,
     run_identity,
     summarize_run,
@@ -52,7 +54,7 @@ def select_epoch(
     select: SelectParams,
     checkpoints: Path,
     command: str,
-) -> tuple[Model, Model, dict[str, Any], pd.DataFrame, dict[str, Any]]:
+) -> tuple[Model, Model, Arrays, dict[str, Any], pd.DataFrame, dict[str, Any]]:
     """Make the models of a kept epoch of the run that these parameters identify.
 
     Nothing is trained, and no checkpoint changes: the same training resumes from its last one.
@@ -68,8 +70,8 @@ def select_epoch(
 
     Returns:
         What training returns if it ends with this epoch: the EMA generator, the discriminator, the
-        class list, the history up to the epoch, and the summary. Of an earlier epoch, this has
-        `chosen_epoch`.
+        encoder's arrays, the class list, the history up to the epoch, and the summary. Of an
+        earlier epoch, this has `chosen_epoch`.
 
     Raises:
         GanvasError: The run has no checkpoints, or not of this epoch.
@@ -107,7 +109,8 @@ def select_epoch(
     logger.info("%s", result.message)
     if not message and chosen.reason:
         logger.info("The last epoch is %s.", chosen.reason)
-    return result.generator, discriminator, summary["classes"], result.history, summary
+    encoder = make_encoder(network, result, data)
+    return result.generator, discriminator, encoder, summary["classes"], result.history, summary
 
 
 def find_run(

@@ -21,7 +21,14 @@ def create_pipeline() -> Pipeline:
                     "command",
                 ],
                 # Those of training, which they replace as its newest version.
-                outputs=["generator", "discriminator", "class_list", "history", "training_summary"],
+                outputs=[
+                    "generator",
+                    "discriminator",
+                    "encoder",
+                    "class_list",
+                    "history",
+                    "training_summary",
+                ],
                 name="select_epoch",
             ),
         ],

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from ganvas.base_params import check_params
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from ganvas.training.memory import MemoryEstimate
     from ganvas.training.trainer import TrainingResult
 
+Arrays = dict[str, np.ndarray]
 PACKAGES = ["ganvas", "kedro", "keras", "tensorflow", "numpy", "pillow"]
 
 logger = logging.getLogger(__name__)
@@ -60,7 +62,7 @@ def train_gan(
     snapshots: Path,
     checkpoints: Path,
     command: str,
-) -> tuple[Model, Model, dict[str, Any], pd.DataFrame, dict[str, Any]]:
+) -> tuple[Model, Model, Arrays, dict[str, Any], pd.DataFrame, dict[str, Any]]:
     """Build the networks and train them.
 
     Args:
@@ -73,7 +75,8 @@ def train_gan(
         command: The command that reproduces the run, for the summary.
 
     Returns:
-        The EMA generator, the discriminator, the class list, the history and the run's summary.
+        The EMA generator, the discriminator, the arrays of `make_encoder`, the class list, the
+        history and the run's summary.
 
     Raises:
         Finished: It was a dry run, or this worker is not the chief.
@@ -117,7 +120,20 @@ def train_gan(
     discriminator = to_float32(network, params, networks.discriminator, data)
     summary: dict[str, Any] = {"command": command, "held_out": len(collection.split("validation"))}
     summary |= summarize_run(result, data, classes, ingest, network, params)
-    return result.generator, discriminator, summary["classes"], result.history, summary
+    encoder = make_encoder(network, result, data)
+    return result.generator, discriminator, encoder, summary["classes"], result.history, summary
+
+
+def make_encoder(network: NetworkParams, result: TrainingResult, data: TrainingSet) -> Arrays:
+    """Return what finds the latents of images, of a generator with anchors; {} of any other."""
+    from ganvas.networks.image_encoder import ImageEncoder, to_arrays
+    from ganvas.networks.latent_spaces import w_shape
+
+    if result.projection is None:
+        return {}
+    backbone, upscale = network.chosen.backbone, network.chosen.input_upscale
+    shape, latent = data.images.shape[1:], w_shape(result.generator)
+    return to_arrays(ImageEncoder(backbone, upscale, shape, latent, result.projection))
 
 
 def _resolve(params: TrainParams, ingest: IngestParams) -> TrainParams:

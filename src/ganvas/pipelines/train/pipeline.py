@@ -27,10 +27,13 @@ def create_pipeline() -> Pipeline:
                         "checkpoints",
                         "command",
                     ],
-                    # The summary comes last: a hook stops a diverged run once it is saved.
+                    # The class list is saved after what belongs to the same version, since the
+                    # gallery lists versions that have one. The summary comes last: a hook stops a
+                    # diverged run once it is saved.
                     outputs=[
                         "generator",
                         "discriminator",
+                        "encoder",
                         "class_list",
                         "history",
                         "training_summary",
