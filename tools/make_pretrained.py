@@ -4,8 +4,8 @@
     python tools/make_pretrained.py [--project .]
 
 Reads the newest default run on the sample collection below the project's data, and replaces
-src/ganvas/pretrained/sample: the generator (EMA weights), its classes, the training summary, the
-model card, and manifest.json with the run's version and the SHA-256 of each file.
+src/ganvas/pretrained/sample: the generator (EMA weights), its classes and encoder, the training
+summary, the model card, and manifest.json with the run's version and the SHA-256 of each file.
 
 The weights are rounded to three of their four bytes and compressed, which makes the file about a
 third smaller. The script fails if any of its images then differs by more than one of 255 levels.
@@ -51,6 +51,7 @@ def main() -> None:
     check_images(generator, keras.models.load_model(OUTPUT / "generator.keras", compile=False))
     sources = {
         "class_list.json": models / f"class_list.json/{version}/class_list.json",
+        "encoder.npz": models / f"encoder.npz/{version}/encoder.npz",
         "training.json": reports / "training.json",
         # The card of this generator: a run writes it last, with the images that it shows.
         **{file.name: file for file in [models / "model_card.md", *models.glob("*.png")]},
