@@ -112,7 +112,8 @@ class Inverter:
             raise ValueError("the encoder is that of another generator")
         classes = count_classes(generator)
         rows = np.eye(classes) if label_rows is None else label_rows
-        self.label_rows = np.asarray(rows, np.float32)
+        # Without classes, all images have the empty row.
+        self.label_rows = np.asarray(rows if classes else np.zeros((1, 0)), np.float32)
         self._blocks = [classes] if blocks is None else blocks
         self._is_style_based = is_style_based(generator)
         # Styles are those of a class, and the synthesis takes no labels.
@@ -411,7 +412,7 @@ def _measure_basis(generator: Model, label_rows: np.ndarray) -> np.ndarray:
     size = w_shape(generator)[-1]
     if not has_mapping(generator):
         return np.eye(size, dtype=np.float32)
-    rows = _spread(label_rows, DEVIATION_ROWS) if len(label_rows) else np.zeros((1, 0), np.float32)
+    rows = _spread(label_rows, DEVIATION_ROWS)
     count = DEVIATION_LATENTS // len(rows)
     latents = np.random.default_rng([0, 4]).standard_normal(
         (len(rows) * count, latent_dim(generator)), dtype=np.float32
