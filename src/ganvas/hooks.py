@@ -23,6 +23,7 @@ from ganvas.ingestion.collection import use_collection
 from ganvas.ingestion.object_store import check_protocol, is_url
 from ganvas.log_lines import use_log_lines
 from ganvas.pipelines.evaluate.params import EvaluateParams
+from ganvas.pipelines.invert.params import InvertParams
 from ganvas.pipelines.train.params import run_parameters
 from ganvas.progress import format_duration
 from ganvas.project_folder import set_project_folder
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 # Datasets whose paths are logged at the end of a run.
 RESULTS = {"samples": "Samples", "report": "Report", "comparison": "Comparison"}
+RESULTS |= {"inverted_distances": "Distances", "inverted_sheet": "Images side by side"}
 RESULTS |= {"external_report": "Report", "external_rejected": "Rejected files"}
 # Metrics that are logged at the end of a run; others only where an evaluation has none of these.
 MAIN_METRICS = ("frechet_distance", "precision", "recall")
@@ -96,6 +98,8 @@ class GanvasHooks:
             check_evaluated(
                 pipeline, EvaluateParams.model_validate(catalog.load("params:evaluate"))
             )
+        if "params:invert" in pipeline.inputs():
+            check_inverted(InvertParams.model_validate(catalog.load("params:invert")))
         for name in sorted(pipeline.inputs()):
             if name.startswith("params:") or name == "parameters" or catalog.exists(name):
                 continue
@@ -186,6 +190,21 @@ def check_evaluated(pipeline: Pipeline, params: EvaluateParams) -> None:
         )
 
 
+def check_inverted(params: InvertParams) -> None:
+    """Check that there are images to invert.
+
+    Raises:
+        GanvasError: `invert.images` is null.
+    """
+    if not params.images:
+        command = write_command("run", "--pipelines=invert")
+        raise GanvasError(
+            "invert.images is null, so there are no images to find latents of: set it to a folder, "
+            "a ZIP or TAR archive, an .npz file or a single image, as in "
+            f"`{command} --params=invert.images=/path/to/images`."
+        )
+
+
 class LockHooks:
     """Lock the folders that a run writes to, so that two runs at once don't mix their results.
 
@@ -210,7 +229,8 @@ class LockHooks:
         """Remember the folders to lock, which are local wherever the models are."""
         self._paths = {
             name: Path(conf_catalog[name]["filepath"])
-            for name in ("collection", "checkpoints", "samples", "exported")
+            for name in ("collection", "checkpoints", "samples", "exported", "inverted_latents")
+            if name in conf_catalog
         }
 
     # The last check before a run.
@@ -234,6 +254,8 @@ class LockHooks:
             self._lock(self._paths["samples"], "writes to")
         if "export" in stages:
             self._lock(self._paths["exported"], "writes to")
+        if "invert" in stages:
+            self._lock(self._paths["inverted_latents"].parent, "writes to")
 
     @hook_impl
     def before_dataset_loaded(self, dataset_name: str, node: Node) -> None:

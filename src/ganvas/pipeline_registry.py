@@ -8,6 +8,7 @@ from ganvas.pipelines.evaluate_images.pipeline import create_pipeline as create_
 from ganvas.pipelines.export.pipeline import create_pipeline as create_export
 from ganvas.pipelines.fetch.pipeline import create_pipeline as create_fetch
 from ganvas.pipelines.ingest.pipeline import create_pipeline as create_ingest
+from ganvas.pipelines.invert.pipeline import create_pipeline as create_invert
 from ganvas.pipelines.report.pipeline import create_pipeline as create_report
 from ganvas.pipelines.sample.pipeline import create_pipeline as create_sample
 from ganvas.pipelines.select.pipeline import create_pipeline as create_select
@@ -22,6 +23,7 @@ STAGES = {
     "report": create_report,
     "sample": create_sample,
     "export": create_export,
+    "invert": create_invert,
     "evaluate_images": create_evaluate_images,
     "compare": create_compare,
 }

@@ -11,6 +11,7 @@ from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.pipelines.export.params import ExportParams
 from ganvas.pipelines.fetch.params import FetchParams
 from ganvas.pipelines.ingest.params import IngestParams
+from ganvas.pipelines.invert.params import InvertParams
 from ganvas.pipelines.report.params import ReportParams
 from ganvas.pipelines.sample.params import SampleParams
 from ganvas.pipelines.select.params import SelectParams
@@ -33,6 +34,8 @@ class ProjectParams(Params):
     report: ReportParams
     sample: SampleParams
     export: ExportParams
+    # Folders of configuration of earlier versions lack it.
+    invert: InvertParams = InvertParams()
     tracking: TrackingParams
 
     @model_validator(mode="after")

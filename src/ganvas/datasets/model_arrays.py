@@ -16,10 +16,23 @@ from ganvas.saved_arrays import read_arrays, write_arrays
 Arrays = dict[str, np.ndarray]
 
 
-class _ArraysFile(AbstractVersionedDataset[Arrays, Arrays]):
-    """One .npz file."""
+class _ArraysDataset(AbstractVersionedDataset[Arrays, Arrays]):
+    """A dictionary of arrays in one .npz file.
 
-    def __init__(self, filepath: str, credentials: dict[str, Any] | None) -> None:
+    Args:
+        filepath: Path or URL of the file.
+        credentials: Credentials of the file system.
+        metadata: For plugins such as Kedro-Viz.
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        credentials: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self.metadata = metadata
         self._protocol, path = get_protocol_and_path(filepath)
         options = {"auto_mkdir": True} if self._protocol == "file" else {}
         self._fs = fsspec.filesystem(self._protocol, **(credentials or {}), **options)
@@ -60,8 +73,8 @@ class _ArraysFile(AbstractVersionedDataset[Arrays, Arrays]):
         self._fs.invalidate_cache(str(PurePosixPath(self.path).parent))
 
 
-class _AtomicArraysFile(AtomicSave, _ArraysFile):
-    """One .npz file with atomic saves."""
+class AtomicArraysDataset(AtomicSave, _ArraysDataset):
+    """A dictionary of arrays in one .npz file, with atomic saves."""
 
 
 class ModelArraysDataset(AbstractDataset[Arrays, Arrays]):
@@ -135,9 +148,10 @@ class ModelArraysDataset(AbstractDataset[Arrays, Arrays]):
             return None
         return self.generator.resolve_load_version()
 
-    def _file(self, version: str) -> _AtomicArraysFile:
+    def _file(self, version: str) -> AtomicArraysDataset:
         name = self._filepath.rpartition("/")[2]
-        return _AtomicArraysFile(f"{self._filepath}/{version}/{name}", self._credentials)
+        path = f"{self._filepath}/{version}/{name}"
+        return AtomicArraysDataset(filepath=path, credentials=self._credentials)
 
     def _exists(self) -> bool:
         # What a generator without arrays loads is {}.

@@ -23,8 +23,9 @@ from ganvas.errors import GanvasError
 from ganvas.ingestion.archives import find_images, is_archive, unpack, was_unpacked
 from ganvas.ingestion.color_conversion import MODES, Color, convert_color
 from ganvas.ingestion.cropping import Crop, crop_image, to_image, to_pixels
-from ganvas.ingestion.decode import MIN_SIDE, SWAPPING, find_rotation
+from ganvas.ingestion.decode import MIN_SIDE, SWAPPING, Align, find_rotation
 from ganvas.ingestion.executors import ExecutorOptions, run_tasks
+from ganvas.ingestion.file_formats import image_suffixes
 from ganvas.ingestion.file_index import first_folder, keep_image_files, scan
 from ganvas.ingestion.pack_worker import (
     CHUNK_SIZE,
@@ -135,6 +136,7 @@ class SetOptions(NamedTuple):
         max_rejected_share: Stop if more than this share of the images can't be decoded.
         workers: Decoding processes; None: one per core.
         background: Color behind transparent parts and padding.
+        align: Whether to align faces in files first.
     """
 
     shape: tuple[int, int, int]
@@ -143,6 +145,16 @@ class SetOptions(NamedTuple):
     max_rejected_share: float
     workers: int | None
     background: Color = WHITE
+    align: Align = "none"
+
+
+def open_images(path: Path, cache: Path, key: str) -> Source:
+    """Find out what images there are as `open_image_set`, or take a single image."""
+    if path.is_file() and path.suffix.lower() in image_suffixes():
+        skipped = pd.DataFrame({"path": [], "reason": []}, dtype="str")
+        size, channels = _find_shape(path.parent, [path.name])
+        return FolderSource(path.parent, [path.name], skipped, size, channels)
+    return open_image_set(path, cache, key)
 
 
 def open_image_set(path: Path, cache: Path, key: str) -> Source:
@@ -176,7 +188,7 @@ def open_image_set(path: Path, cache: Path, key: str) -> Source:
 
 
 def read_image_set(source: Source, positions: np.ndarray, options: SetOptions) -> ImageSet:
-    """Decode images as ingestion does, without alignment, and crop and resize them to a shape.
+    """Decode images as ingestion does, align them if set, and crop and resize them to a shape.
 
     Args:
         source: What `open_image_set` has found.
@@ -357,7 +369,7 @@ def _decode(source: FolderSource, paths: list[str], options: SetOptions) -> Imag
         source.folder.resolve(),
         options.shape,
         options.crop,
-        "none",
+        options.align,
         options.max_pixels,
         options.background,
     )

@@ -1,0 +1,1 @@
+"""Inversion: from images to the latents whose generated images are most like them."""
