@@ -43,6 +43,7 @@ LAYERS = [
         "channels",
         "grid_layout",
         "image_shape",
+        "label_columns",
     },
     {"errors", "extras", "malloc", "keras_types", "quiet_tensorflow", "stop_signals"}
     | {"cpu_count", "memory_limit"},

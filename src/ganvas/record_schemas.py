@@ -8,6 +8,7 @@ import re
 from typing import Any, NamedTuple
 
 from ganvas.errors import GanvasError
+from ganvas.label_columns import find_fault
 from ganvas.saved_json import FOLDER_NAME
 
 # Characters of a folder's name that all file systems allow, and what a number may be at most.
@@ -82,6 +83,11 @@ def check_class_list(classes: Any) -> None:
     _check_keys(classes, {"column": _TEXT_OR_NULL, "names": _LIST})
     for name in classes["names"]:
         _check_type(name, _TEXT, "A name in 'names'")
+    if "labels" in classes or "rows" in classes:
+        # Several label columns; lists of one have neither key.
+        fault = find_fault(classes["names"], classes.get("labels"), classes.get("rows"))
+        if fault:
+            raise GanvasError(f"{fault}.")
 
 
 def check_summary(summary: Any) -> None:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -25,6 +25,7 @@ from ganvas.gallery.batching import (
 from ganvas.gallery.data_files import MAX_JSON, find_archive_fault, read_start
 from ganvas.gallery.recent_images import MAX_BLOCK, Block, RecentImages
 from ganvas.image_shape import CHANNEL_COUNTS, describe_size
+from ganvas.label_columns import ClassTable, LabelColumn, find_fault, read_class_list
 from ganvas.model_versions import is_in_future, newest_version, read_recorded_version
 from ganvas.networks import sampling
 from ganvas.networks.batches import batch_size
@@ -85,10 +86,12 @@ class ModelVersion:
 
 
 class ClassList(BaseModel):
-    """The content of `class_list.json`: the names of the classes and their label column."""
+    """The content of `class_list.json`, see `ganvas.label_columns.write_class_list`."""
 
     names: list[str]
     column: str | None
+    labels: list[dict[str, Any]] | None = None
+    rows: list[list[float]] | None = None
 
 
 @dataclass
@@ -98,16 +101,14 @@ class LoadedModel:
     Attributes:
         saved: The version that was loaded.
         generator: See `ganvas.networks.gan_networks.GanNetworks`.
-        class_names: Names of its K classes; empty for an unconditional generator.
-        label_column: The label column of the classes; None without classes.
+        classes: Its classes.
         batcher: Runs the generator for concurrent requests.
         recent: Images that it generated last; see `image`.
     """
 
     saved: ModelVersion
     generator: keras.Model
-    class_names: list[str]
-    label_column: str | None
+    classes: ClassTable
     batcher: BatchedGenerator
     recent: RecentImages = field(init=False)
 
@@ -116,6 +117,24 @@ class LoadedModel:
         self._block_size = min(batch_size(self.height, self.width), MAX_BLOCK)
         block_bytes = self._block_size * self.height * self.width * self.channels
         self.recent = RecentImages(self._generate_block, block_bytes)
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of its classes; with several label columns, of the most frequent combinations."""
+        return self.classes.names
+
+    @property
+    def label_column(self) -> str | None:
+        """The label column of the classes, or the joint name of several; None without classes."""
+        return self.classes.column
+
+    @property
+    def label_columns(self) -> list[LabelColumn]:
+        """The label columns with their values and their blocks of weights; empty without classes.
+
+        With one column the values are the classes.
+        """
+        return self.classes.columns
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -191,8 +210,11 @@ class LoadedModel:
         return sampling.sample_latents(self.generator, number + 1, seed)[number]
 
     def one_hot(self, labels: np.ndarray) -> np.ndarray:
-        """Encode class indices (n,) as one-hot labels, float32 (n, K)."""
-        return sampling.one_hot(labels, sampling.count_classes(self.generator))
+        """Return the rows of weights of class indices (n,), float32 (n, K).
+
+        They are one-hot, or with several label columns one-hot in each block of weights.
+        """
+        return self.classes.weigh(labels)
 
 
 class ModelStore:
@@ -383,7 +405,7 @@ def _describe(error: Exception) -> str:
     return (lines[0] if lines else type(error).__name__)[:200].rstrip(".: ")
 
 
-def _read_classes(saved: ModelVersion) -> ClassList:
+def _read_classes(saved: ModelVersion) -> ClassTable:
     """Read the class list of a version, with each name as one line."""
     try:
         classes = ClassList.model_validate_json(read_start(saved.file("class_list.json"), MAX_JSON))
@@ -395,12 +417,30 @@ def _read_classes(saved: ModelVersion) -> ClassList:
         raise UnreadableModelError(
             f"class_list.json is damaged ({field}: {one_line(details['msg'])})"
         ) from error
-    if any(len(name) > MAX_NAME for name in [*classes.names, classes.column or ""]):
+    content = classes.model_dump(exclude_none=True) | {"column": classes.column}
+    if classes.labels is not None or classes.rows is not None:
+        fault = find_fault(classes.names, content.get("labels"), content.get("rows"))
+        if fault:
+            raise UnreadableModelError(f"class_list.json is damaged ({one_line(fault)})")
+    texts = [
+        text for label in content.get("labels", []) for text in (label["column"], *label["values"])
+    ]
+    if any(len(name) > MAX_NAME for name in [*classes.names, classes.column or "", *texts]):
         raise UnreadableModelError(
             f"class_list.json has a name of more than {MAX_NAME:,} characters"
         )
-    column = None if classes.column is None else one_line(classes.column)
-    return ClassList(names=list(map(one_line, classes.names)), column=column)
+    return read_class_list(_as_lines(content))
+
+
+def _as_lines(content: Any) -> Any:
+    """Return a JSON value with each text in it as one line."""
+    if isinstance(content, str):
+        return one_line(content)
+    if isinstance(content, list):
+        return list(map(_as_lines, content))
+    if isinstance(content, dict):
+        return {key: _as_lines(value) for key, value in content.items()}
+    return content
 
 
 @cache
@@ -431,8 +471,8 @@ def _load(saved: ModelVersion) -> LoadedModel:
         raise UnreadableModelError(
             "generator.keras is no generator of images of 1, 3 or 4 channels"
         )
-    if count != len(classes.names):
+    if count != classes.num_weights:
         raise UnreadableModelError(
-            f"generator.keras has {count} classes, and class_list.json {len(classes.names)}"
+            f"generator.keras has {count} classes, and class_list.json {classes.num_weights}"
         )
-    return LoadedModel(saved, generator, classes.names, classes.column, BatchedGenerator(generator))
+    return LoadedModel(saved, generator, classes, BatchedGenerator(generator))
