@@ -5,7 +5,7 @@ import inspect
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 from kedro.framework.cli.cli import project_commands
@@ -104,10 +104,12 @@ _filled = in_one_sentence(refuse_empty(None))
 )
 @click.option(
     "--labels",
-    type=click.Choice(["auto", "folders", "none"]),
     default="auto",
     show_default=True,
-    help="Classes: the subfolders, none, or chosen by the number of images in them.",
+    callback=_filled,
+    metavar="auto|folders|none|COLUMN,…",
+    help="Classes: the subfolders, none, chosen by the number of images in them, or the values of "
+    "label columns, such as Smiling,Eyeglasses.",
 )
 @click.option("--steps", type=click.IntRange(min=1), help="End after this many training steps.")
 @click.option(
@@ -133,7 +135,7 @@ def train(
     name: str | None,
     size: str | None,
     channels: Channels | None,
-    labels: Literal["auto", "folders", "none"],
+    labels: str,
     steps: int | None,
     minutes: float | None,
     env: str | None,

@@ -83,6 +83,7 @@ def export_generator(
     checked: int,
     tolerance: float,
     truncation: Truncation = 1.0,
+    by_class: bool = True,
 ) -> dict[str, tuple[Path, float]]:
     """Export a generator, and check that every file generates the same images.
 
@@ -95,6 +96,7 @@ def export_generator(
         checked: Number of images to compare.
         tolerance: Maximum difference of any channel, of values in [-1, 1].
         truncation: See `build_exported`.
+        by_class: See `build_exported`.
 
     Returns:
         For each format, the file and the largest difference found.
@@ -114,7 +116,9 @@ def export_generator(
     unfinished = {name: files[name].with_name(f".partial.{files[name].name}") for name in runtimes}
     try:
         # Write and check all formats before any file is replaced.
-        differences = _write_all(generator, runtimes, unfinished, checked, tolerance, truncation)
+        differences = _write_all(
+            generator, runtimes, unfinished, checked, tolerance, truncation, by_class
+        )
         (folder / MANIFEST).unlink(missing_ok=True)
         for name, file in files.items():
             if name in unfinished:
@@ -134,6 +138,7 @@ def _write_all(
     checked: int,
     tolerance: float,
     truncation: Truncation,
+    by_class: bool,
 ) -> dict[str, float]:
     """Write a file for each format; return its largest difference from the generator's images."""
     differences = {}
@@ -141,9 +146,10 @@ def _write_all(
     inputs = inputs[: len(generator.inputs)]
     if truncation == "input":
         inputs.append(np.linspace(*TRUNCATION_RANGE, checked, dtype=np.float32)[:, None])
-    expected = generator if truncation == 1 else build_exported(generator, truncation)
+    exported = partial(build_exported, generator, truncation, by_class)
+    expected = generator if truncation == 1 else exported()
     for name, file in files.items():
-        _write(build_exported(generator, truncation), file, FORMATS[name].batch, name)
+        _write(exported(), file, FORMATS[name].batch, name)
         run = partial(FORMATS[name].run, runtimes[name], file)
         differences[name] = _measure_difference(expected, run, inputs)
         # Not `>`, which NaN would pass.
@@ -174,7 +180,9 @@ def _measure_difference(
     return largest
 
 
-def build_exported(generator: keras.Model, truncation: Truncation) -> keras.Model:
+def build_exported(
+    generator: keras.Model, truncation: Truncation, by_class: bool = True
+) -> keras.Model:
     """Return a generator as it is exported: of truncated images, with the weights of the given one.
 
     Args:
@@ -182,6 +190,8 @@ def build_exported(generator: keras.Model, truncation: Truncation) -> keras.Mode
         truncation: That of `ganvas.networks.sampling.generate_batches`: of style-based generators
             the factor of the styles' distance to their mean, of others a factor of the latents. A
             number, or "input": a further input `truncation` of shape (N, 1), the last one.
+        by_class: Whether this mean is that of an image's class; else, as with several label
+            columns, that of all images.
     """
     inputs = [keras.Input(x.shape[1:], name=x.name) for x in generator.inputs]
     latents, *labels = inputs
@@ -192,7 +202,7 @@ def build_exported(generator: keras.Model, truncation: Truncation) -> keras.Mode
     else:
         factor = truncation
     if is_style_based(generator):
-        images = _synthesize(generator, latents, labels, factor)
+        images = _synthesize(generator, latents, labels, factor, by_class)
     else:
         plain = _replace_grouped_convolutions(generator)
         if truncation == 1:
@@ -206,6 +216,7 @@ def _synthesize(
     latents: KerasTensor,
     labels: list[KerasTensor],
     factor: float | KerasTensor,
+    by_class: bool,
 ) -> KerasTensor:
     """Return images of styles that are moved towards the mean, with classes that of the class."""
     one = make_one(latents)
@@ -215,7 +226,9 @@ def _synthesize(
     psi = np.asarray(generator.get_layer("truncation").kernel)
     w = mapping([latents, *labels] if labels else latents)
     if not (isinstance(factor, float) and factor == 1):
-        class_mean = ops.matmul(labels[0], class_mean_styles(generator)) if labels else mean
+        class_mean = mean
+        if labels and by_class:
+            class_mean = ops.matmul(labels[0], class_mean_styles(generator))
         w = class_mean + factor * (w - class_mean)
     # The stored ψ acts last, as in `ganvas.networks.styles`.
     styles = mean + (ops.expand_dims(w, 1) - mean) * psi

@@ -5,16 +5,18 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 from ganvas.errors import GanvasError
 from ganvas.image_shape import Channels, Size, describe_size, height_and_width
 from ganvas.ingestion import SourceParams
+from ganvas.ingestion.celeba import list_attributes
 from ganvas.ingestion.collection import MANIFEST, read_source
 from ganvas.ingestion.inspect_folder import FolderContents, describe_others
 from ganvas.ingestion.shards import open_shards
 
-Labels = Literal["auto", "folders", "none"]
+# What `--labels` can be other than names of label columns.
+LABELS = ("auto", "folders", "none")
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 # Names that say nothing without that of the folder around them.
@@ -48,7 +50,7 @@ def choose_parameters(
     name: str | None = None,
     size: Size | None = None,
     channels: Channels | None = None,
-    labels: Labels = "auto",
+    labels: str = "auto",
     steps: int | None = None,
     minutes: float | None = None,
     preset: Mapping[str, Any] | None = None,
@@ -62,7 +64,8 @@ def choose_parameters(
         name: Name of the dataset; None: that of the folder, or one beside it if that is taken.
         size: Size of the images; None: that of the configuration.
         channels: Channels of the images; None: those that suit them, unless a preset chooses.
-        labels: folders, none, or auto: by the number of images in the folders.
+        labels: folders, none, auto: by the number of images in the folders, or names of label
+            columns, separated by commas.
         steps: Maximum number of training steps.
         minutes: Maximum minutes of training.
         preset: Parameters that the presets of `--env` set, with dotted keys.
@@ -254,13 +257,15 @@ def _read_source_of_training(summaries: list[Path]) -> str | None:
 
 
 def choose_classes(
-    contents: FolderContents, labels: Labels, preset: Mapping[str, Any]
+    contents: FolderContents, labels: str, preset: Mapping[str, Any]
 ) -> Choice | None:
     """Choose whether to train by class; None leaves it to the presets.
 
     Raises:
-        GanvasError: There are no folders that could be classes.
+        GanvasError: There are no folders that could be classes, or no such label columns.
     """
+    if labels not in LABELS:
+        return _choose_columns(contents, labels)
     column = LABEL_COLUMNS.get(contents.source)
     problem = _explain_missing_classes(contents, column)
     if labels == "none":
@@ -285,10 +290,43 @@ def choose_classes(
     return Choice({"network.label": column}, f"{reason}.")
 
 
+def _choose_columns(contents: FolderContents, labels: str) -> Choice:
+    """Choose label columns by their names; those of CelebA are checked before images are packed."""
+    columns = [name.strip() for name in labels.split(",")]
+    if not all(columns):
+        raise GanvasError(
+            f"--labels can't be '{labels}': it must be {', '.join(LABELS)} or names of label "
+            "columns, such as Smiling,Eyeglasses."
+        )
+    known = list_attributes(contents.path) if contents.source == "celeba" else columns
+    if unknown := [name for name in columns if name not in known]:
+        there = f"has {', '.join(known)}" if known else "has no list of attributes"
+        raise GanvasError(
+            f"--labels has {', '.join(unknown)}, but {contents.path} {there}: "
+            f"{'choose among these' if known else 'put list_attr_celeba.txt there'}, or leave "
+            "--labels out to train without classes."
+        )
+    # The layout of a folder has no other columns unless a table names them.
+    table = {"ingest.source.folder.labels": "csv"} if contents.source == "folder" else {}
+    if contents.source == "folder" and columns == [LABEL_COLUMNS["folder"]]:
+        table = {}
+    if len(columns) == 1:
+        return Choice(
+            {"network.label": columns[0]} | table, f"Classes: the values of {columns[0]}."
+        )
+    return Choice(
+        {"network.label": columns} | table,
+        f"Labels: {', '.join(columns)}, each with a choice of its own.",
+    )
+
+
 def _explain_missing_classes(contents: FolderContents, column: str | None) -> str | None:
     """Return why folders are no classes; None if they are."""
     if column is None:
-        return "CelebA's images are in one folder"
+        return (
+            "CelebA's images are in one folder; --labels Smiling,Eyeglasses trains with such "
+            "attributes of its list"
+        )
     folders = {name: count for name, count in contents.folders.items() if name}
     if not folders:
         return "there are no subfolders"

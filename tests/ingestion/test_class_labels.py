@@ -4,9 +4,15 @@ import pytest
 
 from ganvas.errors import GanvasError
 from ganvas.ingestion.class_labels import label_columns, match_classes, read_classes
+from ganvas.label_columns import read_class_list
 
 STYLES = ["Op", "Pop", "Op", "", "Dada", "Pop", "Op", None]
 SPLITS = ["train"] * 4 + ["validation"] + ["train"] * 3
+
+
+def saved(names):
+    """The classes of a generator of styles."""
+    return read_class_list({"column": "style", "names": names})
 
 
 @pytest.fixture
@@ -58,9 +64,9 @@ def test_a_column_with_too_many_or_too_few_values_has_no_classes(index):
 
 
 def test_a_generator_with_other_classes_is_an_error(index):
-    assert match_classes(index, "style", ["Op", "Pop"]).names == ["Op", "Pop"]
+    assert match_classes(index, saved(["Op", "Pop"])).names == ["Op", "Pop"]
     with pytest.raises(GanvasError, match="has 3 classes of 'style'"):
-        match_classes(index, "style", ["Dada", "Op", "Pop"])
+        match_classes(index, saved(["Dada", "Op", "Pop"]))
 
 
 def test_names_become_one_line(index):
@@ -82,5 +88,5 @@ def test_names_become_one_line(index):
 def test_a_generator_of_an_earlier_version_keeps_its_classes(index):
     # It was trained with names of several lines, in the order of these.
     index["style"] = ["a\nz", "a b", "a\nz", "a b", "a b", "a\nz", "a b", "a b"]
-    classes = match_classes(index, "style", ["a\nz", "a b"])
+    classes = match_classes(index, saved(["a\nz", "a b"]))
     assert classes.names == ["a z", "a b"] and classes.labels.tolist() == [0, 1, 0, 1, 1, 0, 1, 1]

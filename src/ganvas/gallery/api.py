@@ -137,6 +137,9 @@ def _describe(saved: ModelVersion) -> dict[str, object]:
         "latent": latent_dim(model.generator),
         "column": model.label_column,
         "classes": model.class_names,
+        "labels": [
+            {"column": column.column, "values": column.values} for column in model.label_columns
+        ],
     }
 
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from ganvas.networks.batches import BATCH, batch_size
 from ganvas.networks.gan_networks import is_style_based
-from ganvas.networks.sampling import generate_images
-from ganvas.networks.styles import class_mean_styles
+from ganvas.networks.sampling import ClassMeans, generate_images
+from ganvas.networks.styles import class_mean_styles, mean_styles_by_row
 
 # Pending requests; at 64 images each, several seconds of work on two CPU cores.
 MAX_PENDING = 24
@@ -63,10 +63,14 @@ class BatchedGenerator:
     Args:
         generator: See `ganvas.networks.gan_networks.GanNetworks`.
         max_pending: Requests that may wait or run at a time; more are rejected.
+        by_row: Whether styles have a mean for each row of class weights, as with several label
+            columns, see `ganvas.networks.styles.mean_styles_by_row`.
     """
 
-    def __init__(self, generator: keras.Model, max_pending: int = MAX_PENDING) -> None:
-        self._generator = generator
+    def __init__(
+        self, generator: keras.Model, max_pending: int = MAX_PENDING, by_row: bool = False
+    ) -> None:
+        self._generator, self._by_row = generator, by_row
         size = batch_size(*generator.output_shape[1:3])
         self._max_latents = MAX_BATCHES * size if size == BATCH else size
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
@@ -120,8 +124,9 @@ class BatchedGenerator:
         return jobs
 
     @cached_property
-    def _class_means(self) -> np.ndarray:
-        return class_mean_styles(self._generator)
+    def _class_means(self) -> ClassMeans:
+        find = mean_styles_by_row if self._by_row else class_mean_styles
+        return find(self._generator)
 
     def _run(self, jobs: list[_Job]) -> None:
         try:

@@ -20,7 +20,7 @@ from ganvas.ingestion.decode import decode_content
 from ganvas.metrics.discriminator_accuracy import compute_logits, compute_logits_among
 from ganvas.networks.batches import batch_size
 from ganvas.networks.gan_networks import is_style_based
-from ganvas.networks.sampling import cycle_classes, generate_images, sample_latents
+from ganvas.networks.sampling import generate_images, sample_latents
 
 logger = logging.getLogger(__name__)
 
@@ -173,13 +173,17 @@ class DiscriminatorScorer:
         self, model: LoadedModel, image: np.ndarray, class_name: str | None, timeout: float
     ) -> ScoreResult:
         # Of a class that does not exist, nothing need be computed.
-        model.class_index(class_name)
-        classes = model.one_hot(np.arange(max(len(model.class_names), 1)))
+        names: list[str | None] = [*model.class_names] or [None]
+        if class_name is not None and class_name not in names:
+            # Values of some of several label columns.
+            names.append(class_name)
+        labels = [model.class_index(name) for name in names]
+        classes = model.one_hot(np.array(labels))
         with acquire(self._lock, timeout, RequestTimeoutError):
             references = self._get_references(model)
             images = np.repeat(image[None], len(classes), axis=0)
             scores = _score_alone(references, images, classes).tolist()
-        by_class = dict(zip(model.class_names, scores, strict=False))
+        by_class = {name: score for name, score in zip(names, scores, strict=True) if name}
         ranked = tuple(sorted(by_class.items(), key=lambda item: item[1], reverse=True))
         if class_name is None and ranked:
             class_name = ranked[0][0]
@@ -209,7 +213,7 @@ def _load_references(model: LoadedModel) -> _References:
         )
     count = _count_references(model)
     latents = sample_latents(model.generator, count, seed=0)
-    labels = cycle_classes(model.generator, count)
+    labels = model.one_hot(np.arange(count) % max(len(model.class_names), 1))
     images = generate_images(model.generator, latents, labels)
     # Keras, HDF5 and TensorFlow raise errors of many types for damaged or unknown content.
     try:
@@ -259,8 +263,12 @@ def _label_validation(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Return positions and classes of validation images; None if the collection has others."""
     try:
-        classes = match_classes(collection.index, model.label_column, model.class_names)
+        classes = match_classes(collection.index, model.classes)
     except GanvasError:
         return None
-    positions = classes.in_split(validation_positions(collection))[: _count_references(model)]
+    positions = classes.in_split(validation_positions(collection))
+    if model.class_names:
+        # Of combinations, the named ones.
+        positions = positions[classes.labels[positions] < len(model.class_names)]
+    positions = positions[: _count_references(model)]
     return (positions, classes.labels[positions]) if len(positions) else None

@@ -12,7 +12,6 @@ import numpy as np
 from ganvas.gallery.model_store import LoadedModel
 from ganvas.gallery.real_images import validation_positions
 from ganvas.ingestion.collection import Collection
-from ganvas.networks.sampling import count_classes
 
 IMAGES = 10
 # Not the seed of sample grids or of the gallery's first page, whose images are known.
@@ -47,7 +46,7 @@ class Game:
         candidates = validation_positions(collection)
         real = rng.choice(candidates, IMAGES, replace=len(candidates) < IMAGES)
         numbers = rng.integers(0, 2**12, IMAGES)
-        labels = rng.integers(0, max(count_classes(model.generator), 1), IMAGES)
+        labels = rng.integers(0, max(len(model.class_names), 1), IMAGES)
         if self.is_real(round_id)[position]:
             return np.asarray(collection.images[real[position]])
         latent = model.sample_latent(SEED, int(numbers[position]))

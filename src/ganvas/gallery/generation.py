@@ -188,7 +188,7 @@ def _describe_most(model: LoadedModel) -> str:
 def _describe(
     model: LoadedModel, seed: int, number: int, truncation: float, label: int
 ) -> dict[str, object]:
-    class_name = model.class_names[label] if model.class_names else None
+    class_name = model.class_name(label)
     image = {"seed": seed, "number": number, "truncation": truncation, "class": class_name}
     return _provenance(model) | image
 

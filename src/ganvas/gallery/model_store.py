@@ -25,7 +25,15 @@ from ganvas.gallery.batching import (
 from ganvas.gallery.data_files import MAX_JSON, find_archive_fault, read_start
 from ganvas.gallery.recent_images import MAX_BLOCK, Block, RecentImages
 from ganvas.image_shape import CHANNEL_COUNTS, describe_size
-from ganvas.label_columns import ClassTable, LabelColumn, find_fault, read_class_list
+from ganvas.label_columns import (
+    ClassTable,
+    LabelColumn,
+    add_rare_values,
+    find_fault,
+    find_labels,
+    name_all,
+    read_class_list,
+)
 from ganvas.model_versions import is_in_future, newest_version, read_recorded_version
 from ganvas.networks import sampling
 from ganvas.networks.batches import batch_size
@@ -117,6 +125,10 @@ class LoadedModel:
         self._block_size = min(batch_size(self.height, self.width), MAX_BLOCK)
         block_bytes = self._block_size * self.height * self.width * self.channels
         self.recent = RecentImages(self._generate_block, block_bytes)
+        self.classes = add_rare_values(self.classes)
+        self._names = name_all(self.classes)
+        # Of names that are repeated, the first one counts.
+        self._labels = {name: label for label, name in reversed(list(enumerate(self._names)))}
 
     @property
     def class_names(self) -> list[str]:
@@ -190,20 +202,41 @@ class LoadedModel:
         latents = sampling.sample_latents(self.generator, stop, block.seed)[block.first :]
         return self.batcher.generate(latents, self.one_hot(np.array(labels)), block.truncation)
 
+    @property
+    def class_noun(self) -> str:
+        """What pages call a class: its label column, or a combination of several."""
+        several = len(self.label_columns) > 1
+        return "combination of labels" if several else self.label_column or "class"
+
     def class_index(self, class_name: str | None, number: int = 0) -> int:
         """Return the index of a class; without a name, `number` modulo the number of classes.
+
+        With several label columns, a name may have values of some of them alone, such as
+        `Smiling=yes`: then those combinations that have them come in turn, by `number`.
 
         Raises:
             NotFoundError: The model has no class of that name.
         """
         if class_name is None:
             return number % max(len(self.class_names), 1)
-        if class_name not in self.class_names:
+        if class_name in self._labels:
+            return self._labels[class_name]
+        found = find_labels(self.classes, class_name)
+        if not len(found):
             classes = ", ".join(self.class_names) or "no classes"
+            if len(self.label_columns) > 1:
+                values = "; ".join(
+                    f"{x.column} ({', '.join(x.values)})" for x in self.label_columns
+                )
+                classes = f"combinations of the values of {values}, such as {self.class_names[0]}"
             raise NotFoundError(
                 f"'{self.saved.name}' has no class '{class_name}': it has {classes}."
             )
-        return self.class_names.index(class_name)
+        return int(found[number % len(found)])
+
+    def class_name(self, label: int) -> str | None:
+        """Return the name of a class index; None without classes."""
+        return self._names[label] if self._names else None
 
     def sample_latent(self, seed: int, number: int) -> np.ndarray:
         """Return latent `number` of a seed, as `kedro run --pipelines=sample` draws it: (Z,)."""
@@ -475,4 +508,5 @@ def _load(saved: ModelVersion) -> LoadedModel:
         raise UnreadableModelError(
             f"generator.keras has {count} classes, and class_list.json {classes.num_weights}"
         )
-    return LoadedModel(saved, generator, classes, BatchedGenerator(generator))
+    batcher = BatchedGenerator(generator, by_row=len(classes.columns) > 1)
+    return LoadedModel(saved, generator, classes, batcher)

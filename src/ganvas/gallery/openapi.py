@@ -45,7 +45,10 @@ def describe_api(prefix: str = "") -> dict[str, Any]:
         channels={"enum": [1, 3, 4], "description": "1: gray; 3: RGB; 4: RGB and straight alpha."},
         latent=INTEGER,
         column=NULLABLE,
-        classes=_array(STRING),
+        classes=_array(STRING)
+        | {"description": "With several label columns, the most frequent combinations."},
+        labels=_array(_object(column=STRING, values=_array(STRING)))
+        | {"description": "Label columns: class weights have those of their values, in turn."},
     )
     scores = _object(score=NUMBER, real=_array(NUMBER), generated=_array(NUMBER))
     scores["properties"]["class"] = NULLABLE

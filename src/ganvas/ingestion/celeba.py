@@ -70,6 +70,18 @@ def read_celeba(folder: Path, params: CelebaParams) -> tuple[pd.DataFrame, pd.Da
     return records, join_skipped(skipped, unlabeled)
 
 
+def list_attributes(folder: Path) -> list[str]:
+    """Return the names of the attributes in a folder's list; empty if it has none.
+
+    Raises:
+        GanvasError: The list has no header that can be read.
+    """
+    files = [
+        file for file in _find_lists(folder, CelebaParams()) if file.stem.lower() == ATTRIBUTES
+    ]
+    return _read_header(files[0], read_lines(files[0]))[0] if files else []
+
+
 def _match_lists(
     folder: Path, files: pd.DataFrame, lists: list[Path], images: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -38,7 +38,8 @@ def class_distances(
     Args:
         images: Images or features, of shape (n, ...); may be memory-mapped, and are copied class by
             class, see `ganvas.arrays.take`.
-        labels: Class number of each, int of shape (n,); those below 0 are left out.
+        labels: Class number of each, int of shape (n,); those below 0 are left out. Of several
+            label columns (n, C): numbers of values, of which no two columns have the same.
         mean_distance: Computes the mean distance of all pairs of one class, such as
             `ganvas.metrics.pairwise.mean_pairwise_distance`.
         least: Classes with fewer images are left out; 2 or more.
@@ -52,7 +53,11 @@ def class_distances(
         >>> class_distances(features, labels, mean_pairwise_distance, least=2)
         {1: 3.0}
     """
-    distances = {}
+    distances: dict[int, float] = {}
+    if labels.ndim == 2:
+        for column in labels.T:
+            distances |= class_distances(images, column, mean_distance, least)
+        return distances
     for label in np.unique(labels[labels >= 0]).tolist():
         positions = np.flatnonzero(labels == label)
         if len(positions) >= max(least, 2):
@@ -150,10 +155,16 @@ def cluster_distances(
 def halve_classes(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Divide the images of each class into two halves: labels in one half, -1 in the other.
 
+    Labels of several columns, (n, C), are divided column by column.
+
     Example:
         >>> halve_classes(np.array([0, 1, 0, 1]))
         (array([ 0,  1, -1, -1]), array([-1, -1,  0,  1]))
     """
+    if labels.ndim == 2:
+        halves = [halve_classes(column) for column in labels.T]
+        one, other = (np.stack(columns, axis=1) for columns in zip(*halves, strict=True))
+        return one, other
     first = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         positions = np.flatnonzero(labels == label)

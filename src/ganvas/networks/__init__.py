@@ -1,9 +1,11 @@
 """The networks that can be trained: one file each, chosen by name."""
 
+import hashlib
+import re
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
 
-from pydantic import Field, create_model, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
 
 from ganvas.base_params import Params
 from ganvas.networks.config import (
@@ -30,6 +32,7 @@ class Network(NamedTuple):
         always_conditional: Whether the network is always class-conditional.
         anchored: Whether its discriminator has a pretrained backbone, and so `train.anchor` counts.
         style_based: Whether its generator has styles, and so `train.path_length` counts.
+        several_labels: Whether it can be conditioned on several label columns at once.
     """
 
     params: type[Params]
@@ -37,11 +40,17 @@ class Network(NamedTuple):
     always_conditional: bool = False
     anchored: bool = False
     style_based: bool = False
+    several_labels: bool = True
 
 
 # To add a network, write its file, its parameters in config.py and a line here.
 NETWORKS = {
-    "artgan": Network(ArtganParams, "ganvas.networks.artgan:build_artgan", always_conditional=True),
+    "artgan": Network(
+        ArtganParams,
+        "ganvas.networks.artgan:build_artgan",
+        always_conditional=True,
+        several_labels=False,
+    ),
     "dcgan": Network(DcganParams, "ganvas.networks.dcgan:build_dcgan"),
     "fastgan": Network(FastganParams, "ganvas.networks.fastgan:build_fastgan"),
     "projected": Network(
@@ -55,15 +64,31 @@ NETWORKS = {
 
 # The source's default label column.
 AUTO_LABEL = "auto"
+# Several label columns, and of those characters of a folder's name that lists them.
+MAX_LABELS, MAX_FOLDER = 64, 60
+LabelName = Annotated[
+    str, Field(pattern=r"^[^/\\.]+$", description="text without slashes and dots")
+]
+LabelNames = Annotated[list[LabelName], Field(min_length=1, max_length=MAX_LABELS)]
 
 
 class _BaseNetworkParams(Params):
-    """Name of the network, and its label column."""
+    """Name of the network, and its label column or columns."""
 
     name: Literal[*NETWORKS] = "dcgan"  # type: ignore[valid-type]  # the table decides
-    label: str | None = Field(
-        None, pattern=r"^[^/\\.]+$", description="text without slashes and dots"
-    )
+    label: LabelName | LabelNames | None = None
+
+    @field_validator("label")
+    @classmethod
+    def _check_list(cls, label: str | list[str] | None) -> str | list[str] | None:
+        if not isinstance(label, list):
+            return label
+        if repeated := sorted({name for name in label if label.count(name) > 1}):
+            raise ValueError(f"network.label names {', '.join(repeated)} more than once")
+        if AUTO_LABEL in label:
+            raise ValueError("network.label can't have auto among several columns: name them")
+        # One column is the same with and without brackets.
+        return label[0] if len(label) == 1 else label
 
     def resolve_label(self, default_label: str | None) -> Self:
         """Replace the label `auto` by the source's default label column."""
@@ -74,6 +99,13 @@ class _BaseNetworkParams(Params):
     @model_validator(mode="after")
     def _check_chosen(self) -> Self:
         self.chosen.check_if_chosen()
+        if isinstance(self.label, list) and not NETWORKS[self.name].several_labels:
+            others = ", ".join(name for name, x in NETWORKS.items() if x.several_labels)
+            raise ValueError(
+                f"network.name={self.name} classifies images by one label column, and "
+                f"network.label has {len(self.label)}: choose one of these, or network.name among "
+                f"{others}"
+            )
         return self
 
     def limit_values(self, precision: str) -> Self:
@@ -90,7 +122,13 @@ class _BaseNetworkParams(Params):
     @property
     def folder(self) -> str:
         """Name of the folders of its models and metrics."""
-        return f"{self.name}_by_{self.label}" if self.label else self.name
+        if not isinstance(self.label, list):
+            return f"{self.name}_by_{self.label}" if self.label else self.name
+        joined = "_".join(self.label)
+        if len(joined) <= MAX_FOLDER and re.fullmatch(r"[\w-]+", joined):
+            return f"{self.name}_by_{joined}"
+        digest = hashlib.blake2b("\n".join(self.label).encode(), digest_size=4).hexdigest()
+        return f"{self.name}_by_{len(self.label)}_labels_{digest}"
 
     @property
     def chosen(self) -> Params:
@@ -118,7 +156,8 @@ def build(
         params: Name and parameters of the network.
         image_shape: (H, W, C) of the images, with C = 1, 3 or 4 and sides for which
             `ganvas.image_shape.can_train` is true.
-        classes: Number of classes K; 0 builds an unconditional network.
+        classes: Number of classes K, or of the values of all label columns; 0 builds an
+            unconditional network.
         precision: Name of Keras's dtype policy; weights are float32 in any.
 
     Example:

@@ -41,6 +41,8 @@ class LatentPrior(NamedTuple):
         noise: Share σ of noise, above 0 and below 1.
         labels: Class number of each anchor, int of shape (n,); None without classes.
         num_classes: Number of classes K; 0 without classes.
+        rows: With several label columns, the weights of each class, a combination of values,
+            float32 of shape (M, K), see `ganvas.label_columns`; None with one or none.
     """
 
     anchors: np.ndarray
@@ -48,6 +50,7 @@ class LatentPrior(NamedTuple):
     noise: float
     labels: np.ndarray | None = None
     num_classes: int = 0
+    rows: np.ndarray | None = None
 
     @property
     def centers(self) -> np.ndarray:
@@ -62,17 +65,34 @@ class LatentPrior(NamedTuple):
         Args:
             count: Number of anchors.
             classes: Class of each, int of shape (count,), or None for any; of a class without
-                anchors any is chosen.
+                anchors any is chosen, or of a combination of values one of those that have most of
+                these values.
             rng: Source of the choice.
         """
         if not count or classes is None or self.labels is None:
             return self.anchors[rng.integers(len(self.anchors), size=count)]
+        if self.rows is not None:
+            classes = self._find_similar(np.asarray(classes), self.rows, rng)
         order = np.argsort(self.labels, kind="stable")
         first = np.searchsorted(self.labels[order], classes, side="left")
         end = np.searchsorted(self.labels[order], classes, side="right")
         empty = first == end
         first, end = np.where(empty, 0, first), np.where(empty, len(order), end)
         return self.anchors[order[rng.integers(first, end)]]
+
+    def _find_similar(
+        self, classes: np.ndarray, rows: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Replace combinations without anchors by ones with, which have most of their values."""
+        present = np.unique(np.asarray(self.labels))
+        missing = np.flatnonzero(~np.isin(classes, present))
+        similar = classes.copy()
+        if len(missing):
+            has_value = (rows > 0).astype(np.float32)
+            shared = has_value[classes[missing]] @ has_value[present].T
+            for position, counts in zip(missing, shared, strict=True):
+                similar[position] = rng.choice(present[counts == counts.max()])
+        return similar
 
     def add_noise(self, anchors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Sample a latent around each of some anchors.
@@ -103,7 +123,9 @@ def add_prior(generator: keras.Model, prior: LatentPrior) -> keras.Model:
 
     Returns:
         A generator of the same name and inputs. For a mixture of classes, whose weights sum to 1,
-        the components of each class have that weight.
+        the components of each class have that weight. With several label columns, those of a
+        combination have the product of the weights of its values, so that for a row of one value a
+        column only components count that have them all; where none has, those with most of them.
 
     Example:
         >>> from ganvas.networks.dcgan import DcganParams, build_dcgan
@@ -148,7 +170,9 @@ def _map_latents(
     expectation = _constant_dense(centers, None, "prior_centers")
     softmax = layers.Softmax(dtype="float32", name="prior_weights")
     log_weights = None
-    if class_weights is not None:
+    if class_weights is not None and prior.rows is not None:
+        log_weights = _weigh_combinations(prior, class_weights)
+    elif class_weights is not None:
         membership = np.arange(prior.num_classes)[:, None] == np.asarray(prior.labels)
         sizes = np.maximum(membership.sum(axis=1, keepdims=True), 1)
         spread = _constant_dense(membership / sizes, None, "prior_classes")
@@ -163,6 +187,21 @@ def _map_latents(
         center = expectation(softmax(logits))
         x = (s_end / s) * x + (end - t * s_end / s) * center
     return layers.Rescaling(prior.scale.tolist(), dtype="float32", name=PRIOR_OUTPUT)(x)
+
+
+def _weigh_combinations(prior: LatentPrior, class_weights: KerasTensor) -> KerasTensor:
+    """Compute the log weight of each component: the sum of those of its values, log w (N, n).
+
+    The weight of a combination is divided among its components. For a single column it is what
+    `_map_latents` computes.
+    """
+    rows, labels = np.asarray(prior.rows), np.asarray(prior.labels)
+    membership = rows[labels].T > 0
+    _, numbers, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    columns = round(float((rows[0] > 0).sum()))
+    spread = _constant_dense(membership, -np.log(counts[numbers.ravel()]), "prior_classes")
+    # Each block of a row sums to 1 / columns.
+    return spread(ops.log(ops.maximum(columns * class_weights, EPSILON)))
 
 
 def _constant_dense(kernel: np.ndarray, bias: np.ndarray | None, name: str) -> layers.Dense:

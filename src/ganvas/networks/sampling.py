@@ -1,6 +1,6 @@
 """Reproducible sampling of latents, classes and images."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -10,11 +10,14 @@ from ganvas.networks.gan_networks import is_style_based
 from ganvas.networks.styles import (
     class_mean_styles,
     map_latents,
+    mean_style,
     mean_styles,
     synthesize_batches,
     truncate,
 )
 
+# Mean styles of classes, or a function from rows of class weights to theirs.
+ClassMeans = np.ndarray | Callable[[np.ndarray], np.ndarray]
 # Latents of twice the usual length are already longer than any that training draws, and styles
 # twice as far from their mean farther than any.
 MAX_TRUNCATION = 2.0
@@ -131,7 +134,7 @@ def generate_batches(
     latents: np.ndarray,
     one_hot_labels: np.ndarray | None = None,
     truncation: float | np.ndarray = 1.0,
-    class_means: np.ndarray | None = None,
+    class_means: ClassMeans | None = None,
 ) -> Iterator[np.ndarray]:
     """Generate images from latents, batch by batch.
 
@@ -147,7 +150,8 @@ def generate_batches(
             factor of the latents (cf. Brock et al., arXiv 1809.11096, who truncate in another way):
             images with a class approach one image of that class, see `docs/glossary.md`.
         class_means: Mean styles (K, W) of a conditional style-based generator; None computes
-            `ganvas.networks.styles.class_mean_styles`, which callers with many calls keep.
+            `ganvas.networks.styles.class_mean_styles`, which callers with many calls keep. With
+            several label columns, `ganvas.networks.styles.mean_styles_by_row`.
 
     Yields:
         uint8 of shape (n, H, W, C), n at most `batch_size(H, W)`, N images in all.
@@ -175,7 +179,10 @@ def generate_batches(
         batch, labels, psi = latents[rows], one_hot_labels[rows], factors[rows]
         if has_styles:
             styles = map_latents(generator, batch, labels)
-            means = mean_styles(generator, labels, class_means)
+            if callable(class_means):
+                means = class_means(labels) if is_truncated else mean_style(generator)
+            else:
+                means = mean_styles(generator, labels, class_means)
             yield from synthesize_batches(generator, truncate(styles, means, psi))
         else:
             padded = [pad_rows(x, size) for x in (batch * psi[:, None], labels)]
@@ -189,7 +196,7 @@ def generate_images(
     latents: np.ndarray,
     one_hot_labels: np.ndarray | None = None,
     truncation: float | np.ndarray = 1.0,
-    class_means: np.ndarray | None = None,
+    class_means: ClassMeans | None = None,
 ) -> np.ndarray:
     """Generate all images, uint8 of shape (N, H, W, C), at once; see `generate_batches`.
 

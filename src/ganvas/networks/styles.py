@@ -8,7 +8,7 @@ layer, as the generator itself does. So truncation of 1 is always the generator'
 Batches are padded to a constant size, so an image depends on nothing but its styles and noise.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -22,6 +22,8 @@ Noise = Literal["const", "random", "none"]
 GROUPS = {"coarse": 0, "middle": 4, "fine": 8}
 # Latents of which a class's mean style is computed: its error is 1/32 of the styles' deviation.
 MEAN_LATENTS = 1024
+# Mean styles of rows of class weights that are kept.
+MAX_ROWS = 4096
 
 
 def count_layers(generator: Model) -> int:
@@ -128,6 +130,30 @@ def mean_styles(
     size = batch_size(*generator.output_shape[1:3])
     batches = [one_hot_labels[start : start + size] for start in range(0, count, size)]
     return np.concatenate([(pad_rows(x, size) @ class_means)[: len(x)] for x in batches])
+
+
+def mean_styles_by_row(generator: Model) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function from rows of class weights (N, K) to their mean styles (N, W).
+
+    It is for generators of several label columns, where the mean style of a combination is no mean
+    of those of its values: each row's own is computed as in `class_mean_styles`, and kept.
+    """
+    latents = generator.get_layer("mapping").inputs[0]
+    rng = np.random.default_rng([0, 2])
+    sampled = rng.standard_normal((MEAN_LATENTS, latents.shape[-1]), dtype=np.float32)
+    known: dict[bytes, np.ndarray] = {}
+
+    def find(row: np.ndarray) -> np.ndarray:
+        key = row.tobytes()
+        if key not in known:
+            if len(known) >= MAX_ROWS:
+                known.clear()
+            repeated = np.broadcast_to(row, (MEAN_LATENTS, len(row)))
+            styles = _map(generator, sampled, repeated, MEAN_LATENTS)
+            known[key] = styles.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return known[key]
+
+    return lambda rows: np.stack([find(row) for row in np.asarray(rows, np.float32)])
 
 
 def truncate(

@@ -246,24 +246,30 @@ class Snapshots(keras.callbacks.Callback):
     Args:
         params: Parameters of training: interval, rows and columns of a snapshot, seed.
         save: Takes the run's state, the epoch from 1 on, and its images, uint8 (n, H, W, C).
+        class_rows: Rows of class weights of the classes to show, float32 (M, K); None: one-hot
+            ones of all.
 
     Attributes:
         images: The images of the epoch that has just ended; None if it has no snapshot.
     """
 
     def __init__(
-        self, params: TrainParams, save: Callable[[RunState, int, np.ndarray], None]
+        self,
+        params: TrainParams,
+        save: Callable[[RunState, int, np.ndarray], None],
+        class_rows: np.ndarray | None = None,
     ) -> None:
         super().__init__()
-        self.settings, self.save = params, save
+        self.settings, self.save, self.class_rows = params, save, class_rows
         self.images: np.ndarray | None = None
 
     def on_train_begin(self, logs: Logs = None) -> None:
         """Choose the classes and sample the latents."""
         params, generator = self.settings, self.model.ema_generator
-        classes = count_classes(generator)
+        rows = self.class_rows
+        classes = count_classes(generator) if rows is None else len(rows)
         labels = label_rows(classes, params.snapshot_rows, params.snapshot_columns)
-        self.one_hot_labels = one_hot(labels, classes)
+        self.one_hot_labels = one_hot(labels, classes) if rows is None else rows[labels]
         self.latents = sample_latents(generator, len(labels), params.seed)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:

@@ -11,7 +11,9 @@ import tensorflow as tf
 from ganvas.arrays import Images
 from ganvas.errors import GanvasError
 from ganvas.networks.image_encoder import FeatureProjection
+from ganvas.label_columns import MAX_NAMED
 from ganvas.networks.latent_prior import LatentPrior
+from ganvas.networks.sampling import one_hot
 from ganvas.training.config import MIN_BATCH, TrainParams, list_divisors
 from ganvas.training.distribution import Devices
 
@@ -25,11 +27,14 @@ class TrainingSet(NamedTuple):
         images: uint8 of shape (N, H, W, C), read from disk and decoded as needed.
         positions: Indices of the training images among them, int64 of shape (n,).
         labels: Class number of each image, int32 of shape (N,); None without classes.
-        num_classes: Number of classes K.
+        num_classes: Number of classes K, or of the values of several label columns.
         anchors: Latents of the training images, in the order of `positions`, float32 of shape
             (n, Z); None without anchors. See `ganvas.training.latent_anchoring`.
         prior: Distribution of the other latents; None without anchors.
         projection: Map from an image's features to its anchor without noise; None without anchors.
+        rows: With several label columns, the weights of each class, a combination of values,
+            float32 of shape (M, K), see `ganvas.label_columns`; None with one or none, whose rows
+            are one-hot.
     """
 
     images: Images
@@ -39,6 +44,21 @@ class TrainingSet(NamedTuple):
     anchors: np.ndarray | None = None
     prior: LatentPrior | None = None
     projection: FeatureProjection | None = None
+    rows: np.ndarray | None = None
+
+    @property
+    def num_targets(self) -> int:
+        """Number of classes that can be drawn: K, or with several label columns M."""
+        return self.num_classes if self.rows is None else len(self.rows)
+
+    @property
+    def num_shown(self) -> int:
+        """Number of classes that are shown and named: K, or the most frequent combinations."""
+        return self.num_classes if self.rows is None else min(len(self.rows), MAX_NAMED)
+
+    def weigh(self, labels: np.ndarray) -> np.ndarray:
+        """Return the rows of class weights of class numbers (n,), float32 of shape (n, K)."""
+        return one_hot(labels, self.num_classes) if self.rows is None else self.rows[labels]
 
 
 def count_steps(num_images: int, params: TrainParams) -> int:
@@ -123,7 +143,8 @@ def draw_batches(
         Images, uint8 of shape (b, H, W, C), and latents, float32 of shape (b, Z): standard normal,
         or sampled from the prior, those of every `train.anchor.every`-th image around its own
         anchor; with classes also the images' labels and the target classes of the generated
-        images, int32 of shape (b,).
+        images, int32 of shape (b,), or with several label columns their rows of class weights,
+        float32 of shape (b, K).
 
     Example:
         >>> data = TrainingSet(np.zeros((10, 8, 8, 3), np.uint8), np.arange(10))
@@ -169,7 +190,7 @@ def _draw_latents(
     labels = None if data.labels is None else data.labels[data.positions[chosen]]
     targets = labels
     if labels is not None and params.uniform_class_sampling:
-        targets = rng.integers(data.num_classes, size=len(chosen), dtype=np.int32)
+        targets = rng.integers(data.num_targets, size=len(chosen), dtype=np.int32)
     if data.anchors is not None and data.prior is not None:
         anchored = np.arange(len(chosen)) % (params.anchor.every or 1) == 0
         if targets is not None:
@@ -182,6 +203,8 @@ def _draw_latents(
         latents = data.prior.add_noise(anchors, rng)
     if labels is None or targets is None:
         return (latents,)
+    if data.rows is not None:
+        return latents, data.rows[labels], data.rows[targets]
     return latents, labels, targets
 
 

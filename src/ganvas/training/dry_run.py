@@ -15,7 +15,6 @@ from ganvas.grid_layout import label_rows
 from ganvas.image_shape import describe_size
 from ganvas.networks.batches import batch_size
 from ganvas.networks.sampling import (
-    count_classes,
     cycle_classes,
     generate_images,
     latent_dim,
@@ -130,17 +129,19 @@ def _describe_disk(
         f"{format_bytes(stored)}{encoded}",
         f"checkpoints: {format_bytes(size)} each, up to {format_bytes(files * size)} in all; "
         f"{format_bytes(free_space(store.folder))} of disk are free",
-        *_describe_snapshots(gan, params, epochs),
+        *_describe_snapshots(gan, data, params, epochs),
     ]
 
 
-def _describe_snapshots(gan: GAN, params: TrainParams, epochs: range) -> list[str]:
+def _describe_snapshots(
+    gan: GAN, data: TrainingSet, params: TrainParams, epochs: range
+) -> list[str]:
     """Return what snapshots take at most; nothing if the number of epochs isn't known."""
     count = sum(has_snapshot(epoch, params) for epoch in epochs)
     if not count:
         return []
     rows, columns = params.snapshot_rows, params.snapshot_columns
-    samples = len(label_rows(count_classes(gan.generator), rows, columns))
+    samples = len(label_rows(data.num_shown, rows, columns))
     # As on grids, where larger ones are reduced.
     pixels = min(prod(gan.generator.output_shape[1:3]), GRID_PIXELS)
     most = format_bytes(count * samples * pixels * 3)

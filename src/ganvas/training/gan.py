@@ -79,8 +79,9 @@ class GAN(keras.Model):
     `fit` takes batches of (images, latents): uint8 of shape (N, H, W, C) and float32 of shape
     (N, Z), N being `discriminator_steps` times the batch size; with classes also (real_labels,
     fake_labels), the class numbers of the real images and the target classes of the generated
-    ones, int32 of shape (N,). It reports the means over an epoch of both losses, without
-    regularization, and of the sigmoids of the logits of real and generated images.
+    ones, int32 of shape (N,), or their rows of class weights, float32 of shape (N, K). It reports
+    the means over an epoch of both losses, without regularization, and of the sigmoids of the
+    logits of real and generated images.
 
     Args:
         networks: Generator, discriminator and, for some networks, a decoder.
@@ -198,6 +199,8 @@ class GAN(keras.Model):
         images = random_orientation(
             images, self.params, adversary.seed, adversary.keep_orientation_every
         )
+        if labels and len(labels[0].shape) == 2:
+            return MicroBatch(images, latents, *labels)
         num_classes = self.generator.inputs[-1].shape[-1]
         return MicroBatch(images, latents, *(ops.one_hot(x, num_classes) for x in labels))
 

@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 from sklearn.decomposition import PCA
+from sklearn.linear_model import Ridge
 from sklearn.neighbors import NearestNeighbors
 
 from ganvas.arrays import Images
@@ -50,6 +51,8 @@ BATCH, BATCH_PIXELS = 100, 100 * 256**2
 MIN_RELATIVE_SCALE = 1e-4
 # Keeps ratios of gradient norms, and of variances, finite.
 EPSILON = 1e-12
+# The effect of a value that n images have is shrunk by about n / (n + this).
+RIDGE = 1.0
 # Only coarse content must be reconstructed: images of this side, in all their channels, and feature
 # maps from the second on. Fine detail is not encoded in the latent, so matching it produces blur.
 COARSE_SIDE = 16
@@ -90,8 +93,9 @@ def with_anchors(
     # A copy outside any distribution strategy: the original would run once on each device.
     backbone = keras.Model(backbone.input, backbone.outputs)
 
-    # Fit the components on a sample of the images, centered by class: they describe how images of a
-    # class differ, while the generator's class embedding says how classes do.
+    # Fit the components on a sample of the images, centered by class, or by the values of several
+    # label columns: they describe how images of a class differ, while the generator's class
+    # embedding says how classes do.
     rng = np.random.default_rng([params.seed, PCA_IMAGES])
     sample = np.sort(rng.permutation(data.positions)[:PCA_IMAGES])
     batches: Iterable[list[np.ndarray]]
@@ -99,7 +103,11 @@ def with_anchors(
     blocks = [np.concatenate(parts) for parts in zip(*batches, strict=True)]
     scales = _measure_scales(blocks)
     labels = np.zeros(len(data.images), int) if data.labels is None else data.labels
-    features = _center_by_class(_join_blocks(blocks, scales), labels[sample])
+    features = _join_blocks(blocks, scales)
+    if data.rows is None:
+        features = _center_by_class(features, labels[sample])
+    else:
+        features = _center_by_values(features, data.rows[labels[sample]])
     count = min(latent, len(sample) - 1, features.shape[1])
     pca = PCA(count, svd_solver="randomized", random_state=params.seed)
     pca.fit(features)
@@ -149,7 +157,7 @@ def _make_prior(
     if params.anchor.neighbors:
         chosen, anchors = _interpolate_neighbors(anchors, labels, params.anchor.neighbors, rng)
         labels = None if labels is None else labels[chosen]
-    return LatentPrior(anchors, scale, params.anchor.noise, labels, data.num_classes)
+    return LatentPrior(anchors, scale, params.anchor.noise, labels, data.num_classes, data.rows)
 
 
 def _interpolate_neighbors(
@@ -221,6 +229,21 @@ def _center_by_class(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
     for label in np.unique(labels):
         centered[labels == label] = rows[labels == label] - rows[labels == label].mean(axis=0)
     return centered
+
+
+def _center_by_values(rows: np.ndarray, class_weights: np.ndarray) -> np.ndarray:
+    """Subtract from each row (N, values) the sum of an effect of each of its labels' values.
+
+    The effects are those of a ridge regression on the values, since most combinations of many
+    columns have few images or one, whose mean would leave nothing of them.
+
+    Args:
+        rows: float32 of shape (N, values).
+        class_weights: (N, K), see `ganvas.label_columns`.
+    """
+    has_value = (class_weights > 0).astype(rows.dtype)
+    regression = Ridge(alpha=RIDGE).fit(has_value, rows)
+    return rows - regression.predict(has_value).astype(rows.dtype)
 
 
 # --- Training: reconstruction of the anchored images ------------------------------------------

@@ -223,7 +223,7 @@ def _describe(run: Run, thumbnail: Thumbnail, points: int) -> dict[str, Any]:
                 ),
                 None,
             ),
-            "network.label": _plain(label),
+            "network.label": ", ".join(label) if isinstance(label, list) else _plain(label),
         },
     }
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import yaml
 
+from ganvas.label_columns import read_class_list
 from ganvas.plain_text import escape_controls
 from ganvas.visualization.markdown import code_fence, code_span, escape_markdown
 from ganvas.visualization.metric_table import (
@@ -71,6 +72,7 @@ def render_card(
         protocol=common_protocol(metrics),
         training=training,
         names=training["classes"]["names"],
+        classes=read_class_list(training["classes"]),
         parameters=list_parameters(used_parameters(training["parameters"])),
         command=command,
         fence=code_fence(command),

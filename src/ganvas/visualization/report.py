@@ -170,6 +170,7 @@ def render_report(
         "signs": SIGNS,
         "protocol": common_protocol(metrics),
         "levels": metrics.get("sliced_wasserstein_distance", {}).get("by_level", {}),
+        "by_label": metrics.get("class_agreement", {}).get("by_label", {}),
         "diversity": [metric for metric in metrics.values() if "by_class" in metric],
         "by_class": [
             (metric["of"], tabulate_metric(name, metric))

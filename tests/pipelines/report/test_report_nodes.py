@@ -28,6 +28,7 @@ from ganvas.visualization.image_tables import split_style_mixing, split_truncati
 # The gray of each class's real images, and of its generated ones.
 LEVELS = {"a": (10, 64), "b": (20, 128), "c": (30, 191)}
 CLASS_LIST = {"column": "kind", "names": ["a", "b", "c"]}
+NO_CLASSES = {"column": None, "names": []}
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def test_real_images_are_of_the_validation_split_and_in_rows_by_class():
 
 @pytest.mark.parametrize(("make", "columns"), [(make_samples, 5), (make_generated_grid, 6)])
 def test_generated_images_are_in_rows_by_class_with_latents_of_their_own(generator, make, columns):
-    made = make(generator, ReportParams(rows=2, columns=5))
+    made = make(generator, CLASS_LIST, ReportParams(rows=2, columns=5))
     # The samples have no files at full size, since the grid has them.
     grid, files = made if isinstance(made, tuple) else (made, [])
     assert files == []
@@ -99,7 +100,7 @@ def test_generated_images_are_in_rows_by_class_with_latents_of_their_own(generat
 
 
 def test_each_interpolation_is_within_one_class(generator):
-    cells = make_interpolation_grid(generator, ReportParams()).reshape(4, 8, 9, 8, 3)
+    cells = make_interpolation_grid(generator, CLASS_LIST, ReportParams()).reshape(4, 8, 9, 8, 3)
     firsts = cells[:, 0, :, 0, 0]
     assert (firsts == firsts[:, :1]).all()
     assert firsts[:, 0].tolist() == [64, 128, 191, 64]
@@ -126,14 +127,14 @@ def test_truncations_are_different_numbers():
 
 
 def test_a_network_without_styles_has_no_style_mixing_table(generator):
-    assert make_style_mixing(generator, ReportParams()).size == 0
+    assert make_style_mixing(generator, CLASS_LIST, ReportParams()).size == 0
 
 
 def test_mixed_images_have_the_layers_of_their_groups_from_the_top():
     keras.utils.set_random_seed(0)
     network = Stylegan2Params(channel_base=128, max_width=8, latent=6, style=8, mapping_layers=2)
     generator = build_stylegan2(network, (32, 32, 3)).generator
-    table = make_style_mixing(generator, ReportParams(style_rows=2, style_columns=3))
+    table = make_style_mixing(generator, NO_CLASSES, ReportParams(style_rows=2, style_columns=3))
     left, right = split_style_mixing(table, (32, 32), 3)
     # Images of 32×32 pixels have coarse and middle layers.
     assert left.shape[:2] == (5, 1) and right.shape[:2] == (5, 3)
@@ -151,7 +152,7 @@ def test_first_samples_of_large_images_are_saved_at_full_size(most, count, monke
     latents = keras.Input((2,))
     color = keras.layers.Reshape((1, 1, 4))(keras.ops.tile(keras.ops.tanh(latents), (1, 2)))
     generator = keras.Model(latents, keras.layers.UpSampling2D(128)(color))
-    grid, files = make_samples(generator, ReportParams(rows=2, columns=3))
+    grid, files = make_samples(generator, NO_CLASSES, ReportParams(rows=2, columns=3))
     assert [name for name, _ in files] == [f"sample{number:03d}" for number in range(count)]
     # Files have alpha, and the grid has a checkerboard in its place.
     assert all(image.shape == (128, 128, 4) for _, image in files)

@@ -21,13 +21,15 @@ from shaped_models import build_generator
 
 
 def test_classes_are_sampled_in_the_order_requested():
-    names = ["17", "18", "19"]
-    assert select_classes(names, ["19", "17"]) == [2, 0]
-    assert select_classes(names, None) == [0, 1, 2]
+    names = {"column": "style", "names": ["17", "18", "19"]}
+    selected = select_classes(names, ["19", "17"])
+    assert selected.names == ["19", "17"]
+    assert selected.weigh(np.arange(2)).tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert select_classes(names, None).names == names["names"]
     with pytest.raises(GanvasError, match="has '20', but this generator has the classes 17, 18, 1"):
         select_classes(names, "20")
     with pytest.raises(GanvasError, match="has '20', but this generator has no classes"):
-        select_classes([], "20")
+        select_classes({"column": None, "names": []}, "20")
 
 
 def make_levels(names, count, **params):

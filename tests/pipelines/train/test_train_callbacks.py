@@ -8,6 +8,7 @@ import pytest
 from ganvas import arrays
 from ganvas.grid_layout import label_rows
 from ganvas.ingestion.collection import Collection
+from ganvas.label_columns import read_class_list
 from ganvas.metrics.feature_extractors import FeatureExtractor
 from ganvas.metrics.kid import kernel_distance
 from ganvas.networks.batches import to_float
@@ -34,7 +35,11 @@ def make_diagnosis(collection, params=None, labels=None, names=()):
     positions = collection.split("train")
     data = TrainingSet(collection.images, positions, labels, len(names))
     params = params or TrainParams(batch_size=128)
-    return callbacks.make_diagnosis(collection, data, list(names), params)
+    return callbacks.make_diagnosis(collection, data, class_table(names), params)
+
+
+def class_table(names=()):
+    return read_class_list({"column": "style" if names else None, "names": list(names)})
 
 
 def make_row(epoch=GRACE_STEPS):
@@ -89,7 +94,7 @@ def test_large_images_of_any_shape_are_compared_reduced_and_few_are_read_at_once
     collection = Collection(Recorded(), index, pd.DataFrame())
     data = TrainingSet(collection.images, np.arange(50))
     params = TrainParams(batch_size=2)
-    diagnose = callbacks.make_diagnosis(collection, data, [], params)
+    diagnose = callbacks.make_diagnosis(collection, data, class_table(), params)
     assert 0 < max(len(x) for x in read) <= arrays.CONVERTED
     rows = [make_row()]
     # Copies of training images are recognized, and are as diverse as these.
@@ -114,7 +119,7 @@ def test_few_of_many_training_images_are_compared(monkeypatch):
     index = {"split": ["train"] * count + ["validation"] * 10, "hash": range(count + 10)}
     collection = Collection(images, pd.DataFrame(index), pd.DataFrame())
     data = TrainingSet(images, np.arange(count))
-    callbacks.make_diagnosis(collection, data, [], TrainParams(batch_size=2))
+    callbacks.make_diagnosis(collection, data, class_table(), TrainParams(batch_size=2))
     (positions,) = read
     assert len(np.unique(positions)) == callbacks.COMPARED_TRAINING and positions.max() < count
     # A sample of all of them, not the first ones.

@@ -8,6 +8,7 @@ import numpy as np
 from ganvas.arrays import Images, SelectedImages, take
 from ganvas.ingestion.class_labels import match_classes
 from ganvas.ingestion.collection import Collection
+from ganvas.label_columns import read_class_list
 from ganvas.metrics.class_diversity import (
     MIN_IMAGES,
     MeanDistance,
@@ -33,8 +34,9 @@ class _Groups(NamedTuple):
     """The classes, or the clusters in their place, of generated and training images.
 
     Attributes:
-        generated: Number of each generated image's group.
-        real: Number of each training image's group; -1 for images without a class.
+        generated: Number of each generated image's group, (n,); of several label columns the
+            numbers of its values, (n, C).
+        real: The same of training images; -1 for images without a class.
         names: Names of the groups.
         are_classes: Whether they are classes.
         description: What they are, in words.
@@ -66,9 +68,10 @@ def measure_class_diversity(
 ) -> Metrics:
     """Compare how much images of a class differ, generated and real, in pixels and in features.
 
-    The value is that of the worst class. The real-data baseline is the same of one half of each
-    class's training images relative to the other half, also of the worst class. Without classes,
-    clusters of similar training images take their place.
+    The value is that of the worst class, or of the worst value of several label columns. The
+    real-data baseline is the same of one half of each class's training images relative to the other
+    half, also of the worst class. Without classes, clusters of similar training images take their
+    place.
 
     Args:
         generated: uint8 of shape (N, H, W, C); may be memory-mapped.
@@ -102,9 +105,14 @@ def _find_groups(
     params: EvaluateParams,
 ) -> _Groups:
     """Return the classes or, without classes, clusters of similar training images."""
-    classes = match_classes(collection.index, class_list["column"], class_list["names"])
-    positions = features.training_positions
-    if classes.names:
+    classes = match_classes(collection.index, read_class_list(class_list))
+    table, positions = classes.table, features.training_positions
+    if len(table.columns) > 1:
+        # Most combinations of many columns have too few images.
+        ours, real = map(table.value_positions, (target_classes, classes.labels[positions]))
+        description = f"values of {classes.column}"
+        return _Groups(ours, real, table.value_names, True, description)
+    if table.columns:
         description = f"classes of {classes.column}"
         return _Groups(target_classes, classes.labels[positions], classes.names, True, description)
     if features.extractor:

@@ -9,6 +9,7 @@ from ganvas.arrays import ConvertedImages, Images, SelectedImages
 from ganvas.image_shape import describe_size
 from ganvas.ingestion.class_labels import Classes, match_classes
 from ganvas.ingestion.collection import Collection
+from ganvas.label_columns import read_class_list
 from ganvas.metrics.extractor_names import metric_names
 from ganvas.metrics.frechet import frechet_distance
 from ganvas.metrics.inception_score import inception_score
@@ -342,23 +343,27 @@ def measure_classes(
     assigns to their target class; the baseline is its accuracy on validation images. Kernel
     distances are computed for classes with enough images. Empty for a generator without classes.
 
+    With several label columns, there is a classifier for each, whose mean accuracy is the value,
+    and a kernel distance for each value of a column.
+
     Raises:
         GanvasError: The collection's classes differ from the generator's.
     """
     features = features.with_at_most(params.real)
-    classes = match_classes(collection.index, class_list["column"], class_list["names"])
-    extractor = features.extractor
-    if not classes.names or not extractor:
+    classes = match_classes(collection.index, read_class_list(class_list))
+    extractor, table = features.extractor, classes.table
+    if not table.columns or not extractor:
         return {}
     accuracy = _class_accuracy(
         features, extractor, target_classes, collection, classes, params.seed
     )
     metrics = {"class_agreement": accuracy}
-    labels = classes.labels[features.training_positions]
+    values = table.value_positions(classes.labels[features.training_positions])
+    targets = table.value_positions(target_classes)
     _, kd_name, _ = metric_names(extractor.name)
-    for number, name in enumerate(classes.names):
-        generated = features.generated[target_classes == number]
-        training = features.training[labels == number]
+    for number, name in enumerate(table.value_names):
+        generated = features.generated[(targets == number).any(axis=1)]
+        training = features.training[(values == number).any(axis=1)]
         count = min(len(generated), len(training) // 2)
         if count < MIN_CLASS_IMAGES:
             continue
@@ -390,33 +395,55 @@ def _class_accuracy(
 
     # Train on labeled training images and on degraded copies: generated images tend to be blurred
     # or noisy, which the classifier must not mistake for a class.
+    table = classes.table
     labels = classes.labels[features.training_positions]
-    labeled, count = labels >= 0, len(classes.names)
+    labeled = labels >= 0
     real: Images = SelectedImages(collection.images, features.training_positions[labeled])
     if real.shape[3] == 4:
         real = ConvertedImages(real, for_extractor)
     degraded = blur_and_noise(real, seed)
-    inputs = [
-        features.training[labeled],
-        compute_features(extractor, degraded, "Features of blurred and noisy images"),
-    ]
-    classifier = train_classifier(np.concatenate(inputs), np.tile(labels[labeled], 2), count, seed)
-
-    def accuracy(inputs: np.ndarray, labels: np.ndarray) -> float:
-        return float(np.mean(predict_classes(classifier, inputs) == labels))
-
+    inputs = np.concatenate(
+        [
+            features.training[labeled],
+            compute_features(extractor, degraded, "Features of blurred and noisy images"),
+        ]
+    )
     validation_labels = classes.labels[features.validation_positions]
     known = validation_labels >= 0
-    baseline = None
-    if known.any():
-        baseline = accuracy(features.validation[known], validation_labels[known])
+    trained, targets, validated = (
+        table.value_positions(x)
+        for x in (labels[labeled], target_classes, validation_labels[known])
+    )
+    by_label: dict[str, dict[str, Any]] = {}
+    for number, column in enumerate(table.columns):
+        classifier = train_classifier(
+            inputs, np.tile(trained[:, number] - column.first, 2), len(column.values), seed
+        )
+        predicted = predict_classes(classifier, features.generated) + column.first
+        entry = {"value": float(np.mean(predicted == targets[:, number])), "real": None}
+        if known.any():
+            predicted = predict_classes(classifier, features.validation[known]) + column.first
+            entry["real"] = float(np.mean(predicted == validated[:, number]))
+        by_label[column.column] = entry
+    what = f"{table.num_weights} classes of {classes.column}"
+    if len(table.columns) > 1:
+        lowest = min(by_label, key=lambda name: by_label[name]["value"])
+        what = (
+            f"mean over {len(table.columns)} label columns with {table.num_weights} values, the "
+            f"lowest {lowest} with {by_label[lowest]['value']:.3f}"
+        )
+    means = {
+        key: float(np.mean([entry[key] for entry in by_label.values()]))
+        for key in ("value", *(["real"] if known.any() else []))
+    }
     return metric_entry(
         "Class accuracy",
-        accuracy(features.generated, target_classes),
-        f"N={len(target_classes)} generated and {known.sum()} validation images, {count} classes "
-        f"of {classes.column}, softmax on the features of {extractor.name}, trained on "
-        f"{labeled.sum()} training images and their blurred and noisy copies, seed {seed}",
-        real=baseline,
+        means["value"],
+        f"N={len(target_classes)} generated and {known.sum()} validation images, {what}, softmax "
+        f"on the features of {extractor.name}, trained on {labeled.sum()} training images and "
+        f"their blurred and noisy copies, seed {seed}",
+        real=means.get("real"),
+        by_label=by_label if len(table.columns) > 1 else None,
     )
 
 

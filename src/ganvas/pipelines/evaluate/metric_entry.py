@@ -15,6 +15,7 @@ def metric_entry(
     of: str | None = None,
     by_class: dict[str, float] | None = None,
     by_level: dict[str, float] | None = None,
+    by_label: dict[str, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Build the entry of a metric as it is written to metrics.json.
 
@@ -27,10 +28,12 @@ def metric_entry(
         of: Class whose images were measured; None: all images.
         by_class: Values by class, of which `value` is the worst; None: no such values.
         by_level: Values by level of an image pyramid, of which `value` is the mean.
+        by_label: value and real by label column, of several, whose means the two above are.
 
     Returns:
         title, value, spread (None: unknown), unit, protocol, real (None: no baseline), of and,
-        where there are any, by_class and by_level. `join_metrics` adds run, see `name_run`.
+        where there are any, by_class, by_level and by_label. `join_metrics` adds run, see
+        `name_run`.
 
     Example:
         >>> entry = metric_entry("Recall", 0.25, "k=5, N=100", real=0.75)
@@ -47,7 +50,7 @@ def metric_entry(
         "real": None if real is None else float(real[0] if isinstance(real, tuple) else real),
         "of": of,
     }
-    parts = {"by_class": by_class, "by_level": by_level}
+    parts = {"by_class": by_class, "by_level": by_level, "by_label": by_label}
     return entry | {key: values for key, values in parts.items() if values is not None}
 
 

@@ -17,6 +17,7 @@ from ganvas.ingestion.class_labels import match_classes
 from ganvas.ingestion.collection import Collection
 from ganvas.ingestion.face_alignment import find_landmarks
 from ganvas.keras_types import Model
+from ganvas.label_columns import read_class_list
 from ganvas.metrics.discriminator_accuracy import compute_logits, discriminator_accuracy
 from ganvas.metrics.parzen import parzen
 from ganvas.metrics.transparency import (
@@ -25,7 +26,7 @@ from ganvas.metrics.transparency import (
     for_extractor,
     for_pixels,
 )
-from ganvas.networks.sampling import generate_images, one_hot, sample_labels, sample_latents
+from ganvas.networks.sampling import generate_images, sample_labels, sample_latents
 from ganvas.pipelines.evaluate.feature_metrics import (
     Features,
     describe_comparison,
@@ -124,7 +125,7 @@ def measure_discriminator_accuracy(
     threshold = _loss_params(training_summary).decision_threshold
     if threshold is None:
         return {}
-    classes = match_classes(collection.index, class_list["column"], class_list["names"])
+    classes = match_classes(collection.index, read_class_list(class_list))
     groups: dict[str, tuple[Images, np.ndarray]] = {}
     for key, split in (("held_out", "validation"), ("training", "train")):
         # A conditional discriminator can't score an image without a class.
@@ -134,8 +135,7 @@ def measure_discriminator_accuracy(
     metrics = {}
     for key, (images, labels) in groups.items():
         if len(images):
-            one_hot_labels = one_hot(labels, len(classes.names))
-            logits = compute_logits(discriminator, images, one_hot_labels)
+            logits = compute_logits(discriminator, images, classes.table.weigh(labels))
             name = "validation" if key == "held_out" else key
             metrics[f"discriminator_accuracy_{key}"] = metric_entry(
                 f"Discriminator accuracy on {name} images",
@@ -308,15 +308,15 @@ def _generate(
 def draw_classes(
     collection: Collection, class_list: dict[str, Any], count: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw classes with the frequencies of the training set: numbers (N,), and one-hot (N, K).
+    """Draw classes with the frequencies of the training set: numbers (N,), and rows (N, K).
 
     Raises:
         GanvasError: The collection's classes differ from the generator's.
     """
-    classes = match_classes(collection.index, class_list["column"], class_list["names"])
+    classes = match_classes(collection.index, read_class_list(class_list))
     training = classes.in_split(collection.split("train"))
     target_classes = sample_labels(classes.labels[training], count, seed)
-    return target_classes, one_hot(target_classes, len(classes.names))
+    return target_classes, classes.table.weigh(target_classes)
 
 
 def check_shapes(generator: Model, collection: Collection) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ganvas.keras_types import Model
+from ganvas.label_columns import ClassTable, read_class_list
 from ganvas.networks.sampling import latent_dim
 from ganvas.pipelines.export.params import ExportParams
 
@@ -28,8 +29,15 @@ def export_formats(
     # Keras takes seconds to import, and Kedro imports this module for every command.
     from ganvas.exporting import FORMATS, SEED, TRUNCATION_INPUT, export_generator
 
+    table = read_class_list(classes)
     written = export_generator(
-        generator, params.formats, folder, params.checked, params.tolerance, params.truncation
+        generator,
+        params.formats,
+        folder,
+        params.checked,
+        params.tolerance,
+        params.truncation,
+        by_class=len(table.columns) < 2,
     )
     files = {}
     for name, (file, difference) in written.items():
@@ -42,12 +50,8 @@ def export_formats(
         }
     latent = {"shape": [None, latent_dim(generator)], "values": "drawn from N(0, 1)"}
     inputs = {generator.inputs[0].name: latent}
-    if classes["names"]:
-        inputs[generator.inputs[1].name] = {
-            "shape": [None, len(classes["names"])],
-            "values": "one-hot, or weights that add up to 1",
-            "classes": classes["names"],
-        }
+    if table.columns:
+        inputs[generator.inputs[1].name] = _describe_weights(table)
     if params.truncation == "input":
         inputs[TRUNCATION_INPUT] = {
             "shape": [None, 1],
@@ -66,4 +70,23 @@ def export_formats(
             "values": f"{CHANNELS[channels]} made for [-1, 1]",
         },
         "checked": {"images": params.checked, "seed": SEED, "tolerance": params.tolerance},
+    }
+
+
+def _describe_weights(table: ClassTable) -> dict[str, Any]:
+    """Return what the input of class weights takes, in the order of its columns."""
+    described = {"shape": [None, table.num_weights]}
+    if len(table.columns) == 1:
+        return described | {
+            "values": "one-hot, or weights that add up to 1",
+            "classes": table.names,
+        }
+    share = f"1/{len(table.columns)}"
+    return described | {
+        "values": f"for each label column {share} at one of its values and 0 at the others, or "
+        f"weights that add up to {share}",
+        "classes": table.value_names,
+        "labels": [
+            {"column": x.column, "values": x.values, "first": x.first} for x in table.columns
+        ],
     }

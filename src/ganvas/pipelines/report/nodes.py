@@ -21,19 +21,18 @@ from ganvas.grid_layout import (
 from ganvas.ingestion.class_labels import match_classes
 from ganvas.ingestion.collection import Collection, count_reasons
 from ganvas.keras_types import Model
+from ganvas.label_columns import ClassTable, read_class_list
 from ganvas.networks.gan_networks import is_style_based
 from ganvas.networks.sampling import (
-    count_classes,
-    cycle_classes,
     generate_images,
     latent_dim,
-    one_hot,
     sample_latents,
     slerp,
 )
 from ganvas.networks.styles import (
     group_layers,
     map_latents,
+    mean_styles_by_row,
     mix_styles,
     repeat_styles,
     synthesize,
@@ -75,7 +74,7 @@ FULL_SIZE_PIXELS = 2**26
 
 
 def make_samples(
-    generator: Model, params: ReportParams
+    generator: Model, classes: dict[str, Any], params: ReportParams
 ) -> tuple[np.ndarray, Iterable[tuple[str, np.ndarray]]]:
     """Generate images, and arrange them in a grid; with classes, each row is of one.
 
@@ -83,25 +82,27 @@ def make_samples(
         The grid; and of images that pages and grids show compressed or reduced, names and pixels
         of the first ones, uint8 of shape (H, W, C), 64 of 1024×1024 pixels or as many in all.
     """
-    classes = count_classes(generator)
-    default = ReportParams.model_fields["rows"].default
-    if ignored := describe_ignored_rows("report.rows", params.rows, default, classes):
+    table = read_class_list(classes)
+    default, count = ReportParams.model_fields["rows"].default, len(table.names)
+    if ignored := describe_ignored_rows("report.rows", params.rows, default, count):
         logger.info("%s", ignored)
-    labels = label_rows(classes, params.rows, params.columns)
-    images = _generate(generator, labels, params.seed)
+    labels = label_rows(count, params.rows, params.columns)
+    images = _generate(generator, table, labels, params.seed)
     pixels = images.shape[1] * images.shape[2]
     shown = images[: FULL_SIZE_PIXELS // pixels if pixels > LOSSLESS_PIXELS else 0]
     files = [(f"sample{number:03d}", image) for number, image in enumerate(shown)]
     return make_grid(as_cells(images), params.columns), files
 
 
-def make_interpolation_grid(generator: Model, params: ReportParams) -> np.ndarray:
+def make_interpolation_grid(
+    generator: Model, classes: dict[str, Any], params: ReportParams
+) -> np.ndarray:
     """Arrange interpolations between latents in a grid, one row and one class each."""
     ends = sample_latents(generator, 2 * INTERPOLATIONS, params.seed + 2)
     latents = slerp(ends[:INTERPOLATIONS], ends[INTERPOLATIONS:], INTERPOLATION_STEPS)
-    classes = count_classes(generator)
-    rows = fill_rows(classes, INTERPOLATIONS)
-    one_hot_labels = one_hot(np.repeat(rows, INTERPOLATION_STEPS), classes)
+    table = read_class_list(classes)
+    rows = fill_rows(len(table.names), INTERPOLATIONS)
+    one_hot_labels = table.weigh(np.repeat(rows, INTERPOLATION_STEPS))
     images = generate_images(generator, latents.reshape(-1, latents.shape[-1]), one_hot_labels)
     return make_grid(as_cells(images), INTERPOLATION_STEPS, gap=0)
 
@@ -110,18 +111,23 @@ def make_truncation_sweep(
     generator: Model, classes: dict[str, Any], params: ReportParams
 ) -> np.ndarray:
     """Draw a table of latents at several truncations, a row and a class each."""
-    names, columns = classes["names"], len(params.truncations)
+    table, columns = read_class_list(classes), len(params.truncations)
+    names = table.names
     rows = fill_rows(len(names), SWEEP_ROWS)
     latents = sample_latents(generator, SWEEP_ROWS, params.seed + 3).repeat(columns, axis=0)
-    one_hot_labels = one_hot(rows.repeat(columns), len(names))
+    class_weights = table.weigh(rows.repeat(columns))
     truncations = np.tile(np.array(params.truncations, np.float32), SWEEP_ROWS)
-    images = generate_images(generator, latents, one_hot_labels, truncations)
-    table = images.reshape(SWEEP_ROWS, columns, *images.shape[1:])
+    several = is_style_based(generator) and len(table.columns) > 1
+    means = mean_styles_by_row(generator) if several else None
+    images = generate_images(generator, latents, class_weights, truncations, means)
+    cells = images.reshape(SWEEP_ROWS, columns, *images.shape[1:])
     labels = [replace_undrawable(names)[row] for row in rows] if names else [""] * SWEEP_ROWS
-    return draw_truncation_sweep(table, params.truncations, labels)
+    return draw_truncation_sweep(cells, params.truncations, labels)
 
 
-def make_style_mixing(generator: Model, params: ReportParams) -> np.ndarray:
+def make_style_mixing(
+    generator: Model, classes: dict[str, Any], params: ReportParams
+) -> np.ndarray:
     """Draw a table of images with the styles of two; an empty array without styles.
 
     With classes, images on the margins have the classes in turn.
@@ -130,7 +136,8 @@ def make_style_mixing(generator: Model, params: ReportParams) -> np.ndarray:
         return np.zeros((0, 0, 3), np.uint8)
     count = params.style_rows + params.style_columns
     latents = sample_latents(generator, count, params.seed + 4)
-    labels = cycle_classes(generator, count)
+    table = read_class_list(classes)
+    labels = table.weigh(np.arange(count) % max(len(table.names), 1))
     styles = repeat_styles(generator, map_latents(generator, latents, labels))
     rows, columns = np.split(styles, [params.style_rows])
     groups = group_layers(styles.shape[1])
@@ -156,8 +163,8 @@ def make_class_sheets(
     """
     # Packed again in another size after training and evaluation.
     check_shapes(generator, collection)
-    names = classes["names"]
-    known = match_classes(collection.index, classes["column"], names)
+    table = read_class_list(classes)
+    names, known = table.names, match_classes(collection.index, table)
     training = collection.shuffled("train")
     real, generated = [], []
     for number in range(len(names)):
@@ -165,7 +172,7 @@ def make_class_sheets(
         real.append(as_cells(collection.images[chosen]))
     if names:
         labels = np.repeat(np.arange(len(names)), SHEET_GENERATED)
-        generated = np.split(_generate(generator, labels, params.seed), len(names))
+        generated = np.split(_generate(generator, table, labels, params.seed), len(names))
     # Not a generator function: Kedro would save such a node's sheets one by one.
     sheets = draw_sheets(names, real, generated) if names else iter(())
     return ((f"sheet{number:02d}", sheet) for number, sheet in enumerate(sheets))
@@ -182,31 +189,39 @@ def make_real_grid(
     Raises:
         GanvasError: The collection has other classes than the generator.
     """
-    labels = match_classes(collection.index, classes["column"], classes["names"]).labels
+    table = read_class_list(classes)
+    labels = match_classes(collection.index, table).labels
     rng = np.random.default_rng(params.seed)
     validation, training = (rng.permutation(collection.split(x)) for x in ("validation", "train"))
     missing = ~np.isin(labels[training], labels[validation])
     chosen = np.concatenate([validation, training[missing]])
     chosen = chosen[labels[chosen] >= 0]
-    rows = find_rows(labels[chosen], _count_paired_rows(len(classes["names"])), PAIRED_COLUMNS)
+    if table.names:
+        # Of combinations, the named ones, as in the grid of generated images.
+        chosen = chosen[labels[chosen] < len(table.names)]
+    rows = find_rows(labels[chosen], _count_paired_rows(len(table.names)), PAIRED_COLUMNS)
     return make_grid_of_rows([as_cells(collection.images[chosen[row]]) for row in rows])
 
 
-def make_generated_grid(generator: Model, params: ReportParams) -> np.ndarray:
+def make_generated_grid(
+    generator: Model, classes: dict[str, Any], params: ReportParams
+) -> np.ndarray:
     """Arrange generated images in a grid, to compare with the real ones."""
-    classes = count_classes(generator)
-    labels = np.repeat(divide_rows(classes, _count_paired_rows(classes)), PAIRED_COLUMNS)
-    return make_grid(as_cells(_generate(generator, labels, params.seed + 1)), PAIRED_COLUMNS)
+    table = read_class_list(classes)
+    rows = divide_rows(len(table.names), _count_paired_rows(len(table.names)))
+    labels = np.repeat(rows, PAIRED_COLUMNS)
+    images = _generate(generator, table, labels, params.seed + 1)
+    return make_grid(as_cells(images), PAIRED_COLUMNS)
 
 
 def _count_paired_rows(classes: int) -> int:
     return min(classes, PAIRED_CLASSES) or PAIRED_ROWS
 
 
-def _generate(generator: Model, labels: np.ndarray, seed: int) -> np.ndarray:
+def _generate(generator: Model, table: ClassTable, labels: np.ndarray, seed: int) -> np.ndarray:
     """Generate an image of each class number in `labels`, all from different latents."""
     latents = sample_latents(generator, len(labels), seed)
-    return generate_images(generator, latents, one_hot(labels, count_classes(generator)))
+    return generate_images(generator, latents, table.weigh(labels))
 
 
 def draw_progress_strip(

@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 nodes.make_samples,
-                inputs=["generator", "params:report"],
+                inputs=["generator", "class_list", "params:report"],
                 outputs=["sample_grid", "full_size_samples"],
                 name="make_samples",
             ),
@@ -29,7 +29,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.make_generated_grid,
-                inputs=["generator", "params:report"],
+                inputs=["generator", "class_list", "params:report"],
                 outputs="generated_grid",
                 name="make_generated_grid",
             ),
@@ -47,7 +47,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.make_interpolation_grid,
-                inputs=["generator", "params:report"],
+                inputs=["generator", "class_list", "params:report"],
                 outputs="latent_walk",
                 name="make_interpolation_grid",
             ),
@@ -59,7 +59,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.make_style_mixing,
-                inputs=["generator", "params:report"],
+                inputs=["generator", "class_list", "params:report"],
                 outputs="style_mixing",
                 name="make_style_mixing",
             ),

@@ -86,6 +86,8 @@ def assess_run(metrics: Metrics, training: Mapping[str, Any]) -> Verdict:
         'Diverged · sharpness not measured'
     """
     group = training["classes"].get("column") or "group of similar images"
+    if "labels" in training["classes"]:
+        group = "label value"
     longer = _advise_more(training)
     found = [
         _assess_end(training),

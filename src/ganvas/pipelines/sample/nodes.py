@@ -1,5 +1,6 @@
 """Nodes of the sample pipeline."""
 
+import hashlib
 import logging
 import math
 import re
@@ -14,8 +15,14 @@ from ganvas.grid_layout import find_rows
 from ganvas.ingestion.collection import read_manifest
 from ganvas.ingestion.cropping import unstretch
 from ganvas.keras_types import Model
+from ganvas.label_columns import ClassTable, find_classes, read_class_list
 from ganvas.networks.gan_networks import is_style_based
-from ganvas.networks.sampling import count_classes, generate_batches, one_hot, sample_latents
+from ganvas.networks.sampling import (
+    ClassMeans,
+    count_classes,
+    generate_batches,
+    sample_latents,
+)
 from ganvas.networks.styles import (
     GROUPS,
     class_mean_styles,
@@ -24,6 +31,7 @@ from ganvas.networks.styles import (
     has_noise,
     map_latents,
     mean_styles,
+    mean_styles_by_row,
     mix_styles,
     repeat_styles,
     synthesize_batches,
@@ -39,6 +47,8 @@ logger = logging.getLogger(__name__)
 
 # Name of the dataset `samples_grid` among the files of `samples`.
 GRID = "grid"
+# Characters of a class in a file's name, far more than a value has.
+MAX_SUFFIX = 100
 # Images whose styles are computed at once.
 STYLES = 1024
 
@@ -63,21 +73,21 @@ def generate_samples(
     """
     aspect = _find_aspect(folder, params)
     _check_styles(generator, params)
-    names = classes["names"]
-    selected = select_classes(names, params.classes)
+    selected = select_classes(classes, params.classes)
+    count = len(selected.names)
     if params.style_mixing.rows:
-        made = _mix_samples(generator, names, selected, params)
+        made = _mix_samples(generator, selected, params)
     else:
-        if len(selected) > params.count:
+        if count > params.count:
             logger.warning(
                 "sample.count=%d images show the first %d of %d classes: set sample.count to %d or "
                 "more for an image of each.",
                 params.count,
                 params.count,
-                len(selected),
-                len(selected),
+                count,
+                count,
             )
-        made = _sample(generator, names, selected, params)
+        made = _sample(generator, selected, params)
     # Not a generator function: Kedro would save such a node's images one by one.
     return (
         (name, image if aspect is None else unstretch(image[None], aspect)[0])
@@ -112,37 +122,42 @@ def _check_styles(generator: Model, params: SampleParams) -> None:
 
 
 def _sample(
-    generator: Model, names: list[str], selected: list[int], params: SampleParams
+    generator: Model, selected: ClassTable, params: SampleParams
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Generate images in order, with their names."""
     latents = sample_latents(generator, params.count, params.seed)
-    labels = _class_of(np.arange(params.count), selected)
-    one_hot_labels = one_hot(labels, len(names))
+    rows = selected.weigh(_class_of(np.arange(params.count), selected))
     batches = (
-        _generate_from_styles(generator, latents, one_hot_labels, params)
+        _generate_from_styles(generator, latents, rows, selected, params)
         if is_style_based(generator)
-        else generate_batches(generator, latents, one_hot_labels, params.truncation)
+        else generate_batches(generator, latents, rows, params.truncation)
     )
     images = (image for batch in batches for image in batch)
     for number, image in enumerate(track(images, "Generating", total=params.count)):
-        yield _name_sample(number, names, selected, params), image
+        yield _name_sample(number, selected, params), image
 
 
-def _class_of(numbers: np.ndarray, selected: list[int]) -> np.ndarray:
+def _class_of(numbers: np.ndarray, selected: ClassTable) -> np.ndarray:
     """Return the class of samples by their numbers, in turn; 0 without classes."""
-    return np.array(selected)[numbers % len(selected)] if selected else np.zeros_like(numbers)
+    return numbers % max(len(selected.names), 1)
 
 
-def _name_sample(number: int, names: list[str], selected: list[int], params: SampleParams) -> str:
+def _name_sample(number: int, selected: ClassTable, params: SampleParams) -> str:
     name = f"seed{params.seed}_{number:06d}"
-    return name + (_suffix(names, int(_class_of(np.array(number), selected))) if names else "")
+    if not selected.names:
+        return name
+    return name + _suffix(selected.names[number % len(selected.names)])
 
 
 def _generate_from_styles(
-    generator: Model, latents: np.ndarray, one_hot_labels: np.ndarray, params: SampleParams
+    generator: Model,
+    latents: np.ndarray,
+    one_hot_labels: np.ndarray,
+    selected: ClassTable,
+    params: SampleParams,
 ) -> Iterator[np.ndarray]:
     """Generate images of a style-based generator; yield them batch by batch."""
-    means = _find_means(generator, params)
+    means = _find_means(generator, selected, params)
     # A few at a time, since all styles of all layers may not fit into memory.
     for start in range(0, len(latents), STYLES):
         rows = slice(start, start + STYLES)
@@ -151,27 +166,33 @@ def _generate_from_styles(
         yield from synthesize_batches(generator, styles, params.noise, params.seed, numbers)
 
 
-def _find_means(generator: Model, params: SampleParams) -> np.ndarray | None:
+def _find_means(generator: Model, selected: ClassTable, params: SampleParams) -> ClassMeans | None:
     """Return the mean styles of classes; None: that of all images, or none is needed."""
     by_class = params.truncation_mean == "class" and params.truncation != 1
-    return class_mean_styles(generator) if by_class and count_classes(generator) else None
+    if not by_class or not count_classes(generator):
+        return None
+    several = len(selected.columns) > 1
+    return mean_styles_by_row(generator) if several else class_mean_styles(generator)
 
 
 def _make_styles(
     generator: Model,
     latents: np.ndarray,
     one_hot_labels: np.ndarray,
-    class_means: np.ndarray | None,
+    class_means: ClassMeans | None,
     params: SampleParams,
 ) -> np.ndarray:
     """Return truncated styles of each layer, (N, L, W)."""
     styles = repeat_styles(generator, map_latents(generator, latents, one_hot_labels))
-    means = mean_styles(generator, one_hot_labels, class_means)
+    if callable(class_means):
+        means = class_means(one_hot_labels)
+    else:
+        means = mean_styles(generator, one_hot_labels, class_means)
     return truncate(styles, means, params.truncation, params.truncation_cutoff)
 
 
 def _mix_samples(
-    generator: Model, names: list[str], selected: list[int], params: SampleParams
+    generator: Model, selected: ClassTable, params: SampleParams
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Generate samples of the given numbers, and images with the styles of two; with their names.
 
@@ -180,8 +201,8 @@ def _mix_samples(
     mixing = params.style_mixing
     numbers = list(dict.fromkeys([*mixing.rows, *mixing.columns]))
     latents = sample_latents(generator, max(numbers) + 1, params.seed)[numbers]
-    one_hot_labels = one_hot(_class_of(np.array(numbers), selected), len(names))
-    means = _find_means(generator, params)
+    one_hot_labels = selected.weigh(_class_of(np.array(numbers), selected))
+    means = _find_means(generator, selected, params)
     styles = _make_styles(generator, latents, one_hot_labels, means, params)
     by_number = dict(zip(numbers, styles, strict=True))
     layers = select_layers(mixing.layers, styles.shape[1])
@@ -190,8 +211,8 @@ def _mix_samples(
     )
     pairs = [(row, column) for row in mixing.rows for column in mixing.columns]
     mixed = mix_styles(rows[:, None], columns, layers).reshape(-1, *styles.shape[1:])
-    labels = [_name_sample(x, names, selected, params) for x in numbers]
-    labels += [_name_mixed(row, column, names, selected, params) for row, column in pairs]
+    labels = [_name_sample(x, selected, params) for x in numbers]
+    labels += [_name_mixed(row, column, selected, params) for row, column in pairs]
     batches = synthesize_batches(
         generator,
         np.concatenate([styles, mixed]),
@@ -204,10 +225,8 @@ def _mix_samples(
     yield from zip(labels, tracked, strict=True)
 
 
-def _name_mixed(
-    row: int, column: int, names: list[str], selected: list[int], params: SampleParams
-) -> str:
-    return f"{_name_sample(row, names, selected, params)}_with_{column:06d}"
+def _name_mixed(row: int, column: int, selected: ClassTable, params: SampleParams) -> str:
+    return f"{_name_sample(row, selected, params)}_with_{column:06d}"
 
 
 def select_layers(text: str, count: int) -> range:
@@ -259,30 +278,27 @@ def _find_aspect(folder: Path, params: SampleParams) -> float | None:
     return float(aspect)
 
 
-def select_classes(names: list[str], requested: str | list[str] | None) -> list[int]:
-    """Return the indices of the requested classes, by default of all.
+def select_classes(classes: dict[str, Any], requested: str | list[str] | None) -> ClassTable:
+    """Return the requested classes, by default all; see `ganvas.label_columns.find_classes`.
+
+    Args:
+        classes: Content of `class_list.json`.
+        requested: `sample.classes`.
 
     Raises:
         GanvasError: There is no such class.
     """
-    if requested is None:
-        return list(range(len(names)))
-    requested = [requested] if isinstance(requested, str) else requested
-    for name in requested:
-        if name not in names:
-            raise GanvasError(
-                f"sample.classes has '{name}', but this generator has "
-                + (
-                    f"the classes {', '.join(names)}: choose among them, or set it to null."
-                    if names
-                    else "no classes: set it to null."
-                )
-            )
-    return [names.index(name) for name in requested]
+    names = [requested] if isinstance(requested, str) else requested
+    return find_classes(read_class_list(classes), names, "sample.classes")
 
 
-def _suffix(names: list[str], label: int) -> str:
-    return "_" + re.sub(r"[^\w-]+", "-", names[label])
+def _suffix(name: str) -> str:
+    text = re.sub(r"[^\w-]+", "-", name)
+    if len(text) <= MAX_SUFFIX:
+        return f"_{text}"
+    # File systems limit names, and two long ones may begin alike.
+    digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
+    return f"_{text[: MAX_SUFFIX - 9]}-{digest}"
 
 
 def make_samples_grid(
@@ -297,11 +313,11 @@ def make_samples_grid(
         checkerboard.
     """
     if params.style_mixing.rows:
-        return _make_mixing_table(samples, classes["names"], params)
+        return _make_mixing_table(samples, select_classes(classes, params.classes), params)
     # The grid of an earlier run is in the same folder.
     names = sorted(samples.keys() - {GRID})
     # Samples have the classes in turn.
-    count = max(len(select_classes(classes["names"], params.classes)), 1)
+    count = max(len(select_classes(classes, params.classes).names), 1)
     columns = min(params.columns, math.ceil(len(names) / count), params.grid)
     rows = find_rows(np.arange(len(names)) % count, params.grid // columns, columns)
     return make_grid_of_rows(
@@ -314,16 +330,16 @@ def make_samples_grid(
 
 
 def _make_mixing_table(
-    samples: dict[str, Callable[[], np.ndarray]], names: list[str], params: SampleParams
+    samples: dict[str, Callable[[], np.ndarray]], selected: ClassTable, params: SampleParams
 ) -> np.ndarray:
-    selected, mixing = select_classes(names, params.classes), params.style_mixing
+    mixing = params.style_mixing
 
     def load(numbers: list[int]) -> np.ndarray:
-        found = (samples[_name_sample(x, names, selected, params)] for x in numbers)
+        found = (samples[_name_sample(x, selected, params)] for x in numbers)
         return np.concatenate([as_cells(read()[None]) for read in found])
 
     mixed = [
-        as_cells(samples[_name_mixed(row, column, names, selected, params)]()[None])
+        as_cells(samples[_name_mixed(row, column, selected, params)]()[None])
         for row in mixing.rows
         for column in mixing.columns
     ]

@@ -18,6 +18,7 @@ from ganvas.arrays import ConvertedImages, Images, SelectedImages
 from ganvas.atomic_files import atomic_path, atomic_write
 from ganvas.grid_layout import describe_ignored_rows, find_rows, label_rows
 from ganvas.ingestion.collection import Collection
+from ganvas.label_columns import ClassTable
 from ganvas.metrics.class_diversity import (
     class_distances,
     class_diversity,
@@ -31,7 +32,7 @@ from ganvas.metrics.feature_extractors import compute_features, load_extractor
 from ganvas.metrics.kid import kernel_distance
 from ganvas.metrics.nearest_neighbors import find_nearest_images
 from ganvas.metrics.pairwise import mean_image_distance
-from ganvas.networks.sampling import generate_images, one_hot, sample_labels, sample_latents
+from ganvas.networks.sampling import generate_images, sample_labels, sample_latents
 from ganvas.pipelines.train.params import KID_EXTRACTOR, PROGRESS_FILE
 from ganvas.training.callbacks import (
     EarlyWarnings,
@@ -76,7 +77,7 @@ SECONDS_BETWEEN_CURVES = 30
 def make_callbacks(
     collection: Collection,
     data: TrainingSet,
-    class_names: list[str],
+    classes: ClassTable,
     params: TrainParams,
     snapshots: Path,
 ) -> list[keras.callbacks.Callback]:
@@ -85,20 +86,21 @@ def make_callbacks(
     Args:
         collection: All images, with their splits.
         data: The images to train on.
-        class_names: Names of the classes; empty without classes.
+        classes: The classes and their names.
         params: Parameters of training.
         snapshots: Folder of the runs' folders for snapshots, live curves and logs.
     """
     default = TrainParams.model_fields["snapshot_rows"].default
     ignored = describe_ignored_rows(
-        "train.snapshot_rows", params.snapshot_rows, default, len(class_names)
+        "train.snapshot_rows", params.snapshot_rows, default, data.num_shown
     )
     if ignored:
         logger.info("%s", ignored)
-    snapshot_callback = Snapshots(params, make_snapshot_saver(snapshots, params))
+    class_rows = None if data.rows is None else data.rows[: data.num_shown]
+    snapshot_callback = Snapshots(params, make_snapshot_saver(snapshots, params), class_rows)
     callbacks = [
         snapshot_callback,
-        EarlyWarnings(snapshot_callback, make_diagnosis(collection, data, class_names, params)),
+        EarlyWarnings(snapshot_callback, make_diagnosis(collection, data, classes, params)),
     ]
     if params.kid_validation.interval:
         split = choose_kid_split(collection, params)
@@ -171,7 +173,7 @@ def _tensorboard_folder(snapshots: Path, run_state: RunState) -> Path:
 
 
 def make_diagnosis(
-    collection: Collection, data: TrainingSet, class_names: list[str], params: TrainParams
+    collection: Collection, data: TrainingSet, classes: ClassTable, params: TrainParams
 ) -> Callable[[list[dict[str, Any]], np.ndarray | None], list[EarlyWarning]]:
     """Return the function that diagnoses a run by its scores and, if there are any, its samples."""
     training, images = collection.split("train"), reduce_large(collection.images)
@@ -188,7 +190,7 @@ def make_diagnosis(
     chosen = np.random.default_rng(params.seed).permutation(training)[:REFERENCE_IMAGES]
     real_distance = mean_image_distance(images[chosen]) if len(chosen) > 1 else 0.0
     validation_distance = distance_to_training(validation) if len(validation) else 0.0
-    measure_classes = make_class_measure(data, class_names, params)
+    measure_classes = make_class_measure(data, classes, params)
     steps = max(len(data.positions) // params.images_per_step, 1)
 
     def diagnose(rows: list[dict[str, Any]], samples: np.ndarray | None) -> list[EarlyWarning]:
@@ -223,16 +225,16 @@ def reduce_large(images: Images) -> Images:
 
 
 def make_class_measure(
-    data: TrainingSet, class_names: list[str], params: TrainParams
+    data: TrainingSet, classes: ClassTable, params: TrainParams
 ) -> Callable[[np.ndarray], dict[str, float]]:
     """Return the function that measures how diverse the samples of each class are, in pixels.
 
-    Without classes, clusters of training images with similar colors take their place. See
-    `ganvas.metrics.class_diversity`.
+    With several label columns, those of each value are measured. Without classes, clusters of
+    training images with similar colors take their place. See `ganvas.metrics.class_diversity`.
 
     Args:
         data: The images to train on.
-        class_names: Names of the classes; empty without classes.
+        classes: The classes and their names.
         params: Parameters of training: rows and columns of a snapshot, seed.
 
     Returns:
@@ -243,12 +245,18 @@ def make_class_measure(
     images = reduce_large(data.images)
     if data.labels is not None:
         labels = data.labels[positions]
-        sample_labels = label_rows(data.num_classes, params.snapshot_rows, params.snapshot_columns)
-        real = _measure_real_classes(images, positions, labels)
+        sample_labels = label_rows(data.num_shown, params.snapshot_rows, params.snapshot_columns)
+        if data.rows is None:
+            real = _measure_real_classes(images, positions, labels)
+        else:
+            real = {}
+            for column in classes.value_positions(labels).T:
+                real |= _measure_real_classes(images, positions, column)
+            sample_labels = classes.value_positions(sample_labels)
 
         def measure_classes(samples: np.ndarray) -> dict[str, float]:
             distances = class_distances(samples, sample_labels, mean_image_distance)
-            return name_classes(class_diversity(distances, real), class_names)
+            return name_classes(class_diversity(distances, real), classes.value_names)
 
         return measure_classes
 
@@ -317,7 +325,7 @@ def make_kid_measure(
     labels = None
     if data.labels is not None:
         targets = sample_labels(data.labels[data.positions], count, seed)
-        labels = one_hot(targets, data.num_classes)
+        labels = data.weigh(targets)
 
     def measure(generator: keras.Model) -> float:
         images = generate_images(generator, sample_latents(generator, count, seed), labels)

@@ -8,6 +8,7 @@ import logging
 import os
 import platform
 import shlex
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -26,6 +27,7 @@ from ganvas.ingestion.class_labels import Classes, label_columns, read_classes
 from ganvas.ingestion.collection import Collection
 from ganvas.ingestion.packing import LATER_PARAMS
 from ganvas.keras_types import Model
+from ganvas.label_columns import ClassTable, write_class_list
 from ganvas.memory_limit import read_memory_limit
 from ganvas.networks import NETWORKS, NetworkParams, build
 from ganvas.pipelines.ingest.params import IngestParams
@@ -115,7 +117,7 @@ def train_gan(
     # 4. Training, and the outputs to save.
     callbacks = []
     if devices.is_chief:
-        callbacks = make_callbacks(collection, data, classes.names, params, snapshots)
+        callbacks = make_callbacks(collection, data, classes.table, params, snapshots)
     result = train(networks, ema_generator, data, params, store, callbacks, devices)
     discriminator = to_float32(network, params, networks.discriminator, data)
     summary: dict[str, Any] = {"command": command, "held_out": len(collection.split("validation"))}
@@ -231,8 +233,8 @@ def _command_from(command: str, run: Path) -> str:
     return write_command("run", *words[2:]) if words[:2] == ["kedro", "run"] else changed
 
 
-def choose_column(network: NetworkParams, collection: Collection) -> str | None:
-    """Return the label column whose values are the classes; None for none."""
+def choose_column(network: NetworkParams, collection: Collection) -> str | list[str] | None:
+    """Return the label column whose values are the classes, or several; None for none."""
     if network.label is None and NETWORKS[network.name].always_conditional:
         return next(iter(label_columns(collection.index)), None)
     return network.label
@@ -243,9 +245,14 @@ def make_training_set(collection: Collection, classes: Classes) -> TrainingSet:
     from ganvas.training.dataset import TrainingSet
 
     positions = classes.in_split(collection.split("train"))
-    if classes.column is None:
+    table = classes.table
+    if not table.columns:
         return TrainingSet(collection.images, positions)
-    return TrainingSet(collection.images, positions, classes.labels, len(classes.names))
+    data = TrainingSet(collection.images, positions, classes.labels, table.num_weights)
+    if len(table.columns) == 1:
+        return data
+    # Combinations of training images come first, and others are never drawn.
+    return data._replace(rows=table.weigh(np.arange(classes.labels[positions].max() + 1)))
 
 
 def _without_lost_weights(
@@ -324,7 +331,11 @@ def run_identity(
 
     Images are identified by their content, wherever and whenever they were packed.
     """
-    rows = zip(collection.index["hash"], collection.index["split"], classes.labels, strict=True)
+    table, labels = classes.table, classes.labels
+    numbers: Iterable[Any] = labels
+    if len(table.columns) > 1:
+        numbers = (",".join(map(str, row)) for row in table.value_positions(labels).tolist())
+    rows = zip(collection.index["hash"], collection.index["split"], numbers, strict=True)
     text = "\n".join(" ".join(map(str, row)) for row in rows).encode()
     swept = os.environ.get(SWEEP_VALUES)
     return ({SWEPT: json.loads(swept)} if swept else {}) | {
@@ -333,14 +344,21 @@ def run_identity(
             "size": ingest.model_dump(mode="json")["size"],
             "crop": ingest.crop,
             "align": ingest.align,
-            "label": classes.column,
-            "classes": classes.names,
+            "label": _write_columns(table),
+            # Of several columns all values, as many as the networks have weights.
+            "classes": table.value_names,
         }
         # Later than the others: runs of earlier versions keep their identity, and are resumed.
         | ingest.model_dump(mode="json", include=LATER_PARAMS, exclude_defaults=True),
         "network": identifying_network(network),
         "train": identifying_parameters(params),
     }
+
+
+def _write_columns(table: ClassTable) -> str | list[str] | None:
+    """Return the label column, or the list of several, as `network.label` has it."""
+    columns = [column.column for column in table.columns]
+    return columns if len(columns) > 1 else table.column
 
 
 def summarize_run(
@@ -353,7 +371,7 @@ def summarize_run(
 ) -> dict[str, Any]:
     """Return what training.json records of a run's result, but for `command` and `held_out`."""
     return {
-        "classes": {"column": classes.column, "names": classes.names},
+        "classes": write_class_list(classes.table),
         "dataset": ingest.dataset_name,
         "network": network.name,
         "started": result.run_state.started,

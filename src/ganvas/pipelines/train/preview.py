@@ -58,4 +58,5 @@ def _count_classes(catalog: CatalogProtocol[Any, Any], network: NetworkParams) -
     if not catalog.exists("collection"):
         return None
     collection = catalog.load("collection")
-    return len(read_classes(collection.index, choose_column(network, collection)).names)
+    classes = read_classes(collection.index, choose_column(network, collection))
+    return classes.table.num_weights
