@@ -4,6 +4,7 @@ import pytest
 
 from ganvas.base_params import check_params
 from ganvas.errors import GanvasError
+from ganvas.networks import NetworkParams
 from ganvas.pipelines.train.params import KID_EXTRACTOR
 from ganvas.project_params import ProjectParams
 from projects import load_config
@@ -44,6 +45,10 @@ def test_wikiart_with_other_labels_has_its_own_folder(labels):
         ("sample", None, "projected"),
         ("sample", "artist", "projected_by_artist"),
         ("folder", "class", "projected_by_class"),
+        ("celeba", ["Smiling"], "projected_by_Smiling"),
+        ("celeba", ["Smiling", "Eyeglasses"], "projected_by_Smiling_Eyeglasses"),
+        ("folder", ["fine art", "class"], "projected_by_2_labels_8ae63f9b"),
+        ("celeba", [f"A_{number}" for number in range(40)], "projected_by_40_labels_45a132bd"),
     ],
 )
 def test_only_the_sample_collection_is_class_conditional_by_default(source, label, folder):
@@ -51,6 +56,22 @@ def test_only_the_sample_collection_is_class_conditional_by_default(source, labe
     raw["ingest"]["source"]["name"] = source
     raw["network"]["label"] = label
     assert check_params(ProjectParams, raw).choices()["network"] == folder
+
+
+@pytest.mark.parametrize(
+    ("label", "name", "message"),
+    [
+        ([], "projected", "names 0 columns, and must name 1 to 64, or be null"),
+        (["a"] * 65, "projected", "names 65 columns"),
+        (["a", "b", "a"], "projected", "names a more than once"),
+        (["auto", "b"], "projected", "can't have auto among several columns"),
+        (["a/b", "c"], "projected", "list of text without slashes and dots"),
+        (["a", "b"], "artgan", "artgan classifies images by one label column, and .* has 2"),
+    ],
+)
+def test_lists_of_labels_that_can_not_be_trained_are_refused(label, name, message):
+    with pytest.raises(GanvasError, match=message):
+        check_params(NetworkParams, {"name": name, "label": label})
 
 
 def test_the_backbone_of_the_discriminator_can_not_be_the_feature_extractor():

@@ -94,12 +94,6 @@ def read_classes(index: pd.DataFrame, column: str | Sequence[str] | None) -> Cla
         table = make_table(values.items(), np.arange(len(values[names[0]]))[:, None])
         return Classes(table, codes[:, 0])
     combinations, labels = _combine(codes, np.asarray(is_training))
-    logger.info(
-        "The %d label columns have %d values; training images have %d of their combinations.",
-        len(names),
-        sum(map(len, values.values())),
-        len(np.unique(labels[np.asarray(is_training)])),
-    )
     return Classes(make_table(values.items(), combinations), labels)
 
 

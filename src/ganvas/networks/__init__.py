@@ -69,20 +69,24 @@ MAX_LABELS, MAX_FOLDER = 64, 60
 LabelName = Annotated[
     str, Field(pattern=r"^[^/\\.]+$", description="text without slashes and dots")
 ]
-LabelNames = Annotated[list[LabelName], Field(min_length=1, max_length=MAX_LABELS)]
 
 
 class _BaseNetworkParams(Params):
     """Name of the network, and its label column or columns."""
 
     name: Literal[*NETWORKS] = "dcgan"  # type: ignore[valid-type]  # the table decides
-    label: LabelName | LabelNames | None = None
+    label: LabelName | list[LabelName] | None = None
 
     @field_validator("label")
     @classmethod
     def _check_list(cls, label: str | list[str] | None) -> str | list[str] | None:
         if not isinstance(label, list):
             return label
+        if not 1 <= len(label) <= MAX_LABELS:
+            raise ValueError(
+                f"network.label names {len(label)} columns, and must name 1 to {MAX_LABELS}, or be "
+                "null for no classes"
+            )
         if repeated := sorted({name for name in label if label.count(name) > 1}):
             raise ValueError(f"network.label names {', '.join(repeated)} more than once")
         if AUTO_LABEL in label:

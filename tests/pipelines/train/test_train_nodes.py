@@ -111,3 +111,20 @@ def test_limits_learning_rates_and_paths_resume_the_run():
     changes += [{"index": INDEX.assign(path=list("ghijkl"))}]
     changes += [{"network": {"artgan": {"width": 64}}}]
     assert [change for change in changes if make_identity(**change) != make_identity()] == []
+
+
+def test_runs_with_several_labels_differ_by_their_columns_and_values():
+    index = INDEX.assign(size=list("uuvvuv"))
+    one = make_identity(index, "size")
+    both = make_identity(index, ["size", "kind"])
+    assert both["data"]["label"] == ["size", "kind"]
+    # As many as the networks have weights.
+    assert both["data"]["classes"] == ["size=u", "size=v", "kind=x", "kind=y"]
+    others = [
+        make_identity(index, ["kind", "size"]),
+        make_identity(index.assign(size=list("vvuuvu")), ["size", "kind"]),
+        make_identity(index.assign(kind=list("yxyxyx")), ["size", "kind"]),
+        one,
+    ]
+    assert all(other["data"] != both["data"] for other in others)
+    assert make_identity(index, ["size"]) == one

@@ -252,7 +252,14 @@ def make_training_set(collection: Collection, classes: Classes) -> TrainingSet:
     if len(table.columns) == 1:
         return data
     # Combinations of training images come first, and others are never drawn.
-    return data._replace(rows=table.weigh(np.arange(classes.labels[positions].max() + 1)))
+    count = int(classes.labels[positions].max()) + 1
+    logger.info(
+        "The %d label columns have %d values; training images have %d of their combinations.",
+        len(table.columns),
+        table.num_weights,
+        count,
+    )
+    return data._replace(rows=table.weigh(np.arange(count)))
 
 
 def _without_lost_weights(
