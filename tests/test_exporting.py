@@ -16,11 +16,19 @@ from tf2onnx.graph import Graph
 
 from ganvas.errors import GanvasError
 from ganvas.exporting import FORMATS, MANIFEST, build_exported, export_generator
+from ganvas.label_columns import make_table
 from ganvas.networks import NetworkParams, build
 from ganvas.networks.batches import as_inputs, to_uint8
 from ganvas.networks.latent_prior import LatentPrior, add_prior
 from ganvas.networks.sampling import cycle_classes, generate_images, sample_latents
-from ganvas.pipelines.export.nodes import export_formats
+from ganvas.networks.styles import (
+    map_latents,
+    mean_style,
+    repeat_styles,
+    synthesize_batches,
+    truncate,
+)
+from ganvas.pipelines.export.nodes import _describe_weights, export_formats
 from ganvas.pipelines.export.params import ExportParams
 from shaped_models import build_generator
 
@@ -119,6 +127,31 @@ def test_exported_generators_truncate_as_generated_images(name, classes):
         assert np.abs(images - expected).max() <= 1
         whole = generate_images(generator, latents, labels).astype(int)
         assert np.abs(whole - expected).max() > 5
+
+
+def test_the_input_of_several_labels_has_their_values_in_order():
+    named = [("Smiling", ["no", "yes"]), ("Hair", ["black", "brown", "gray"])]
+    described = _describe_weights(make_table(named, np.array([[0, 0], [1, 2]])))
+    assert described["shape"] == [None, 5]
+    assert described["classes"] == [
+        "Smiling=no",
+        "Smiling=yes",
+        *(f"Hair={x}" for x in named[1][1]),
+    ]
+    assert described["labels"][1] == {"column": "Hair", "values": named[1][1], "first": 2}
+    assert described["values"].startswith("for each label column 1/2 at one of its values")
+
+
+def test_several_labels_are_truncated_towards_the_mean_of_all_images():
+    generator = make_generator("stylegan2", 4)
+    latents = sample_latents(generator, 3, seed=5)
+    rows = np.float32([[0.5, 0, 0.5, 0], [0, 0.5, 0.5, 0], [0, 0.5, 0, 0.5]])
+    exported = build_exported(generator, 0.6, by_class=False)
+    styles = repeat_styles(generator, map_latents(generator, latents, rows))
+    styles = truncate(styles, mean_style(generator), 0.6)
+    images = to_uint8(np.asarray(exported([latents, rows]))).astype(int)
+    expected = np.concatenate(list(synthesize_batches(generator, styles)))
+    assert np.abs(images - expected).max() <= 1
 
 
 @pytest.mark.slow
