@@ -155,6 +155,7 @@ def test_channels_among_the_parameters_take_the_place_of_those_that_suit(project
         (["many", "--size", "50"], "--size can't be '50': it must be a side such as 64, or WIDTH"),
         (["many", "--size", "1024x64"], "No network can be built for images of 1024×64 pixels"),
         (["many", "--labels=folders"], "--labels folders needs two or more subfolders"),
+        (["many", "--labels=folder"], "--labels has folder, but .* has no table of labels"),
         (["many", "--env=nothing"], "There is no environment 'nothing' in"),
         (["many", "--params=train.epoch=3"], "Unknown parameter 'train.epoch'"),
     ],

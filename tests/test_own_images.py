@@ -167,6 +167,33 @@ def test_labels_can_be_chosen(tmp_path):
         choose(tmp_path, describe(), labels="folders")
 
 
+def test_label_columns_are_chosen_by_name(tmp_path):
+    table = describe()._replace(others={".csv": 1})
+    params, reasons = choose(tmp_path, table, labels="hue, shape")
+    assert params["network.label"] == ["hue", "shape"]
+    assert params["ingest.source.folder.labels"] == "csv"
+    assert "Labels: hue, shape, each with a choice of its own." in reasons
+    assert choose(tmp_path, table, labels="hue")[0]["network.label"] == "hue"
+    folders = choose(tmp_path, describe(), labels="class")[0]
+    assert folders["network.label"] == "class" and "ingest.source.folder.labels" not in folders
+    for labels, message in (("hue,", "--labels can't be 'hue,'"), ("folder", "no table of labels")):
+        with pytest.raises(GanvasError, match=message):
+            choose(tmp_path, describe(), labels=labels)
+
+
+def test_attributes_of_celeba_are_known_before_images_are_packed(tmp_path):
+    folder = tmp_path / "celeba"
+    (folder / "img_align_celeba").mkdir(parents=True)
+    contents = describe(folder, 4000, source="celeba")
+    with pytest.raises(GanvasError, match=r"has no list of attributes: put list_attr_celeba\.txt"):
+        choose(tmp_path / "data", contents, labels="Smiling")
+    (folder / "list_attr_celeba.txt").write_text("1\nSmiling Young\n000001.jpg 1 -1\n")
+    params, _ = choose(tmp_path / "data", contents, labels="Smiling,Young")
+    assert params["network.label"] == ["Smiling", "Young"]
+    with pytest.raises(GanvasError, match=r"has Nose, but .* has Smiling, Young: choose among"):
+        choose(tmp_path / "data", contents, labels="Smiling,Nose")
+
+
 def test_a_preset_chooses_classes_itself_unless_told(tmp_path):
     contents = describe(images=60, folders={"cats": 30, "dogs": 30})
     assert "network.label" not in choose(tmp_path, contents, env="faces")[0]

@@ -17,6 +17,8 @@ from ganvas.ingestion.shards import open_shards
 
 # What `--labels` can be other than names of label columns.
 LABELS = ("auto", "folders", "none")
+# Suffixes of the tables of labels that a folder may have.
+TABLE_SUFFIXES = {".csv", ".tsv", ".json", ".jsonl"}
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 # Names that say nothing without that of the folder around them.
@@ -306,10 +308,16 @@ def _choose_columns(contents: FolderContents, labels: str) -> Choice:
             f"{'choose among these' if known else 'put list_attr_celeba.txt there'}, or leave "
             "--labels out to train without classes."
         )
-    # The layout of a folder has no other columns unless a table names them.
-    table = {"ingest.source.folder.labels": "csv"} if contents.source == "folder" else {}
-    if contents.source == "folder" and columns == [LABEL_COLUMNS["folder"]]:
-        table = {}
+    table = {}
+    if contents.source == "folder" and columns != [LABEL_COLUMNS["folder"]]:
+        # The folders have no other columns.
+        table = {"ingest.source.folder.labels": "csv"}
+        if not TABLE_SUFFIXES & {suffix.lower() for suffix in contents.others}:
+            raise GanvasError(
+                f"--labels has {', '.join(columns)}, but {contents.path} has no table of labels: "
+                f"put labels.csv there, with a column path and these, or set --labels to one of "
+                f"{', '.join(LABELS)}."
+            )
     if len(columns) == 1:
         return Choice(
             {"network.label": columns[0]} | table, f"Classes: the values of {columns[0]}."
