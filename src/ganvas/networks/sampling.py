@@ -83,10 +83,21 @@ def slerp(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
         >>> slerp(start[None], end[None], 3).round(2).tolist()
         [[[1.0, 0.0], [0.7099999785423279, 0.7099999785423279], [0.0, 1.0]]]
     """
+    return slerp_at(start, end, np.linspace(0, 1, steps))
+
+
+def slerp_at(start: np.ndarray, end: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Interpolate spherically as `slerp`, at some shares (m,) of the way: (n, m, Z).
+
+    Example:
+        >>> start, end = np.eye(2, dtype=np.float32)
+        >>> slerp_at(start[None], end[None], np.array([0, 1 / 3])).round(2).tolist()
+        [[[1.0, 0.0], [0.8700000047683716, 0.5]]]
+    """
     lengths = [np.linalg.norm(x, axis=1, keepdims=True) for x in (start, end)]
     cosine = (start * end).sum(axis=1, keepdims=True) / np.maximum(lengths[0] * lengths[1], 1e-12)
     angle = np.arccos(np.clip(cosine, -1, 1))
-    t = np.linspace(0, 1, steps)[:, None, None]
+    t = shares[:, None, None]
     linear = np.sin(angle) < 1e-3
     # Any angle without division by zero, where the linear weights are used.
     angle = np.where(linear, 1, angle)
