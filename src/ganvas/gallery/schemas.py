@@ -58,11 +58,13 @@ Name = Annotated[str | None, Field(max_length=MAX_NAME)]
 ClassName = Annotated[Name, Field(alias="class", description="For models with classes.")]
 
 
-class _Schema(BaseModel):
+class StrictSchema(BaseModel):
+    """A schema without conversions and unknown fields."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class ModelRequest(_Schema):
+class ModelRequest(StrictSchema):
     """The fields of all requests: which model."""
 
     model: Name = Field(None, description="As listed by /api/models; null: the newest.")
@@ -124,7 +126,7 @@ class FileRequest(ImageRequest):
     ] = LARGEST
 
 
-class ArchiveRequest(_Schema):
+class ArchiveRequest(StrictSchema):
     """Single images, such as favorites, for a ZIP file."""
 
     images: list[ImageRequest] = Field(
@@ -139,7 +141,7 @@ class ArchiveRequest(_Schema):
         return images
 
 
-class End(_Schema):
+class End(StrictSchema):
     """One end of an interpolation: a latent and its class."""
 
     seed: Seed = 0
