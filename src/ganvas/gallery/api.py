@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 
+import numpy as np
 from flask import Blueprint, Response, jsonify, request
 
 from ganvas.gallery import encoding, generation, schemas
@@ -13,12 +14,15 @@ from ganvas.gallery.model_store import ModelVersion, NotFoundError
 from ganvas.gallery.openapi import describe_api
 from ganvas.gallery.services import services
 from ganvas.grid_layout import round_columns
+from ganvas.networks.latent_spaces import w_shape
 from ganvas.networks.sampling import latent_dim
 from ganvas.visualization.image_grid import GAP
 
 COLUMNS = 8
-PNG, WEBP, JPEG, ZIP = *encoding.MEDIA_TYPES.values(), "application/zip"
+PNG, WEBP, ZIP = encoding.MEDIA_TYPES["png"], encoding.MEDIA_TYPES["webp"], "application/zip"
 MAX_AGE = 86_400
+# Longer side of images that are not scaled down: more than any grid has.
+LARGEST_FILE = 2**20
 
 api = Blueprint("api", __name__)
 
@@ -51,16 +55,10 @@ def generate() -> Response:
     model = services.models.load(body.model, body.version)
     generated = generation.generate_series(model, body)
     if body.format == "json":
-        return _to_json(generated)
+        return send_json(generated)
     # Without a class, images have the classes in turn.
     columns = COLUMNS if body.class_name else round_columns(len(model.class_names), COLUMNS)
-    columns = min(columns, len(generated.images), encoding.MAX_WEBP_SIDE // (model.width + GAP) - 1)
-    grid = encoding.make_grid(generated.images, columns)
-    if body.format == "webp":
-        return Response(encoding.encode_lossless_webp(grid), mimetype=WEBP)
-    if body.format == "jpeg":
-        return Response(encoding.encode_jpeg(grid), mimetype=JPEG)
-    return Response(encoding.encode_png(grid, _shared_metadata(generated)), mimetype=PNG)
+    return send_grid(generated.images, columns, body.format, _shared_metadata(generated))
 
 
 @api.get("/api/picture")
@@ -69,8 +67,7 @@ def image() -> Response:
     query = schemas.read_query(schemas.FileRequest, request.args.items(multi=True))
     generated = generation.generate_image(services.models.load(query.model, query.version), query)
     (pixels,), (metadata,) = generated
-    content = encoding.encode_image(pixels, query.format, query.side, metadata)
-    response = Response(content, mimetype=encoding.MEDIA_TYPES[query.format])
+    response = send_image(pixels, query.format, metadata, query.side)
     # Without a version, the next training run changes the image.
     if query.version:
         response.cache_control.max_age = MAX_AGE
@@ -85,7 +82,7 @@ def interpolate() -> Response:
         services.models.load(body.model, body.version), body
     )
     if body.format == "json":
-        return _to_json(generated)
+        return send_json(generated)
     if body.format == "webp":
         return Response(encoding.encode_animation(generated.images), mimetype=WEBP)
     return Response(encoding.encode_strip(generated.images, generated.metadata[0]), mimetype=PNG)
@@ -135,6 +132,7 @@ def _describe(saved: ModelVersion) -> dict[str, object]:
         "height": model.height,
         "channels": model.channels,
         "latent": latent_dim(model.generator),
+        "w": list(w_shape(model.generator)),
         "column": model.label_column,
         "classes": model.class_names,
         "labels": [
@@ -143,7 +141,25 @@ def _describe(saved: ModelVersion) -> dict[str, object]:
     }
 
 
-def _to_json(generated: generation.GeneratedImages) -> Response:
+def send_grid(
+    images: np.ndarray, columns: int, kind: encoding.Format, metadata: dict[str, object]
+) -> Response:
+    """Return images, uint8 (n, H, W, C), as a grid, with the metadata in a PNG file."""
+    columns = min(columns, len(images), encoding.MAX_WEBP_SIDE // (images.shape[2] + GAP) - 1)
+    grid = encoding.make_grid(images, columns)
+    return send_image(grid, kind, metadata)
+
+
+def send_image(
+    image: np.ndarray, kind: encoding.Format, metadata: dict[str, object], side: int = LARGEST_FILE
+) -> Response:
+    """Return an image, uint8 (H, W, C), as a file, with the metadata in a PNG file."""
+    content = encoding.encode_image(image, kind, side, metadata)
+    return Response(content, mimetype=encoding.MEDIA_TYPES[kind])
+
+
+def send_json(generated: generation.GeneratedImages) -> Response:
+    """Return images with their metadata and the content of a PNG file of each in base64."""
     return jsonify(
         pictures=[
             metadata | {"png": b64encode(encoding.encode_png(image, metadata)).decode()}

@@ -11,6 +11,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "end": {"seed": 0, "number": 7},
         "steps": 12,
     },
+    "/api/latents": {"points": [{"seed": 7, "number": 0}], "space": "w"},
+    "/api/synthesize": {"points": [{"seed": 7, "number": 0}, {"seed": 7, "number": 1}]},
+    "/api/edit": {"point": {"seed": 7, "number": 0}, "edits": {}, "format": "png"},
+    "/api/film": {
+        "keyframes": [{"seed": 0, "number": 2}, {"seed": 0, "number": 7}],
+        "seconds": 2,
+        "loop": True,
+    },
     "/api/zip": {"images": [{"seed": 7, "number": 0}, {"seed": 7, "number": 1}]},
 }
 BOUNDS = {

@@ -13,6 +13,7 @@ from ganvas.gallery.batching import BusyError, RequestTimeoutError
 from ganvas.gallery.discriminator_scores import DiscriminatorScorer
 from ganvas.gallery.game import Game
 from ganvas.gallery.headers import add_security_headers
+from ganvas.gallery.inverter import ImageInverter
 from ganvas.gallery.model_store import ModelStore, NotFoundError
 from ganvas.gallery.pages import pages
 from ganvas.gallery.request_checks import (
@@ -25,6 +26,7 @@ from ganvas.gallery.request_checks import (
     explain_too_large,
 )
 from ganvas.gallery.services import EXTENSION, Services
+from ganvas.gallery.studio_api import studio_api
 from ganvas.ingestion.rejection import Rejection
 
 RETRY_AFTER = 2
@@ -88,8 +90,11 @@ def create_app(
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True, "undefined": StrictUndefined}
     # JSON keys keep the order in which the views write them.
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.extensions[EXTENSION] = Services(models, DiscriminatorScorer(data), Game(), data)
+    app.extensions[EXTENSION] = Services(
+        models, DiscriminatorScorer(data), ImageInverter(data), Game(), data
+    )
     app.register_blueprint(api)
+    app.register_blueprint(studio_api)
     app.register_blueprint(pages)
     app.before_request(check_request)
     app.after_request(add_security_headers)

@@ -13,6 +13,14 @@ from ganvas.visualization.reduced_images import as_pillow
 
 Format = Literal["png", "webp", "jpeg"]
 MEDIA_TYPES: dict[str, str] = {"png": "image/png", "webp": "image/webp", "jpeg": "image/jpeg"}
+FILM_TYPES = {
+    "webp": "image/webp",
+    "gif": "image/gif",
+    "mp4": "video/mp4",
+    "zip": "application/zip",
+}
+# NumPy has registered no type for .npy files.
+NPY = "application/octet-stream"
 # Longer sides in pixels of images that are scaled down: of a page's many images, of the player of
 # an interpolation, and of images in animations, strips and the game.
 THUMBNAIL_SIDE, PLAYER_SIDE, FILM_SIDE = 256, 384, 512

@@ -44,7 +44,7 @@ def generate_series(model: LoadedModel, request: GenerateRequest) -> GeneratedIm
     if request.count > model.max_images:
         rest = request.first + model.max_images
         raise InvalidRequestError(
-            f"count: at most {_describe_most(model)}, not {request.count}: request others with "
+            f"count: at most {describe_most(model)}, not {request.count}: request others with "
             f"first={rest}."
         )
     numbers = range(request.first, request.first + request.count)
@@ -158,7 +158,7 @@ def generate_interpolation(model: LoadedModel, request: InterpolateRequest) -> G
     if "steps" not in request.model_fields_set:
         steps = min(steps, model.max_images)
     if steps > model.max_images:
-        raise InvalidRequestError(f"steps: at most {_describe_most(model)}, not {steps}.")
+        raise InvalidRequestError(f"steps: at most {describe_most(model)}, not {steps}.")
     ends = (request.start, request.end)
     latents = [model.sample_latent(end.seed, end.number) for end in ends]
     path = slerp(latents[0][None], latents[1][None], steps)[0]
@@ -167,7 +167,7 @@ def generate_interpolation(model: LoadedModel, request: InterpolateRequest) -> G
     weights = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
     mixed = (1 - weights) * first + weights * last
     images = model.batcher.generate(path, mixed, request.truncation)
-    metadata = _provenance(model) | {"truncation": request.truncation}
+    metadata = describe_origin(model) | {"truncation": request.truncation}
     for name, end in zip(("start", "end"), ends, strict=True):
         class_name = f", {end.class_name}" if end.class_name else ""
         metadata[name] = f"seed {end.seed}, number {end.number}{class_name}"
@@ -181,7 +181,8 @@ def _describe_image(
     return _describe(model, request.seed, number, request.truncation, label)
 
 
-def _describe_most(model: LoadedModel) -> str:
+def describe_most(model: LoadedModel) -> str:
+    """Return how many images a request may have, in words."""
     return f"{model.max_images} images of {model.size_text} pixels a request"
 
 
@@ -190,10 +191,11 @@ def _describe(
 ) -> dict[str, object]:
     class_name = model.class_name(label)
     image = {"seed": seed, "number": number, "truncation": truncation, "class": class_name}
-    return _provenance(model) | image
+    return describe_origin(model) | image
 
 
-def _provenance(model: LoadedModel) -> dict[str, object]:
+def describe_origin(model: LoadedModel) -> dict[str, object]:
+    """Return the metadata that all images of a model share."""
     return {
         "Software": f"Ganvas {__version__}",
         "model": model.saved.name,

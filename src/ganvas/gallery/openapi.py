@@ -6,18 +6,39 @@ from typing import Any
 from pydantic import BaseModel
 
 from ganvas import __version__
-from ganvas.gallery.encoding import MEDIA_TYPES
+from ganvas.gallery.encoding import FILM_TYPES, MEDIA_TYPES, NPY
 from ganvas.gallery.schemas import (
     ArchiveRequest,
     FileRequest,
     GenerateRequest,
     InterpolateRequest,
+    ModelRequest,
+)
+from ganvas.gallery.studio_schemas import (
+    ArrayRequest,
+    EditRequest,
+    FilmRequest,
+    InvertRequest,
+    LatentsRequest,
+    Point,
+    SynthesizeRequest,
 )
 
 REFERENCE = "#/components/schemas/{model}"
 BINARY = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
+FORM = "multipart/form-data"
+IMAGE_FILE = "An image file."
 NULLABLE = {"type": ["string", "null"]}
 STRING, NUMBER, INTEGER = {"type": "string"}, {"type": "number"}, {"type": "integer"}
+JSON_SCHEMAS: tuple[type[BaseModel], ...] = (
+    GenerateRequest,
+    InterpolateRequest,
+    ArchiveRequest,
+    LatentsRequest,
+    SynthesizeRequest,
+    EditRequest,
+    FilmRequest,
+)
 ERRORS = {
     "400": "The request is invalid.",
     "403": "The request comes from a page of another site.",
@@ -32,7 +53,7 @@ ERRORS = {
 def describe_api(prefix: str = "") -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of the API, whose paths are below `prefix`."""
     schemas: dict[str, Any] = {"Error": _object(error=STRING)}
-    for schema in (GenerateRequest, InterpolateRequest, ArchiveRequest):
+    for schema in JSON_SCHEMAS:
         definition = schema.model_json_schema(ref_template=REFERENCE)
         schemas |= definition.pop("$defs", {}) | {schema.__name__: definition}
     model = _object(
@@ -44,6 +65,7 @@ def describe_api(prefix: str = "") -> dict[str, Any]:
         height=INTEGER,
         channels={"enum": [1, 3, 4], "description": "1: gray; 3: RGB; 4: RGB and straight alpha."},
         latent=INTEGER,
+        w=_array(INTEGER) | {"description": "Shape of intermediate latents."},
         column=NULLABLE,
         classes=_array(STRING)
         | {"description": "With several label columns, the most frequent combinations."},
@@ -78,9 +100,70 @@ def describe_api(prefix: str = "") -> dict[str, Any]:
             },
             "/api/picture": {"get": image | {"parameters": _query_parameters(FileRequest)}},
             "/api/zip": {"post": archive | _json_body(ArchiveRequest)},
-            "/api/judge": {"post": score | _request_body("multipart/form-data", _upload())},
+            "/api/judge": {"post": score | _request_body(FORM, _upload())},
+            **_describe_studio(without_body),
         },
         "components": {"schemas": schemas},
+    }
+
+
+def _describe_studio(without_body: Iterable[str]) -> dict[str, Any]:
+    """Return the paths of the latent studio."""
+    origin = {"model": STRING, "version": STRING}
+    latents = _object(
+        **origin, space=STRING, latents=_array(_array({})), weights=_array(_array(NUMBER))
+    )
+    direction = _object(
+        name=STRING,
+        method=STRING,
+        low=NUMBER,
+        high=NUMBER,
+        effect=NUMBER,
+        about={"type": "object"},
+        minimum=NUMBER,
+        maximum=NUMBER,
+    )
+    edited = _object(**origin, w=STRING, weights=NULLABLE, png=STRING)
+    distances = _object(pixel=NUMBER, feature=NUMBER)
+    neighbor = _object(position=INTEGER, distance=NUMBER)
+    found = _object(
+        **origin,
+        w=STRING,
+        weights=NULLABLE,
+        distances=distances,
+        generated=distances,
+        png=STRING,
+        neighbors=_array(neighbor),
+    )
+    found["properties"]["class"] = NULLABLE
+    opened = _object(**origin, point={"$ref": REFERENCE.format(model=Point.__name__)})
+    images = dict.fromkeys(MEDIA_TYPES.values(), BINARY)
+    pictures = _json(_object(pictures=_array({"type": "object"})))
+    films = dict.fromkeys(FILM_TYPES.values(), BINARY)
+    listing = _operation(
+        "List the directions of a model",
+        _json(_object(**origin, directions=_array(direction))),
+        without_body,
+    )
+    to_latents = _operation("Return the latents of points", _json(latents) | {NPY: BINARY})
+    synthesis = _operation("Generate images of points or latents", images | pictures)
+    array = _form("latents", "A .npy file of latents (N, Z) or (N, *w).", ArrayRequest)
+    edit = _operation("Move a point along directions", images | _json(edited))
+    film = _operation("Make a film through points", films)
+    inversion = _operation("Find the latent of an image", _json(found))
+    saved = _operation("Return the point of a saved image", _json(opened))
+    return {
+        "/api/latents": {"post": to_latents | _json_body(LatentsRequest)},
+        "/api/synthesize": {"post": synthesis | _json_body(SynthesizeRequest, {FORM: array})},
+        "/api/directions": {"get": listing | {"parameters": _query_parameters(ModelRequest)}},
+        "/api/edit": {"post": edit | _json_body(EditRequest)},
+        "/api/film": {"post": film | _json_body(FilmRequest)},
+        "/api/invert": {
+            "post": inversion | _request_body(FORM, _form("picture", IMAGE_FILE, InvertRequest))
+        },
+        "/api/open": {
+            "post": saved | _request_body(FORM, _form("picture", "A PNG file of the gallery."))
+        },
     }
 
 
@@ -102,28 +185,43 @@ def _generation(summary: str, schema: type[BaseModel]) -> dict[str, Any]:
     return operation | _json_body(schema)
 
 
-def _json_body(schema: type[BaseModel]) -> dict[str, Any]:
+def _json_body(
+    schema: type[BaseModel], others: dict[str, dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    """Return the body of a request in JSON, or of others by their media types."""
     reference = {"$ref": REFERENCE.format(model=schema.__name__)}
-    return _request_body("application/json", reference)
+    return _request_body("application/json", reference, others)
 
 
-def _request_body(content_type: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": {content_type: {"schema": schema}}}}
+def _request_body(
+    content_type: str, schema: dict[str, Any], others: dict[str, dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    content = {
+        kind: {"schema": body} for kind, body in ({content_type: schema} | (others or {})).items()
+    }
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _form(field: str, description: str, schema: type[BaseModel] | None = None) -> dict[str, Any]:
+    """Return a form with a file, and the fields of a schema."""
+    properties: dict[str, Any] = {field: STRING | {"format": "binary", "description": description}}
+    if schema is not None:
+        fields = schema.model_json_schema()["properties"]
+        properties |= {name: _without_null(value) for name, value in fields.items()}
+    return {
+        "type": "object",
+        "required": [field],
+        "properties": properties,
+        "additionalProperties": False,
+    }
 
 
 def _upload() -> dict[str, Any]:
-    return {
-        "type": "object",
-        "required": ["picture"],
-        "properties": {
-            "picture": STRING | {"format": "binary", "description": "An image file."},
-            "model": STRING | {"description": "As listed by /api/models; default: the newest."},
-            "version": STRING | {"description": "As saved; default: the newest."},
-            "class": STRING
-            | {"description": "The class to score it as; default: the one that scores highest."},
-        },
-        "additionalProperties": False,
+    form = _form("picture", IMAGE_FILE, ModelRequest)
+    form["properties"]["class"] = STRING | {
+        "description": "The class to score it as; default: the one that scores highest."
     }
+    return form
 
 
 def _query_parameters(schema: type[BaseModel]) -> list[dict[str, Any]]:

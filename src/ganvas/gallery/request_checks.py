@@ -3,6 +3,8 @@
 `check_request` runs before every request, so routes that are added later are protected too.
 """
 
+from collections.abc import Callable
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from flask import abort, current_app, request
@@ -13,9 +15,15 @@ from werkzeug.http import parse_date
 # images, names a model and a class for each.
 MAX_UPLOAD = 32 * 2**20
 MAX_BODY = 128 * 2**10
+# Bytes of a body with latents: 16 intermediate latents of 1024×1024 pixels in JSON, of 18×512
+# numbers each.
+MAX_LATENT_BODY = 2 * 2**20
 # Fields of a query string or of a form, and values of a JSON body, with all nested ones.
 MAX_FIELDS = 200
 MAX_VALUES = 1000
+# Keys of JSON whose lists of numbers don't count: `studio_schemas.parse_numbers` reads each as a
+# whole.
+NUMBER_KEYS = ("w", "z", "weights")
 # Key of the WSGI environment for the status of a request that the server can't parse.
 SERVER_ERROR = "ganvas.server_error"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -31,6 +39,15 @@ class InvalidRequestError(ValueError):
     """A request does not match its schema; the message says what is allowed."""
 
 
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def accept_latents(view: View) -> View:
+    """Let the bodies of a view's requests, forms without files included, have latents."""
+    view.max_body = MAX_LATENT_BODY  # type: ignore[attr-defined]
+    return view
+
+
 def check_request() -> None:
     """Refuse the current request if it is too large or comes from a page of another site.
 
@@ -43,7 +60,8 @@ def check_request() -> None:
     _drop_odd_dates()
     if request.method not in SAFE_METHODS and not _is_same_site():
         abort(403)
-    request.max_content_length = MAX_UPLOAD if request.mimetype == UPLOAD else MAX_BODY
+    request.max_content_length = _max_length()
+    request.max_form_memory_size = _max_body()
     if (request.content_length or 0) > request.max_content_length:
         abort(413)
     # Counted before they are parsed, and a file's parts by Flask while it parses them.
@@ -52,6 +70,15 @@ def check_request() -> None:
         fields = max(fields, request.get_data().count(b"&"))
     if fields >= MAX_FIELDS:
         raise InvalidRequestError(f"A request may have at most {MAX_FIELDS} fields.")
+
+
+def _max_length() -> int:
+    return MAX_UPLOAD if request.mimetype == UPLOAD else _max_body()
+
+
+def _max_body() -> int:
+    view = current_app.view_functions.get(request.endpoint or "")
+    return getattr(view, "max_body", MAX_BODY)
 
 
 def _drop_odd_dates() -> None:
@@ -67,7 +94,7 @@ def check_json(content: bytes) -> None:
     """Refuse a JSON body with too many values, before errors of each of them are collected.
 
     Raises:
-        InvalidRequestError: There are more than `MAX_VALUES`.
+        InvalidRequestError: There are more than `MAX_VALUES`, without those of `NUMBER_KEYS`.
     """
     try:
         values = [from_json(content)]
@@ -81,7 +108,10 @@ def check_json(content: bytes) -> None:
         if count + len(values) > MAX_VALUES:
             raise InvalidRequestError(f"A request may have at most {MAX_VALUES:,} values.")
         if isinstance(value, dict):
-            values.extend(value.values())
+            values.extend(
+                None if key in NUMBER_KEYS and isinstance(item, list) else item
+                for key, item in value.items()
+            )
         elif isinstance(value, list):
             values.extend(value)
 
@@ -90,7 +120,7 @@ def explain_too_large() -> str:
     """Return the sentence for a body of the current request that is too large."""
     if request.mimetype == UPLOAD:
         return f"Files of more than {MAX_UPLOAD // 2**20} MB are not accepted."
-    return f"Requests of more than {MAX_BODY // 2**10} KB are not accepted, except for a file."
+    return f"Requests of more than {_max_body() // 2**10:,} KB are not accepted, except for a file."
 
 
 def _is_same_site() -> bool:

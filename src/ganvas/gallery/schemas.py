@@ -5,7 +5,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from flask import request
@@ -226,7 +226,7 @@ def read_json(schema: type[Schema]) -> Schema:
         raise InvalidRequestError("The body's Content-Type must be application/json.")
     content = request.get_data() or b"{}"
     check_json(content)
-    return _validate(schema, content)
+    return parse_json(schema, content)
 
 
 def read_query(schema: type[Schema], query: Iterable[tuple[str, str]]) -> Schema:
@@ -241,7 +241,7 @@ def read_query(schema: type[Schema], query: Iterable[tuple[str, str]]) -> Schema
     values = {name: _to_number(value) if name in numeric else value for name, value in pairs}
     if len(values) < len(pairs):
         raise InvalidRequestError("Each field can be given only once.")
-    return _validate(schema, json.dumps(values).encode())
+    return parse_json(schema, json.dumps(values).encode())
 
 
 def read_upload() -> Upload:
@@ -250,19 +250,34 @@ def read_upload() -> Upload:
     Raises:
         InvalidRequestError: The file is missing or empty, or a field is unknown or repeated.
     """
+    content, fields = _read_form("picture", UPLOAD_FIELDS)
+    return Upload(content, *(fields.get(name) for name in UPLOAD_FIELDS))
+
+
+def read_file(schema: type[Schema], field: str = "picture") -> tuple[bytes, Schema]:
+    """Parse the current request's multipart form: the content of its file, and its other fields.
+
+    Raises:
+        InvalidRequestError: The file is missing or empty, or the fields do not match the schema.
+    """
+    names = [info.alias or name for name, info in schema.model_fields.items()]
+    content, fields = _read_form(field, names)
+    return content, read_query(schema, fields.items())
+
+
+def _read_form(field: str, names: Sequence[str]) -> tuple[bytes, dict[str, str]]:
+    """Return the content of a form's file, and its other fields but for empty ones."""
     form, files = request.form, request.files
-    unknown = set(form) - set(UPLOAD_FIELDS)
-    if unknown or set(files) != {"picture"} or len(files.getlist("picture")) != 1:
+    if set(form) - set(names) or set(files) != {field} or len(files.getlist(field)) != 1:
         raise InvalidRequestError(
-            "Send one file in the form's field 'picture'; optional fields are "
-            f"{', '.join(UPLOAD_FIELDS)}."
+            f"Send one file in the form's field '{field}'; optional fields are {', '.join(names)}."
         )
-    if any(len(form.getlist(name)) > 1 for name in UPLOAD_FIELDS):
+    if any(len(form.getlist(name)) > 1 for name in names):
         raise InvalidRequestError("Each field can be given only once.")
-    content = files["picture"].read()
+    content = files[field].read()
     if not content:
-        raise InvalidRequestError("The file in the field 'picture' is empty.")
-    return Upload(content, *(form.get(name) or None for name in UPLOAD_FIELDS))
+        raise InvalidRequestError(f"The file in the field '{field}' is empty.")
+    return content, {name: form[name] for name in names if form.get(name)}
 
 
 def _to_number(text: str) -> int | float | str:
@@ -271,7 +286,12 @@ def _to_number(text: str) -> int | float | str:
     return float(text) if re.fullmatch(r"-?\d{0,20}\.\d{1,20}", text, re.ASCII) else text
 
 
-def _validate(schema: type[Schema], content: bytes) -> Schema:
+def parse_json(schema: type[Schema], content: bytes) -> Schema:
+    """Parse JSON.
+
+    Raises:
+        InvalidRequestError: It is not JSON, or does not match the schema.
+    """
     try:
         # Pydantic's parser reports invalid UTF-8 and deep nesting as errors of the input, too.
         return schema.model_validate_json(content)

@@ -9,6 +9,7 @@ from werkzeug.local import LocalProxy
 
 from ganvas.gallery.discriminator_scores import DiscriminatorScorer
 from ganvas.gallery.game import Game
+from ganvas.gallery.inverter import ImageInverter
 from ganvas.gallery.model_store import ModelStore
 
 EXTENSION = "ganvas_gallery"
@@ -20,6 +21,7 @@ class Services:
 
     models: ModelStore
     scorer: DiscriminatorScorer
+    inverter: ImageInverter
     game: Game
     data: Path
 

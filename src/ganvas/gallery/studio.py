@@ -1,16 +1,50 @@
 """The latent studio: points of a model's latent space, edits along directions, and films."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+import io
+import json
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, NamedTuple, cast
 
 import numpy as np
 
-from ganvas.gallery.model_store import LoadedModel
-from ganvas.gallery.studio_schemas import EditRequest, FilmRequest, Point
-from ganvas.latents.directions import Direction
+from ganvas.errors import GanvasError
+from ganvas.gallery.batching import BusyError, RequestTimeoutError, acquire
+from ganvas.gallery.data_files import read_start
+from ganvas.gallery.encoding import scale_down
+from ganvas.gallery.generation import describe_most, describe_origin
+from ganvas.gallery.model_store import MAX_LOADED, LoadedModel, ModelStore, NotFoundError
+from ganvas.gallery.png_text import read_png_text
+from ganvas.gallery.request_checks import InvalidRequestError
+from ganvas.gallery.schemas import parse_json
+from ganvas.gallery.studio_schemas import EditRequest, FilmRequest, Point, SavedPoint
+from ganvas.latents.directions import Direction, edit_w, from_arrays
+from ganvas.latents.films import count_frames, interpolate_keyframes, least_frames
+from ganvas.latents.latent_text import encode_w
+from ganvas.latents.video import check_film, write_film
+from ganvas.networks.batches import batch_size
+from ganvas.networks.gan_networks import is_style_based
+from ganvas.networks.latent_spaces import w_shape
+from ganvas.networks.sampling import latent_dim
+from ganvas.saved_arrays import read_arrays
 
 # Strengths of edits reach this many times beyond the range of plausible images.
 EXTRAPOLATION = 2.0
+# Bytes of a file of directions.
+MAX_DIRECTIONS = 2**26
+# Frames of a film, and pixels of all of them together: 256 frames of 512×512.
+MAX_FRAMES, MAX_FILM_PIXELS = 900, 2**26
+# Films that are made at a time, and the seconds that each may take, less than proxies wait.
+MAX_FILMS, FILM_SECONDS = 2, 50
+# Seconds between attempts to generate a further part of a film.
+PATIENCE = 0.5
+# Bytes of a film that are kept in memory; a larger one is a temporary file without a name.
+MAX_FILM_MEMORY = 2**24
 
 
 class Latents(NamedTuple):
@@ -36,16 +70,117 @@ class Edit(NamedTuple):
     metadata: dict[str, object]
 
 
-def resolve_points(model: LoadedModel, points: Sequence[Point]) -> Latents:
+# Points
+
+
+def resolve_points(model: LoadedModel, points: Sequence[Point], name: str = "points") -> Latents:
     """Return the intermediate latents of points, truncated, and their class weights.
 
+    The images of points of seeds are those of `ganvas.gallery.generation`, pixel by pixel.
+
+    Args:
+        model: The model.
+        points: One point or more.
+        name: The request's field that has the points, for messages.
+
     Raises:
-        InvalidRequestError: A latent or weights have another length than the model's, or a model
+        InvalidRequestError: A latent or weights have another shape than the model's, or a model
             with classes has a point of z or w without any.
         NotFoundError: The model has no class of that name.
         BusyError, RequestTimeoutError: The generator has too many requests.
     """
-    raise NotImplementedError
+    return _resolve(model, {f"{name}.{number}": point for number, point in enumerate(points)})
+
+
+def _resolve(model: LoadedModel, points: Mapping[str, Point]) -> Latents:
+    """Return the latents of points by their places in the request."""
+    labels = np.stack([weigh_point(model, point, place) for place, point in points.items()])
+    truncation = np.array([point.truncation for point in points.values()], np.float32)
+    shape = w_shape(model.generator)
+    w = np.empty((len(points), *shape), np.float32)
+    given = np.array([point.w is not None for point in points.values()])
+    values = [
+        find_latent(model, point, place) if point.w is None else _fit(model, point.w, shape, place)
+        for place, point in points.items()
+    ]
+    for rows, compute in ((~given, model.batcher.map), (given, model.batcher.truncate)):
+        if rows.any():
+            arrays = np.stack([values[row] for row in np.flatnonzero(rows)])
+            w[rows] = compute(arrays, labels[rows], truncation[rows])
+    return Latents(w, labels)
+
+
+def find_latent(model: LoadedModel, point: Point, place: str = "point") -> np.ndarray:
+    """Return the latent z of a point, float32 (Z,), without truncation.
+
+    Raises:
+        InvalidRequestError: The point is of w, or its z has another length than the model's.
+    """
+    if point.w is not None:
+        raise InvalidRequestError(
+            f"{place}: a point given by w has no z: request the space w, or give seed and number."
+        )
+    if point.z is None:
+        return model.sample_latent(point.seed, point.number)
+    return _fit(model, point.z, (latent_dim(model.generator),), place, space="z")
+
+
+def _fit(
+    model: LoadedModel, values: np.ndarray, shape: tuple[int, ...], place: str, space: str = "w"
+) -> np.ndarray:
+    """Return the values of a latent in the model's shape, which the text form does not hold."""
+    if values.shape not in (shape, (int(np.prod(shape)),)):
+        raise InvalidRequestError(
+            f"{place}.{space}: '{model.saved.name}' takes {_describe_shape(shape)}, not "
+            f"{_describe_shape(values.shape)}."
+        )
+    return values.reshape(shape)
+
+
+def _describe_shape(shape: tuple[int, ...]) -> str:
+    return f"{'×'.join(map(str, shape))} numbers"
+
+
+def weigh_point(model: LoadedModel, point: Point, place: str = "point") -> np.ndarray:
+    """Return the class weights of a point, float32 (K,); of several labels 1/C for each of them.
+
+    Raises:
+        InvalidRequestError: The weights don't fit the model, or are needed and missing.
+        NotFoundError: The model has no class of that name.
+    """
+    if point.weights is not None:
+        return weigh(model, point.weights, f"{place}.weights")
+    is_seed = point.z is None and point.w is None
+    if point.class_name is None and model.label_columns and not is_seed:
+        raise InvalidRequestError(
+            f"{place}: a latent of '{model.saved.name}', which has classes, needs class or weights."
+        )
+    label = model.class_index(point.class_name, point.number)
+    return model.one_hot(np.array([label]))[0] if model.label_columns else np.zeros(0, np.float32)
+
+
+def weigh(model: LoadedModel, weights: np.ndarray, place: str = "weights") -> np.ndarray:
+    """Scale class weights, float32 (K,), to the sum 1, or those of each of C labels to 1/C.
+
+    Raises:
+        InvalidRequestError: They are negative, too many or too few, or all 0 for a label.
+    """
+    columns = model.label_columns
+    count = sum(len(column.values) for column in columns)
+    if weights.shape != (count,):
+        raise InvalidRequestError(
+            f"{place}: '{model.saved.name}' takes {count or 'no'} weights, not "
+            f"{_describe_shape(weights.shape)}."
+        )
+    if (weights < 0).any():
+        raise InvalidRequestError(f"{place}: weights must be 0 or more.")
+    scaled = np.empty(count, np.float32)
+    for column in columns:
+        block = weights[column.positions].astype(np.float64)
+        if not block.sum():
+            raise InvalidRequestError(f"{place}: one weight of '{column.column}' must be above 0.")
+        scaled[column.positions] = block / block.sum() / len(columns)
+    return scaled
 
 
 def synthesize(model: LoadedModel, latents: Latents) -> np.ndarray:
@@ -55,7 +190,14 @@ def synthesize(model: LoadedModel, latents: Latents) -> np.ndarray:
         InvalidRequestError: They are too many for the size of the model's images.
         BusyError, RequestTimeoutError: The generator has too many requests.
     """
-    raise NotImplementedError
+    check_count(model, len(latents.w))
+    return model.batcher.synthesize(*latents)
+
+
+def check_count(model: LoadedModel, count: int) -> None:
+    """Raise an `InvalidRequestError` if a request may not have so many images."""
+    if count > model.max_images:
+        raise InvalidRequestError(f"points: at most {describe_most(model)}, not {count}.")
 
 
 def describe_point(model: LoadedModel, latents: Latents, row: int = 0) -> dict[str, object]:
@@ -63,7 +205,65 @@ def describe_point(model: LoadedModel, latents: Latents, row: int = 0) -> dict[s
 
     `w` and `weights` are those of a `Point`: links and hidden fields can have them, too.
     """
-    raise NotImplementedError
+    labels = latents.labels[row]
+    weights = encode_w(labels) if len(labels) else None
+    return describe_origin(model) | {"w": encode_w(latents.w[row]), "weights": weights}
+
+
+def open_image(models: ModelStore, content: bytes) -> tuple[LoadedModel, Point]:
+    """Return the model and the point that a PNG file of the gallery was generated from.
+
+    Args:
+        models: The models.
+        content: The file's bytes; its pixels are not decoded.
+
+    Raises:
+        InvalidRequestError: It is no PNG file with one image of Ganvas.
+        NotFoundError: The model or its version is not here.
+    """
+    try:
+        texts = read_png_text(content)
+    except ValueError as error:
+        raise InvalidRequestError(f"The image can't be opened: {error}.") from error
+    if "model" not in texts or not {"w", "seed"} & set(texts):
+        raise InvalidRequestError(
+            "The image can't be opened: only PNG files of single images that Ganvas saved, as they "
+            "were saved, hold their latents."
+        )
+    if "number" not in texts and "w" not in texts:
+        raise InvalidRequestError(
+            "The image can't be opened: it is a grid, whose images are files of their own in the "
+            "gallery."
+        )
+    fields = {key: texts[key] for key in ("model", "version") if key in texts}
+    fields["point"] = {
+        key: _read_number(texts[key]) if key in ("seed", "number", "truncation") else texts[key]
+        for key in _point_fields(texts)
+        if key in texts
+    }
+    saved = parse_json(SavedPoint, json.dumps(fields).encode())
+    model = models.load(saved.model, saved.version)
+    weigh_point(model, saved.point)
+    if saved.point.w is not None:
+        _fit(model, saved.point.w, w_shape(model.generator), "point")
+    return model, saved.point
+
+
+def _point_fields(texts: Mapping[str, str]) -> tuple[str, ...]:
+    # The w of an image is already truncated.
+    return ("w", "weights") if "w" in texts else ("seed", "number", "class", "truncation")
+
+
+def _read_number(text: str) -> float | str:
+    """Return the number of a text; the text itself if it is none, which the schema refuses."""
+    try:
+        number = float(text[:40])
+    except ValueError:
+        return text
+    return number if np.isfinite(number) else text
+
+
+# Edits
 
 
 def list_directions(model: LoadedModel) -> list[Direction]:
@@ -72,12 +272,39 @@ def list_directions(model: LoadedModel) -> list[Direction]:
     Raises:
         NotFoundError: They can't be read, or are of another generator.
     """
-    raise NotImplementedError
+    file = model.saved.file("directions.npz")
+    try:
+        state = file.stat()
+    except OSError:
+        return []
+    shape = w_shape(model.generator)
+    try:
+        return list(_read_directions(file, shape, (state.st_mtime_ns, state.st_size)))
+    except GanvasError as error:
+        raise NotFoundError(str(error)) from error
+    except (OSError, ValueError) as error:
+        raise NotFoundError(
+            f"The directions of '{model.saved.name}' can't be read: find them again by "
+            "`kedro run --pipelines=directions`."
+        ) from error
+
+
+@lru_cache(maxsize=MAX_LOADED)
+def _read_directions(
+    file: Path, shape: tuple[int, ...], _state: tuple[int, int]
+) -> tuple[Direction, ...]:
+    """Read directions; the state of the file is part of the cache key."""
+    return tuple(from_arrays(read_arrays(io.BytesIO(read_start(file, MAX_DIRECTIONS))), shape))
 
 
 def strength_range(direction: Direction) -> tuple[float, float]:
-    """Return the least and largest strength of an edit, beyond the plausible range."""
-    raise NotImplementedError
+    """Return the least and largest strength of an edit, beyond the plausible range.
+
+    Example:
+        >>> strength_range(Direction("age", "sefa", np.ones(2), -2.0, 3.0, 1.0, {}))
+        (-4.0, 6.0)
+    """
+    return EXTRAPOLATION * min(direction.low, 0.0), EXTRAPOLATION * max(direction.high, 0.0)
 
 
 def edit_point(model: LoadedModel, request: EditRequest) -> Edit:
@@ -88,16 +315,135 @@ def edit_point(model: LoadedModel, request: EditRequest) -> Edit:
         InvalidRequestError: A strength is out of range, or see `resolve_points`.
         BusyError, RequestTimeoutError: The generator has too many requests.
     """
-    raise NotImplementedError
+    edits = _find_edits(model, request.edits)
+    before = _resolve(model, {"point": request.point})
+    after = before
+    if request.weights is not None:
+        after = _change_weights(model, request.point, before, request.weights)
+    after = Latents(edit_w(after.w, edits), after.labels)
+    both = Latents(*map(np.concatenate, zip(before, after, strict=True)))
+    images = model.batcher.synthesize(*both)
+    applied = ", ".join(f"{direction.name}: {strength:g}" for direction, strength in edits)
+    metadata = describe_point(model, after) | {"edits": applied or None}
+    return Edit(images[0], images[1], after, metadata)
 
 
-def generate_film(model: LoadedModel, request: FilmRequest) -> Iterator[np.ndarray]:
-    """Return the frames of a film, uint8 (h, w, C), which are generated part by part.
+def _find_edits(
+    model: LoadedModel, strengths: Mapping[str, float]
+) -> list[tuple[Direction, float]]:
+    if not strengths:
+        return []
+    directions = {direction.name: direction for direction in list_directions(model)}
+    for name, strength in strengths.items():
+        if name not in directions:
+            there = ", ".join(directions) or "none: find some by `kedro run --pipelines=directions`"
+            raise NotFoundError(f"'{model.saved.name}' has no direction '{name}': it has {there}.")
+        low, high = strength_range(directions[name])
+        if not low <= strength <= high:
+            raise InvalidRequestError(
+                f"edits.{name}: the strength must be between {low:g} and {high:g}, not "
+                f"{strength:g}."
+            )
+    return [(directions[name], strength) for name, strength in strengths.items()]
+
+
+def _change_weights(
+    model: LoadedModel, point: Point, before: Latents, weights: np.ndarray
+) -> Latents:
+    labels = weigh(model, weights)[None]
+    if point.w is None:
+        changed = point.model_copy(update={"weights": labels[0], "class_name": None})
+        return _resolve(model, {"point": changed})
+    if not is_style_based(model.generator):
+        return Latents(before.w, labels)
+    # The class is part of the style: the style moves as the mean of its class does.
+    rows = np.concatenate([before.labels, labels])
+    old, new = model.batcher.truncate(np.repeat(before.w, 2, axis=0), rows, 0.0)
+    return Latents(before.w + (new - old), labels)
+
+
+# Films
+
+
+def make_film(model: LoadedModel, request: FilmRequest) -> IO[bytes]:
+    """Generate a film through keyframes, part by part, so that other requests take their turns.
+
+    Returns:
+        The film's file, to be closed.
 
     Raises:
-        InvalidRequestError: The film has too few frames for its keyframes or too many pixels, or
-            see `resolve_points`.
-        BusyError, RequestTimeoutError: Other films are being made, or the generator has too many
-            requests.
+        InvalidRequestError: The film has too few frames for its keyframes or too many, MP4 needs
+            a package that is not installed, or see `resolve_points`.
+        BusyError, RequestTimeoutError: Other films are being made, or it takes too long.
     """
-    raise NotImplementedError
+    frames = _count_film(model, request)
+    with acquire(_films, 0, BusyError):
+        deadline = time.monotonic() + FILM_SECONDS
+        keyframes = resolve_points(model, request.keyframes, "keyframes")
+        path = interpolate_keyframes(
+            *keyframes,
+            frames,
+            request.interpolation,
+            request.easing,
+            request.loop,
+            center=model.batcher.truncate(*keyframes, 0.0),
+        )
+        images = _generate_frames(model, Latents(*path), request.side, deadline)
+        with ExitStack() as stack:
+            spooled = stack.enter_context(tempfile.SpooledTemporaryFile(MAX_FILM_MEMORY))
+            file = cast(IO[bytes], spooled)
+            write_film(images, request.format, request.fps, file)
+            file.seek(0)
+            # Without an error it stays open.
+            stack.pop_all()
+        return file
+
+
+_films = threading.BoundedSemaphore(MAX_FILMS)
+
+
+def _count_film(model: LoadedModel, request: FilmRequest) -> int:
+    frames = count_frames(request.seconds, request.fps)
+    least = least_frames(len(request.keyframes), request.loop)
+    most = min(MAX_FRAMES, max(MAX_FILM_PIXELS // (model.height * model.width), 1))
+    try:
+        check_film(request.format, request.fps)
+    except GanvasError as error:
+        fault = "GIF has at most 50 frames a second: lower fps, or"
+        if request.format == "mp4":
+            fault = "MP4 needs the extra `video`, which is not installed here:"
+        raise InvalidRequestError(f"format: {fault} choose webp or zip.") from error
+    if not least <= frames <= most:
+        raise InvalidRequestError(
+            f"seconds: the film would have {frames} frames, and one of {len(request.keyframes)} "
+            f"keyframes of {model.size_text} pixels may have {least} to {most}: change seconds or "
+            "fps."
+        )
+    return frames
+
+
+def _generate_frames(
+    model: LoadedModel, latents: Latents, side: int, deadline: float
+) -> Iterator[np.ndarray]:
+    size = batch_size(model.height, model.width)
+    for start in range(0, len(latents.w), size):
+        part = Latents(*(rows[start : start + size] for rows in latents))
+        for image in _generate_part(model, part, deadline, is_patient=start > 0):
+            # The time that the encoder takes for a frame counts, too.
+            if time.monotonic() > deadline:
+                raise RequestTimeoutError
+            yield scale_down(image, side)
+
+
+def _generate_part(
+    model: LoadedModel, part: Latents, deadline: float, is_patient: bool
+) -> np.ndarray:
+    while time.monotonic() < deadline:
+        try:
+            return model.batcher.synthesize(*part)
+        except (BusyError, RequestTimeoutError):
+            # A film that has begun waits where a new request would be refused.
+            if not is_patient:
+                raise
+        time.sleep(PATIENCE)
+    raise RequestTimeoutError

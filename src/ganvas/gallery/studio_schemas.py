@@ -121,6 +121,16 @@ class Point(StrictSchema):
         return self
 
 
+class SavedPoint(ModelRequest):
+    """The point of a saved image."""
+
+    point: Point
+
+
+class OpenRequest(StrictSchema):
+    """A saved image, whose text names its model."""
+
+
 Points = Annotated[list[Point], Field(min_length=1, max_length=MAX_COUNT)]
 
 
