@@ -1,10 +1,12 @@
 """The Flask application: blueprints, shared services and error handlers."""
 
+import io
 from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
+from typing import IO, Any
 
-from flask import Flask, Response, jsonify, render_template, request
+from flask import Flask, Request, Response, jsonify, render_template, request
 from jinja2 import StrictUndefined
 from werkzeug.exceptions import BadHost, HTTPException, SecurityError
 
@@ -59,6 +61,16 @@ HTTP_ERRORS = {
 API_PATHS = ("/api/", "/healthz", "/openapi.json")
 
 
+class MemoryRequest(Request):
+    """A request whose uploaded files stay in memory, since they may be photos.
+
+    `ganvas.gallery.schemas` limits how many are read at a time.
+    """
+
+    def _get_file_stream(self, *_args: Any, **_kwargs: Any) -> IO[bytes]:
+        return io.BytesIO()
+
+
 def create_app(
     models: ModelStore,
     data: Path,
@@ -80,6 +92,7 @@ def create_app(
         {'status': 'ok'}
     """
     app = Flask("ganvas.gallery")
+    app.request_class = MemoryRequest
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_UPLOAD,
         MAX_FORM_MEMORY_SIZE=MAX_BODY,

@@ -17,9 +17,9 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import MultiSocketServer, TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher, WSGITask
-from waitress.utilities import BadRequest
+from waitress.utilities import BadRequest, Error
 
-from ganvas.gallery.request_checks import SERVER_ERROR
+from ganvas.gallery.request_checks import MAX_UPLOAD, SERVER_ERROR, TOO_BUSY
 
 # Seconds until the headers of a request are complete, and until its body is.
 HEADER_SECONDS, BODY_SECONDS = 20, 120
@@ -36,8 +36,18 @@ MAX_CONNECTIONS = 448
 MAX_PIPELINED = 8
 # Bytes of sizes, extensions and trailers of a chunked body beyond the bytes of its content.
 MAX_FRAMING = 2**16
+# Bytes of all bodies that are held, which are kept in memory and never written to disk, since they
+# may be photos. Beyond it, a body of more than the second number is refused until others end.
+MAX_HELD, MAX_SMALL = 2**28, 2**19
 # Bits of an IPv6 address that one client can have many of.
 HOST_BITS = 64
+
+
+class _BusyError(Error):  # type: ignore[misc]
+    """The bodies of other requests fill the memory that there is for them."""
+
+    code = TOO_BUSY
+    reason = "Too Many Requests"
 
 
 class _RefusedTask(WSGITask):
@@ -81,10 +91,20 @@ class _Parser(HTTPRequestParser):
             if framing > MAX_FRAMING + len(self.body_rcv) // 4:
                 self.error = BadRequest("The body has more framing than content.")
                 self.completed = True
+        is_large = not self.completed and _body_length(self) > MAX_SMALL  # type: ignore[has-type]
+        if is_large and self.adj.held_bytes() > MAX_HELD:
+            self.error = _BusyError("Other uploads fill the memory.")
+            self.completed = True
         # Waitress would send "100 Continue" and receive the body all the same.
         if self.error:
             self.expect_continue = False
         return count
+
+
+def _body_length(request: HTTPRequestParser | None) -> int:
+    """Return how many bytes of a request's body are held."""
+    receiver = request and request.body_rcv
+    return len(receiver) if receiver else 0
 
 
 class Connection(HTTPChannel):
@@ -116,6 +136,11 @@ class Connection(HTTPChannel):
     def waiting_since(self) -> float:
         """Since when no request is in process, as of `time.time`."""
         return float(self._waiting_since)
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the bodies of its requests."""
+        return sum(map(_body_length, [self.request, *self.requests]))
 
     def is_overdue(self, now: float) -> bool:
         """Return whether the client is too slow, as of a time of `time.time`."""
@@ -270,6 +295,8 @@ def create_server(application: Callable[..., Any], **options: Any) -> Server | M
         connection_limit=2 * MAX_WAITING,
         # No header says which server this is.
         ident=None,
+        # No body is written to a temporary file.
+        inbuf_overflow=MAX_UPLOAD + 2 * MAX_FRAMING,
         **options,
     )
     threads = ThreadedTaskDispatcher()
@@ -280,6 +307,11 @@ def create_server(application: Callable[..., Any], **options: Any) -> Server | M
         Server(application, sockets, dispatcher=threads, adj=settings, sockinfo=info)
         for info in settings.listen
     ]
+    settings.held_bytes = lambda: sum(  # type: ignore[attr-defined]
+        connection.held_bytes
+        for server in servers
+        for connection in list(server.active_channels.values())
+    )
     if len(servers) == 1:
         return servers[0]
     addresses = [(server.effective_host, server.effective_port) for server in servers]

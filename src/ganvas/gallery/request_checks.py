@@ -11,6 +11,8 @@ from flask import abort, current_app, request
 from pydantic_core import from_json
 from werkzeug.http import parse_date
 
+from ganvas.gallery.batching import BusyError
+
 # Bytes of a form with a file, and of any other body. The largest body of JSON, a ZIP file of 64
 # images, names a model and a class for each.
 MAX_UPLOAD = 32 * 2**20
@@ -26,6 +28,8 @@ MAX_VALUES = 1000
 NUMBER_KEYS = ("w", "z", "weights")
 # Key of the WSGI environment for the status of a request that the server can't parse.
 SERVER_ERROR = "ganvas.server_error"
+# Status of a request for whose body there is no memory.
+TOO_BUSY = 429
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 UPLOAD = "multipart/form-data"
 FORM = "application/x-www-form-urlencoded"
@@ -53,9 +57,12 @@ def check_request() -> None:
 
     Raises:
         HTTPException: 403 for another site, 413 for a large body, or the server's own error.
+        BusyError: The server has no memory for the body.
         InvalidRequestError: There are too many fields.
     """
     if status := request.environ.get(SERVER_ERROR):
+        if status == TOO_BUSY:
+            raise BusyError
         abort(status)
     _drop_odd_dates()
     if request.method not in SAFE_METHODS and not _is_same_site():

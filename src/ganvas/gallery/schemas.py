@@ -5,6 +5,7 @@
 
 import json
 import re
+import threading
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
@@ -18,6 +19,7 @@ from pydantic import (
     field_validator,
 )
 
+from ganvas.gallery.batching import TIMEOUT, RequestTimeoutError, acquire
 from ganvas.gallery.encoding import Format
 from ganvas.gallery.model_store import MAX_LOADED, MAX_NAME
 from ganvas.gallery.request_checks import InvalidRequestError, check_json
@@ -29,6 +31,8 @@ MAX_COUNT = 64
 MAX_NUMBER = 10_000
 MAX_STEPS = 64
 END_FIELDS = ("seed", "number", "class")
+# Uploads that are read from their requests at a time, which takes twice their memory.
+_reading = threading.BoundedSemaphore(2)
 UPLOAD_FIELDS = ("model", "version", "class")
 
 
@@ -267,7 +271,8 @@ def read_file(schema: type[Schema], field: str = "picture") -> tuple[bytes, Sche
 
 def _read_form(field: str, names: Sequence[str]) -> tuple[bytes, dict[str, str]]:
     """Return the content of a form's file, and its other fields but for empty ones."""
-    form, files = request.form, request.files
+    with acquire(_reading, TIMEOUT, RequestTimeoutError):
+        form, files = request.form, request.files
     if set(form) - set(names) or set(files) != {field} or len(files.getlist(field)) != 1:
         raise InvalidRequestError(
             f"Send one file in the form's field '{field}'; optional fields are {', '.join(names)}."
