@@ -15,7 +15,6 @@ from ganvas.gallery.schemas import (
     StrictSchema,
     Truncation,
 )
-from ganvas.latents.directions import NAME
 from ganvas.latents.films import Easing, Interpolation
 from ganvas.latents.latent_text import decode_w
 
@@ -168,14 +167,14 @@ class ArrayRequest(ModelRequest):
 
 
 Strength = Annotated[float, Field(ge=-MAX_STRENGTH, le=MAX_STRENGTH)]
-DirectionName = Annotated[str, Field(pattern=f"^(?:{NAME.pattern})$")]
+DirectionName = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class EditRequest(ModelRequest):
     """A point, moved along directions."""
 
     point: Point = Field(Point(), description="Where the edit begins.")
-    edits: dict[str, Strength] = Field(
+    edits: dict[DirectionName, Strength] = Field(
         {},
         max_length=MAX_EDITS,
         description="Strengths of directions by their names, see /api/directions.",
