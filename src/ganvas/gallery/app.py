@@ -15,7 +15,7 @@ from ganvas.gallery.batching import BusyError, RequestTimeoutError
 from ganvas.gallery.discriminator_scores import DiscriminatorScorer
 from ganvas.gallery.game import Game
 from ganvas.gallery.headers import add_security_headers
-from ganvas.gallery.inverter import ImageInverter
+from ganvas.gallery.inverter import ImageInverter, PreparingError
 from ganvas.gallery.model_store import ModelStore, NotFoundError
 from ganvas.gallery.pages import pages
 from ganvas.gallery.request_checks import (
@@ -31,13 +31,15 @@ from ganvas.gallery.services import EXTENSION, Services
 from ganvas.gallery.studio_api import studio_api
 from ganvas.ingestion.rejection import Rejection
 
-RETRY_AFTER = 2
+# Seconds after which a client may try again, by status.
+RETRY_AFTER = {429: 2, 503: 15}
 # Status and sentence of each error; {} stands for its own message.
 ERRORS: dict[type[Exception], tuple[int, str]] = {
     InvalidRequestError: (400, "{}"),
     Rejection: (400, "The image can't be used: {}."),
     NotFoundError: (404, "{}"),
     BusyError: (429, "Too many requests are pending: try again in a moment."),
+    PreparingError: (503, "'{}' is being prepared for images: try again in half a minute."),
     RequestTimeoutError: (503, "It took too long: request fewer images, or try again later."),
 }
 # Headlines of error pages.
@@ -152,6 +154,6 @@ def _error_response(
     else:
         response = Response(sentence, mimetype="text/plain")
     response.status_code = status
-    if status == 429:
-        response.headers["Retry-After"] = str(RETRY_AFTER)
+    if status in RETRY_AFTER:
+        response.headers["Retry-After"] = str(RETRY_AFTER[status])
     return response

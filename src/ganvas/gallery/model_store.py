@@ -112,6 +112,7 @@ class LoadedModel:
         classes: Its classes.
         batcher: Runs the generator for concurrent requests.
         recent: Images that it generated last; see `image`.
+        kept: What other modules keep with the model while it is loaded, by their keys.
     """
 
     saved: ModelVersion
@@ -119,6 +120,7 @@ class LoadedModel:
     classes: ClassTable
     batcher: BatchedGenerator
     recent: RecentImages = field(init=False)
+    kept: dict[str, Any] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         # A block of large images is a whole batch.

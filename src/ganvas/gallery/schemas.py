@@ -7,7 +7,7 @@ import json
 import re
 import threading
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
 
 from flask import request
 from pydantic import (
@@ -241,7 +241,11 @@ def read_query(schema: type[Schema], query: Iterable[tuple[str, str]]) -> Schema
     """
     pairs = list(query)
     fields = schema.model_fields.items()
-    numeric = {name for name, field in fields if isinstance(field.default, int | float)}
+    numeric = {
+        name
+        for name, field in fields
+        if {int, float} & {field.annotation, *get_args(field.annotation)}
+    }
     values = {name: _to_number(value) if name in numeric else value for name, value in pairs}
     if len(values) < len(pairs):
         raise InvalidRequestError("Each field can be given only once.")

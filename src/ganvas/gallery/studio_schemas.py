@@ -223,11 +223,12 @@ class InvertRequest(ModelRequest):
 
     class_name: ClassName = None
     steps: Annotated[
-        int,
+        int | None,
         Field(
             ge=0,
             le=MAX_INVERSION_STEPS,
-            description="Steps of refinement; 0: the encoder's estimate alone.",
+            description="Steps of refinement; 0: the encoder's estimate alone. Default: those of "
+            "`kedro run --pipelines=invert`, or fewer where these would take too long.",
         ),
         INTEGRAL,
-    ] = 60
+    ] = None
