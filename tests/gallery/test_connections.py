@@ -233,3 +233,52 @@ def test_clients_that_pipeline_and_read_nothing_block_nobody(port):
                 connection.sendall(request * 100)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=20) as response:
             assert json.load(response) == {"status": "ok"}
+
+
+PART = b'--b\r\nContent-Disposition: form-data; name="picture"; filename="a"\r\n\r\n'
+END = b"\r\n--b--\r\n"
+
+
+def start_upload(port, length, sent):
+    """Send the beginning of a form with a file; its end follows after `length` bytes."""
+    connection = connect(port)
+    size = len(PART) + length + len(END)
+    head = b"POST /api/judge HTTP/1.1\r\nContent-Length: %d\r\n" % size
+    connection.sendall(head + HEADERS + b"\r\n" + PART + bytes(sent))
+    return connection
+
+
+def test_uploads_are_held_in_memory_up_to_a_limit(pretrained_app, monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise AssertionError("uploads are never written to disk")
+
+    for module, name in (
+        ("waitress.buffers", "TempfileBasedBuffer"),
+        ("werkzeug.formparser", "SpooledTemporaryFile"),
+    ):
+        monkeypatch.setattr(f"{module}.{name}", refuse)
+    monkeypatch.setattr(connections, "MAX_HELD", 5 * 2**20)
+    part = 3 * 2**20
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(serve(pretrained_app))
+        port = int(server.effective_port)
+
+        def is_held(length):
+            held = sum(x.held_bytes for x in list(server.active_channels.values()))
+            return held == length + len(PART)
+
+        first = stack.enter_context(start_upload(port, 2**22, part))
+        wait_until(lambda: is_held(part))
+        # With the first one, it is beyond the limit.
+        with start_upload(port, 2**22, part) as second:
+            head, body = read(second)
+        assert "429" in head.splitlines()[0] and "Retry-After" in head
+        assert "Too many requests" in json.loads(body)["error"]
+        # Small requests have their place.
+        with start_upload(port, 1000, 1000) as small:
+            small.sendall(END)
+            assert "400" in read(small)[0].splitlines()[0]
+        wait_until(lambda: is_held(part))
+        first.sendall(bytes(2**22 - part) + END)
+        head, body = read(first)
+    assert "400" in head.splitlines()[0] and "The image can't be used" in body
