@@ -41,10 +41,9 @@ def least_frames(keyframes: int, loop: bool = False, hold: int = 0) -> int:
     Args:
         keyframes: Their number.
         loop: Whether the film returns to the first one.
-        hold: See `place_frames`.
+        hold: Frames for which each stays, see `place_frames`.
     """
-    # A loop from a single keyframe to itself is no way.
-    return keyframes * (1 + hold)
+    return max(1, count_ways(keyframes, loop) + (not loop)) + keyframes * hold
 
 
 def place_frames(

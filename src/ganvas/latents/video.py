@@ -35,6 +35,9 @@ MAX_GIF_FPS = 50
 MAX_SIDES = {"webp": 16_383, "gif": 65_535, "mp4": 8_192}
 # Alpha from which a pixel of a GIF, whose pixels are transparent or not, is opaque.
 GIF_ALPHA = 128
+# Pixels of a frame from which the colors of a GIF are chosen, a regular selection of larger ones:
+# of all it would take ten times as long, for a gain of 1.5 dB.
+PALETTE_PIXELS = 128**2
 # A film plays again and again.
 FOREVER = 0
 
@@ -290,10 +293,14 @@ def _quantize(frame: np.ndarray, dither: bool) -> Image.Image:
     channels = frame.shape[-1]
     if channels == 1:
         return as_pillow(frame).convert("P")
-    color = Image.fromarray(np.ascontiguousarray(frame[..., :3]))
-    found = color.quantize(256 - (channels == 4), Image.Quantize.MEDIANCUT, kmeans=1)
-    if dither:
-        found = color.quantize(palette=found, dither=Image.Dither.FLOYDSTEINBERG)
+    color = np.ascontiguousarray(frame[..., :3])
+    step = max(1, round((color.shape[0] * color.shape[1] / PALETTE_PIXELS) ** 0.5))
+    sample = Image.fromarray(np.ascontiguousarray(color[::step, ::step]))
+    found = sample.quantize(256 - (channels == 4), Image.Quantize.MEDIANCUT, kmeans=1)
+    if step > 1 or dither:
+        found = Image.fromarray(color).quantize(
+            palette=found, dither=Image.Dither.FLOYDSTEINBERG if dither else Image.Dither.NONE
+        )
     if channels == 3:
         return found
     palette = bytes(found.getpalette() or [])
