@@ -60,7 +60,7 @@ def test_older_models_are_not_evaluated_as_the_newest_training(pipeline, name):
         check_old_versions(pipeline, name)
 
 
-@pytest.mark.parametrize("pipeline", ["sample", "export"])
+@pytest.mark.parametrize("pipeline", ["sample", "film", "export"])
 def test_a_generator_needs_the_class_list_of_its_own_version(pipeline):
     check_old_versions(pipeline)
     for name in ("generator", "class_list"):
@@ -99,6 +99,7 @@ def start(tmp_path, name: str, **train) -> LockHooks:
         "collection": "data/collection",
         "checkpoints": "models/checkpoints",
         "samples": "output/samples",
+        "films": "output/films",
         "exported": "models/exported",
     }
     hooks.after_catalog_created(
@@ -129,6 +130,10 @@ def test_a_training_that_is_saved_is_evaluated_by_one_process_at_a_time(tmp_path
     sampling = start(tmp_path, "sample")
     with pytest.raises(GanvasError, match=r"writes to .*samples: wait for it, or set another"):
         start(tmp_path, "sample")
+    filming = start(tmp_path, "film")
+    with pytest.raises(GanvasError, match=r"writes to .*films: wait for it"):
+        start(tmp_path, "film")
+    filming.on_pipeline_error()
     start(tmp_path, "export").on_pipeline_error()
     for hooks in (first, sampling):
         hooks.after_pipeline_run()

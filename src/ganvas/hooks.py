@@ -229,7 +229,14 @@ class LockHooks:
         """Remember the folders to lock, which are local wherever the models are."""
         self._paths = {
             name: Path(conf_catalog[name]["filepath"])
-            for name in ("collection", "checkpoints", "samples", "exported", "inverted_latents")
+            for name in (
+                "collection",
+                "checkpoints",
+                "samples",
+                "films",
+                "exported",
+                "inverted_latents",
+            )
             if name in conf_catalog
         }
 
@@ -252,6 +259,8 @@ class LockHooks:
             self._lock(self._paths["checkpoints"].parent, SHARED_TASK)
         if "sample" in stages:
             self._lock(self._paths["samples"], "writes to")
+        if "film" in stages:
+            self._lock(self._paths["films"], "writes to")
         if "export" in stages:
             self._lock(self._paths["exported"], "writes to")
         if "invert" in stages:

@@ -7,6 +7,7 @@ from ganvas.pipelines.evaluate.pipeline import create_pipeline as create_evaluat
 from ganvas.pipelines.evaluate_images.pipeline import create_pipeline as create_evaluate_images
 from ganvas.pipelines.export.pipeline import create_pipeline as create_export
 from ganvas.pipelines.fetch.pipeline import create_pipeline as create_fetch
+from ganvas.pipelines.film.pipeline import create_pipeline as create_film
 from ganvas.pipelines.ingest.pipeline import create_pipeline as create_ingest
 from ganvas.pipelines.invert.pipeline import create_pipeline as create_invert
 from ganvas.pipelines.report.pipeline import create_pipeline as create_report
@@ -22,6 +23,7 @@ STAGES = {
     "evaluate": create_evaluate,
     "report": create_report,
     "sample": create_sample,
+    "film": create_film,
     "export": create_export,
     "invert": create_invert,
     "evaluate_images": create_evaluate_images,

@@ -10,6 +10,7 @@ from ganvas.networks import NETWORKS, NetworkParams
 from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.pipelines.export.params import ExportParams
 from ganvas.pipelines.fetch.params import FetchParams
+from ganvas.pipelines.film.params import FilmParams
 from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.pipelines.invert.params import InvertParams
 from ganvas.pipelines.report.params import ReportParams
@@ -33,6 +34,8 @@ class ProjectParams(Params):
     evaluate: EvaluateParams
     report: ReportParams
     sample: SampleParams
+    # Folders of configuration of earlier versions lack it.
+    film: FilmParams = FilmParams()
     export: ExportParams
     # Folders of configuration of earlier versions lack it.
     invert: InvertParams = InvertParams()

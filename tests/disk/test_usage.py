@@ -40,6 +40,7 @@ def test_all_files_are_counted_once(data):
     write(data / "06_models" / MODEL / "exported/generator.onnx")
     write(data / "06_models" / MODEL / "checkpoints/000000000001/epoch-1.npz.unreadable")
     write(data / "07_model_output" / MODEL / "samples/0.png")
+    write(data / "07_model_output" / MODEL / "films/film.webp")
     write(data / "09_tracking/mlflow.db")
     add_entry(data, 0)
     usage = measure_usage(data)
@@ -54,7 +55,7 @@ def test_all_files_are_counted_once(data):
 
 KINDS = {
     *("RAW", "UNPACKED", "COLLECTION", "VERSION", "CHECKPOINTS", "EXPORTED", "SNAPSHOTS"),
-    *("SAMPLES", "REPORT", "LEADERBOARD", "TRACKING", "TEMPORARY", "OTHER"),
+    *("SAMPLES", "FILMS", "REPORT", "LEADERBOARD", "TRACKING", "TEMPORARY", "OTHER"),
 }
 
 

@@ -33,7 +33,7 @@ from ganvas.file_lock import in_use
 
 RAW, UNPACKED, COLLECTION = "raw images", "unpacked archive", "collection"
 VERSION, CHECKPOINTS, EXPORTED = "models", "checkpoints", "exported files"
-SNAPSHOTS, SAMPLES, REPORT = "snapshots", "samples", "report"
+SNAPSHOTS, SAMPLES, FILMS, REPORT = "snapshots", "samples", "films", "report"
 LEADERBOARD, TRACKING = "leaderboard", "MLflow"
 TEMPORARY, OTHER = "temporary", "other"
 
@@ -507,9 +507,10 @@ def _list_results(data: Path, tree: _Tree) -> Iterator[Item]:
     kept = "no rule is about it"
     for dataset in _folders(data / "07_model_output", tree):
         for model in _folders(dataset, tree):
-            if (samples := model / "samples") in tree.sizes:
-                owner = f"{dataset.name}/{model.name}"
-                yield _make_item(tree, SAMPLES, owner, "", samples, kept=kept)
+            owner = f"{dataset.name}/{model.name}"
+            for kind in (SAMPLES, FILMS):
+                if (folder := model / kind) in tree.sizes:
+                    yield _make_item(tree, kind, owner, "", folder, kept=kept)
     reporting = data / "08_reporting"
     for dataset in _folders(reporting, tree):
         if dataset.name == "leaderboard":

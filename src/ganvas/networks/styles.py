@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from ganvas.errors import GanvasError
 from ganvas.keras_types import Model
 from ganvas.networks.batches import as_inputs, batch_size, join_batches, pad_rows, to_uint8
 from ganvas.networks.freeing_call import call_freeing
@@ -57,6 +58,39 @@ def group_layers(count: int) -> dict[str, range]:
         for (name, start), stop in zip(GROUPS.items(), stops, strict=True)
     }
     return {name: layers for name, layers in groups.items() if layers}
+
+
+def select_layers(text: str, count: int, key: str = "sample.style_mixing.layers") -> range:
+    """Return the layers of a name, a number or a range.
+
+    Args:
+        text: Such as `fine`, `5` or `0-6`, both ends included.
+        count: Number of layers of the generator.
+        key: Parameter that has the text, for messages.
+
+    Raises:
+        GanvasError: The generator lacks some or all of them.
+
+    Example:
+        >>> select_layers("fine", 10), select_layers("0-2", 10)
+        (range(8, 10), range(0, 3))
+    """
+    groups = group_layers(count)
+    if text in groups:
+        return groups[text]
+    if text in GROUPS:
+        allowed = ", ".join(f"{name} ({x[0]}-{x[-1]})" for name, x in groups.items())
+        raise GanvasError(
+            f"{key}={text}: this generator has no such layers, but {allowed}: choose among them."
+        )
+    first, _, last = text.partition("-")
+    layers = range(int(first), int(last or first) + 1)
+    if not layers or layers[-1] >= count:
+        raise GanvasError(
+            f"{key}={text} is no range of layers of this generator, which "
+            f"are 0 to {count - 1}: choose a first and a last one among them."
+        )
+    return layers
 
 
 def map_latents(

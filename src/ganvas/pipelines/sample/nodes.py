@@ -24,16 +24,15 @@ from ganvas.networks.sampling import (
     sample_latents,
 )
 from ganvas.networks.styles import (
-    GROUPS,
     class_mean_styles,
     count_layers,
-    group_layers,
     has_noise,
     map_latents,
     mean_styles,
     mean_styles_by_row,
     mix_styles,
     repeat_styles,
+    select_layers,
     synthesize_batches,
     truncate,
 )
@@ -227,35 +226,6 @@ def _mix_samples(
 
 def _name_mixed(row: int, column: int, selected: ClassTable, params: SampleParams) -> str:
     return f"{_name_sample(row, selected, params)}_with_{column:06d}"
-
-
-def select_layers(text: str, count: int) -> range:
-    """Return the layers of a name, a number or a range of `sample.style_mixing.layers`.
-
-    Args:
-        text: Such as `fine`, `5` or `0-6`, both ends included.
-        count: Number of layers of the generator.
-
-    Raises:
-        GanvasError: The generator lacks some or all of them.
-    """
-    groups = group_layers(count)
-    if text in groups:
-        return groups[text]
-    if text in GROUPS:
-        allowed = ", ".join(f"{name} ({x[0]}-{x[-1]})" for name, x in groups.items())
-        raise GanvasError(
-            f"sample.style_mixing.layers={text}: this generator has no such layers, but "
-            f"{allowed}: choose among them."
-        )
-    first, _, last = text.partition("-")
-    layers = range(int(first), int(last or first) + 1)
-    if not layers or layers[-1] >= count:
-        raise GanvasError(
-            f"sample.style_mixing.layers={text} is no range of layers of this generator, which "
-            f"are 0 to {count - 1}: choose a first and a last one among them."
-        )
-    return layers
 
 
 def _find_aspect(folder: Path, params: SampleParams) -> float | None:

@@ -11,6 +11,7 @@ from ganvas.networks.styles import GROUPS, Noise
 Numbers = Annotated[list[Annotated[int, Field(ge=0, lt=1_000_000)]], Field(max_length=64)]
 # In words too, since a pattern explains nothing.
 LAYERS = f"{', '.join(GROUPS)}, a number or a range of layers such as 0-6"
+LAYERS_PATTERN = rf"^({'|'.join(GROUPS)}|[0-9]+(-[0-9]+)?)$"
 
 
 class StyleMixingParams(Params):
@@ -18,11 +19,7 @@ class StyleMixingParams(Params):
 
     rows: Numbers = Field(default_factory=list)
     columns: Numbers = Field(default_factory=list)
-    layers: str = Field(
-        "middle",
-        pattern=rf"^({'|'.join(GROUPS)}|[0-9]+(-[0-9]+)?)$",
-        description=LAYERS,
-    )
+    layers: str = Field("middle", pattern=LAYERS_PATTERN, description=LAYERS)
 
     @model_validator(mode="after")
     def _check_both(self) -> "StyleMixingParams":
