@@ -1,22 +1,27 @@
 """Films of small untrained generators, frame by frame."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 from ganvas.errors import GanvasError
+from ganvas.gallery.model_store import find_pretrained
+from ganvas.label_columns import read_class_list
 from ganvas.latents.directions import Direction, to_arrays
 from ganvas.latents.latent_text import encode_w
 from ganvas.networks.config import Stylegan2Params
 from ganvas.networks.dcgan import DcganParams, build_dcgan
 from ganvas.networks.latent_prior import LatentPrior, add_prior
-from ganvas.networks.latent_spaces import generate_from_w, map_to_w, mean_w
+from ganvas.networks.latent_spaces import generate_from_w, map_to_w, mean_w, w_shape
 from ganvas.networks.sampling import generate_images, sample_latents
 from ganvas.networks.stylegan2 import build_stylegan2
 from ganvas.networks.styles import map_latents, mix_styles, repeat_styles, synthesize
 from ganvas.pipelines.film.nodes import make_film
 from ganvas.pipelines.film.params import FilmParams
+from ganvas.saved_arrays import read_arrays
 from ganvas.visualization.image_grid import encode_png
 from shaped_models import build_generator
 
@@ -143,6 +148,28 @@ def test_a_saved_image_is_opened_exactly_and_not_as_another(generators, tmp_path
     np.testing.assert_array_equal(frames[0], image)
     (other,) = generate_from_w(generator, w, one_hot("a"))
     np.testing.assert_array_equal(frames[8], other)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.slow
+def test_another_image_is_found_by_the_encoder_of_the_generator(tmp_path, caplog):
+    folder = find_pretrained().folder
+    generator = keras.saving.load_model(folder / "generator.keras")
+    encoder = read_arrays(folder / "encoder.npz")
+    classes = json.loads((folder / "class_list.json").read_text())
+    labels = read_class_list(classes).weigh(np.array([4]))
+    latents = sample_latents(generator, 3, 1)[2:]
+    (image,) = generate_images(generator, latents, labels)
+    # The text names a latent of another image.
+    texts = {"w": encode_w(np.zeros(w_shape(generator))), "weights": encode_w(labels)}
+    (tmp_path / "image.png").write_bytes(encode_png(image, texts))
+    keyframes = [{"image": str(tmp_path / "image.png"), "class": classes["names"][4]}]
+    options = FilmParams(keyframes=keyframes, seconds=0.1, formats=["frames"])
+    caplog.set_level("INFO")
+    make_film(generator, classes, encoder, {}, tmp_path, options)
+    found = np.asarray(Image.open(tmp_path / "film/frame_000000.png"))
+    assert 0 < np.abs(found.astype(int) - image).mean() < 8
+    assert "image.png: found with distances" in caplog.text
 
 
 def test_edits_move_keyframes_along_directions(generators, tmp_path, caplog):

@@ -55,7 +55,7 @@ def test_the_command_line_takes_keyframes():
         ("{seconds: 3600, fps: 30}", "are 108000 frames, and at most 20000"),
         ("formats: [avi]", "webp"),
         ("formats: []", "film.formats|formats"),
-        ("name: ../film", "must be a name of letters and digits"),
+        ("name: ../film", "must be text of letters, digits, _ and -"),
         ("style_mixing: {layers: blue}", "coarse, middle, fine"),
     ],
 )

@@ -89,14 +89,31 @@ class ImageFinder:
 
     def _load_inverter(self) -> Any:
         if self._inverter is None:
-            # It imports TensorFlow, which takes seconds.
+            # They import TensorFlow and scikit-learn, which takes seconds.
+            from ganvas.latents.fit_encoder import fit_encoder
             from ganvas.latents.inversion import Inverter
 
-            self._inverter = Inverter(self._generator, self._load_encoder())
+            columns = self._classes.columns
+            rows = self._classes.weigh(np.arange(len(self._classes.combinations)))
+            encoder = self._read_encoder()
+            if encoder is None:
+                logger.info("Fitting an encoder, which `--pipelines=invert` would save.")
+                encoder = fit_encoder(self._generator, rows, description="Fitting an encoder")
+            blocks = [len(column.values) for column in columns] or None
+            self._inverter = Inverter(self._generator, encoder, rows, blocks)
         return self._inverter
 
-    def _load_encoder(self) -> ImageEncoder:
+    def _read_encoder(self) -> ImageEncoder | None:
+        """Return the saved encoder of the generator; None if there is none that fits."""
+        if not self._encoder:
+            return None
         try:
-            return from_arrays(self._encoder)
+            encoder = from_arrays(self._encoder)
         except ValueError as error:
-            raise GanvasError("an image needs an encoder") from error
+            logger.warning("encoder.npz is not used, since %s.", error)
+            return None
+        expected = (tuple(self._generator.output_shape[1:]), w_shape(self._generator))
+        if (encoder.image_shape, encoder.w_shape) != expected:
+            logger.warning("encoder.npz is not used, since it is that of another generator.")
+            return None
+        return encoder

@@ -15,7 +15,7 @@ from ganvas.latents.truncation import map_truncated, truncate_w
 from ganvas.names import suggest_names
 from ganvas.networks.gan_networks import is_style_based
 from ganvas.networks.latent_spaces import map_to_w, mean_w, w_shape
-from ganvas.networks.sampling import count_classes, latent_dim, sample_latents
+from ganvas.networks.sampling import latent_dim, sample_latents
 from ganvas.networks.styles import class_mean_styles
 from ganvas.pipelines.film.params import KeyframeParams
 from ganvas.project_folder import resolve_path
@@ -120,9 +120,18 @@ class KeyframeReader:
         )
 
     def _map(self, z: np.ndarray, labels: np.ndarray, truncation: float) -> np.ndarray:
-        is_mixed = is_style_based(self._generator) and count_classes(self._generator)
-        if truncation != 1 and is_mixed and self._class_means is None:
-            self._class_means = class_mean_styles(self._generator)
+        """Return the w of latents, truncated as samples are."""
+        if truncation == 1:
+            return map_to_w(self._generator, z, labels)
+        # The mean of a combination of several labels is no mean of those of its values.
+        if len(self._classes.columns) > 1 and is_style_based(self._generator):
+            return self._truncate(map_to_w(self._generator, z, labels), labels, truncation)
+        if len(self._classes.columns) == 1 and is_style_based(self._generator):
+            self._class_means = (
+                class_mean_styles(self._generator)
+                if self._class_means is None
+                else self._class_means
+            )
         return map_truncated(self._generator, z, labels, np.array([truncation]), self._class_means)
 
     def _truncate(self, w: np.ndarray, labels: np.ndarray, truncation: float) -> np.ndarray:

@@ -91,7 +91,7 @@ class FilmParams(Params):
     name: str = Field(
         "film",
         pattern=r"^\w[\w-]{0,99}$",
-        description="name of letters and digits with - and _ between them",
+        description="text of letters, digits, _ and -",
     )
     scale: int = Field(1, ge=1, le=64)
     resampling: Resampling = "lanczos"
