@@ -12,6 +12,7 @@ import pytest
 from nbclient import NotebookClient
 from PIL import Image
 
+from ganvas.latents.video import count_frames_in
 from projects import DCGAN, ROOT, TINY, make_project, write_parameters
 
 FILES = sorted((ROOT / "notebooks").glob("[0-9]_*.ipynb"))
@@ -53,14 +54,18 @@ def test_the_notebooks_run_in_order(tmp_path, monkeypatch):
     (project / "notebooks").mkdir()
     write_parameters(project / "conf/local/parameters.yml", TINY | DCGAN)
     outputs = [execute(file, project) for file in FILES]
-    explore_data, train, compare, explore_latents = map(texts, outputs)
+    explore_data, train, compare, explore_latents, invert = map(texts, outputs)
     assert "(24, 32, 32, 3)" in explore_data and "Every file could be used." in explore_data
     for network in ("dcgan", "dcgan_by_genre"):
         assert len(list((project / "data/06_models/sample" / network).rglob("generator.keras/*")))
     assert "did you mean 'batch_size'" in train
     assert "network.label" in compare and "Generator loss" in compare
     assert "Night Skies" in explore_latents and "Colour Fields → Still Lifes" in explore_latents
-    assert [len(images(output)) for output in outputs] == [5, 4, 2, 7]
+    # The generator is one that comes with Ganvas.
+    assert "classes: ['Night Skies', 'Still Lifes']" in invert
+    film = project / "data/07_model_output/sample/pretrained/films/film.webp"
+    assert count_frames_in(film, "webp") == 96
+    assert [len(images(output)) for output in outputs] == [5, 4, 2, 7, 3]
     # An empty figure has one color.
     assert all(image.std() > 5 for output in outputs for image in images(output))
     # The notebook that compares runs also works with a single one.
