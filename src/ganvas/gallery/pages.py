@@ -4,14 +4,13 @@ import io
 import json
 import logging
 import secrets
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
 import pandas as pd
-from flask import Blueprint, Response, redirect, render_template, request, send_file, url_for
+from flask import Blueprint, Response, redirect, request, send_file, url_for
 from werkzeug.wrappers import Response as Redirect
 
 from ganvas.gallery import generation, schemas
@@ -34,6 +33,13 @@ from ganvas.gallery.headers import REPORT_POLICY
 from ganvas.gallery.model_card_html import read_card
 from ganvas.gallery.model_store import LoadedModel, NotFoundError
 from ganvas.gallery.openapi import describe_api
+from ganvas.gallery.page_rendering import (
+    image_url,
+    load_requested_model,
+    read_fields,
+    render_page,
+    to_data_uris,
+)
 from ganvas.gallery.real_images import find_collection
 from ganvas.gallery.request_checks import InvalidRequestError
 from ganvas.gallery.schemas import InterpolateQuery, ModelRequest
@@ -55,8 +61,6 @@ RANDOM_SEEDS = 1_000_000
 MAX_REJECTED, MAX_TABLE = 200, 2**22
 EXAMPLES = ("real", "generated")
 
-Query = TypeVar("Query", bound=ModelRequest)
-
 pages = Blueprint("pages", __name__)
 
 
@@ -67,15 +71,15 @@ pages = Blueprint("pages", __name__)
 def generate() -> str | Redirect:
     """Show a grid of generated images, or go to a random seed."""
     if "random" in request.args:
-        fields = [pair for pair in _query() if pair[0] not in ("random", "seed")]
+        fields = [pair for pair in read_fields() if pair[0] not in ("random", "seed")]
         fields.append(("seed", str(secrets.randbelow(RANDOM_SEEDS))))
         return redirect(f"{url_for('pages.generate')}?{urlencode(fields)}")
-    model, query = _load_model(schemas.GenerateRequest)
+    model, query = load_requested_model(schemas.GenerateRequest)
     if not request.args.get("count"):
         query = query.model_copy(update={"count": _default_count(model, query.class_name)})
     if model.is_small:
         generated = generation.generate_series(model, query)
-        images = list(zip(_data_uris(generated), generated.metadata, strict=True))
+        images = list(zip(to_data_uris(generated), generated.metadata, strict=True))
     else:
         # The browser loads thumbnails one by one, those that are seen first.
         described = generation.describe_series(model, query)
@@ -84,7 +88,7 @@ def generate() -> str | Redirect:
     images.sort(key=lambda image: str(image[1]["class"]))
     classes = {metadata["class"] for _, metadata in images}
     in_rows = len(classes) > 1 and len(images) >= MIN_ROW * len(classes)
-    return _render("generate.html", model, query, images=images, in_rows=in_rows)
+    return render_page("generate.html", model, query, images=images, in_rows=in_rows)
 
 
 def _default_count(model: LoadedModel, class_name: str | None) -> int:
@@ -99,7 +103,7 @@ def _default_count(model: LoadedModel, class_name: str | None) -> int:
 @pages.get("/images.zip")
 def images_file() -> Response:
     """Return the images of the grid as a ZIP file."""
-    _, query = _load_model(schemas.GenerateRequest)
+    _, query = load_requested_model(schemas.GenerateRequest)
     shared = query.model_dump(include={"model", "version", "seed", "class_name", "truncation"})
     numbers = range(query.first, query.first + query.count)
     images = [schemas.ImageRequest.model_construct(**shared, number=number) for number in numbers]
@@ -109,21 +113,21 @@ def images_file() -> Response:
 @pages.get("/favorites")
 def favorites() -> str:
     """Show the favorites, which the browser keeps and its script fills in."""
-    model, query = _load_model(ModelRequest)
-    return _render("favorites.html", model, query, thumbnail_side=THUMBNAIL_SIDE)
+    model, query = load_requested_model(ModelRequest)
+    return render_page("favorites.html", model, query, thumbnail_side=THUMBNAIL_SIDE)
 
 
 @pages.get("/picture")
 def image() -> str:
     """Show one image and the metadata that reproduces it."""
-    model, query = _load_model(schemas.ImageRequest)
+    model, query = load_requested_model(schemas.ImageRequest)
     if model.is_small:
         generated = generation.generate_image(model, query)
-        uri, metadata = _data_uris(generated)[0], generated.metadata[0]
+        uri, metadata = to_data_uris(generated)[0], generated.metadata[0]
     else:
         metadata = generation.describe_image(model, query)
-        uri = _image_url(metadata, format="webp")
-    return _render("image.html", model, query, uri=uri, metadata=metadata)
+        uri = image_url(metadata, format="webp")
+    return render_page("image.html", model, query, uri=uri, metadata=metadata)
 
 
 # Interpolation
@@ -133,7 +137,7 @@ def image() -> str:
 def interpolate() -> str:
     """Show an interpolation between two images."""
     model, query = _read_interpolation()
-    return _render("interpolate.html", model, query, **_interpolate(model, query))
+    return render_page("interpolate.html", model, query, **_interpolate(model, query))
 
 
 @pages.get("/mix")
@@ -142,14 +146,14 @@ def mix() -> str:
     model, query = _read_interpolation()
     names = model.class_names
     if len(names) < 2:
-        return _render("mix.html", model, query)
+        return render_page("mix.html", model, query)
     # Classes that are far apart in the list, unless one of them is taken.
     first, last = names[(len(names) - 1) // 2], names[-1]
     class_a = query.class_a or next(name for name in (first, *names) if name != query.class_b)
     class_b = query.class_b or next(name for name in (last, *names) if name != class_a)
     same_latent = {"seed_b": query.seed_a, "number_b": query.number_a}
     query = query.model_copy(update=same_latent | {"class_a": class_a, "class_b": class_b})
-    return _render("mix.html", model, query, **_interpolate(model, query))
+    return render_page("mix.html", model, query, **_interpolate(model, query))
 
 
 @pages.get("/walk/<any('film.webp', 'strip.png'):filename>")
@@ -164,7 +168,7 @@ def interpolation_file(filename: str) -> Response:
 
 def _read_interpolation() -> tuple[LoadedModel, InterpolateQuery]:
     """Read both ends from the form's fields, or from two images selected in the grid."""
-    query = [(name, value) for name, value in _query() if name != "pick"]
+    query = [(name, value) for name, value in read_fields() if name != "pick"]
     # Each selected image is sent as "seed:number:class", and with them an empty one.
     selected = [value.split(":", 2) for value in request.args.getlist("pick") if value]
     if "pick" in request.args and len(selected) != 2:
@@ -175,7 +179,7 @@ def _read_interpolation() -> tuple[LoadedModel, InterpolateQuery]:
     for end, values in zip("ab", selected, strict=False):
         fields = zip(schemas.END_FIELDS, values, strict=False)
         query += [(f"{name}_{end}", value) for name, value in fields if value]
-    return _load_model(InterpolateQuery, query)
+    return load_requested_model(InterpolateQuery, query)
 
 
 def _interpolate(model: LoadedModel, query: InterpolateQuery) -> dict[str, Any]:
@@ -184,7 +188,7 @@ def _interpolate(model: LoadedModel, query: InterpolateQuery) -> dict[str, Any]:
     exact = {"model": model.saved.name, "version": model.saved.version}
     url_args = query.model_copy(update=exact).model_dump(exclude_none=True)
     return {
-        "images": _data_uris(generated) if model.is_small else _reduced_uris(generated.images),
+        "images": to_data_uris(generated) if model.is_small else _reduced_uris(generated.images),
         "film_side": FILM_SIDE,
         "animation_url": url_for("pages.interpolation_file", filename="film.webp", **url_args),
         "strip_url": url_for("pages.interpolation_file", filename="strip.png", **url_args),
@@ -197,7 +201,9 @@ def _interpolate(model: LoadedModel, query: InterpolateQuery) -> dict[str, Any]:
 @pages.get("/judge")
 def score_form() -> str:
     """Show the form to upload an image, or the score of an example."""
-    model, query = _load_model(ModelRequest, (pair for pair in _query() if pair[0] != "example"))
+    model, query = load_requested_model(
+        ModelRequest, (pair for pair in read_fields() if pair[0] != "example")
+    )
     kind = request.args.get("example")
     if not kind:
         return _render_scores(model, query, None)
@@ -234,7 +240,7 @@ def _render_scores(
     if result:
         shown["uri"] = data_uri(encode_png(scale_down(result.image, FILM_SIDE)), "png")
         shown["histogram"] = layout_histogram(result)
-    return _render("discriminator.html", model, query, **shown)
+    return render_page("discriminator.html", model, query, **shown)
 
 
 # Game
@@ -243,16 +249,16 @@ def _render_scores(
 @pages.get("/game")
 def play() -> str:
     """Show a new round of the game, if the model's dataset is on this machine."""
-    model, query = _load_model(ModelRequest)
+    model, query = load_requested_model(ModelRequest)
     collection = find_collection(services.data, model)
     round_id = None if collection is None else services.game.new_round()
-    return _render("game.html", model, query, round_id=round_id, count=IMAGES, answers=None)
+    return render_page("game.html", model, query, round_id=round_id, count=IMAGES, answers=None)
 
 
 @pages.get("/game/<round_id>/<int:position>.png")
 def game_image(round_id: str, position: int) -> Response:
     """Return an image of a round, without metadata."""
-    model, _ = _load_model(ModelRequest)
+    model, _ = load_requested_model(ModelRequest)
     collection = find_collection(services.data, model)
     if collection is None or position >= IMAGES:
         raise NotFoundError("There is no such image in this game.")
@@ -265,14 +271,14 @@ def check_answers() -> str:
     """Compare the answers of a round with the truth."""
     form = request.form
     fields = [(name, form[name]) for name in ("model", "version") if form.get(name)]
-    model, query = _load_model(ModelRequest, fields)
+    model, query = load_requested_model(ModelRequest, fields)
     round_id = form.get("round", "")
     answers = [form.get(f"answer{position}") for position in range(IMAGES)]
     if not round_id or set(answers) - {"real", "generated"}:
         raise InvalidRequestError("Answer for each image whether it is real or generated.")
     truth = ["real" if real else "generated" for real in services.game.is_real(round_id)]
     pairs = list(zip(answers, truth, strict=True))
-    return _render(
+    return render_page(
         "game.html",
         model,
         query,
@@ -289,10 +295,10 @@ def check_answers() -> str:
 @pages.get("/about")
 def about() -> str:
     """Show a model's report, animation, model card and the files that could not be used."""
-    model, query = _load_model(ModelRequest)
+    model, query = load_requested_model(ModelRequest)
     reporting = _reporting_folder(model)
     rejected = services.data / "03_primary" / model.saved.dataset / "rejected.csv"
-    return _render(
+    return render_page(
         "about.html",
         model,
         query,
@@ -326,7 +332,7 @@ def _reporting_folder(model: LoadedModel) -> Path:
 
 def _send_reporting(filename: str, kind: str) -> Response:
     # Reports have no versions.
-    query = schemas.read_query(ModelRequest, _query())
+    query = schemas.read_query(ModelRequest, read_fields())
     file = _reporting_folder(services.models.load(query.model)) / filename
     if not file.is_file():
         raise NotFoundError("This model has none yet: run `kedro run --pipelines=report`.")
@@ -373,8 +379,8 @@ def _read_rejected(file: Path) -> list[list[str]] | None:
 @pages.get("/docs")
 def api_docs() -> str:
     """Describe the API, with a form to try each operation."""
-    model, query = _load_model(ModelRequest)
-    return _render("docs.html", model, query, operations=list_operations(describe_api()))
+    model, query = load_requested_model(ModelRequest)
+    return render_page("docs.html", model, query, operations=list_operations(describe_api()))
 
 
 # Shared
@@ -386,44 +392,9 @@ def style() -> Response:
     return Response(TEMPLATES.get_template("style.css").render(), mimetype="text/css")
 
 
-def _query() -> list[tuple[str, str]]:
-    """Return the query string without the empty fields of a form."""
-    return [(name, value) for name, value in request.args.items(multi=True) if value]
-
-
-def _load_model(
-    schema: type[Query], fields: Iterable[tuple[str, str]] | None = None
-) -> tuple[LoadedModel, Query]:
-    """Parse fields, by default the query string, and load the model that they name."""
-    query = schemas.read_query(schema, _query() if fields is None else fields)
-    return services.models.load(query.model, query.version), query
-
-
-def _render(
-    template: str, model: LoadedModel, query: ModelRequest | schemas.Upload, **values: Any
-) -> str:
-    """Render a page whose links keep the requested version, or lead to the newest."""
-    model_args = {"model": model.saved.name}
-    if query.version:
-        model_args["version"] = query.version
-    shared = {"model": model, "model_args": model_args, "query": query}
-    return render_template(template, model_names=list(services.models.newest()), **shared, **values)
-
-
 def _thumbnail_url(metadata: dict[str, Any]) -> str:
-    return _image_url(metadata, format="webp", side=THUMBNAIL_SIDE)
-
-
-def _image_url(metadata: dict[str, Any], **options: Any) -> str:
-    """Return the address of an image's file; `options` are those of the API."""
-    names = ("model", "version", "seed", "number", "class", "truncation")
-    return url_for("api.image", **{name: metadata[name] for name in names}, **options)
+    return image_url(metadata, format="webp", side=THUMBNAIL_SIDE)
 
 
 def _reduced_uris(images: np.ndarray) -> list[str]:
     return [data_uri(encode_lossy_webp(scale_down(image, PLAYER_SIDE)), "webp") for image in images]
-
-
-def _data_uris(generated: generation.GeneratedImages) -> list[str]:
-    images = zip(generated.images, generated.metadata, strict=True)
-    return [data_uri(encode_png(image, metadata), "png") for image, metadata in images]

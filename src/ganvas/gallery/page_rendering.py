@@ -1,0 +1,51 @@
+"""What all pages share: the fields and the model of a request, templates and images in pages."""
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from flask import render_template, request, url_for
+
+from ganvas.gallery import generation, schemas
+from ganvas.gallery.encoding import encode_png
+from ganvas.gallery.model_store import LoadedModel
+from ganvas.gallery.schemas import ModelRequest
+from ganvas.gallery.services import services
+from ganvas.visualization.image_cells import data_uri
+
+Query = TypeVar("Query", bound=ModelRequest)
+
+
+def read_fields() -> list[tuple[str, str]]:
+    """Return the query string without the empty fields of a form."""
+    return [(name, value) for name, value in request.args.items(multi=True) if value]
+
+
+def load_requested_model(
+    schema: type[Query], fields: Iterable[tuple[str, str]] | None = None
+) -> tuple[LoadedModel, Query]:
+    """Parse fields, by default the query string, and load the model that they name."""
+    query = schemas.read_query(schema, read_fields() if fields is None else fields)
+    return services.models.load(query.model, query.version), query
+
+
+def render_page(
+    template: str, model: LoadedModel, query: ModelRequest | schemas.Upload, **values: Any
+) -> str:
+    """Render a page whose links keep the requested version, or lead to the newest."""
+    model_args = {"model": model.saved.name}
+    if query.version:
+        model_args["version"] = query.version
+    shared = {"model": model, "model_args": model_args, "query": query}
+    return render_template(template, model_names=list(services.models.newest()), **shared, **values)
+
+
+def image_url(metadata: dict[str, Any], **options: Any) -> str:
+    """Return the address of an image's file; `options` are those of the API."""
+    names = ("model", "version", "seed", "number", "class", "truncation")
+    return url_for("api.image", **{name: metadata[name] for name in names}, **options)
+
+
+def to_data_uris(generated: generation.GeneratedImages) -> list[str]:
+    """Return the images as PNG files with their metadata, each as a data URI."""
+    images = zip(generated.images, generated.metadata, strict=True)
+    return [data_uri(encode_png(image, metadata), "png") for image, metadata in images]
