@@ -12,12 +12,12 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from ganvas.latents.truncation import find_mean_styles, map_truncated, truncate_w
+from ganvas.latents.truncation import map_truncated, truncate_w
 from ganvas.networks.batches import BATCH, batch_size
 from ganvas.networks.gan_networks import is_style_based
 from ganvas.networks.latent_spaces import generate_from_w, mean_w
 from ganvas.networks.sampling import ClassMeans, generate_images
-from ganvas.networks.styles import class_mean_styles, mean_styles_by_row
+from ganvas.networks.styles import class_mean_styles, mean_styles, mean_styles_by_row
 
 # Pending requests; at 64 images each, several seconds of work on two CPU cores.
 MAX_PENDING = 24
@@ -208,7 +208,7 @@ class BatchedGenerator:
             return w
         if is_style_based(self._generator):
             # Those of `_map`, of which mixtures of classes are mixtures.
-            means = find_mean_styles(self._generator, labels, self._class_means)[:, None]
+            means = mean_styles(self._generator, labels, self._class_means)[:, None]
         else:
             means = np.stack([self._mean(row) for row in labels])
         return truncate_w(w, means, psi)

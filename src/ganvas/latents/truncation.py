@@ -1,31 +1,11 @@
 """Truncation in W: the images of truncated latents, see `ganvas.networks.sampling`."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from ganvas.keras_types import Model
 from ganvas.networks.gan_networks import is_style_based
 from ganvas.networks.latent_spaces import map_to_w
-from ganvas.networks.styles import map_latents, mean_styles, repeat_styles, truncate
-
-# Mean styles of the classes (K, W), or a function from rows of weights (N, K) to theirs (N, W).
-ClassMeans = np.ndarray | Callable[[np.ndarray], np.ndarray]
-
-
-def find_mean_styles(
-    generator: Model, labels: np.ndarray, class_means: ClassMeans | None
-) -> np.ndarray:
-    """Return the mean styles of rows of class weights (N, K), float32 of shape (N, W).
-
-    Args:
-        generator: A style-based generator.
-        labels: float32 (N, K).
-        class_means: See `ganvas.networks.styles.class_mean_styles`; None without classes.
-    """
-    if callable(class_means):
-        return class_means(labels)
-    return mean_styles(generator, labels, class_means)
+from ganvas.networks.styles import ClassMeans, map_latents, mean_styles, repeat_styles, truncate
 
 
 def map_truncated(
@@ -42,8 +22,8 @@ def map_truncated(
         latents: float32 (N, Z).
         labels: Class weights, float32 (N, K).
         truncation: Of each image, (N,); 1 changes nothing.
-        class_means: See `find_mean_styles`; needed for style-based generators with classes, unless
-            all truncation is 1.
+        class_means: See `ganvas.networks.styles.mean_styles`; needed for style-based generators
+            with classes, unless all truncation is 1.
 
     Returns:
         float32 (N, *`w_shape`).
@@ -51,7 +31,7 @@ def map_truncated(
     psi = np.asarray(truncation, np.float32)
     if is_style_based(generator):
         styles = map_latents(generator, latents, labels)
-        means = find_mean_styles(generator, labels, class_means)
+        means = mean_styles(generator, labels, class_means)
         return repeat_styles(generator, truncate(styles, means, psi))
     return map_to_w(generator, latents * psi[:, None], labels)
 

@@ -1,6 +1,6 @@
 """Reproducible sampling of latents, classes and images."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -8,6 +8,7 @@ from ganvas.keras_types import Model
 from ganvas.networks.batches import as_inputs, batch_size, join_batches, pad_rows, to_uint8
 from ganvas.networks.gan_networks import is_style_based
 from ganvas.networks.styles import (
+    ClassMeans,
     class_mean_styles,
     map_latents,
     mean_style,
@@ -16,8 +17,6 @@ from ganvas.networks.styles import (
     truncate,
 )
 
-# Mean styles of classes, or a function from rows of class weights to theirs.
-ClassMeans = np.ndarray | Callable[[np.ndarray], np.ndarray]
 # Latents of twice the usual length are already longer than any that training draws, and styles
 # twice as far from their mean farther than any.
 MAX_TRUNCATION = 2.0
@@ -190,9 +189,8 @@ def generate_batches(
         batch, labels, psi = latents[rows], one_hot_labels[rows], factors[rows]
         if has_styles:
             styles = map_latents(generator, batch, labels)
-            if callable(class_means):
-                means = class_means(labels) if is_truncated else mean_style(generator)
-            else:
+            means = mean_style(generator)
+            if is_truncated:
                 means = mean_styles(generator, labels, class_means)
             yield from synthesize_batches(generator, truncate(styles, means, psi))
         else:

@@ -18,6 +18,8 @@ from ganvas.keras_types import Model
 from ganvas.networks.batches import as_inputs, batch_size, join_batches, pad_rows, to_uint8
 from ganvas.networks.freeing_call import call_freeing
 
+# Mean styles of classes, or a function from rows of class weights to theirs.
+ClassMeans = np.ndarray | Callable[[np.ndarray], np.ndarray]
 Noise = Literal["const", "random", "none"]
 # First layers of the groups of the papers, whose maps have up to about 8×8, 32×32 and more pixels.
 GROUPS = {"coarse": 0, "middle": 4, "fine": 8}
@@ -146,7 +148,7 @@ def class_mean_styles(generator: Model) -> np.ndarray:
 
 
 def mean_styles(
-    generator: Model, one_hot_labels: np.ndarray, class_means: np.ndarray | None
+    generator: Model, one_hot_labels: np.ndarray, class_means: ClassMeans | None
 ) -> np.ndarray:
     """Return the mean style of each image's class, float32 of shape (N, W).
 
@@ -154,9 +156,12 @@ def mean_styles(
         generator: A style-based generator.
         one_hot_labels: float32 of shape (N, K), one-hot or mixtures of classes, whose means are
             mixed alike.
-        class_means: (K, W), see `class_mean_styles`; None for an unconditional generator, whose
-            images have one mean style.
+        class_means: (K, W), see `class_mean_styles`; or with several label columns the function of
+            `mean_styles_by_row`. None for an unconditional generator, whose images have one mean
+            style.
     """
+    if callable(class_means):
+        return class_means(one_hot_labels)
     count = len(one_hot_labels)
     if class_means is None or not one_hot_labels.shape[1]:
         return np.repeat(mean_style(generator)[None], count, axis=0)

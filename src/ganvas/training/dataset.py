@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from ganvas.arrays import Images
 from ganvas.errors import GanvasError
-from ganvas.networks.image_encoder import FeatureProjection
 from ganvas.label_columns import MAX_NAMED
+from ganvas.networks.image_encoder import FeatureProjection
 from ganvas.networks.latent_prior import LatentPrior
 from ganvas.networks.sampling import one_hot
 from ganvas.training.config import MIN_BATCH, TrainParams, list_divisors

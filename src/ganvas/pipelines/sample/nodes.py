@@ -18,12 +18,12 @@ from ganvas.keras_types import Model
 from ganvas.label_columns import ClassTable, find_classes, read_class_list
 from ganvas.networks.gan_networks import is_style_based
 from ganvas.networks.sampling import (
-    ClassMeans,
     count_classes,
     generate_batches,
     sample_latents,
 )
 from ganvas.networks.styles import (
+    ClassMeans,
     class_mean_styles,
     count_layers,
     has_noise,
@@ -183,10 +183,7 @@ def _make_styles(
 ) -> np.ndarray:
     """Return truncated styles of each layer, (N, L, W)."""
     styles = repeat_styles(generator, map_latents(generator, latents, one_hot_labels))
-    if callable(class_means):
-        means = class_means(one_hot_labels)
-    else:
-        means = mean_styles(generator, one_hot_labels, class_means)
+    means = mean_styles(generator, one_hot_labels, class_means)
     return truncate(styles, means, params.truncation, params.truncation_cutoff)
 
 
