@@ -38,13 +38,13 @@ Space = Literal["w", "w+"]
 # Steps of gradient; more lower distances by little.
 STEPS = 100
 # Step size in units of the latents' standard deviation, at the start of the cosine schedule.
-LEARNING_RATE = 0.1
+LEARNING_RATE = 0.2
 # Adam's decays of the moments, and what keeps its division finite.
 BETA_1, BETA_2, ADAM_EPSILON = 0.9, 0.99, 1e-8
 # Weights of the squared pixel distances, at full size and of images of about COARSE_SIDE², beside
 # the feature distance, and of the prior, relative to its mean over latents.
 PIXEL_WEIGHT, COARSE_WEIGHT, COARSE_SIDE = 1.0, 2.0, 16
-PRIOR_WEIGHT = 0.02
+PRIOR_WEIGHT = 0.005
 # Images that are refined at once, and their pixels at most. The batch of a single image is smaller:
 # it takes a fraction of the time.
 BATCH, BATCH_PIXELS = 16, 16 * 128**2
@@ -52,6 +52,8 @@ BATCH, BATCH_PIXELS = 16, 16 * 128**2
 DEVIATION_LATENTS, DEVIATION_ROWS = 1024, 16
 # Directions in which W varies less, relative to the first, are rounding errors.
 MIN_RELATIVE_DEVIATION = 1e-3
+# Rows of labels that are refined for a few steps before the nearest is chosen.
+TRIED_ROWS, TRIAL_STEPS = 3, 20
 # Share of a class that keeps the others' weights from 0, where gradients would vanish.
 SMOOTHING = 0.05
 # Weight of pixel distances, in [0, 1], beside feature distances where starts are compared.
@@ -206,17 +208,36 @@ class Inverter:
         codes = encode(self.encoder, images)
         count = len(images)
         if labels is None and self._takes_labels:
-            labels = self._nearest_labels(images, codes)
+            labels = self._find_labels(images, codes, options)
         # Labels that only the mapping takes are found afterwards.
         mean = self._mean(labels) if labels is not None else self._mean_of_all(count)
         given = np.zeros((count, self.label_rows.shape[1])) if labels is None else labels
         u = self._choose_start(images, self._to_u(codes, mean, options), given, mean)
-        u, found = self._refine(images, u, given.astype(np.float32), mean, options)
+        u, found, _ = self._refine(images, u, given.astype(np.float32), mean, options)
         w = self._to_w(u, mean)
         return w, self._nearest_mean(w) if labels is None else found
 
-    def _nearest_labels(self, images: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """Return, for each image, the row of labels whose image is nearest, (N, K)."""
+    def _find_labels(
+        self, images: np.ndarray, codes: np.ndarray, options: "_Options"
+    ) -> np.ndarray:
+        """Return, for each image, the row of labels whose image is nearest, (N, K).
+
+        Of all rows, the encoder's latent is tried; the nearest few are refined for some steps.
+        """
+        ranked = self._rank_rows(images, codes)
+        if not options.steps:
+            return self.label_rows[ranked[:, 0]]
+        tried = ranked[:, :TRIED_ROWS]
+        image, labels = np.repeat(np.arange(len(images)), tried.shape[1]), tried.ravel()
+        labels = self.label_rows[labels]
+        mean, trial = self._mean(labels), options._replace(steps=TRIAL_STEPS, mix_labels=False)
+        u = self._to_u(codes[image], mean, options)
+        *_, losses = self._refine(images[image], u, labels, mean, trial)
+        best = losses.reshape(tried.shape).argmin(axis=1)
+        return self.label_rows[tried[np.arange(len(images)), best]]
+
+    def _rank_rows(self, images: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Return the numbers of label rows (N, M), those of the nearest images first."""
         count, rows = len(images), len(self.label_rows)
         scores = np.empty(count * rows, np.float32)
         size = batch_size(*self.image_shape[:2])
@@ -224,7 +245,7 @@ class Inverter:
             image, row = np.divmod(np.arange(start, min(start + size, count * rows)), rows)
             generated = generate_from_w(self.generator, codes[image], self.label_rows[row])
             scores[start : start + size] = _score(*self.distances(generated, images[image]))
-        return self.label_rows[scores.reshape(count, rows).argmin(axis=1)]
+        return scores.reshape(count, rows).argsort(axis=1, kind="stable")
 
     def _choose_start(
         self, images: np.ndarray, u: np.ndarray, labels: np.ndarray, mean: np.ndarray
@@ -282,8 +303,8 @@ class Inverter:
         labels: np.ndarray,
         mean: np.ndarray,
         options: "_Options",
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Refine coordinates u (N, l, W) and, if they are mixed, labels; return both."""
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Refine coordinates u (N, l, W) and, if they are mixed, labels; return them and losses."""
         arrays = [images, u, labels, mean]
         # A few images are faster one by one, without compiling for another size.
         size = self._batch_size if len(images) >= FEW else 1
@@ -293,8 +314,8 @@ class Inverter:
             padded = [pad_rows(x, size) for x in batch]
             refined = self._refine_padded(*padded, options)
             parts.append([x[: len(batch[0])] for x in refined])
-        refined_u, refined_labels = (np.concatenate(x) for x in zip(*parts, strict=True))
-        return refined_u, refined_labels
+        refined, found, losses = (np.concatenate(x) for x in zip(*parts, strict=True))
+        return refined, found, losses
 
     def _refine_padded(
         self,
@@ -305,7 +326,7 @@ class Inverter:
         options: "_Options",
     ) -> list[np.ndarray]:
         if not options.steps:
-            return [u, labels]
+            return [u, labels, np.zeros(len(u), np.float32)]
         size, mixes = len(images), options.mix_labels and self._takes_labels
         describe = self._compile("describe", size, self._describe)
         step = self._compile("step", size, self._step, mixes)
@@ -320,7 +341,7 @@ class Inverter:
             x, moments, best = step(x, moments, best, tf.constant(mean), target, *scalars)
         if mixes:
             best[1] = self._to_labels(best[1])
-        return [np.asarray(y) for y in best[:2]]
+        return [np.asarray(y) for y in best]
 
     def _step(
         self,

@@ -125,7 +125,8 @@ def synthesize_w(generator: Model, w: Any, labels: Any = None) -> Any:
     from keras import ops
 
     if is_style_based(generator):
-        mean = ops.convert_to_tensor(mean_style(generator))
+        # Not as an array, which a compiled function can't make of a weight.
+        mean = ops.convert_to_tensor(generator.get_layer("style_mean").kernel)[0]
         stored = ops.convert_to_tensor(generator.get_layer("truncation").kernel)
         synthesis = generator.get_layer("synthesis")
         names = [x.name.removeprefix("noise_") for x in synthesis.inputs[1:]]

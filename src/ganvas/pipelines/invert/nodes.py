@@ -266,11 +266,11 @@ def draw_inverted(inverted: Inverted) -> np.ndarray:
     """
     blocks = {
         "original": inverted.originals.images,
-        "encoder only": inverted.encoded.images,
+        "encoder": inverted.encoded.images,
         "refined": inverted.refined.images,
     }
     if inverted.nearest is not None:
-        blocks["nearest training"] = inverted.nearest[0]
+        blocks["nearest"] = inverted.nearest[0]
     names = [Path(name).name for name in _names(inverted.originals)[:SHEET_ROWS]]
     return draw_rows(
         names,
