@@ -146,6 +146,36 @@ def test_the_default_network_runs_through_the_default_pipeline(project, kedro_ru
     generator = keras.saving.load_model(next(models.glob("generator.keras/*/*.keras")))
     assert remove_prior(generator) is not generator
     assert generator.get_layer("prior_centers").weights[0].shape[1] == 6
+    check_inversion(project, kedro_run, models)
+
+
+def check_inversion(project, kedro_run, models):
+    """The encoder that training has saved beside the generator finds the latents of images."""
+    (encoder,) = models.glob("encoder.npz/*/encoder.npz")
+    (generator,) = models.glob("generator.keras/*")
+    assert encoder.parent.name == generator.name
+    image = next((project / "data/01_raw/sample").rglob("*.jpg"))
+    result = kedro_run(
+        "--pipelines=invert",
+        network__name="projected",
+        network__label="auto",
+        invert__images=image,
+        invert__steps=2,
+    )
+    assert result.exit_code == 0, result.output
+    output = project / "data/07_model_output/sample/projected_by_genre/inverted"
+    latents = np.load(output / "latents.npz")
+    assert latents["w"].shape == (1, 6) and latents["labels"].sum() == 1
+    assert latents["names"].tolist() == [image.name]
+    (row,) = pd.read_csv(output / "distances.csv").to_dict("records")
+    assert row["file"] == image.name and 0 < row["feature_distance"] < 4
+    # It is a training image, or one of another split, and JPEG and resizing change little.
+    assert row["random_training_pixel_distance"] > 0
+    medians = read_json(output / "medians.json")
+    assert {"images", "encoder", "generated", "random_training"} < medians.keys()
+    assert (output / "sheet.png").is_file()
+    # Saved again beside the same generator, not as a version of its own.
+    assert list(models.glob("encoder.npz/*/encoder.npz")) == [encoder]
 
 
 ARTGAN = {

@@ -255,7 +255,9 @@ def list_distances(inverted: Inverted, class_list: dict[str, Any]) -> pd.DataFra
         if distances is not None:
             columns |= {f"{name}_pixel_distance": distances[0]}
             columns |= {f"{name}_feature_distance": distances[1]}
-    return pd.DataFrame(columns).round(5)
+    table = pd.DataFrame(columns)
+    # Rounded float32 would be written with all their digits.
+    return table.astype(dict.fromkeys(table.columns[2:], float)).round(5)
 
 
 def draw_inverted(inverted: Inverted) -> np.ndarray:
