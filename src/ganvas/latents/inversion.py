@@ -230,7 +230,8 @@ class Inverter:
         tried = ranked[:, :TRIED_ROWS]
         image, labels = np.repeat(np.arange(len(images)), tried.shape[1]), tried.ravel()
         labels = self.label_rows[labels]
-        mean, trial = self._mean(labels), options._replace(steps=TRIAL_STEPS, mix_labels=False)
+        steps = min(TRIAL_STEPS, options.steps)
+        mean, trial = self._mean(labels), options._replace(steps=steps, mix_labels=False)
         u = self._to_u(codes[image], mean, options)
         *_, losses = self._refine(images[image], u, labels, mean, trial)
         best = losses.reshape(tried.shape).argmin(axis=1)
