@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from ganvas.metrics import class_consistency
-from ganvas.metrics.class_consistency import blur_and_noise, predict_classes, train_classifier
+from ganvas.metrics.class_consistency import (
+    blur_and_noise,
+    predict_classes,
+    predict_labels,
+    train_classifier,
+    train_label_classifier,
+)
 
 
 def blobs(counts, dimensions=20, distance=3.0, seed=0):
@@ -85,3 +91,21 @@ def test_the_same_seed_draws_the_same_blur_and_noise(edges):
     first, same, other = (blur_and_noise(edges[:3], seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, same)
     assert (first != other).any()
+
+
+@pytest.mark.exhaustive
+def test_labels_are_classified_as_by_a_classifier_of_each():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(300, 5)).astype(np.float32)
+    # The values of the second label are of different frequencies, and hard to tell apart.
+    noise = rng.normal(size=300)
+    one = (features[:, 0] > 0).astype(int)
+    other = np.digitize(features[:, 1] + noise, [0.5, 1.5])
+    blocks = [slice(0, 2), slice(2, 5)]
+    positions = np.stack([one, 2 + other], axis=1)
+    joint = train_label_classifier(features, positions, blocks, seed=1)
+    predicted = predict_labels(joint, features, blocks)
+    assert (predicted[:, 0] == one).mean() > 0.97
+    # Weights begin with other random numbers, so predictions differ at the borders of classes.
+    alone = predict_classes(train_classifier(features, other, 3, seed=1), features)
+    assert (predicted[:, 1] - 2 == alone).mean() > 0.93

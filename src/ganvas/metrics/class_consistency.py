@@ -5,11 +5,11 @@ classifier is therefore also trained on blurred and noisy real images, see `blur
 it predict classes from image quality.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 from PIL import Image, ImageFilter
 
 from ganvas.arrays import Images, allocate
@@ -83,6 +83,74 @@ def train_classifier(
     batches = _sample_batches(features, labels, classes, seed)
     model.fit(batches, steps_per_epoch=STEPS, shuffle=False, verbose=0)
     return model
+
+
+def train_label_classifier(
+    features: np.ndarray, positions: np.ndarray, blocks: Sequence[slice], seed: int
+) -> keras.Model:
+    """Train a softmax classifier for each of several label columns, all at once.
+
+    Each is the one that `train_classifier` trains, on the same batches.
+
+    Args:
+        features: float32 of shape (n, d).
+        positions: Values of the columns as positions in a row of weights, int of shape (n, C).
+        blocks: Each column's block of such a row, one after the other, K positions in all.
+        seed: Random seed of weights and batches.
+
+    Returns:
+        A model from features (N, d) to logits (N, K).
+
+    Example:
+        >>> features = np.repeat(np.eye(4, dtype=np.float32), 20, axis=0)
+        >>> positions = np.repeat([[0, 2], [0, 3], [1, 2], [1, 3]], 20, axis=0)
+        >>> blocks = [slice(0, 2), slice(2, 4)]
+        >>> classifier = train_label_classifier(features, positions, blocks, seed=0)
+        >>> predict_labels(classifier, features[[0, 20]], blocks).tolist()
+        [[0, 2], [0, 3]]
+    """
+    keras.utils.set_random_seed(seed)
+    norm = layers.Normalization()
+    norm.adapt(features)
+    inputs = keras.Input(features.shape[1:], name="features")
+    regularizer = keras.regularizers.L2(WEIGHT_DECAY)
+    heads = [
+        layers.Dense(block.stop - block.start, kernel_regularizer=regularizer) for block in blocks
+    ]
+    x = norm(inputs)
+    logits = layers.Concatenate()([head(x) for head in heads])
+    model = keras.Model(inputs, logits, name="classifier")
+
+    def cross_entropy(weights: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
+        parts = [ops.log_softmax(logits[:, block]) for block in blocks]
+        return -ops.sum(weights * ops.concatenate(parts, axis=1), axis=1)
+
+    learning_rate = keras.optimizers.schedules.CosineDecay(3e-3, STEPS)
+    model.compile(keras.optimizers.Adam(learning_rate), cross_entropy)
+    batches = _sample_label_batches(features, positions, blocks, seed)
+    model.fit(batches, steps_per_epoch=STEPS, shuffle=False, verbose=0)
+    return model
+
+
+def _sample_label_batches(
+    features: np.ndarray, positions: np.ndarray, blocks: Sequence[slice], seed: int
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """Yield random batches of features, and rows with the weight of each value, without end."""
+    rng = np.random.default_rng(seed)
+    counts = np.bincount(positions.ravel(), minlength=blocks[-1].stop)
+    sizes = np.array([block.stop - block.start for block in blocks])
+    weights = len(positions) / (sizes * counts[positions])
+    targets = np.zeros((len(positions), blocks[-1].stop), np.float32)
+    np.put_along_axis(targets, positions, weights.astype(np.float32), axis=1)
+    while True:
+        rows = rng.integers(len(positions), size=BATCH)
+        yield features[rows], targets[rows]
+
+
+def predict_labels(model: keras.Model, features: np.ndarray, blocks: Sequence[slice]) -> np.ndarray:
+    """Predict the values (n, C) of features (n, d) as positions; see `train_label_classifier`."""
+    logits = model.predict(features, batch_size=1024, verbose=0)
+    return np.stack([x.start + logits[:, x].argmax(axis=1) for x in blocks], axis=1)
 
 
 def _sample_batches(

@@ -389,7 +389,9 @@ def _class_accuracy(
     from ganvas.metrics.class_consistency import (
         blur_and_noise,
         predict_classes,
+        predict_labels,
         train_classifier,
+        train_label_classifier,
     )
     from ganvas.metrics.feature_extractors import compute_features
 
@@ -414,17 +416,27 @@ def _class_accuracy(
         table.value_positions(x)
         for x in (labels[labeled], target_classes, validation_labels[known])
     )
-    by_label: dict[str, dict[str, Any]] = {}
-    for number, column in enumerate(table.columns):
-        classifier = train_classifier(
-            inputs, np.tile(trained[:, number] - column.first, 2), len(column.values), seed
-        )
-        predicted = predict_classes(classifier, features.generated) + column.first
-        entry = {"value": float(np.mean(predicted == targets[:, number])), "real": None}
-        if known.any():
-            predicted = predict_classes(classifier, features.validation[known]) + column.first
-            entry["real"] = float(np.mean(predicted == validated[:, number]))
-        by_label[column.column] = entry
+    if len(table.columns) == 1:
+        classifier = train_classifier(inputs, np.tile(trained[:, 0], 2), len(classes.names), seed)
+
+        def predict(vectors: np.ndarray) -> np.ndarray:
+            return predict_classes(classifier, vectors)[:, None]
+
+    else:
+        blocks = [column.positions for column in table.columns]
+        classifier = train_label_classifier(inputs, np.tile(trained, (2, 1)), blocks, seed)
+
+        def predict(vectors: np.ndarray) -> np.ndarray:
+            return predict_labels(classifier, vectors, blocks)
+
+    parts = {"value": (predict(features.generated) == targets).mean(axis=0)}
+    if known.any():
+        parts["real"] = (predict(features.validation[known]) == validated).mean(axis=0)
+    by_label: dict[str, dict[str, Any]] = {
+        column.column: {"value": None, "real": None}
+        | {key: float(shares[number]) for key, shares in parts.items()}
+        for number, column in enumerate(table.columns)
+    }
     what = f"{table.num_weights} classes of {classes.column}"
     if len(table.columns) > 1:
         lowest = min(by_label, key=lambda name: by_label[name]["value"])
@@ -432,10 +444,7 @@ def _class_accuracy(
             f"mean over {len(table.columns)} label columns with {table.num_weights} values, the "
             f"lowest {lowest} with {by_label[lowest]['value']:.3f}"
         )
-    means = {
-        key: float(np.mean([entry[key] for entry in by_label.values()]))
-        for key in ("value", *(["real"] if known.any() else []))
-    }
+    means = {key: float(shares.mean()) for key, shares in parts.items()}
     return metric_entry(
         "Class accuracy",
         means["value"],
