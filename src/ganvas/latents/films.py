@@ -82,15 +82,15 @@ def place_frames(
     if frames < least_frames(keyframes, loop, hold):
         raise ValueError(f"{frames} frames are too few for {keyframes} keyframes")
     ways = count_ways(keyframes, loop)
-    durations = np.ones(ways) if durations is None else np.asarray(durations, np.float64)
-    if durations.shape != (ways,) or not (durations > 0).all():
+    shares = _read_durations(durations, ways)
+    if shares.shape != (ways,) or not (shares > 0).all():
         raise ValueError(f"there must be {ways} durations above 0")
     if not ways:
         return np.zeros(frames)
     steps = frames - keyframes * hold - (not loop)
     # Where each way ends, in steps: at least one step each, and `steps` in all.
     numbers = np.arange(1, ways + 1)
-    ends = np.rint(np.cumsum(durations) / durations.sum() * steps).astype(int) - numbers
+    ends = np.rint(np.cumsum(shares) / shares.sum() * steps).astype(int) - numbers
     ends = np.maximum.accumulate(np.clip(ends, 0, steps - ways)) + numbers
     lengths = np.diff(ends, prepend=0)
     ease = EASINGS[easing]
@@ -98,6 +98,10 @@ def place_frames(
     for way, length in enumerate(lengths):
         parts += [np.full(hold, float(way)), way + ease(np.arange(length) / length)]
     return np.concatenate([*parts, np.full(0 if loop else 1 + hold, float(ways))])
+
+
+def _read_durations(durations: Sequence[float] | None, ways: int) -> np.ndarray:
+    return np.ones(ways) if durations is None else np.asarray(durations, np.float64)
 
 
 def count_ways(keyframes: int, loop: bool = False) -> int:
@@ -157,7 +161,7 @@ def _evaluate_spline(
     from scipy.interpolate import CubicSpline
 
     ways = count_ways(len(w), loop)
-    lengths = np.ones(ways) if durations is None else np.asarray(durations, np.float64)
+    lengths = _read_durations(durations, ways)
     times = np.concatenate([[0.0], np.cumsum(lengths)])
     points = np.concatenate([w, w[:1]]) if loop else w
     spline = CubicSpline(times, points, bc_type="periodic" if loop else "natural")
@@ -180,8 +184,8 @@ def _slerp_ways(
         rows = np.flatnonzero(starts == start)
         end, t = ends[rows[0]], shares[rows]
         # One arc for each vector: of StyleGAN2 those of each layer.
-        vectors = [offsets[x].reshape(-1, w.shape[-1]) for x in (start, end)]
-        arcs = slerp_at(*vectors, t).swapaxes(0, 1).reshape(len(rows), *w.shape[1:])
+        first, last = (offsets[x].reshape(-1, w.shape[-1]) for x in (start, end))
+        arcs = slerp_at(first, last, t).swapaxes(0, 1).reshape(len(rows), *w.shape[1:])
         weights = t.reshape(-1, *[1] * (w.ndim - 1))
         moved = (1 - weights) * centers[start] + weights * centers[end]
         found[rows] = arcs + moved.astype(np.float32)
