@@ -43,7 +43,7 @@ MAX_HELD, MAX_SMALL = 2**28, 2**19
 HOST_BITS = 64
 
 
-class _BusyError(Error):  # type: ignore[misc]
+class _BusyError(Error):
     """The bodies of other requests fill the memory that there is for them."""
 
     code = TOO_BUSY
@@ -91,7 +91,7 @@ class _Parser(HTTPRequestParser):
             if framing > MAX_FRAMING + len(self.body_rcv) // 4:
                 self.error = BadRequest("The body has more framing than content.")
                 self.completed = True
-        is_large = not self.completed and _body_length(self) > MAX_SMALL  # type: ignore[has-type]
+        is_large = not self.completed and _body_length(self) > MAX_SMALL
         if is_large and self.adj.held_bytes() > MAX_HELD:
             self.error = _BusyError("Other uploads fill the memory.")
             self.completed = True
@@ -307,7 +307,7 @@ def create_server(application: Callable[..., Any], **options: Any) -> Server | M
         Server(application, sockets, dispatcher=threads, adj=settings, sockinfo=info)
         for info in settings.listen
     ]
-    settings.held_bytes = lambda: sum(  # type: ignore[attr-defined]
+    settings.held_bytes = lambda: sum(
         connection.held_bytes
         for server in servers
         for connection in list(server.active_channels.values())

@@ -38,6 +38,8 @@ MAX_UPLOADS = 4
 # Seconds that a request waits until its model is prepared, and that its latent may take to find:
 # together with the wait for the others less than proxies wait.
 PREPARATION_SECONDS, INVERSION_SECONDS = 25, 30
+# Seconds without the lock between parts of long work: whoever waits for it gets it then.
+PAUSE = 0.02
 # Bytes of a file of an encoder.
 MAX_ENCODER = 2**28
 # Generated images with whose distances those of uploads are compared.
@@ -124,6 +126,8 @@ class ImageInverter:
         self._data = data
         # Counts the uploads that are decoded, wait or whose latents are found.
         self._slots = threading.BoundedSemaphore(MAX_UPLOADS)
+        # Decoding takes up to half a gigabyte.
+        self._decoding = threading.Lock()
         # Held while a latent is found, and while it is looked up whether a task has begun.
         self._lock, self._starting = threading.Lock(), threading.Lock()
         # Models are prepared one after the other, and their collections encoded.
@@ -154,7 +158,8 @@ class ImageInverter:
         """
         with acquire(self._slots, 0, BusyError):
             label = model.class_index(class_name)
-            image = decode_content(content, model.image_shape, formats=FORMATS, most=MAX_PIXELS)
+            with acquire(self._decoding, TIMEOUT, RequestTimeoutError):
+                image = decode_content(content, model.image_shape, formats=FORMATS, most=MAX_PIXELS)
             prepared = self._prepare(model)
             steps = _limit_steps(prepared, steps)
             has_labels = class_name is not None or not model.label_columns
@@ -228,6 +233,7 @@ class ImageInverter:
             # Uploads take their turns between batches.
             with self._lock:
                 codes.append(_code(encode(encoder, images)))
+            time.sleep(PAUSE)
         return positions, np.concatenate(codes)
 
     def _prepare(self, model: LoadedModel) -> _Prepared:
@@ -279,6 +285,7 @@ class ImageInverter:
                         images[[max(row, 0)]], labels[[max(row, 0)]], STEPS if row >= 0 else 1
                     )
                     seconds = time.perf_counter() - start
+                time.sleep(PAUSE)
                 if row >= 0:
                     distances.append((found.pixel_distances[0], found.feature_distances[0]))
         except MemoryError:

@@ -46,7 +46,7 @@ ERRORS = {
     "405": "The address does not accept this method.",
     "413": "The body is too large.",
     "429": "Too many requests are pending; Retry-After holds the seconds to wait.",
-    "503": "It took too long.",
+    "503": "It took too long, or a model is being prepared; Retry-After as with 429.",
 }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import IO, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -235,7 +235,7 @@ def open_image(models: ModelStore, content: bytes) -> tuple[LoadedModel, Point]:
             "The image can't be opened: it is a grid, whose images are files of their own in the "
             "gallery."
         )
-    fields = {key: texts[key] for key in ("model", "version") if key in texts}
+    fields: dict[str, Any] = {key: texts[key] for key in ("model", "version") if key in texts}
     fields["point"] = {
         key: _read_number(texts[key]) if key in ("seed", "number", "truncation") else texts[key]
         for key in _point_fields(texts)

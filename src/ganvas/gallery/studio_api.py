@@ -104,10 +104,14 @@ def _read_points(model: LoadedModel, content: bytes, query: ArrayRequest) -> lis
         raise InvalidRequestError(f"The file in the field 'latents' can't be used: {error}.") from (
             error
         )
-    shared = {"class_name": query.class_name, "weights": query.weights}
     return [
         Point.model_construct(
-            {"w"}, **shared, truncation=query.truncation, **({"w": row} if is_w else {"z": row})
+            {query.space},
+            w=row if is_w else None,
+            z=None if is_w else row,
+            class_name=query.class_name,
+            weights=query.weights,
+            truncation=query.truncation,
         )
         for row in values
     ]

@@ -78,24 +78,35 @@ def _to_array(value: list[Any]) -> np.ndarray:
     return array
 
 
-def _numbers(description: str) -> Any:
+def _numbers(description: str) -> WithJsonSchema:
     kinds = [{"type": "string"}, {"type": "array", "minItems": 1}, {"type": "null"}]
-    schema = {"anyOf": kinds, "default": None, "description": description}
-    return Annotated[Any, BeforeValidator(parse_numbers), WithJsonSchema(schema)]
+    return WithJsonSchema({"anyOf": kinds, "default": None, "description": description})
 
 
-Z = _numbers(
-    "Latent (Z): a list of numbers, or base64url of little-endian float32. In place of seed and "
-    "number."
-)
-W = _numbers(
-    "Intermediate latent, of the shape that /api/models lists as w: nested lists, or base64url of "
-    "little-endian float32. In place of seed and number."
-)
-Weights = _numbers(
-    "Weights of the classes (K), 0 or more, in place of a class; of several labels those of each "
-    "label one after the other. They are scaled to the sum 1."
-)
+Z = Annotated[
+    Any,
+    BeforeValidator(parse_numbers),
+    _numbers(
+        "Latent (Z): a list of numbers, or base64url of little-endian float32. In place of seed "
+        "and number."
+    ),
+]
+W = Annotated[
+    Any,
+    BeforeValidator(parse_numbers),
+    _numbers(
+        "Intermediate latent, of the shape that /api/models lists as w: nested lists, or base64url "
+        "of little-endian float32. In place of seed and number."
+    ),
+]
+Weights = Annotated[
+    Any,
+    BeforeValidator(parse_numbers),
+    _numbers(
+        "Weights of the classes (K), 0 or more, in place of a class; of several labels those of "
+        "each label one after the other. They are scaled to the sum 1."
+    ),
+]
 
 
 class Point(StrictSchema):
