@@ -28,7 +28,7 @@ from ganvas.latents.fit_encoder import fit_encoder
 from ganvas.latents.inversion import STEPS, Inverter
 from ganvas.networks.image_encoder import ImageEncoder, encode, encoding_batch, from_arrays
 from ganvas.networks.latent_spaces import w_shape
-from ganvas.networks.sampling import cycle_classes, generate_images, sample_latents
+from ganvas.networks.sampling import generate_images, sample_latents
 from ganvas.saved_arrays import read_arrays
 
 logger = logging.getLogger(__name__)
@@ -273,21 +273,22 @@ class ImageInverter:
             blocks = [len(column.values) for column in model.label_columns]
             inverter = Inverter(model.generator, encoder, rows, blocks or None)
             latents = sample_latents(model.generator, REFERENCES, seed=0)
-            labels = cycle_classes(model.generator, REFERENCES)
+            labels = np.zeros((REFERENCES, 0), np.float32)
+            if rows is not None:
+                labels = rows[np.arange(REFERENCES) % len(rows)]
             images = generate_images(model.generator, latents, labels)
+            with self._lock:
+                # The first call compiles the steps, also those that find the class.
+                inverter.invert(images[:1], None, 1)
             seconds, distances = 0.0, []
-            for row in range(-1, REFERENCES):
+            for row in range(REFERENCES):
+                time.sleep(PAUSE)
                 # One by one as uploads are, which take their turns between them.
                 with self._lock:
                     start = time.perf_counter()
-                    # The first call compiles the step.
-                    found = inverter.invert(
-                        images[[max(row, 0)]], labels[[max(row, 0)]], STEPS if row >= 0 else 1
-                    )
+                    found = inverter.invert(images[[row]], labels[[row]], STEPS)
                     seconds = time.perf_counter() - start
-                time.sleep(PAUSE)
-                if row >= 0:
-                    distances.append((found.pixel_distances[0], found.feature_distances[0]))
+                distances.append((found.pixel_distances[0], found.feature_distances[0]))
         except MemoryError:
             raise
         except GanvasError as error:
