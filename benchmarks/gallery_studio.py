@@ -88,8 +88,10 @@ def run_gallery(project: str) -> Iterator[subprocess.Popen]:
     try:
         wait_for_server(server)
         image = generate_image(0)
-        while send("invert", 0, image) == 503:
+        while (status := send("invert", 0, image)) == 503:
             time.sleep(5)
+        if status != 200:
+            raise SystemExit(f"The model can't be prepared for uploads: status {status}.")
         yield server
     finally:
         server.terminate()

@@ -160,8 +160,9 @@ class BatchedGenerator:
                     while not job.result.done():
                         self._run(self._next_jobs())
             except RequestTimeoutError:
-                job.result.cancel()
-                raise
+                # Unless another request has computed it, or does so now.
+                if job.result.cancel():
+                    raise
         return job.result.result()
 
     def _next_jobs(self) -> list[_Job]:
