@@ -1,6 +1,13 @@
 "use strict";
 // Sends the requests of the API page's forms and shows the responses.
 
+// Names of files that are offered for download, by the media type of the response.
+const FILES = {
+  "application/zip": "images.zip",
+  "application/octet-stream": "latents.npy",
+  "video/mp4": "film.mp4",
+};
+
 function buildRequest(form) {
   const { method, path, body } = form.dataset;
   if (body === "json") {
@@ -32,12 +39,13 @@ async function showBody(response) {
     image.alt = "Response";
     return image;
   }
-  if (type.startsWith("application/zip")) {
+  const name = FILES[type.split(";")[0]];
+  if (name) {
     const link = document.createElement("a");
     const blob = await response.blob();
     link.href = URL.createObjectURL(blob);
-    link.download = "images.zip";
-    link.textContent = `images.zip, ${Math.ceil(blob.size / 1024)} KB`;
+    link.download = name;
+    link.textContent = `${name}, ${Math.ceil(blob.size / 1024)} KB`;
     return link;
   }
   const text = document.createElement("pre");
