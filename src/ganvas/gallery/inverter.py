@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ganvas.errors import GanvasError
-from ganvas.gallery.batching import TIMEOUT, BusyError, RequestTimeoutError, acquire
+from ganvas.gallery.batching import BusyError, acquire
 from ganvas.gallery.data_files import read_start
 from ganvas.gallery.discriminator_scores import FORMATS, MAX_PIXELS
 from ganvas.gallery.model_store import LoadedModel, NotFoundError
@@ -35,9 +35,9 @@ logger = logging.getLogger(__name__)
 
 # Uploads that wait or whose latents are found, one after the other.
 MAX_UPLOADS = 4
-# Seconds that a request waits until its model is prepared, and that its latent may take to find:
-# together with the wait for the others less than proxies wait.
-PREPARATION_SECONDS, INVERSION_SECONDS = 25, 30
+# Seconds that a request waits until its model is prepared, that it waits for other uploads, and
+# that its latent may take to find: the last two together are less than proxies wait.
+PREPARATION_SECONDS, WAIT_SECONDS, INVERSION_SECONDS = 25, 20, 30
 # Seconds without the lock between parts of long work: whoever waits for it gets it then.
 PAUSE = 0.02
 # Bytes of a file of an encoder.
@@ -149,8 +149,7 @@ class ImageInverter:
             steps: Steps of refinement; None: the default, or fewer where these take too long.
 
         Raises:
-            BusyError: Too many uploads are pending.
-            RequestTimeoutError: The other uploads took too long.
+            BusyError: Too many uploads are pending, or took too long.
             PreparingError: The model's encoder is being fitted: try again later.
             Rejection: The file is not a readable image.
             InvalidRequestError: So many steps would take too long here.
@@ -158,13 +157,13 @@ class ImageInverter:
         """
         with acquire(self._slots, 0, BusyError):
             label = model.class_index(class_name)
-            with acquire(self._decoding, TIMEOUT, RequestTimeoutError):
+            with acquire(self._decoding, WAIT_SECONDS, BusyError):
                 image = decode_content(content, model.image_shape, formats=FORMATS, most=MAX_PIXELS)
             prepared = self._prepare(model)
             steps = _limit_steps(prepared, steps)
             has_labels = class_name is not None or not model.label_columns
             labels = model.one_hot(np.array([label])) if has_labels else None
-            with acquire(self._lock, TIMEOUT, RequestTimeoutError):
+            with acquire(self._lock, WAIT_SECONDS, BusyError):
                 found = prepared.inverter.invert(image[None], labels, steps)
             neighbors = tuple(self.find_neighbors(model, image))
         weights = found.labels[0]

@@ -209,7 +209,7 @@ class FilmRequest(ModelRequest):
     seconds: float = Field(4.0, gt=0, le=MAX_SECONDS, description="Duration.")
     fps: Annotated[
         int,
-        Field(ge=1, le=MAX_FPS, description="Frames a second, of WebP and GIF at most 50."),
+        Field(ge=1, le=MAX_FPS, description="Frames a second, of GIF at most 50."),
         INTEGRAL,
     ] = 24
     loop: bool = Field(False, description="Whether the film returns to the first keyframe.")
