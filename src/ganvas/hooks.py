@@ -236,7 +236,9 @@ class LockHooks:
                 "films",
                 "exported",
                 "inverted_latents",
+                "direction_strips",
             )
+            # Folders of configuration of earlier versions lack some.
             if name in conf_catalog
         }
 
@@ -261,6 +263,9 @@ class LockHooks:
             self._lock(self._paths["samples"], "writes to")
         if "film" in stages:
             self._lock(self._paths["films"], "writes to")
+        if "directions" in stages:
+            # Of two runs at once, the second would lose the directions of the first.
+            self._lock(self._paths["direction_strips"], "writes to")
         if "export" in stages:
             self._lock(self._paths["exported"], "writes to")
         if "invert" in stages:

@@ -3,6 +3,7 @@
 from kedro.pipeline import Pipeline
 
 from ganvas.pipelines.compare.pipeline import create_pipeline as create_compare
+from ganvas.pipelines.directions.pipeline import create_pipeline as create_directions
 from ganvas.pipelines.evaluate.pipeline import create_pipeline as create_evaluate
 from ganvas.pipelines.evaluate_images.pipeline import create_pipeline as create_evaluate_images
 from ganvas.pipelines.export.pipeline import create_pipeline as create_export
@@ -24,6 +25,7 @@ STAGES = {
     "report": create_report,
     "sample": create_sample,
     "film": create_film,
+    "directions": create_directions,
     "export": create_export,
     "invert": create_invert,
     "evaluate_images": create_evaluate_images,

@@ -7,6 +7,7 @@ from pydantic import model_validator
 from ganvas.base_params import Params
 from ganvas.image_shape import check_network_size
 from ganvas.networks import NETWORKS, NetworkParams
+from ganvas.pipelines.directions.params import DirectionsParams
 from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.pipelines.export.params import ExportParams
 from ganvas.pipelines.fetch.params import FetchParams
@@ -36,6 +37,7 @@ class ProjectParams(Params):
     sample: SampleParams
     # Folders of configuration of earlier versions lack it.
     film: FilmParams = FilmParams()
+    directions: DirectionsParams = DirectionsParams()
     export: ExportParams
     # Folders of configuration of earlier versions lack it.
     invert: InvertParams = InvertParams()

@@ -1,0 +1,1 @@
+"""Directions pipeline: directions in a saved generator's latent space."""
