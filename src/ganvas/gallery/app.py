@@ -13,6 +13,7 @@ from werkzeug.exceptions import BadHost, HTTPException, SecurityError
 from ganvas.gallery.api import api
 from ganvas.gallery.batching import BusyError, RequestTimeoutError
 from ganvas.gallery.discriminator_scores import DiscriminatorScorer
+from ganvas.gallery.film_pages import film_pages
 from ganvas.gallery.game import Game
 from ganvas.gallery.headers import add_security_headers
 from ganvas.gallery.inverter import ImageInverter, PreparingError
@@ -29,6 +30,7 @@ from ganvas.gallery.request_checks import (
 )
 from ganvas.gallery.services import EXTENSION, Services
 from ganvas.gallery.studio_api import studio_api
+from ganvas.gallery.studio_pages import studio_pages
 from ganvas.ingestion.rejection import Rejection
 
 # Seconds after which a client may try again, by status.
@@ -111,6 +113,8 @@ def create_app(
     app.register_blueprint(api)
     app.register_blueprint(studio_api)
     app.register_blueprint(pages)
+    app.register_blueprint(studio_pages)
+    app.register_blueprint(film_pages)
     app.before_request(check_request)
     app.after_request(add_security_headers)
     # All pages say which models are left out.

@@ -13,11 +13,13 @@ from ganvas.gallery.services import services
 from ganvas.visualization.image_cells import data_uri
 
 Query = TypeVar("Query", bound=ModelRequest)
+Fields = list[tuple[str, str]]
 
 
 def read_fields() -> list[tuple[str, str]]:
-    """Return the query string without the empty fields of a form."""
-    return [(name, value) for name, value in request.args.items(multi=True) if value]
+    """Return the form that was sent, or the query string, without empty fields."""
+    fields = request.form if request.method == "POST" else request.args
+    return [(name, value) for name, value in fields.items(multi=True) if value]
 
 
 def load_requested_model(
@@ -49,3 +51,19 @@ def to_data_uris(generated: generation.GeneratedImages) -> list[str]:
     """Return the images as PNG files with their metadata, each as a data URI."""
     images = zip(generated.images, generated.metadata, strict=True)
     return [data_uri(encode_png(image, metadata), "png") for image, metadata in images]
+
+
+def load_named_model(fields: Fields) -> tuple[LoadedModel, ModelRequest]:
+    """Load the model that some of a page\'s fields name."""
+    named = [pair for pair in fields if pair[0] in ModelRequest.model_fields]
+    return load_requested_model(ModelRequest, named)
+
+
+def exact_fields(model: LoadedModel) -> Fields:
+    """Return the fields of a model and its version, for links whose images stay the same."""
+    return [("model", model.saved.name), ("version", model.saved.version)]
+
+
+def file_name(model: LoadedModel) -> str:
+    """Return the beginning of the names of a model\'s files."""
+    return model.saved.name.replace("/", "-")

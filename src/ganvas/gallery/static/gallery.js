@@ -54,16 +54,18 @@ for (const button of document.querySelectorAll("[data-busy]")) {
   window.addEventListener("pageshow", () => { button.textContent = text; });
 }
 
-// An interpolation needs exactly two selected images.
+// Each button of the selection needs some number of selected images.
 for (const form of document.querySelectorAll("[data-selection]")) {
-  const button = form.querySelector(".selection button");
+  const buttons = [...form.querySelectorAll(".selection button")];
   const count = form.querySelector("[data-count]");
   const update = () => {
     const selected = form.querySelectorAll("input[name=pick]:checked").length;
-    button.disabled = selected !== 2;
+    for (const button of buttons) {
+      button.disabled = selected < Number(button.dataset.least) || selected > Number(button.dataset.most);
+    }
     // Without a selection, the bar would cover images for nothing.
-    button.closest(".selection").classList.toggle("idle", !selected);
-    count.textContent = `${selected} selected` + (selected > 2 ? ", deselect all but two" : "");
+    form.querySelector(".selection").classList.toggle("idle", !selected);
+    count.textContent = `${selected} selected`;
   };
   form.addEventListener("change", update);
   // After the Back button, the browser restores the selection.
