@@ -1,10 +1,12 @@
 """A project with two tiny trained models, and the gallery over it."""
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -14,8 +16,10 @@ from browsers import start_browser
 from ganvas.gallery.app import create_app
 from ganvas.gallery.connections import create_server
 from ganvas.gallery.model_store import ModelStore
+from ganvas.label_columns import make_table, write_class_list
+from ganvas.latents.directions import Direction, to_arrays
 from projects import make_project, run_kedro
-from shaped_models import SHAPES, save_model
+from shaped_models import LATENT, SHAPES, build_discriminator, save_model, save_networks
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +64,43 @@ def shaped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Flask, dict[str, k
     models = data / "06_models"
     generators = {name: save_model(models, name, shape) for name, shape in SHAPES.items()}
     return create_app(ModelStore(models), data), generators
+
+
+@pytest.fixture(scope="session")
+def studio_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a generator of disks, and directions that change their colors."""
+    data = tmp_path_factory.mktemp("studio")
+    save_model(data / "06_models", "disks/dcgan", (64, 64, 3))
+    vectors = np.eye(LATENT, dtype=np.float32)
+    arrays = to_arrays(
+        [
+            Direction("Color", "supervised", vectors[0], -2, 3, 0.25, {"attribute": "brightness"}),
+            Direction("Other color", "ganspace", vectors[1], -2.13, 2.2, 0.5, {}),
+        ]
+    )
+    version = "2026-01-01T00.00.00.000Z"
+    file = data / "06_models/disks/dcgan/directions.npz" / version / "directions.npz"
+    file.parent.mkdir(parents=True)
+    np.savez(file, **arrays)
+    _save_labeled(data / "06_models")
+    return data
+
+
+def _save_labeled(models: Path) -> None:
+    """Save a generator of two label columns, whose images are levels of their weights."""
+    latent, labels = keras.Input((2,), name="latent"), keras.Input((5,), name="classes")
+    x = keras.layers.Dense(3, activation="tanh", kernel_initializer="orthogonal")(labels)
+    y = keras.layers.Dense(3, kernel_initializer="orthogonal")(latent)
+    x = keras.layers.Reshape((1, 1, 3))(x + 0.1 * y)
+    images = keras.layers.UpSampling2D(16)(x)
+    discriminator = build_discriminator((16, 16, 3))
+    save_networks(models, "faces/dcgan", keras.Model([latent, labels], images), discriminator)
+    table = make_table(
+        [("Smiling", ["no", "yes"]), ("Hair", ["black", "blond", "red"])],
+        np.array([[0, 1], [1, 2]]),
+    )
+    (file,) = models.glob("faces/dcgan/class_list.json/*/class_list.json")
+    file.write_text(json.dumps(write_class_list(table)))
 
 
 @pytest.fixture
