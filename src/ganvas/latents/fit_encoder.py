@@ -102,9 +102,13 @@ def fit_projection(blocks: list[np.ndarray], w: np.ndarray) -> FeatureProjection
         len(w),
         100 * max(0.0, 1 + model.best_score_ / w.var(axis=0).mean()),
     )
-    matrix, offset = model.coef_.T, model.intercept_
-    arrays = [x.astype(np.float32) for x in (means, scales)]
-    return FeatureProjection(*arrays, counts, matrix.astype(np.float32), offset.astype(np.float32))
+    return FeatureProjection(
+        means.astype(np.float32),
+        scales,
+        counts,
+        model.coef_.T.astype(np.float32),
+        model.intercept_.astype(np.float32),
+    )
 
 
 def choose_upscale(height: int, width: int) -> float:

@@ -312,20 +312,14 @@ class Inverter:
         parts = []
         for start in range(0, len(images), size):
             batch = [x[start : start + size] for x in arrays]
-            padded = [pad_rows(x, size) for x in batch]
-            refined = self._refine_padded(*padded, options)
+            refined = self._refine_padded([pad_rows(x, size) for x in batch], options)
             parts.append([x[: len(batch[0])] for x in refined])
-        refined, found, losses = (np.concatenate(x) for x in zip(*parts, strict=True))
-        return refined, found, losses
+        found_u, found_labels, losses = (np.concatenate(x) for x in zip(*parts, strict=True))
+        return found_u, found_labels, losses
 
-    def _refine_padded(
-        self,
-        images: np.ndarray,
-        u: np.ndarray,
-        labels: np.ndarray,
-        mean: np.ndarray,
-        options: "_Options",
-    ) -> list[np.ndarray]:
+    def _refine_padded(self, arrays: list[np.ndarray], options: "_Options") -> list[np.ndarray]:
+        """Refine a batch of a whole size; see `_refine`."""
+        images, u, labels, mean = arrays
         if not options.steps:
             return [u, labels, np.zeros(len(u), np.float32)]
         size, mixes = len(images), options.mix_labels and self._takes_labels

@@ -186,9 +186,11 @@ def from_arrays(arrays: dict[str, np.ndarray]) -> ImageEncoder:
             tuple(arrays["image_shape"].tolist()),
             tuple(arrays["w_shape"].tolist()),
             FeatureProjection(
-                *(arrays[name].astype(np.float32) for name in ("means", "scales")),
+                arrays["means"].astype(np.float32),
+                arrays["scales"].astype(np.float32),
                 arrays["counts"].astype(int),
-                *(arrays[name].astype(np.float32) for name in ("matrix", "offset")),
+                arrays["matrix"].astype(np.float32),
+                arrays["offset"].astype(np.float32),
             ),
         )
     except (KeyError, TypeError, AttributeError) as error:
