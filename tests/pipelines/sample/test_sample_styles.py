@@ -13,10 +13,11 @@ from ganvas.networks.styles import (
     mean_style,
     mix_styles,
     repeat_styles,
+    select_layers,
     synthesize,
     truncate,
 )
-from ganvas.pipelines.sample.nodes import generate_samples, make_samples_grid, select_layers
+from ganvas.pipelines.sample.nodes import generate_samples, make_samples_grid
 from ganvas.pipelines.sample.params import SampleParams
 from ganvas.visualization.image_tables import split_style_mixing
 from shaped_models import build_generator
