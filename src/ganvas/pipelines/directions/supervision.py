@@ -32,7 +32,7 @@ from ganvas.pipelines.directions.params import DirectionsParams, as_list
 logger = logging.getLogger(__name__)
 
 # Real images whose features a label is learned from at most.
-MAX_REAL = 3000
+MAX_REAL = 2000
 # Generated images that a model of a label, which needs their features, is applied to at most.
 MAX_LABELED = 2048
 
