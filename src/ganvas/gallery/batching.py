@@ -16,8 +16,13 @@ from ganvas.latents.truncation import map_truncated, truncate_w
 from ganvas.networks.batches import BATCH, batch_size
 from ganvas.networks.gan_networks import is_style_based
 from ganvas.networks.latent_spaces import generate_from_w, mean_w
-from ganvas.networks.sampling import ClassMeans, generate_images
-from ganvas.networks.styles import class_mean_styles, mean_styles, mean_styles_by_row
+from ganvas.networks.sampling import generate_images
+from ganvas.networks.styles import (
+    ClassMeans,
+    class_mean_styles,
+    mean_styles,
+    mean_styles_by_row,
+)
 
 # Pending requests; at 64 images each, several seconds of work on two CPU cores.
 MAX_PENDING = 24
@@ -228,6 +233,6 @@ class BatchedGenerator:
         find = mean_styles_by_row if self._by_row else class_mean_styles
         return find(self._generator)
 
-    def _find_class_means(self, psi: np.ndarray) -> np.ndarray | None:
+    def _find_class_means(self, psi: np.ndarray) -> ClassMeans | None:
         needed = is_style_based(self._generator) and (psi != 1).any()
         return self._class_means if needed else None

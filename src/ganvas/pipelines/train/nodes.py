@@ -30,6 +30,7 @@ from ganvas.keras_types import Model
 from ganvas.label_columns import ClassTable, write_class_list
 from ganvas.memory_limit import read_memory_limit
 from ganvas.networks import NETWORKS, NetworkParams, build
+from ganvas.networks.config import ProjectedParams
 from ganvas.pipelines.ingest.params import IngestParams
 from ganvas.pipelines.train.params import (
     SWEEP_VALUES,
@@ -133,7 +134,9 @@ def make_encoder(network: NetworkParams, result: TrainingResult, data: TrainingS
 
     if result.projection is None:
         return {}
-    backbone, upscale = network.chosen.backbone, network.chosen.input_upscale
+    chosen = network.chosen
+    assert isinstance(chosen, ProjectedParams), "others have no anchors"
+    backbone, upscale = chosen.backbone, chosen.input_upscale
     shape, latent = data.images.shape[1:], w_shape(result.generator)
     return to_arrays(ImageEncoder(backbone, upscale, shape, latent, result.projection))
 
