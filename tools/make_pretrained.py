@@ -1,11 +1,14 @@
 """Package the generator of a finished default run as the gallery's pretrained sample generator.
 
     kedro run --params=train.seed=0
+    kedro run --pipelines=directions \\
+        '--params=directions.measure=[brightness,contrast,saturation,warmth,sharpness,top_brightness]'
     python tools/make_pretrained.py [--project .]
 
 Reads the newest default run on the sample collection below the project's data, and replaces
-src/ganvas/pretrained/sample: the generator (EMA weights), its classes and encoder, the training
-summary, the model card, and manifest.json with the run's version and the SHA-256 of each file.
+src/ganvas/pretrained/sample: the generator (EMA weights), its classes, encoder and
+directions, the training summary, the model card, and manifest.json with the run's version and the
+SHA-256 of each file.
 
 The weights are rounded to three of their four bytes and compressed, which makes the file about a
 third smaller. The script fails if any of its images then differs by more than one of 255 levels.
@@ -44,6 +47,8 @@ def main() -> None:
     if not generators or not (models / "model_card.md").is_file():
         raise SystemExit(f"There is no finished default run in {project}: run `kedro run` there.")
     version = generators[-1].parent.name
+    if not (models / f"directions.npz/{version}/directions.npz").is_file():
+        raise SystemExit(f"{models} has no directions of version {version}: find them first.")
     training = json.loads((reports / "training.json").read_text())
     generator = keras.models.load_model(generators[-1], compile=False)
     content = compress_weights(generators[-1])
@@ -52,6 +57,7 @@ def main() -> None:
     sources = {
         "class_list.json": models / f"class_list.json/{version}/class_list.json",
         "encoder.npz": models / f"encoder.npz/{version}/encoder.npz",
+        "directions.npz": models / f"directions.npz/{version}/directions.npz",
         "training.json": reports / "training.json",
         # The card of this generator: a run writes it last, with the images that it shows.
         **{file.name: file for file in [models / "model_card.md", *models.glob("*.png")]},
