@@ -8,7 +8,8 @@ import pytest
 from keras import layers
 
 from ganvas.networks import latent_prior
-from ganvas.networks.latent_prior import LatentPrior, add_prior, remove_prior
+from ganvas.networks.gan_networks import remove_prior
+from ganvas.networks.latent_prior import LatentPrior, add_prior
 from ganvas.networks.self_modulated import build_self_modulated
 
 LATENT, NOISE, STEPS = 32, 0.3, 8

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from ganvas.errors import GanvasError
-from ganvas.networks.gan_networks import GanNetworks
-from ganvas.networks.latent_prior import LatentPrior, add_prior, remove_prior
+from ganvas.networks.gan_networks import GanNetworks, remove_prior
+from ganvas.networks.latent_prior import LatentPrior, add_prior
 from ganvas.training.augmentation import augment
 from ganvas.training.config import LossParams, TrainParams
 from ganvas.training.gan import GAN

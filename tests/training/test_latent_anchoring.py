@@ -9,8 +9,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from ganvas.networks.gan_networks import GanNetworks
-from ganvas.networks.latent_prior import remove_prior
+from ganvas.networks.gan_networks import GanNetworks, remove_prior
 from ganvas.training.adversary import Adversary
 from ganvas.training.augmentation import augment_alike
 from ganvas.training.checkpoints import CheckpointStore

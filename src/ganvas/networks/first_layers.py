@@ -14,8 +14,7 @@ import numpy as np
 from ganvas.errors import GanvasError
 from ganvas.keras_types import Model
 from ganvas.networks.batches import as_inputs, batch_size, pad_rows
-from ganvas.networks.gan_networks import is_style_based
-from ganvas.networks.latent_prior import remove_prior
+from ganvas.networks.gan_networks import is_style_based, remove_prior
 from ganvas.networks.latent_spaces import w_shape
 
 # Layers with weights whose outputs are affine functions of their inputs.

@@ -46,6 +46,16 @@ class GanNetworks(NamedTuple):
     training_generator: Model | None = None
 
 
+# Name of the layer whose output is the latents of a prior, see `ganvas.networks.latent_prior`.
+PRIOR_OUTPUT = "prior_scale"
+
+
+def remove_prior(generator: Model) -> Model:
+    """Return the generator within one made by `latent_prior.add_prior`; any other one unchanged."""
+    nested = [layer for layer in generator.layers if hasattr(layer, "layers")]
+    return nested[0] if [layer.name for layer in nested] == [generator.name] else generator
+
+
 def has_pretrained_backbone(discriminator: Model) -> bool:
     """Return whether a discriminator consists of `backbone` and `heads`; see `GanNetworks`."""
     return "backbone" in {layer.name for layer in discriminator.layers}

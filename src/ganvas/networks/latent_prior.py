@@ -19,12 +19,12 @@ import keras
 import numpy as np
 from keras import KerasTensor, layers, ops
 
+from ganvas.networks.gan_networks import PRIOR_OUTPUT
+
 # With 8 steps the deviation around an anchor is about 5 % larger than the exact flow's.
 STEPS = 8
 # Anchors saved with a generator; more would only make its file larger.
 MAX_ANCHORS = 4096
-# Name of the layer whose output is a prior's latents.
-PRIOR_OUTPUT = "prior_scale"
 # Keeps the logarithm of a class weight of 0 finite.
 EPSILON = 1e-30
 
@@ -139,12 +139,6 @@ def add_prior(generator: keras.Model, prior: LatentPrior) -> keras.Model:
     latents = _map_latents(_limit_anchors(prior), *inputs)
     images = generator([latents, *inputs[1:]] if inputs[1:] else latents)
     return keras.Model(inputs if inputs[1:] else inputs[0], images, name=generator.name)
-
-
-def remove_prior(generator: keras.Model) -> keras.Model:
-    """Return the generator within one made by `add_prior`; any other generator unchanged."""
-    nested = [layer for layer in generator.layers if isinstance(layer, keras.Model)]
-    return nested[0] if [layer.name for layer in nested] == [generator.name] else generator
 
 
 def _limit_anchors(prior: LatentPrior) -> LatentPrior:

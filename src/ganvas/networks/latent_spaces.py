@@ -22,8 +22,7 @@ import numpy as np
 
 from ganvas.keras_types import Model
 from ganvas.networks.batches import as_inputs, batch_size, join_batches, pad_rows, to_uint8
-from ganvas.networks.gan_networks import is_style_based
-from ganvas.networks.latent_prior import PRIOR_OUTPUT, remove_prior
+from ganvas.networks.gan_networks import PRIOR_OUTPUT, is_style_based, remove_prior
 from ganvas.networks.styles import (
     MEAN_LATENTS,
     count_layers,

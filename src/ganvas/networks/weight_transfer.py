@@ -9,7 +9,7 @@ import numpy as np
 
 from ganvas.errors import GanvasError
 from ganvas.model_versions import newest_version
-from ganvas.networks.latent_prior import remove_prior
+from ganvas.networks.gan_networks import remove_prior
 from ganvas.networks.stylegan2_transfer import copy_named_weights, has_named_weights
 
 logger = logging.getLogger(__name__)
