@@ -23,7 +23,7 @@ RUN = re.compile(r"\bkedro run\b[^#\n]*")
 STAGES = "|".join(ProjectParams.model_fields)
 KEY = re.compile(rf"(?:{STAGES})(?:\.[a-z_0-9]+)+")
 # Names of files and nodes, which look like keys.
-NOT_KEYS = re.compile(r".*\.(?:html|json|npz|py|train_gan)")
+NOT_KEYS = re.compile(r".*\.(?:html|json|npz|py|train_gan|webp)")
 PIPELINES = register_pipelines()
 NODE_OPTIONS = {"nodes", "from-nodes", "to-nodes"}
 

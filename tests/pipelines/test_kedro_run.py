@@ -14,7 +14,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ganvas.networks import NetworkParams, build
-from ganvas.networks.latent_prior import remove_prior
+from ganvas.networks.gan_networks import remove_prior
 from ganvas.training.gan import SCORES
 
 MODELS = "data/06_models/sample/dcgan"
@@ -462,8 +462,11 @@ def test_a_wrong_parameter_stops_the_run_before_any_work(project, kedro_run, par
 @pytest.mark.parametrize(
     ("option", "texts"),
     [
-        ("--pipelines=tarin", ["no pipeline 'tarin'", "--pipelines takes compare, evaluate, "]),
-        ("--pipeline=tarin", ["no pipeline 'tarin'", "ingest, report, sample, select, train."]),
+        ("--pipelines=tarin", ["no pipeline 'tarin'", "--pipelines takes compare, directions, "]),
+        (
+            "--pipeline=tarin",
+            ["no pipeline 'tarin'", "ingest, invert, report, sample, select, train."],
+        ),
         (
             "--namespaces=tarin",
             [

@@ -8,6 +8,7 @@ from flask import render_template, request, url_for
 from ganvas.gallery import generation, schemas
 from ganvas.gallery.encoding import encode_png
 from ganvas.gallery.model_store import LoadedModel
+from ganvas.gallery.request_checks import InvalidRequestError
 from ganvas.gallery.schemas import ModelRequest
 from ganvas.gallery.services import services
 from ganvas.visualization.image_cells import data_uri
@@ -17,8 +18,14 @@ Fields = list[tuple[str, str]]
 
 
 def read_fields() -> list[tuple[str, str]]:
-    """Return the form that was sent, or the query string, without empty fields."""
+    """Return the form that was sent, or the query string, without empty fields.
+
+    Raises:
+        InvalidRequestError: What was sent is no form, or has no fields.
+    """
     fields = request.form if request.method == "POST" else request.args
+    if request.method == "POST" and not fields:
+        raise InvalidRequestError("Send the fields of the page's form.")
     return [(name, value) for name, value in fields.items(multi=True) if value]
 
 
