@@ -35,8 +35,11 @@ def read_arrays(source: Path | BinaryIO) -> dict[str, np.ndarray]:
             source.seek(0)
         with np.load(source, allow_pickle=False) as arrays:
             return dict(arrays)
-    except (zipfile.BadZipFile, EOFError, KeyError, NotImplementedError) as error:
-        raise ValueError(f"it is no .npz file: {error}") from error
+    except (OSError, ValueError):
+        raise
+    # zipfile, zlib and the parser of headers raise a dozen kinds of errors for damaged bytes.
+    except Exception as error:
+        raise ValueError(f"it is no .npz file, or damaged: {error}") from error
 
 
 def write_arrays(target: Path | BinaryIO, arrays: dict[str, np.ndarray]) -> None:

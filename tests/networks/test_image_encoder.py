@@ -101,6 +101,9 @@ def test_saved_encoders_are_equal_up_to_rounding(tmp_path):
     [
         {"backbone": np.array("vgg")},
         {"offset": np.zeros(9)},
+        {"offset": np.full(10, np.nan)},
+        {"scales": np.zeros(5)},
+        {"input_upscale": np.array(np.nan)},
         {"counts": np.array([1, 2])},
         {"w_shape": np.array([4])},
         {"matrix": np.full((1984, 10), np.nan)},

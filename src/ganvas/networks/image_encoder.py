@@ -211,7 +211,11 @@ def _check(encoder: ImageEncoder) -> None:
         and matrix.shape[1] <= encoder.w_shape[-1]
         and scales.shape == counts.shape
         and counts.sum() == len(means)
-        and bool(np.isfinite(matrix).all())
     )
     if not fits:
         raise ValueError("the arrays are no encoder: their shapes don't fit together")
+    numbers = (means, scales, matrix, offset, np.array(encoder.input_upscale))
+    if not all(np.isfinite(x).all() for x in numbers):
+        raise ValueError("the arrays are no encoder: they have values that are no numbers")
+    if not (scales > 0).all() or encoder.input_upscale <= 0:
+        raise ValueError("the arrays are no encoder: a scale is not above 0")

@@ -9,12 +9,14 @@ from ganvas.latents.direction_effects import make_probes
 from ganvas.latents.directions import from_arrays, to_arrays
 from ganvas.latents.latent_samples import sample_w
 from ganvas.networks.config import Stylegan2Params
+from ganvas.networks.image_encoder import FeatureProjection, ImageEncoder
+from ganvas.networks.image_encoder import to_arrays as to_encoder_arrays
 from ganvas.networks.sampling import generate_images, sample_latents
 from ganvas.networks.stylegan2 import build_stylegan2
 from ganvas.pipelines.directions.labels import read_labels
 from ganvas.pipelines.directions.nodes import draw_directions, find_directions
 from ganvas.pipelines.directions.params import DirectionsParams
-from ganvas.pipelines.directions.supervision import Supervision
+from ganvas.pipelines.directions.supervision import Supervision, _encode
 from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.visualization.image_tables import split_truncation_sweep
 from linear_generators import build_linear, make_matrix
@@ -111,6 +113,20 @@ def test_labels_are_learned_from_real_images_and_found_in_generated_ones(generat
     edited = probes.edit(found.vector, [-1, 1])
     rises = found.attribute(edited[:, 1]) > found.attribute(edited[:, 0])
     assert rises.mean() > 0.9
+
+
+def test_an_encoder_that_does_not_fit_is_refused(generator):
+    images = np.zeros((2, 8, 8, 1), np.uint8)
+    counts = np.array([1])
+    projection = FeatureProjection(np.zeros(1), np.ones(1), counts, np.zeros((1, 2)), np.zeros(2))
+    other = ImageEncoder("efficientnet_lite0", 4.0, (8, 8, 1), (5,), projection)
+    for encoder, message in (
+        ({}, "it has none: make one"),
+        (to_encoder_arrays(other), r"that of another generator\): delete it"),
+        ({"matrix": np.zeros(2)}, r"are no encoder: 'backbone'\): delete it"),
+    ):
+        with pytest.raises(GanvasError, match=message):
+            _encode(encoder, generator, images)
 
 
 def test_each_direction_has_a_strip_and_a_row_of_the_overview():

@@ -25,7 +25,7 @@ from ganvas.latents.supervised import (
     split_attribute,
 )
 from ganvas.names import suggest_names
-from ganvas.networks.latent_spaces import generate_from_w
+from ganvas.networks.latent_spaces import generate_from_w, w_shape
 from ganvas.pipelines.directions.labels import read_labels
 from ganvas.pipelines.directions.params import DirectionsParams, as_list
 
@@ -227,7 +227,7 @@ def find_supervised(
     for column, texts in labels.items():
         positions = _choose_labeled(texts)
         images = SelectedImages(collection.images, positions)
-        w = _encode(encoder, images) if params.pairs == "encoded" else None
+        w = _encode(encoder, generator, images) if params.pairs == "encoded" else None
         found += supervision.find_of_labels(column, texts[positions], images, w)
     return found
 
@@ -272,7 +272,7 @@ def _choose_labeled(texts: np.ndarray) -> np.ndarray:
     return np.sort(np.random.default_rng(0).permutation(positions)[:MAX_REAL])
 
 
-def _encode(encoder: Mapping[str, np.ndarray], images: Images) -> np.ndarray:
+def _encode(encoder: Mapping[str, np.ndarray], generator: Model, images: Images) -> np.ndarray:
     """Return the latents of real images, (n, D)."""
     if not encoder:
         raise GanvasError(
@@ -282,6 +282,16 @@ def _encode(encoder: Mapping[str, np.ndarray], images: Images) -> np.ndarray:
     from ganvas.networks.image_encoder import encode
     from ganvas.networks.image_encoder import from_arrays as read_encoder
 
-    w = encode(read_encoder(dict(encoder)), images)
+    try:
+        found = read_encoder(dict(encoder))
+        expected = (tuple(generator.output_shape[1:]), w_shape(generator))
+        if (found.image_shape, found.w_shape) != expected:
+            raise ValueError("it is that of another generator")
+    except ValueError as error:
+        raise GanvasError(
+            f"encoder.npz of this generator can't be used ({error}): delete it and make another "
+            "one by `kedro run --pipelines=invert`, or set directions.pairs=generated."
+        ) from error
+    w = encode(found, images)
     # Encoders find the same style for all layers.
     return w if w.ndim == 2 else w[:, 0]
