@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ganvas.gallery import studio
 from ganvas.gallery.app import create_app
 from ganvas.gallery.model_store import ModelStore
+from ganvas.gallery.point_query import find_latents, read_text
 
 # A generator of disks in the colors of its latent, with directions, and one with two labels.
 PLAIN, LABELED = "disks/dcgan", "faces/dcgan"
@@ -255,6 +257,19 @@ def test_a_film_has_its_frames(format, kind, client):
     if format == "webp":
         still = client.get("/api/picture", query_string=f"model={PLAIN}&{KEYS[0]}")
         np.testing.assert_array_equal(np.asarray(film.convert("RGB")), open_image(still))
+
+
+def test_latents_of_keyframes_are_those_of_their_edits(studio_data, monkeypatch):
+    model = ModelStore(studio_data / "06_models").load(LABELED)
+    text = "seed=3&number={}&label.Hair=blond&mix.Hair=red&share.Hair=0.{}"
+    points = [read_text(model, text.format(number, number + 3)) for number in range(3)]
+    points.append(read_text(model, "seed=1&number=2"))
+    wanted = [studio.edit_point(model, point.to_edit()).latents for point in points]
+    # Generating each would take longer than the film's page.
+    monkeypatch.setattr(model.batcher, "synthesize", None)
+    found = find_latents(model, points)
+    np.testing.assert_allclose(found.w, np.concatenate([x.w for x in wanted]), atol=1e-5)
+    np.testing.assert_array_equal(found.labels, np.concatenate([x.labels for x in wanted]))
 
 
 def test_a_preview_is_part_of_the_page(client):

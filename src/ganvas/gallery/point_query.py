@@ -169,11 +169,8 @@ def find_latents(model: LoadedModel, points: Sequence[EditedPoint]) -> studio.La
         InvalidRequestError, NotFoundError: See `ganvas.gallery.studio.edit_point`.
         BusyError, RequestTimeoutError: The generator has too many requests.
     """
-    w, labels = (np.copy(x) for x in studio.resolve_points(model, [p.to_point() for p in points]))
-    for row, point in enumerate(points):
-        if point.is_edited:
-            w[row], labels[row] = (x[0] for x in studio.edit_point(model, point.to_edit()).latents)
-    return studio.Latents(w, labels)
+    edits = {f"points.{number}": point.to_edit() for number, point in enumerate(points)}
+    return studio.edit_latents(model, edits)
 
 
 def write_number(value: float) -> str:

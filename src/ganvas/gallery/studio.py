@@ -315,17 +315,12 @@ def edit_point(model: LoadedModel, request: EditRequest) -> Edit:
         InvalidRequestError: A strength is out of range, or see `resolve_points`.
         BusyError, RequestTimeoutError: The generator has too many requests.
     """
-    edits = _find_edits(model, request.edits)
-    before = _resolve(model, {"point": request.point})
-    after = before
-    if request.weights is not None:
-        after = _change_weights(model, request.point, before, request.weights)
-    after = Latents(edit_w(after.w, edits), after.labels)
-    both = Latents(*map(np.concatenate, zip(before, after, strict=True)))
+    before = EditRequest(point=request.point)
+    both = edit_latents(model, {"point": before, "edited point": request})
     images = model.batcher.synthesize(*both)
-    applied = ", ".join(f"{direction.name}: {strength:g}" for direction, strength in edits)
-    metadata = describe_point(model, after) | {"edits": applied or None}
-    return Edit(images[0], images[1], after, metadata)
+    applied = ", ".join(f"{name}: {strength:g}" for name, strength in request.edits.items())
+    metadata = describe_point(model, both, row=1) | {"edits": applied or None}
+    return Edit(images[0], images[1], Latents(both.w[1:], both.labels[1:]), metadata)
 
 
 def _find_edits(
@@ -347,19 +342,45 @@ def _find_edits(
     return [(directions[name], strength) for name, strength in strengths.items()]
 
 
-def _change_weights(
-    model: LoadedModel, point: Point, before: Latents, weights: np.ndarray
-) -> Latents:
-    labels = weigh(model, weights)[None]
-    if point.w is None:
-        changed = point.model_copy(update={"weights": labels[0], "class_name": None})
-        return _resolve(model, {"point": changed})
+def edit_latents(model: LoadedModel, requests: Mapping[str, EditRequest]) -> Latents:
+    """Return the intermediate latents and class weights of edited points, without their images.
+
+    Args:
+        model: The model.
+        requests: The edits by the names of their points, for messages.
+
+    Raises:
+        InvalidRequestError, NotFoundError, BusyError, RequestTimeoutError: See `edit_point`.
+    """
+    edits = [_find_edits(model, request.edits) for request in requests.values()]
+    points, moved = {}, {}
+    for row, (place, request) in enumerate(requests.items()):
+        point = request.point
+        if request.weights is not None:
+            weights = weigh(model, request.weights)
+            if point.w is None:
+                point = point.model_copy(update={"weights": weights, "class_name": None})
+            else:
+                moved[row] = weights
+        points[place] = point
+    # All at once, since each call of the generator computes a whole batch.
+    w, labels = _resolve(model, points)
+    for row, weights in moved.items():
+        w[row], labels[row] = _change_class(model, w[row], labels[row], weights), weights
+    for row, strengths in enumerate(edits):
+        w[row] = edit_w(w[[row]], strengths)[0]
+    return Latents(w, labels)
+
+
+def _change_class(
+    model: LoadedModel, w: np.ndarray, old: np.ndarray, new: np.ndarray
+) -> np.ndarray:
+    """Return w, float32 (*w_shape), of class weights `old` as that of the weights `new`."""
     if not is_style_based(model.generator):
-        return Latents(before.w, labels)
+        return w
     # The class is part of the style: the style moves as the mean of its class does.
-    rows = np.concatenate([before.labels, labels])
-    old, new = model.batcher.truncate(np.repeat(before.w, 2, axis=0), rows, 0.0)
-    return Latents(before.w + (new - old), labels)
+    means = model.batcher.truncate(np.stack([w, w]), np.stack([old, new]), 0.0)
+    return w + (means[1] - means[0])
 
 
 # Films

@@ -153,7 +153,7 @@ def from_arrays(
         return []
     try:
         directions = _read(arrays)
-    except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise _refuse(f"damaged ({error})") from error
     if shape is not None and directions and directions[0].vector.shape != shape:
         raise _refuse(
