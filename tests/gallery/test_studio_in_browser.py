@@ -108,6 +108,21 @@ def pixels_of(address):
         return np.asarray(Image.open(io.BytesIO(response.read())).convert("RGB")).reshape(-1, 3)
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"model={MODEL}&seed=3&number=0&truncation=0.73&direction.Color=1.234",
+        f"model={LABELED}&seed=3&number=0&label.Hair=blond&mix.Hair=red&share.Hair=0.3333",
+    ],
+)
+def test_links_of_other_programs_keep_their_numbers(query, phone):
+    # Browsers round the values of sliders to their steps.
+    phone.open(f"/edit?{query}")
+    shown = parse_qs(urlsplit(phone.browser.current_url).query)
+    del shown["version"]
+    assert shown == parse_qs(query)
+
+
 def test_editing_undoing_and_sharing(visitor):
     visitor.open(f"/edit?model={MODEL}&seed=3&number=2")
     # Without edits, both are the same, and there is nothing to undo.

@@ -100,6 +100,7 @@ def edit() -> str:
         directions=directions,
         fault=fault,
         number=write_number,
+        step=find_step,
     )
 
 
@@ -147,7 +148,7 @@ def _describe_directions(model: LoadedModel, point: EditedPoint) -> list[tuple[s
         value = point.strengths.get(direction.name, 0.0)
         # A link may go beyond the range of plausible images.
         low, high = min(direction.low, value, 0.0), max(direction.high, value, 0.0)
-        step = 0.05 if high - low > 1 else 0.01
+        step = find_step(value, step=0.05 if high - low > 1 else 0.01)
         # The range ends at multiples of the step, so that a slider can stop at 0.
         low, high = math.floor(low / step + 1e-6) * step, math.ceil(high / step - 1e-6) * step
         about = describe_direction(direction)
@@ -155,6 +156,20 @@ def _describe_directions(model: LoadedModel, point: EditedPoint) -> list[tuple[s
         groups.setdefault(direction.method, []).append(slider)
     order = [*METHODS, *groups]
     return [(METHODS.get(x, x), groups[x]) for x in sorted(groups, key=order.index)]
+
+
+def find_step(*values: float, step: float = 0.05) -> float:
+    """Return the step of a slider that can stop at values; browsers round those between steps.
+
+    Example:
+        >>> find_step(0.35, 0), find_step(0.3333)
+        (0.05, 0.0001)
+    """
+    for fine in (step, 0.01, 0.001):
+        if all(abs(value / fine - round(value / fine)) < 1e-6 for value in values):
+            return fine
+    # Those of four decimals, as `write_number` writes them.
+    return 0.0001
 
 
 def describe_direction(direction: Direction) -> str:
