@@ -87,6 +87,14 @@ def test_large_images_are_encoded_a_few_at_a_time():
     assert [encoding_batch((side, side, 3)) for side in (64, 512, 2048)] == [16, 4, 1]
 
 
+def test_saved_encoders_of_enlarged_images_are_read():
+    # Arrays have the scale as float.
+    encoder = make_encoder((32, 32, 3))._replace(input_upscale=2)
+    loaded = from_arrays(to_arrays(encoder))
+    backbone = load_backbone(loaded.backbone, loaded.image_shape, loaded.input_upscale)
+    assert [x.shape[1] for x in backbone.outputs[1:]] == [16, 8, 4, 2]
+
+
 def test_saved_encoders_are_equal_up_to_rounding(tmp_path):
     encoder, images = make_encoder((32, 32, 3)), make_images((32, 32, 3))
     write_arrays(tmp_path / "encoder.npz", to_arrays(encoder))

@@ -152,7 +152,8 @@ def build_pyramid(
     if input_upscale < 1:
         x = layers.AveragePooling2D(round(1 / input_upscale))(x)
     if input_upscale > 1:
-        x = layers.UpSampling2D(input_upscale, interpolation="bilinear")(x)
+        # A whole number, which saved encoders keep as float.
+        x = layers.UpSampling2D(round(input_upscale), interpolation="bilinear")(x)
     # From [-1, 1] to the whole network's scale of [0, 255].
     x = layers.Rescaling(127.5 / 128, offset=0.5 / 128)(x)
     # The last block of each size overwrites the earlier ones.
