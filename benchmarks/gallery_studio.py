@@ -3,7 +3,7 @@
 python benchmarks/gallery_studio.py load [--clients 32] [--seconds 60] [--project .]
     Starts `kedro gallery`. Clients request latents, images, edits, films, found and opened images
     at once. Prints the number of responses by route and status; fails on any other than 200 and
-    429, but for 503 of uploads until the model is prepared for them.
+    429.
 python benchmarks/gallery_studio.py memory [--images 500] [--steps 16] [--project .]
     Starts `kedro gallery`, and finds the latents of different images one by one. Prints the
     server's memory as it goes; fails if it grows by more than 20 MB after the first tenth.
@@ -90,7 +90,7 @@ def run_gallery(project: str) -> Iterator[subprocess.Popen]:
     try:
         wait_for_server(server)
         image = generate_image(0)
-        while (status := send("invert", 0, image)) == 503:
+        while (status := send("invert", 0, image)) == 429:
             time.sleep(5)
         if status != 200:
             raise SystemExit(f"The model can't be prepared for uploads: status {status}.")

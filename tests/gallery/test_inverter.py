@@ -83,7 +83,7 @@ def test_an_upload_is_found_once_the_model_is_prepared(client, model, inverter, 
     with monkeypatch.context() as patch:
         patch.setattr(module, "PREPARATION_SECONDS", 0)
         early = upload(client, content)
-    assert early.status_code == 503 and early.headers["Retry-After"]
+    assert early.status_code == 429 and early.headers["Retry-After"]
     assert "is being prepared" in early.json["error"]
     # Meanwhile others are answered.
     assert client.get("/api/picture", query_string={"model": NAME, "seed": 5}).status_code == 200

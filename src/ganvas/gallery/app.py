@@ -41,7 +41,8 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     Rejection: (400, "The image can't be used: {}."),
     NotFoundError: (404, "{}"),
     BusyError: (429, "Too many requests are pending: try again in a moment."),
-    PreparingError: (503, "'{}' is being prepared for images: try again in half a minute."),
+    # The request has waited for it, so that the next one may follow soon.
+    PreparingError: (429, "'{}' is being prepared for images: try again in a moment."),
     RequestTimeoutError: (503, "It took too long: request fewer images, or try again later."),
 }
 # Headlines of error pages.
