@@ -45,8 +45,8 @@ ERRORS = {
     "404": "There is no such model, version or class.",
     "405": "The address does not accept this method.",
     "413": "The body is too large.",
-    "429": "Too many requests are pending, or a model is being prepared; Retry-After holds the seconds "
-    "to wait.",
+    "429": "Too many requests are pending, or a model is being prepared; Retry-After holds the "
+    "seconds to wait.",
     "503": "It took too long; Retry-After as with 429.",
 }
 
