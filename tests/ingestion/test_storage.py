@@ -113,6 +113,17 @@ def test_a_truncated_encoded_collection_is_packed_again(raw, tmp_path):
         pack_all(raw, folder, "encoded")
 
 
+@pytest.mark.parametrize("name", ["index.parquet", "rejected.parquet"])
+def test_a_damaged_table_is_named(raw, tmp_path, name):
+    folder = tmp_path / "packed"
+    pack_all(raw, folder)
+    content = (folder / name).read_bytes()
+    for damaged in (b"", content[:-1]):
+        (folder / name).write_bytes(damaged)
+        with pytest.raises(GanvasError, match=rf"{name} is damaged or truncated \(.*pack the"):
+            open_collection(folder)
+
+
 @pytest.mark.parametrize("storage", ["raw", "encoded"])
 @pytest.mark.parametrize("shape", [(96, 64, 4), (64, 96, 1)])
 def test_gray_and_transparent_rectangles_are_packed(tmp_path, storage, shape):

@@ -13,6 +13,7 @@ import pandas as pd
 from ganvas.atomic_files import atomic_path
 from ganvas.errors import GanvasError
 from ganvas.file_lock import exclusive_lock, in_use, shared_lock
+from ganvas.ingestion.encoded_shards import PACK_AGAIN
 from ganvas.ingestion.shards import ShardedImages, open_shards
 
 INDEX, REJECTED, MANIFEST = "index.parquet", "rejected.parquet", "manifest.json"
@@ -101,7 +102,7 @@ def open_collection(folder: Path) -> Collection:
 
     Raises:
         FileNotFoundError: There is no collection in the folder.
-        GanvasError: A shard is missing.
+        GanvasError: A shard is missing, or a file is damaged.
 
     Example:
         >>> collection = open_collection(Path("data/03_primary/sample/collection"))
@@ -109,8 +110,8 @@ def open_collection(folder: Path) -> Collection:
     """
     collection = Collection(
         images=open_shards(folder),
-        index=pd.read_parquet(folder / INDEX),
-        rejected=pd.read_parquet(folder / REJECTED),
+        index=_read_table(folder / INDEX),
+        rejected=_read_table(folder / REJECTED),
     )
     # If a shard is missing, later images would get the labels of others.
     if len(collection.images) != len(collection.index):
@@ -120,6 +121,17 @@ def open_collection(folder: Path) -> Collection:
             "same --env and --params."
         )
     return collection
+
+
+def _read_table(file: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(file)
+    except (ValueError, OSError) as error:
+        # Errors of the system have a number, PyArrow's of damaged files have none.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        reason = str(error).split(": ")[-1].rstrip(".")
+        raise GanvasError(f"{file} is damaged or truncated ({reason}): {PACK_AGAIN}.") from error
 
 
 def keep_artists(folder: Path, artists: pd.DataFrame) -> None:

@@ -123,6 +123,8 @@ def invert_images(
     inverter = make_inverter(generator, encoder, class_list)
     images = originals.images
     given = _find_class(class_list, params.class_name, len(images))
+    # Before the search, since a damaged collection would lose what was found.
+    collection = _open(collection_folder, images.shape[1:])
 
     def invert(batch: Images, labels: np.ndarray | None, steps: int, text: str | None) -> Inversion:
         return inverter.invert(batch, labels, steps, text, params.space, params.mix_classes)
@@ -139,7 +141,7 @@ def invert_images(
 
     # 2. Real images, if there is a collection.
     nearest, random = None, None
-    if collection := _open(collection_folder, images.shape[1:]):
+    if collection:
         validation = collection.shuffled("validation")[:REFERENCE_IMAGES]
         if len(validation):
             real = SelectedImages(collection.images, validation)
