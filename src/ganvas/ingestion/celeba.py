@@ -59,7 +59,7 @@ def read_celeba(folder: Path, params: CelebaParams) -> tuple[pd.DataFrame, pd.Da
     if records.empty:
         named = "".join(f" that {file.name} names" for file in lists[:1])
         found = [
-            f" ({describe_mismatch(_read_list(file)['path'], files, file.name)})"
+            f" ({describe_mismatch(read_list(file)['path'], files, file.name)})"
             for file in lists[:1]
         ]
         raise GanvasError(
@@ -82,6 +82,14 @@ def list_attributes(folder: Path) -> list[str]:
     return _read_header(files[0], read_lines(files[0]))[0] if files else []
 
 
+def is_attribute_list(file: Path) -> bool:
+    """Return whether a file is CelebA's original list of attributes, which starts with a count."""
+    if file.suffix.lower() != ".txt":
+        return False
+    lines = read_lines(file)
+    return bool(lines) and lines[0].strip().isdigit()
+
+
 def _match_lists(
     folder: Path, files: pd.DataFrame, lists: list[Path], images: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -90,7 +98,7 @@ def _match_lists(
     prefix = f"{images}/" * (2 if (folder / images / images).is_dir() else 1)
     records, skipped = files, []
     for file in lists:
-        listed = _read_list(file)
+        listed = read_list(file)
         listed["path"] = prefix + listed["path"]
         # Each list is compared with all files, so that "not found" means missing on disk.
         matched, unmatched = assign_labels(files, listed, [file.name])
@@ -116,8 +124,12 @@ def _find_lists(folder: Path, params: CelebaParams) -> list[Path]:
     return lists
 
 
-def _read_list(file: Path) -> pd.DataFrame:
-    """Read one list into the columns path (name of the file), labels and LIST_COLUMN."""
+def read_list(file: Path) -> pd.DataFrame:
+    """Read one list into the columns path (name of the file), labels and LIST_COLUMN.
+
+    Raises:
+        GanvasError: A line of it can't be read.
+    """
     lines = read_lines(file)
     if file.stem.lower() == PARTITION:
         columns, meanings = ["split"], SPLITS

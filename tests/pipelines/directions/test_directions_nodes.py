@@ -7,16 +7,16 @@ import pytest
 from ganvas.errors import GanvasError
 from ganvas.latents.direction_effects import make_probes
 from ganvas.latents.directions import from_arrays, to_arrays
-from ganvas.latents.latent_samples import sample_w
+from ganvas.latents.latent_samples import LatentSamples, sample_w
 from ganvas.networks.config import Stylegan2Params
 from ganvas.networks.image_encoder import FeatureProjection, ImageEncoder
 from ganvas.networks.image_encoder import to_arrays as to_encoder_arrays
 from ganvas.networks.sampling import generate_images, sample_latents
 from ganvas.networks.stylegan2 import build_stylegan2
 from ganvas.pipelines.directions.labels import read_labels
-from ganvas.pipelines.directions.nodes import draw_directions, find_directions
+from ganvas.pipelines.directions.nodes import _try, draw_directions, find_directions
 from ganvas.pipelines.directions.params import DirectionsParams
-from ganvas.pipelines.directions.supervision import Supervision, _encode
+from ganvas.pipelines.directions.supervision import Found, Supervision, _encode
 from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.visualization.image_tables import split_truncation_sweep
 from linear_generators import build_linear, make_matrix
@@ -184,3 +184,21 @@ def test_labels_are_those_of_the_collection_or_of_a_table(tmp_path):
     table.write_text("name,Smiling\nb/3.jpg,1\n")
     with pytest.raises(GanvasError, match="one must have the names of the images"):
         read_labels(index, ["Smiling"], str(table))
+
+
+def test_celebas_list_of_attributes_is_a_table(tmp_path):
+    index = pd.DataFrame({"path": ["img_align_celeba/000001.jpg", "img_align_celeba/000002.jpg"]})
+    table = tmp_path / "list_attr_celeba.txt"
+    table.write_text("2\nSmiling Young \n000001.jpg  1 -1\n000002.jpg -1 -1\n")
+    assert read_labels(index, ["Smiling"], str(table))["Smiling"].tolist() == ["yes", "no"]
+    table.write_text("2\nSmiling Young \n000001.jpg  1 5\n")
+    with pytest.raises(GanvasError, match="Line 3"):
+        read_labels(index, ["Smiling"], str(table))
+
+
+def test_a_direction_without_length_is_not_saved():
+    latents = LatentSamples(np.ones((4, 2), np.float32), np.zeros((4, 0)), np.zeros(4), (2,))
+    for vector in (np.zeros(2), np.array([np.nan, 1])):
+        found = Found("age", "supervised", vector, {})
+        with pytest.raises(GanvasError, match="'age' has no direction"):
+            _try(None, latents, found, DirectionsParams())

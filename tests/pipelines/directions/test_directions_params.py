@@ -37,6 +37,11 @@ def test_method_follows_from_what_is_set(given, methods):
         ({"rename": {"a": ""}}, "a name has 1 to 64 letters"),
         ({"columns": 4}, "it must be odd"),
         ({"layers": "all but one"}, "all, coarse, middle, fine, a number or a range"),
+        ({"method": []}, "method"),
+        ({"pairs": "encoded", "measure": "warmth"}, "but column is null"),
+        ({"orthogonal_to": ["a"]}, "set measure or column"),
+        ({"names": ["a"], "rename": {"b": "c"}}, "only renames or removes"),
+        ({"remove": ["a"], "rename": {"a": "b"}}, "'a' is both in rename and in remove"),
         ({"count": 0}, "whole number from 1"),
     ],
 )

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ganvas.errors import GanvasError
+from ganvas.ingestion.celeba import is_attribute_list, read_list
 from ganvas.ingestion.class_labels import label_columns
 from ganvas.ingestion.image_folder import PATH_NAMES
 from ganvas.ingestion.label_matching import LIST_COLUMN, assign_labels
@@ -60,6 +61,21 @@ def _join_table(index: pd.DataFrame, file: Path) -> pd.DataFrame:
             f"directions.table is '{file}', and there is no such file: write the path of a CSV "
             "table with a column of file names and columns of labels."
         )
+    listed = read_list(file) if is_attribute_list(file) else _read_listed(file)
+    files = pd.DataFrame({"path": index["path"].astype(str), POSITION: np.arange(len(index))})
+    records, _ = assign_labels(files, listed, [file.name])
+    if records.empty:
+        raise GanvasError(
+            f"{file} names no image of the collection, whose first is "
+            f"'{index['path'].iloc[0]}': write file names as they are there."
+        )
+    return (
+        records.drop(columns="path").set_index(POSITION).reindex(np.arange(len(index))).fillna("")
+    )
+
+
+def _read_listed(file: Path) -> pd.DataFrame:
+    """Read a table into the columns path, labels and LIST_COLUMN."""
     (_, columns), *lines = [*read_table(file, PATH_NAMES)] or [(0, [])]
     path = find_column(columns, PATH_NAMES)
     if path is None:
@@ -71,14 +87,4 @@ def _join_table(index: pd.DataFrame, file: Path) -> pd.DataFrame:
     if len(set(names)) < len(names):
         raise GanvasError(f"{file} has two columns of the same name: rename one of them.")
     listed = pd.DataFrame([row for _, row in lines], columns=names, dtype="str")
-    listed[LIST_COLUMN] = file.name
-    files = pd.DataFrame({"path": index["path"].astype(str), POSITION: np.arange(len(index))})
-    records, _ = assign_labels(files, listed, [file.name])
-    if records.empty:
-        raise GanvasError(
-            f"{file} names no image of the collection, whose first is "
-            f"'{index['path'].iloc[0]}': write file names as they are there."
-        )
-    return (
-        records.drop(columns="path").set_index(POSITION).reindex(np.arange(len(index))).fillna("")
-    )
+    return listed.assign(**{LIST_COLUMN: file.name})

@@ -194,6 +194,12 @@ def _try(
     probes: Probes, samples: LatentSamples, found: Found, params: DirectionsParams
 ) -> Direction:
     """Find the range and the effect of a direction by images along it."""
+    # A file with such a vector could not be read again, with all directions in it.
+    if not np.isfinite(found.vector).all() or not found.vector.any():
+        raise GanvasError(
+            f"'{found.name}' has no direction: its values are too large, or latents don't vary "
+            "along it. Choose another column, or rescale its values."
+        )
     low, high = find_range(samples, found.vector)
     about = found.about | measure_changes(probes, found.vector)
     about |= {"seed": params.seed, "layers": params.layers}

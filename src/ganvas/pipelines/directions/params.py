@@ -42,7 +42,7 @@ LAYERS = f"all, {', '.join(GROUPS)}, a number or a range of layers such as 0-6"
 class DirectionsParams(Params):
     """Which directions are found, and how they are called and shown."""
 
-    method: list[Method] | None = None
+    method: Annotated[list[Method], Field(min_length=1)] | None = None
     count: int = Field(8, ge=1, le=100)
     column: str | Annotated[list[str], Field(min_length=1)] | None = None
     table: str | None = Field(None, min_length=1)
@@ -90,6 +90,22 @@ class DirectionsParams(Params):
             )
         if self.table is not None and self.column is None:
             raise ValueError("table is set, but column is null: set column to one of its columns")
+        if self.pairs == "encoded" and self.column is None:
+            raise ValueError(
+                "pairs is encoded, which is where a label is learned from, but column is null: set "
+                "column to a label column, or leave pairs out"
+            )
+        if self.orthogonal_to and not is_labeled:
+            raise ValueError(
+                "orthogonal_to is for supervised directions: set measure or column, or leave it out"
+            )
+        if self.names and not self.methods:
+            raise ValueError(
+                "names are those of new directions, but this run only renames or removes: name "
+                "saved ones by rename, or set method"
+            )
+        if twice := [name for name in self.rename or {} if name in self.remove]:
+            raise ValueError(f"'{twice[0]}' is both in rename and in remove: choose one")
         if len({name.casefold() for name in self.names}) < len(self.names):
             raise ValueError("two of names are the same")
         return self
