@@ -109,6 +109,8 @@ def test_durations_add_up_to_that_of_the_film(form, fps):
 
 
 def test_players_would_slow_down_a_faster_gif(tmp_path):
+    with pytest.raises(GanvasError, match=r"at least 0\.01 frames a second, and 1e-05"):
+        write_film([], "webp", 1e-5, io.BytesIO())
     with pytest.raises(GanvasError, match="at most 50 frames a second, and 60 were requested"):
         write_film(make_frames(), "gif", 60, tmp_path / "film.gif")
     assert not list(tmp_path.iterdir())

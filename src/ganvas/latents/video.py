@@ -31,6 +31,8 @@ Resampling = Literal["lanczos", "nearest"]
 
 # Players show each frame of a GIF for 20 ms or more: shorter ones take 100 ms.
 MAX_GIF_FPS = 50
+# Durations of longer frames are numbers that GIF and MP4 can't hold.
+MIN_FPS = 0.01
 # Longest sides that the formats have.
 MAX_SIDES = {"webp": 16_383, "gif": 65_535, "mp4": 8_192}
 # Alpha from which a pixel of a GIF, whose pixels are transparent or not, is opaque.
@@ -51,8 +53,14 @@ def check_film(form: FilmFormat, fps: float) -> None:
     """Check that a film can be written, before its frames are generated.
 
     Raises:
-        GanvasError: A GIF can't be as fast, or PyAV, which MP4 needs, isn't installed.
+        GanvasError: No format can be as slow or a GIF as fast, or PyAV, which MP4 needs, isn't
+            installed.
     """
+    if not fps >= MIN_FPS:
+        raise GanvasError(
+            f"A film shows at least {MIN_FPS:g} frames a second, and {fps:g} were requested: choose "
+            "more."
+        )
     if form == "gif" and fps > MAX_GIF_FPS:
         raise GanvasError(
             f"A GIF shows at most {MAX_GIF_FPS} frames a second, and {fps:g} were requested: "
