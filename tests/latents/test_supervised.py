@@ -89,6 +89,15 @@ def test_attributes_of_a_column(texts, names):
         assert (first.values == 1).sum() == 10 and first.values[0] == 1
 
 
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [("mf", "sex=m"), ("xy", "sex=y"), ("12", "sex=2"), (["9", "10"], "sex=10"), ("yn", "sex")],
+)
+def test_only_answers_are_called_like_the_column(values, name):
+    (attribute,) = split_attribute("sex", [*values] * 10)
+    assert attribute.name == name
+
+
 def test_of_many_values_the_most_frequent_are_used():
     texts = [f"v{number:02}" for number in range(40) for _ in range(50 - number)]
     assert [x.name for x in split_attribute("genre", texts)] == [

@@ -21,8 +21,8 @@ MAX_VALUES = 16
 # Strengths of regularization that cross-validation chooses among.
 ALPHAS = np.logspace(-2, 5, 15)
 INVERSE_STRENGTHS = np.logspace(-3, 0, 4)
-# Of two values the one that the direction leads to, whichever is found first.
-POSITIVE = ("yes", "true", "1", "y", "t")
+# Pairs of values of which the direction leads to the first, and is called like the column alone.
+ANSWERS = {("yes", "no"), ("true", "false"), ("1", "0"), ("1", "-1"), ("y", "n"), ("t", "f")}
 
 
 class Attribute(NamedTuple):
@@ -107,20 +107,29 @@ def split_attribute(column: str, texts: Sequence[str] | np.ndarray) -> list[Attr
             f"needs {MIN_IMAGES} of a value and {MIN_IMAGES} of others, so choose another column, "
             "or label more images."
         )
+    positive = _find_positive(list(counts.index)) if counts.size == 2 else None
     if counts.size == 2:
-        names = [_choose_positive(list(counts.index))]
+        names = [positive or max(names, key=_by_size)]
     attributes = []
     for name in names:
         values = np.where(is_known, (labels == name).to_numpy(np.float64), np.nan)
-        is_yes = counts.size == 2 and name.casefold() in POSITIVE
-        attributes.append(Attribute(column if is_yes else f"{column}={name}", values, True))
+        title = column if name == positive else f"{column}={name}"
+        attributes.append(Attribute(title, values, True))
     return attributes
 
 
-def _choose_positive(names: Sequence[str]) -> str:
-    by_text = {name.casefold(): name for name in names}
-    found = [by_text[text] for text in POSITIVE if text in by_text]
-    return found[0] if found else max(names)
+def _find_positive(names: Sequence[str]) -> str | None:
+    """Return which of two values means yes; None if the other one doesn't mean no."""
+    for yes, no in (names, names[::-1]):
+        if (yes.casefold(), no.casefold()) in ANSWERS:
+            return yes
+    return None
+
+
+def _by_size(text: str) -> tuple[float, str]:
+    """Return a key that sorts numbers by size, and other texts as they are."""
+    number = pd.to_numeric(text, errors="coerce")
+    return (0.0 if pd.isna(number) else float(number)), text
 
 
 def fit_linear(vectors: np.ndarray, values: np.ndarray, is_binary: bool) -> LinearModel:
