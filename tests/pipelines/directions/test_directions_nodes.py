@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 
 from ganvas.errors import GanvasError
+from ganvas.ingestion.collection import Collection
 from ganvas.latents.direction_effects import make_probes
 from ganvas.latents.directions import from_arrays, to_arrays
 from ganvas.latents.latent_samples import LatentSamples, sample_w
+from ganvas.latents.supervised import split_attribute
 from ganvas.networks.config import Stylegan2Params
 from ganvas.networks.image_encoder import FeatureProjection, ImageEncoder
 from ganvas.networks.image_encoder import to_arrays as to_encoder_arrays
@@ -16,7 +18,7 @@ from ganvas.networks.stylegan2 import build_stylegan2
 from ganvas.pipelines.directions.labels import read_labels
 from ganvas.pipelines.directions.nodes import _try, draw_directions, find_directions
 from ganvas.pipelines.directions.params import DirectionsParams
-from ganvas.pipelines.directions.supervision import Found, Supervision, _encode
+from ganvas.pipelines.directions.supervision import Found, Supervision, _encode, find_supervised
 from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.visualization.image_tables import split_truncation_sweep
 from linear_generators import build_linear, make_matrix
@@ -99,20 +101,44 @@ def test_labels_are_learned_from_real_images_and_found_in_generated_ones(generat
         return np.asarray(x)[:, ::2, ::2].reshape(len(x), -1).astype(float)
 
     supervision = Supervision(generator, samples, None, [], features)
-    (found,) = supervision.find_of_labels("bright", texts, images, None)
+    attributes = split_attribute("bright", texts)
+    (found,) = supervision.find_of_labels(attributes, features(images), None)
     expected = make_matrix().mean(axis=1)
     length = np.linalg.norm(found.vector) * np.linalg.norm(expected)
     assert found.name == "bright" and found.vector @ expected / length > 0.9
     assert found.about["recognized"] > 0.9
     # Or from the latents of the real images themselves.
     w = sample_latents(generator, 300, seed=4)
-    (found,) = supervision.find_of_labels("bright", texts, images, w)
+    (found,) = supervision.find_of_labels(attributes, features(images), w)
     length = np.linalg.norm(found.vector) * np.linalg.norm(expected)
     assert found.vector @ expected / length > 0.9 and found.about["pairs"] == "encoded"
     probes = make_probes(generator, np.zeros((0, 0)), 3)
     edited = probes.edit(found.vector, [-1, 1])
     rises = found.attribute(edited[:, 1]) > found.attribute(edited[:, 0])
     assert rises.mean() > 0.9
+
+
+def test_columns_are_checked_first_and_share_their_features(generator, monkeypatch):
+    labels = {"a": ["x", "y"] * 20, "b": ["x"] * 40, "c": ["x"] * 20 + ["y"] * 20}
+    index = pd.DataFrame({"path": [f"{number}.png" for number in range(40)]} | labels)
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), np.uint8)
+    packed = Collection(images, index, pd.DataFrame())
+    monkeypatch.setattr("ganvas.pipelines.directions.supervision._open", lambda folder: packed)
+    samples, counts = sample_w(generator, np.zeros((0, 0)), 256, seed=1), []
+
+    def features(x):
+        counts.append(len(x))
+        return np.stack([np.ravel(x[number])[:9] for number in range(len(x))]).astype(float)
+
+    def find_columns(*columns):
+        params = DirectionsParams(column=list(columns))
+        return find_supervised(generator, samples, None, [], features, {}, None, params)
+
+    with pytest.raises(GanvasError, match="'b' has too few images of different values"):
+        find_columns("a", "b")
+    assert not counts
+    assert [found.name for found in find_columns("a", "c")] == ["a=y", "c=y"]
+    assert counts == [40, 256]
 
 
 def test_an_encoder_that_does_not_fit_is_refused(generator):

@@ -97,23 +97,16 @@ class Supervision:
         return self._finish(name, model, about, lambda images: measure_images(images, name))
 
     def find_of_labels(
-        self, column: str, texts: np.ndarray, images: Images, w: np.ndarray | None
+        self, attributes: Sequence[Attribute], vectors: np.ndarray, w: np.ndarray | None
     ) -> list[Found]:
-        """Find the directions of a label column.
+        """Find the directions of attributes of real images.
 
         Args:
-            column: Its name.
-            texts: Values of real images, (n,).
-            images: These images, uint8 (n, H, W, C).
+            attributes: Numbers of real images, (n,) each.
+            vectors: Features of these images, (n, d).
             w: Their latents, (n, D), from which directions are learned; None: they are learned
                 from generated images, labeled by a model of the real ones.
-
-        Raises:
-            GanvasError: There are too few images of any value.
         """
-        assert self._features is not None
-        attributes = split_attribute(column, texts)
-        vectors = self._features(images)
         return [self._find_of_attribute(attribute, vectors, w) for attribute in attributes]
 
     def _find_of_attribute(
@@ -153,13 +146,15 @@ class Supervision:
         attribute: Callable[[np.ndarray], np.ndarray],
     ) -> Found:
         if not model.is_useful:
+            # Labels are learned from a limited number of generated images, or from real ones.
+            is_measure = about["kind"] == "measure"
             logger.warning(
                 "'%s' can hardly be predicted from latents (%s %.2f in cross-validation), so its "
-                "direction may change other things: raise directions.samples, or choose another "
-                "attribute.",
+                "direction may change other things: %s, or choose another attribute.",
                 name,
                 model.score_name,
                 model.score,
+                "raise directions.samples" if is_measure else "label more images",
             )
         normal = find_normal(model, self._others)
         scale = find_scale(self._samples.center(self._samples.w), normal)
@@ -207,9 +202,8 @@ def find_supervised(
     """
     others = _find_others(kept, params, samples.shape[-1])
     supervision = Supervision(generator, samples, layers, others, features)
-    found = [supervision.find_of_measure(name) for name in as_list(params.measure)]
     if params.column is None:
-        return found
+        return [supervision.find_of_measure(name) for name in as_list(params.measure)]
     if features is None:
         raise GanvasError(
             "directions.column needs a feature extractor, which recognizes labels in images, and "
@@ -224,11 +218,20 @@ def find_supervised(
             f"{shape[2]} channels, and the generator other ones: pack it by "
             "`kedro run --pipelines=ingest` with the parameters of training."
         )
+    # Before the features, which take minutes, so that no column's mistake loses the others' work.
+    chosen = []
     for column, texts in labels.items():
         positions = _choose_labeled(texts)
-        images = SelectedImages(collection.images, positions)
-        w = _encode(encoder, generator, images) if params.pairs == "encoded" else None
-        found += supervision.find_of_labels(column, texts[positions], images, w)
+        chosen.append((split_attribute(column, texts[positions]), positions))
+    found = [supervision.find_of_measure(name) for name in as_list(params.measure)]
+    # Columns of the same table mostly label the same images.
+    described: dict[bytes, tuple[np.ndarray, np.ndarray | None]] = {}
+    for attributes, positions in chosen:
+        if (key := positions.tobytes()) not in described:
+            images = SelectedImages(collection.images, positions)
+            w = _encode(encoder, generator, images) if params.pairs == "encoded" else None
+            described[key] = features(images), w
+        found += supervision.find_of_labels(attributes, *described[key])
     return found
 
 
