@@ -57,6 +57,10 @@ def test_directions_are_renamed_and_removed_without_finding_others(generator):
     renamed = find(generator, kept, rename={"ganspace_1": "turn"}, remove=["ganspace_3"])
     assert [x.name for x in renamed] == ["turn", "ganspace_2"]
     assert find(generator, kept, remove=[x.name for x in kept]) == []
+    # As a command's `directions.rename.genre=night=dark` is read.
+    kept = [kept[0]._replace(name="genre=night"), kept[1]]
+    renamed = find(generator, kept, rename={"genre": "night=dark"})
+    assert [x.name for x in renamed] == ["dark", "ganspace_2"]
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,8 @@ def find_directions(
 
 def _change_kept(kept: list[Direction], params: DirectionsParams) -> list[Direction]:
     """Remove and rename kept directions."""
-    names, rename = [direction.name for direction in kept], params.rename or {}
+    names = [direction.name for direction in kept]
+    rename = dict(_join_name(*item, names) for item in (params.rename or {}).items())
     for key, wanted in (("remove", params.remove), ("rename", rename)):
         for name in wanted:
             if name not in names:
@@ -135,6 +136,20 @@ def _change_kept(kept: list[Direction], params: DirectionsParams) -> list[Direct
             )
         seen.add(direction.name.casefold())
     return renamed
+
+
+def _join_name(old: str, new: str, names: Collection[str]) -> tuple[str, str]:
+    """Return a name and its new one, where a command has split them within the name.
+
+    `directions.rename.genre=night=dark` is read as `{genre: night=dark}`.
+
+    Example:
+        >>> _join_name("genre", "night=dark", ["genre=night"])
+        ('genre=night', 'dark')
+    """
+    rest, _, last = new.rpartition("=")
+    joined = f"{old}={rest}"
+    return (joined, last) if old not in names and joined in names and last else (old, new)
 
 
 def _choose_layers(generator: Model, params: DirectionsParams) -> Collection[int] | None:
