@@ -14,6 +14,8 @@ from ganvas.gallery import studio
 from ganvas.gallery.app import create_app
 from ganvas.gallery.model_store import ModelStore
 from ganvas.gallery.point_query import find_latents, read_text
+from ganvas.latents.directions import from_arrays, to_arrays
+from ganvas.saved_arrays import read_arrays, write_arrays
 
 # A generator of disks in the colors of its latent, with directions, and one with two labels.
 PLAIN, LABELED = "disks/dcgan", "faces/dcgan"
@@ -187,6 +189,12 @@ def test_sliders_have_the_range_and_the_meaning_of_directions(client):
         ({"label.Hair": "x"}, 404, "There is no field 'label.Hair'"),
         ({"model": LABELED, "label.Hair": "x"}, 404, "'Hair' has no value 'x'"),
         ({"model": LABELED, "label.Hair": "red", "share.Hair": "2"}, 400, "share.Hair"),
+        (
+            {"model": LABELED, "weights": "AACAPwAAgD8AAIA_AACAPwAAgD8", "mix.Hair": "red"}
+            | {"share.Hair": "0.5"},
+            400,
+            "label.Hair: choose the value that 'red' is mixed with",
+        ),
         ({"base_truncation": "9"}, 400, "truncation"),
         ({"w": "AAAA"}, 400, "w"),
         ({"pick": ["0:1:", "0:2:"]}, 400, "One image is edited at a time, and 2 are selected"),
@@ -204,6 +212,31 @@ def test_directions_that_cannot_be_read_leave_the_page(client, studio_data):
         file.write_bytes(content[:100])
         response = client.get("/edit", query_string={"model": PLAIN, "seed": 4})
         assert response.status_code == 200 and "--pipelines=directions" in response.text
+    finally:
+        file.write_bytes(content)
+
+
+def test_a_second_value_is_mixed_with_the_own_one(client):
+    page = client.get(f"/edit?model={LABELED}&seed=3&mix.Hair=red&share.Hair=0.25").text
+    fields = dict(form_fields(page, "data-edit"))
+    assert [fields[x] for x in ("label.Hair", "mix.Hair", "share.Hair")] == ["blond", "red", "0.25"]
+
+
+def test_many_directions_have_a_slider_each(client, studio_data):
+    file = studio_data / "06_models" / PLAIN / "directions.npz" / VERSION / "directions.npz"
+    content = file.read_bytes()
+    (first, *_) = from_arrays(read_arrays(file))
+    # A file of another program may have changes that are no numbers.
+    odd = first._replace(method="sefa", about={"changes": {"brightness": "much"}})
+    names = [f"direction {number}" for number in range(240)]
+    try:
+        write_arrays(file, to_arrays(odd._replace(name=name) for name in names))
+        query = {"model": PLAIN} | {f"direction.{name}": "0" for name in names}
+        page = client.get("/edit", query_string=query).text
+        assert page.count('class="direction"') == 240
+        used = query | {f"direction.{name}": "0.5" for name in names[:51]}
+        refused = client.get("/edit", query_string=used)
+        assert refused.status_code == 400 and "At most 50 directions" in refused.text
     finally:
         file.write_bytes(content)
 

@@ -69,6 +69,7 @@ def test_saved_directions_are_the_same_without_pickle():
         ({"high": np.array([-9.0, 1])}, "range"),
         ({"about": np.array(["{}", "[]"])}, "is no direction"),
         ({"about": np.array(["{}", "{"])}, "damaged"),
+        ({"about": np.array(["{}", "[" * 99_999])}, "damaged"),
         ({"vectors": np.ones(2)}, "wrong shapes"),
         ({"vectors": np.array(["x", "y"])}, "damaged"),
         ({"vectors": np.array(7.0)}, "damaged"),

@@ -23,7 +23,7 @@ from pydantic import Field
 from ganvas.gallery import schemas, studio
 from ganvas.gallery.model_store import LoadedModel, NotFoundError
 from ganvas.gallery.request_checks import MAX_FIELDS, InvalidRequestError
-from ganvas.gallery.studio_schemas import EditRequest, Point
+from ganvas.gallery.studio_schemas import MAX_EDITS, EditRequest, Point
 from ganvas.label_columns import LabelColumn
 
 LABEL, MIX, SHARE, DIRECTION = "label.", "mix.", "share.", "direction."
@@ -284,6 +284,14 @@ def _read_choice(column: LabelColumn, extra: dict[str, str], original: LabelChoi
         if chosen is not None and chosen not in column.values:
             values = ", ".join(column.values[:40])
             raise NotFoundError(f"'{name}' has no value '{chosen[:60]}': it has {values}.")
+    if value is None and mix is not None and share:
+        # A second value is mixed with the image's own.
+        if original.value is None or original.share not in (0, 1):
+            raise InvalidRequestError(
+                f"{LABEL}{name}: choose the value that '{mix}' is mixed with, since the image is a "
+                "mixture itself."
+            )
+        value = original.title
     if value is None:
         return original
     return _normalize(column, LabelChoice(column, value, mix, share))
@@ -312,10 +320,18 @@ def _read_strengths(model: LoadedModel, extra: dict[str, str]) -> dict[str, floa
         name = field.removeprefix(DIRECTION)
         if name not in by_name:
             known = ", ".join(by_name) or "none"
-            raise NotFoundError(f"There is no direction '{name[:60]}': there are {known}.")
+            raise NotFoundError(
+                f"There is no direction '{name[:60]}': there are {known}. Leave it out, or find it "
+                "by `kedro run --pipelines=directions`."
+            )
         low, high = studio.strength_range(by_name[name])
         if value := _read_number(field, extra.pop(field), low, high):
             strengths[name] = value
+    if len(strengths) > MAX_EDITS:
+        raise InvalidRequestError(
+            f"At most {MAX_EDITS} directions can be used at a time, not {len(strengths)}: set "
+            "others to 0."
+        )
     return strengths
 
 

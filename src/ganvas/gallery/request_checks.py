@@ -23,6 +23,8 @@ MAX_LATENT_BODY = 2 * 2**20
 # Fields of a query string or of a form, and values of a JSON body, with all nested ones.
 MAX_FIELDS = 200
 MAX_VALUES = 1000
+# Fields of a form with a point: a slider for each direction, and three controls for each label.
+MAX_POINT_FIELDS = 1000
 # Keys of JSON whose lists of numbers don't count: `studio_schemas.parse_numbers` reads each as a
 # whole.
 NUMBER_KEYS = ("w", "z", "weights")
@@ -47,8 +49,9 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def accept_latents(view: View) -> View:
-    """Let the bodies of a view's requests, forms without files included, have latents."""
+    """Let the bodies of a view's requests, forms without files included, have latents and edits."""
     view.max_body = MAX_LATENT_BODY  # type: ignore[attr-defined]
+    view.max_fields = MAX_POINT_FIELDS  # type: ignore[attr-defined]
     return view
 
 
@@ -75,8 +78,8 @@ def check_request() -> None:
     fields = request.query_string.count(b"&")
     if request.mimetype == FORM:
         fields = max(fields, request.get_data().count(b"&"))
-    if fields >= MAX_FIELDS:
-        raise InvalidRequestError(f"A request may have at most {MAX_FIELDS} fields.")
+    if fields >= (most := _find_most("max_fields", MAX_FIELDS)):
+        raise InvalidRequestError(f"A request may have at most {most:,} fields.")
 
 
 def _max_length() -> int:
@@ -84,8 +87,13 @@ def _max_length() -> int:
 
 
 def _max_body() -> int:
+    return _find_most("max_body", MAX_BODY)
+
+
+def _find_most(name: str, default: int) -> int:
+    """Return a limit of the current request's view."""
     view = current_app.view_functions.get(request.endpoint or "")
-    return getattr(view, "max_body", MAX_BODY)
+    return getattr(view, name, default)
 
 
 def _drop_odd_dates() -> None:

@@ -187,9 +187,12 @@ def describe_direction(direction: Direction) -> str:
         return f"A unit changes {attribute} by {effect:+.2g}{share.replace('%', ' %')}."
     changes = about.get("changes")
     text = f"A unit changes the image by {effect * 100:.0f} % of the distance between two images"
-    if not isinstance(changes, dict) or not changes:
+    # The file may be another program's.
+    items = changes.items() if isinstance(changes, dict) else []
+    sizes = {name: abs(x) for name, x in items if isinstance(x, int | float)}
+    if not sizes:
         return f"{text}."
-    measure = max(changes, key=lambda name: abs(changes[name]))
+    measure = max(sizes, key=lambda name: sizes[name])
     return f"{text}, and above all its {measure.replace('_', ' ')}."
 
 
