@@ -6,6 +6,8 @@ is a combination of values: each block of its row has one weight of 1 divided by
 columns, so that rows sum to 1, and so do mixtures of them.
 """
 
+import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -20,6 +22,8 @@ MAX_NAMED = 64
 MAX_WRITTEN = 4
 # Characters of a combination's name; longer ones are cut off, and end with their number.
 MAX_LENGTH = 200
+# Characters of a class in a file's name, far more than a value has.
+MAX_IN_FILE = 100
 NO_VALUE, BOOLEAN_VALUES = "no", {"yes", "no"}
 # Sums of saved rows differ from 1 by rounding at most.
 TOLERANCE = 1e-3
@@ -189,6 +193,21 @@ def name_combination(columns: Sequence[LabelColumn], positions: Sequence[int] | 
         if len(columns) <= MAX_WRITTEN or not is_left_out:
             parts.append(f"{column.column}={value}")
     return ", ".join(parts) or f"all {NO_VALUE}"
+
+
+def name_in_file(name: str) -> str:
+    """Return the name of a class as names of files have it, of letters, digits, _ and -.
+
+    Example:
+        >>> name_in_file("Smiling=yes, Eyeglasses=no")
+        'Smiling-yes-Eyeglasses-no'
+    """
+    text = re.sub(r"[^\w-]+", "-", name)
+    if len(text) <= MAX_IN_FILE:
+        return text
+    # File systems limit names, and two long ones may begin alike.
+    digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
+    return f"{text[: MAX_IN_FILE - 9]}-{digest}"
 
 
 def find_classes(table: ClassTable, requested: Sequence[str] | None, key: str) -> ClassTable:

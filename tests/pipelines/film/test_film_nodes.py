@@ -137,6 +137,16 @@ def test_keyframes_may_be_latents_of_files(generators, tmp_path):
     np.testing.assert_array_equal(frames[8], generate_from_w(generator, mean)[0])
 
 
+def test_latents_before_the_prior_are_named_z(generators, tmp_path):
+    generator, labels = generators["anchored"], one_hot("b")
+    z = sample_latents(generator, 2, 5)
+    np.savez(tmp_path / "z.npz", z=z, labels=np.repeat(labels, 2, axis=0))
+    keyframes = [{"latent": str(tmp_path / "z.npz"), "row": row} for row in range(2)]
+    frames, _ = film(generator, tmp_path, keyframes=keyframes)
+    np.testing.assert_array_equal(frames[0], generate_images(generator, z[:1], labels)[0])
+    np.testing.assert_array_equal(frames[8], generate_images(generator, z[1:], labels)[0])
+
+
 def test_a_saved_image_is_opened_exactly_and_not_as_another(generators, tmp_path):
     generator = generators["anchored"]
     w, labels = np.float32([[0.5, -1, 0, 2, 1, 0]]), one_hot("c")
@@ -241,6 +251,7 @@ def test_gray_and_transparent_films_in_all_formats(shape, tmp_path, caplog):
         ({"keyframes": [{"latent": "w.npy", "row": 2}]}, "has 2 latents, and row 2 is requested"),
         ({"keyframes": ["w.npy"]}, r"has no class weights: add a class, such as 'class: a'"),
         ({"keyframes": ["nan.npy"]}, "values in row 0 that are no latents"),
+        ({"keyframes": ["weights.npz"]}, "class weights in row 0 that are not from 0"),
         ({"keyframes": ["text.png"]}, r"text\.png can't be used"),
         ({"keyframes": ["text.npz"]}, r"text\.npz can't be read .*: choose another file"),
         ({"hold": 0.5}, r"are 9 frames, and 5 keyframes with film\.hold=0\.5 need 25 or more"),
@@ -255,6 +266,7 @@ def test_a_film_that_cannot_be_made_is_explained(
     np.save(tmp_path / "odd.npy", np.zeros((2, 7)))
     np.save(tmp_path / "w.npy", np.zeros((2, 6)))
     np.save(tmp_path / "nan.npy", np.full((2, 6), np.nan))
+    np.savez(tmp_path / "weights.npz", w=np.zeros((1, 6)), labels=[[np.nan, 1, 0]])
     for name in ("text.png", "text.npz"):
         (tmp_path / name).write_text("text")
     with pytest.raises(GanvasError, match=message):

@@ -19,10 +19,11 @@ def test_the_defaults_are_those_of_the_configuration():
 
 def test_keyframes_have_short_forms():
     keyframes = read(
-        "keyframes: [3, '7', seed2_000031, art/My face.PNG, a/w.NPZ, {image: x}, "
+        "keyframes: [3, '7', seed2_000031_Night-Skies, art/My face.PNG, a/w.NPZ, {image: x}, "
         "{latent: b.npy, row: 2, class: 19}, {class: {a: 1, b: 0.5}, edits: {age: -1.5}}]"
     ).keyframes
     assert [(x.seed, x.number) for x in keyframes[:3]] == [(None, 3), (None, 7), (2, 31)]
+    assert [x.class_name for x in keyframes[:3]] == [None, None, "Night-Skies"]
     assert [x.image for x in keyframes[3:6]] == ["art/My face.PNG", None, "x"]
     latents = [keyframes[4], keyframes[6]]
     assert [(x.latent, x.row) for x in latents] == [("a/w.NPZ", 0), ("b.npy", 2)]
@@ -51,8 +52,11 @@ def test_the_command_line_takes_keyframes():
         ("keyframes: [{number: 1, truncation: 3}]", "a number from -2.0 to 2.0"),
         ("keyframes: [{number: 1, duration: 0}]", "above 0"),
         ("keyframes: [-1]", "from 0"),
+        ("keyframes: [{class: no}]", "YAML reads as true or false needs quotation marks"),
+        ("keyframes: [{class: {no: 1}}]", "YAML reads as true or false needs quotation marks"),
         ("{formats: [webp, gif], fps: 60}", "GIF shows at most 50 frames a second"),
         ("{seconds: 3600, fps: 30}", "are 108000 frames, and at most 20000"),
+        ("fps: 0.001", "from 0.01 to 120"),
         ("formats: [avi]", "webp"),
         ("formats: []", "film.formats|formats"),
         ("name: ../film", "must be text of letters, digits, _ and -"),

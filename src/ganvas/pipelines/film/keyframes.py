@@ -9,7 +9,7 @@ import numpy as np
 
 from ganvas.errors import GanvasError
 from ganvas.keras_types import Model
-from ganvas.label_columns import ClassTable
+from ganvas.label_columns import ClassTable, LabelColumn, name_in_file, read_values
 from ganvas.latents.directions import Direction, edit_w
 from ganvas.latents.truncation import map_truncated, truncate_w
 from ganvas.names import suggest_names
@@ -26,7 +26,12 @@ logger = logging.getLogger(__name__)
 # Numbers of the samples that a film without keyframes passes through.
 DEFAULT_NUMBERS = range(5)
 # Arrays of an .npz file of latents: latents, and class weights, which it need not have.
-W_ARRAY, LABELS_ARRAY = "w", "labels"
+# Where it has latents before the map to W, these are `z`.
+W_ARRAY, Z_ARRAY, LABELS_ARRAY = "w", "z", "labels"
+# Words of labels that YAML reads as true and as false.
+BOOLEAN_WORDS = {True: ("yes", "true", "on"), False: ("no", "false", "off")}
+# Sums of saved class weights differ from 1 by rounding at most.
+TOLERANCE = 1e-3
 # Larger values are no latents, but a file of something else.
 MAX_LATENT = 1e4
 
@@ -162,12 +167,14 @@ class KeyframeReader:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the w (1, *w_shape) and class weights (1, K) of a row of a file."""
         arrays = read_latents(file)
-        latents = arrays[W_ARRAY]
-        shape = w_shape(self._generator)
-        if latents.shape in (shape, (latent_dim(self._generator),)):
+        named_z = Z_ARRAY in arrays
+        latents = arrays[Z_ARRAY if named_z else W_ARRAY]
+        z_shape = (latent_dim(self._generator),)
+        shape = z_shape if named_z else w_shape(self._generator)
+        if latents.shape in (shape, z_shape):
             latents = latents[None]
-        is_z = latents.shape[1:] == (latent_dim(self._generator),) != shape
-        if not is_z and latents.shape[1:] != shape:
+        is_z = named_z or latents.shape[1:] == z_shape != shape
+        if latents.shape[1:] != (z_shape if is_z else shape):
             raise GanvasError(
                 f"{file} has an array of shape {latents.shape}, and latents of this generator have "
                 f"(N, {', '.join(map(str, shape))}): choose a file of the same generator."
@@ -189,6 +196,11 @@ class KeyframeReader:
                     f"{(len(latents), count)}: choose a file of the same generator."
                 )
             labels = saved[row : row + 1].astype(np.float32)
+            if not (labels >= 0).all() or (count and abs(labels.sum() - 1) > TOLERANCE):
+                raise GanvasError(
+                    f"{file} has class weights in row {row} that are not from 0 with a sum of 1: "
+                    "choose a file of the same generator, or add a class."
+                )
         if labels is None:
             raise GanvasError(
                 f"{file} has no class weights: add a class, such as "
@@ -201,39 +213,48 @@ FIND_DIRECTIONS = "find some by `kedro run --pipelines=directions` first."
 
 
 def read_latents(file: Path) -> dict[str, np.ndarray]:
-    """Read a .npy file of latents, or an .npz file of latents `w` and perhaps `labels`.
+    """Read a .npy file of latents, or an .npz file of latents and perhaps class weights.
+
+    Returns:
+        `w`, or `z` of an .npz file that has this array and no `w`; and `labels` if it has them.
 
     Raises:
         GanvasError: It doesn't exist, or has no numbers of latents.
     """
     try:
         if file.suffix.lower() == ".npy":
-            arrays = {W_ARRAY: np.load(file, allow_pickle=False)}
+            # Mapped: a damaged file may claim to have more than the memory holds.
+            arrays = {W_ARRAY: np.load(file, mmap_mode="r", allow_pickle=False)}
         else:
             arrays = read_arrays(file)
     except FileNotFoundError as error:
         raise GanvasError(f"{file} does not exist: choose another file.") from error
     except (OSError, ValueError, EOFError) as error:
         raise GanvasError(f"{file} can't be read ({error}): choose another file.") from error
-    if W_ARRAY not in arrays and len(arrays) == 1:
+    if W_ARRAY in arrays:
+        arrays.pop(Z_ARRAY, None)
+    elif Z_ARRAY not in arrays and len(arrays) == 1:
         arrays = {W_ARRAY: next(iter(arrays.values()))}
-    if W_ARRAY not in arrays:
+    known = [name for name in (W_ARRAY, Z_ARRAY, LABELS_ARRAY) if name in arrays]
+    if known in ([], [LABELS_ARRAY]):
         raise GanvasError(
             f"{file} has no array '{W_ARRAY}', but {', '.join(arrays) or 'none'}: choose a file of "
             "latents."
         )
-    if any(not np.issubdtype(x.dtype, np.number) for x in arrays.values() if x is arrays[W_ARRAY]):
-        raise GanvasError(f"{file} has no numbers in '{W_ARRAY}': choose a file of latents.")
-    return arrays
+    for name in known:
+        if arrays[name].dtype.kind not in "fiu":
+            raise GanvasError(f"{file} has no numbers in '{name}': choose a file of latents.")
+    return {name: arrays[name] for name in known}
 
 
-def weigh_class(table: ClassTable, chosen: str | Mapping[str, str | float]) -> np.ndarray:
+def weigh_class(table: ClassTable, chosen: str | Mapping[str, str | bool | float]) -> np.ndarray:
     """Return the class weights (1, K) that a keyframe's class stands for.
 
     Args:
         table: The classes, at least one.
-        chosen: Name of a class; with one label column, weights of several by their names, which
-            are scaled to the sum 1; with several columns, the value of each.
+        chosen: Name of a class, also as names of samples have it; with one label column, weights
+            of several by their names, which are scaled to the sum 1; with several columns, the
+            value of each.
 
     Raises:
         GanvasError: There is no such class, or a column has no value.
@@ -247,11 +268,13 @@ def weigh_class(table: ClassTable, chosen: str | Mapping[str, str | float]) -> n
     if isinstance(chosen, str):
         if chosen in table.names:
             return table.weigh(np.array([table.names.index(chosen)]))
-        if len(table.columns) > 1:
-            pairs = [part.partition("=") for part in chosen.split(", ")]
-            chosen = {name.strip(): value.strip() for name, _, value in pairs}
-        else:
+        alike = [number for number, name in enumerate(table.names) if name_in_file(name) == chosen]
+        if len(alike) == 1:
+            return table.weigh(np.array(alike))
+        positions = read_values(table.columns, chosen) if len(table.columns) > 1 else None
+        if positions is None:
             raise _refuse_class(chosen, table.names)
+        chosen = _name_values(table.columns, positions)
     if len(table.columns) == 1:
         return _mix_classes(table.names, chosen)
     weights = np.zeros((1, table.num_weights), np.float32)
@@ -266,24 +289,45 @@ def weigh_class(table: ClassTable, chosen: str | Mapping[str, str | float]) -> n
                 f"its class has no value of {column.column}: choose among "
                 f"{', '.join(column.values)}."
             )
-        if str(value) not in column.values:
-            raise _refuse_class(str(value), column.values, f"value of {column.column}")
-        weights[0, column.first + column.values.index(str(value))] = 1 / len(table.columns)
+        number = column.values.index(_find_value(column, value))
+        weights[0, column.first + number] = 1 / len(table.columns)
     return weights
 
 
-def _mix_classes(names: list[str], shares: Mapping[str, str | float]) -> np.ndarray:
-    weights = np.zeros((1, len(names)), np.float32)
+def _name_values(columns: Sequence[LabelColumn], positions: Sequence[int]) -> dict[str, str]:
+    """Return the values at positions of a row by their columns' names."""
+    return {
+        column.column: column.values[position - column.first]
+        for column in columns
+        for position in positions
+        if position in range(column.positions.start, column.positions.stop)
+    }
+
+
+def _find_value(column: LabelColumn, chosen: str | bool | float) -> str:
+    """Return the value of a label that was chosen, perhaps as YAML reads it: true for yes."""
+    text = str(chosen)
+    if isinstance(chosen, bool):
+        found = [x for x in column.values if x.casefold() in BOOLEAN_WORDS[chosen]]
+        text = found[0] if len(found) == 1 else text
+    if text not in column.values:
+        raise _refuse_class(text, column.values, f"value of {column.column}")
+    return text
+
+
+def _mix_classes(names: list[str], shares: Mapping[str, str | bool | float]) -> np.ndarray:
+    # Weights that float32 can't hold are scaled, too.
+    weights = np.zeros((1, len(names)))
     for name, share in shares.items():
         if name not in names:
             raise _refuse_class(name, names)
         try:
-            weights[0, names.index(name)] = float(share)
+            weights[0, names.index(name)] = np.nan if isinstance(share, bool) else float(share)
         except ValueError:
             weights[0, names.index(name)] = np.nan
     if not (weights >= 0).all() or not 0 < weights.sum() < np.inf:
         raise GanvasError("its weights of classes must be numbers from 0, and one above 0.")
-    return weights / weights.sum()
+    return (weights / weights.sum()).astype(np.float32)
 
 
 def _refuse_class(name: str, known: list[str], what: str = "class") -> GanvasError:

@@ -7,14 +7,14 @@ from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_
 
 from ganvas.base_params import Params
 from ganvas.latents.films import Easing, Interpolation, count_frames
-from ganvas.latents.video import MAX_GIF_FPS, FilmFormat, Resampling
+from ganvas.latents.video import MAX_GIF_FPS, MIN_FPS, FilmFormat, Resampling
 from ganvas.networks.sampling import MAX_TRUNCATION
 from ganvas.networks.styles import Noise
-from ganvas.pipelines.sample.params import LAYERS, LAYERS_PATTERN
+from ganvas.pipelines.sample.params import LAYERS, LAYERS_PATTERN, read_name
 
 MAX_KEYFRAMES, MAX_FRAMES, MAX_SECONDS = 256, 20_000, 3600
-# Names that the sample pipeline gives to images, without their class.
-SAMPLE_NAME = re.compile(r"seed(\d+)_(\d+)")
+# Names that the sample pipeline gives to images: seed, number and, if there are any, class.
+SAMPLE_NAME = re.compile(r"seed(\d+)_(\d+)(?:_([\w-]+))?")
 LATENT_SUFFIXES = (".npy", ".npz")
 Count = Annotated[int, Field(ge=0)]
 
@@ -30,10 +30,17 @@ class KeyframeParams(Params):
     image: str | None = None
     latent: str | None = None
     row: Count = 0
-    class_name: str | dict[str, str | float] | None = Field(None, alias="class")
+    class_name: str | dict[str, str | bool | int | float] | None = Field(None, alias="class")
     truncation: float = Field(1.0, ge=-MAX_TRUNCATION, le=MAX_TRUNCATION)
     edits: dict[str, float] = Field(default_factory=dict)
     duration: float = Field(1.0, gt=0, le=1000)
+
+    @field_validator("class_name", mode="before")
+    @classmethod
+    def _read_class(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {read_name(name): share for name, share in value.items()}
+        return read_name(value)
 
     @model_validator(mode="after")
     def _check_one(self) -> "KeyframeParams":
@@ -52,7 +59,7 @@ def _read_keyframe(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if match := SAMPLE_NAME.fullmatch(value):
-        return {"seed": match[1], "number": match[2]}
+        return {"seed": match[1], "number": match[2], "class": match[3]}
     if value.isdecimal():
         return {"number": value}
     if "." not in value:
@@ -82,7 +89,7 @@ class FilmParams(Params):
     keyframes: Keyframes = Field(default_factory=list)
     seed: int = Field(0, ge=0)
     seconds: float = Field(10.0, gt=0, le=MAX_SECONDS)
-    fps: float = Field(24, gt=0, le=120)
+    fps: float = Field(24, ge=MIN_FPS, le=120)
     hold: float = Field(0.0, ge=0, le=MAX_SECONDS)
     loop: bool = False
     interpolation: Interpolation = "slerp"

@@ -1,9 +1,7 @@
 """Nodes of the sample pipeline."""
 
-import hashlib
 import logging
 import math
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from ganvas.grid_layout import find_rows
 from ganvas.ingestion.collection import read_manifest
 from ganvas.ingestion.cropping import unstretch
 from ganvas.keras_types import Model
-from ganvas.label_columns import ClassTable, find_classes, read_class_list
+from ganvas.label_columns import ClassTable, find_classes, name_in_file, read_class_list
 from ganvas.networks.gan_networks import is_style_based
 from ganvas.networks.sampling import (
     count_classes,
@@ -46,8 +44,6 @@ logger = logging.getLogger(__name__)
 
 # Name of the dataset `samples_grid` among the files of `samples`.
 GRID = "grid"
-# Characters of a class in a file's name, far more than a value has.
-MAX_SUFFIX = 100
 # Images whose styles are computed at once.
 STYLES = 1024
 
@@ -145,7 +141,7 @@ def _name_sample(number: int, selected: ClassTable, params: SampleParams) -> str
     name = f"seed{params.seed}_{number:06d}"
     if not selected.names:
         return name
-    return name + _suffix(selected.names[number % len(selected.names)])
+    return f"{name}_{name_in_file(selected.names[number % len(selected.names)])}"
 
 
 def _generate_from_styles(
@@ -257,15 +253,6 @@ def select_classes(classes: dict[str, Any], requested: str | list[str] | None) -
     """
     names = [requested] if isinstance(requested, str) else requested
     return find_classes(read_class_list(classes), names, "sample.classes")
-
-
-def _suffix(name: str) -> str:
-    text = re.sub(r"[^\w-]+", "-", name)
-    if len(text) <= MAX_SUFFIX:
-        return f"_{text}"
-    # File systems limit names, and two long ones may begin alike.
-    digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
-    return f"_{text[: MAX_SUFFIX - 9]}-{digest}"
 
 
 def make_samples_grid(

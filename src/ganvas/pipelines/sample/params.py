@@ -48,10 +48,10 @@ class SampleParams(Params):
     @field_validator("classes", mode="before")
     @classmethod
     def _read_names(cls, value: Any) -> Any:
-        return [_read_name(x) for x in value] if isinstance(value, list) else _read_name(value)
+        return [read_name(x) for x in value] if isinstance(value, list) else read_name(value)
 
 
-def _read_name(value: Any) -> Any:
+def read_name(value: Any) -> Any:
     """Undo YAML's conversion of a name such as 19; that of yes or on can't be undone."""
     if isinstance(value, bool):
         raise ValueError(
