@@ -48,6 +48,10 @@ def test_the_command_line_takes_keyframes():
     [
         ("keyframes: [art]", "as a text, a keyframe is the name of a sample such as seed0_000003"),
         ("keyframes: [{seed: 1, image: a.png}]", "is a seed and number, an image or a latent"),
+        ("keyframes: [{row: 3}]", "row is that of a file of latents"),
+        ("keyframes: [{edits: {age: .nan}}]", "strength of 'age' must be a number from"),
+        ("keyframes: [{edits: {age: 1e30}}]", "strength of 'age' must be a number from"),
+        ("keyframes: [{duration: .nan}]", "above 0"),
         ("keyframes: [{sed: 1}]", "did you mean 'seed'"),
         ("keyframes: [{number: 1, truncation: 3}]", "a number from -2.0 to 2.0"),
         ("keyframes: [{number: 1, duration: 0}]", "above 0"),

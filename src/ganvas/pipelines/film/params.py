@@ -17,6 +17,8 @@ MAX_KEYFRAMES, MAX_FRAMES, MAX_SECONDS = 256, 20_000, 3600
 SAMPLE_NAME = re.compile(r"seed(\d+)_(\d+)(?:_([\w-]+))?")
 LATENT_SUFFIXES = (".npy", ".npz")
 Count = Annotated[int, Field(ge=0)]
+# Far more than the range of any direction.
+MAX_STRENGTH = 1000
 
 
 class KeyframeParams(Params):
@@ -42,6 +44,24 @@ class KeyframeParams(Params):
             return {read_name(name): share for name, share in value.items()}
         return read_name(value)
 
+    @field_validator("edits", mode="before")
+    @classmethod
+    def _check_strengths(cls, value: Any) -> Any:
+        for name, strength in value.items() if isinstance(value, dict) else ():
+            try:
+                # No comparison with .nan is true.
+                is_strength = (
+                    not isinstance(strength, bool) and abs(float(strength)) <= MAX_STRENGTH
+                )
+            except (TypeError, ValueError):
+                is_strength = False
+            if not is_strength:
+                raise ValueError(
+                    f"the strength of '{name}' must be a number from -{MAX_STRENGTH} to "
+                    f"{MAX_STRENGTH}"
+                )
+        return value
+
     @model_validator(mode="after")
     def _check_one(self) -> "KeyframeParams":
         sampled = self.seed is not None or self.number is not None
@@ -49,6 +69,8 @@ class KeyframeParams(Params):
             raise ValueError(
                 "a keyframe is a seed and number, an image or a latent, not several of them"
             )
+        if self.row and self.latent is None:
+            raise ValueError("row is that of a file of latents: name it as latent")
         return self
 
 
