@@ -173,7 +173,7 @@ def test_sliders_have_the_range_and_the_meaning_of_directions(client):
     described = re.search(r'aria-describedby="([^"]*)"', slider)[1]
     assert re.search(rf'id="{described}">A unit changes brightness by \+0.25.<', page)
     assert [unescape(x) for x in re.findall(r"<legend>(.*?)</legend>", page)] == [
-        "Directions of labels",
+        "Directions of labels and measures",
         "GANSpace",
     ]
     # A generator without any says how to find them.

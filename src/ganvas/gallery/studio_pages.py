@@ -48,7 +48,11 @@ from ganvas.gallery.studio_schemas import (
 from ganvas.latents.directions import Direction
 from ganvas.latents.latent_text import encode_w
 
-METHODS = {"supervised": "Directions of labels", "ganspace": "GANSpace", "sefa": "SeFa"}
+METHODS = {
+    "supervised": "Directions of labels and measures",
+    "ganspace": "GANSpace",
+    "sefa": "SeFa",
+}
 # Up to how many times the distance of generated images a distance is as small as theirs, or near.
 AS_SMALL, NEAR = 1.25, 2.0
 
