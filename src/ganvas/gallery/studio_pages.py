@@ -187,7 +187,7 @@ def describe_direction(direction: Direction) -> str:
     if direction.method == "supervised":
         attribute = about.get("attribute", direction.name)
         rising = about.get("rising")
-        share = f", in {rising:.0%} of images" if isinstance(rising, float) else ""
+        share = f", and raises it in {rising:.0%} of images" if isinstance(rising, float) else ""
         return f"A unit changes {attribute} by {effect:+.2g}{share.replace('%', ' %')}."
     changes = about.get("changes")
     text = f"A unit changes the image by {effect * 100:.0f} % of the distance between two images"
