@@ -58,8 +58,8 @@ def check_film(form: FilmFormat, fps: float) -> None:
     """
     if not fps >= MIN_FPS:
         raise GanvasError(
-            f"A film shows at least {MIN_FPS:g} frames a second, and {fps:g} were requested: choose "
-            "more."
+            f"A film shows at least {MIN_FPS:g} frames a second, and {fps:g} were requested: "
+            "choose more."
         )
     if form == "gif" and fps > MAX_GIF_FPS:
         raise GanvasError(
