@@ -34,18 +34,39 @@ def test_sets_of_one_distribution_have_density_1_and_high_coverage():
     assert result.coverage == pytest.approx(1 - 2**-5, abs=0.03)
 
 
-def test_repeated_images_have_low_recall_and_coverage():
-    real = np.random.default_rng(0).normal(size=(300, 8))
-    result = compute_prdc(real, np.repeat(real[:20], 15, axis=0))
+@pytest.mark.parametrize("offset", [0, 1e6])
+def test_recall_counts_training_images_that_are_repeated_exactly(offset):
+    """Balls include their surface (equation 1 of arXiv 1904.06991), and theirs have radius 0."""
+    real = offset + np.random.default_rng(0).normal(size=(500, 8))
+    result = compute_prdc(real, np.repeat(real[:50], 10, axis=0))
     assert result.precision == 1
-    assert result.recall < 0.1 and result.coverage < 0.5
+    assert result.recall == pytest.approx(50 / 500)
+    assert result.coverage < 0.5
 
 
-def test_copies_of_one_image_are_in_no_ball():
+def test_precision_and_recall_agree_with_their_definition_where_distances_are_equal():
+    real, generated = np.random.default_rng(0).integers(0, 4, (2, 40, 2)).astype(float)
+
+    def share_inside(points, manifold, nearest_k=3):
+        inside = 0
+        for point in points:
+            for center in manifold:
+                radius = sorted(np.square(manifold - center).sum(axis=1))[nearest_k]
+                if np.square(point - center).sum() <= radius:
+                    inside += 1
+                    break
+        return inside / len(points)
+
+    result = compute_prdc(real, generated, nearest_k=3)
+    assert result.precision == share_inside(generated, real)
+    assert result.recall == share_inside(real, generated)
+
+
+def test_copies_of_one_image_are_only_on_the_surface_of_balls():
     """Rounding must not make their distances differ from 0."""
     point = np.full((20, 300), 1e3) + np.random.default_rng(0).normal(size=300)
     result = compute_prdc(point, point)
-    assert result == (0, 0, 0, 0)
+    assert result == (1, 1, 0, 0)
 
 
 def test_too_few_images_are_rejected():

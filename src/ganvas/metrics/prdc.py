@@ -1,8 +1,10 @@
 """Precision, recall, density and coverage of generated images.
 
 A set's manifold is the union of balls around its points, whose radius is the distance to the k-th
-nearest other point of the set. Precision and recall are by Kynkäänniemi et al. (arXiv 1904.06991),
-density and coverage by Naeem et al. (arXiv 2002.09797).
+nearest other point of the set. Precision and recall are by Kynkäänniemi et al. (arXiv 1904.06991,
+equation 1), whose balls include their surface: of a generator that repeats some training images
+exactly, the balls have radius 0, and these images still count as recalled. Density and coverage are
+by Naeem et al. (arXiv 2002.09797), whose code leaves the surface out.
 """
 
 from typing import NamedTuple
@@ -11,6 +13,9 @@ import numpy as np
 
 from ganvas.errors import GanvasError
 from ganvas.metrics.pairwise import in_chunks, squared_distances
+
+# Relative error of squared distances: those that differ by less from a radius are on the surface.
+ROUNDING = 1e-9
 
 
 class Prdc(NamedTuple):
@@ -53,19 +58,24 @@ def compute_prdc(real: np.ndarray, generated: np.ndarray, nearest_k: int = 5) ->
             f"on each side, not {smallest}."
         )
     real_radii, generated_radii = (_squared_radii(x, nearest_k) for x in (real, generated))
-    # For each generated image the number of real balls around it, and for each real image whether
-    # a generated ball contains it and whether its own ball contains a generated image.
+    # For each generated image the number of real balls around it and whether one has it inside or
+    # on its surface; for each real image whether a generated ball does, and whether its own ball
+    # contains a generated image.
     ball_counts = np.zeros(len(generated), np.int64)
+    is_precise = np.zeros(len(generated), bool)
     recalled, covered = np.zeros(len(real), bool), np.zeros(len(real), bool)
     for rows in in_chunks(len(real)):
         for columns in in_chunks(len(generated)):
             distances = squared_distances(real[rows], generated[columns])
-            in_real_ball = distances < real_radii[rows, None]
+            in_real_ball = distances < (1 - ROUNDING) * real_radii[rows, None]
             ball_counts[columns] += in_real_ball.sum(axis=0)
             covered[rows] |= in_real_ball.any(axis=1)
-            recalled[rows] |= (distances < generated_radii[columns]).any(axis=1)
+            in_or_on_real_ball = distances <= (1 + ROUNDING) * real_radii[rows, None]
+            is_precise[columns] |= in_or_on_real_ball.any(axis=0)
+            in_or_on_generated_ball = distances <= (1 + ROUNDING) * generated_radii[columns]
+            recalled[rows] |= in_or_on_generated_ball.any(axis=1)
     return Prdc(
-        precision=float((ball_counts > 0).mean()),
+        precision=float(is_precise.mean()),
         recall=float(recalled.mean()),
         density=float(ball_counts.mean() / nearest_k),
         coverage=float(covered.mean()),
