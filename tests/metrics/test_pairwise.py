@@ -18,6 +18,14 @@ def test_squared_distances_agree_with_scipy():
     np.testing.assert_allclose(squared_distances(a, b), expected, rtol=1e-10)
 
 
+def test_distances_far_from_the_origin_are_not_taken_for_rounding_errors():
+    rng = np.random.default_rng(0)
+    a, b = 1e6 + rng.normal(0, 0.1, (2, 9, 6))
+    expected = cdist(a, b, "sqeuclidean")
+    np.testing.assert_allclose(squared_distances(a, b), expected, rtol=1e-6)
+    assert (squared_distances(a, a).diagonal() == 0).all()
+
+
 @pytest.mark.parametrize("chunk", [1, 8, 2048])
 def test_the_mean_of_all_pairs_agrees_with_scipy(monkeypatch, chunk):
     monkeypatch.setattr(pairwise, "CHUNK", chunk)

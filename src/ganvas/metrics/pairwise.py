@@ -5,7 +5,8 @@ import numpy as np
 from ganvas.errors import GanvasError
 
 CHUNK = 2048
-# Relative to the squared norms: smaller distances are rounding errors, and become 0.
+# Relative to the squared distances from the mean: smaller distances are rounding errors, and become
+# 0.
 TOLERANCE = 1e-12
 PIXEL_CHUNK = 16_384
 
@@ -13,11 +14,15 @@ PIXEL_CHUNK = 16_384
 def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Compute squared Euclidean distances, float64 (m, n), of vectors (m, d) and (n, d).
 
+    Vectors are centered first, so that those far from the origin lose no precision.
+
     Example:
         >>> squared_distances(np.array([[0, 0]]), np.array([[3, 4], [1, 0]])).tolist()
         [[25.0, 1.0]]
     """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    center = b.mean(axis=0)
+    a, b = a - center, b - center
     squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)
     distances = squares - 2 * (a @ b.T)
     distances[distances < TOLERANCE * squares] = 0
