@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import layers
 
 from ganvas.errors import GanvasError
-from ganvas.training.adversary import Adversary
+from ganvas.training.adversary import Adversary, DiscriminatorOutput
 from ganvas.training.config import TrainParams
 from ganvas.training.losses import AdversarialLoss
 from reference_step import (
@@ -153,6 +153,37 @@ def test_a_penalty_does_not_depend_on_the_number_of_logits_of_an_image():
 
     assert largest_change(5) == pytest.approx(largest_change(1), rel=1e-4)
     assert largest_change(1) > 0
+
+
+def test_lecams_averages_start_at_the_first_logits_without_a_step_before():
+    params = TrainParams(penalty={"lecam": 1.0, "lecam_start": 0, "lecam_decay": 0.9})
+    adversary = Adversary(build_dense_discriminator(), params)
+    logits = tf.constant([[4.0], [6.0]]), tf.constant([[-3.0], [-1.0]])
+    outputs = [DiscriminatorOutput(x, {}, x, x, None) for x in logits]
+    first = adversary.regularization(*outputs, tf.constant(0, tf.int64))
+    emas = [float(adversary.real_logits_ema), float(adversary.fake_logits_ema)]
+    assert emas == [5.0, -2.0]
+    # Real logits are 6 and 8 above the average of fake ones, fake ones 8 and 6 below that of real.
+    assert float(first) == pytest.approx((36 + 64) / 2 * 2)
+    adversary.regularization(outputs[0], outputs[0], tf.constant(1, tf.int64))
+    assert float(adversary.fake_logits_ema) == pytest.approx(0.9 * -2 + 0.1 * 5)
+
+
+@pytest.mark.parametrize("name", ["r1", "r2"])
+def test_penalties_of_many_logits_are_those_of_published_code_by_their_number_squared(name):
+    """The published code differentiates the sum of an image's M logits, not the mean."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((4, 4, 3))
+    discriminator = keras.Model(inputs, layers.Dense(5)(layers.Flatten()(inputs)))
+    adversary = Adversary(discriminator, TrainParams(penalty={name: 2.0}))
+    images = tf.random.stateless_uniform((6, 4, 4, 3), (0, 1), -1, 1)
+    output = adversary.forward(images, None)
+    value = adversary.regularization(output, output, tf.constant(0, tf.int64))
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        total = tf.reduce_sum(discriminator(images))
+    squares = tf.reduce_sum(tape.gradient(total, images) ** 2, axis=(1, 2, 3))
+    assert float(value) == pytest.approx(float(tf.reduce_mean(squares)) / 5**2, rel=1e-4)
 
 
 @pytest.mark.slow

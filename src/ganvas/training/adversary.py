@@ -285,8 +285,9 @@ class Adversary:
     ) -> tf.Tensor:
         params = self.params.penalty
         started = step >= params.lecam_start
-        # Before `lecam_start`, decay 0 sets the averages to the current means.
-        decay = ops.where(started, params.lecam_decay, 0.0)
+        # Before `lecam_start`, and in the first step, decay 0 sets the averages to the current
+        # means: they start at the first ones, not at 0.
+        decay = ops.where(started & (step > 0), params.lecam_decay, 0.0)
         for ema, logits in (
             (self.real_logits_ema, real_logits),
             (self.fake_logits_ema, fake_logits),
@@ -316,7 +317,8 @@ class Adversary:
     def _input_gradient(self, images: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
         """Compute the gradient of each image's logit, or mean of M logits, by its pixels.
 
-        The mean, as in the losses: the sum of M logits would be M times as steep.
+        The mean, as in the losses. Published code differentiates the sum of all logits, which is M
+        times as steep: its γ times M² is the γ here; see `train.penalty.r1`.
         """
         with tf.GradientTape() as tape:
             tape.watch(images)
