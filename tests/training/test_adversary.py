@@ -155,6 +155,20 @@ def test_a_penalty_does_not_depend_on_the_number_of_logits_of_an_image():
     assert largest_change(1) > 0
 
 
+def test_gradient_penalties_follow_the_schedule():
+    schedule = {"name": "cosine", "penalty_factor": 0.1}
+    params = TrainParams(penalty={"r1": 2.0, "r2": 1.0}, schedule=schedule)
+    adversary = Adversary(build_dense_discriminator(), params, schedule_steps=10)
+    images = tf.random.stateless_uniform((4, 4, 4, 3), (0, 1), -1, 1)
+    output = adversary.forward(images, None)
+    values = [
+        float(adversary.regularization(output, output, tf.constant(step, tf.int64)))
+        for step in (0, 5, 10, 50)
+    ]
+    assert values[0] > 0
+    assert values == pytest.approx([values[0] * x for x in (1, 0.55, 0.1, 0.1)], rel=1e-5)
+
+
 def test_lecams_averages_start_at_the_first_logits_without_a_step_before():
     params = TrainParams(penalty={"lecam": 1.0, "lecam_start": 0, "lecam_decay": 0.9})
     adversary = Adversary(build_dense_discriminator(), params)

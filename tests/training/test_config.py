@@ -146,6 +146,33 @@ def test_a_run_without_any_limit_is_refused_in_one_sentence():
     )
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"schedule": {"beta_2": 0.99}}, "belongs to the schedule named cosine"),
+        ({"schedule": {"name": "step", "ema": True}}, "belongs to the schedule named cosine"),
+        (
+            {"schedule": {"name": "cosine", "beta_2": 0.9}, "optimizer": {"name": "rmsprop"}},
+            "is of Adam",
+        ),
+        ({"schedule": {"name": "cosine", "ema": True}}, "set train.ema_images"),
+        (
+            {
+                "schedule": {"name": "cosine", "ema": True},
+                "ema_decay": 0,
+                "ema_images": 100,
+                "ema_ramp": 0.05,
+            },
+            "train.ema_ramp=null",
+        ),
+    ],
+    ids=str,
+)
+def test_schedules_of_more_than_learning_rates_need_what_they_change(changed, message):
+    with pytest.raises(ValidationError, match=message):
+        TrainParams(**changed)
+
+
 def test_a_cosine_schedule_needs_a_last_step():
     by_time = {"schedule": {"name": "cosine"}, "epochs": None, "max_minutes": 5}
     with pytest.raises(GanvasError, match=r"set train\.max_steps or train\.epochs too"):

@@ -159,18 +159,26 @@ def test_path_lengths_of_a_generator_without_styles_are_refused():
         make_gan(build_smooth(), path_length={"weight": 2})
 
 
-@pytest.mark.parametrize("ramp", [None, 0.5])
-def test_the_ema_by_images_is_that_of_stylegan2s_training_loop(ramp):
+@pytest.mark.parametrize("ramp", [None, 0.5, "cosine"])
+def test_the_ema_by_images_is_that_of_published_training_loops(ramp):
+    """Those of StyleGAN2-ADA and, by the cosine, R3GAN."""
     networks = build_smooth()
     options = {"ema_images": 20, "ema_ramp": ramp, "discriminator_steps": 2, "batch_size": 4}
+    if ramp == "cosine":
+        options |= {"ema_ramp": None, "schedule": {"name": "cosine", "factor": 1, "ema": True}}
     gan = make_gan(networks, ema_generator=copy_network(networks[0]), **options)
+    gan.adversary.schedule_steps = 5
     averages = [weight.numpy().astype(float) for weight in networks[0].weights]
     images_so_far, batch_size = 0, 8
     for seed in range(7):
         rng = np.random.default_rng(seed)
         images = rng.integers(0, 256, (8, 8, 8, 3), dtype=np.uint8)
         run_step(gan, (images, rng.standard_normal((8, 6), dtype=np.float32)))
-        half_life = 20 if ramp is None else min(20, images_so_far * ramp)
+        if ramp == "cosine":
+            share = min(images_so_far / (5 * batch_size), 1)
+            half_life = 20 * (1 - 0.5 * (1 + np.cos(np.pi * share)))
+        else:
+            half_life = 20 if ramp is None else min(20, images_so_far * ramp)
         beta = 0.5 ** (batch_size / max(half_life, 1e-8))
         for i, weight in enumerate(gan.generator.get_weights()):
             averages[i] = weight + beta * (averages[i] - weight)

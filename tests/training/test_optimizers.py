@@ -8,7 +8,7 @@ from ganvas.networks.gan_networks import GanNetworks
 from ganvas.training.config import TrainParams
 from ganvas.training.dataset import TrainingSet
 from ganvas.training.fused_ops import FusedAdam
-from ganvas.training.optimizers import make_optimizer, make_schedule
+from ganvas.training.optimizers import follow_cosine, make_optimizer, make_schedule
 from ganvas.training.trainer import build_gan
 
 STEPS = 3
@@ -115,3 +115,51 @@ def test_both_rates_change_at_the_same_epoch_at_any_number_of_discriminator_step
             assert float(optimizer.learning_rate) == pytest.approx(factor * rate, rel=1e-5)
         for _ in range(2):
             gan.train_step((images[:12], latents))
+
+
+def published_cosine(images, base_value, final_value, total_nimg):
+    """The formula of R3GAN's training loop, without warm-up."""
+    if images > total_nimg:
+        return final_value
+    return base_value + (1 - 0.5 * (1 + np.cos(np.pi * images / total_nimg))) * (
+        final_value - base_value
+    )
+
+
+@pytest.mark.parametrize(("start", "end"), [(2, 0.2), (0.9, 0.99), (0, 500_000), (2e-4, 5e-5)])
+def test_values_follow_the_cosine_of_published_code(start, end):
+    for step in (0, 1, 30, 77, 100, 101, 1000):
+        expected = published_cosine(step * 64, start, end, 6400)
+        assert float(follow_cosine(start, end, step, 100)) == pytest.approx(expected, rel=2e-4)
+
+
+def test_learning_rates_end_after_a_number_of_images():
+    schedule = {"name": "cosine", "factor": 0.25, "images": 6400}
+    params = TrainParams(epochs=None, max_minutes=5, batch_size=64, schedule=schedule)
+    rate = make_schedule(params, 2e-4, STEPS)
+    for step in (0, 50, 100, 500):
+        expected = published_cosine(step * 64, 2e-4, 5e-5, 6400)
+        assert float(rate(step)) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("updates", [1, 3])
+def test_adams_beta_2_follows_the_cosine_with_its_bias_correction(updates):
+    schedule = {"name": "cosine", "factor": 1, "images": 64 * updates * 4, "beta_2": 0.99}
+    params = TrainParams(
+        batch_size=64,
+        discriminator_steps=updates,
+        schedule=schedule,
+        optimizer={"adam": {"beta_1": 0.0, "beta_2": 0.9}},
+    )
+    optimizer = make_optimizer(params, 0.1, STEPS, updates)
+    weight = keras.Variable(1.0)
+    optimizer.build([weight])
+    expected, velocity = 1.0, 0.0
+    for update, gradient in enumerate((0.5, -1.0, 2.0, 0.3, 0.7, -0.2)):
+        optimizer.apply([keras.ops.convert_to_tensor(gradient)], [weight])
+        beta_2 = published_cosine(update, 0.9, 0.99, 4 * updates)
+        velocity = beta_2 * velocity + (1 - beta_2) * gradient**2
+        # PyTorch's Adam, with the present value in the correction.
+        corrected = np.sqrt(velocity / (1 - beta_2 ** (update + 1)))
+        expected -= 0.1 * gradient / (corrected + 1e-8)
+        assert float(weight) == pytest.approx(expected, rel=1e-4)

@@ -23,6 +23,7 @@ from ganvas.training.losses import (
     softmax_class_loss,
     zero_centered_penalty,
 )
+from ganvas.training.optimizers import follow_cosine
 
 Gradients = list[tf.Tensor]
 
@@ -89,6 +90,8 @@ class Adversary:
     Args:
         discriminator: See `ganvas.networks.gan_networks.GanNetworks`.
         params: Parameters of training.
+        schedule_steps: Steps after which `penalty_factor` of a cosine schedule is reached; None
+            without one.
 
     Attributes:
         augment_probability: Probability of each augmentation, a variable.
@@ -103,9 +106,15 @@ class Adversary:
 
     keep_orientation_every: int | None = None
 
-    def __init__(self, discriminator: keras.Model, params: TrainParams) -> None:
+    def __init__(
+        self,
+        discriminator: keras.Model,
+        params: TrainParams,
+        schedule_steps: int | None = None,
+    ) -> None:
         refuse_penalty_with_batch_norm(discriminator, params)
         self.params = params.resolve(*discriminator.inputs[0].shape[1:3])
+        self.schedule_steps = schedule_steps
         self.discriminator = discriminator
         self.fused_discriminator = with_fused_norms(discriminator)
         self.is_conditional = len(discriminator.inputs) == 2
@@ -246,7 +255,7 @@ class Adversary:
         if params.lecam:
             total += self._lecam_regularization(real.logits, fake.logits, step)
         if params.r1 or params.r2 or params.wgan_gp:
-            total += (
+            penalties = (
                 self._gradient_penalties(real, fake)
                 if params.interval == 1
                 else tf.cond(
@@ -255,7 +264,15 @@ class Adversary:
                     lambda: tf.zeros(()),
                 )
             )
+            total += self._scheduled_penalty_factor(step) * penalties
         return total
+
+    def _scheduled_penalty_factor(self, step: tf.Tensor) -> tf.Tensor | float:
+        """Return the factor of gradient penalties in this step: 1, or that of a cosine."""
+        end = self.params.schedule.penalty_factor
+        if self.schedule_steps is None or end == 1:
+            return 1.0
+        return follow_cosine(1.0, end, step, self.schedule_steps)
 
     def _class_loss(self, output: DiscriminatorOutput) -> tf.Tensor:
         weight = self.params.loss.auxiliary_class_weight

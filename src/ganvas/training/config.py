@@ -190,11 +190,26 @@ class AugmentParams(Params):
 
 
 class ScheduleParams(Params):
-    """Learning rate schedule of both optimizers."""
+    """Schedule of the learning rates, and of what R3GAN changes along the same cosine."""
 
     name: Literal["constant", "step", "cosine"] = "constant"
     interval: int = Field(50, ge=1)
     factor: float = Field(0.1, ge=0, le=1)
+    images: int | None = Field(None, ge=1)
+    penalty_factor: float = Field(1.0, ge=0)
+    beta_2: float | None = Field(None, ge=0, lt=1)
+    ema: bool = False
+
+    @model_validator(mode="after")
+    def _check_cosine(self) -> "ScheduleParams":
+        default = ScheduleParams.model_construct()
+        for name in ("images", "penalty_factor", "beta_2", "ema"):
+            if self.name != "cosine" and getattr(self, name) != getattr(default, name):
+                raise ValueError(
+                    f"{name} belongs to the schedule named cosine, and the name is {self.name}: "
+                    f"leave {name} out, or set train.schedule.name=cosine"
+                )
+        return self
 
 
 class AdamParams(Params):
@@ -312,6 +327,20 @@ class TrainParams(Params):
         by_epochs = self.epochs and self.epochs * steps_per_epoch
         return min((limit for limit in (by_epochs, self.max_steps) if limit), default=None)
 
+    def schedule_steps(self, steps_per_epoch: int) -> int | None:
+        """Return the number of steps after which a cosine schedule ends; None for others.
+
+        Example:
+            >>> cosine = {"name": "cosine", "images": 6400}
+            >>> TrainParams(batch_size=64, schedule=cosine).schedule_steps(steps_per_epoch=10)
+            100
+        """
+        if self.schedule.name != "cosine":
+            return None
+        if self.schedule.images is not None:
+            return math.ceil(self.schedule.images / self.images_per_step)
+        return self.total_steps(steps_per_epoch)
+
     def describe_limits(self, steps_per_epoch: int) -> str | None:
         """Return which limit ends a run, and which comes after it; None if there is only one.
 
@@ -373,11 +402,26 @@ class TrainParams(Params):
                 "train.epochs, train.max_steps and train.max_minutes are all null, so training "
                 "would never end: set one of them"
             )
-        if self.schedule.name == "cosine" and not (self.epochs or self.max_steps):
+        has_end = self.epochs or self.max_steps or self.schedule.images
+        if self.schedule.name == "cosine" and not has_end:
             raise ValueError(
                 "train.schedule.name=cosine reaches its end with the last step, whose number "
                 "train.max_minutes doesn't determine: set train.max_steps or train.epochs too, or "
-                "another schedule"
+                "train.schedule.images, or another schedule"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_schedule(self) -> "TrainParams":
+        if self.schedule.beta_2 is not None and self.optimizer.name != "adam":
+            raise ValueError(
+                f"train.schedule.beta_2={self.schedule.beta_2:g} is of Adam, and "
+                f"train.optimizer.name is {self.optimizer.name}: set it to null, or use adam"
+            )
+        if self.schedule.ema and (self.ema_images is None or self.ema_ramp is not None):
+            raise ValueError(
+                "train.schedule.ema=true lets train.ema_images grow from 0, in place of "
+                "train.ema_ramp: set train.ema_images, and train.ema_ramp=null"
             )
         return self
 

@@ -1,5 +1,7 @@
 """TensorFlow's fused kernels in place of Keras's general code, with the same results."""
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 from keras import layers
@@ -68,7 +70,14 @@ def with_fused_norms(network: keras.Model, update_statistics: bool = True) -> ke
 
 
 class FusedAdam(keras.optimizers.Adam):
-    """Adam (Kingma and Ba, arXiv 1412.6980), updating each variable by a single kernel."""
+    """Adam (Kingma and Ba, arXiv 1412.6980), updating each variable by a single kernel.
+
+    Attributes:
+        beta_2_schedule: Function of the number of updates before one that returns its β₂, which the
+            bias correction uses too, as PyTorch's Adam does; None: β₂ is constant.
+    """
+
+    beta_2_schedule: Callable[[tf.Tensor], tf.Tensor] | None = None
 
     def update_step(
         self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor
@@ -76,15 +85,18 @@ class FusedAdam(keras.optimizers.Adam):
         """Update one variable."""
         index = self._get_variable_index(variable)
         step = tf.cast(self.iterations + 1, "float32")
+        beta_2 = self.beta_2
+        if self.beta_2_schedule is not None:
+            beta_2 = self.beta_2_schedule(self.iterations)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].handle,
             v=self._velocities[index].handle,
             beta1_power=self.beta_1**step,
-            beta2_power=self.beta_2**step,
+            beta2_power=beta_2**step,
             lr=tf.cast(learning_rate, "float32"),
             beta1=self.beta_1,
-            beta2=self.beta_2,
+            beta2=beta_2,
             epsilon=self.epsilon,
             grad=gradient,
         )

@@ -42,7 +42,7 @@ from ganvas.training.distribution import (
 )
 from ganvas.training.fused_ops import with_fused_norms
 from ganvas.training.losses import moving_average, reconstruction_loss
-from ganvas.training.optimizers import variables_without_learning_rate
+from ganvas.training.optimizers import follow_cosine, variables_without_learning_rate
 from ganvas.training.path_length import path_length_penalty, path_lengths
 from ganvas.training.styled_generator import StyledImages, update_style_mean, with_styles
 
@@ -391,6 +391,9 @@ class GAN(keras.Model):
         if params.ema_images is None:
             return ops.minimum(params.ema_decay, (1.0 + step) / (10.0 + step))
         half_life = ops.cast(params.ema_images, "float32")
+        schedule_steps = self.adversary.schedule_steps
+        if params.schedule.ema and schedule_steps is not None:
+            half_life = follow_cosine(0.0, params.ema_images, self.steps, schedule_steps)
         if params.ema_ramp is not None:
             half_life = ops.minimum(half_life, step * params.images_per_step * params.ema_ramp)
         return ops.power(0.5, params.images_per_step / ops.maximum(half_life, 1e-8))

@@ -261,8 +261,13 @@ class AnchoredAdversary(Adversary):
         params: Parameters of training.
     """
 
-    def __init__(self, discriminator: keras.Model, params: TrainParams) -> None:
-        super().__init__(discriminator, params)
+    def __init__(
+        self,
+        discriminator: keras.Model,
+        params: TrainParams,
+        schedule_steps: int | None = None,
+    ) -> None:
+        super().__init__(discriminator, params, schedule_steps)
         self.backbone = with_constant_weights(discriminator.get_layer("backbone"))
         self.heads = discriminator.get_layer("heads")
         self.seeds = [

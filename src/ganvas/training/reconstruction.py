@@ -40,8 +40,13 @@ class ReconstructingAdversary(Adversary):
         GanvasError: A gradient penalty is set, and the discriminator has batch normalization.
     """
 
-    def __init__(self, discriminator: keras.Model, params: TrainParams) -> None:
-        super().__init__(discriminator, params)
+    def __init__(
+        self,
+        discriminator: keras.Model,
+        params: TrainParams,
+        schedule_steps: int | None = None,
+    ) -> None:
+        super().__init__(discriminator, params, schedule_steps)
         encoder = discriminator.get_layer("encoder")
         refuse_penalty_with_batch_norm(encoder, params)
         self.encoder = with_fused_norms(encoder)

@@ -74,6 +74,8 @@ RESUMABLE = {
     "jit_compile",
     "distribute",
 }
+# The keys of train.schedule that every version has had.
+EARLIER_SCHEDULE = {"name", "interval", "factor"}
 
 
 class TrainingResult(NamedTuple):
@@ -166,7 +168,7 @@ def build_gan(
         params: Parameters of training.
         steps: Steps an epoch.
     """
-    gan = GAN(networks, ema_generator, params, _make_adversary(networks, params), data.prior)
+    gan = GAN(networks, ema_generator, params, _make_adversary(networks, params, steps), data.prior)
     gan.compile(
         make_optimizer(params, params.generator_learning_rate, steps),
         make_optimizer(
@@ -178,12 +180,12 @@ def build_gan(
     return gan
 
 
-def _make_adversary(networks: GanNetworks, params: TrainParams) -> Adversary:
-    discriminator = networks.discriminator
+def _make_adversary(networks: GanNetworks, params: TrainParams, steps: int) -> Adversary:
+    discriminator, schedule_steps = networks.discriminator, params.schedule_steps(steps)
     if uses_anchors(discriminator, params):
-        return AnchoredAdversary(discriminator, params)
+        return AnchoredAdversary(discriminator, params, schedule_steps)
     kind = ReconstructingAdversary if reconstructs_real_images(discriminator) else Adversary
-    return kind(discriminator, params)
+    return kind(discriminator, params, schedule_steps)
 
 
 def restore_checkpoint(
@@ -284,8 +286,15 @@ class _Run:
         """Record with which parameters the run begins, and any others with which it resumes."""
         parts, step = self.run_state.parts, int(self.gan.steps.numpy())
         parameters: dict[str, Any] = self.params.model_dump(mode="json", include=RESUMABLE)
+        # Those of earlier versions are recorded as they did, and later ones only where they count.
+        later = self.params.schedule.model_dump(mode="json", exclude_defaults=True)
+        parameters["schedule"] = {
+            key: value
+            for key, value in parameters["schedule"].items()
+            if key in EARLIER_SCHEDULE or key in later
+        }
         if self.params.schedule.name == "cosine":
-            parameters["schedule_steps"] = self.params.total_steps(self.steps)
+            parameters["schedule_steps"] = self.params.schedule_steps(self.steps)
         if self.params.kid_validation.keep == "best":
             parameters["kid_validation"] = self.params.kid_validation.model_dump(mode="json")
         # A run of an earlier version has no record of its first part.
