@@ -57,7 +57,7 @@ def test_a_direction_follows_no_other_one():
     np.testing.assert_allclose(normal, [0, 0, -1, 0], atol=1e-9)
     with pytest.raises(GanvasError, match="alone"):
         find_normal(model, [PLANTED])
-    with pytest.raises(GanvasError, match="same value for all"):
+    with pytest.raises(GanvasError, match="the same for all images"):
         find_normal(LinearModel(np.zeros(4), 0.0, 0.0, False))
 
 

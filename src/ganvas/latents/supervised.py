@@ -215,7 +215,8 @@ def find_normal(model: LinearModel, others: Sequence[np.ndarray] = ()) -> np.nda
         basis = basis[sizes > 1e-6 * sizes[0]]
         normal = normal - basis.T @ (basis @ normal)
     if not length or np.linalg.norm(normal) < 1e-4 * length:
-        why = "of those in directions.orthogonal_to" if length else "it has the same value for all"
+        reasons = "it is the same for all images", "it is made of directions.orthogonal_to"
+        why = reasons[bool(length)]
         raise GanvasError(
             f"No direction changes this attribute alone ({why}): choose others, or another one."
         )
