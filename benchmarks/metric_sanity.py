@@ -4,6 +4,9 @@ python benchmarks/metric_sanity.py order PACKED [OTHER] [--count 400]
     PACKED, OTHER: folders `collection/` below data/03_primary/<dataset>. Prints a table of metrics
     between real images and other images of the same collection, as they are, blurred, noisy, with
     shuffled patches and 20 of them repeated, and images of the other collection.
+python benchmarks/metric_sanity.py repetition MODEL PACKED [--column genre] [--count 62]
+    Diversity within classes of a generator that repeats 1, 2, 4, 8 and 16 images of each class.
+    MODEL: a folder with generator.keras and class_list.json, such as src/ganvas/pretrained/sample.
 python benchmarks/metric_sanity.py scale [COUNT]
     Memory and time at COUNT × 2048 random features, and those of naive implementations at 5,000.
 python benchmarks/metric_sanity.py likelihood [COUNT]
@@ -11,20 +14,37 @@ python benchmarks/metric_sanity.py likelihood [COUNT]
 """
 
 import argparse
+import json
 import resource
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+import keras
 import numpy as np
+import pandas as pd
 from PIL import Image, ImageFilter
 
+from ganvas.arrays import take
 from ganvas.datasets.packed_collection import CollectionDataset
+from ganvas.metrics.class_diversity import (
+    class_distances,
+    class_diversity,
+    class_nearest_distances,
+    count_common,
+)
 from ganvas.metrics.feature_extractors import compute_features, load_extractor
 from ganvas.metrics.frechet import frechet_distance
 from ganvas.metrics.kid import kernel_distance, kernel_distance_subsets
-from ganvas.metrics.pairwise import mean_pairwise_distance
+from ganvas.metrics.pairwise import (
+    mean_image_distance,
+    mean_nearest_distance,
+    mean_nearest_image_distance,
+    mean_pairwise_distance,
+)
 from ganvas.metrics.parzen import parzen
 from ganvas.metrics.prdc import compute_prdc
+from ganvas.networks.sampling import generate_images, one_hot, sample_latents
 
 COLUMNS = ("FD", "KD × 1000", "precision", "recall", "density", "coverage", "diversity")
 
@@ -92,6 +112,45 @@ def order(packed: str, other: str | None, max_count: int) -> None:
             metrics = compute_metrics(real, compute_features(extractor, others))
             cells = " | ".join(f"{value:.3g}" for value in metrics)
             print(f"| {title} | {cells} |", flush=True)
+
+
+def repetition(model: str, packed: str, column: str, count: int) -> None:
+    """Print the worst class's diversity of images generated from a few latents of each class."""
+    collection = CollectionDataset(filepath=packed).load()
+    generator = keras.models.load_model(Path(model, "generator.keras"))
+    names = json.loads(Path(model, "class_list.json").read_text())["names"]
+    training = np.flatnonzero(collection.index["split"] == "train")
+    real_labels = pd.Categorical(collection.index[column].iloc[training], names).codes.astype(int)
+    extractor = load_extractor("efficientnet_lite2")
+    pixels = take(collection.images, training)
+    real = (pixels, compute_features(extractor, pixels))
+    measures = (
+        (mean_image_distance, mean_nearest_image_distance),
+        (mean_pairwise_distance, mean_nearest_distance),
+    )
+    labels = np.repeat(np.arange(len(names)), count)
+    sizes = count_common(labels, real_labels)
+    latents = sample_latents(generator, len(labels), 1)
+    first = np.arange(len(labels)) // count * count
+    print("latents a class, noise: all by features; diversity and nearest by pixels; by features")
+    for repeated, noise in (*((k, 0.0) for k in (1, 2, 4, 8, 16, count)), (8, 0.1), (8, 0.3)):
+        rng = np.random.default_rng(0)
+        rows = (
+            first
+            + rng.permuted(np.resize(np.arange(repeated), (len(names), count)), axis=1).ravel()
+        )
+        noisy = latents[rows] + noise * rng.standard_normal(latents.shape, dtype=np.float32)
+        images = generate_images(generator, noisy, one_hot(labels, len(names)))
+        ours = (images, compute_features(extractor, images))
+        values = [mean_pairwise_distance(ours[1]) / mean_pairwise_distance(real[1])]
+        for x, y, (mean, nearest) in zip(ours, real, measures, strict=True):
+            sides = ((x, labels), (y, real_labels))
+            for shares in (
+                class_diversity(*(class_distances(*side, mean) for side in sides)),
+                class_diversity(*(class_nearest_distances(*s, sizes, nearest) for s in sides)),
+            ):
+                values.append(min(shares.values()))
+        print(f"{repeated}, {noise}: {' '.join(f'{value:.2f}' for value in values)}")
 
 
 def naive_prdc(real: np.ndarray, others: np.ndarray) -> None:
@@ -164,11 +223,18 @@ def main() -> None:
     order_parser.add_argument("--count", type=int, default=400)
     scale_parser = commands.add_parser("scale")
     scale_parser.add_argument("count", nargs="?", type=int, default=50_000)
+    repetition_parser = commands.add_parser("repetition")
+    repetition_parser.add_argument("model")
+    repetition_parser.add_argument("packed")
+    repetition_parser.add_argument("--column", default="genre")
+    repetition_parser.add_argument("--count", type=int, default=62)
     likelihood_parser = commands.add_parser("likelihood")
     likelihood_parser.add_argument("count", nargs="?", type=int, default=10_000)
     options = parser.parse_args()
     if options.command == "order":
         order(options.packed, options.other, options.count)
+    elif options.command == "repetition":
+        repetition(options.model, options.packed, options.column, options.count)
     else:
         {"scale": scale, "likelihood": likelihood}[options.command](options.count)
 

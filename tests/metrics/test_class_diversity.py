@@ -7,14 +7,20 @@ from ganvas.metrics.class_diversity import (
     MIN_IMAGES,
     class_distances,
     class_diversity,
+    class_nearest_distances,
     cluster_distances,
     coarse_colors,
     count_clusters,
+    count_common,
     fit_clusters,
     halve_classes,
     name_classes,
 )
-from ganvas.metrics.pairwise import mean_image_distance, mean_pairwise_distance
+from ganvas.metrics.pairwise import (
+    mean_image_distance,
+    mean_nearest_distance,
+    mean_pairwise_distance,
+)
 
 
 def naive_diversity(generated, labels, real, real_labels):
@@ -73,6 +79,71 @@ def test_equal_real_images_and_single_images_leave_their_class_out():
     distances = class_distances(vectors, labels, mean_pairwise_distance, least=0)
     assert distances == {0: 0.0, 1: 3.0}
     assert class_diversity(distances, distances) == {1: 1.0}
+
+
+def test_the_nearest_is_compared_among_equally_many_images_of_a_class():
+    rng = np.random.default_rng(0)
+    real, real_labels = make_side(rng, [34, 12, 40, 5, 0], np.ones(5))
+    ours, labels = make_side(rng, [16, 40, 5, 30, 20], np.array([1, 0.1, 1, 1, 1]))
+    sizes = count_common(labels, real_labels)
+    counts = [min((side == c).sum() for side in (labels, real_labels)) for c in (0, 1)]
+    assert sizes == dict(enumerate(counts)) and min(counts) >= MIN_IMAGES
+    distances = [
+        class_nearest_distances(*side, sizes, mean_nearest_distance)
+        for side in ((ours, labels), (real, real_labels))
+    ]
+
+    def naive(vectors, size):
+        nearest = []
+        for start in range(0, len(vectors) // size * size, size):
+            part = vectors[start : start + size]
+            lengths = np.linalg.norm(part[:, None] - part, axis=2) + np.diag([np.inf] * size)
+            nearest.append(lengths.min(axis=1).mean())
+        return np.mean(nearest)
+
+    for label, size in sizes.items():
+        assert distances[0][label] == pytest.approx(naive(ours[labels == label], size), rel=1e-4)
+        assert distances[1][label] == pytest.approx(
+            naive(real[real_labels == label], size), rel=1e-4
+        )
+    shares = class_diversity(*distances)
+    assert shares[0] == pytest.approx(1, abs=0.25) and shares[1] == pytest.approx(0.1, abs=0.03)
+
+
+def test_values_of_several_label_columns_are_compared_like_classes():
+    rng = np.random.default_rng(0)
+    vectors, labels = (
+        rng.normal(size=(40, 3)),
+        np.stack([np.arange(40) % 2, 2 + (np.arange(40) > 9)]),
+    )
+    columns = labels.T
+    sizes = count_common(columns, columns)
+    assert sizes == {0: 20, 1: 20, 2: 10, 3: 30}
+    found = class_nearest_distances(vectors, columns, sizes, mean_nearest_distance)
+    assert found == {
+        number: mean_nearest_distance(vectors[labels[number // 2] == number], size)
+        for number, size in sizes.items()
+    }
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+def test_repeated_images_keep_their_diversity_but_not_their_distance(count):
+    rng = np.random.default_rng(0)
+    real = rng.normal(size=(64, 4096))
+    ours = np.tile(rng.normal(size=(count, 4096)), (64 // count, 1))
+    labels = np.zeros(64, int)
+    diversity = class_diversity(
+        *(class_distances(side, labels, mean_pairwise_distance) for side in (ours, real))
+    )
+    # All distances are about equal in 4,096 dimensions; of the 63 others, 64 / k - 1 are copies.
+    assert diversity[0] == pytest.approx((64 - 64 / count) / 63, rel=0.02)
+    nearest = class_diversity(
+        *(
+            class_nearest_distances(side, labels, {0: 64}, mean_nearest_distance)
+            for side in (ours, real)
+        )
+    )
+    assert nearest == {0: 0.0}
 
 
 def test_a_missed_cluster_has_no_diversity_and_a_rare_one_is_left_out():

@@ -6,6 +6,8 @@ from ganvas.errors import GanvasError
 from ganvas.metrics import pairwise
 from ganvas.metrics.pairwise import (
     mean_image_distance,
+    mean_nearest_distance,
+    mean_nearest_image_distance,
     mean_pairwise_distance,
     squared_distances,
 )
@@ -54,3 +56,47 @@ def test_the_mean_distance_of_images_is_that_of_a_naive_loop(monkeypatch, chunk)
     ]
     assert mean_image_distance(images) == pytest.approx(np.mean(pairs), rel=1e-12)
     assert mean_image_distance(np.stack([images[0]] * 3)) == 0
+
+
+def naive_nearest(vectors, size):
+    """Return the mean distance to the nearest other vector in consecutive subsets."""
+    vectors, nearest = vectors.reshape(len(vectors), -1).astype(float), []
+    for start in range(0, len(vectors) // size * size, size):
+        part = range(start, start + size)
+        nearest += [
+            min(np.linalg.norm(vectors[i] - vectors[j]) for j in part if j != i) for i in part
+        ]
+    return np.mean(nearest)
+
+
+@pytest.mark.parametrize("chunk", [1, 4, 2048])
+@pytest.mark.parametrize("size", [2, 7, 16, 33])
+def test_the_mean_distance_to_the_nearest_is_that_of_a_naive_loop(monkeypatch, chunk, size):
+    monkeypatch.setattr(pairwise, "CHUNK", chunk)
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(33, 5))
+    expected = naive_nearest(features, size)
+    assert mean_nearest_distance(features, size) == pytest.approx(expected, rel=1e-10)
+    images = rng.integers(0, 256, (33, 2, 3, 1), dtype=np.uint8)
+    expected = naive_nearest(images, size) / np.sqrt(6)
+    assert mean_nearest_image_distance(images, size) == pytest.approx(expected, rel=1e-10)
+
+
+def test_the_nearest_of_uniform_numbers_is_as_far_as_in_theory():
+    size = 20
+    numbers = np.random.default_rng(0).random((4000 * size, 1))
+    # The size + 1 spacings of sorted uniform numbers are exchangeable, with sum 1. Both outer
+    # numbers have one neighbor, at a mean spacing; the others the smaller of two spacings, which is
+    # half of that in the mean.
+    expected = (2 + (size - 2) / 2) / size / (size + 1)
+    assert mean_nearest_distance(numbers, size) == pytest.approx(expected, rel=0.01)
+
+
+def test_images_that_are_there_twice_have_a_nearest_at_distance_zero():
+    rng = np.random.default_rng(0)
+    # Their squares have rounding errors.
+    features = rng.normal(100, 1, (6, 1283)).repeat(2, axis=0)
+    assert mean_nearest_distance(features, 12) == 0
+    images = rng.integers(0, 256, (6, 8, 8, 3), dtype=np.uint8).repeat(2, axis=0)
+    assert mean_nearest_image_distance(images, 12) == 0
+    assert mean_nearest_image_distance(images[::2], 6) > 50

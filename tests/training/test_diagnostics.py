@@ -9,6 +9,7 @@ from ganvas.training.diagnostics import (
     diagnose_class_diversity,
     diagnose_diversity,
     diagnose_memorization,
+    diagnose_repetition,
     diagnose_run,
     diagnose_scores,
 )
@@ -129,6 +130,32 @@ def test_a_class_whose_samples_are_alike_is_mode_collapse_within_classes(values,
         assert warnings[0].evidence.endswith("; below 55%: 3")
 
 
+@pytest.mark.parametrize(
+    ("values", "is_warning"),
+    [
+        ([0.3], False),
+        ([0.3] * 19, False),
+        ([0.3] * 20, True),
+        ([0.3] * 19 + [0.45], False),
+        ([0.8, 0.39], True),
+        ([0.8, 0.41], False),
+        # It has not fallen far.
+        ([0.5, 0.39], False),
+        ([0.9, 0.3, None], True),
+        ([None], False),
+    ],
+)
+def test_samples_with_a_near_copy_in_their_class_are_repetition(values, is_warning):
+    rows = [{"epoch": i + 1} for i in range(len(values))]
+    for row, value in zip(rows, values, strict=True):
+        row |= {} if value is None else {"class_nearest": value}
+    warnings = diagnose_repetition(rows)
+    assert names(warnings) == ["repeated images within classes"] * is_warning
+    if is_warning:
+        last = [value for value in values if value is not None][-1]
+        assert f"is {last:.0%} as far away as among real images" in warnings[0].evidence
+
+
 def test_the_advice_on_classes_names_parameters_that_exist():
     (warning,) = diagnose_class_diversity(class_rows(0.9, 0.1))
     named = re.findall(r"train\.([\w.]+)", warning.advice)
@@ -159,6 +186,7 @@ def run_rows(**values) -> list[dict]:
 
 ALIKE, COPIES = {"diversity": 0.1}, {"novelty": 0.1}
 CLASS_ALIKE = {"class_diversity": 0.2, "least_diverse_class": "Pop", "collapsed_classes": 3}
+REPEATED = {"class_nearest": 0.1, "diversity": 0.9}
 WINNING = {"real_score": 0.99, "fake_score": 0.01}
 
 
@@ -171,6 +199,8 @@ WINNING = {"real_score": 0.99, "fake_score": 0.01}
         (COPIES | ALIKE, ["mode collapse"]),
         (COPIES | ALIKE | CLASS_ALIKE, ["mode collapse"]),
         (COPIES | CLASS_ALIKE | {"diversity": 0.9}, ["mode collapse within classes"]),
+        (COPIES | REPEATED, ["repeated images within classes"]),
+        (CLASS_ALIKE | REPEATED, ["mode collapse within classes"]),
         (WINNING, ["discriminator winning"]),
         (WINNING | ALIKE | COPIES, ["mode collapse"]),
         (WINNING | COPIES | {"diversity": 0.9}, ["memorization"]),

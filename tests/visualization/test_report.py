@@ -232,7 +232,7 @@ def test_early_warnings_are_shown_unless_the_verdict_says_the_same(training):
 def test_diversity_has_a_row_a_class(training):
     _, _, table = render(training).partition("<summary>Diversity by style</summary>")
     assert find_rows(table.partition("</table>")[0]) == [
-        ["Style", "In pixels", "In features"],
+        ["Style", "A spread, in pixels", "A spread, in features"],
         ["Op", "0.250", "0.500"],
         ["P&lt;p", "0.625", ""],
     ]

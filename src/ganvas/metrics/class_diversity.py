@@ -1,12 +1,14 @@
 """Diversity within classes: how much images of one class differ, relative to real images of it.
 
 Over all images, a generator that makes one image of each class looks nearly as varied as real
-images are, since images of different classes differ most. Without classes, clusters of similar
-real images take their place.
+images are, since images of different classes differ most. One that repeats k images of each class
+keeps a share of (k - 1) / k of the mean distance within it, so the distance to the nearest image
+is compared too. Without classes, clusters of similar real images take their place.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,7 @@ COARSE_SIDE = 8
 MAX_CLUSTERS = 10
 
 MeanDistance = Callable[[np.ndarray], float]
+NearestDistance = Callable[[np.ndarray, int], float]
 
 
 def class_distances(
@@ -66,12 +69,13 @@ def class_distances(
 
 
 def class_diversity(generated: dict[int, float], real: dict[int, float]) -> dict[int, float]:
-    """Divide the mean distances of generated images by those of real images of the same class.
+    """Divide the distances of generated images by those of real images of the same class.
 
     Classes that one side lacks are left out, and those whose real images are all equal.
 
     Args:
-        generated: Mean distance by class number, see `class_distances`.
+        generated: Mean distance by class number, see `class_distances`, or
+            `class_nearest_distances`.
         real: The same of real images.
 
     Returns:
@@ -85,6 +89,57 @@ def class_diversity(generated: dict[int, float], real: dict[int, float]) -> dict
         label: distance / real[label]
         for label, distance in generated.items()
         if real.get(label, 0) > 0
+    }
+
+
+def count_common(labels: np.ndarray, real_labels: np.ndarray) -> dict[int, int]:
+    """Count the images of each class on the side that has fewer, if it has `MIN_IMAGES` or more.
+
+    Args:
+        labels: See `class_distances`.
+        real_labels: The same of real images.
+
+    Example:
+        >>> count_common(np.repeat([-1, 0, 1], 12), np.repeat([0, 1, 2], [20, 7, 20]))
+        {0: 12}
+    """
+    ours, theirs = (Counter(side[side >= 0].tolist()) for side in (labels, real_labels))
+    sizes = {label: min(count, theirs[label]) for label, count in ours.items()}
+    return {label: size for label, size in sizes.items() if size >= MIN_IMAGES}
+
+
+def class_nearest_distances(
+    images: Images | np.ndarray,
+    labels: np.ndarray,
+    sizes: dict[int, int],
+    nearest_distance: NearestDistance,
+) -> dict[int, float]:
+    """Compute the mean distance of images to the nearest other one of their class.
+
+    It depends on their number, so that both sides that are compared by `class_diversity` need the
+    same sizes.
+
+    Args:
+        images: See `class_distances`.
+        labels: See `class_distances`.
+        sizes: Number of images among which the nearest is found, by class number; see
+            `count_common`. Other classes are left out.
+        nearest_distance: Computes the distance from images and a size, such as
+            `ganvas.metrics.pairwise.mean_nearest_distance`.
+
+    Returns:
+        The distance by class number; 0 if each image is there twice.
+
+    Example:
+        >>> from ganvas.metrics.pairwise import mean_nearest_distance
+        >>> features, labels = np.array([[0.0], [3.0], [5.0]]), np.array([1, 1, 0])
+        >>> class_nearest_distances(features, labels, {1: 2}, mean_nearest_distance)
+        {1: 3.0}
+    """
+    columns = labels.reshape(len(labels), -1)
+    return {
+        label: nearest_distance(take(images, np.flatnonzero((columns == label).any(axis=1))), size)
+        for label, size in sizes.items()
     }
 
 

@@ -1,5 +1,7 @@
 """Pairwise distances of features and images, in chunks so that memory stays bounded."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ganvas.errors import GanvasError
@@ -78,6 +80,64 @@ def mean_image_distance(images: np.ndarray) -> float:
         >>> mean_image_distance(np.array([0, 10], np.uint8).reshape(2, 1, 1, 1))
         10.0
     """
+    squares = _mean_squared_differences(images)
+    return float(np.sqrt(squares[np.triu_indices(len(images), 1)]).mean())
+
+
+def mean_nearest_distance(features: np.ndarray, size: int) -> float:
+    """Compute the mean Euclidean distance to the nearest other image among `size` images.
+
+    It falls as the number of images grows, so sets are compared at one size: a larger set is
+    divided into as many subsets as it has, which are averaged.
+
+    Args:
+        features: (n, d), n at least `size`; may be memory-mapped. The last n modulo `size` are
+            left out.
+        size: Number of images in a subset, 2 or more.
+
+    Example:
+        >>> mean_nearest_distance(np.array([[0.0], [1.0], [3.0], [7.0], [9.0], [9.0]]), size=3)
+        1.0
+    """
+    return _mean_of_subsets(features, size, _nearest_features)
+
+
+def mean_nearest_image_distance(images: np.ndarray, size: int) -> float:
+    """Return the same as `mean_nearest_distance` in gray levels, see `mean_image_distance`.
+
+    Example:
+        >>> images = np.array([0, 10, 12], np.uint8).reshape(3, 1, 1, 1)
+        >>> round(mean_nearest_image_distance(images, size=3), 3)
+        4.667
+    """
+    return _mean_of_subsets(images, size, _nearest_images)
+
+
+def _mean_of_subsets(
+    vectors: np.ndarray, size: int, nearest: Callable[[np.ndarray], np.ndarray]
+) -> float:
+    starts = range(0, len(vectors) - size + 1, size)
+    return float(np.mean([nearest(vectors[start : start + size]) for start in starts]))
+
+
+def _nearest_features(features: np.ndarray) -> np.ndarray:
+    """Return the distance of each of n features to the nearest other one, (n,)."""
+    nearest = np.empty(len(features))
+    for rows in in_chunks(len(features)):
+        squares = squared_distances(features[rows], features)
+        squares[np.arange(len(squares)), np.arange(len(features))[rows]] = np.inf
+        nearest[rows] = np.sqrt(squares.min(axis=1))
+    return nearest
+
+
+def _nearest_images(images: np.ndarray) -> np.ndarray:
+    squares = _mean_squared_differences(images)
+    np.fill_diagonal(squares, np.inf)
+    return np.sqrt(squares.min(axis=1))
+
+
+def _mean_squared_differences(images: np.ndarray) -> np.ndarray:
+    """Return the mean squared differences of n images' pixels, float64 (n, n)."""
     flat = images.reshape(len(images), -1)
     products = np.zeros((len(flat), len(flat)))
     for start in range(0, flat.shape[1], PIXEL_CHUNK):
@@ -85,6 +145,4 @@ def mean_image_distance(images: np.ndarray) -> float:
         part = flat[:, start : start + PIXEL_CHUNK].astype(np.float64)
         products += part @ part.T
     norms = products.diagonal()
-    squares = norms[:, None] + norms - 2 * products
-    pairs = squares[np.triu_indices(len(flat), 1)]
-    return float(np.sqrt(pairs / flat.shape[1]).mean())
+    return (norms[:, None] + norms - 2 * products) / flat.shape[1]

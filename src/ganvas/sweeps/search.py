@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 STORAGE = "study.journal"
 # Metrics that need no feature extractor.
-WITHOUT_EXTRACTOR = {"parzen_log_likelihood", "class_diversity_pixels", "faces"}
+WITHOUT_EXTRACTOR = {
+    *("class_diversity_pixels", "class_nearest_pixels"),
+    *("parzen_log_likelihood", "faces"),
+}
 # In this many epochs a run is measured about this many times.
 MEASUREMENTS, DEFAULT_EPOCHS = 10, 50
 # A run is judged after this epoch and this share of its epochs, since the first ones are alike.

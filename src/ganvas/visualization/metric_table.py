@@ -48,6 +48,8 @@ STYLES = {
     "coverage": MetricStyle(DIVERSITY, HIGHER),
     "class_diversity_pixels": MetricStyle(DIVERSITY, HIGHER),
     "class_diversity_features": MetricStyle(DIVERSITY, HIGHER),
+    "class_nearest_pixels": MetricStyle(DIVERSITY, HIGHER),
+    "class_nearest_features": MetricStyle(DIVERSITY, HIGHER),
     "diversity": MetricStyle(DIVERSITY, AS_REAL),
     "class_agreement": MetricStyle(DIVERSITY, HIGHER),
     "class_score": MetricStyle(DIVERSITY, HIGHER),

@@ -13,11 +13,15 @@ from ganvas.pipelines.evaluate import diversity
 from ganvas.pipelines.evaluate.diversity import measure_class_diversity
 from ganvas.pipelines.evaluate.feature_metrics import Features
 from ganvas.pipelines.evaluate.params import EvaluateParams
+from ganvas.pipelines.report.verdict import assess_run
 
 NAMES = ["Dada", "Op", "Pop"]
 CLASS_LIST, NO_CLASSES = {"column": "kind", "names": NAMES}, {"column": None, "names": []}
 EXTRACTOR = FeatureExtractor("numbers", 8, 192, keras.Sequential(), None)
 PARAMS = EvaluateParams()
+# Of the training images.
+POSITIONS = np.random.default_rng(4).permutation(100)
+SPACES = ("pixels", "features")
 
 
 def make_images(labels, spread, seed):
@@ -41,17 +45,20 @@ def real():
 
 
 def measure(real, labels, spread, class_list=CLASS_LIST, extractor=EXTRACTOR):
-    """Measure generated images of these classes."""
-    collection, _ = real
+    """Measure generated images of these classes, with so much noise."""
     generated = make_images(labels, spread, seed=3)
-    positions = np.random.default_rng(4).permutation(100)
-    ours, theirs = as_features(generated), as_features(collection.images[positions])
+    metrics = measure_images(real, generated, labels, class_list, extractor)
+    return metrics, generated, POSITIONS
+
+
+def measure_images(real, generated, labels, class_list=CLASS_LIST, extractor=EXTRACTOR):
+    collection, _ = real
+    ours, theirs = as_features(generated), as_features(collection.images[POSITIONS])
     if extractor is None:
         ours = theirs = np.empty((0, 0), np.float32)
-    features = Features(extractor, ours, theirs, positions, theirs[:0], positions[:0])
+    features = Features(extractor, ours, theirs, POSITIONS, theirs[:0], POSITIONS[:0])
     targets = labels if class_list["names"] else np.zeros(len(labels), int)
-    metrics = measure_class_diversity(generated, targets, features, collection, class_list, PARAMS)
-    return metrics, generated, positions
+    return measure_class_diversity(generated, targets, features, collection, class_list, PARAMS)
 
 
 def mean_distance(vectors):
@@ -90,13 +97,49 @@ def test_real_images_in_place_of_generated_ones_are_as_diverse(real):
     assert len(metrics["class_diversity_pixels"]["by_class"]) == 3
 
 
+@pytest.mark.parametrize(
+    ("repeated", "found"),
+    [
+        (1, "Mode collapse within classes"),
+        (2, "Mode collapse within classes"),
+        (8, "Repeated images within classes"),
+        (None, "Varied"),
+    ],
+)
+@pytest.mark.parametrize("class_list", [CLASS_LIST, NO_CLASSES], ids=["classes", "clusters"])
+def test_one_two_or_eight_images_a_class_are_told_from_a_varied_generator(
+    real, class_list, repeated, found
+):
+    targets = np.repeat([0, 1, 2], 48)
+    count = repeated or 48
+    varied = make_images(targets, 20, seed=3)
+    generated = varied[48 * targets + np.arange(144) % count]
+    metrics = measure_images(real, generated, targets, class_list)
+    assert metrics.keys() == {
+        f"class_{kind}_{space}" for kind in ("diversity", "nearest") for space in SPACES
+    }
+    for space in SPACES:
+        # Of 47 others, 48 / count - 1 are copies.
+        expected = (48 - 48 / count) / 47
+        assert metrics[f"class_diversity_{space}"]["value"] == pytest.approx(expected, abs=0.1)
+        nearest = metrics[f"class_nearest_{space}"]
+        assert nearest["value"] == pytest.approx(0.0 if repeated else 1.0, abs=0.1)
+        assert nearest["real"] == pytest.approx(1, abs=0.1)
+        assert "the nearest other one of their class" in nearest["protocol"]
+    training = {"classes": class_list, "ended_by": "steps", "message": "", "steps": 9}
+    summary = assess_run(metrics, training).summary
+    assert summary.startswith(
+        found if class_list["names"] else found.replace("classes", "groups of similar images")
+    )
+
+
 @pytest.mark.parametrize("extractor", [EXTRACTOR, None])
 def test_without_classes_clusters_take_their_place(real, extractor):
     labels = np.repeat([0, 1, 2], [40, 50, 10])
     key = "class_diversity_features" if extractor else "class_diversity_pixels"
     for spread, expected in ((20, 1), (4, 0.2)):
         metrics, _, _ = measure(real, labels, spread, NO_CLASSES, extractor)
-        assert len(metrics) == (2 if extractor else 1)
+        assert len(metrics) == (4 if extractor else 2)
         metric = metrics[key]
         assert metric["value"] == pytest.approx(expected, abs=0.1)
         assert "within clusters" in metric["title"] and "k-means clusters" in metric["protocol"]

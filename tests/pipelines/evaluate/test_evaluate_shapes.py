@@ -106,7 +106,7 @@ def test_stylegan2_is_evaluated_by_every_metric(classes, extractor, monkeypatch)
     metrics, generated, *_ = evaluate(
         generator, discriminator, make_collection((32, 32, 3)), class_list, params
     )
-    assert len(metrics) == (17 if classes else 16)
+    assert len(metrics) == (19 if classes else 18)
     assert all(np.isfinite(metric["value"]) for metric in metrics.values())
     assert generated.max() == 255 and generated.mean() > 200
 
@@ -120,7 +120,7 @@ def test_every_metric_is_computed_and_says_what_was_compared(shape, extractor, m
         make_generator(shape), make_discriminator(shape), make_collection(shape), CLASS_LIST, params
     )
     assert generated.shape == (40, *shape)
-    assert len(metrics) == 17 and all(np.isfinite(metric["value"]) for metric in metrics.values())
+    assert len(metrics) == 19 and all(np.isfinite(metric["value"]) for metric in metrics.values())
     assert sheet.shape[2] == 3
     seen = metrics["frechet_distance"]["protocol"]
     pixels = [
@@ -129,6 +129,7 @@ def test_every_metric_is_computed_and_says_what_was_compared(shape, extractor, m
             "nearest_training_distance",
             "sliced_wasserstein_distance",
             "class_diversity_pixels",
+            "class_nearest_pixels",
             "parzen_log_likelihood",
         )
     ]

@@ -98,7 +98,8 @@ def test_diversity_is_that_of_the_worst_value(made):
     metrics = measure_class_diversity(
         generated, targets, features, collection, class_list, EvaluateParams()
     )
-    (metric,) = metrics.values()
+    assert metrics.keys() == {"class_diversity_pixels", "class_nearest_pixels"}
+    metric = metrics["class_diversity_pixels"]
     real = np.stack([collection.index[name] == "yes" for name in COLUMNS], axis=1)[:REAL]
     expected = {
         f"{name}={'yes' if value else 'no'}": mean_image_distance(
@@ -112,3 +113,4 @@ def test_diversity_is_that_of_the_worst_value(made):
     assert metric["value"] == min(expected.values())
     assert "the worst of 4 values of bright, red" in metric["protocol"]
     assert 0.7 < metric["real"] <= 1.1
+    assert metrics["class_nearest_pixels"]["by_class"].keys() == expected.keys()

@@ -87,6 +87,28 @@ def test_collapsed_classes_are_named_and_counted():
     assert verdict.advice.startswith("Try more training (train.max_steps")
 
 
+@pytest.mark.parametrize(
+    ("nearest", "summary"),
+    [
+        ({"features": 0.29, "pixels": 0.5}, "Repeated images within classes · sharp"),
+        ({"features": 0.31, "pixels": 0.05}, "Varied · sharp"),
+        ({"pixels": 0.09}, "Repeated images within classes · sharp"),
+        ({"pixels": 0.11}, "Varied · sharp"),
+    ],
+)
+def test_repeated_images_are_found_by_features_or_without_them_by_pixels(nearest, summary):
+    metrics = make_metrics() | {
+        f"class_nearest_{space}": metric_entry("", value, "", by_class={"Op": 0.9, "Pop": value})
+        for space, value in nearest.items()
+    }
+    verdict = assess_run(metrics, TRAINING)
+    assert verdict.summary.startswith(summary)
+    if summary.startswith("Repeated"):
+        assert verdict.level == "poor" and "in the worst, Pop, the nearest" in verdict.sentences[0]
+        assert "(1 of 2 are below" in verdict.sentences[0]
+        assert verdict.advice.startswith("Try more training")
+
+
 def test_the_advice_is_that_of_the_worst_finding():
     assert "train.max_steps=6000" in judge(precision=0.3).advice
     assert judge(precision=0.3, copies=20).advice.startswith("Try more images, fewer steps")

@@ -12,16 +12,24 @@ from ganvas.label_columns import read_class_list
 from ganvas.metrics.class_diversity import (
     MIN_IMAGES,
     MeanDistance,
+    NearestDistance,
     class_distances,
     class_diversity,
+    class_nearest_distances,
     cluster_distances,
     coarse_colors,
     count_clusters,
+    count_common,
     fit_clusters,
     halve_classes,
     name_classes,
 )
-from ganvas.metrics.pairwise import mean_image_distance, mean_pairwise_distance
+from ganvas.metrics.pairwise import (
+    mean_image_distance,
+    mean_nearest_distance,
+    mean_nearest_image_distance,
+    mean_pairwise_distance,
+)
 from ganvas.metrics.transparency import describe_for_pixels, for_pixels
 from ganvas.pipelines.evaluate.feature_metrics import Features
 from ganvas.pipelines.evaluate.metric_entry import Metrics, metric_entry
@@ -55,6 +63,7 @@ class _Side(NamedTuple):
     generated: Images | np.ndarray
     real: Images | np.ndarray
     mean_distance: MeanDistance
+    nearest_distance: NearestDistance
     description: str
 
 
@@ -68,10 +77,10 @@ def measure_class_diversity(
 ) -> Metrics:
     """Compare how much images of a class differ, generated and real, in pixels and in features.
 
-    The value is that of the worst class, or of the worst value of several label columns. The
-    real-data baseline is the same of one half of each class's training images relative to the other
-    half, also of the worst class. Without classes, clusters of similar training images take their
-    place.
+    Two distances are compared, the mean one and that to the nearest image of the class. The value
+    is that of the worst class, or of the worst value of several label columns. The real-data
+    baseline is the same of one half of each class's training images relative to the other half,
+    also of the worst class. Without classes, clusters of similar training images take their place.
 
     Args:
         generated: uint8 of shape (N, H, W, C); may be memory-mapped.
@@ -93,6 +102,10 @@ def measure_class_diversity(
             logger.warning("%s", _explain_missing(groups, params))
             return {}
         metrics[f"class_diversity_{key}"] = _make_entry(key, values, side, groups, params)
+        if nearest := _measure_nearest(side, groups):
+            metrics[f"class_nearest_{key}"] = _make_nearest_entry(
+                key, nearest, side, groups, params
+            )
     return metrics
 
 
@@ -138,6 +151,7 @@ def _list_sides(
             # Read once: three distances are computed of them.
             take(for_pixels(collection.images), features.training_positions),
             mean_image_distance,
+            mean_nearest_image_distance,
             "root mean squared differences of pixels" + describe_for_pixels(generated.shape[3]),
         )
     }
@@ -146,6 +160,7 @@ def _list_sides(
             features.generated,
             features.training,
             mean_pairwise_distance,
+            mean_nearest_distance,
             f"Euclidean, features of {features.extractor.name}",
         )
     return sides
@@ -155,17 +170,39 @@ def _make_entry(
     key: str, values: dict[int, float], side: _Side, groups: _Groups, params: EvaluateParams
 ) -> dict[str, Any]:
     by_class = name_classes(values, groups.names)
-    worst = next(iter(by_class))
     return metric_entry(
         f"Diversity within {'classes' if groups.are_classes else 'clusters'}, in {key}",
-        by_class[worst],
-        f"mean distance of generated images of a class from each other relative to that of its "
-        f"training images, {side.description}; the worst of {len(values)} {groups.description}, "
-        f"{worst}; those with fewer than {MIN_IMAGES} images a side are left out; "
-        f"N={len(side.generated)} generated and {len(side.real)} training images; baseline: one "
-        f"half of these relative to the other; seed {params.seed}",
+        min(by_class.values()),
+        "mean distance of generated images of a class from each other relative to that of its "
+        f"training images, {_describe_protocol(by_class, side, groups, params)}",
         real=_measure_baseline(side, groups.real),
         by_class=by_class,
+    )
+
+
+def _make_nearest_entry(
+    key: str, values: dict[int, float], side: _Side, groups: _Groups, params: EvaluateParams
+) -> dict[str, Any]:
+    by_class = name_classes(values, groups.names)
+    return metric_entry(
+        f"Nearest image of the same {'class' if groups.are_classes else 'cluster'}, in {key}",
+        min(by_class.values()),
+        "mean distance of generated images to the nearest other one of their class relative to "
+        "that of as many of its training images, "
+        f"{_describe_protocol(by_class, side, groups, params)}",
+        real=_measure_nearest_baseline(side, groups.real),
+        by_class=by_class,
+    )
+
+
+def _describe_protocol(
+    by_class: dict[str, float], side: _Side, groups: _Groups, params: EvaluateParams
+) -> str:
+    return (
+        f"{side.description}; the worst of {len(by_class)} {groups.description}, "
+        f"{next(iter(by_class))}; those with fewer than {MIN_IMAGES} images a side are left out; "
+        f"N={len(side.generated)} generated and {len(side.real)} training images; baseline: one "
+        f"half of these relative to the other; seed {params.seed}"
     )
 
 
@@ -202,3 +239,25 @@ def _measure_baseline(side: _Side, labels: np.ndarray) -> float | None:
         class_distances(side.real, half, side.mean_distance) for half in halve_classes(labels)
     ]
     return min(class_diversity(*halves).values(), default=None)
+
+
+def _measure_nearest(side: _Side, groups: _Groups) -> dict[int, float]:
+    """Return the share of the distance to the nearest image by number of class or cluster."""
+    ours, real = (side.generated, groups.generated), (side.real, groups.real)
+    return _compare_nearest(ours, real, side.nearest_distance)
+
+
+def _measure_nearest_baseline(side: _Side, labels: np.ndarray) -> float | None:
+    ours, real = ((side.real, half) for half in halve_classes(labels))
+    return min(_compare_nearest(ours, real, side.nearest_distance).values(), default=None)
+
+
+def _compare_nearest(
+    ours: tuple[Images | np.ndarray, np.ndarray],
+    real: tuple[Images | np.ndarray, np.ndarray],
+    nearest_distance: NearestDistance,
+) -> dict[int, float]:
+    sizes = count_common(ours[1], real[1])
+    return class_diversity(
+        *(class_nearest_distances(*side, sizes, nearest_distance) for side in (ours, real))
+    )

@@ -20,6 +20,10 @@ from ganvas.visualization.report import FINDINGS_SEPARATOR
 # each class .36 to .56 (below COLLAPSED_CLASS). Where half of the real images have less relative
 # to the other half, as with few images of many classes, that is enough.
 VARIED_CLASS = 0.75
+# Images of a class count as repeated below this share of the distance that its real images keep
+# from the nearest other one, in features, or in pixels without these. Generators that repeated 8
+# images of each class had 0, and .15 and .03 if they varied them a little; the default .80 and .36.
+REPEATED_CLASS = {"features": 0.3, "pixels": 0.1}
 # Images count as sharp from this share of the real images' precision, and as unclear below that
 # one. Blurred by 1 pixel, paintings of 64×64 pixels have .87 of it, by 2 pixels .31, with
 # shuffled patches of 8 pixels .37; default runs .30 to .32; and a generator of blurred images .06.
@@ -131,6 +135,8 @@ def _assess_variety(metrics: Metrics, group: str, longer: str) -> _Finding | Non
             f"{len(by_class)} are below {COLLAPSED_CLASS:.0%}).",
             COLLAPSED_CLASS_ADVICE,
         )
+    if finding := _assess_repetition(metrics, group):
+        return finding
     baseline = metric["real"]
     if value < (VARIED_CLASS if baseline is None else min(VARIED_CLASS, baseline)):
         return _Finding(
@@ -143,6 +149,28 @@ def _assess_variety(metrics: Metrics, group: str, longer: str) -> _Finding | Non
         "good",
         "varied",
         f"Images are varied within each {group}: in the least varied, {share}.",
+    )
+
+
+def _assess_repetition(metrics: Metrics, group: str) -> _Finding | None:
+    """Assess whether each class has the same few images again and again."""
+    # Runs of earlier versions have neither.
+    space = next((x for x in REPEATED_CLASS if f"class_nearest_{x}" in metrics), None)
+    if space is None:
+        return None
+    metric = metrics[f"class_nearest_{space}"]
+    value, by_class, limit = metric["value"], metric["by_class"], REPEATED_CLASS[space]
+    if value >= limit:
+        return None
+    worst = min(by_class, key=by_class.__getitem__)
+    count = sum(x < limit for x in by_class.values())
+    return _Finding(
+        "poor",
+        f"repeated images within {_plural(group)}",
+        f"Images of one {group} are repeated: in the worst, {worst}, the nearest other image is "
+        f"{value:.0%} as far away as among real images, in {space} ({count} of {len(by_class)} are "
+        f"below {limit:.0%}).",
+        COLLAPSED_CLASS_ADVICE,
     )
 
 
