@@ -19,9 +19,8 @@ from ganvas.networks.latent_spaces import generate_from_w, mean_w
 from ganvas.networks.sampling import generate_images
 from ganvas.networks.styles import (
     ClassMeans,
-    class_mean_styles,
+    find_class_means,
     mean_styles,
-    mean_styles_by_row,
 )
 
 # Pending requests; at 64 images each, several seconds of work on two CPU cores.
@@ -78,14 +77,13 @@ class BatchedGenerator:
     Args:
         generator: See `ganvas.networks.gan_networks.GanNetworks`.
         max_pending: Requests that may wait or run at a time; more are rejected.
-        by_row: Whether styles have a mean for each row of class weights, as with several label
-            columns, see `ganvas.networks.styles.mean_styles_by_row`.
+        columns: Number of label columns, for `ganvas.networks.styles.find_class_means`.
     """
 
     def __init__(
-        self, generator: keras.Model, max_pending: int = MAX_PENDING, by_row: bool = False
+        self, generator: keras.Model, max_pending: int = MAX_PENDING, columns: int = 0
     ) -> None:
-        self._generator, self._by_row = generator, by_row
+        self._generator, self._columns = generator, columns
         size = batch_size(*generator.output_shape[1:3])
         self._max_latents = MAX_BATCHES * size if size == BATCH else size
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
@@ -229,9 +227,8 @@ class BatchedGenerator:
         return self._means[key]
 
     @cached_property
-    def _class_means(self) -> ClassMeans:
-        find = mean_styles_by_row if self._by_row else class_mean_styles
-        return find(self._generator)
+    def _class_means(self) -> ClassMeans | None:
+        return find_class_means(self._generator, self._columns)
 
     def _find_class_means(self, psi: np.ndarray) -> ClassMeans | None:
         needed = is_style_based(self._generator) and (psi != 1).any()

@@ -510,5 +510,5 @@ def _load(saved: ModelVersion) -> LoadedModel:
         raise UnreadableModelError(
             f"generator.keras has {count} classes, and class_list.json {classes.num_weights}"
         )
-    batcher = BatchedGenerator(generator, by_row=len(classes.columns) > 1)
+    batcher = BatchedGenerator(generator, columns=len(classes.columns))
     return LoadedModel(saved, generator, classes, batcher)

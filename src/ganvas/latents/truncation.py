@@ -22,8 +22,8 @@ def map_truncated(
         latents: float32 (N, Z).
         labels: Class weights, float32 (N, K).
         truncation: Of each image, (N,); 1 changes nothing.
-        class_means: See `ganvas.networks.styles.mean_styles`; needed for style-based generators
-            with classes, unless all truncation is 1.
+        class_means: See `ganvas.networks.styles.find_class_means`; style-based generators with
+            classes need them, unless all truncation is 1.
 
     Returns:
         float32 (N, *`w_shape`).

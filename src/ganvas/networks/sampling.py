@@ -9,7 +9,7 @@ from ganvas.networks.batches import as_inputs, batch_size, join_batches, pad_row
 from ganvas.networks.gan_networks import is_style_based
 from ganvas.networks.styles import (
     ClassMeans,
-    class_mean_styles,
+    find_class_means,
     map_latents,
     mean_style,
     mean_styles,
@@ -159,9 +159,9 @@ def generate_batches(
             style of the image's class (Karras et al., arXiv 1812.04948). For all others, it is a
             factor of the latents (cf. Brock et al., arXiv 1809.11096, who truncate in another way):
             images with a class approach one image of that class, see `docs/glossary.md`.
-        class_means: Mean styles (K, W) of a conditional style-based generator; None computes
-            `ganvas.networks.styles.class_mean_styles`, which callers with many calls keep. With
-            several label columns, `ganvas.networks.styles.mean_styles_by_row`.
+        class_means: Mean styles of a conditional style-based generator; None computes those of
+            one label column by `ganvas.networks.styles.find_class_means`, which callers with many
+            calls keep.
 
     Yields:
         uint8 of shape (n, H, W, C), n at most `batch_size(H, W)`, N images in all.
@@ -181,8 +181,8 @@ def generate_batches(
     factors = np.broadcast_to(np.asarray(truncation, np.float32), len(latents))
     has_styles = is_style_based(generator)
     is_truncated = bool((factors != 1).any())
-    if has_styles and is_truncated and class_means is None and count_classes(generator):
-        class_means = class_mean_styles(generator)
+    if has_styles and is_truncated and class_means is None:
+        class_means = find_class_means(generator, 1 if count_classes(generator) else 0)
     size = batch_size(*generator.output_shape[1:3])
     for start in range(0, len(latents), size):
         rows = slice(start, start + size)

@@ -147,6 +147,21 @@ def class_mean_styles(generator: Model) -> np.ndarray:
     return means
 
 
+def find_class_means(generator: Model, columns: int) -> ClassMeans | None:
+    """Return the mean styles for `mean_styles` and `ganvas.networks.sampling.generate_images`.
+
+    Args:
+        generator: A style-based generator.
+        columns: Number of label columns.
+
+    Returns:
+        None for 0, `class_mean_styles` for 1, `mean_styles_by_row` for more.
+    """
+    if columns > 1:
+        return mean_styles_by_row(generator)
+    return class_mean_styles(generator) if columns else None
+
+
 def mean_styles(
     generator: Model, one_hot_labels: np.ndarray, class_means: ClassMeans | None
 ) -> np.ndarray:
@@ -156,9 +171,8 @@ def mean_styles(
         generator: A style-based generator.
         one_hot_labels: float32 of shape (N, K), one-hot or mixtures of classes, whose means are
             mixed alike.
-        class_means: (K, W), see `class_mean_styles`; or with several label columns the function of
-            `mean_styles_by_row`. None for an unconditional generator, whose images have one mean
-            style.
+        class_means: See `find_class_means`. None for an unconditional generator, whose images have
+            one mean style.
     """
     if callable(class_means):
         return class_means(one_hot_labels)

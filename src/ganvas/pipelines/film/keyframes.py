@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from ganvas.names import suggest_names
 from ganvas.networks.gan_networks import is_style_based
 from ganvas.networks.latent_spaces import map_to_w, mean_w, w_shape
 from ganvas.networks.sampling import latent_dim, sample_latents
-from ganvas.networks.styles import class_mean_styles
+from ganvas.networks.styles import ClassMeans, find_class_means
 from ganvas.pipelines.film.params import KeyframeParams
 from ganvas.project_folder import resolve_path
 from ganvas.saved_arrays import read_arrays
@@ -76,7 +77,6 @@ class KeyframeReader:
         self._generator, self._classes, self._invert = generator, classes, invert
         self._directions = {x.name.casefold(): x for x in directions}
         self._seed = seed
-        self._class_means: np.ndarray | None = None
 
     def read(self, keyframes: Sequence[KeyframeParams], key: str) -> Keyframes:
         """Return the points of keyframes.
@@ -128,16 +128,13 @@ class KeyframeReader:
         """Return the w of latents, truncated as samples are."""
         if truncation == 1:
             return map_to_w(self._generator, z, labels)
-        # The mean of a combination of several labels is no mean of those of its values.
-        if len(self._classes.columns) > 1 and is_style_based(self._generator):
-            return self._truncate(map_to_w(self._generator, z, labels), labels, truncation)
-        if len(self._classes.columns) == 1 and is_style_based(self._generator):
-            self._class_means = (
-                class_mean_styles(self._generator)
-                if self._class_means is None
-                else self._class_means
-            )
         return map_truncated(self._generator, z, labels, np.array([truncation]), self._class_means)
+
+    @cached_property
+    def _class_means(self) -> ClassMeans | None:
+        if not is_style_based(self._generator):
+            return None
+        return find_class_means(self._generator, len(self._classes.columns))
 
     def _truncate(self, w: np.ndarray, labels: np.ndarray, truncation: float) -> np.ndarray:
         if truncation == 1:

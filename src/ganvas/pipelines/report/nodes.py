@@ -30,9 +30,9 @@ from ganvas.networks.sampling import (
     slerp,
 )
 from ganvas.networks.styles import (
+    find_class_means,
     group_layers,
     map_latents,
-    mean_styles_by_row,
     mix_styles,
     repeat_styles,
     synthesize,
@@ -117,8 +117,8 @@ def make_truncation_sweep(
     latents = sample_latents(generator, SWEEP_ROWS, params.seed + 3).repeat(columns, axis=0)
     class_weights = table.weigh(rows.repeat(columns))
     truncations = np.tile(np.array(params.truncations, np.float32), SWEEP_ROWS)
-    several = is_style_based(generator) and len(table.columns) > 1
-    means = mean_styles_by_row(generator) if several else None
+    has_styles = is_style_based(generator)
+    means = find_class_means(generator, len(table.columns)) if has_styles else None
     images = generate_images(generator, latents, class_weights, truncations, means)
     cells = images.reshape(SWEEP_ROWS, columns, *images.shape[1:])
     labels = [replace_undrawable(names)[row] for row in rows] if names else [""] * SWEEP_ROWS

@@ -16,18 +16,16 @@ from ganvas.keras_types import Model
 from ganvas.label_columns import ClassTable, find_classes, name_in_file, read_class_list
 from ganvas.networks.gan_networks import is_style_based
 from ganvas.networks.sampling import (
-    count_classes,
     generate_batches,
     sample_latents,
 )
 from ganvas.networks.styles import (
     ClassMeans,
-    class_mean_styles,
     count_layers,
+    find_class_means,
     has_noise,
     map_latents,
     mean_styles,
-    mean_styles_by_row,
     mix_styles,
     repeat_styles,
     select_layers,
@@ -164,10 +162,7 @@ def _generate_from_styles(
 def _find_means(generator: Model, selected: ClassTable, params: SampleParams) -> ClassMeans | None:
     """Return the mean styles of classes; None: that of all images, or none is needed."""
     by_class = params.truncation_mean == "class" and params.truncation != 1
-    if not by_class or not count_classes(generator):
-        return None
-    several = len(selected.columns) > 1
-    return mean_styles_by_row(generator) if several else class_mean_styles(generator)
+    return find_class_means(generator, len(selected.columns)) if by_class else None
 
 
 def _make_styles(
