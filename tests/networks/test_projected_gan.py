@@ -77,6 +77,32 @@ def test_only_heads_are_trainable(networks):
     assert len(trainable) == 2 * (5 + 4 + 3 + 2 + 2)
 
 
+def test_frozen_weights_of_the_mixing_are_sqrt_6_times_those_of_pytorchs_default():
+    _, heads = submodels(build(projection=64))
+    mixing = [layer for layer in heads.layers if isinstance(layer, keras.layers.Conv2D)]
+    rng = np.random.default_rng(0)
+    for layer in mixing:
+        kernel = np.asarray(layer.kernel)
+        # PyTorch draws both kernels and biases from ± 1 / √fan_in.
+        limit = 1 / np.sqrt(np.prod(kernel.shape[:-1]))
+        assert kernel.std() / rng.uniform(-limit, limit, kernel.shape).std() == pytest.approx(
+            np.sqrt(6), rel=0.05
+        )
+        assert not np.asarray(layer.bias).any()
+
+
+def test_heads_differ_from_the_authors_in_logits_channels_and_batch_norm(networks):
+    """In the authors' code each of four heads halves 2^k maps to 8×8, then takes 4×4 of these."""
+    _, heads = submodels(networks)
+    published = sum((8 - 4 + 1) ** 2 for _ in range(4))
+    assert (heads.output_shape[-1], published) == (5 * 16, 100)
+    kinds = {type(layer) for layer in heads.layers}
+    assert keras.layers.BatchNormalization not in kinds
+    mixed = [x for x in heads.layers if isinstance(x, keras.layers.Conv2D)]
+    assert {layer.filters for layer in mixed} == {NARROW["projection"]}
+    assert [layer.kernel_size[0] for layer in mixed].count(3) == 4
+
+
 def test_upscaled_inputs_equal_larger_images(images):
     upscaled, larger = build(input_upscale=2), build(side=128)
     upsampled = np.asarray(keras.layers.UpSampling2D(2, interpolation="bilinear")(images))
