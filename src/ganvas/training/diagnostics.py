@@ -24,7 +24,7 @@ GRACE_EPOCHS, NEVER_DIVERSE = 20, 0.25
 COLLAPSED_CLASS = 0.55
 # Samples of a class count as repeated below this share of the distance that its real images keep
 # from the nearest other one, the mean of all classes. Of 8 samples a class, a generator that
-# repeats 8 images of each had .28; the default has .50 after 640 steps and .72 after 3,000, and
+# repeats 8 images of each had .28; the default has .50 after 640 steps and .62 after 3,000, and
 # healthy runs without classes .65 and more from the first epoch on.
 REPEATED = 0.4
 # Samples count as copies below this share of the validation images' distance from training images.
