@@ -110,6 +110,12 @@ def test_the_nearest_is_compared_among_equally_many_images_of_a_class():
     assert shares[0] == pytest.approx(1, abs=0.25) and shares[1] == pytest.approx(0.1, abs=0.03)
 
 
+def test_images_are_counted_up_to_a_limit_and_without_those_of_no_class():
+    labels = np.repeat([-1, 0, 1, 2, 3], [40, 200, 70, 20, 7])
+    assert count_common(labels, labels) == {0: 64, 1: 64, 2: 20}
+    assert count_common(labels, labels[:270], most=MIN_IMAGES) == {0: 8, 1: 8}
+
+
 def test_values_of_several_label_columns_are_compared_like_classes():
     rng = np.random.default_rng(0)
     vectors, labels = (

@@ -69,10 +69,8 @@ def naive_nearest(vectors, size):
     return np.mean(nearest)
 
 
-@pytest.mark.parametrize("chunk", [1, 4, 2048])
 @pytest.mark.parametrize("size", [2, 7, 16, 33])
-def test_the_mean_distance_to_the_nearest_is_that_of_a_naive_loop(monkeypatch, chunk, size):
-    monkeypatch.setattr(pairwise, "CHUNK", chunk)
+def test_the_mean_distance_to_the_nearest_is_that_of_a_naive_loop(size):
     rng = np.random.default_rng(0)
     features = rng.normal(size=(33, 5))
     expected = naive_nearest(features, size)
@@ -100,3 +98,11 @@ def test_images_that_are_there_twice_have_a_nearest_at_distance_zero():
     images = rng.integers(0, 256, (6, 8, 8, 3), dtype=np.uint8).repeat(2, axis=0)
     assert mean_nearest_image_distance(images, 12) == 0
     assert mean_nearest_image_distance(images[::2], 6) > 50
+
+
+@pytest.mark.parametrize("size", [1, 5])
+def test_the_nearest_of_too_few_images_is_rejected(size):
+    with pytest.raises(GanvasError, match=f"nearest of {size} images can't be found in 4"):
+        mean_nearest_distance(np.zeros((4, 2)), size)
+    with pytest.raises(GanvasError, match="from 2 to their number"):
+        mean_nearest_image_distance(np.zeros((4, 2, 2, 3), np.uint8), size)

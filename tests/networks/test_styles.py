@@ -9,7 +9,9 @@ from ganvas.networks.config import Stylegan2Params
 from ganvas.networks.sampling import generate_images, one_hot, sample_latents
 from ganvas.networks.stylegan2 import build_stylegan2
 from ganvas.networks.styles import (
+    MEAN_LATENTS,
     class_mean_styles,
+    find_class_means,
     group_layers,
     map_latents,
     mean_style,
@@ -81,6 +83,21 @@ def test_truncation_is_towards_the_mean_style(generator):
     assert np.abs(images.astype(int) - close).max() <= 1
     zero = generate_images(generator, latents, truncation=0)
     np.testing.assert_array_equal(zero, np.repeat(synthesize(generator, mean), 3, axis=0))
+
+
+def test_the_means_of_no_one_and_two_label_columns(generator, conditional):
+    assert find_class_means(generator, 0) is None
+    np.testing.assert_array_equal(find_class_means(conditional, 1), class_mean_styles(conditional))
+    # Of two, the mean of a row is that of its own styles, not of those of its values.
+    row = np.zeros((1, CLASSES), np.float32)
+    row[0, :2] = 0.5
+    mean = find_class_means(conditional, 2)(row)
+    sampled = np.random.default_rng([0, 2]).standard_normal(
+        (MEAN_LATENTS, conditional.inputs[0].shape[-1]), dtype=np.float32
+    )
+    styles = map_latents(conditional, sampled, row.repeat(MEAN_LATENTS, axis=0))
+    np.testing.assert_allclose(mean[0], styles.mean(axis=0), atol=1e-5)
+    assert np.abs(mean - row @ class_mean_styles(conditional)).max() > 1e-3
 
 
 def test_truncation_is_towards_the_mean_of_the_images_class(conditional):

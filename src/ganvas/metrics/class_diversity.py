@@ -2,8 +2,8 @@
 
 Over all images, a generator that makes one image of each class looks nearly as varied as real
 images are, since images of different classes differ most. One that repeats k images of each class
-keeps a share of (k - 1) / k of the mean distance within it, so the distance to the nearest image
-is compared too. Without classes, clusters of similar real images take their place.
+keeps about (k - 1) / k of the mean distance within it, so the distance to the nearest image is
+compared too. Without classes, clusters of similar real images take their place.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # Of real images of one class, the mean distance of 8 varies by 4 to 10 % (standard deviation) with
 # the choice of the 8, that of 4 by 9 to 15 %, which is too much for the lowest of many classes.
 MIN_IMAGES = 8
+# The nearest image is found among this many of a class at most. Among more it is nearer, and of
+# generated images, which have fewer details of their own, more so than of real ones.
+NEAREST_OF = 64
 COARSE_SIDE = 8
 MAX_CLUSTERS = 10
 
@@ -92,19 +95,22 @@ def class_diversity(generated: dict[int, float], real: dict[int, float]) -> dict
     }
 
 
-def count_common(labels: np.ndarray, real_labels: np.ndarray) -> dict[int, int]:
+def count_common(
+    labels: np.ndarray, real_labels: np.ndarray, most: int = NEAREST_OF
+) -> dict[int, int]:
     """Count the images of each class on the side that has fewer, if it has `MIN_IMAGES` or more.
 
     Args:
         labels: See `class_distances`.
         real_labels: The same of real images.
+        most: The largest count.
 
     Example:
         >>> count_common(np.repeat([-1, 0, 1], 12), np.repeat([0, 1, 2], [20, 7, 20]))
         {0: 12}
     """
     ours, theirs = (Counter(side[side >= 0].tolist()) for side in (labels, real_labels))
-    sizes = {label: min(count, theirs[label]) for label, count in ours.items()}
+    sizes = {label: min(count, theirs[label], most) for label, count in ours.items()}
     return {label: size for label, size in sizes.items() if size >= MIN_IMAGES}
 
 

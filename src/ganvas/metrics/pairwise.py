@@ -88,12 +88,14 @@ def mean_nearest_distance(features: np.ndarray, size: int) -> float:
     """Compute the mean Euclidean distance to the nearest other image among `size` images.
 
     It falls as the number of images grows, so sets are compared at one size: a larger set is
-    divided into as many subsets as it has, which are averaged.
+    divided into subsets of this size, whose means are averaged. A rest is left out.
 
     Args:
-        features: (n, d), n at least `size`; may be memory-mapped. The last n modulo `size` are
-            left out.
-        size: Number of images in a subset, 2 or more.
+        features: (n, d); may be memory-mapped.
+        size: Number of images in a subset, from 2 to n, some thousands at most.
+
+    Raises:
+        GanvasError: There are fewer images, or the size is below 2.
 
     Example:
         >>> mean_nearest_distance(np.array([[0.0], [1.0], [3.0], [7.0], [9.0], [9.0]]), size=3)
@@ -116,18 +118,20 @@ def mean_nearest_image_distance(images: np.ndarray, size: int) -> float:
 def _mean_of_subsets(
     vectors: np.ndarray, size: int, nearest: Callable[[np.ndarray], np.ndarray]
 ) -> float:
+    if not 2 <= size <= len(vectors):
+        raise GanvasError(
+            f"The nearest of {size} images can't be found in {len(vectors)}: the size must be from "
+            "2 to their number."
+        )
     starts = range(0, len(vectors) - size + 1, size)
     return float(np.mean([nearest(vectors[start : start + size]) for start in starts]))
 
 
 def _nearest_features(features: np.ndarray) -> np.ndarray:
     """Return the distance of each of n features to the nearest other one, (n,)."""
-    nearest = np.empty(len(features))
-    for rows in in_chunks(len(features)):
-        squares = squared_distances(features[rows], features)
-        squares[np.arange(len(squares)), np.arange(len(features))[rows]] = np.inf
-        nearest[rows] = np.sqrt(squares.min(axis=1))
-    return nearest
+    squares = squared_distances(features, features)
+    np.fill_diagonal(squares, np.inf)
+    return np.sqrt(squares.min(axis=1))
 
 
 def _nearest_images(images: np.ndarray) -> np.ndarray:

@@ -26,12 +26,20 @@ from ganvas.training.new_run import IDENTITY_FILE, SWEPT, read_record
 
 logger = logging.getLogger(__name__)
 
-Measure = Literal["kernel_distance", "diversity", "class_diversity", "novelty", "collapsed_classes"]
+Measure = Literal[
+    "kernel_distance",
+    "diversity",
+    "class_diversity",
+    "class_nearest",
+    "novelty",
+    "collapsed_classes",
+]
 # Columns of the history that compare epochs, and whether higher values are better.
 HIGHER_IS_BETTER: dict[Measure, bool] = {
     "kernel_distance": False,
     "diversity": True,
     "class_diversity": True,
+    "class_nearest": True,
     "novelty": True,
     "collapsed_classes": False,
 }

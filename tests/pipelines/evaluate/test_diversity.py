@@ -66,6 +66,16 @@ def mean_distance(vectors):
     return np.mean([np.linalg.norm(a - b) for a, b in combinations(flat, 2)])
 
 
+def naive_nearest(vectors, size):
+    """Return the mean distance to the nearest other one in consecutive subsets."""
+    flat, nearest = vectors.reshape(len(vectors), -1).astype(float), []
+    for start in range(0, len(flat) // size * size, size):
+        part = flat[start : start + size]
+        for i, a in enumerate(part):
+            nearest.append(min(np.linalg.norm(a - b) for j, b in enumerate(part) if j != i))
+    return np.mean(nearest)
+
+
 def test_the_value_is_that_of_the_worst_class(real):
     collection, real_labels = real
     labels = np.repeat([0, 1, 2], [30, 20, 7])
@@ -81,13 +91,30 @@ def test_the_value_is_that_of_the_worst_class(real):
         assert metric["by_class"] == pytest.approx(expected, rel=1e-5)
         assert metric["value"] == metric["by_class"]["Op"] < 0.4
         assert "the worst of 2 classes of kind, Op;" in metric["protocol"]
+        # Among as many images as the smaller side has.
+        sizes = {
+            label: min((labels == label).sum(), (real_labels == label).sum()) for label in (0, 1)
+        }
+        shares = {
+            NAMES[label]: naive_nearest(convert(generated[labels == label]), size)
+            / naive_nearest(
+                convert(collection.images[positions][real_labels[positions] == label]), size
+            )
+            for label, size in sizes.items()
+        }
+        nearest = metrics[f"class_nearest_{key}"]
+        assert nearest["by_class"] == pytest.approx(shares, rel=1e-5)
+        assert nearest["value"] == nearest["by_class"]["Op"] < 0.4
         # The baseline is the worst of the classes with 8 images in each half.
-        ratios = []
+        ratios, nearest_ratios = [], []
         for label in (0, 1):
             chosen = positions[real_labels[positions] == label]
             halves = np.split(convert(collection.images[chosen]), 2)
             ratios.append(mean_distance(halves[0]) / mean_distance(halves[1]))
+            size = len(halves[0])
+            nearest_ratios.append(naive_nearest(halves[0], size) / naive_nearest(halves[1], size))
         assert metric["real"] == pytest.approx(min(ratios), rel=1e-5)
+        assert nearest["real"] == pytest.approx(min(nearest_ratios), rel=1e-5)
         assert metric["real"] == pytest.approx(1, abs=0.1)
 
 
@@ -125,7 +152,8 @@ def test_one_two_or_eight_images_a_class_are_told_from_a_varied_generator(
         nearest = metrics[f"class_nearest_{space}"]
         assert nearest["value"] == pytest.approx(0.0 if repeated else 1.0, abs=0.1)
         assert nearest["real"] == pytest.approx(1, abs=0.1)
-        assert "the nearest other one of their class" in nearest["protocol"]
+        kind = "class" if class_list["names"] else "cluster"
+        assert f"the nearest other one of their {kind} relative to" in nearest["protocol"]
     training = {"classes": class_list, "ended_by": "steps", "message": "", "steps": 9}
     summary = assess_run(metrics, training).summary
     assert summary.startswith(

@@ -94,6 +94,7 @@ def test_collapsed_classes_are_named_and_counted():
         ({"features": 0.31, "pixels": 0.05}, "Varied · sharp"),
         ({"pixels": 0.09}, "Repeated images within classes · sharp"),
         ({"pixels": 0.11}, "Varied · sharp"),
+        ({"features": float("nan")}, "Varied · sharp"),
     ],
 )
 def test_repeated_images_are_found_by_features_or_without_them_by_pixels(nearest, summary):

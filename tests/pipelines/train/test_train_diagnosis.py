@@ -189,11 +189,45 @@ def test_clusters_of_repeated_samples_are_diagnosed(classes):
     fresh, targets = make_class_images(np.random.default_rng(1), 16, 20)
     for samples, warning in (
         (fresh, []),
-        (fresh[16 * targets + np.arange(64) % 8], ["repeated images within classes"]),
+        (fresh[16 * targets + np.arange(64) % 4], ["repeated images within classes"]),
     ):
         rows = [make_row()]
         assert names_of(diagnose(rows, samples)) == warning
         assert rows[0]["class_nearest"] == pytest.approx(0 if warning else 1, abs=0.1)
+    # Three clusters of four.
+    samples[:16] = fresh[:16]
+    rows = [make_row()]
+    diagnose(rows, samples)
+    assert rows[0]["class_nearest"] == pytest.approx(0.25, abs=0.05)
+
+
+def test_samples_are_compared_eight_at_a_time_however_many_there_are(classes):
+    collection, labels, names = classes
+    shares = []
+    for columns in (8, 32):
+        samples, _ = make_class_images(np.random.default_rng(1), columns, 20)
+        # Softer than real images: near each other where there are many.
+        samples = (
+            samples.mean(axis=(1, 2), keepdims=True).repeat(8, 1).repeat(8, 2).astype(np.uint8)
+        )
+        rows = [make_row()]
+        params = TrainParams(snapshot_columns=columns, batch_size=128)
+        make_diagnosis(collection, params, labels, names)(rows, samples)
+        shares.append(rows[0]["class_nearest"])
+    assert shares[1] == pytest.approx(shares[0], rel=0.2)
+
+
+def test_real_images_that_are_nearly_alike_do_not_hide_repeated_samples():
+    real, labels = make_class_images(np.random.default_rng(0), 32, [1, 20, 20, 20])
+    index = pd.DataFrame({"split": ["train"] * 128, "hash": [str(i) for i in range(128)]})
+    names = ["Op", "Pop", "Dada", "Fauve"]
+    fresh, targets = make_class_images(np.random.default_rng(1), 8, [9, 20, 20, 20])
+    samples = np.where(
+        (targets == 0)[:, None, None, None], fresh, fresh[8 * targets + np.arange(32) % 2]
+    )
+    rows = [make_row()]
+    make_diagnosis(Collection(real, index, pd.DataFrame()), None, labels, names)(rows, samples)
+    assert rows[0]["class_nearest"] == 0.25
 
 
 def test_the_warning_names_the_least_diverse_class(classes):

@@ -11,6 +11,7 @@ from ganvas.ingestion.collection import Collection
 from ganvas.label_columns import read_class_list
 from ganvas.metrics.class_diversity import (
     MIN_IMAGES,
+    NEAREST_OF,
     MeanDistance,
     NearestDistance,
     class_distances,
@@ -55,6 +56,11 @@ class _Groups(NamedTuple):
     names: list[str]
     are_classes: bool
     description: str
+
+    @property
+    def kind(self) -> str:
+        """What one of them is called."""
+        return "class" if self.are_classes else "cluster"
 
 
 class _Side(NamedTuple):
@@ -148,7 +154,7 @@ def _list_sides(
     sides = {
         "pixels": _Side(
             for_pixels(generated),
-            # Read once: three distances are computed of them.
+            # Read once, since several distances are computed of them.
             take(for_pixels(collection.images), features.training_positions),
             mean_image_distance,
             mean_nearest_image_distance,
@@ -173,8 +179,8 @@ def _make_entry(
     return metric_entry(
         f"Diversity within {'classes' if groups.are_classes else 'clusters'}, in {key}",
         min(by_class.values()),
-        "mean distance of generated images of a class from each other relative to that of its "
-        f"training images, {_describe_protocol(by_class, side, groups, params)}",
+        f"mean distance of generated images of a {groups.kind} from each other relative to that of "
+        f"its training images, {_describe_protocol(by_class, side, groups, params)}",
         real=_measure_baseline(side, groups.real),
         by_class=by_class,
     )
@@ -185,10 +191,11 @@ def _make_nearest_entry(
 ) -> dict[str, Any]:
     by_class = name_classes(values, groups.names)
     return metric_entry(
-        f"Nearest image of the same {'class' if groups.are_classes else 'cluster'}, in {key}",
+        f"Nearest image of the same {groups.kind}, in {key}",
         min(by_class.values()),
-        "mean distance of generated images to the nearest other one of their class relative to "
-        "that of as many of its training images, "
+        f"mean distance of generated images to the nearest other one of their {groups.kind} "
+        "relative to that of as many of its training images, among "
+        f"{NEAREST_OF} at most, "
         f"{_describe_protocol(by_class, side, groups, params)}",
         real=_measure_nearest_baseline(side, groups.real),
         by_class=by_class,

@@ -160,7 +160,8 @@ def _assess_repetition(metrics: Metrics, group: str) -> _Finding | None:
         return None
     metric = metrics[f"class_nearest_{space}"]
     value, by_class, limit = metric["value"], metric["by_class"], REPEATED_CLASS[space]
-    if value >= limit:
+    # A value that is not a number is not below the limit.
+    if not value < limit:
         return None
     worst = min(by_class, key=by_class.__getitem__)
     count = sum(x < limit for x in by_class.values())

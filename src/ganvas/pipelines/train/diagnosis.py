@@ -12,6 +12,7 @@ from ganvas.grid_layout import find_rows, label_rows
 from ganvas.ingestion.collection import Collection
 from ganvas.label_columns import ClassTable
 from ganvas.metrics.class_diversity import (
+    MIN_IMAGES,
     class_distances,
     class_diversity,
     class_nearest_distances,
@@ -100,8 +101,8 @@ class ClassMeasures(NamedTuple):
 
     Attributes:
         diversity: Share of the mean distance, by class, the lowest first.
-        nearest: Share of the distance to the nearest sample of the class, the mean of all classes;
-            None with too few samples or training images of each class.
+        nearest: Share of the distance to the nearest of `MIN_IMAGES` samples of the class, 1 at
+            most, the mean of all classes; None with too few samples or training images of each.
     """
 
     diversity: dict[str, float]
@@ -136,7 +137,7 @@ def make_class_measure(
     chosen, numbers = _choose_real(labels)
     real = take(images, positions[chosen])
     distances = class_distances(real, numbers, mean_image_distance)
-    sizes = count_common(sample_labels, numbers)
+    sizes = count_common(sample_labels, numbers, MIN_IMAGES)
     nearest = class_nearest_distances(real, numbers, sizes, mean_nearest_image_distance)
 
     def measure_classes(samples: np.ndarray) -> ClassMeasures:
@@ -167,7 +168,7 @@ def _make_cluster_measure(
         labels = clusters.predict(coarse_colors(samples))
         ours = cluster_distances(samples, labels, clusters.labels_, mean_image_distance)
         # Other than those of classes, the sizes of clusters change with the samples.
-        sizes = count_common(labels, numbers)
+        sizes = count_common(labels, numbers, MIN_IMAGES)
         nearest = class_nearest_distances(real, numbers, sizes, mean_nearest_image_distance)
         return ClassMeasures(
             name_classes(class_diversity(ours, distances), names),
@@ -198,4 +199,5 @@ def _compare_nearest(
     """Return the share of the distance to the nearest sample, the mean of all classes."""
     ours = class_nearest_distances(samples, labels, sizes, mean_nearest_image_distance)
     shares = class_diversity(ours, real)
-    return float(np.mean(list(shares.values()))) if shares else None
+    # Real images of one class that are nearly alike must not hide the other classes.
+    return float(np.minimum(list(shares.values()), 1).mean()) if shares else None

@@ -14,6 +14,7 @@ const CURVES = {
   real_score: "Score of real images", fake_score: "Score of generated images",
   kernel_distance: "Kernel distance to validation images", diversity: "Diversity of generated images",
   class_diversity: "Diversity of the least diverse class", collapsed_classes: "Collapsed classes",
+  class_nearest: "Nearest image of the same class",
   novelty: "Novelty: distance to training images",
 };
 // Columns that aren't metrics: heading, type, and whether they are shown at first.
