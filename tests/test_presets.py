@@ -75,6 +75,25 @@ def test_the_default_network_is_trained_in_its_gpu_size_on_wikiart():
     assert both["train.optimizer.name"] == "adam" and both["train.schedule.name"] == "constant"
 
 
+def test_r3gan_has_the_schedules_of_its_authors_code():
+    """Those of its configuration FFHQ-64, from the first to the last value, over 2e7 images."""
+    published = {
+        "rate": (2e-4, 5e-5),
+        "gamma": (2, 0.2),
+        "beta_2": (0.9, 0.99),
+        "ema": (0, 500_000),
+    }
+    preset = read("r3gan")
+    assert preset["train.schedule.name"] == "cosine"
+    assert preset["train.schedule.images"] == 2e7
+    for key, name in (("factor", "rate"), ("penalty_factor", "gamma")):
+        first, last = published[name]
+        assert preset[f"train.schedule.{key}"] == pytest.approx(last / first)
+    betas = preset["train.optimizer.adam.beta_2"], preset["train.schedule.beta_2"]
+    assert betas == published["beta_2"]
+    assert preset["train.ema_images"] == published["ema"][1] and not preset["train.ema_decay"]
+
+
 def test_what_is_replaced_is_said():
     loader = make_loader("wikiart,gpu")
     assert loader["catalog"]["generator"]["filepath"].startswith("data/06_models/wikiart/projected")
