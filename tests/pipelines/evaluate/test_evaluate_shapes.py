@@ -11,12 +11,9 @@ from ganvas.ingestion.collection import Collection
 from ganvas.metrics import class_consistency
 from ganvas.networks.config import Stylegan2Params
 from ganvas.networks.stylegan2 import build_stylegan2
+from ganvas.pipelines.evaluate.class_metrics import measure_classes
 from ganvas.pipelines.evaluate.diversity import measure_class_diversity
-from ganvas.pipelines.evaluate.feature_metrics import (
-    extract_features,
-    measure_classes,
-    measure_distances,
-)
+from ganvas.pipelines.evaluate.feature_metrics import extract_features, measure_distances
 from ganvas.pipelines.evaluate.memorization import find_nearest_training_images
 from ganvas.pipelines.evaluate.nodes import (
     generate_for_evaluation,

@@ -4,20 +4,17 @@ import re
 
 import keras
 import numpy as np
-import pandas as pd
 import pytest
 from prdc import compute_prdc as published_prdc
 from scipy.spatial.distance import pdist
 from scipy.stats import entropy
 
-from ganvas.ingestion.collection import Collection
-from ganvas.metrics import class_consistency
 from ganvas.metrics.feature_extractors import FeatureExtractor, load_extractor
 from ganvas.metrics.frechet import frechet_distance
 from ganvas.metrics.kid import kernel_distance
 from ganvas.metrics.prdc import compute_prdc
 from ganvas.pipelines.evaluate import feature_metrics
-from ganvas.pipelines.evaluate.feature_metrics import Features, measure_classes, measure_distances
+from ganvas.pipelines.evaluate.feature_metrics import Features, measure_distances
 from ganvas.pipelines.evaluate.params import EvaluateParams
 
 LENGTH = 1280
@@ -37,12 +34,6 @@ def make_headless_extractor(name):
     inputs = keras.Input((8, 8, 3))
     features = keras.layers.Dense(LENGTH)(keras.layers.GlobalAveragePooling2D()(inputs))
     return FeatureExtractor(name, 8, LENGTH, keras.Model(inputs, features), None)
-
-
-@pytest.fixture(autouse=True)
-def _quick_classifier(monkeypatch):
-    # Most tests here don't look at how accurate the classifier is.
-    monkeypatch.setattr(class_consistency, "STEPS", 10)
 
 
 @pytest.fixture(scope="module")
@@ -110,43 +101,12 @@ def test_what_limits_a_comparison_is_named_and_is_what_the_advice_raises(
 )
 def test_metrics_are_called_fid_and_kid_with_the_original_network_only(name, allowed, training):
     metrics = measure_distances(make_features(training, training, name), EvaluateParams())
-    metrics |= measure_classes(*make_labeled_features(training, name), EvaluateParams())
     text = " ".join(
         f"{key} {metric['title']} {metric['protocol']}" for key, metric in metrics.items()
     )
     assert set(re.findall(r"\b(?:FI?D|KI?D)\b[-\w]*", text)) == allowed
     # Without predicted classes there is no class score.
     assert "class_score" not in metrics
-
-
-def make_labeled_features(training, name):
-    """Features of 60 training images, a third of class "a", each with a generated image."""
-    index = pd.DataFrame({"split": "train", "kind": ["a", "b", "b"] * 20})
-    images = np.zeros((60, 8, 8, 3), np.uint8)
-    collection = Collection(images, index.assign(hash=""), pd.DataFrame())
-    target_classes = np.array([0, 1, 1] * 20)
-    return (
-        make_features(training, training, name),
-        target_classes,
-        collection,
-        {"column": "kind", "names": ["a", "b"]},
-    )
-
-
-@pytest.mark.slow
-def test_classes_with_enough_images_have_a_kernel_distance(training, monkeypatch):
-    monkeypatch.setattr(feature_metrics, "MIN_CLASS_IMAGES", 15)
-    metrics = measure_classes(
-        *make_labeled_features(training, "efficientnet_lite0"), EvaluateParams()
-    )
-    # Half of the 20 images of "a" are for the baseline, so 10 are left.
-    assert [metric["of"] for metric in metrics.values()] == [None, "b"]
-    in_class = np.array([0, 1, 1] * 20) == 1
-    metric = metrics["kernel_distance_001"]
-    real, baseline = training[in_class][:20], training[in_class][20:40]
-    assert metric["value"] == pytest.approx(kernel_distance(real, real), abs=1e-9)
-    assert metric["real"] == pytest.approx(kernel_distance(real, baseline))
-    assert "N=20 a side" in metric["protocol"] and "KD-efficientnet_lite0" in metric["title"]
 
 
 def test_the_head_predicts_a_thousand_classes():
@@ -157,35 +117,6 @@ def test_the_head_predicts_a_thousand_classes():
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(extractor.head.predict(features, verbose=0), expected, rtol=1e-3)
     assert expected.shape == (5, 1000)
-
-
-@pytest.mark.slow
-def test_class_accuracy_is_that_of_a_classifier_of_labeled_and_degraded_images(monkeypatch):
-    monkeypatch.setattr(class_consistency, "STEPS", 1000)
-    calls, train = [], class_consistency.train_classifier
-    monkeypatch.setattr(
-        class_consistency, "train_classifier", lambda *args: calls.append(args) or train(*args)
-    )
-    color_numbers = np.array([0, 1] * 20 + [1] * 10 + [0, 1, 0, 1])
-    # Of the validation images the third has a wrong label, and the last has none.
-    kinds = ["a", "b"] * 20 + [""] * 10 + ["a", "b", "b", ""]
-    index = pd.DataFrame({"split": ["train"] * 50 + ["validation"] * 4, "kind": kinds, "hash": ""})
-    colors = np.array([(180, 128, 76), (76, 128, 180)], np.uint8)
-    images = colors[color_numbers][:, None, None].repeat(8, axis=1).repeat(8, axis=2)
-    real = colors[color_numbers].astype(np.float32)
-    generated = colors[[0, 1, 1, 1]].astype(np.float32)
-    inputs = keras.Input((8, 8, 3))
-    network = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs))
-    extractor, positions = FeatureExtractor("colors", 8, 3, network, None), np.arange(54)
-    features = Features(extractor, generated, real[:50], positions[:50], real[50:], positions[50:])
-    collection = Collection(images, index, pd.DataFrame())
-    class_list, target_classes = {"column": "kind", "names": ["a", "b"]}, np.array([0, 1, 0, 1])
-    metrics = measure_classes(features, target_classes, collection, class_list, EvaluateParams())
-    assert metrics["class_agreement"]["value"] == 0.75
-    assert metrics["class_agreement"]["real"] == pytest.approx(2 / 3)
-    inputs, labels = calls[0][:2]
-    assert (inputs[:40] == real[:40]).all() and (inputs[40:] != real[:40]).any()
-    np.testing.assert_array_equal(labels, np.tile([0, 1], 40))
 
 
 def test_diversity_kernel_distance_and_class_score_are_of_the_generated_images(training):

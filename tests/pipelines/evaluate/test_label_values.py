@@ -12,8 +12,9 @@ from ganvas.metrics import class_consistency
 from ganvas.metrics.feature_extractors import FeatureExtractor
 from ganvas.metrics.kid import kernel_distance
 from ganvas.metrics.pairwise import mean_image_distance
+from ganvas.pipelines.evaluate.class_metrics import measure_classes
 from ganvas.pipelines.evaluate.diversity import measure_class_diversity
-from ganvas.pipelines.evaluate.feature_metrics import Features, measure_classes
+from ganvas.pipelines.evaluate.feature_metrics import Features
 from ganvas.pipelines.evaluate.nodes import draw_classes
 from ganvas.pipelines.evaluate.params import EvaluateParams
 

@@ -1,22 +1,20 @@
 """Nodes that compare the features of generated and real images."""
 
 import logging
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ganvas.arrays import ConvertedImages, Images, SelectedImages
+from ganvas.arrays import SelectedImages
 from ganvas.image_shape import describe_size
-from ganvas.ingestion.class_labels import Classes, match_classes
 from ganvas.ingestion.collection import Collection
-from ganvas.label_columns import read_class_list
 from ganvas.metrics.extractor_names import metric_names
 from ganvas.metrics.frechet import frechet_distance
 from ganvas.metrics.inception_score import inception_score
 from ganvas.metrics.kid import kernel_distance, kernel_distance_subsets
 from ganvas.metrics.pairwise import mean_pairwise_distance
 from ganvas.metrics.prdc import compute_prdc
-from ganvas.metrics.transparency import describe_for_extractor, for_extractor
+from ganvas.metrics.transparency import describe_for_extractor
 from ganvas.pipelines.evaluate.metric_entry import Metrics, Value, metric_entry
 from ganvas.pipelines.evaluate.params import EvaluateParams
 from ganvas.project_folder import resolve_path
@@ -32,8 +30,6 @@ SUBSETS, SUBSET_SIZE = 100, 1000
 SPLITS = MIN_IMAGES = 10
 # Metrics whose expectation does not depend on the number of generated images.
 WITHOUT_BIAS = ("kernel_distance", "precision", "density", "diversity")
-# The kernel distance is unbiased for any number, but too noisy below this one.
-MIN_CLASS_IMAGES = 30
 
 
 class Features(NamedTuple):
@@ -327,132 +323,6 @@ def warn_too_few(sides: Sides, generated: int, training: int, params: EvaluatePa
         limit,
         MIN_IMAGES,
         advise_more_images(generated, training, params, MIN_IMAGES, least_training),
-    )
-
-
-def measure_classes(
-    features: Features,
-    target_classes: np.ndarray,
-    collection: Collection,
-    class_list: dict[str, Any],
-    params: EvaluateParams,
-) -> Metrics:
-    """Compute class accuracy, and the kernel distance within each class.
-
-    Class accuracy is the share of generated images that a classifier trained on real images
-    assigns to their target class; the baseline is its accuracy on validation images. Kernel
-    distances are computed for classes with enough images. Empty for a generator without classes.
-
-    With several label columns, there is a classifier for each, whose mean accuracy is the value,
-    and a kernel distance for each value of a column.
-
-    Raises:
-        GanvasError: The collection's classes differ from the generator's.
-    """
-    features = features.with_at_most(params.real)
-    classes = match_classes(collection.index, read_class_list(class_list))
-    extractor, table = features.extractor, classes.table
-    if not table.columns or not extractor:
-        return {}
-    accuracy = _class_accuracy(
-        features, extractor, target_classes, collection, classes, params.seed
-    )
-    metrics = {"class_agreement": accuracy}
-    values = table.value_positions(classes.labels[features.training_positions])
-    targets = table.value_positions(target_classes)
-    _, kd_name, _ = metric_names(extractor.name)
-    for number, name in enumerate(table.value_names):
-        generated = features.generated[(targets == number).any(axis=1)]
-        training = features.training[(values == number).any(axis=1)]
-        count = min(len(generated), len(training) // 2)
-        if count < MIN_CLASS_IMAGES:
-            continue
-        real, baseline = training[:count], training[count : 2 * count]
-        metrics[f"kernel_distance_{number:03d}"] = metric_entry(
-            f"Kernel distance ({kd_name})",
-            kernel_distance(real, generated[:count]),
-            f"from all pairs, N={count} a side, training split, seed {params.seed}",
-            real=kernel_distance(real, baseline),
-            of=name,
-        )
-    return metrics
-
-
-def _class_accuracy(
-    features: Features,
-    extractor: "FeatureExtractor",
-    target_classes: np.ndarray,
-    collection: Collection,
-    classes: Classes,
-    seed: int,
-) -> dict[str, Any]:
-    from ganvas.metrics.class_consistency import (
-        blur_and_noise,
-        predict_classes,
-        predict_labels,
-        train_classifier,
-        train_label_classifier,
-    )
-    from ganvas.metrics.feature_extractors import compute_features
-
-    # Train on labeled training images and on degraded copies: generated images tend to be blurred
-    # or noisy, which the classifier must not mistake for a class.
-    table = classes.table
-    labels = classes.labels[features.training_positions]
-    labeled = labels >= 0
-    real: Images = SelectedImages(collection.images, features.training_positions[labeled])
-    if real.shape[3] == 4:
-        real = ConvertedImages(real, for_extractor)
-    degraded = blur_and_noise(real, seed)
-    inputs = np.concatenate(
-        [
-            features.training[labeled],
-            compute_features(extractor, degraded, "Features of blurred and noisy images"),
-        ]
-    )
-    validation_labels = classes.labels[features.validation_positions]
-    known = validation_labels >= 0
-    trained, targets, validated = (
-        table.value_positions(x)
-        for x in (labels[labeled], target_classes, validation_labels[known])
-    )
-    if len(table.columns) == 1:
-        classifier = train_classifier(inputs, np.tile(trained[:, 0], 2), len(classes.names), seed)
-
-        def predict(vectors: np.ndarray) -> np.ndarray:
-            return predict_classes(classifier, vectors)[:, None]
-
-    else:
-        blocks = [column.positions for column in table.columns]
-        classifier = train_label_classifier(inputs, np.tile(trained, (2, 1)), blocks, seed)
-
-        def predict(vectors: np.ndarray) -> np.ndarray:
-            return predict_labels(classifier, vectors, blocks)
-
-    parts = {"value": (predict(features.generated) == targets).mean(axis=0)}
-    if known.any():
-        parts["real"] = (predict(features.validation[known]) == validated).mean(axis=0)
-    by_label: dict[str, dict[str, Any]] = {
-        column.column: {"value": None, "real": None}
-        | {key: float(shares[number]) for key, shares in parts.items()}
-        for number, column in enumerate(table.columns)
-    }
-    what = f"{table.num_weights} classes of {classes.column}"
-    if len(table.columns) > 1:
-        lowest = min(by_label, key=lambda name: by_label[name]["value"])
-        what = (
-            f"mean over {len(table.columns)} label columns with {table.num_weights} values, the "
-            f"lowest {lowest} with {by_label[lowest]['value']:.3f}"
-        )
-    means = {key: float(shares.mean()) for key, shares in parts.items()}
-    return metric_entry(
-        "Class accuracy",
-        means["value"],
-        f"N={len(target_classes)} generated and {known.sum()} validation images, {what}, softmax "
-        f"on the features of {extractor.name}, trained on {labeled.sum()} training images and "
-        f"their blurred and noisy copies, seed {seed}",
-        real=means.get("real"),
-        by_label=by_label if len(table.columns) > 1 else None,
     )
 
 

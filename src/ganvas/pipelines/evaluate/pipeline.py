@@ -2,12 +2,9 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from ganvas.pipelines.evaluate.class_metrics import measure_classes
 from ganvas.pipelines.evaluate.diversity import measure_class_diversity
-from ganvas.pipelines.evaluate.feature_metrics import (
-    extract_features,
-    measure_classes,
-    measure_distances,
-)
+from ganvas.pipelines.evaluate.feature_metrics import extract_features, measure_distances
 from ganvas.pipelines.evaluate.latent_paths import measure_path_length
 from ganvas.pipelines.evaluate.memorization import find_nearest_training_images
 from ganvas.pipelines.evaluate.nodes import (

@@ -2,12 +2,9 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from ganvas.pipelines.evaluate.class_metrics import measure_classes
 from ganvas.pipelines.evaluate.diversity import measure_class_diversity
-from ganvas.pipelines.evaluate.feature_metrics import (
-    extract_features,
-    measure_classes,
-    measure_distances,
-)
+from ganvas.pipelines.evaluate.feature_metrics import extract_features, measure_distances
 from ganvas.pipelines.evaluate.nodes import measure_faces
 from ganvas.pipelines.evaluate.pyramid_metrics import measure_sliced_wasserstein
 from ganvas.pipelines.evaluate_images.nodes import (
