@@ -92,10 +92,18 @@ def test_frozen_weights_of_the_mixing_are_sqrt_6_times_those_of_pytorchs_default
 
 
 def test_heads_differ_from_the_authors_in_logits_channels_and_batch_norm(networks):
-    """In the authors' code each of four heads halves 2^k maps to 8×8, then takes 4×4 of these."""
     _, heads = submodels(networks)
-    published = sum((8 - 4 + 1) ** 2 for _ in range(4))
-    assert (heads.output_shape[-1], published) == (5 * 16, 100)
+    # The authors' heads halve maps of twice a stride's by convolutions of 4×4 that are padded by 1,
+    # as often as 8×8 of 256 pixels need it, and end with one that isn't padded.
+    published = {}
+    for side in (224, 256):
+        sides = [2 * side // stride for stride in (4, 8, 16, 32)]
+        for number, halvings in enumerate((4, 3, 2, 1)):
+            for _ in range(halvings):
+                sides[number] = (sides[number] + 2 - 4) // 2 + 1
+        published[side] = [(last - 4 + 1) ** 2 for last in sides]
+    assert published == {224: [16] * 4, 256: [25] * 4}
+    assert heads.output_shape[-1] == 5 * 16
     kinds = {type(layer) for layer in heads.layers}
     assert keras.layers.BatchNormalization not in kinds
     mixed = [x for x in heads.layers if isinstance(x, keras.layers.Conv2D)]
