@@ -23,7 +23,7 @@ LAYERS = [
     {"ingestion", "sample_collection", "training", "metrics", "visualization"},
     {"networks"},
     {"backbones"},
-    {"record_schemas", "disk"},
+    {"record_schemas", "disk", "class_requests"},
     {
         "table_schemas",
         "model_versions",

@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 import ganvas
+from ganvas.class_requests import add_rare_values, find_labels
 from ganvas.gallery.batching import (
     TIMEOUT,
     BatchedGenerator,
@@ -28,9 +29,7 @@ from ganvas.image_shape import CHANNEL_COUNTS, describe_size
 from ganvas.label_columns import (
     ClassTable,
     LabelColumn,
-    add_rare_values,
     find_fault,
-    find_labels,
     name_all,
     read_class_list,
 )

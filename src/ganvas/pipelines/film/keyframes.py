@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ganvas.class_requests import read_values
 from ganvas.errors import GanvasError
 from ganvas.keras_types import Model
-from ganvas.label_columns import ClassTable, LabelColumn, name_in_file, read_values
+from ganvas.label_columns import ClassTable, LabelColumn, name_in_file
 from ganvas.latents.directions import Direction, edit_w
 from ganvas.latents.truncation import map_truncated, truncate_w
 from ganvas.names import suggest_names

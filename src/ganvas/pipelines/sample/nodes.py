@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from ganvas.class_requests import find_classes
 from ganvas.errors import GanvasError
 from ganvas.grid_layout import find_rows
 from ganvas.ingestion.collection import read_manifest
 from ganvas.ingestion.cropping import unstretch
 from ganvas.keras_types import Model
-from ganvas.label_columns import ClassTable, find_classes, name_in_file, read_class_list
+from ganvas.label_columns import ClassTable, name_in_file, read_class_list
 from ganvas.networks.gan_networks import is_style_based
 from ganvas.networks.sampling import (
     generate_batches,
@@ -237,7 +238,7 @@ def _find_aspect(folder: Path, params: SampleParams) -> float | None:
 
 
 def select_classes(classes: dict[str, Any], requested: str | list[str] | None) -> ClassTable:
-    """Return the requested classes, by default all; see `ganvas.label_columns.find_classes`.
+    """Return the requested classes, by default all; see `ganvas.class_requests.find_classes`.
 
     Args:
         classes: Content of `class_list.json`.
