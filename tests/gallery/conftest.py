@@ -20,6 +20,7 @@ from ganvas.label_columns import make_table, write_class_list
 from ganvas.latents.directions import Direction, to_arrays
 from projects import make_project, run_kedro
 from shaped_models import LATENT, SHAPES, build_discriminator, save_model, save_networks
+from studio_requests import create_styled_app
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +65,12 @@ def shaped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Flask, dict[str, k
     models = data / "06_models"
     generators = {name: save_model(models, name, shape) for name, shape in SHAPES.items()}
     return create_app(ModelStore(models), data), generators
+
+
+@pytest.fixture(scope="session")
+def styled_app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    """The application over generators with and without styles, a mapping, a prior and classes."""
+    return create_styled_app(tmp_path_factory.mktemp("styled"))
 
 
 @pytest.fixture(scope="session")

@@ -1,76 +1,29 @@
-"""The latent studio's API: pixels of seeds, latents, edits, films and saved images."""
+"""The latent studio's API: pixels of seeds, latents, edits and saved images."""
 
 import base64
 import io
 import json
-import zipfile
 from types import SimpleNamespace
 
-import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 from ganvas.gallery import studio
-from ganvas.gallery.app import create_app
-from ganvas.gallery.model_store import ModelStore
 from ganvas.gallery.request_checks import InvalidRequestError
 from ganvas.label_columns import make_table
-from ganvas.latents.directions import Direction, to_arrays
+from ganvas.latents.directions import to_arrays
 from ganvas.latents.latent_text import encode_w
-from ganvas.networks.config import Stylegan2Params
 from ganvas.networks.latent_spaces import mean_w
-from ganvas.networks.stylegan2 import build_stylegan2
 from ganvas.saved_arrays import write_arrays
 from ganvas.visualization.image_grid import encode_png
-from shaped_models import LATENT, build_discriminator, save_model, save_networks
-
-STYLES = Stylegan2Params(latent=8, style=8, channel_base=256, max_width=8)
-# A generator of styles with classes, one without a mapping, and one with a prior and classes.
-STYLED, PLAIN, ANCHORED = "art/stylegan2", "tall/dcgan", "sample/pretrained"
-MODELS = {STYLED: "Op", PLAIN: None, ANCHORED: "Ink Waves"}
-DIRECTION = Direction(
-    "first", "sefa", np.eye(LATENT, dtype=np.float32)[0] * 2, -1.5, 2.0, 1.0, {"rank": 1}
-)
+from shaped_models import LATENT
+from studio_requests import ANCHORED, DIRECTION, MODELS, PLAIN, STYLED, point_of, post, read
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory):
-    keras.utils.set_random_seed(0)
-    data = tmp_path_factory.mktemp("studio")
-    models = data / "06_models"
-    save_model(models, PLAIN, (96, 64, 3))
-    networks = build_stylegan2(STYLES, (16, 16, 3), 3)
-    networks.generator.get_layer("style_mean").kernel.assign(
-        np.random.default_rng(1).normal(0, 0.2, (1, 8))
-    )
-    discriminator = build_discriminator((16, 16, 3))
-    save_networks(models, STYLED, networks.generator, discriminator, ("Op", "Pop", "Dada"))
-    (folder,) = (models / PLAIN / "generator.keras").iterdir()
-    file = models / PLAIN / "directions.npz" / folder.name / "directions.npz"
-    file.parent.mkdir(parents=True)
-    write_arrays(file, to_arrays([DIRECTION]))
-    return create_app(ModelStore(models), data)
-
-
-@pytest.fixture(scope="module")
-def client(app):
-    return app.test_client()
-
-
-def point_of(name, **values):
-    """A point of an image of a seed of a model's class."""
-    labels = {"class": MODELS[name]} if MODELS[name] else {}
-    return {"seed": 3, "number": 2} | labels | values
-
-
-def read(response):
-    assert response.status_code == 200, response.text
-    return np.asarray(Image.open(io.BytesIO(response.data)))
-
-
-def post(client, path, **body):
-    return client.post(f"/api/{path}", json=body)
+@pytest.fixture
+def client(styled_app):
+    return styled_app.test_client()
 
 
 def send_file(client, path, field, content, **fields):
@@ -103,7 +56,7 @@ def test_w_of_a_seed_has_its_pixels(name, truncation, client):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_truncation_of_w_moves_it_to_the_mean_of_its_class(name, app, client):
+def test_truncation_of_w_moves_it_to_the_mean_of_its_class(name, styled_app, client):
     point = point_of(name)
     whole = latents_of(client, name, point)
     same = {"w": whole["latents"][0], "truncation": 0.5}
@@ -111,7 +64,7 @@ def test_truncation_of_w_moves_it_to_the_mean_of_its_class(name, app, client):
     half = latents_of(client, name, same)["latents"]
     if name == ANCHORED:
         # Latents of its seeds are truncated before the prior.
-        generator = app.extensions["ganvas_gallery"].models.load(name).generator
+        generator = styled_app.extensions["ganvas_gallery"].models.load(name).generator
         mean = mean_w(generator, np.array(whole["weights"], np.float32))
         expected = (np.array(whole["latents"]) + mean) / 2
     else:
@@ -231,8 +184,8 @@ def test_an_edit_is_refused_in_a_sentence(edits, status, message, client):
 
 
 @pytest.mark.parametrize("name", [STYLED, ANCHORED])
-def test_new_weights_change_the_class_and_keep_the_latent(name, app, client):
-    model = app.extensions["ganvas_gallery"].models.load(name)
+def test_new_weights_change_the_class_and_keep_the_latent(name, styled_app, client):
+    model = styled_app.extensions["ganvas_gallery"].models.load(name)
     weights = np.eye(len(model.class_names))[-1].tolist()
     by_seed = read(post(client, "edit", model=name, point=point_of(name), weights=weights))
     query = point_of(name) | {"class": model.class_names[-1], "model": name}
@@ -245,8 +198,8 @@ def test_new_weights_change_the_class_and_keep_the_latent(name, app, client):
     assert (same != changed).any()
 
 
-def test_damaged_directions_are_named(app, client):
-    model = app.extensions["ganvas_gallery"].models.load(STYLED)
+def test_damaged_directions_are_named(styled_app, client):
+    model = styled_app.extensions["ganvas_gallery"].models.load(STYLED)
     file = model.saved.file("directions.npz")
     file.parent.mkdir(parents=True)
     for content in (b"damaged", b""):
@@ -257,61 +210,6 @@ def test_damaged_directions_are_named(app, client):
     response = client.get("/api/directions", query_string={"model": STYLED})
     assert response.status_code == 404 and "of another generator" in response.json["error"]
     file.unlink()
-
-
-@pytest.mark.parametrize("kind", ["webp", "gif", "zip"])
-def test_a_film_passes_through_its_keyframes(kind, client):
-    keyframes = [point_of(STYLED, number=n) for n in range(3)]
-    body = {"model": STYLED, "keyframes": keyframes, "seconds": 0.9, "fps": 10, "format": kind}
-    response = post(client, "film", **body)
-    assert response.status_code == 200, response.text
-    if kind == "zip":
-        with zipfile.ZipFile(io.BytesIO(response.data)) as archive:
-            names = sorted(archive.namelist())
-            frames = [np.asarray(Image.open(io.BytesIO(archive.read(name)))) for name in names]
-    else:
-        film = Image.open(io.BytesIO(response.data))
-        frames = [(film.seek(n), np.asarray(film.convert("RGB")))[1] for n in range(film.n_frames)]
-    assert len(frames) == 9
-    for frame, keyframe in ((0, 0), (4, 1), (8, 2)):
-        query = keyframes[keyframe] | {"model": STYLED}
-        still = read(client.get("/api/picture", query_string=query))
-        # A GIF has 256 colors, and these images as many pixels.
-        np.testing.assert_array_equal(frames[frame], still)
-
-
-def test_frames_are_scaled_down(client):
-    body = {"model": PLAIN, "keyframes": [{}, {"number": 1}], "seconds": 0.5, "side": 48}
-    film = Image.open(io.BytesIO(post(client, "film", **body).data))
-    assert film.size == (32, 48) and film.n_frames == 12
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"seconds": 0.1, "fps": 10}, "the film would have 1 frames, and one of 2 keyframes"),
-        ({"seconds": 30, "fps": 60}, "may have 2 to 900: change seconds or fps."),
-        ({"format": "gif", "fps": 60, "seconds": 1}, "format: GIF has at most 50 frames a second"),
-        ({"keyframes": [{}, {"w": [1]}]}, "keyframes.1.w: 'tall/dcgan' takes 6 numbers"),
-    ],
-)
-def test_a_film_is_refused_in_a_sentence(changes, message, client):
-    response = post(client, "film", **{"model": PLAIN, "keyframes": [{}, {}]} | changes)
-    assert response.status_code == 400 and message in response.json["error"]
-
-
-def test_films_beyond_the_limit_are_refused_as_busy(client):
-    body = {"model": PLAIN, "keyframes": [{}, {}], "seconds": 0.2}
-    with studio._films, studio._films:
-        busy = post(client, "film", **body)
-    assert busy.status_code == 429 and busy.headers["Retry-After"]
-    assert post(client, "film", **body).status_code == 200
-
-
-def test_a_film_that_takes_too_long_ends(client, monkeypatch):
-    monkeypatch.setattr(studio, "FILM_SECONDS", 0)
-    response = post(client, "film", model=PLAIN, keyframes=[{}, {}], seconds=0.2)
-    assert response.status_code == 503
 
 
 def test_an_image_of_a_seed_is_opened(client):

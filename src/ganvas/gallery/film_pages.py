@@ -9,7 +9,7 @@ from pydantic import Field
 from werkzeug.wrappers import Response as Redirect
 
 from ganvas.errors import GanvasError
-from ganvas.gallery import encoding, generation, schemas, studio
+from ganvas.gallery import encoding, generation, schemas
 from ganvas.gallery.model_store import LoadedModel
 from ganvas.gallery.page_rendering import (
     Fields,
@@ -33,6 +33,7 @@ from ganvas.gallery.point_query import (
     write_number,
 )
 from ganvas.gallery.request_checks import InvalidRequestError, accept_latents
+from ganvas.gallery.studio_films import make_film
 from ganvas.gallery.studio_schemas import (
     MAX_FPS,
     MAX_KEYFRAMES,
@@ -86,7 +87,7 @@ def film() -> str | Redirect:
         return redirect(f"{link}&{urlencode([pair for pair in browsed if pair[1]])}", 303)
     preview = None
     if "preview" in dict(fields):
-        with studio.make_film(model, _to_request(model, points, settings, preview=True)) as file:
+        with make_film(model, _to_request(model, points, settings, preview=True)) as file:
             preview = data_uri(file.read(), "webp")
     uris = show_points(model, points, KEYFRAME_SIDE)
     return render_page(
@@ -121,7 +122,7 @@ def film_file() -> Response:
     points = [read_text(model, value) for name, value in fields if name == "key"]
     settings = _read_settings(fields)
     film_request = _to_request(model, points, settings, preview="preview" in dict(fields))
-    file = studio.make_film(model, film_request)
+    file = make_film(model, film_request)
     response = send_file(
         file,
         mimetype=encoding.FILM_TYPES[film_request.format],

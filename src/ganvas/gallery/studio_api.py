@@ -14,6 +14,7 @@ from ganvas.gallery.model_store import LoadedModel
 from ganvas.gallery.npy_files import read_npy, write_npy
 from ganvas.gallery.request_checks import UPLOAD, InvalidRequestError, accept_latents
 from ganvas.gallery.services import services
+from ganvas.gallery.studio_films import make_film
 from ganvas.gallery.studio_schemas import (
     ArrayRequest,
     EditRequest,
@@ -154,7 +155,7 @@ def edit() -> Response:
 def film() -> Response:
     """Make a film through keyframes."""
     body = schemas.read_json(FilmRequest)
-    file = studio.make_film(services.models.load(body.model, body.version), body)
+    file = make_film(services.models.load(body.model, body.version), body)
     return send_film(file, body.format)
 
 
