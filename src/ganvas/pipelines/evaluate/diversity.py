@@ -107,10 +107,28 @@ def measure_class_diversity(
         if not values:
             logger.warning("%s", _explain_missing(groups, params))
             return {}
-        metrics[f"class_diversity_{key}"] = _make_entry(key, values, side, groups, params)
+        plural = "classes" if groups.are_classes else "clusters"
+        metrics[f"class_diversity_{key}"] = _make_entry(
+            f"Diversity within {plural}, in {key}",
+            f"mean distance of generated images of a {groups.kind} from each other relative to "
+            "that of its training images",
+            values,
+            _measure_baseline(side, groups.real),
+            side,
+            groups,
+            params,
+        )
         if nearest := _measure_nearest(side, groups):
-            metrics[f"class_nearest_{key}"] = _make_nearest_entry(
-                key, nearest, side, groups, params
+            metrics[f"class_nearest_{key}"] = _make_entry(
+                f"Nearest image of the same {groups.kind}, in {key}",
+                "mean distance of generated images to the nearest other one of their "
+                f"{groups.kind} relative to that of as many of its training images, among "
+                f"{NEAREST_OF} at most",
+                nearest,
+                _measure_nearest_baseline(side, groups.real),
+                side,
+                groups,
+                params,
             )
     return metrics
 
@@ -173,43 +191,25 @@ def _list_sides(
 
 
 def _make_entry(
-    key: str, values: dict[int, float], side: _Side, groups: _Groups, params: EvaluateParams
+    title: str,
+    what: str,
+    values: dict[int, float],
+    baseline: float | None,
+    side: _Side,
+    groups: _Groups,
+    params: EvaluateParams,
 ) -> dict[str, Any]:
     by_class = name_classes(values, groups.names)
+    worst = next(iter(by_class))
     return metric_entry(
-        f"Diversity within {'classes' if groups.are_classes else 'clusters'}, in {key}",
-        min(by_class.values()),
-        f"mean distance of generated images of a {groups.kind} from each other relative to that of "
-        f"its training images, {_describe_protocol(by_class, side, groups, params)}",
-        real=_measure_baseline(side, groups.real),
+        title,
+        by_class[worst],
+        f"{what}, {side.description}; the worst of {len(by_class)} {groups.description}, {worst}; "
+        f"those with fewer than {MIN_IMAGES} images a side are left out; N={len(side.generated)} "
+        f"generated and {len(side.real)} training images; baseline: one half of these relative to "
+        f"the other; seed {params.seed}",
+        real=baseline,
         by_class=by_class,
-    )
-
-
-def _make_nearest_entry(
-    key: str, values: dict[int, float], side: _Side, groups: _Groups, params: EvaluateParams
-) -> dict[str, Any]:
-    by_class = name_classes(values, groups.names)
-    return metric_entry(
-        f"Nearest image of the same {groups.kind}, in {key}",
-        min(by_class.values()),
-        f"mean distance of generated images to the nearest other one of their {groups.kind} "
-        "relative to that of as many of its training images, among "
-        f"{NEAREST_OF} at most, "
-        f"{_describe_protocol(by_class, side, groups, params)}",
-        real=_measure_nearest_baseline(side, groups.real),
-        by_class=by_class,
-    )
-
-
-def _describe_protocol(
-    by_class: dict[str, float], side: _Side, groups: _Groups, params: EvaluateParams
-) -> str:
-    return (
-        f"{side.description}; the worst of {len(by_class)} {groups.description}, "
-        f"{next(iter(by_class))}; those with fewer than {MIN_IMAGES} images a side are left out; "
-        f"N={len(side.generated)} generated and {len(side.real)} training images; baseline: one "
-        f"half of these relative to the other; seed {params.seed}"
     )
 
 
