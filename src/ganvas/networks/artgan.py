@@ -3,8 +3,8 @@
 `original` is Tan et al., arXiv 1702.03410: zNet and decoder make the generator, encoder and
 clsNet the discriminator, and the decoder is also trained to reconstruct real images from the
 encoder's features. `improved` is Tan et al., arXiv 1708.09533, after the authors' code for styles:
-nearest upsampling, and a decoder within the discriminator. Unlike theirs, its dropout is also
-active in the generator's update.
+nearest upsampling, and a decoder within the discriminator. docs/published-code.md lists what
+differs from that code, such as the epsilon of batch norm and moving averages when sampling.
 """
 
 from collections.abc import Iterable

@@ -4,8 +4,8 @@ Images pass through a frozen EfficientNet-Lite, whose feature maps of four sizes
 channels and scales by random, untrained convolutions. On each mixture is a small head with spectral
 norm, which has a logit per part of the image. The pretrained features make training converge after
 far fewer images. They hardly represent colors and noise, so one more head takes the image itself.
-The generator is in `ganvas.networks.self_modulated`, or the one of the paper's code, in
-`ganvas.networks.fastgan`.
+The generator is in `ganvas.networks.self_modulated`, or like that of the paper's code, in
+`ganvas.networks.fastgan`. docs/published-code.md lists all differences from that code.
 
 Metrics must not use the backbone as extractor for such a generator, which was optimized on its
 features.
