@@ -6,6 +6,9 @@ import zipfile
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from ganvas.disk.items import Item
+from ganvas.disk.usage import measure_usage
+
 MODEL = "sample/dcgan"
 FILES = ("generator.keras", "discriminator.keras", "class_list.json")
 BEGIN = datetime.fromisoformat("2026-01-01T12:00:00+00:00")
@@ -88,6 +91,19 @@ def set_newest(data: Path, number: int, **more: object) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     summary = describe_run(number) | {"version": version_name(number)}
     file.write_text(json.dumps(summary | more))
+
+
+def add_runs(data: Path, count: int) -> Path:
+    """Add runs, the last of which training.json names."""
+    for number in range(count):
+        add_run(data, number)
+    set_newest(data, count - 1)
+    return data
+
+
+def find_items(data: Path, kind: str, owner: str = MODEL) -> list[Item]:
+    """Find what takes space of one kind and owner."""
+    return [item for item in measure_usage(data).items if (item.kind, item.owner) == (kind, owner)]
 
 
 def versions(data: Path, model: str = MODEL) -> set[str]:

@@ -12,6 +12,7 @@ from kedro.utils import find_kedro_project
 
 from ganvas.command_errors import in_one_sentence
 from ganvas.command_line import write_command
+from ganvas.disk.items import OTHER, Item
 from ganvas.disk.pruning import (
     LATEST,
     Plan,
@@ -23,7 +24,7 @@ from ganvas.disk.pruning import (
     parse_age,
 )
 from ganvas.disk.references import mark_version
-from ganvas.disk.usage import OTHER, Item, Usage, measure_usage
+from ganvas.disk.usage import Usage, measure_usage
 from ganvas.disk_space import format_bytes
 from ganvas.errors import GanvasError
 from ganvas.plain_text import one_line

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from ganvas.disk import pruning
+from ganvas.disk.items import CHECKPOINTS, SNAPSHOTS, TEMPORARY
 from ganvas.disk.pruning import LATEST, Rules, choose_removals, delete, parse_age
 from ganvas.disk.references import mark_version
-from ganvas.disk.usage import CHECKPOINTS, SNAPSHOTS, TEMPORARY, measure_usage
+from ganvas.disk.usage import measure_usage
 from ganvas.errors import GanvasError
 from ganvas.file_lock import exclusive_lock
 from made_up_runs import (

@@ -1,19 +1,15 @@
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
 from ganvas.disk.references import (
     find_kept_versions,
-    is_locked,
     list_versions,
     mark_version,
     read_leaderboard,
 )
 from ganvas.errors import GanvasError
-from ganvas.file_lock import exclusive_lock
 from made_up_runs import MODEL, add_entry, add_version, set_newest, version_name
 
 
@@ -104,22 +100,3 @@ def test_versions_of_other_names_and_in_the_future_are_kept(data):
     for name in ("best", "2099-01-01T00.00.00.000Z"):
         (data / "06_models" / MODEL / "generator.keras" / name).mkdir()
     assert {"best", "2099-01-01T00.00.00.000Z"} < set(find_kept(data))
-
-
-def test_a_lock_is_noticed_and_not_taken(tmp_path):
-    folder = tmp_path / "dcgan"
-    assert not is_locked(folder) and list(tmp_path.iterdir()) == []
-    code = (
-        "import sys, pathlib; from ganvas.file_lock import exclusive_lock\n"
-        "with exclusive_lock(pathlib.Path(sys.argv[1]), 'trains', 'wait'):\n"
-        "    print(flush=True); sys.stdin.read()"
-    )
-    holder = subprocess.Popen(
-        [sys.executable, "-c", code, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert holder.stdout and holder.stdout.readline()
-    assert is_locked(folder)
-    holder.communicate(b"")
-    assert not is_locked(folder)
-    with exclusive_lock(folder, "trains", "wait"):
-        assert is_locked(folder)

@@ -10,21 +10,18 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from ganvas.disk.usage import (
+from ganvas.disk.busy import RUNNING, is_collection_busy, is_ingesting, is_model_busy
+from ganvas.disk.items import (
     CHECKPOINTS,
     COLLECTION,
     DELETING,
-    RUNNING,
     SNAPSHOTS,
     TEMPORARY,
     UNPACKED,
     VERSION,
     Item,
-    Usage,
-    is_collection_busy,
-    is_ingesting,
-    is_model_busy,
 )
+from ganvas.disk.usage import Usage
 from ganvas.errors import GanvasError
 from ganvas.file_lock import exclusive_lock, in_use
 from ganvas.model_versions import is_in_future

@@ -1,8 +1,7 @@
-"""Which versions and runs must stay: those of results, those marked, and those in use."""
+"""Which versions and runs must stay: those that results name, and those that are marked."""
 
 import json
 import os
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -259,22 +258,6 @@ def list_versions(folder: Path) -> list[str]:
         if version.is_dir() and not (version.is_symlink() or version.parent.is_symlink())
     }
     return sorted(names)
-
-
-def is_locked(folder: Path) -> bool:
-    """Return whether a process holds the lock of a folder, also one that others may share."""
-    if sys.platform == "win32":
-        return False
-    import fcntl
-
-    try:
-        with folder.with_name(f".{folder.name}.lock").open() as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # there is none, or the file system has no locks
-        return False
-    return False
 
 
 def _text(value: Any) -> str | None:
