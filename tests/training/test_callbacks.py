@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ganvas.training.callbacks import Diverged, DivergenceGuard, KidValidation, StepCounter
-from ganvas.training.checkpoints import RunState
+from ganvas.training.checkpoint_contents import RunState
 from ganvas.training.config import TrainParams
 
 

@@ -12,8 +12,9 @@ from ganvas.networks import NetworkParams
 from ganvas.networks import build as build_network
 from ganvas.networks.dcgan import DcganParams, build_dcgan
 from ganvas.networks.gan_networks import align_weights
+from ganvas.training.checkpoint_contents import Checkpoint, RunState, read_variables
 from ganvas.training.checkpoint_weights import has_checkpoints, load_checkpoint_weights
-from ganvas.training.checkpoints import Checkpoint, CheckpointStore, RunState, read_variables
+from ganvas.training.checkpoints import CheckpointStore
 
 
 def build(side: int = 32, seed: int = 0, classes: int = 0) -> list[keras.Model]:

@@ -6,7 +6,8 @@ import pytest
 from ganvas.disk_space import format_bytes
 from ganvas.networks.gan_networks import GanNetworks
 from ganvas.training import dry_run
-from ganvas.training.checkpoints import CheckpointStore, count_bytes
+from ganvas.training.checkpoint_contents import count_bytes
+from ganvas.training.checkpoints import CheckpointStore
 from ganvas.training.config import TrainParams
 from ganvas.training.dataset import TrainingSet
 from ganvas.training.memory import estimate_memory

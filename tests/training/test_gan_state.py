@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ganvas.training.checkpoints import read_variables, write_variables
+from ganvas.training.checkpoint_contents import read_variables, write_variables
 from ganvas.training.config import TrainParams
 from ganvas.training.gan import GAN
 from ganvas.training.optimizers import make_optimizer

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from ganvas.errors import GanvasError
-from ganvas.training.checkpoints import Checkpoint, CheckpointStore, RunState, read_checkpoint
+from ganvas.training.checkpoint_contents import Checkpoint, RunState, read_checkpoint
+from ganvas.training.checkpoints import CheckpointStore
 from ganvas.training.kept_epochs import (
     choose_epoch,
     find_started,

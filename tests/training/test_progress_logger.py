@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from ganvas.training import checkpoints, progress_logger
+from ganvas.training import checkpoint_contents, progress_logger
 from ganvas.training.callbacks import StepCounter
-from ganvas.training.checkpoints import RunState
+from ganvas.training.checkpoint_contents import RunState
 from ganvas.training.config import TrainParams
 from ganvas.training.gan import SCORES
 from ganvas.training.progress_logger import ProgressLogger
@@ -22,7 +22,7 @@ class Clock:
 
     def __init__(self, monkeypatch) -> None:
         self.now = 1000.0
-        for module in (checkpoints, progress_logger):
+        for module in (checkpoint_contents, progress_logger):
             monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
 
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from ganvas.errors import GanvasError
 from ganvas.networks import NetworkParams, build
-from ganvas.training.checkpoints import read_variables, write_variables
+from ganvas.training.checkpoint_contents import read_variables, write_variables
 from ganvas.training.config import TrainParams
 from ganvas.training.gan import GAN
 from ganvas.training.optimizers import make_optimizer

@@ -12,7 +12,8 @@ from ganvas.networks.sampling import generate_images, sample_latents
 from ganvas.stop_signals import SIGNALS, Interrupted
 from ganvas.training import callbacks
 from ganvas.training.callbacks import EarlyWarnings, KidValidation, Snapshots
-from ganvas.training.checkpoints import CheckpointStore, find_non_finite
+from ganvas.training.checkpoint_contents import find_non_finite
+from ganvas.training.checkpoints import CheckpointStore
 from ganvas.training.config import TrainParams
 from ganvas.training.dataset import TrainingSet
 from ganvas.training.gan import SCORES

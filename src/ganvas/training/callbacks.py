@@ -21,13 +21,13 @@ from ganvas.extras import install_command
 from ganvas.grid_layout import label_rows
 from ganvas.networks.sampling import count_classes, generate_images, one_hot, sample_latents
 from ganvas.stop_signals import interrupt
-from ganvas.training.checkpoints import (
+from ganvas.training.checkpoint_contents import (
     Checkpoint,
-    CheckpointStore,
     RunState,
     find_non_finite,
     read_variables,
 )
+from ganvas.training.checkpoints import CheckpointStore
 from ganvas.training.config import TrainParams
 from ganvas.training.diagnostics import EarlyWarning
 from ganvas.training.gan import SCORES

@@ -11,14 +11,13 @@ import numpy as np
 from ganvas.errors import GanvasError
 from ganvas.networks.gan_networks import is_style_based
 from ganvas.networks.weight_transfer import copy_matching_weights
-from ganvas.training.checkpoints import (
-    CHECKPOINT_FILES,
+from ganvas.training.checkpoint_contents import (
     UNREADABLE,
     Checkpoint,
-    CheckpointStore,
     read_checkpoint,
     write_variables,
 )
+from ganvas.training.checkpoints import CHECKPOINT_FILES, CheckpointStore
 from ganvas.training.new_run import IDENTITY_FILE, read_record
 
 logger = logging.getLogger(__name__)

@@ -21,7 +21,8 @@ import numpy as np
 import tensorflow as tf
 
 from ganvas.errors import Finished, GanvasError
-from ganvas.training.checkpoints import Checkpoint, CheckpointStore, RunState
+from ganvas.training.checkpoint_contents import Checkpoint, RunState
+from ganvas.training.checkpoints import CheckpointStore
 from ganvas.training.config import TrainParams
 from ganvas.training.gpu import TOO_FEW_GPUS, read_workers
 from ganvas.training.tf_config import Workers

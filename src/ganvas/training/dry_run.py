@@ -22,7 +22,8 @@ from ganvas.networks.sampling import (
 )
 from ganvas.progress import format_duration
 from ganvas.training.callbacks import has_snapshot
-from ganvas.training.checkpoints import CheckpointStore, count_bytes
+from ganvas.training.checkpoint_contents import count_bytes
+from ganvas.training.checkpoints import CheckpointStore
 from ganvas.training.config import TrainParams
 from ganvas.training.dataset import TrainingSet, draw_batches, make_dataset
 from ganvas.training.distribution import SINGLE_DEVICE

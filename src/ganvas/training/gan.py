@@ -31,7 +31,7 @@ from ganvas.training.augmentation import (
     check_quarter_turns,
     random_orientation,
 )
-from ganvas.training.checkpoints import VariableGroups
+from ganvas.training.checkpoint_contents import VariableGroups
 from ganvas.training.config import TrainParams
 from ganvas.training.distribution import (
     as_log,

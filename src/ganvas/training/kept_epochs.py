@@ -12,16 +12,8 @@ from typing import Any, Literal, NamedTuple
 from ganvas.base_params import flatten
 from ganvas.command_line import join_params, write_command
 from ganvas.errors import GanvasError
-from ganvas.training.checkpoints import (
-    BEST_FILE,
-    KEPT_FOR_GOOD,
-    UNREADABLE,
-    copy_best,
-    list_files,
-    read_header,
-    read_marks,
-    write_marks,
-)
+from ganvas.training.checkpoint_contents import KEPT_FOR_GOOD, UNREADABLE, read_header
+from ganvas.training.checkpoints import BEST_FILE, copy_best, list_files, read_marks, write_marks
 from ganvas.training.new_run import IDENTITY_FILE, SWEPT, read_record
 
 logger = logging.getLogger(__name__)

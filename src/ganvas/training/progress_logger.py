@@ -13,7 +13,7 @@ from rich.table import Column
 
 from ganvas.progress import LOG_SECONDS, format_duration, in_terminal
 from ganvas.training.callbacks import StepCounter
-from ganvas.training.checkpoints import RunState
+from ganvas.training.checkpoint_contents import RunState
 from ganvas.training.config import TrainParams
 from ganvas.training.gan import SCORES
 

@@ -31,13 +31,8 @@ from ganvas.training.callbacks import (
     StopSignal,
     TimeLimit,
 )
-from ganvas.training.checkpoints import (
-    Checkpoint,
-    CheckpointStore,
-    RunState,
-    count_bytes,
-    write_variables,
-)
+from ganvas.training.checkpoint_contents import Checkpoint, RunState, count_bytes, write_variables
+from ganvas.training.checkpoints import CheckpointStore
 from ganvas.training.config import TrainParams
 from ganvas.training.dataset import (
     TrainingSet,

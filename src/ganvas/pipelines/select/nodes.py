@@ -28,7 +28,8 @@ from ganvas.pipelines.train.nodes import (
     to_float32,
 )
 from ganvas.recorded_command import set_params
-from ganvas.training.checkpoints import UNREADABLE, read_checkpoint, run_folder
+from ganvas.training.checkpoint_contents import UNREADABLE, read_checkpoint
+from ganvas.training.checkpoints import run_folder
 from ganvas.training.config import TrainParams
 from ganvas.training.kept_epochs import (
     ChosenEpoch,
@@ -41,7 +42,7 @@ from ganvas.training.kept_epochs import (
 from ganvas.training.new_run import IDENTITY_FILE, SWEPT, describe_other_run, read_record
 
 if TYPE_CHECKING:
-    from ganvas.training.checkpoints import Checkpoint
+    from ganvas.training.checkpoint_contents import Checkpoint
 
 logger = logging.getLogger(__name__)
 

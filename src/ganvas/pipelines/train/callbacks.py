@@ -30,7 +30,7 @@ from ganvas.training.callbacks import (
     TensorBoardLogger,
     log_tensorboard_image,
 )
-from ganvas.training.checkpoints import RunState
+from ganvas.training.checkpoint_contents import RunState
 from ganvas.training.config import TrainParams
 from ganvas.training.dataset import TrainingSet, count_steps
 from ganvas.visualization.curves import draw_curves
