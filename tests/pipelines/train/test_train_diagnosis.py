@@ -201,6 +201,32 @@ def test_clusters_of_repeated_samples_are_diagnosed(classes):
     assert rows[0]["class_nearest"] == pytest.approx(0.25, abs=0.05)
 
 
+def test_of_very_many_classes_only_those_of_a_snapshot_are_read():
+    read = []
+
+    class Recorded:
+        shape = (40 * 9, 8, 8, 3)
+
+        def __len__(self):
+            return len(images)
+
+        def __getitem__(self, key):
+            read.append(images[key])
+            return read[-1]
+
+    images, labels = make_class_images(np.random.default_rng(0), 9, 20, classes=40)
+    table = class_table([f"class {number}" for number in range(40)])
+    data = TrainingSet(Recorded(), np.arange(360), labels, 40)
+    params = TrainParams(batch_size=128)
+    measure = diagnosis.make_class_measure(data, table, params)
+    assert sum(map(len, read)) == 32 * 9
+    shown = label_rows(40, params.snapshot_rows, params.snapshot_columns)
+    samples = images[9 * shown + np.arange(256) % 8]
+    measured = measure(samples)
+    assert len(measured.diversity) == 32
+    assert measured.nearest == pytest.approx(1, abs=0.05)
+
+
 def test_samples_are_compared_eight_at_a_time_however_many_there_are(classes):
     collection, labels, names = classes
     shares = []

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ganvas.arrays import ConvertedImages, Images, take
-from ganvas.grid_layout import find_rows, label_rows
+from ganvas.grid_layout import label_rows
 from ganvas.ingestion.collection import Collection
 from ganvas.label_columns import ClassTable
 from ganvas.metrics.class_diversity import (
@@ -134,7 +134,8 @@ def make_class_measure(
     sample_labels = label_rows(data.num_shown, params.snapshot_rows, params.snapshot_columns)
     if data.rows is not None:
         labels, sample_labels = map(classes.value_positions, (labels, sample_labels))
-    chosen, numbers = _choose_real(labels)
+    # Of very many classes, snapshots show some.
+    chosen, numbers = _choose_real(labels, np.unique(sample_labels))
     real = take(images, positions[chosen])
     distances = class_distances(real, numbers, mean_image_distance)
     sizes = count_common(sample_labels, numbers, MIN_IMAGES)
@@ -160,7 +161,7 @@ def _make_cluster_measure(
         return lambda samples: ClassMeasures({}, None)
     clusters = fit_clusters(coarse_colors(real), count, params.seed)
     names = [f"color cluster {number + 1} of {count}" for number in range(count)]
-    chosen, numbers = _choose_real(clusters.labels_)
+    chosen, numbers = _choose_real(clusters.labels_, np.arange(count))
     real = real[chosen]
     distances = class_distances(real, numbers, mean_image_distance)
 
@@ -178,19 +179,21 @@ def _make_cluster_measure(
     return measure_clusters
 
 
-def _choose_real(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Choose the first `REFERENCE_IMAGES` of each class: positions in labels, and class numbers.
+def _choose_real(labels: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Choose the first `REFERENCE_IMAGES` of some classes.
 
-    Of several label columns, (n, C), those of each value.
+    Args:
+        labels: Class numbers of training images, (n,), or of several label columns (n, C).
+        wanted: The numbers of the classes, or of the columns' values, (k,).
+
+    Returns:
+        Positions in labels, and the class number of each, (m,).
     """
-    columns = labels.reshape(len(labels), -1).T
-    rows = [
-        (row, column[row])
-        for column in columns
-        for row in find_rows(column, len(np.unique(column)), REFERENCE_IMAGES)
+    columns = labels.reshape(len(labels), -1)
+    positions = [
+        np.flatnonzero((columns == number).any(axis=1))[:REFERENCE_IMAGES] for number in wanted
     ]
-    positions, numbers = (np.concatenate(parts) for parts in zip(*rows, strict=True))
-    return positions, numbers
+    return np.concatenate(positions), np.repeat(wanted, list(map(len, positions)))
 
 
 def _compare_nearest(
