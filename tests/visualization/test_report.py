@@ -34,10 +34,10 @@ METRICS = {
         "A kernel distance (KD-x)", (0.0251, 0.00125), "subsets, N=9, by x", real=-0.0009
     ),
     "class_diversity_pixels": metric_entry(
-        "A spread, in pixels", 0.25, "N=4", by_class={"Op": 0.25, "P<p": 0.625}
+        "Diversity within styles, in pixels", 0.25, "N=4", by_class={"Op": 0.25, "P<p": 0.625}
     ),
     "class_diversity_features": metric_entry(
-        "A spread, in features", 0.5, "N=4", by_class={"Op": 0.5}
+        "Diversity within styles, in features", 0.5, "N=4", by_class={"Op": 0.5}
     ),
     "kernel_distance_000": metric_entry(
         "A kernel distance (KD-x)", 0.9875, "all pairs, N=2 a side", real=0.25, of="Night <Skies>"
@@ -188,8 +188,8 @@ def test_metrics_are_in_groups_with_signs_and_baselines(training):
         ["A kernel distance × 1000 (KD-x)&nbsp;↓", "25.1 ± 1.2", "−0.9"],
         ["A Fréchet distance (FD-x)&nbsp;↓", "95.0", "34.5"],
         ["Fidelity and diversity"],
-        ["A spread, in pixels&nbsp;↑", "0.250", ""],
-        ["A spread, in features&nbsp;↑", "0.500", ""],
+        ["Diversity within styles, in pixels&nbsp;↑", "0.250", ""],
+        ["Diversity within styles, in features&nbsp;↑", "0.500", ""],
         ["Training and memorization"],
         ["A &lt;distance&gt;&nbsp;≈", "45.5 levels", "58.2"],
     ]
@@ -232,7 +232,7 @@ def test_early_warnings_are_shown_unless_the_verdict_says_the_same(training):
 def test_diversity_has_a_row_a_class(training):
     _, _, table = render(training).partition("<summary>Diversity by style</summary>")
     assert find_rows(table.partition("</table>")[0]) == [
-        ["Style", "A spread, in pixels", "A spread, in features"],
+        ["Style", "Diversity, pixels", "Diversity, features"],
         ["Op", "0.250", "0.500"],
         ["P&lt;p", "0.625", ""],
     ]
