@@ -123,7 +123,8 @@ def test_the_ends_of_all_ranges_are_checked_before_the_first_run(open_search):
 )
 def test_a_metric_without_a_best_value_is_refused(name, extractor, message):
     check_metric("recall", "inception")
-    check_metric("class_diversity_pixels", None)
+    for pixels in ("class_diversity_pixels", "class_nearest_pixels", "sliced_wasserstein_distance"):
+        check_metric(pixels, None)
     with pytest.raises(GanvasError, match=message):
         check_metric(name, extractor)
 

@@ -101,7 +101,7 @@ def mean_nearest_distance(features: np.ndarray, size: int) -> float:
         >>> mean_nearest_distance(np.array([[0.0], [1.0], [3.0], [7.0], [9.0], [9.0]]), size=3)
         1.0
     """
-    return _mean_of_subsets(features, size, _nearest_features)
+    return _mean_nearest(features, size, lambda part: squared_distances(part, part))
 
 
 def mean_nearest_image_distance(images: np.ndarray, size: int) -> float:
@@ -112,32 +112,24 @@ def mean_nearest_image_distance(images: np.ndarray, size: int) -> float:
         >>> round(mean_nearest_image_distance(images, size=3), 3)
         4.667
     """
-    return _mean_of_subsets(images, size, _nearest_images)
+    return _mean_nearest(images, size, _mean_squared_differences)
 
 
-def _mean_of_subsets(
-    vectors: np.ndarray, size: int, nearest: Callable[[np.ndarray], np.ndarray]
+def _mean_nearest(
+    vectors: np.ndarray, size: int, square: Callable[[np.ndarray], np.ndarray]
 ) -> float:
+    """Return the mean distance to the nearest other vector in subsets, by all squared distances."""
     if not 2 <= size <= len(vectors):
         raise GanvasError(
             f"The nearest of {size} images can't be found in {len(vectors)}: the size must be from "
             "2 to their number."
         )
-    starts = range(0, len(vectors) - size + 1, size)
-    return float(np.mean([nearest(vectors[start : start + size]) for start in starts]))
-
-
-def _nearest_features(features: np.ndarray) -> np.ndarray:
-    """Return the distance of each of n features to the nearest other one, (n,)."""
-    squares = squared_distances(features, features)
-    np.fill_diagonal(squares, np.inf)
-    return np.sqrt(squares.min(axis=1))
-
-
-def _nearest_images(images: np.ndarray) -> np.ndarray:
-    squares = _mean_squared_differences(images)
-    np.fill_diagonal(squares, np.inf)
-    return np.sqrt(squares.min(axis=1))
+    nearest = []
+    for start in range(0, len(vectors) - size + 1, size):
+        squares = square(vectors[start : start + size])
+        np.fill_diagonal(squares, np.inf)
+        nearest.append(np.sqrt(squares.min(axis=1)))
+    return float(np.mean(nearest))
 
 
 def _mean_squared_differences(images: np.ndarray) -> np.ndarray:

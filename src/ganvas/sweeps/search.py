@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 STORAGE = "study.journal"
 # Metrics that need no feature extractor.
 WITHOUT_EXTRACTOR = {
-    *("class_diversity_pixels", "class_nearest_pixels"),
-    *("parzen_log_likelihood", "faces"),
+    "sliced_wasserstein_distance",
+    "class_diversity_pixels",
+    "class_nearest_pixels",
+    "parzen_log_likelihood",
+    "faces",
 }
 # In this many epochs a run is measured about this many times.
 MEASUREMENTS, DEFAULT_EPOCHS = 10, 50

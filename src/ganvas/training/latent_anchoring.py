@@ -259,6 +259,7 @@ class AnchoredAdversary(Adversary):
         discriminator: A discriminator made of a backbone and `heads`; see
             `ganvas.networks.gan_networks.GanNetworks`.
         params: Parameters of training.
+        schedule_steps: See `Adversary`.
     """
 
     def __init__(

@@ -35,6 +35,7 @@ class ReconstructingAdversary(Adversary):
         discriminator: A discriminator made of `encoder` and `decoders`; see
             `ganvas.networks.gan_networks.GanNetworks`.
         params: Parameters of training.
+        schedule_steps: See `Adversary`.
 
     Raises:
         GanvasError: A gradient penalty is set, and the discriminator has batch normalization.
