@@ -50,7 +50,8 @@ def test_images_open_at_full_size(width, browser, shaped_address):
     assert download.get_attribute("download") == "seed-0-image-no-0.png"
     visitor.browser.switch_to.active_element.send_keys(Keys.ESCAPE)
     wait_for(lambda: not viewer.get_property("open"))
-    assert visitor.browser.switch_to.active_element == links[0]
+    # The browser gives the focus back after the dialog has closed.
+    wait_for(lambda: visitor.browser.switch_to.active_element == links[0])
     visitor.check()
     # Without JavaScript, the link leads to the page of the image.
     visitor.open(links[0].get_attribute("href").removeprefix(shaped_address))
